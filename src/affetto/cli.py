@@ -1,0 +1,300 @@
+"""The command line: parse, call, print; nothing else. Whatever is heavy is imported within its command."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from affetto import __version__
+from affetto.errors import UserError, unknown
+
+app = typer.Typer(
+    name="affetto", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Speech emotion recognition with large pre-trained speech models: train, test honestly, use.",
+)  # fmt: skip
+corpora_app = typer.Typer(no_args_is_help=True, help="Look at corpora, or make synthetic ones.")
+app.add_typer(corpora_app, name="corpora")
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+Labels = Annotated[
+    list[str] | None, typer.Option("--label", metavar="NAME=EMOTION", help="map a label of yours; NAME=drop leaves it out")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
+
+
+_CLICK_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""The base of typer's own errors, wherever the installed typer takes it from (click, or a copy of its own)."""
+
+
+def main() -> None:
+    """Run a command; a user's mistake ends in one line on stderr and exit status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except UserError as problem:
+        _fail(str(problem))
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("stopped; the same command goes on where it was", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except _CLICK_ERROR as problem:
+        context = getattr(problem, "ctx", None)
+        if type(problem).__name__ == "NoArgsIsHelpError":
+            typer.echo(context.get_help() if context is not None else str(problem))
+            sys.exit(2)
+        _fail(" ".join(problem.format_message().split()) + (f" (see {context.command_path} --help)" if context is not None else ""))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"affetto {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+) -> None:
+    pass
+
+
+# Corpora ----------------------------------------------------------------------------------------
+
+
+@corpora_app.command("inspect")
+def inspect_corpus(
+    path: Annotated[Path, typer.Argument(help="a corpus folder or a table")],
+    corpus: Annotated[str | None, typer.Option("--as", metavar="NAME", help="read it as this corpus or format")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+    label: Labels = None,
+    option: Annotated[list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the reader")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="counts that differ from the official ones are an error")] = False,
+) -> None:
+    """What a corpus is: clips, speakers, durations, and what is wrong with it."""
+    from affetto.corpora import audit
+    from affetto.corpora.readers import open_corpus
+
+    manifest = open_corpus(corpus, path, label_map=_pairs(label, "--label"), strict=strict, options=_pairs(option, "--option"))
+    with _counter("reading clips", quiet=as_json) as progress:
+        inspection = audit.inspect(manifest, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(inspection.to_json(), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    Console().print(audit.render(inspection))
+
+
+@corpora_app.command("make")
+def make_corpus(
+    kind: Annotated[str, typer.Argument(help="emovo, emozionalmente, demos or table")],
+    folder: Annotated[Path, typer.Argument(help="a folder that does not exist yet, or is empty")],
+    speakers: Annotated[int | None, typer.Option(min=1, help="how many speakers")] = None,
+    clips: Annotated[int | None, typer.Option(min=1, help="how many clips in total")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="other seeds give other voices")] = 0,
+) -> None:
+    """Make a synthetic corpus (Italian, by espeak-ng) in a real corpus's layout."""
+    from affetto.corpora import synthetic
+
+    with _counter("speaking") as progress:
+        synthetic.make(kind, folder, speakers=speakers, clips=clips, seed=seed, progress=progress)
+    typer.echo(f"{folder}: synthetic speech in the layout of {kind}; look at it with: affetto corpora inspect {folder}")
+
+
+# Training ---------------------------------------------------------------------------------------
+
+
+@app.command()
+def train(
+    backbone: Annotated[str, typer.Option(help="a key (wav2vec2-base …), a hub id (owner/name) or a checkpoint folder")],
+    method: Annotated[str, typer.Option(help="frozen, adapter, lora or full")],
+    out: Annotated[Path, typer.Option(help="the run's folder; an unfinished run goes on there")],
+    corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
+    table: Annotated[list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")] = None,
+    recipe: Annotated[str | None, typer.Option(help="a named set of settings")] = None,
+    split: Annotated[str | None, typer.Option(help="paper, loso, kfold:K, official, prompt-disjoint or column")] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="of the split; --seed does not touch it")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the training")] = 0,
+    random_weights: Annotated[bool, typer.Option("--random-weights", help="the key's shapes, not pre-trained")] = False,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="e.g. training.epochs=5; see `affetto settings`")] = None,
+    label: Labels = None,
+    option: Annotated[list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")] = None,
+    device: Device = "auto",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
+    no_final: Annotated[bool, typer.Option("--no-final", help="with folds: no model trained on all speakers at the end")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train and test a classifier on a corpus or on your own table."""
+    from affetto.models.keys import METHOD_NAMES, check_backbone
+    from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
+
+    if method not in METHOD_NAMES:
+        raise unknown("method", method, METHOD_NAMES)
+    recipe = recipe or DEFAULT_RECIPE
+    chosen = settings(recipe, _pairs(set_, "--set"))
+    check_backbone(backbone, random_weights=random_weights)
+    spec = RunSpec(
+        corpora=_corpora(corpus, table, option), backbone=backbone, method=method, recipe=recipe, split=split,
+        split_seed=split_seed, seed=seed, random_weights=random_weights, settings=chosen,
+        labels=_pairs(label, "--label"), skip_bad=skip_bad, final=not no_final,
+    )  # fmt: skip
+    from affetto.training.display import Display
+    from affetto.training.train import train as run
+
+    metrics = run(spec, out, device=device, display=Display(quiet))
+    from rich.console import Console
+
+    from affetto.reporting.tables import summary_row, summary_table
+
+    Console().print(summary_table([summary_row(
+        method, metrics["test"], trainable_parameters=metrics["trainable_parameters"],
+        seconds=metrics["wall_seconds"], synthetic=metrics["synthetic"],
+    )]))  # fmt: skip
+    typer.echo(f"{out}/metrics.json has the rest. Use it: affetto predict {out} FILE…")
+
+
+@app.command("settings")
+def show_settings(
+    recipe: Annotated[str | None, typer.Option(help="whose values to show")] = None,
+) -> None:
+    """All that --set changes, with the recipe's values."""
+    from affetto.training.spec import DEFAULT_RECIPE, setting_names, settings
+
+    values = settings(recipe or DEFAULT_RECIPE).model_dump()
+    for name, meaning in setting_names().items():
+        section, field = name.split(".")
+        typer.echo(f"{name}={json.dumps(values[section][field])}  # {meaning}")
+
+
+# Use --------------------------------------------------------------------------------------------
+
+FORMATS = ("table", "json", "jsonl", "csv")
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="a run's folder")],
+    files: Annotated[list[str], typer.Argument(help="recordings: wav, flac, mp3, ogg …")],
+    format_: Annotated[str, typer.Option("--format", help="table, json, jsonl or csv")] = "table",
+    backbone: Annotated[str | None, typer.Option(help="where the backbone's weights lie now, if they have moved")] = None,
+    device: Device = "auto",
+) -> None:
+    """Name the emotion in recordings. Exit status 1 if some of them could not be used."""
+    if format_ not in FORMATS:
+        raise unknown("format", format_, FORMATS)
+    from affetto.inference.predictor import Prediction, load
+
+    predictor = load(run, device=device, backbone=backbone)
+    rows: list[dict[str, Any]] = []
+    bad = cropped = 0
+    for file, result in zip(files, predictor.stream(files), strict=True):
+        if isinstance(result, Prediction):
+            rows.append({"file": file, "emotion": result.emotion, "probabilities": result.probabilities})
+            cropped += result.cropped
+        else:
+            bad += 1
+            typer.echo(f"error: {result}", err=True)
+    if cropped:
+        typer.echo(
+            f"note: {cropped} of {len(files)} recordings are longer than {predictor.window_seconds:g} s; "
+            "as in training, their first seconds were used", err=True,
+        )  # fmt: skip
+    if predictor.card["synthetic"]:
+        typer.echo("note: this model was trained on synthetic speech", err=True)
+    typer.echo(_written(rows, format_, predictor.labels), nl=False)
+    if bad:
+        typer.echo(f"error: {bad} of {len(files)} recordings could not be used", err=True)
+        raise typer.Exit(1)
+
+
+def _written(rows: list[dict[str, Any]], format_: str, labels: tuple[str, ...]) -> str:
+    if format_ == "json":
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    if format_ == "jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if format_ == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["file", "emotion", *labels])
+        writer.writerows([row["file"], row["emotion"], *(f"{p:.6f}" for p in row["probabilities"].values())] for row in rows)
+        return text.getvalue()
+    from rich.console import Console
+
+    from affetto.reporting.tables import prediction_table
+
+    text = io.StringIO()
+    Console(file=text, width=None if sys.stdout.isatty() else 120).print(prediction_table(rows))
+    return text.getvalue()
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="where everything goes")] = Path("demo"),
+    device: Device = "auto",
+) -> None:
+    """The whole road on synthetic Italian speech: corpus, split, three methods, table, pictures, prediction."""
+    from affetto.demo import run
+
+    run(out, device=device)
+
+
+# Arguments --------------------------------------------------------------------------------------
+
+
+def _pairs(items: list[str] | None, flag: str) -> dict[str, str]:
+    """`["a=1"]` → {"a": "1"}."""
+    pairs = {}
+    for item in items or []:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise UserError(f"{flag} {item!r}: write NAME=VALUE")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _corpora(corpus: list[str] | None, table: list[str] | None, option: list[str] | None) -> tuple[Any, ...]:
+    from affetto.training.spec import CorpusSpec
+
+    options = _pairs(option, "--option")
+    chosen = []
+    for item in corpus or []:
+        name, equals, path = item.partition("=")
+        chosen.append(CorpusSpec(name=name or None, path=path, options=options) if equals else CorpusSpec(path=item, options=options))
+    chosen += [CorpusSpec(name="table", path=item, options=options) for item in table or []]
+    if not chosen:
+        raise UserError("nothing to train on: give --corpus NAME=PATH or --table clips.csv")
+    for one in chosen:
+        if not Path(one.path).exists():
+            raise UserError(f"no such corpus folder or table: {one.path}; check the path")
+    return tuple(chosen)
+
+
+class _counter:  # noqa: N801  # reads as the function that it is
+    """A progress bar on stderr for `done, total` callbacks; nothing where stderr is no terminal."""
+
+    def __init__(self, label: str, quiet: bool = False) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._bars = Progress(console=console, disable=quiet or not console.is_terminal, transient=True)
+        self._task = self._bars.add_task(label, total=None)
+
+    def __enter__(self) -> Any:
+        self._bars.start()
+        return lambda done, total: self._bars.update(self._task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()

@@ -1,0 +1,108 @@
+"""DEMoS, elicited (not acted) Italian emotional speech.
+
+68 students (45 men, 23 women) were brought into an emotional state by several procedures and spoke freely; clips
+that raters and the speaker's own report confirmed are prototypical (Parada-Cabaleiro et al., "DEMoS: an Italian
+emotional speech corpus", Language Resources and Evaluation 2020). Access needs a signed agreement with its authors.
+
+    DEMOS/[PR_|NP_]<gender>_<speaker>_<emotion><item><take>.wav     PR_f_01_rab18b.wav; NP_ is not prototypical
+    NEU/<gender>_<speaker>_neu<item><take>.wav                      the neutral clips, beside and not inside DEMOS
+
+Speakers are `01` to `69` without `35`; the gender stands in the file's name and nowhere else. Guilt (`col`, 1,129
+clips) is left out of the seven emotions, as the corpus's users do, unless `keep_guilt` makes it a class of its own.
+The item's id carries the emotion (`rab18b`), and the same items are spoken by nearly all: under a split by speaker
+about 99 % of the test clips have a prompt that stands in train too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from affetto.corpora.audiofolder import candidates, compare_counts, only_root, passed_over, subfolders
+from affetto.corpora.labels import DROP, EMOTIONS, canonical
+from affetto.corpora.manifest import Clip, Manifest, audio_files
+from affetto.corpora.nkululeko import label_of
+from affetto.corpora.tables import is_synthetic
+
+NAME = "demos"
+LICENCE = "restricted: a signed agreement with the authors; research only, not to be passed on"
+GUILT = "guilt"
+OFFICIAL = dict(zip(EMOTIONS, (1477, 1678, 1156, 1395, 332, 1530, 1000), strict=True))
+"""Table II: 8,568 clips in seven emotions."""
+OFFICIAL_GUILT = 1129
+GENDERS = {"f": "female", "m": "male"}
+_FILE = re.compile(r"(?:(PR|NP)_)?([fm])_(\d{2})_((?:rab|tri|gio|pau|dis|col|sor|neu)\d{2}[abc])\.wav", re.IGNORECASE)
+_FOLDERS = ("demos", "neu")
+_LOOKED_FOR = "the folders DEMOS and NEU with files such as PR_f_01_rab18b.wav and f_01_neu01a.wav"
+
+
+def matches(path: Path) -> bool:
+    """Whether the folder, the one around it or one inside it holds DEMoS's folders and file names."""
+    return bool(_roots(path))
+
+
+def read(
+    path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False, keep_guilt: bool = False
+) -> Manifest:
+    """The clips of DEMOS and NEU; the prompt is the item's id, `prototypical` (yes, no) stands in the extras."""
+    root, notes = only_root(path, "DEMoS", _LOOKED_FOR, _roots(path))
+    synthetic = is_synthetic(root)
+    clips: list[Clip] = []
+    taken: set[str] = set()
+    count: Counter[str] = Counter()
+    left_out = 0
+    for name, fit in _fitting(root):
+        taken.add(name)
+        code = fit[4][:3].casefold()
+        count[GUILT if code == "col" else label_of(code, name) or ""] += 1
+        emotion = _guilt(name, label_map, keep_guilt) if code == "col" else label_of(code, name, label_map)
+        if emotion is not None:
+            clips.append(_clip(name, fit, emotion))
+        elif code == "col":
+            left_out += 1
+    notes += passed_over(root, taken, "[PR_|NP_]<gender>_<speaker>_<emotion><item><take>.wav in DEMOS or NEU")
+    if left_out:
+        notes += (f"{left_out} clips of guilt are left out; the option keep_guilt makes them a class of their own",)
+    official = OFFICIAL | ({GUILT: OFFICIAL_GUILT} if keep_guilt else {})
+    if not synthetic:
+        counted = Counter({label: n for label, n in count.items() if label in official})
+        notes += compare_counts("DEMoS", counted, official, strict=strict)
+    licence = f"synthetic, not the corpus (whose licence is {LICENCE})" if synthetic else LICENCE
+    return Manifest(NAME, root, tuple(clips), synthetic, licence, official, notes)
+
+
+def _guilt(name: str, label_map: dict[str, str] | None, keep: bool) -> str | None:
+    """What guilt is read as: what the user's map says of it, else its own class or nothing."""
+    known = label_map or {}
+    targets = [known[alias] for alias in ("col", GUILT, "colpa") if alias in known]
+    return canonical("col", where=name, label_map={"col": targets[0] if targets else GUILT if keep else DROP})
+
+
+def _clip(name: str, fit: re.Match[str], emotion: str) -> Clip:
+    kind, gender, speaker, prompt = fit.groups()
+    prototypical = {"pr": "yes", "np": "no"}.get((kind or "").casefold())
+    extra = (("prototypical", prototypical),) if prototypical else ()
+    return Clip(name, emotion, speaker, NAME, GENDERS[gender.casefold()], prompt.casefold(), extra=extra)
+
+
+def _roots(path: Path) -> list[Path]:
+    """The folders around DEMOS and NEU that `path` may mean; failing that, one folder that all files lie in."""
+    path = Path(path).expanduser().resolve()
+    roots = candidates(path, _is_root, lambda folder: folder.name.casefold() in _FOLDERS)
+    return roots or ([path] if path.is_dir() and any(_fitting(path)) else [])
+
+
+def _is_root(folder: Path) -> bool:
+    return any(child.name.casefold() in _FOLDERS for child in subfolders(folder)) and any(_fitting(folder))
+
+
+def _fitting(root: Path) -> Iterator[tuple[str, re.Match[str]]]:
+    """The relative names of the corpus's files under a root, with their parts: both folders, or the root if flat."""
+    folders = [folder for folder in subfolders(root) if folder.name.casefold() in _FOLDERS]
+    for folder in folders or [root]:
+        for file in audio_files(folder):
+            fit = _FILE.fullmatch(file.name)
+            if fit:
+                yield (file.relative_to(root).as_posix(), fit)

@@ -1,0 +1,53 @@
+"""The seven emotions, in their canonical order, and the names that tables give them.
+
+Single letters are not aliased: they differ from corpus to corpus (Emo-DB's A is fear).
+"""
+
+from __future__ import annotations
+
+from affetto.errors import UserError, nearest
+
+EMOTIONS = ("anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise")
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "anger": ("angry", "ang", "rabbia", "rab"),
+    "disgust": ("disgusted", "disgusto", "dis"),
+    "fear": ("fearful", "fea", "paura", "pau"),
+    "joy": ("happy", "happiness", "hap", "gioia", "gio"),
+    "neutrality": ("neutral", "neutrale", "neu"),
+    "sadness": ("sad", "tristezza", "tri"),
+    "surprise": ("surprised", "ps", "sur", "sorpresa", "sor"),
+}
+_CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
+DROP = "drop"
+
+
+def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
+    """A user's own names (`{"calm": "neutrality", "boredom": "drop"}`), folded to lower case."""
+    return {name.strip().casefold(): target.strip().casefold() for name, target in pairs.items()}
+
+
+def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None) -> str | None:
+    """The canonical name of a label; None if the user's map drops it.
+
+    A target in `label_map` that is not one of the seven emotions is taken as a class of the user's own.
+    Raises UserError, naming `where` the label stands, for a label that fits nothing.
+    """
+    folded = label.strip().casefold()
+    if label_map and folded in label_map:
+        target = label_map[folded]
+        return None if target == DROP else _CANONICAL.get(target, target)
+    if folded in _CANONICAL:
+        return _CANONICAL[folded]
+    guess = nearest(folded, _CANONICAL)
+    raise UserError(
+        f"unknown emotion {label!r} in {where}: "
+        + (f"did you mean {guess!r}? " if guess else "")
+        + f"Known: {', '.join(EMOTIONS)} (and their usual aliases). "
+        f"Map it with --label {label}=EMOTION or leave its clips out with --label {label}={DROP}."
+    )
+
+
+def in_order(labels: set[str]) -> tuple[str, ...]:
+    """The labels in canonical order; classes of the user's own follow, sorted."""
+    return tuple(e for e in EMOTIONS if e in labels) + tuple(sorted(labels - set(EMOTIONS)))

@@ -1,0 +1,154 @@
+"""A corpus as a list of labelled clips: what every reader returns and everything else takes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from affetto.corpora.labels import EMOTIONS, in_order
+from affetto.errors import UserError
+
+GENDERS = ("female", "male", "other")
+PARTS = ("train", "validation", "test")
+"""The parts of a split, as a table's `split` column and a split file name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One labelled recording, or the part of one between `start` and `end`.
+
+    `file` is relative to the manifest's root (POSIX form) or absolute; `start` and `end` in seconds.
+    """
+
+    file: str
+    emotion: str
+    speaker: str
+    corpus: str = ""
+    gender: str | None = None
+    prompt: str | None = None
+    part: str | None = None
+    start: float | None = None
+    end: float | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+    """Further facts of the corpus (rater agreement, prototypicality), as sorted name-value pairs."""
+
+    @property
+    def name(self) -> str:
+        """What names the clip within its manifest: the file, and the section where there is one."""
+        if self.start is None and self.end is None:
+            return self.file
+        return f"{self.file}#{self.start or 0:g}-{'' if self.end is None else format(self.end, 'g')}"
+
+    @property
+    def id(self) -> str:
+        """What names the clip where several corpora are used at once."""
+        return f"{self.corpus}:{self.name}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Clips in a fixed order (sorted by name), with what is known of the corpus as a whole."""
+
+    corpus: str
+    root: Path
+    clips: tuple[Clip, ...]
+    synthetic: bool = False
+    """True where a marker says that the audio was synthesised by this project."""
+    licence: str = ""
+    official: dict[str, int] = field(default_factory=dict)
+    """The official number of clips per emotion, where the corpus has one; to be shown beside."""
+    notes: tuple[str, ...] = ()
+    """Warnings of the reader, for people: files that were passed over, counts that differ."""
+    roots: dict[str, Path] = field(default_factory=dict)
+    """Where each corpus lies, for a manifest of several (`merge`)."""
+
+    def __post_init__(self) -> None:
+        if not self.clips:
+            raise UserError(f"no labelled clips in {self.root}: nothing to do")
+        names = Counter(clip.id for clip in self.clips)
+        name, times = names.most_common(1)[0]
+        if times > 1:
+            raise UserError(f"{self.root}: clip {name!r} is listed {times} times; each clip may be listed once")
+        object.__setattr__(self, "clips", tuple(sorted(self.clips, key=lambda clip: clip.id)))
+
+    def path(self, clip: Clip) -> Path:
+        return self.roots.get(clip.corpus, self.root) / clip.file
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return in_order({clip.emotion for clip in self.clips})
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        return tuple(sorted({clip.speaker for clip in self.clips}))
+
+    def per_emotion(self) -> dict[str, int]:
+        """Clips per emotion; the seven canonical ones are always there."""
+        count = Counter(clip.emotion for clip in self.clips)
+        extra = [label for label in self.labels if label not in EMOTIONS]
+        return {label: count[label] for label in (*EMOTIONS, *extra)}
+
+    def only(self, keep: Callable[[Clip], bool], note: str = "") -> Manifest:
+        """The manifest of the clips that `keep` accepts."""
+        kept = tuple(clip for clip in self.clips if keep(clip))
+        return replace(self, clips=kept, notes=(*self.notes, note) if note else self.notes)
+
+    def checksum(self) -> str:
+        """SHA-256 over all that a result depends on but the audio itself: names, labels, speakers, parts."""
+        digest = hashlib.sha256()
+        for clip in self.clips:
+            fields = (clip.corpus, clip.name, clip.emotion, clip.speaker, clip.gender, clip.prompt, clip.part)
+            digest.update("\x1f".join("" if f is None else f for f in fields).encode() + b"\x1e")
+        return digest.hexdigest()
+
+
+def merge(manifests: list[Manifest]) -> Manifest:
+    """One manifest of several corpora; speakers and prompts get their corpus's name in front."""
+    if len(manifests) == 1:
+        return manifests[0]
+    names = [manifest.corpus for manifest in manifests]
+    if len(set(names)) < len(names):
+        raise UserError(f"two corpora are named alike ({', '.join(names)}): give each --corpus its own NAME=PATH")
+    clips = [
+        replace(
+            clip,
+            corpus=manifest.corpus,
+            speaker=f"{manifest.corpus}:{clip.speaker}",
+            prompt=clip.prompt and f"{manifest.corpus}:{clip.prompt}",
+        )
+        for manifest in manifests
+        for clip in manifest.clips
+    ]
+    return Manifest(
+        corpus="+".join(names),
+        root=manifests[0].root,
+        clips=tuple(clips),
+        synthetic=any(manifest.synthetic for manifest in manifests),
+        licence="; ".join(dict.fromkeys(m.licence for m in manifests if m.licence)),
+        notes=tuple(f"{m.corpus}: {note}" for m in manifests for note in m.notes),
+        roots={manifest.corpus: manifest.root for manifest in manifests},
+    )
+
+
+def in_root(file: str, root: Path) -> str:
+    """`file` as a manifest stores it: relative to `root` where it lies inside, else absolute."""
+    path = Path(file)
+    if path.is_absolute():
+        try:
+            return path.relative_to(root).as_posix()
+        except ValueError:
+            return path.as_posix()
+    return path.as_posix()
+
+
+def audio_files(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:
+    """The audio files directly in a folder, sorted; hidden files, `._*` and `__MACOSX` are passed over."""
+    allowed = {suffix.casefold() for suffix in suffixes}
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path.suffix.casefold() in allowed
+    )

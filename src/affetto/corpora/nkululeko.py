@@ -1,0 +1,143 @@
+"""The cells of a table, as nkululeko, audformat, Hugging Face and people write them.
+
+nkululeko's CSV is `file,emotion,speaker,gender,language`, an export of audformat's also has `start,end` in pandas'
+form (`0 days 00:00:01.5`, `NaT`). `tables.py` reads it as it reads every table; here stand the names of the columns
+and what may be in each. Every converter takes a stripped cell and `where` it stands, for the error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Callable
+
+from affetto.corpora.labels import canonical
+from affetto.corpora.manifest import GENDERS, PARTS
+from affetto.errors import UserError, unknown
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "file": ("file", "path", "file_name", "filename", "wav"),
+    "emotion": ("emotion", "label", "emo"),
+    "speaker": ("speaker", "speaker_id", "spk", "actor"),
+    "gender": ("gender", "sex"),
+    "split": ("split", "part", "partition", "subset"),
+    "prompt": ("prompt", "sentence"),
+    "start": ("start", "start_seconds"),
+    "end": ("end", "end_seconds"),
+    "synthetic": ("synthetic",),
+    "key": ("key",),
+}
+"""The columns of a table by any of their names; where several are there, the first one counts."""
+PART_ALIASES = (
+    {part: part for part in PARTS}
+    | dict.fromkeys(("dev", "val", "valid", "eval", "devel"), "validation")
+    | {"training": "train", "testing": "test"}
+)
+GENDER_ALIASES = (
+    {gender: gender for gender in GENDERS}
+    | dict.fromkeys(("f", "w", "woman", "femmina", "donna"), "female")
+    | dict.fromkeys(("m", "man", "maschio", "uomo"), "male")
+    | dict.fromkeys(("o", "x", "d", "diverse", "nonbinary", "non-binary", "altro"), "other")
+)
+UNKNOWN = frozenset({"", "nan", "nat", "none", "null", "na", "n/a", "unknown"})
+"""What tables hold where they do not know."""
+_TIMEDELTA = re.compile(r"(?:(\d+) days? ?)?(?:(\d+):(\d+):(\d+(?:\.\d+)?))?")
+
+
+def label_of(cell: str, where: str, label_map: dict[str, str] | None = None) -> str | None:
+    """The canonical name of a label, None where the map drops it; a map of `joy` holds for `happy` and `gio` too.
+
+    `label_map` is as `labels.parse_label_map` gives it.
+    """
+    if not cell:
+        raise UserError(f"{where} names no emotion; fill it in, or leave the line out")
+    if label_map and cell.casefold() not in label_map:
+        cell = canonical(cell, where=where) or cell
+    return canonical(cell, where=where, label_map=label_map)
+
+
+def speaker(cell: str, where: str) -> str:
+    if cell.casefold() in UNKNOWN:
+        raise UserError(f"{where} names no speaker ({cell!r}); each clip needs one: fill it in, or leave the line out")
+    return cell
+
+
+def gender(cell: str, where: str) -> str | None:
+    folded = cell.casefold()
+    if folded in UNKNOWN:
+        return None
+    if folded not in GENDER_ALIASES:
+        raise UserError(f"{where}: unknown gender {cell!r}; known: {', '.join(GENDERS)}, or leave the cell empty")
+    return GENDER_ALIASES[folded]
+
+
+def part(cell: str, where: str) -> str | None:
+    folded = cell.casefold()
+    if folded in UNKNOWN:
+        return None
+    if folded not in PART_ALIASES:
+        raise UserError(f"{where}: {unknown('split', cell, PARTS, hint='Leave it empty for a clip of no part.')}")
+    return PART_ALIASES[folded]
+
+
+def seconds(cell: str, where: str) -> float | None:
+    """A time in seconds; also pandas' timedeltas and its missing values."""
+    if cell.casefold() in UNKNOWN:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        fit = _TIMEDELTA.fullmatch(cell)
+        if not fit:
+            raise UserError(f"{where}: {cell!r} is no time; start and end are in seconds, such as 1.5") from None
+        days, hours, minutes, rest = (float(group or 0) for group in fit.groups())
+        value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    if not math.isfinite(value) or value < 0:
+        raise UserError(f"{where}: {cell!r} is no time in a file; start and end are in seconds, 0 or more")
+    return value
+
+
+def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Where each known column stands in the header, and notes where two claim to be the same one."""
+    folded = [column.casefold() for column in header]
+    places: dict[str, int] = {}
+    notes = []
+    for name, aliases in COLUMNS.items():
+        found = [alias for alias in aliases if alias in folded]
+        if found:
+            places[name] = folded.index(found[0])
+        if len(found) > 1:
+            notes.append(f"{table}: the columns {', '.join(found)} all name the {name}; {found[0]} is taken")
+    said = f"found: {', '.join(header)}; expected: file, emotion, speaker"
+    for name in ("file", "emotion"):
+        if name not in places:
+            raise UserError(f"{table} has no {name} column (one of {', '.join(COLUMNS[name])}); {said}")
+    if with_speaker and "speaker" not in places:
+        raise UserError(
+            f"{table} has no speaker column (one of {', '.join(COLUMNS['speaker'])}); {said}. A "
+            "speaker-independent split needs one: add it, or give the option speaker_pattern, a regular expression "
+            "whose one group finds the speaker in the file's name"
+        )
+    return places, tuple(notes)
+
+
+def speaker_finder(expression: str) -> Callable[[str, str], str]:
+    """A converter that finds the speaker in a file's name by a regular expression with one group."""
+    try:
+        pattern = re.compile(expression)
+    except re.error as problem:
+        raise UserError(f"speaker_pattern {expression!r} is no regular expression ({problem}); mend it") from None
+    if pattern.groups != 1:
+        raise UserError(
+            f"speaker_pattern {expression!r} has {pattern.groups} groups; one must hold the speaker, "
+            "as in '([fm][0-9]+)-'"
+        )
+
+    def find(name: str, where: str) -> str:
+        fit = pattern.search(name)
+        if not fit or not fit[1]:
+            raise UserError(f"{where}: speaker_pattern {expression!r} finds no speaker in {name!r}; mend the pattern")
+        return sys.intern(fit[1])
+
+    return find

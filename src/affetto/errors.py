@@ -1,0 +1,37 @@
+"""The one error that a user's mistake ends in.
+
+A `UserError` reads as one line: what is wrong, with which item, what is allowed, what to do next.
+The command line prints it without a traceback and exits with status 2; everything else that is
+raised is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; `str(error)` is the whole story on one line."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(" ".join(what.split()))
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that `name` was probably meant to be, or None."""
+    by_folded = {item.casefold(): item for item in allowed}
+    match = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[match[0]] if match else None
+
+
+def unknown(kind: str, name: str, allowed: Iterable[str], *, hint: str = "") -> UserError:
+    """An error for a name outside a closed list, with the nearest guess.
+
+    >>> str(unknown("method", "lorra", ["frozen", "lora"]))
+    "unknown method 'lorra': did you mean 'lora'? Known: frozen, lora."
+    """
+    allowed = list(allowed)
+    guess = nearest(name, allowed)
+    middle = f"did you mean {guess!r}? Known" if guess else "known"
+    return UserError(f"unknown {kind} {name!r}: {middle}: {', '.join(allowed)}. {hint}".rstrip())

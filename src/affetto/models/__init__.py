@@ -1,0 +1,1 @@
+"""Models: a frozen front end, transformer blocks that PEFT may adapt, and a head."""

@@ -1,0 +1,138 @@
+"""What every family of speech encoders offers: a front end and blocks, over transformers' own modules.
+
+A backbone is read as  wave → `features` → `embed` → block 0 … block L-1 → `finish`,  and has L+1 hidden
+states: state i (i < L) is the input of block i, state L is transformers' `last_hidden_state`
+(after the final LayerNorm where the family has one). transformers 5 records another last state for
+pre-LN wav2vec 2.0; papers used this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a block needs beside the hidden states of a batch."""
+
+    mask: Tensor | None
+    """(batch, 1, 1, frames), True where a frame is the clip's own; None where nothing is padded."""
+    position_bias: Tensor | None = None
+    """(heads, frames, frames), WavLM's relative position bias before its gate."""
+
+
+class Backbone(nn.Module):
+    """A pre-trained encoder of one family; always in eval mode, so that its frozen parts are exact.
+
+    `model` is the plain transformers encoder; `preprocessing` is JSON-ready and says how a wave is
+    turned into the encoder's input (it comes from the checkpoint's feature extractor).
+    """
+
+    family: ClassVar[str]
+    lora_targets: ClassVar[dict[str, tuple[str, ...]]]
+    """Names of the linear layers within a block: `ff`, `attention`, `all`."""
+    longest_seconds: ClassVar[float | None] = None
+
+    def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
+        super().__init__()
+        self.model = model.eval().requires_grad_(False)
+        self.preprocessing = preprocessing
+
+    # What a family defines -------------------------------------------------------------------
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        raise NotImplementedError
+
+    @property
+    def block_prefix(self) -> str:
+        """How transformers' state dict names the blocks: `encoder.layers` or `layers`."""
+        raise NotImplementedError
+
+    def prepare(self, wave: np.ndarray) -> Tensor:
+        """Wave (samples,), 16 kHz → the front end's input, of this clip alone (never over padding)."""
+        raise NotImplementedError
+
+    def features(self, prepared: Tensor) -> Tensor:
+        """The convolutional front end, frozen in every method: one clip → (frames, channels)."""
+        raise NotImplementedError
+
+    def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, frames, channels), mask (batch, frames) → state 0, (batch, frames, width)."""
+        raise NotImplementedError
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        """The output of the last block → state L, both (batch, frames, width)."""
+        raise NotImplementedError
+
+    def feed_forward(self, block: nn.Module) -> tuple[nn.Module, nn.Module]:
+        """The modules where the feed-forward of a block begins and ends (the same one, where it is one)."""
+        raise NotImplementedError
+
+    def residual_stream(self, block: nn.Module) -> nn.Module:
+        """The module that the residual stream enters before the feed-forward of a block."""
+        raise NotImplementedError
+
+    def final_norm(self) -> nn.Module | None:
+        """The LayerNorm behind the last block, where the family has one."""
+        return None
+
+    def embedding_modules(self) -> list[nn.Module]:
+        """The feature projection: what full fine-tuning trains beside the blocks."""
+        return []
+
+    # What all families share -----------------------------------------------------------------
+
+    def context(self, mask: Tensor | None, frames: int) -> Context:
+        """`mask` is (batch, frames), True where valid, or None."""
+        return Context(None if mask is None else mask[:, None, None, :])
+
+    def block(self, index: int, hidden: Tensor, context: Context) -> Tensor:
+        """State `index` → the output of block `index`, both (batch, frames, width)."""
+        out = self.blocks[index](hidden, attention_mask=context.mask)
+        return out[0] if isinstance(out, tuple) else out
+
+    @property
+    def width(self) -> int:
+        return int(self.model.config.hidden_size)
+
+    @property
+    def depth(self) -> int:
+        """The number of blocks, L."""
+        return len(self.blocks)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.model.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Stay in eval mode: dropout or layer-drop in frozen parts would make stored states wrong."""
+        return super().train(False)
+
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def weights_digest(self) -> str:
+        """SHA-256 over names, shapes and float32 values: which weights these are, wherever they came from."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor | None:
+    """(batch,) numbers of valid frames → (batch, frames) bool; None where every clip fills the batch."""
+    if bool((lengths == frames).all()):
+        return None
+    return torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]

@@ -1,0 +1,143 @@
+"""Which backbones there are, and how one is loaded: by key, hub id or folder, or with random weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from affetto.errors import UserError, unknown
+from affetto.models.backbone import Backbone
+from affetto.models.hub import snapshot
+from affetto.models.keys import BACKBONES, Architecture, check_backbone
+from affetto.models.wav2vec2 import HubertBackbone, Wav2Vec2Backbone, WavLMBackbone
+from affetto.models.whisper import WhisperBackbone
+
+FAMILIES: dict[str, type[Backbone]] = {
+    family.family: family for family in (Wav2Vec2Backbone, HubertBackbone, WavLMBackbone, WhisperBackbone)
+}
+"""By transformers' `model_type`."""
+
+WHISPER_EXTRACTOR = {"feature_size": 80, "sampling_rate": 16000, "hop_length": 160, "chunk_length": 30, "n_fft": 400}
+
+
+def load_backbone(name: str, *, random_weights: bool = False, weights_seed: int = 0) -> Backbone:
+    """A backbone by key (`wav2vec2-base`), hub id (`facebook/wav2vec2-base`) or local folder.
+
+    With `random_weights` the key's shapes are filled from `weights_seed`, the same on every call.
+    Raises UserError for an unknown key, a folder without configuration or weights, a family that is
+    not known, weights that are missing in the checkpoint, and a hub that cannot be reached.
+    """
+    check_backbone(name, random_weights=random_weights)
+    if random_weights:
+        return _random(BACKBONES[name], weights_seed)
+    if Path(name).is_dir():
+        return _pretrained(Path(name))
+    return _pretrained(snapshot(BACKBONES[name].hub_id or name if name in BACKBONES else name))
+
+
+def _random(architecture: Architecture, weights_seed: int) -> Backbone:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(weights_seed)
+        model = _model_class(architecture.family)(_configure(_config_class(architecture.family)(**architecture.config)))
+    if architecture.family == "whisper":
+        return WhisperBackbone(model, dict(WHISPER_EXTRACTOR))
+    return FAMILIES[architecture.family](model, {"normalize": architecture.normalize})
+
+
+def _pretrained(folder: Path) -> Backbone:
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise UserError(f"{folder}: no config.json in it; a checkpoint folder holds config.json, preprocessor_config.json and weights")
+    try:
+        config = json.loads(config_file.read_text())
+        family = str(config.get("model_type"))
+    except (ValueError, AttributeError):
+        raise UserError(f"{config_file}: not a model configuration (no JSON object); copy the checkpoint again") from None
+    if family not in FAMILIES:
+        raise unknown("model family", family, FAMILIES, hint=f"That is what {config_file} says.")
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+        raise UserError(f"{folder}: no weights in it (*.safetensors or pytorch_model*.bin); copy the checkpoint again")
+    return FAMILIES[family](_load_weights(folder, family), _preprocessing(folder, family))
+
+
+def _load_weights(folder: Path, family: str) -> Any:
+    """The plain encoder in float32, SDPA attention, every weight of it from the checkpoint."""
+    from transformers import AutoConfig, WhisperModel
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        config = _configure(AutoConfig.from_pretrained(folder))
+        # On a full Whisper folder the encoder's own class looks for other names and would start at random.
+        loader = WhisperModel if family == "whisper" else _model_class(family)
+        model, report = loader.from_pretrained(folder, config=config, dtype=torch.float32, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as problem:
+        raise UserError(f"{folder}: its weights cannot be loaded as {family} ({problem}); copy the checkpoint again") from None
+    except Exception as problem:
+        if type(problem).__name__ != "SafetensorError":
+            raise
+        raise UserError(f"{folder}: broken safetensors file ({problem}); copy the checkpoint again") from None
+    finally:
+        logging.set_verbosity(verbosity)
+    relevant = "encoder." if family == "whisper" else ""
+    missing = sorted(
+        key for key in {*report["missing_keys"], *(m[0] for m in report["mismatched_keys"])}
+        if key.startswith(relevant) and "masked_spec_embed" not in key
+    )  # fmt: skip
+    if missing:
+        raise UserError(f"{folder}: {len(missing)} weights of the {family} encoder are missing in the checkpoint, {missing[0]} first")
+    return model.get_encoder() if family == "whisper" else model
+
+
+def _preprocessing(folder: Path, family: str) -> dict[str, Any]:
+    file = folder / "preprocessor_config.json"
+    if not file.is_file():
+        raise UserError(f"{folder}: no preprocessor_config.json in it, so its input normalisation is unknown; copy it from the checkpoint's source")
+    try:
+        config = json.loads(file.read_text())
+        rate_hz = config.get("sampling_rate", 16000)
+        chosen = (
+            {name: config.get(name, default) for name, default in WHISPER_EXTRACTOR.items()}
+            if family == "whisper"
+            else {"normalize": bool(config.get("do_normalize", True))}
+        )
+    except (ValueError, AttributeError):
+        raise UserError(f"{file}: not a preprocessor configuration (no JSON object); copy the checkpoint again") from None
+    if rate_hz != 16000:
+        raise UserError(f"{file}: made for {rate_hz} Hz; affetto works at 16000 Hz")
+    return chosen
+
+
+def _configure(config: Any) -> Any:
+    """SDPA everywhere transformers has it, no layer-drop, no masking: each state is needed, and exact."""
+    # WavLM has no SDPA of transformers' own; its backbone class brings it.
+    config._attn_implementation = "eager" if config.model_type == "wavlm" else "sdpa"
+    for name in ("layerdrop", "encoder_layerdrop"):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    config.apply_spec_augment = False
+    return config
+
+
+def _config_class(family: str) -> Any:
+    import transformers
+
+    return {
+        "wav2vec2": transformers.Wav2Vec2Config, "hubert": transformers.HubertConfig,
+        "wavlm": transformers.WavLMConfig, "whisper": transformers.WhisperConfig,
+    }[family]  # fmt: skip
+
+
+def _model_class(family: str) -> Any:
+    import transformers
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    return {
+        "wav2vec2": transformers.Wav2Vec2Model, "hubert": transformers.HubertModel,
+        "wavlm": transformers.WavLMModel, "whisper": WhisperEncoder,
+    }[family]  # fmt: skip

@@ -1,0 +1,177 @@
+"""The model: backbone, method, pooling and head, cut where training begins.
+
+Everything below the cut is a pure function of the clip (`prefix`, one clip, unpadded, no gradient);
+everything above runs on padded batches of prefixes (`forward`). Training, evaluation and inference all
+go prefix → forward; there is no other path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from affetto.models.backbone import Backbone, frame_mask
+from affetto.models.head import StatisticsHead, masked_statistics
+from affetto.models.methods import EMBEDDING, Method
+from affetto.models.pooling import StatePooling
+
+Prefix = dict[str, Tensor]
+"""What is known of a clip at the cut. Frames come first: `features` (frames, channels); or `state`
+(frames, width) with `below` (frames, width) or `states` (frames, n, width); or `pooled` (frames, width);
+or, of the whole clip, `statistics` (L+1, 2 width)."""
+
+
+class Classifier(nn.Module):
+    """Waves → logits over `labels`; see the module's docstring for the two halves."""
+
+    def __init__(
+        self, backbone: Backbone, method: Method, pooling: StatePooling, head: nn.Module, labels: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.backbone, self.method, self.pooling, self.head = backbone, method, pooling, head
+        self.labels = tuple(labels)
+
+    # The cut ---------------------------------------------------------------------------------
+
+    @property
+    def frozen(self) -> bool:
+        return self.method.lowest_block > self.pooling.last
+
+    @property
+    def stores_statistics(self) -> bool:
+        """A frozen state under a statistics head: the clip's statistics are all that training needs."""
+        return self.frozen and isinstance(self.head, StatisticsHead) and self.pooling.kind == "layer"
+
+    @property
+    def cut(self) -> tuple[str | int | None, ...]:
+        """What names the prefix, beside the clip, the backbone and the preprocessing."""
+        if self.method.lowest_block == EMBEDDING:
+            return ("features",)
+        if self.stores_statistics:
+            return ("statistics", self.pooling.state_norm)
+        if self.frozen:
+            return ("pooled" if self.pooling.weights is None else "states", *self.pooling.identity())
+        start = self.method.lowest_block
+        return ("state", start) if start == 0 else ("state", start, *self.pooling.identity())
+
+    # Below it --------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def prefix(self, wave: np.ndarray) -> Prefix:
+        """One clip's wave (samples,), 16 kHz → what lies at the cut, in float32."""
+        features = self.backbone.features(self.backbone.prepare(wave))
+        if self.method.lowest_block == EMBEDDING:
+            return {"features": features}
+        hidden = self.backbone.embed(features[None], None)
+        if self.stores_statistics:
+            return {"statistics": self._all_statistics(hidden)}
+        stop = self.pooling.last if self.frozen else self.method.lowest_block
+        hidden, gathered = self._advance(hidden, 0, stop, None, _Gathered(self.pooling))
+        if self.frozen:
+            gathered.add(self.pooling.last, self._state(stop, hidden))
+            return {name.replace("below", "pooled"): tensor[0] for name, tensor in gathered.stored().items()}
+        return {"state": hidden[0]} | {name: tensor[0] for name, tensor in gathered.stored().items()}
+
+    def _all_statistics(self, hidden: Tensor) -> Tensor:
+        """State 0 of one clip → (L+1, 2 width): each state's mean and deviation over time, for any choice of layer."""
+        context = self.backbone.context(None, hidden.shape[1])
+        rows = []
+        for i in range(self.backbone.depth + 1):
+            rows.append(masked_statistics(self.pooling.normalise(self._state(i, hidden)), None))
+            if i < self.backbone.depth:
+                hidden = self.backbone.block(i, hidden, context)
+        return torch.cat(rows)
+
+    # Above it --------------------------------------------------------------------------------
+
+    def forward(self, prefix: Prefix, lengths: Tensor) -> Tensor:
+        """A batch of prefixes, padded with zeros, and each clip's frames (batch,) → logits (batch, classes)."""
+        if "statistics" in prefix:
+            assert isinstance(self.head, StatisticsHead)
+            return self.head.classify(prefix["statistics"][:, self.pooling.last])
+        return self.head(*self.pooled(prefix, lengths))
+
+    def pooled(self, prefix: Prefix, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """A batch of prefixes of frames → pooled states (batch, frames, width) and their mask (batch, frames)."""
+        frames = next(iter(prefix.values())).shape[1]
+        mask = frame_mask(lengths, frames)
+        if "pooled" in prefix:
+            return prefix["pooled"], mask
+        gathered = _Gathered(self.pooling, prefix)
+        if not self.frozen:
+            if "features" in prefix:
+                start, hidden = 0, self.backbone.embed(prefix["features"], mask)
+            else:
+                start, hidden = self.method.lowest_block, prefix["state"]
+            hidden, gathered = self._advance(hidden, start, self.pooling.last, mask, gathered)
+            gathered.add(self.pooling.last, self._state(self.pooling.last, hidden))
+        return gathered.pooled(), mask
+
+    def _advance(
+        self, hidden: Tensor, start: int, stop: int, mask: Tensor | None, gathered: _Gathered
+    ) -> tuple[Tensor, _Gathered]:
+        """Run blocks start … stop-1, gathering the state that enters each."""
+        context = self.backbone.context(mask, hidden.shape[1])
+        for i in range(start, stop):
+            gathered.add(i, hidden)
+            hidden = self.backbone.block(i, hidden, context)
+        return hidden, gathered
+
+    def _state(self, index: int, hidden: Tensor) -> Tensor:
+        return self.backbone.finish(hidden) if index == self.backbone.depth else hidden
+
+    # What trains -----------------------------------------------------------------------------
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """A copy of all that training changes: trainable parameters and the head's constants."""
+        constants = {f"head.{name}": buffer for name, buffer in self.head.named_buffers()}
+        return {name: t.detach().clone() for name, t in (self.trainable() | constants).items()}
+
+    @torch.no_grad()
+    def restore(self, snapshot: dict[str, Tensor]) -> None:
+        own: dict[str, Any] = self.trainable() | {f"head.{name}": b for name, b in self.head.named_buffers()}
+        assert own.keys() == snapshot.keys(), own.keys() ^ snapshot.keys()
+        for name, tensor in snapshot.items():
+            own[name].copy_(tensor)
+
+
+class _Gathered:
+    """Pools states as they come: a running sum under fixed weights, a list under learned ones."""
+
+    def __init__(self, pooling: StatePooling, prefix: Prefix | None = None) -> None:
+        self.pooling, prefix = pooling, prefix or {}
+        self.learned = pooling.weights is not None
+        self.coefficients = pooling.coefficients()
+        self.sum: Tensor | None = prefix.get("below")
+        self.states: list[Tensor] = list(prefix["states"].unbind(-2)) if "states" in prefix else []
+
+    def add(self, index: int, state: Tensor) -> None:
+        weight = None if self.learned else float(self.coefficients[index])
+        if weight == 0.0:
+            return
+        state = self.pooling.normalise(state)
+        if weight is None:
+            self.states.append(state)
+        else:
+            # A single layer is taken as it is, so that no rounding comes in.
+            term = state if weight == 1.0 else state * weight
+            self.sum = term if self.sum is None else self.sum + term
+
+    def stored(self) -> Prefix:
+        if self.learned:
+            return {"states": torch.stack(self.states, dim=-2)} if self.states else {}
+        return {} if self.sum is None else {"below": self.sum}
+
+    def pooled(self) -> Tensor:
+        """(batch, frames, width)."""
+        if not self.learned:
+            assert self.sum is not None
+            return self.sum
+        return torch.einsum("btnw,n->btw", torch.stack(self.states, dim=-2), self.coefficients.to(self.states[0].device))

@@ -1,0 +1,100 @@
+"""Heads: one sequence of frames → logits. All averages run over the clip's own frames only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+def masked_mean(frames: Tensor, mask: Tensor | None) -> Tensor:
+    """(batch, frames, width), mask (batch, frames) or None → (batch, width)."""
+    if mask is None:
+        return frames.mean(1)
+    weights = mask[:, :, None].to(frames.dtype)
+    return (frames * weights).sum(1) / weights.sum(1)
+
+
+def masked_statistics(frames: Tensor, mask: Tensor | None) -> Tensor:
+    """(batch, frames, width) → (batch, 2 width): mean and standard deviation over time."""
+    mean = masked_mean(frames, mask)
+    deviation = (frames - mean[:, None, :]) ** 2
+    return torch.cat([mean, torch.sqrt(masked_mean(deviation, mask) + 1e-8)], dim=1)
+
+
+class FrameHead(nn.Module):
+    """Layers on every frame, the mean over time, layers on the mean.
+
+    `unmasked_mean` averages over padding too: a defect of other codes, kept as an ablation only.
+    """
+
+    def __init__(self, per_frame: nn.Module, per_clip: nn.Module, unmasked_mean: bool = False) -> None:
+        super().__init__()
+        self.per_frame, self.per_clip, self.unmasked_mean = per_frame, per_clip, unmasked_mean
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        return self.per_clip(masked_mean(self.per_frame(frames), None if self.unmasked_mean else mask))
+
+
+class StatisticsHead(nn.Module):
+    """Mean and standard deviation over time, standardised by the training clips, then a linear layer.
+
+    `standardise` must be called with the training clips' statistics before the first step; the
+    constants are saved with the head.
+    """
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(2 * width))
+        self.register_buffer("scale", torch.ones(2 * width))
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(2 * width, classes)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def standardise(self, statistics: Tensor) -> None:
+        """Fit the constants on (clips, 2 width); a feature that never varies is left unscaled."""
+        deviation = statistics.std(0, unbiased=False)
+        self.centre.copy_(statistics.mean(0))
+        self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        return self.classify(masked_statistics(frames, mask))
+
+    def classify(self, statistics: Tensor) -> Tensor:
+        """(batch, 2 width) → (batch, classes)."""
+        return self.out(self.dropout((statistics - self.centre) / self.scale))
+
+
+def _paper(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
+    """PEFT-SER's downstream model (Feng & Narayanan 2023), to which the paper refers (III-A)."""
+    per_frame = nn.Sequential(
+        nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+    )  # fmt: skip
+    per_clip = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+    return FrameHead(per_frame, per_clip, unmasked_mean)
+
+
+def _short(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
+    per_frame = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))
+    return FrameHead(per_frame, nn.Linear(hidden, classes), unmasked_mean)
+
+
+def _linear(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
+    """The shape of transformers' own `…ForSequenceClassification`: projection, mean, classifier."""
+    return FrameHead(nn.Linear(width, hidden), nn.Linear(hidden, classes), unmasked_mean)
+
+
+def _statistics(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
+    return StatisticsHead(width, classes, dropout)
+
+
+HEADS: dict[str, Callable[[int, int, int, float, bool], nn.Module]] = {
+    "paper": _paper,
+    "short": _short,
+    "linear": _linear,
+    "statistics": _statistics,
+}

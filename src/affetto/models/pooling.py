@@ -1,0 +1,49 @@
+"""Hidden states of all layers → one sequence of frames: the paper's "average pooling of all encoder hidden states"."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+POOLINGS = ("mean", "without_embedding", "weighted", "layer")
+STATE_NORMS = ("none", "layer")
+
+
+class StatePooling(nn.Module):
+    """A weighted sum over L+1 states, each (batch, frames, width), possibly layer-normalised first.
+
+    `mean` weighs all L+1 alike (the paper, in our reading); `without_embedding` leaves state 0 out
+    (PEFT-SER); `layer` takes one; `weighted` learns softmax weights (PEFT-SER). With `state_norm`
+    `layer` each frame of each state is normalised (no affine): the states of pre-LN models differ in
+    scale by orders, so that a plain mean is ruled by a few of them.
+    """
+
+    def __init__(self, depth: int, width: int, kind: str = "mean", layer: int | None = None, state_norm: str = "none"):
+        super().__init__()
+        self.depth, self.width, self.kind, self.layer, self.state_norm = depth, width, kind, layer, state_norm
+        self.weights = nn.Parameter(torch.zeros(depth + 1)) if kind == "weighted" else None
+
+    @property
+    def last(self) -> int:
+        """The last state that is used: no block above it has to run."""
+        return self.layer if self.kind == "layer" and self.layer is not None else self.depth
+
+    def coefficients(self) -> Tensor:
+        """(L+1,) weights that sum to one."""
+        if self.weights is not None:
+            return torch.softmax(self.weights, 0)
+        fixed = torch.zeros(self.depth + 1)
+        if self.kind == "layer":
+            fixed[self.last] = 1.0
+        elif self.kind == "without_embedding":
+            fixed[1:] = 1.0 / self.depth
+        else:
+            fixed[:] = 1.0 / (self.depth + 1)
+        return fixed
+
+    def normalise(self, state: Tensor) -> Tensor:
+        return nn.functional.layer_norm(state, (self.width,)) if self.state_norm == "layer" else state
+
+    def identity(self) -> tuple[str | int | None, ...]:
+        """What a stored pooled state depends on (learned weights are not among it: their states are stored one by one)."""
+        return (self.kind, self.layer, self.state_norm)

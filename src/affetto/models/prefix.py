@@ -1,0 +1,185 @@
+"""The store of frozen prefixes: what a backbone makes of a clip below the lowest trainable parameter.
+
+One file a clip, in safetensors, memory-mapped, addressed by the clip's content and by all that the
+prefix depends on (`namespace`). A file appears whole or not at all, so that any number of processes may
+share a store; a changed clip, backbone or setting has another address, so that none is ever stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from affetto import audio
+from affetto.errors import UserError
+from affetto.models.classifier import Classifier, Prefix
+
+FORMAT = 1
+PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
+IN_MEMORY_BYTES = 2**30
+"""Prefixes up to this size in all are kept in memory; more are read from the (memory-mapped) files, batch by batch."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a clip's audio lies: a file, or its section from `start` to `end` seconds."""
+
+    path: Path
+    start: float | None = None
+    end: float | None = None
+
+    def digest(self) -> str:
+        """SHA-256 of the file's content and the section. Raises AudioError for a file that cannot be read."""
+        content = audio.content_digest(self.path)
+        if self.start is None and self.end is None:
+            return content
+        return hashlib.sha256(f"{content} {self.start} {self.end}".encode()).hexdigest()
+
+    def load(self, seconds: float | None) -> np.ndarray:
+        """The wave (samples,), cropped to `seconds`."""
+        return audio.crop(audio.load(self.path, self.start, self.end), seconds)
+
+
+def default_root() -> Path:
+    """`$AFFETTO_CACHE`, else `affetto` in the user's cache folder."""
+    if os.environ.get("AFFETTO_CACHE"):
+        return Path(os.environ["AFFETTO_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "affetto"
+
+
+class PrefixStore:
+    """The files of one namespace: one classifier's cut, one precision, one kind of device."""
+
+    def __init__(self, identity: dict[str, Any], precision: str = "float16", root: Path | None = None) -> None:
+        self.precision = precision
+        identity = identity | {"precision": precision, "format": FORMAT}
+        text = json.dumps(identity, sort_keys=True)
+        self.folder = (root or default_root()) / "prefixes" / hashlib.sha256(text.encode()).hexdigest()[:24]
+        self._identity = identity
+
+    def file(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def get(self, key: str) -> Prefix | None:
+        """The stored prefix, or None; a broken file counts as absent."""
+        try:
+            return load_file(self.file(key))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (SafetensorError, OSError):
+            return None
+
+    def put(self, key: str, prefix: Prefix) -> Prefix:
+        """Store and return what a later `get` will return. Raises UserError where the disk is full."""
+        stored = {name: self._narrow(tensor) for name, tensor in prefix.items()}
+        file = self.file(key)
+        temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+        try:
+            if not file.parent.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self._describe()
+            temporary.write_bytes(save(stored))
+            os.replace(temporary, file)
+        except OSError as problem:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise UserError(
+                f"the store of frozen states cannot be written in {self.folder} ({problem.strerror}): make room there, "
+                "or set AFFETTO_CACHE to a folder on another disk; what is stored already stays good"
+            ) from None
+        return stored
+
+    def _narrow(self, tensor: Tensor) -> Tensor:
+        """In the store's precision, unless a value would overflow there."""
+        narrow = tensor.detach().cpu().to(PRECISIONS[self.precision])
+        return (narrow if bool(torch.isfinite(narrow).all()) else tensor.detach().cpu()).contiguous()
+
+    def _describe(self) -> None:
+        """Say in the folder what it holds, for people and for pruning."""
+        description = self.folder / "namespace.json"
+        if not description.exists():
+            temporary = description.with_name(f"namespace.{os.getpid()}.tmp")
+            temporary.write_text(json.dumps(self._identity, indent=2, sort_keys=True) + "\n")
+            os.replace(temporary, description)
+
+
+class PrefixData:
+    """The prefixes of many clips under one classifier, by clip id."""
+
+    def __init__(
+        self, classifier: Classifier, store: PrefixStore, sources: dict[str, Source], keys: dict[str, str], seconds: float | None
+    ) -> None:
+        self.classifier, self.store, self.sources, self.keys, self.seconds = classifier, store, sources, keys, seconds
+        self.frames: dict[str, int] = {}
+        self._memory: dict[str, Prefix] = {}
+        self._bytes = 0
+
+    def prepare(self, progress: Callable[[int, int], None] | None = None) -> dict[str, str]:
+        """Compute and store what is missing. Returns {clip id: problem} of clips whose audio is unusable.
+
+        Decoding runs ahead in threads (it releases the GIL); the backbone takes clip after clip.
+        """
+        bad: dict[str, str] = {}
+        ids = list(self.sources)
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            ahead = 8
+            waiting = {i: pool.submit(self._decode, i) for i in ids[:ahead]}
+            for n, clip_id in enumerate(ids):
+                if n + ahead < len(ids):
+                    waiting[ids[n + ahead]] = pool.submit(self._decode, ids[n + ahead])
+                try:
+                    found = waiting.pop(clip_id).result()
+                except audio.AudioError as problem:
+                    bad[clip_id] = str(problem)
+                    continue
+                if isinstance(found, np.ndarray):
+                    found = self.store.put(self.keys[clip_id], self.classifier.prefix(found))
+                self._keep(clip_id, found)
+                if progress is not None:
+                    progress(n + 1, len(ids))
+        return bad
+
+    def _decode(self, clip_id: str) -> Prefix | np.ndarray:
+        stored = self.store.get(self.keys[clip_id])
+        return self.sources[clip_id].load(self.seconds) if stored is None else stored
+
+    def _keep(self, clip_id: str, prefix: Prefix) -> None:
+        self.frames[clip_id] = next(iter(prefix.values())).shape[0]
+        size = sum(tensor.nbytes for tensor in prefix.values())
+        if self._bytes + size <= IN_MEMORY_BYTES:
+            # Cloned, so that no mapped file is held open for the length of a training.
+            self._memory[clip_id] = {name: tensor.clone() for name, tensor in prefix.items()}
+            self._bytes += size
+
+    def __getitem__(self, clip_id: str) -> Prefix:
+        found = self._memory.get(clip_id) or self.store.get(self.keys[clip_id])
+        if found is None:  # pruned or broken meanwhile
+            found = self.store.put(self.keys[clip_id], self.classifier.prefix(self.sources[clip_id].load(self.seconds)))
+        return found
+
+    def batch(self, ids: Sequence[str], device: torch.device) -> tuple[Prefix, Tensor]:
+        """Prefixes of several clips as float32, zero-padded to the longest, and their lengths (batch,)."""
+        return collate([self[clip_id] for clip_id in ids], device)
+
+
+def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, Tensor]:
+    """[{name: (frames, …)}] → {name: (batch, frames, …)} float32 and lengths (batch,), on `device`."""
+    batch = {
+        name: torch.nn.utils.rnn.pad_sequence([prefix[name].float() for prefix in prefixes], batch_first=True)
+        for name in prefixes[0]
+    }
+    lengths = torch.tensor([next(iter(prefix.values())).shape[0] for prefix in prefixes])
+    return {name: tensor.to(device) for name, tensor in batch.items()}, lengths.to(device)

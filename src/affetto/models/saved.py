@@ -1,0 +1,127 @@
+"""A classifier put together from a blueprint, saved to a folder and loaded from it.
+
+The blueprint is plain JSON: what the method, pooling and head are, and the labels. A saved model is
+`affetto.json` (blueprint, backbone, preprocessing, provenance), `head.safetensors` and the method's own
+files (LoRA: peft's format). The backbone's weights are not copied: they are found again and checked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from affetto.errors import UserError
+from affetto.models.backbone import Backbone
+from affetto.models.backbones import load_backbone
+from affetto.models.classifier import Classifier
+from affetto.models.head import HEADS
+from affetto.models.methods import METHODS, Method
+from affetto.models.pooling import StatePooling
+
+FORMAT = 1
+CARD, HEAD, METHOD = "affetto.json", "head.safetensors", "method"
+
+
+def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None = None) -> Classifier:
+    """A classifier on `backbone`, fresh (by torch's random generator) or with the weights of a saved folder.
+
+    `blueprint`: {"labels": […], "method": {"name", "first_block", "settings"}, "pooling": {"kind",
+    "layer", "state_norm"}, "head": {"name", "width", "dropout", "unmasked_mean"}}.
+    """
+    pooling = StatePooling(backbone.depth, backbone.width, **blueprint["pooling"])
+    if pooling.last > backbone.depth:
+        raise UserError(f"model.layer={pooling.last}: this backbone has states 0 … {backbone.depth}")
+    chosen = blueprint["method"]
+    blocks = range(chosen["first_block"], pooling.last)
+    kind = METHODS[chosen["name"]]
+    method: Method
+    if weights is None:
+        method = kind(backbone, blocks, **chosen["settings"])
+    else:
+        method = kind.load(backbone, blocks, weights / METHOD, chosen["settings"])
+    head = _head(backbone.width, blueprint)
+    classifier = Classifier(backbone, method, pooling, head, blueprint["labels"])
+    if weights is not None:
+        state = load_file(weights / HEAD)
+        if pooling.weights is not None:
+            with torch.no_grad():
+                pooling.weights.copy_(state.pop("pooling.weights"))
+        head.load_state_dict(state)
+    return classifier
+
+
+def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) -> None:
+    """Write a model folder, whole or not at all. `card` must hold `blueprint` and `backbone`."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.head.state_dict().items()}
+        if classifier.pooling.weights is not None:
+            state["pooling.weights"] = classifier.pooling.weights.detach().cpu()
+        save_file(state, temporary / HEAD)
+        (temporary / METHOD).mkdir()
+        classifier.method.save(temporary / METHOD)
+        (temporary / CARD).write_text(json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """What `affetto.json` of a model folder says. Raises UserError where there is none, or another format."""
+    file = folder / CARD
+    if not file.is_file():
+        raise UserError(f"{folder}: no {CARD} in it, so no model of affetto's; give a finished run's folder")
+    try:
+        card: dict[str, Any] = json.loads(file.read_text())
+        found = card["format"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{file}: broken; train the run again or copy its folder again") from None
+    if found != FORMAT:
+        raise UserError(f"{file}: format {found}; this version of affetto reads format {FORMAT}")
+    return card
+
+
+def load_classifier(folder: Path, *, backbone: str | None = None) -> tuple[Classifier, dict[str, Any]]:
+    """The classifier of a model folder, in eval mode, and its card.
+
+    `backbone` names where the backbone's weights lie, if no longer where they were in training.
+    Raises UserError if other weights are found than those it was trained on.
+    """
+    card = read_card(folder)
+    known = card["backbone"]
+    name = backbone or known["name"]
+    if known["random_weights"] and backbone is None:
+        loaded = load_backbone(known["name"], random_weights=True, weights_seed=known["weights_seed"])
+    else:
+        try:
+            loaded = load_backbone(name)
+        except UserError as problem:
+            raise UserError(f"the model's backbone: {problem}. If it has moved, give --backbone DIR") from None
+    if loaded.weights_digest() != known["digest"]:
+        raise UserError(
+            f"{name} holds other weights than those that {folder} was trained on (SHA-256 {known['digest'][:12]}…): "
+            "give the original ones with --backbone DIR"
+        )
+    try:
+        classifier = assemble(loaded, card["blueprint"], folder)
+    except (OSError, ValueError, RuntimeError, KeyError) as problem:
+        raise UserError(f"{folder}: its weights cannot be read ({problem}); copy the run's folder again") from None
+    return classifier.eval().requires_grad_(False), card
+
+
+def _head(width: int, blueprint: dict[str, Any]) -> nn.Module:
+    head = blueprint["head"]
+    return HEADS[head["name"]](
+        width, len(blueprint["labels"]), head["width"], head["dropout"], head["unmasked_mean"]
+    )

@@ -1,0 +1,145 @@
+"""wav2vec 2.0 (post- and pre-LayerNorm, the latter XLSR's), HuBERT and WavLM.
+
+The convolutional front end runs on each clip alone, unpadded: the group-norm of the base models
+normalises over time, so padding would change every frame, masked or not.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from affetto.models.backbone import Backbone, Context
+
+WAVE_VARIANCE_FLOOR = 1e-7
+"""transformers' own, in `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`."""
+
+
+class Wav2Vec2Backbone(Backbone):
+    """wav2vec 2.0 and HuBERT: raw wave → CNN (20 ms a frame) → projection → convolutional positions → blocks."""
+
+    family = "wav2vec2"
+    lora_targets = {
+        "ff": ("intermediate_dense", "output_dense"),
+        "attention": ("q_proj", "k_proj", "v_proj", "out_proj"),
+        "all": ("q_proj", "k_proj", "v_proj", "out_proj", "intermediate_dense", "output_dense"),
+    }
+
+    def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
+        super().__init__(model, preprocessing)
+        # In training mode transformers marks the wave itself as needing a gradient; eval mode is kept, this makes sure.
+        model.feature_extractor._freeze_parameters()
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        return self.model.encoder.layers
+
+    @property
+    def block_prefix(self) -> str:
+        return "encoder.layers"
+
+    @property
+    def pre_norm(self) -> bool:
+        return bool(self.model.config.do_stable_layer_norm)
+
+    def prepare(self, wave: np.ndarray) -> Tensor:
+        samples = torch.from_numpy(np.ascontiguousarray(wave, dtype=np.float32))
+        if self.preprocessing["normalize"]:
+            samples = (samples - samples.mean()) / torch.sqrt(samples.var(unbiased=False) + WAVE_VARIANCE_FLOOR)
+        return samples
+
+    def features(self, prepared: Tensor) -> Tensor:
+        with torch.no_grad():
+            convolved = self.model.feature_extractor(prepared[None].to(self.device, self.dtype))
+        return convolved[0].transpose(0, 1)
+
+    def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        projected = self.model.feature_projection(features)
+        hidden = projected[0] if isinstance(projected, tuple) else projected
+        if mask is not None:
+            # The positional convolution reaches over the clip's end: what lies there must be zero, as it is unpadded.
+            hidden = hidden.masked_fill(~mask[:, :, None], 0.0)
+        encoder = self.model.encoder
+        hidden = hidden + encoder.pos_conv_embed(hidden)
+        return hidden if self.pre_norm else encoder.layer_norm(hidden)
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        norm = self.final_norm()
+        return hidden if norm is None else norm(hidden)
+
+    def feed_forward(self, block: nn.Module) -> tuple[nn.Module, nn.Module]:
+        return block.feed_forward, block.feed_forward
+
+    def residual_stream(self, block: nn.Module) -> nn.Module:
+        return block.final_layer_norm if self.pre_norm else block.feed_forward
+
+    def final_norm(self) -> nn.Module | None:
+        return self.model.encoder.layer_norm if self.pre_norm else None
+
+    def embedding_modules(self) -> list[nn.Module]:
+        encoder = self.model.encoder
+        modules = [self.model.feature_projection, encoder.pos_conv_embed]
+        return modules if self.pre_norm else [*modules, encoder.layer_norm]
+
+
+class HubertBackbone(Wav2Vec2Backbone):
+    family = "hubert"
+
+
+class WavLMBackbone(Wav2Vec2Backbone):
+    """WavLM: as wav2vec 2.0, with a gated relative position bias in every attention.
+
+    transformers' WavLM hands raw weights to one fused function, so that a LoRA on the attention's
+    projections is bypassed without a word. Here the projections are called as the modules they are,
+    with PyTorch's scaled dot-product attention; the outputs are those of the stock class.
+    """
+
+    family = "wavlm"
+
+    def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
+        super().__init__(model, preprocessing)
+        for layer in self.blocks:
+            layer.attention.forward = types.MethodType(_gated_attention, layer.attention)
+
+    def context(self, mask: Tensor | None, frames: int) -> Context:
+        # The first block holds the bias's table for all; it is frozen in every method.
+        bias = self.blocks[0].attention.compute_bias(frames, frames)
+        return Context(None if mask is None else mask[:, None, None, :], bias)
+
+    def block(self, index: int, hidden: Tensor, context: Context) -> Tensor:
+        layer = self.blocks[index]
+        out, _ = layer(hidden, attention_mask=context.mask, position_bias=context.position_bias)
+        return out
+
+
+def _gated_attention(
+    self: Any,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    position_bias: Tensor | None = None,
+    index: int = 0,
+    **_: Any,
+) -> tuple[Tensor, None, Tensor | None]:
+    """WavLM's attention (Chen et al. 2022, eq. 3-6) on (batch, frames, width); returns as the stock one does.
+
+    `position_bias` is (heads, frames, frames), `attention_mask` (batch, 1, 1, frames), True where valid.
+    """
+    batch, frames, width = hidden_states.shape
+    heads = (batch, frames, self.num_heads, self.head_dim)
+    by_head = hidden_states.view(heads).transpose(1, 2)  # (batch, heads, frames, head width)
+    gates = self.gru_rel_pos_linear(by_head).view(batch, self.num_heads, frames, 2, 4).sum(-1)
+    gate_a, gate_b = torch.sigmoid(gates).chunk(2, dim=-1)
+    gate = gate_a * (gate_b * self.gru_rel_pos_const - 1.0) + 2.0  # (batch, heads, frames, 1)
+    bias = gate * position_bias
+    if attention_mask is not None:
+        bias = bias.masked_fill(~attention_mask, torch.finfo(bias.dtype).min)
+    query, key, value = (
+        projection(hidden_states).view(heads).transpose(1, 2)
+        for projection in (self.q_proj, self.k_proj, self.v_proj)
+    )
+    mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
+    return self.out_proj(mixed.transpose(1, 2).reshape(batch, frames, width)), None, position_bias

@@ -1,0 +1,73 @@
+"""Whisper's encoder, alone, on as many positions as the clip needs (4 s = 200, not 1,500).
+
+transformers' encoder takes 30 s and nothing else. The position table is a lookup, so a clip uses its
+first rows. Shortening changes the outputs (it is a choice of protocol) and costs a tenth.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from affetto.models.backbone import Backbone
+
+SAMPLES_PER_POSITION = 320
+"""Two mel frames of 10 ms at 16 kHz: the second convolution has stride 2."""
+
+
+class WhisperBackbone(Backbone):
+    """`model` is transformers' `WhisperEncoder`; `preprocessing` holds the extractor's constants."""
+
+    family = "whisper"
+    longest_seconds = 30.0
+    lora_targets = {
+        "ff": ("fc1", "fc2"),
+        "attention": ("q_proj", "k_proj", "v_proj", "out_proj"),
+        "all": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
+    }
+
+    def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
+        from transformers import WhisperFeatureExtractor
+
+        super().__init__(model, preprocessing)
+        self.extractor = WhisperFeatureExtractor(**preprocessing)
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        return self.model.layers
+
+    @property
+    def block_prefix(self) -> str:
+        return "layers"
+
+    def prepare(self, wave: np.ndarray) -> Tensor:
+        """Log-mel (mel bands, mel frames), an even number of frames: at most 20 ms of silence are added."""
+        wave = np.pad(wave, (0, -len(wave) % SAMPLES_PER_POSITION))
+        mel = self.extractor(wave, sampling_rate=self.extractor.sampling_rate, padding="do_not_pad", truncation=False)
+        return torch.from_numpy(np.asarray(mel["input_features"][0], dtype=np.float32))
+
+    def features(self, prepared: Tensor) -> Tensor:
+        mel = prepared[None].to(self.device, self.dtype)
+        with torch.no_grad():
+            hidden = nn.functional.gelu(self.model.conv1(mel))
+            hidden = nn.functional.gelu(self.model.conv2(hidden)).transpose(1, 2)
+            positions = torch.arange(hidden.shape[1], device=hidden.device)
+            return (hidden + self.model.embed_positions(positions))[0]
+
+    def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        return features
+
+    def finish(self, hidden: Tensor) -> Tensor:
+        return self.model.layer_norm(hidden)
+
+    def feed_forward(self, block: nn.Module) -> tuple[nn.Module, nn.Module]:
+        return block.fc1, block.fc2
+
+    def residual_stream(self, block: nn.Module) -> nn.Module:
+        return block.final_layer_norm
+
+    def final_norm(self) -> nn.Module | None:
+        return self.model.layer_norm

@@ -1,0 +1,187 @@
+"""One line a method: macro F1 with its interval, UAR, chance, what is trained, how long it took.
+
+A row is a mapping with `name`, `macro_f1`, `interval`, `uar`, `chance`, `trainable_parameters`,
+`seconds` and, where the speech is synthetic, `synthetic: True`. `summary_row` makes one from what
+`affetto.training.evaluate.scores` returns; `interval` may also be a plain pair and `chance` a plain
+number. What a row lacks, or has as None, is shown as a dash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLUMNS = ("method", "macro F1 (95 % interval)", "UAR", "chance", "trainable", "time")
+DASH = "–"
+SYNTHETIC = "synthetic speech"
+
+Row = Mapping[str, Any]
+
+
+def summary_row(
+    name: str,
+    scores: Mapping[str, Any],
+    *,
+    trainable_parameters: int | None = None,
+    seconds: float | None = None,
+    synthetic: bool = False,
+) -> dict[str, Any]:
+    """The row of one scored run, for the tables here and for `figures.method_bars`."""
+    return {
+        "name": name,
+        **{key: scores[key] for key in ("macro_f1", "interval", "uar", "n", "per_speaker")},
+        "chance": scores["chance"]["macro_f1"],
+        "trainable_parameters": trainable_parameters,
+        "seconds": seconds,
+        "synthetic": synthetic,
+    }
+
+
+def summary_table(rows: Iterable[Row]) -> Table:
+    """The rows as a table for the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = list(rows)
+    table = Table(caption=caption(rows) or None, caption_justify="left")
+    for column in COLUMNS:
+        left = column == COLUMNS[0]
+        table.add_column(column, justify="left" if left else "right", no_wrap=not left)
+    for row in rows:
+        # Text, not str: a name such as "lora[r=8]" is no markup.
+        table.add_row(*(Text(cell) for cell in _cells(row)))
+    return table
+
+
+def summary_markdown(rows: Iterable[Row]) -> str:
+    """The rows as a Markdown table, with the caption below it."""
+    rows = list(rows)
+    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *(_cells(row) for row in rows)]
+    text = "".join("| " + " | ".join(_escaped(cell) for cell in cells) + " |\n" for cells in lines)
+    below = caption(rows)
+    return f"{text}\n{below}\n" if below else text
+
+
+def caption(rows: Sequence[Row]) -> str:
+    """What the numbers rest on, as far as the rows say and agree: clips and what was resampled."""
+    words = []
+    clips = {row["n"] for row in rows if row.get("n")}
+    if len(clips) == 1:
+        words.append(f"{clips.pop():,} clips.")
+    resampled = {
+        (interval["over"], interval["units"]) for row in rows if isinstance(interval := row.get("interval"), Mapping)
+    }
+    if len(resampled) == 1:
+        over, units = resampled.pop()
+        words.append(f"Intervals: bootstrap over {units:,} {over}.")
+    elif resampled:
+        words.append(f"Intervals: bootstrap over {' or '.join(sorted({over for over, _ in resampled}))}.")
+    return " ".join(words)
+
+
+def macro_interval(row: Row) -> tuple[float, float] | None:
+    """Lower and upper end of the row's interval of macro F1, if it has one."""
+    interval = row.get("interval")
+    if interval is None:
+        return None
+    low, high = interval["macro_f1"] if isinstance(interval, Mapping) else interval
+    return float(low), float(high)
+
+
+def macro_chance(row: Row) -> float | None:
+    """The macro F1 of a guesser, from a number or from all of chance's measures."""
+    value = row.get("chance")
+    return value["macro_f1"] if isinstance(value, Mapping) else value
+
+
+def shown_name(row: Row) -> str:
+    """The method's name; never without the word where its speech is synthetic."""
+    name = str(row["name"])
+    return f"{name} ({SYNTHETIC})" if row.get("synthetic") else name
+
+
+def percent(value: float | None) -> str:
+    """A fraction as the field prints it: ×100, one decimal.
+
+    >>> percent(0.4884)
+    '48.8'
+    """
+    return DASH if value is None else f"{100 * value:.1f}"
+
+
+def estimate(row: Row) -> str:
+    """Macro F1 with its interval, where there is one: `58.9 (40.7–76.8)`."""
+    between = macro_interval(row)
+    spread = f" ({percent(between[0])}–{percent(between[1])})" if between else ""
+    return percent(row.get("macro_f1")) + spread
+
+
+def count(value: int | None) -> str:
+    """A number of parameters, three digits at most.
+
+    >>> count(0), count(987), count(12_345), count(999_600), count(94_371_712), count(1_500_000_000)
+    ('0', '987', '12.3k', '1.00M', '94.4M', '1.50G')
+    """
+    if value is None:
+        return DASH
+    if value < 1000:
+        return str(value)
+    # What would be rounded to 1000 is written in the next unit.
+    power, suffix = next(
+        ((power, suffix) for power, suffix in ((3, "k"), (6, "M")) if value < 999.5 * 10**power), (9, "G")
+    )
+    scaled = value / 10**power
+    return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f}{suffix}"
+
+
+def duration(seconds: float | None) -> str:
+    """A time in its two largest units.
+
+    >>> duration(0.42), duration(59.6), duration(125), duration(3 * 3600 + 299)
+    ('0.4 s', '1 min 00 s', '2 min 05 s', '3 h 05 min')
+    """
+    if seconds is None:
+        return DASH
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        shown_name(row),
+        estimate(row),
+        percent(row.get("uar")),
+        percent(macro_chance(row)),
+        count(row.get("trainable_parameters")),
+        duration(row.get("seconds")),
+    )
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def prediction_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Predictions `{file, emotion, probabilities}` for the terminal: the emotion, how sure, and the runner-up."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    table.add_column("file", overflow="fold")
+    for column in ("emotion", "probability", "next"):
+        table.add_column(column, no_wrap=True, justify="right" if column == "probability" else "left")
+    for row in rows:
+        ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])
+        second = f"{ranked[1][0]} {percent(ranked[1][1])} %" if len(ranked) > 1 else DASH
+        table.add_row(Text(row["file"]), row["emotion"], f"{percent(row['probabilities'][row['emotion']])} %", second)
+    return table

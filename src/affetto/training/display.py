@@ -1,0 +1,74 @@
+"""What a person sees of a training: bars on a terminal, a line a fold elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from affetto.training.loop import Fit
+
+
+class Display:
+    """Progress on stderr; `quiet` shows nothing."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet)
+        self.lively = self.console.is_terminal and not quiet
+        self._bars = Progress(
+            TextColumn("{task.description:<22}"), BarColumn(24), TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+            console=self.console, disable=not self.lively,
+        )  # fmt: skip
+        self._task: TaskID | None = None
+        self._label, self._started = "", 0.0
+
+    def __enter__(self) -> Display:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def begin(self, label: str) -> None:
+        """A new stretch of work, with a bar of its own; the one before has ended."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+        self._label, self._started = label, time.monotonic()
+        self._task = self._bars.add_task(label, total=None, note="")
+
+    def advance(self, done: int, total: int) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, completed=done, total=total)
+
+    def epoch(self, fit: Fit) -> None:
+        if self._task is None:
+            return
+        last = fit.history[-1]
+        note = f"epoch {fit.epoch}  loss {last['loss']:.3f}"
+        if "validation" in last:
+            note += f"  validation F1 {100 * last['validation']['macro_f1']:.1f} (best {self._best(fit)})"
+        self._bars.update(self._task, note=note)
+
+    def end(self, note: str) -> None:
+        """Close the stretch of work with a line that stays."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+        self.say(f"{self._label}: {note} ({time.monotonic() - self._started:.0f} s)")
+
+    @staticmethod
+    def _best(fit: Fit) -> str:
+        best: dict[str, Any] = fit.history[fit.best_epoch - 1]
+        return f"{100 * best['validation']['macro_f1']:.1f} in epoch {fit.best_epoch}"
+
+
+def show_warning(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)

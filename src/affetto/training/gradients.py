@@ -1,0 +1,52 @@
+"""Proof, before the first step of a run, that each trainable parameter trains and no other does."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from affetto.errors import UserError
+from affetto.models.classifier import Classifier, Prefix
+
+
+def prove_all_train(classifier: Classifier, batch: Prefix, lengths: Tensor, targets: Tensor) -> None:
+    """One backward pass on one batch; nothing is changed by it.
+
+    Parameters that start at zero (LoRA's B, the Adapter's up-projection, a linear head) hide the gradient
+    of what lies behind them: they get small random values for the check. Key biases are exempt, since a
+    softmax over keys does not see them. Raises UserError naming the first dead parameter.
+    """
+    trainable = classifier.trainable()
+    before = classifier.snapshot()
+    mode = classifier.training
+    state = torch.get_rng_state()
+    try:
+        _wake(trainable)
+        classifier.train(False)  # no dropout: a unit that happens to be dropped is not dead
+        loss = nn.functional.cross_entropy(classifier(batch, lengths), targets)
+        loss.backward()
+        dead = [
+            name for name, parameter in trainable.items()
+            if not name.endswith("k_proj.bias") and (parameter.grad is None or not bool(parameter.grad.abs().max() > 0))
+        ]  # fmt: skip
+        leaking = [name for name, p in classifier.named_parameters() if not p.requires_grad and p.grad is not None]
+    finally:
+        classifier.zero_grad(set_to_none=True)
+        classifier.restore(before)
+        classifier.train(mode)
+        torch.set_rng_state(state)
+    assert not leaking, f"frozen parameters got a gradient: {leaking[:3]}"
+    if dead:
+        raise UserError(
+            f"{len(dead)} of {len(trainable)} trainable parameters would never train (no gradient), {dead[0]!r} first: "
+            "choose another method, targets or layer"
+        )
+
+
+@torch.no_grad()
+def _wake(trainable: dict[str, nn.Parameter]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for parameter in trainable.values():
+        if not bool(parameter.any()):
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise.to(parameter.device, parameter.dtype) * 0.02)

@@ -1,0 +1,282 @@
+"""The training loop: the only one.
+
+A fit can be killed at any step: its checkpoint holds everything, the batches are a pure function of
+seed and epoch, and going on gives the numbers of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from sklearn.metrics import balanced_accuracy_score, f1_score
+from torch import Tensor, nn
+
+from affetto.errors import UserError
+from affetto.models.classifier import Classifier
+from affetto.models.head import StatisticsHead, masked_statistics
+from affetto.models.prefix import PrefixData
+from affetto.training import checkpoint
+from affetto.training.batches import by_length, plan
+from affetto.training.gradients import prove_all_train
+from affetto.training.spec import TrainingSettings
+
+CHECKPOINT_SECONDS = 30.0
+"""At most this long a stretch of training is lost to a kill; an epoch's end is always kept."""
+EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a fit learns from: clips by id, each one's class, and what it is chosen by.
+
+    `validation` None: nothing to choose by, the last epoch stands (the final model of a run with folds).
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...] | None
+    target: Mapping[str, int]
+    seed: int
+    epochs: int
+    identity: str
+    """The run's, and the fold's name: a checkpoint of another one is not taken."""
+
+
+@dataclass
+class Fit:
+    """How far a fit is. `history` has one record an epoch."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    best_epoch: int = 0
+    best_score: float = -math.inf
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def fit(
+    classifier: Classifier,
+    data: PrefixData,
+    task: Task,
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+    *,
+    checkpoint_file: Path,
+    on_epoch: Callable[[Fit], None] = lambda _: None,
+    on_step: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Fit:
+    """Train `classifier` and leave it with the weights of the chosen epoch.
+
+    `on_step(steps done, steps in all)` and `on_epoch(fit)` report; the latter after the checkpoint.
+    """
+    torch.manual_seed(task.seed)
+    _fit_constants(classifier, data, task, accelerator.device)
+    optimizer = _optimizer(classifier, settings)
+    model, optimizer = accelerator.prepare(classifier, optimizer)
+    progress, best = Fit(), classifier.snapshot()
+    saved = checkpoint.read(checkpoint_file, task.identity)
+    if saved is not None:
+        progress, best = _resume(classifier, optimizer, saved)
+    else:
+        first = plan(task.train, data.frames, settings.batch_size, settings.length_window, task.seed, 0)[0]
+        prove_all_train(classifier, *data.batch(first, accelerator.device), _targets(first, task, accelerator.device))
+    weights = _class_weights(task, len(classifier.labels)).to(accelerator.device) if settings.class_weights else None
+    loss_of = nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing)
+    while progress.epoch < task.epochs:
+        steps = _Steps(model, classifier, data, task, settings, accelerator, optimizer, loss_of)
+        steps.run(progress, best, checkpoint_file, on_step)
+        best = _close_epoch(classifier, data, task, settings, accelerator, progress, best)
+        _keep(checkpoint_file, classifier, optimizer, progress, best, task)
+        on_epoch(progress)
+    classifier.restore(best)
+    classifier.eval()
+    return progress
+
+
+@dataclass
+class _Steps:
+    """The optimiser steps of one epoch, from `progress.step` on."""
+
+    model: nn.Module
+    classifier: Classifier
+    data: PrefixData
+    task: Task
+    settings: TrainingSettings
+    accelerator: Accelerator
+    optimizer: Any
+    loss_of: nn.Module
+
+    def run(self, progress: Fit, best: dict[str, Tensor], file: Path, on_step: Callable[[int, int], None]) -> None:
+        s, device = self.settings, self.accelerator.device
+        batches = plan(self.task.train, self.data.frames, s.batch_size, s.length_window, self.task.seed, progress.epoch)
+        if progress.step == 0:
+            torch.manual_seed(self.task.seed * 100_003 + progress.epoch + 1)
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * s.lr_decay**progress.epoch
+        self.classifier.train()
+        started = kept = time.monotonic()
+        losses: list[Tensor] = []
+        for number in range(progress.step, len(batches)):
+            ids = batches[number]
+            self.optimizer.zero_grad(set_to_none=True)
+            with self.accelerator.autocast():
+                loss = self.loss_of(self.model(*self.data.batch(ids, device)), _targets(ids, self.task, device))
+            self.accelerator.backward(loss)
+            self.optimizer.step()
+            losses.append(loss.detach() * len(ids))
+            on_step(progress.epoch * len(batches) + number + 1, self.task.epochs * len(batches))
+            if time.monotonic() - kept > CHECKPOINT_SECONDS and number + 1 < len(batches):
+                kept = time.monotonic()
+                _add(losses, progress)
+                progress.step = number + 1
+                progress.seconds += kept - started
+                started = kept
+                _keep(file, self.classifier, self.optimizer, progress, best, self.task)
+        _add(losses, progress)
+        progress.seconds += time.monotonic() - started
+
+
+def _add(losses: list[Tensor], progress: Fit) -> None:
+    """Add one by one in double precision: the sum is the same wherever a kill has cut it."""
+    if losses:
+        for loss in torch.stack(losses).tolist():
+            progress.loss_sum += loss
+        losses.clear()
+
+
+def _close_epoch(
+    classifier: Classifier, data: PrefixData, task: Task, settings: TrainingSettings, accelerator: Accelerator,
+    progress: Fit, best: dict[str, Tensor],
+) -> dict[str, Tensor]:  # fmt: skip
+    """Validate, note the epoch, and return the weights that are best so far."""
+    started = time.monotonic()
+    record: dict[str, Any] = {
+        "epoch": progress.epoch + 1,
+        "loss": progress.loss_sum / len(task.train),
+        "lr": settings.lr * settings.lr_decay**progress.epoch,
+    }
+    if not math.isfinite(record["loss"]):
+        raise UserError(f"training diverged in epoch {record['epoch']} (loss {record['loss']}): lower training.lr or training.method_lr")
+    score = float(progress.epoch)  # without a choice the last epoch stands
+    if task.validation is not None:
+        record["validation"] = measured = _measure(classifier, data, task, accelerator.device)
+        if settings.select != "last":
+            score = measured["macro_f1"] if settings.select == "macro_f1" else -measured["loss"]
+    if score > progress.best_score:
+        progress.best_score, progress.best_epoch, best = score, progress.epoch + 1, classifier.snapshot()
+    progress.seconds += time.monotonic() - started
+    record["seconds"] = round(progress.seconds, 4)
+    progress.history.append(record)
+    progress.epoch, progress.step, progress.loss_sum, progress.seconds = progress.epoch + 1, 0, 0.0, 0.0
+    return best
+
+
+def _measure(classifier: Classifier, data: PrefixData, task: Task, device: torch.device) -> dict[str, float]:
+    """Loss and scores on the validation clips, for choosing the epoch and for the learning curve."""
+    assert task.validation is not None
+    probabilities = predict(classifier, data, task.validation, device)
+    truth = np.array([task.target[i] for i in task.validation])
+    predicted = probabilities.argmax(1)
+    return {
+        "loss": float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean()),
+        "macro_f1": float(f1_score(truth, predicted, average="macro", zero_division=0)),
+        "uar": float(balanced_accuracy_score(truth, predicted)) if set(predicted) <= set(truth) else _uar(truth, predicted),
+    }
+
+
+def _uar(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean recall over the classes that occur (scikit-learn warns where others are predicted)."""
+    return float(np.mean([(predicted[truth == c] == c).mean() for c in np.unique(truth)]))
+
+
+@torch.no_grad()
+def predict(classifier: Classifier, data: PrefixData, ids: Sequence[str], device: torch.device) -> np.ndarray:
+    """Probabilities (clips, classes) of the clips in the order given; a clip's do not depend on its batch."""
+    classifier.eval()
+    rows: dict[str, np.ndarray] = {}
+    for batch in by_length(ids, data.frames, EVALUATION_BATCH):
+        logits = classifier(*data.batch(batch, device))
+        rows.update(zip(batch, torch.softmax(logits.double(), dim=1).cpu().numpy(), strict=True))
+    return np.stack([rows[clip_id] for clip_id in ids])
+
+
+@torch.no_grad()
+def _fit_constants(classifier: Classifier, data: PrefixData, task: Task, device: torch.device) -> None:
+    """Standardise the head's input by the training clips, if the head has such constants."""
+    classifier.to(device).eval()
+    if not isinstance(classifier.head, StatisticsHead):
+        return
+    rows = []
+    for batch in by_length(task.train, data.frames, EVALUATION_BATCH):
+        prefix, lengths = data.batch(batch, device)
+        if "statistics" in prefix:
+            rows.append(prefix["statistics"][:, classifier.pooling.last])
+        else:
+            rows.append(masked_statistics(*classifier.pooled(prefix, lengths)))
+    classifier.head.standardise(torch.cat(rows))
+
+
+def _optimizer(classifier: Classifier, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Adam or AdamW over the head and, at its own rate, what the method trains."""
+    head, method = [], []
+    for name, parameter in classifier.trainable().items():
+        (head if name.startswith(("head.", "pooling.")) else method).append(parameter)
+    groups = [{"params": head, "lr": settings.lr}]
+    if method:
+        groups.append({"params": method, "lr": settings.method_lr or settings.lr})
+    for group in groups:
+        group["initial_lr"] = group["lr"]
+    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
+    return kind(
+        groups, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay,
+        fused=next(classifier.parameters()).device.type in ("cpu", "cuda"),
+    )  # fmt: skip
+
+
+def _class_weights(task: Task, classes: int) -> Tensor:
+    """PEFT-SER's: clips / (classes × clips of the class), 1 where classes are balanced."""
+    counts = np.bincount([task.target[i] for i in task.train], minlength=classes)
+    return torch.tensor(len(task.train) / (classes * np.maximum(counts, 1)), dtype=torch.float32)
+
+
+def _targets(ids: Sequence[str], task: Task, device: torch.device) -> Tensor:
+    return torch.tensor([task.target[i] for i in ids], device=device)
+
+
+def _keep(
+    file: Path, classifier: Classifier, optimizer: Any, progress: Fit, best: dict[str, Tensor], task: Task
+) -> None:
+    tensors = checkpoint.with_prefix("now.", classifier.snapshot())
+    tensors |= checkpoint.with_prefix("best.", best) | checkpoint.pack_optimizer(optimizer)
+    tensors["rng"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["rng_cuda"] = torch.cuda.get_rng_state()
+    facts = {name: getattr(progress, name) for name in Fit.__dataclass_fields__}
+    if not math.isfinite(progress.best_score):
+        facts["best_score"] = None
+    checkpoint.write(file, tensors, facts | {"identity": task.identity})
+
+
+def _resume(
+    classifier: Classifier, optimizer: Any, saved: tuple[dict[str, Tensor], dict[str, Any]]
+) -> tuple[Fit, dict[str, Tensor]]:
+    tensors, facts = saved
+    classifier.restore(checkpoint.without_prefix("now.", tensors))
+    checkpoint.unpack_optimizer(optimizer, tensors)
+    torch.set_rng_state(tensors["rng"])
+    if "rng_cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["rng_cuda"])
+    facts = {name: value for name, value in facts.items() if name != "identity"}
+    if facts["best_score"] is None:
+        facts["best_score"] = -math.inf
+    device = next(classifier.parameters()).device
+    best = {name: tensor.to(device) for name, tensor in checkpoint.without_prefix("best.", tensors).items()}
+    return Fit(**facts), best

@@ -1,0 +1,109 @@
+"""The run folder, and the names of all that lies in one.
+
+    run/
+      spec.json                     what was asked for, what it was asked of, and the run's identity
+      split.json                    the folds, with checksum and audit
+      log.jsonl                     one line an epoch (of the final model, where there are folds)
+      model/                        the classifier that `predict` uses
+      predictions.jsonl             one line a test clip, over all folds
+      validation_predictions.jsonl  one line a validation clip
+      folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several
+      metrics.json                  written last: where it is, the run is done
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from affetto.errors import UserError
+
+SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
+PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
+CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
+
+
+class RunFolder:
+    """A run's folder, or that of one fold within it."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def fold(self, name: str) -> RunFolder:
+        return RunFolder(self.path / FOLDS / name)
+
+    @property
+    def model(self) -> Path:
+        return self.path / MODEL
+
+    @property
+    def split(self) -> Path:
+        return self.path / SPLIT
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / CHECKPOINT
+
+    @property
+    def lock(self) -> Path:
+        return self.path / LOCK
+
+    def claim(self, identity: str, spec: dict[str, Any]) -> None:
+        """Make the folder this run's: new, or the same run's from before.
+
+        Raises UserError where it holds another run or other files, or cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
+        except OSError as problem:
+            raise UserError(f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out") from None
+        known = self.read(SPEC)
+        if known is not None and known.get("identity") == identity:
+            return
+        if known is not None:
+            raise UserError(
+                f"{self.path} holds another run ({known.get('summary', 'unknown settings')}): give another --out, or remove it"
+            )
+        if others:
+            raise UserError(f"{self.path} is not empty (it holds {others[0]!r}) and no run of affetto's: give another --out")
+        self.write(SPEC, {"identity": identity, **spec})
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """A JSON file of the folder; None where there is none. Raises UserError where it is broken."""
+        file = self.path / name
+        try:
+            content = json.loads(file.read_text())
+            if not isinstance(content, dict):
+                raise ValueError
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, OSError):
+            raise UserError(f"{file}: broken; remove it and run again") from None
+        return content
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        self._replace(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        """JSON Lines, whole or not at all."""
+        self._replace(name, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        try:
+            return [json.loads(line) for line in (self.path / name).read_text().splitlines()]
+        except (OSError, ValueError) as problem:
+            raise UserError(f"{self.path / name}: cannot be read ({problem}); run again with another --out") from None
+
+    def _replace(self, name: str, text: str) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        temporary = self.path / f".{name}.{os.getpid()}.tmp"
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, self.path / name)
+        except OSError as problem:
+            temporary.unlink(missing_ok=True)
+            raise UserError(f"{self.path / name}: cannot be written ({problem.strerror}); make room and run again") from None

@@ -1,0 +1,156 @@
+"""A run's settings, all of them named, typed and resolved before anything runs.
+
+`Settings` is what `--set section.name=value` changes; a recipe is a named set of them. `RunSpec` is the
+whole run; its digest, with those of the data and the weights, is the run's identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from affetto.errors import UserError, unknown
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AudioSettings(_Record):
+    seconds: float | None = Field(4.0, gt=0.1, le=30.0, description="clips are cropped to their first seconds (paper, IV-B); null: whole")
+
+
+class ModelSettings(_Record):
+    pooling: Literal["mean", "without_embedding", "weighted", "layer"] = Field("mean", description="how the L+1 states become one")
+    layer: int | None = Field(None, ge=0, description="the state that pooling=layer takes (0 … L); null: the last")
+    state_norm: Literal["none", "layer"] = Field("none", description="normalise each state before pooling")
+    head: Literal["paper", "short", "linear", "statistics"] = Field("paper", description="the downstream classifier")
+    head_width: int = Field(256, ge=1, description="width of the head's hidden layers")
+    head_dropout: float = Field(0.1, ge=0, lt=1, description="dropout in the head")
+    unmasked_mean: bool = Field(False, description="ablation: average over padding too")
+
+
+class LoraSettings(_Record):
+    rank: int = Field(8, ge=1, description="rank of the update")
+    alpha: float = Field(1.0, gt=0, description="its scaling is alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before A")
+    targets: Literal["ff", "attention", "all"] = Field("ff", description="which linear layers of a block")
+
+
+class AdapterSettings(_Record):
+    bottleneck: int = Field(128, ge=1, description="width of the bottleneck")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout within it")
+    scale: float = Field(0.1, gt=0, description="factor on its output")
+    placement: Literal["parallel", "sequential", "double_residual"] = Field("parallel", description="where it is added")
+
+
+class TrainingSettings(_Record):
+    epochs: int = Field(30, ge=1, le=10_000, description="passes over the training clips")
+    batch_size: int = Field(32, ge=1, description="clips a step")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="adam: weight decay in the gradient (L2); adamw: decoupled")
+    lr: float = Field(5e-4, gt=0, description="learning rate at the start")
+    method_lr: float | None = Field(None, gt=0, description="learning rate of LoRA, Adapter or blocks, where it differs from the head's")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's")
+    eps: float = Field(1e-8, gt=0, description="Adam's")
+    weight_decay: float = Field(1e-4, ge=0, description="L2 or decoupled, see optimizer")
+    lr_decay: float = Field(0.926, gt=0, le=1, description="factor on the learning rate after each epoch")
+    class_weights: bool = Field(True, description="inverse class frequency in the loss")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    select: Literal["macro_f1", "loss", "last"] = Field("macro_f1", description="the tested epoch: best on validation, or the last")
+    first_block: int = Field(0, ge=0, description="Adapter, LoRA and full change this block and those above it")
+    length_window: int = Field(4, ge=1, description="batches among which clips are sorted by length; 1: random batches")
+
+
+class StoreSettings(_Record):
+    precision: Literal["float16", "float32"] = Field("float16", description="of the stored frozen states")
+
+
+class Settings(_Record):
+    audio: AudioSettings = AudioSettings()
+    model: ModelSettings = ModelSettings()
+    lora: LoraSettings = LoraSettings()
+    adapter: AdapterSettings = AdapterSettings()
+    training: TrainingSettings = TrainingSettings()
+    store: StoreSettings = StoreSettings()
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    # The paper to the letter; where it is silent PEFT-SER's code, then its group's later code: the defaults above.
+    "paper": {},
+}
+DEFAULT_RECIPE = "paper"
+
+
+def settings(recipe: str = DEFAULT_RECIPE, overrides: dict[str, str] | None = None) -> Settings:
+    """A recipe's settings with `{"training.epochs": "1"}` laid over them.
+
+    Raises UserError for an unknown recipe or setting (with the nearest guess) and for a bad value.
+    """
+    if recipe not in RECIPES:
+        raise unknown("recipe", recipe, RECIPES)
+    values: dict[str, Any] = json.loads(json.dumps(RECIPES[recipe]))
+    names = setting_names()
+    for name, text in (overrides or {}).items():
+        if name not in names:
+            raise unknown("setting", name, names)
+        section, _, field = name.partition(".")
+        values.setdefault(section, {})[field] = _parse(text)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:2])
+        raise UserError(f"setting {name}={first['input']!r}: {first['msg'].lower()} ({names.get(name, '')})") from None
+
+
+def setting_names() -> dict[str, str]:
+    """{`section.field`: what it does} of every setting."""
+    return {
+        f"{section}.{name}": info.description or ""
+        for section, record in Settings.model_fields.items()
+        for name, info in record.annotation.model_fields.items()  # type: ignore[union-attr]
+    }
+
+
+def _parse(text: str) -> Any:
+    """`1e-3`, `true`, `null`, `[0.9, 0.99]` as JSON; anything else is a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+class CorpusSpec(_Record):
+    """A corpus of a run: its name (None: detected) and where it lies."""
+
+    name: str | None = None
+    path: str
+    options: dict[str, str] = {}
+
+
+class RunSpec(_Record):
+    """One run, as asked for."""
+
+    corpora: tuple[CorpusSpec, ...]
+    backbone: str
+    method: str
+    recipe: str = DEFAULT_RECIPE
+    split: str | None = None
+    split_seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**31)
+    random_weights: bool = False
+    weights_seed: int = Field(0, ge=0)
+    settings: Settings = Settings()
+    labels: dict[str, str] = {}
+    """The user's own label names, mapped."""
+    skip_bad: bool = False
+    final: bool = True
+    """Whether a run with folds ends with a model trained on all speakers."""
+
+    def identity(self, facts: dict[str, Any]) -> str:
+        """SHA-256 over all that changes the result; paths do not, the content behind them (`facts`) does."""
+        fields = self.model_dump(mode="json", exclude={"corpora", "backbone", "labels", "recipe"})
+        return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,68 @@
+"""What all tests share: no network, no cache of the user's touched, small sounds, the real corpora."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+PROJECT = Path(__file__).resolve().parents[1]
+RATE_HZ = 16_000
+
+# Set before anything that reads them is imported; test processes inherit them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+_CACHE = tempfile.mkdtemp(prefix="affetto-tests-")
+os.environ["AFFETTO_CACHE"] = _CACHE
+
+
+def pytest_unconfigure() -> None:
+    """Runs at the end of every session, also of one that only collects."""
+    shutil.rmtree(_CACHE, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """The session's own AFFETTO_CACHE, removed at the end."""
+    return Path(_CACHE)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder named by AFFETTO_SHARED (default ../shared), which holds real corpora and models."""
+    named = os.environ.get("AFFETTO_SHARED")
+    folder = Path(named) if named else PROJECT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}: set AFFETTO_SHARED to one that holds the real corpora")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def tone() -> Callable[..., np.ndarray]:
+    """`tone(seconds=1.0, hz=220.0, rate_hz=16_000, level=0.3)` → a sine, float32 of shape (samples,)."""
+
+    def make(seconds: float = 1.0, hz: float = 220.0, rate_hz: int = RATE_HZ, level: float = 0.3) -> np.ndarray:
+        times = np.arange(round(seconds * rate_hz)) / rate_hz
+        return (level * np.sin(2 * np.pi * hz * times)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def write_wav(tmp_path: Path, tone: Callable[..., np.ndarray]) -> Callable[..., Path]:
+    """`write_wav("a/b.wav", samples=None, rate_hz=16_000)` → its path below tmp_path; a tone by default."""
+
+    def write(name: str | Path, samples: np.ndarray | None = None, rate_hz: int = RATE_HZ) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, tone(rate_hz=rate_hz) if samples is None else samples, rate_hz)
+        return path
+
+    return write

@@ -1,0 +1,82 @@
+"""The readers on what the real corpora hold: EMOVO's audio, DEMoS's file names, Emozionalmente's metadata."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from affetto.corpora import audit, demos, emozionalmente
+from affetto.corpora.labels import EMOTIONS
+from affetto.corpora.readers import open_corpus
+from affetto.errors import UserError
+
+pytestmark = pytest.mark.real
+
+
+def existing(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    return path
+
+
+def test_emovo(shared: Path) -> None:
+    manifest = open_corpus(None, existing(shared / "real/EMOVO"), strict=True)
+    start = time.monotonic()
+    inspection = audit.inspect(manifest)
+    assert time.monotonic() - start < 20
+    found = inspection.to_json()
+    assert (found["corpus"], found["clips"], found["speakers"]) == ("emovo", 588, 6)
+    assert found["per_emotion"] == dict.fromkeys(EMOTIONS, 84)
+    assert found["problems"] == []
+    assert found["gender"] == {g: {"speakers": 3, "clips": 294} for g in ("female", "male")}
+    duration = inspection.duration()
+    assert duration is not None
+    assert duration["mean_seconds"] == pytest.approx(3.12, abs=0.005)
+    assert duration["share_over_4_seconds"] == pytest.approx(0.22, abs=0.005)
+
+
+def test_demos_is_table_two(shared: Path, tmp_path: Path) -> None:
+    names = existing(shared / "corpora/demos/files.txt").read_text().split()
+    for folder in ("DEMOS", "NEU"):
+        (tmp_path / folder).mkdir()
+    for name in names:
+        (tmp_path / name).touch()
+    manifest = open_corpus("demos", tmp_path, strict=True)
+    assert manifest.per_emotion() == demos.OFFICIAL
+    assert manifest.per_emotion() == {
+        "anger": 1477,
+        "disgust": 1678,
+        "fear": 1156,
+        "joy": 1395,
+        "neutrality": 332,
+        "sadness": 1530,
+        "surprise": 1000,
+    }
+    assert len(manifest.clips) == 8568
+    gender = dict({(clip.speaker, clip.gender) for clip in manifest.clips})
+    assert len(manifest.speakers) == len(gender) == 68
+    assert sorted(manifest.speakers) == [f"{n:02}" for n in range(1, 70) if n != 35]
+    assert (list(gender.values()).count("male"), list(gender.values()).count("female")) == (45, 23)
+    kept = open_corpus("demos", tmp_path, strict=True, options={"keep_guilt": "true"})
+    assert kept.per_emotion()["guilt"] == 1129
+    assert not any("do not fit" in note for note in kept.notes)
+
+
+def test_emozionalmente_metadata(shared: Path) -> None:
+    root = existing(shared / "corpora/emozionalmente")
+    manifest = open_corpus(None, root)
+    assert manifest.corpus == "emozionalmente"
+    assert len(manifest.clips) == 6902
+    assert manifest.per_emotion() == dict.fromkeys(EMOTIONS, 986)
+    assert len(manifest.speakers) == 431
+    genders = [gender for _, gender in {(clip.speaker, clip.gender) for clip in manifest.clips}]
+    assert [genders.count(gender) for gender in ("female", "male", "other")] == [299, 131, 1]
+    assert len({clip.prompt for clip in manifest.clips}) == 18
+    assert emozionalmente.human_uar(manifest) == pytest.approx(0.664, abs=0.0005)
+    recall = {label: round(value, 3) for label, value in emozionalmente.human_recall(manifest).items()}
+    assert recall == dict(zip(EMOTIONS, (0.680, 0.524, 0.540, 0.646, 0.839, 0.719, 0.699), strict=True))
+    assert sum(int(dict(clip.extra)["raters_agree"]) >= 3 for clip in manifest.clips) == 4825
+    with pytest.raises(UserError, match="6902 of the 6902"):
+        open_corpus(None, root, strict=True)

@@ -1,0 +1,210 @@
+"""Figures: whole, deterministic, nothing clipped or overprinted, synthetic speech always said."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from affetto.errors import UserError
+from affetto.reporting import figures, tables
+from affetto.training.evaluate import scores
+
+LABELS = ["anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise"]
+
+
+def scored(labels=LABELS, n=300, seed=0):
+    generator = np.random.default_rng(seed)
+    true = generator.integers(0, len(labels), n)
+    probabilities = generator.random((n, len(labels))) + 0.4 * np.eye(len(labels))[true]
+    speakers = [f"s{index}" for index in generator.integers(0, 6, n)]
+    return scores([labels[index] for index in true], probabilities, labels, speakers, resamples=50)
+
+
+def log(epochs, rise=0.01):
+    return [
+        {"epoch": epoch, "loss": 2 / epoch, "validation": {"macro_f1": 0.2 + rise * epoch, "uar": 0.2}}
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def rows():
+    names = ["frozen", "LoRA $r_8$", "full fine-tuning of every block, in two stages, slowly"]
+    return [tables.summary_row(name, scored(seed=seed)) for seed, name in enumerate(names)]
+
+
+def draw_confusion(path, **options):
+    return figures.confusion_matrix(scored(), path, "EMOVO, leave one speaker out", **options)
+
+
+def draw_curves(path, **options):
+    logs = {f"fold {index}": log(10 + index) for index in range(6)}
+    return figures.learning_curves(logs, path, "Learning curves", chance=1 / 7, **options)
+
+
+def draw_methods(path, **options):
+    return figures.method_bars(rows(), path, "Methods, under a title so long that it has to be broken " * 3, **options)
+
+
+DRAWINGS = [draw_confusion, draw_curves, draw_methods]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved, kept for inspection."""
+    kept = []
+    save = figures._save
+    monkeypatch.setattr(figures, "_save", lambda figure, path: (kept.append(figure), save(figure, path))[1])
+    return kept
+
+
+def texts(figure):
+    from matplotlib.text import Text
+
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_same_data_same_bytes_and_no_leftovers(draw, suffix, tmp_path):
+    first = draw(tmp_path / "sub" / f"a{suffix}")
+    again = draw(tmp_path / "sub" / f"b{suffix}")
+    assert first.read_bytes() == again.read_bytes()
+    assert first.read_bytes().startswith(b"\x89PNG" if suffix == ".png" else b"<?xml")
+    assert sorted(path.name for path in first.parent.iterdir()) == [f"a{suffix}", f"b{suffix}"]
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_nothing_is_clipped_or_overprinted(draw, synthetic, tmp_path, drawn):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    draw(tmp_path / "figure.png", synthetic=synthetic)
+    (figure,) = drawn
+    FigureCanvasAgg(figure).draw()
+    width, height = figure.bbox.size
+    # Ticks beyond an axis' limits keep their text but are not drawn.
+    boxes = {id(text): (text.get_text(), text.get_window_extent()) for text in texts(figure)}
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks():
+                if not low - 1e-9 <= tick.get_loc() <= high + 1e-9:
+                    boxes.pop(id(tick.label1), None)
+    for words, box in boxes.values():
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, words
+    for (words, box), (others, other) in itertools.combinations(boxes.values(), 2):
+        across = min(box.x1, other.x1) - max(box.x0, other.x0)
+        along = min(box.y1, other.y1) - max(box.y0, other.y0)
+        assert across < 0.5 or along < 0.5, (words, others)
+
+
+@pytest.mark.parametrize("draw", DRAWINGS)
+def test_synthetic_speech_is_stamped_and_only_then(draw, tmp_path, drawn):
+    draw(tmp_path / "a.png", synthetic=True)
+    draw(tmp_path / "b.png")
+    stamped, plain = ([text.get_text() for text in texts(figure)] for figure in drawn)
+    assert "SYNTHETIC SPEECH" in stamped
+    assert not any("SYNTHETIC" in words for words in plain)
+
+
+def test_a_mixed_comparison_says_which_rows_are_synthetic(tmp_path, drawn):
+    mixed = rows()
+    mixed[0]["synthetic"] = True
+    figures.method_bars(mixed, tmp_path / "a.png")
+    words = [text.get_text() for text in texts(drawn[0])]
+    assert "PARTLY SYNTHETIC SPEECH" in words and "frozen (synthetic speech)" in words
+
+
+def test_confusion_shows_percent_of_the_row_counts_and_a_dash_for_labels_never_true(tmp_path, drawn):
+    labels = ["a", "b", "c"]
+    result = scores(["a"] * 4 + ["b"], np.eye(3)[[0, 0, 0, 1, 1]], labels, ["s"] * 5, resamples=10)
+    figures.confusion_matrix(result, tmp_path / "a.svg", "t")
+    cells = [text.get_text() for text in drawn[0].axes[0].texts]
+    assert cells == ["75", "3", "25", "1", "0", "0", "0", "0", "100", "1", "0", "0", "–", "–", "–", "  F1"]
+    assert [tick.get_text() for tick in drawn[0].axes[0].get_yticklabels()] == ["a (4)", "b (1)", "c (0)"]
+    beside = drawn[0].axes[0].child_axes[0].get_yticklabels()
+    assert [tick.get_text() for tick in beside] == ["85.7", "66.7", "–"]
+
+
+def test_mean_spans_shared_epochs_and_the_first_best_epoch_is_marked(tmp_path, drawn):
+    short, long = log(3), log(5, rise=0.03)
+    long[4]["validation"]["macro_f1"] = long[3]["validation"]["macro_f1"]
+    figures.learning_curves({"a": short, "b": long}, tmp_path / "a.svg", "t")
+    lines = {line.get_label(): line.get_xydata() for line in drawn[0].axes[1].get_lines()}
+    np.testing.assert_allclose(lines["mean"], [[1, 22], [2, 24], [3, 26]])
+    np.testing.assert_allclose(lines["best epoch"], [[3, 23], [4, 32]])
+
+
+def test_missing_and_nan_values_of_a_log_are_gaps(tmp_path, drawn):
+    gaps = log(4)
+    gaps[1]["validation"] = None
+    gaps[2]["loss"] = float("nan")
+    figures.learning_curves({"one": gaps}, tmp_path / "a.svg", "t")
+    left, right = drawn[0].axes
+    assert left.get_lines()[0].get_xdata().tolist() == [1, 2, 4]
+    assert right.get_lines()[0].get_xdata().tolist() == [1, 3, 4]
+
+
+def test_methods_show_interval_chance_and_speakers(tmp_path, drawn):
+    row = rows()[0]
+    figures.method_bars([row, {"name": "bare", "macro_f1": 0.4}], tmp_path / "a.svg")
+    axes = drawn[0].axes[0]
+    whiskers = [line for line in axes.get_lines() if line.get_marker() == "|"]
+    assert len(whiskers) == 1
+    np.testing.assert_allclose(whiskers[0].get_xdata(), np.multiply(row["interval"]["macro_f1"], 100))
+    dots = axes.collections[0].get_offsets()[:, 0]
+    np.testing.assert_allclose(
+        dots, [100 * row["per_speaker"][name]["macro_f1"] for name in sorted(row["per_speaker"])]
+    )
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a speaker", "chance"]
+
+
+def test_mistakes_are_told_in_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"unknown figure format '\.pgn': did you mean '\.png'"):
+        draw_confusion(tmp_path / "a.pgn")
+    with pytest.raises(UserError, match="no learning curve"):
+        figures.learning_curves({"a": []}, tmp_path / "a.png", "t")
+    with pytest.raises(UserError, match="no methods"):
+        figures.method_bars([], tmp_path / "a.png")
+
+
+def test_an_old_figure_survives_a_failed_write(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    path = draw_confusion(tmp_path / "a.png")
+    before = path.read_bytes()
+
+    def half(self, part, **_):
+        part.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Figure, "savefig", half)
+    with pytest.raises(OSError, match="disk full"):
+        draw_curves(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UserError, match=r"pip install 'affetto\[report\]'"):
+        draw_confusion(tmp_path / "a.png")
+
+
+def test_neither_import_nor_drawing_touches_pyplot_or_the_user_s_settings(tmp_path):
+    program = f"""
+import sys
+from affetto.reporting import figures
+assert "matplotlib" not in sys.modules
+import matplotlib
+matplotlib.use("svg")
+matplotlib.rcParams["font.size"] = 31
+before = dict(matplotlib.rcParams)
+figures.method_bars([{{"name": "a", "macro_f1": 0.4}}], {str(tmp_path / "a.png")!r})
+assert "matplotlib.pyplot" not in sys.modules
+assert dict(matplotlib.rcParams) == before
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)

@@ -1,0 +1,150 @@
+"""The audit's numbers by hand, its remarks, and what the screen shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from affetto.corpora.manifest import Clip, Manifest
+from affetto.errors import UserError
+from affetto.splits import Fold, Split, make_split, render
+from affetto.splits.audit import Ledger, prove
+
+PARTS = {"a": "train", "b": "train", "c": "validation", "d": "test"}
+
+
+def clip(number: int, speaker: str, emotion: str, prompt: str | None = None, gender: str | None = None) -> Clip:
+    return Clip(f"{number}.wav", emotion, speaker, "x", gender, prompt, PARTS.get(speaker), 0.0, 1800.0)
+
+
+MANIFEST = Manifest(
+    "x",
+    Path("/x"),
+    (
+        clip(1, "a", "joy", "p1", "female"),
+        clip(2, "a", "joy", "p2", "female"),
+        clip(3, "a", "fear", "p1", "female"),
+        clip(4, "b", "fear", "p3", "male"),
+        clip(5, "c", "joy", "p1"),
+        clip(6, "c", "fear", "p4"),
+        clip(7, "d", "joy", "p3", "male"),
+        clip(8, "d", "joy", None, "male"),
+        clip(9, "d", "joy", "p5", "male"),
+        clip(10, "d", "fear", "p1", "male"),
+    ),
+)
+
+
+def shown(split: Split, width: int = 80) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(split))
+    return console.export_text()
+
+
+def test_numbers_by_hand() -> None:
+    split = make_split(MANIFEST, "column")
+    assert {key: split.audit[key] for key in ("clips", "speakers", "classes")} == {
+        "clips": 10,
+        "speakers": 4,
+        "classes": {"fear": 4, "joy": 6},
+    }
+    (fold,) = split.audit["folds"]
+    assert (fold["name"], fold["left_out"], fold["shared_speakers"]) == ("all", 0, [])
+    assert fold["prompt_overlap_percent"] == 50  # p3 and p1; p5 is new, an unknown prompt does not count
+    assert (fold["duplicates"], fold["duplicate_examples"]) == (None, [])
+    assert fold["parts"]["train"] == {
+        "speakers": 2,
+        "names": ["a", "b"],
+        "clips": 4,
+        "share": 0.4,
+        "points_off": None,
+        "classes": {"fear": 2, "joy": 2},
+        "class_shares": {"fear": 0.5, "joy": 0.5},
+        "total_variation": 0.1,
+        "genders": {"female": 0.75, "male": 0.25, "unknown": 0.0},
+        "hours": 2.0,
+    }
+    assert fold["parts"]["test"]["total_variation"] == 0.15
+    assert fold["parts"]["validation"]["genders"] == {"female": 0, "male": 0, "unknown": 1}
+
+
+def test_targets_are_compared_in_points() -> None:
+    parts = make_split(MANIFEST, "paper").audit["folds"][0]["parts"].values()
+    for part, target in zip(parts, (80, 10, 10), strict=True):
+        assert part["points_off"] == pytest.approx(100 * part["share"] - target)
+
+
+def test_hours_need_every_duration() -> None:
+    clips = (replace(MANIFEST.clips[0], end=None), *MANIFEST.clips[1:])
+    manifest = replace(MANIFEST, clips=clips)
+    seconds = {clip.id: 360.0 for clip in clips}
+    assert "hours" not in make_split(manifest, "column").audit["folds"][0]["parts"]["test"]
+    assert make_split(manifest, "column", seconds=seconds).audit["folds"][0]["parts"]["test"]["hours"] == 0.4
+    del seconds[clips[0].id]
+    assert "hours" not in make_split(manifest, "column", seconds=seconds).audit["folds"][0]["parts"]["test"]
+
+
+def test_no_prompts_no_overlap() -> None:
+    manifest = replace(MANIFEST, clips=tuple(replace(clip, prompt=None) for clip in MANIFEST.clips))
+    split = make_split(manifest, "column")
+    assert split.audit["folds"][0]["prompt_overlap_percent"] is None
+    assert not any("prompt" in note for note in split.notes)
+
+
+def test_copies_across_parts_are_found() -> None:
+    digests = {clip.id: clip.name for clip in MANIFEST.clips}
+    ids = {clip.file: clip.id for clip in MANIFEST.clips}
+    digests[ids["2.wav"]] = digests[ids["1.wav"]]  # both in train: no harm
+    digests[ids["7.wav"]] = digests[ids["4.wav"]]
+    split = make_split(MANIFEST, "column", digests=digests)
+    (fold,) = split.audit["folds"]
+    assert fold["duplicates"] == 1
+    assert fold["duplicate_examples"] == [[f"train: {ids['4.wav']}", f"test: {ids['7.wav']}"]]
+    assert any("equal content" in note for note in split.notes)
+
+
+def test_remarks_on_what_should_be_known() -> None:
+    notes = make_split(MANIFEST, "paper").notes
+    assert any(note.startswith("whole speakers come no nearer to 80/10/10 than") for note in notes)
+    assert any(note.startswith("only 1 speaker is tested") for note in notes)
+    assert any("of the test clips have a prompt that is also spoken in train" in note for note in notes)
+
+
+def test_speakers_are_named_up_to_twenty() -> None:
+    clips = [replace(clip(100 * s + i, "a", emotion), speaker=f"s{s:03d}", part=None)
+             for s in range(250) for i, emotion in enumerate(("joy", "fear"))]  # fmt: skip
+    part = make_split(Manifest("x", Path("/x"), tuple(clips)), "paper").audit["folds"][0]["parts"]["train"]
+    assert (part["speakers"], len(part["names"])) == (200, 20)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test", "message"),
+    [
+        ([1, 3], [5], [], "no clips for test"),
+        ([1, 3], [5], [1], "clip 'x:1.wav#0-1800' is in train and in test"),
+        ([1, 3], [5], [2], "speaker 'a' is in train and in test"),
+        ([1], [5], [7], "no training clip shows 'fear'"),
+    ],
+)
+def test_unusable_folds_are_refused(train: list[int], validation: list[int], test: list[int], message: str) -> None:
+    fold = Fold("f", *(tuple(f"x:{number}.wav#0-1800" for number in part) for part in (train, validation, test)))
+    with pytest.raises(UserError, match=message):
+        prove(Ledger(MANIFEST), fold)
+
+
+def test_screen_shows_parts_beside_each_other() -> None:
+    split = make_split(MANIFEST, "column")
+    text = shown(split)
+    assert split.checksum[:12] in text
+    rows = {line.split("│")[1].strip(): line.split("│")[2:5] for line in text.splitlines() if "│" in line}
+    assert [cell.strip() for cell in rows["clips"]] == ["4", "2", "4"]
+    assert [cell.strip() for cell in rows["joy"]] == ["50.0", "50.0", "75.0"]
+    assert [cell.strip() for cell in rows["male"]] == ["25.0", "0.0", "100.0"]
+
+
+def test_screen_shows_one_row_per_fold() -> None:
+    lines = [line for line in shown(make_split(MANIFEST, "loso")).splitlines() if line.startswith("│")]
+    assert [line.split()[1] for line in lines] == ["a", "b", "c", "d"]
