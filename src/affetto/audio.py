@@ -7,7 +7,10 @@ high quality. Nothing is normalised here: that belongs to each backbone's own pr
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,19 @@ from affetto.errors import UserError
 RATE_HZ = 16_000
 SHORTEST_SECONDS = 0.1
 """Shorter clips are refused: no backbone here makes more than a few frames of them."""
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 1_000_000
+"""No recording of speech lies outside; a header that says so is damaged, and resampling by it would fill the memory."""
+TOLERATED_SECONDS = 0.05
+"""So much may be missing at a file's end: an MP3's frame, by which encoders and taggers miscount."""
+BLOCK_FRAMES = 1 << 20
+
+_PROMISED = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+"""What libsndfile notes of a WAV, AIFF or AU that promises more bytes than are there; it reads it without a word."""
+_PIPE_LIMITS, _PIPE_MARGIN = (1 << 31, 1 << 32), 1 << 16
+"""Programs that write to a pipe do not know the length, and put one just below 2 or 4 GiB in the header."""
+_MOST_FRAMES_PER_BYTE = 8192
+"""FLAC stores 65,535 equal samples in some ten bytes; nothing that soundfile reads is denser."""
+_LONGEST_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
 
 
 class AudioError(UserError):
@@ -26,47 +42,58 @@ class AudioError(UserError):
 
 
 def load(path: str | Path, start: float | None = None, end: float | None = None) -> np.ndarray:
-    """Decode a file, or its section from `start` to `end` seconds.
+    """Decode a file, or its section from `start` to `end` seconds (at most to the file's end).
 
     Returns float32 of shape (samples,), 16 kHz mono. Raises AudioError, naming the file, where it is
-    missing, no audio, empty, shorter than 0.1 s or holds samples that are not finite.
+    missing, no audio, empty, broken off, shorter than 0.1 s or holds samples that are not finite.
     """
     with _open(path) as file:
-        rate_hz = file.samplerate
-        first = round((start or 0.0) * rate_hz)
-        last = file.frames if end is None else min(round(end * rate_hz), file.frames)
-        if first < 0 or (file.frames > 0 and first >= file.frames) or last < first:
-            seconds = file.frames / rate_hz
-            raise AudioError(f"{path}: section {start or 0:g}–{end if end is not None else seconds:g} s lies outside its {seconds:.2f} s")
+        rate_hz, seconds = file.samplerate, file.frames / file.samplerate
+        span = section(file, start, end)
+        if span is None:
+            said = f"{start or 0:g}–{seconds if end is None else end:g} s"
+            raise AudioError(f"{path}: section {said} lies outside its {seconds:.2f} s")
+        wanted = span[1] - span[0]
         try:
-            file.seek(first)
-            samples = file.read(last - first, dtype="float32", always_2d=True)
+            heard = [_mixed(block) for block in blocks(file, *span)]
         except (soundfile.LibsndfileError, RuntimeError) as problem:
-            raise AudioError(f"{path}: cannot be decoded ({problem}); convert it again from its source") from None
-    if len(samples) < last - first:
-        raise AudioError(f"{path}: broken off: {len(samples)} of {last - first} samples are there; copy it again from its source")
-    return to_mono_16k(samples, rate_hz, name=str(path))
+            raise AudioError(f"{path}: cannot be decoded ({_reason(problem)}); copy it again from its source") from None
+    wave = heard[0] if len(heard) == 1 else np.concatenate([np.zeros(0, np.float32), *heard])
+    if is_short(wanted - len(wave), rate_hz):
+        raise AudioError(f"{path}: broken off: {short_of(len(wave), wanted)}; copy it again from its source")
+    return to_mono_16k(wave, rate_hz, name=str(path))
 
 
 def to_mono_16k(samples: np.ndarray, rate_hz: int, *, name: str = "audio") -> np.ndarray:
     """Samples of shape (samples,) or (samples, channels) at any rate → float32 (samples,) at 16 kHz.
 
-    Raises AudioError, calling the clip `name`, where it is too short or not finite.
+    Whole numbers are scaled to ±1 by their width. Raises AudioError, calling the clip `name`, where it is too short
+    or not finite.
     """
-    wave = np.asarray(samples, dtype=np.float32)
-    if wave.ndim == 2:
-        wave = wave[:, 0] if wave.shape[1] == 1 else wave.mean(axis=1)
+    samples = np.asarray(samples)
+    if samples.ndim > 2 or (samples.ndim == 2 and samples.shape[1] > samples.shape[0] > 0):
+        raise AudioError(f"{name}: shape {samples.shape} is no audio; give (samples,) or (samples, channels)")
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        allowed = f"{LOWEST_RATE_HZ:,} to {HIGHEST_RATE_HZ:,} Hz"
+        raise AudioError(f"{name}: {rate_hz} Hz is no rate of a recording ({allowed}); export it again")
+    if samples.dtype.kind == "i":
+        samples = samples / np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
+    wave = _mixed(samples.astype(np.float32, copy=False))
     if wave.size < SHORTEST_SECONDS * rate_hz:
         raise AudioError(f"{name}: only {wave.size / rate_hz:.3f} s long; a clip needs at least {SHORTEST_SECONDS} s")
     if not np.isfinite(wave).all():
-        raise AudioError(f"{name}: {int((~np.isfinite(wave)).sum())} samples are not finite (NaN or infinite); export it again")
+        wrong = int((~np.isfinite(wave)).sum())
+        raise AudioError(f"{name}: {wrong} samples are not finite (NaN or infinite); export it again")
     if rate_hz != RATE_HZ:
         wave = soxr.resample(wave, rate_hz, RATE_HZ, quality="HQ")
     return np.ascontiguousarray(wave, dtype=np.float32)
 
 
 def duration(path: str | Path) -> float:
-    """Seconds of audio in a file, by its header. Raises AudioError as `load` does."""
+    """Seconds of audio in a file, by its header: a FLAC or MP3 that breaks off is found by `load` alone.
+
+    Raises AudioError as `load` does.
+    """
     with _open(path) as file:
         return float(file.frames / file.samplerate)
 
@@ -85,6 +112,78 @@ def content_digest(path: str | Path) -> str:
         raise AudioError(f"{path}: cannot be read ({problem.strerror})") from None
 
 
+# -- open files, which the audit of a corpus hears too -----------------------------------------------------------
+
+
+def section(file: soundfile.SoundFile, start: float | None, end: float | None) -> tuple[int, int] | None:
+    """The first frame, and the one after the last, of a section in seconds; None where it lies outside the file."""
+    seconds = file.frames / file.samplerate
+    first = 0.0 if start is None else start
+    last = seconds if end is None else min(end, seconds)
+    if not 0 <= first <= last or (first > 0 and first == last):
+        return None
+    return round(first * file.samplerate), round(last * file.samplerate)
+
+
+def blocks(file: soundfile.SoundFile, first: int, last: int) -> Iterator[np.ndarray]:
+    """The frames from `first` to `last` as float32 (frames, channels), a block at a time: what a damaged header
+    claims is never allocated. Ends early where the file does."""
+    file.seek(first)
+    while first < last:
+        block = file.read(min(last - first, BLOCK_FRAMES), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        first += len(block)
+        yield block
+
+
+def shortfall(file: soundfile.SoundFile) -> str | None:
+    """What a file promises and does not hold, by its header alone; None where nothing is missing."""
+    size = os.path.getsize(file.name)
+    if file.frames > size * _MOST_FRAMES_PER_BYTE:
+        return f"the header promises {file.frames} samples, more than its {size} bytes can hold"
+    promised = _PROMISED.search(file.extra_info)
+    if promised:
+        said, there = int(promised[1]), int(promised[2])
+        from_pipe = any(limit - _PIPE_MARGIN <= said <= limit for limit in _PIPE_LIMITS)
+        frames = file.frames * (said - there) / max(there, 1)
+        if there < said and not from_pipe and (there == 0 or is_short(frames, file.samplerate)):
+            return f"the header promises {said} bytes of samples, {there} are there"
+    if file.format == "OGG" and _ends_within_a_page(file.name):
+        return "its stream ends in the middle of a page"
+    return None
+
+
+def is_short(missing_frames: float, rate_hz: int) -> bool:
+    """Whether more is missing than encoders miscount."""
+    return missing_frames > TOLERATED_SECONDS * rate_hz
+
+
+def short_of(there: int, wanted: int) -> str:
+    return f"{there} of {wanted} samples are there"
+
+
+def _ends_within_a_page(path: str) -> bool:
+    """Whether the last page of an Ogg file (RFC 3533, 6) is longer than what is left of the file."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - _LONGEST_OGG_PAGE_BYTES))
+        end = file.read()
+    page = end[max(end.rfind(b"OggS"), 0) :]
+    lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    return len(page) < 27 or len(page) < 27 + page[26] + sum(lengths)
+
+
+def _mixed(samples: np.ndarray) -> np.ndarray:
+    """The mean of the channels: float32 (samples,) or (samples, channels) → (samples,)."""
+    if samples.ndim == 1:
+        return samples
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+
+
+def _reason(problem: Exception) -> str:
+    return str(getattr(problem, "error_string", problem)).strip().rstrip(".")
+
+
 def _open(path: str | Path) -> soundfile.SoundFile:
     """Open for reading; only ordinary files, so that a FIFO or a device cannot hang the caller."""
     try:
@@ -101,6 +200,10 @@ def _open(path: str | Path) -> soundfile.SoundFile:
     try:
         file = soundfile.SoundFile(str(path))
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as problem:
-        reason = str(getattr(problem, "error_string", problem)).strip().rstrip(".")
-        raise AudioError(f"{path}: not audio that soundfile can read ({reason}); convert it to wav or flac") from None
+        said = f"not audio that soundfile can read ({_reason(problem)}); convert it to wav or flac"
+        raise AudioError(f"{path}: {said}") from None
+    missing = shortfall(file)
+    if missing:
+        file.close()
+        raise AudioError(f"{path}: broken off: {missing}; copy or convert it again from its source")
     return file

@@ -23,12 +23,13 @@ app.add_typer(corpora_app, name="corpora")
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
 Labels = Annotated[
-    list[str] | None, typer.Option("--label", metavar="NAME=EMOTION", help="map a label of yours; NAME=drop leaves it out")
+    list[str] | None,
+    typer.Option("--label", metavar="NAME=EMOTION", help="map a label of yours; NAME=drop leaves it out"),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
 
 
-_CLICK_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """The base of typer's own errors, wherever the installed typer takes it from (click, or a copy of its own)."""
 
 
@@ -48,7 +49,10 @@ def main() -> None:
         if type(problem).__name__ == "NoArgsIsHelpError":
             typer.echo(context.get_help() if context is not None else str(problem))
             sys.exit(2)
-        _fail(" ".join(problem.format_message().split()) + (f" (see {context.command_path} --help)" if context is not None else ""))
+        _fail(
+            " ".join(problem.format_message().split())
+            + (f" (see {context.command_path} --help)" if context is not None else "")
+        )
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -65,7 +69,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
     pass
 
@@ -79,14 +85,20 @@ def inspect_corpus(
     corpus: Annotated[str | None, typer.Option("--as", metavar="NAME", help="read it as this corpus or format")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     label: Labels = None,
-    option: Annotated[list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the reader")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="counts that differ from the official ones are an error")] = False,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the reader")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="counts that differ from the official ones are an error")
+    ] = False,
 ) -> None:
     """What a corpus is: clips, speakers, durations, and what is wrong with it."""
     from affetto.corpora import audit
     from affetto.corpora.readers import open_corpus
 
-    manifest = open_corpus(corpus, path, label_map=_pairs(label, "--label"), strict=strict, options=_pairs(option, "--option"))
+    manifest = open_corpus(
+        corpus, path, label_map=_pairs(label, "--label"), strict=strict, options=_pairs(option, "--option")
+    )
     with _counter("reading clips", quiet=as_json) as progress:
         inspection = audit.inspect(manifest, progress=progress)
     if as_json:
@@ -118,22 +130,33 @@ def make_corpus(
 
 @app.command()
 def train(
-    backbone: Annotated[str, typer.Option(help="a key (wav2vec2-base …), a hub id (owner/name) or a checkpoint folder")],
+    backbone: Annotated[
+        str, typer.Option(help="a key (wav2vec2-base …), a hub id (owner/name) or a checkpoint folder")
+    ],
     method: Annotated[str, typer.Option(help="frozen, adapter, lora or full")],
     out: Annotated[Path, typer.Option(help="the run's folder; an unfinished run goes on there")],
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
-    table: Annotated[list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="a named set of settings")] = None,
     split: Annotated[str | None, typer.Option(help="paper, loso, kfold:K, official, prompt-disjoint or column")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="of the split; --seed does not touch it")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="of the training")] = 0,
     random_weights: Annotated[bool, typer.Option("--random-weights", help="the key's shapes, not pre-trained")] = False,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="e.g. training.epochs=5; see `affetto settings`")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SETTING=VALUE", help="e.g. training.epochs=5; see `affetto settings`"),
+    ] = None,
     label: Labels = None,
-    option: Annotated[list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
+    ] = None,
     device: Device = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
-    no_final: Annotated[bool, typer.Option("--no-final", help="with folds: no model trained on all speakers at the end")] = False,
+    no_final: Annotated[
+        bool, typer.Option("--no-final", help="with folds: no model trained on all speakers at the end")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train and test a classifier on a corpus or on your own table."""
@@ -188,7 +211,9 @@ def predict(
     run: Annotated[Path, typer.Argument(help="a run's folder")],
     files: Annotated[list[str], typer.Argument(help="recordings: wav, flac, mp3, ogg …")],
     format_: Annotated[str, typer.Option("--format", help="table, json, jsonl or csv")] = "table",
-    backbone: Annotated[str | None, typer.Option(help="where the backbone's weights lie now, if they have moved")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="where the backbone's weights lie now, if they have moved")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Name the emotion in recordings. Exit status 1 if some of them could not be used."""
@@ -228,7 +253,9 @@ def _written(rows: list[dict[str, Any]], format_: str, labels: tuple[str, ...]) 
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["file", "emotion", *labels])
-        writer.writerows([row["file"], row["emotion"], *(f"{p:.6f}" for p in row["probabilities"].values())] for row in rows)
+        writer.writerows(
+            [row["file"], row["emotion"], *(f"{p:.6f}" for p in row["probabilities"].values())] for row in rows
+        )
         return text.getvalue()
     from rich.console import Console
 
@@ -271,7 +298,11 @@ def _corpora(corpus: list[str] | None, table: list[str] | None, option: list[str
     chosen = []
     for item in corpus or []:
         name, equals, path = item.partition("=")
-        chosen.append(CorpusSpec(name=name or None, path=path, options=options) if equals else CorpusSpec(path=item, options=options))
+        chosen.append(
+            CorpusSpec(name=name or None, path=path, options=options)
+            if equals
+            else CorpusSpec(path=item, options=options)
+        )
     chosen += [CorpusSpec(name="table", path=item, options=options) for item in table or []]
     if not chosen:
         raise UserError("nothing to train on: give --corpus NAME=PATH or --table clips.csv")

@@ -70,7 +70,12 @@ def test_states_are_those_of_transformers(key: str, training: bool) -> None:
 @pytest.mark.parametrize("key", FAMILIES)
 @pytest.mark.parametrize(
     ("method", "settings"),
-    [("lora", {"targets": "ff"}), ("lora", {"targets": "all"}), ("adapter", {}), ("adapter", {"placement": "sequential"})],
+    [
+        ("lora", {"targets": "ff"}),
+        ("lora", {"targets": "all"}),
+        ("adapter", {}),
+        ("adapter", {"placement": "sequential"}),
+    ],
 )
 def test_a_fresh_method_changes_no_state(key: str, method: str, settings: dict[str, str]) -> None:
     before = own_states(load_backbone(key, random_weights=True), wave())

@@ -7,41 +7,26 @@ changes nothing: no clip is dropped and no count is altered by it.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import stat
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
-import soundfile
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from affetto.audio import SHORTEST_SECONDS
 from affetto.corpora.emozionalmente import human_recall, human_uar
+from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.probe import Probe, probe
 
 CROP_SECONDS = 4.0
 """The window of the paper (IV-B): what lies beyond it is not heard unless the window is changed."""
-SILENT_PEAK = 10 ** (-60 / 20)
-FULL_SCALE = 0.999
-CLIPPED_RUN = 4
-"""As many samples in a row at full scale are a flat top; fewer can be a normalised peak."""
-CLIPPED_SHARE = 0.001
-"""The share of a clip's samples in flat tops from which it is reported: below, nobody hears it."""
-_BLOCK_FRAMES = 1 << 20
 _AHEAD = 64
-_TRUNCATED = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
-"""What libsndfile notes of a WAV that promises more than is there; it reads such a file without a word."""
-_STREAMED_BYTES = 0x7FFF_0000
-"""Programs that write to a pipe do not know the length, and put one near 2 or 4 GiB in the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +36,6 @@ class Problem:
     file: str
     problem: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What was heard of one clip. `digest` is of its decoded samples, None where there are none to compare."""
-
-    seconds: float | None = None
-    rate_hz: int = 0
-    channels: int = 0
-    digest: bytes | None = None
-    problems: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,14 +104,14 @@ def inspect(
     rates: Counter[int] = Counter()
     channels: Counter[int] = Counter()
     first: dict[bytes, Clip] = {}
-    for done, (clip, probe) in enumerate(_probes(manifest, decode), start=1):
-        problems += [Problem(clip.name, kind, detail) for kind, detail in probe.problems]
-        if probe.seconds is not None:
-            lengths.append(probe.seconds)
-            rates[probe.rate_hz] += 1
-            channels[probe.channels] += 1
-        if probe.digest is not None:
-            twin = first.setdefault(probe.digest, clip)
+    for done, (clip, heard) in enumerate(_probes(manifest, decode), start=1):
+        problems += [Problem(clip.name, kind, detail) for kind, detail in heard.problems]
+        if heard.seconds is not None:
+            lengths.append(heard.seconds)
+            rates[heard.rate_hz] += 1
+            channels[heard.channels] += 1
+        if heard.digest is not None:
+            twin = first.setdefault(heard.digest, clip)
             if twin is not clip:
                 problems.append(Problem(clip.name, "duplicate", _alike(clip, twin)))
         if progress:
@@ -167,97 +141,6 @@ def _probes(manifest: Manifest, decode: bool) -> Iterator[tuple[Clip, Probe]]:
                 return
             clip, future = waiting.popleft()
             yield clip, future.result()
-
-
-def probe(path: Path, start: float | None = None, end: float | None = None, *, decode: bool = True) -> Probe:
-    """What one clip holds; whatever is wrong with it is in the probe, nothing is raised for it."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return Probe(problems=(("unreadable", "not an ordinary file"),))
-        if status.st_size == 0:
-            return Probe(problems=(("empty", "0 bytes"),))
-        with soundfile.SoundFile(str(path)) as file:
-            return _listen(file, start, end, decode)
-    except FileNotFoundError:
-        return Probe(problems=(("missing", "no such file"),))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError) as problem:
-        reason = str(getattr(problem, "error_string", problem)).strip().rstrip(".")
-        return Probe(problems=(("unreadable", reason),))
-
-
-def _listen(file: soundfile.SoundFile, start: float | None, end: float | None, decode: bool) -> Probe:
-    rate_hz, channels = file.samplerate, file.channels
-    first = round((start or 0.0) * rate_hz)
-    last = file.frames if end is None else min(round(end * rate_hz), file.frames)
-    if file.frames == 0:
-        return Probe(problems=(("empty", "a header and no samples"),))
-    if first >= last:
-        said = f"its section starts at {start or 0:g} s, the file has {file.frames / rate_hz:.2f} s"
-        return Probe(problems=(("unreadable", said),))
-    seconds = (last - first) / rate_hz
-    problems = []
-    cut = _TRUNCATED.search(file.extra_info)
-    if cut and int(cut[1]) < _STREAMED_BYTES:
-        problems.append(("truncated", f"the header promises {cut[1]} bytes of samples, {cut[2]} are there"))
-    if seconds < SHORTEST_SECONDS:
-        problems.append(("too short", f"{seconds:.3f} s; a clip needs at least {SHORTEST_SECONDS} s"))
-    if not decode:
-        return Probe(seconds, rate_hz, channels, None, tuple(problems))
-    ear = _Ear()
-    file.seek(first)
-    left = last - first
-    while left > 0:
-        block = file.read(min(left, _BLOCK_FRAMES), dtype="float32", always_2d=True)
-        if not len(block):
-            problems.append(("truncated", f"{left} of {last - first} samples are not there"))
-            break
-        ear.hear(block)
-        left -= len(block)
-    problems += ear.problems()
-    return Probe(seconds, rate_hz, channels, None if ear.silent else ear.digest.digest(), tuple(problems))
-
-
-class _Ear:
-    """What is said of samples that are heard block by block, each of shape (frames, channels)."""
-
-    def __init__(self) -> None:
-        self.digest = hashlib.blake2b(digest_size=16)
-        self._samples = self._not_finite = self._flat = 0
-        self._peak = 0.0
-
-    def hear(self, block: np.ndarray) -> None:
-        self.digest.update(block.data)
-        self._samples += block.size
-        finite = np.isfinite(block)
-        self._not_finite += block.size - int(finite.sum())
-        height = np.abs(np.where(finite, block, 0.0))
-        peak = float(height.max())
-        self._peak = max(self._peak, peak)
-        if peak >= FULL_SCALE:
-            self._flat += _flat_tops(height)
-
-    @property
-    def silent(self) -> bool:
-        return self._peak < SILENT_PEAK
-
-    def problems(self) -> list[tuple[str, str]]:
-        found = []
-        if self._not_finite:
-            found.append(("non-finite", f"{self._not_finite} of {self._samples} samples are NaN or infinite"))
-        if self.silent:
-            level = f"its peak is {20 * np.log10(self._peak):.0f} dBFS" if self._peak else "zero throughout"
-            found.append(("silent", level))
-        if self._flat > CLIPPED_SHARE * self._samples:
-            found.append(("clipped", f"{self._flat / self._samples:.2%} of its samples are in flat tops at full scale"))
-        return found
-
-
-def _flat_tops(height: np.ndarray) -> int:
-    """How many samples, by their magnitudes (frames, channels), lie in runs of `CLIPPED_RUN` or more at full scale."""
-    edges = np.diff(np.pad(height >= FULL_SCALE, ((1, 1), (0, 0))).astype(np.int8), axis=0)
-    runs = np.argwhere(edges.T == -1)[:, 1] - np.argwhere(edges.T == 1)[:, 1]
-    return int(runs[runs >= CLIPPED_RUN].sum())
 
 
 def render(inspection: Inspection, *, shown: int = 20) -> Group:
@@ -294,8 +177,13 @@ def _facts(inspection: Inspection) -> Table:
         table.add_row("a clip", f"{mean:.2f} ± {std:.2f} s, {least:.2f} to {most:.2f} s, {longer}")
         table.add_row("rates", ", ".join(f"{n:,} at {hz / 1000:g} kHz" for hz, n in inspection.rates.most_common()))
         table.add_row("channels", ", ".join(f"{n:,} with {k}" for k, n in inspection.channels.most_common()))
-    if manifest.licence:
-        table.add_row("licence", escape(manifest.licence))
+    parts = Counter(clip.part or "in none" for clip in manifest.clips)
+    if set(parts) != {"in none"}:
+        table.add_row("split", ", ".join(f"{n:,} {part}" for part, n in parts.most_common()))
+    if manifest.licence or not manifest.synthetic:
+        table.add_row("licence", escape(manifest.licence) or "not stated")
+    if not (manifest.official or manifest.synthetic):
+        table.add_row("official", "no counts to compare with: a collection of your own")
     table.add_row("root", escape(str(manifest.root)))
     return table
 
@@ -310,7 +198,7 @@ def _emotions(inspection: Inspection) -> Table:
     for title in ("clips", *["official"] * bool(official), *[raters] * bool(recall)):
         table.add_column(title, justify="right")
     for label, clips in manifest.per_emotion().items():
-        row = [label, f"{clips:,}"]
+        row = [label if label in EMOTIONS else f"{escape(label)} (a class of your own)", f"{clips:,}"]
         row += [f"{official.get(label, 0):,}"] * bool(official) + [f"{recall.get(label, 0):.3f}"] * bool(recall)
         table.add_row(*row)
     uar = human_uar(manifest)

@@ -20,10 +20,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from affetto.corpora.audiofolder import candidates, compare_counts, only_root, passed_over, subfolders
+from affetto.corpora.folders import candidates, compare_counts, files_of, only_root, passed_over, subfolders
 from affetto.corpora.labels import DROP, EMOTIONS, canonical
-from affetto.corpora.manifest import Clip, Manifest, audio_files
-from affetto.corpora.nkululeko import label_of
+from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.tables import is_synthetic
 
 NAME = "demos"
@@ -56,8 +55,10 @@ def read(
     for name, fit in _fitting(root):
         taken.add(name)
         code = fit[4][:3].casefold()
-        count[GUILT if code == "col" else label_of(code, name) or ""] += 1
-        emotion = _guilt(name, label_map, keep_guilt) if code == "col" else label_of(code, name, label_map)
+        count[GUILT if code == "col" else canonical(code, where=name) or ""] += 1
+        emotion = (
+            _guilt(name, label_map, keep_guilt) if code == "col" else canonical(code, where=name, label_map=label_map)
+        )
         if emotion is not None:
             clips.append(_clip(name, fit, emotion))
         elif code == "col":
@@ -102,7 +103,7 @@ def _fitting(root: Path) -> Iterator[tuple[str, re.Match[str]]]:
     """The relative names of the corpus's files under a root, with their parts: both folders, or the root if flat."""
     folders = [folder for folder in subfolders(root) if folder.name.casefold() in _FOLDERS]
     for folder in folders or [root]:
-        for file in audio_files(folder):
+        for file in files_of(folder):
             fit = _FILE.fullmatch(file.name)
             if fit:
                 yield (file.relative_to(root).as_posix(), fit)

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from affetto.corpora import tables
+from affetto.corpora.cells import COLUMNS, PART_ALIASES
 from affetto.corpora.manifest import Clip, Manifest
-from affetto.corpora.nkululeko import COLUMNS, PART_ALIASES
 from affetto.errors import UserError
 
 SUFFIX = ".jsonl"

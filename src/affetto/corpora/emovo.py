@@ -15,16 +15,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from affetto.corpora.audiofolder import (
-    candidates,
-    compare_counts,
-    only_root,
-    passed_over,
-    subfolders,
-)
-from affetto.corpora.labels import EMOTIONS
-from affetto.corpora.manifest import Clip, Manifest, audio_files
-from affetto.corpora.nkululeko import label_of
+from affetto.corpora.folders import candidates, compare_counts, files_of, only_root, passed_over, subfolders
+from affetto.corpora.labels import EMOTIONS, canonical
+from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.tables import is_synthetic
 from affetto.errors import UserError
 
@@ -69,15 +62,15 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     clips, taken = [], set()
     count: Counter[str] = Counter()
     for folder in filter(_is_inner, subfolders(root)):
-        for file in audio_files(folder):
+        for file in files_of(folder):
             fit = _FILE.fullmatch(file.name)
             actor = fit[2].casefold() if fit else ""
             if not fit or actor != folder.name.casefold() or not (synthetic or actor in ACTORS):
                 continue
             name = f"{folder.name}/{file.name}"
             taken.add(name)
-            count[label_of(fit[1], name) or ""] += 1
-            emotion = label_of(fit[1], name, label_map)
+            count[canonical(fit[1], where=name) or ""] += 1
+            emotion = canonical(fit[1], where=name, label_map=label_map)
             if emotion is not None:
                 clips.append(Clip(name, emotion, actor, NAME, GENDERS[actor[0]], fit[3].casefold()))
     if not taken:
@@ -95,5 +88,5 @@ def _is_inner(folder: Path) -> bool:
 
 def _is_root(folder: Path) -> bool:
     return any(
-        _FILE.fullmatch(file.name) for actor in filter(_is_inner, subfolders(folder)) for file in audio_files(actor)
+        _FILE.fullmatch(file.name) for actor in filter(_is_inner, subfolders(folder)) for file in files_of(actor)
     )

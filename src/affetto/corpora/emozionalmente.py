@@ -22,10 +22,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from affetto.corpora.audiofolder import candidates, compare_counts, only_root, passed_over, visible
-from affetto.corpora.labels import EMOTIONS
+from affetto.corpora.cells import PART_ALIASES, gender
+from affetto.corpora.folders import candidates, compare_counts, only_root, passed_over, visible
+from affetto.corpora.labels import EMOTIONS, canonical
 from affetto.corpora.manifest import Clip, Manifest
-from affetto.corpora.nkululeko import PART_ALIASES, gender, label_of
 from affetto.corpora.tables import is_synthetic, open_table
 from affetto.errors import UserError
 
@@ -60,9 +60,9 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
         where = f"samples.csv line {line}"
         if listed.setdefault(file, line) != line:
             raise UserError(f"{where} lists {file} again (first: line {listed[file]}); get the table again")
-        label = label_of(intended, where)
+        label = canonical(intended, where=where)
         count[label or ""] += 1
-        emotion = label_of(intended, where, label_map)
+        emotion = canonical(intended, where=where, label_map=label_map)
         if emotion is not None:
             extra = _extra(raters.get(file, []), label)
             clips.append(
@@ -141,7 +141,7 @@ def _raters(root: Path) -> dict[str, list[str]]:
     raters: dict[str, list[str]] = {}
     if table.is_file():
         for line, (file, heard) in _columns(table, ("file_name", "emotion_recognized")):
-            raters.setdefault(file, []).append(label_of(heard, f"evaluations.csv line {line}") or "")
+            raters.setdefault(file, []).append(canonical(heard, where=f"evaluations.csv line {line}") or "")
     return raters
 
 

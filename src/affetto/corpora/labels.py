@@ -5,6 +5,8 @@ Single letters are not aliased: they differ from corpus to corpus (Emo-DB's A is
 
 from __future__ import annotations
 
+import shlex
+
 from affetto.errors import UserError, nearest
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise")
@@ -24,27 +26,44 @@ DROP = "drop"
 
 def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
     """A user's own names (`{"calm": "neutrality", "boredom": "drop"}`), folded to lower case."""
-    return {name.strip().casefold(): target.strip().casefold() for name, target in pairs.items()}
+    folded = {name.strip().casefold(): target.strip().casefold() for name, target in pairs.items()}
+    for name, target in folded.items():
+        if not name or not target:
+            raise UserError(
+                f"the label map {name}={target} lacks a side; give --label NAME=EMOTION, "
+                f"or --label NAME={DROP} to leave its clips out"
+            )
+    return folded
 
 
 def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None) -> str | None:
     """The canonical name of a label; None if the user's map drops it.
 
-    A target in `label_map` that is not one of the seven emotions is taken as a class of the user's own.
-    Raises UserError, naming `where` the label stands, for a label that fits nothing.
+    `label_map` is as `parse_label_map` gives it. What it says of a label itself counts first, then what it says of
+    the label's canonical name: a map of `joy` holds for `happy` and `gio` too. A target that is not one of the seven
+    emotions is taken as a class of the user's own. Raises UserError, naming `where` the label stands, for a label
+    that fits nothing.
+
+    >>> canonical("Gio", where="a.wav"), canonical("gio", where="a.wav", label_map={"joy": "good"})
+    ('joy', 'good')
     """
     folded = label.strip().casefold()
-    if label_map and folded in label_map:
-        target = label_map[folded]
-        return None if target == DROP else _CANONICAL.get(target, target)
-    if folded in _CANONICAL:
-        return _CANONICAL[folded]
+    if not folded:
+        raise UserError(f"{where} names no emotion; fill it in, or leave the line out")
+    known = _CANONICAL.get(folded)
+    for name in (folded, known or folded):
+        if label_map and name in label_map:
+            target = label_map[name]
+            return None if target == DROP else _CANONICAL.get(target, target)
+    if known:
+        return known
     guess = nearest(folded, _CANONICAL)
     raise UserError(
         f"unknown emotion {label!r} in {where}: "
         + (f"did you mean {guess!r}? " if guess else "")
         + f"Known: {', '.join(EMOTIONS)} (and their usual aliases). "
-        f"Map it with --label {label}=EMOTION or leave its clips out with --label {label}={DROP}."
+        f"Map it with --label {shlex.quote(f'{label}=EMOTION')} or leave its clips out with "
+        f"--label {shlex.quote(f'{label}={DROP}')}."
     )
 
 

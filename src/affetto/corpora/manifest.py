@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from affetto.errors import UserError
 GENDERS = ("female", "male", "other")
 PARTS = ("train", "validation", "test")
 """The parts of a split, as a table's `split` column and a split file name them."""
+
+
+class NoClipsError(UserError):
+    """Nothing is left of a corpus: it holds no labelled clip, or all were left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if not self.clips:
-            raise UserError(f"no labelled clips in {self.root}: nothing to do")
+            raise NoClipsError(f"no labelled clips in {self.root}: nothing to do")
         names = Counter(clip.id for clip in self.clips)
         name, times = names.most_common(1)[0]
         if times > 1:
@@ -111,7 +115,7 @@ def merge(manifests: list[Manifest]) -> Manifest:
         return manifests[0]
     names = [manifest.corpus for manifest in manifests]
     if len(set(names)) < len(names):
-        raise UserError(f"two corpora are named alike ({', '.join(names)}): give each --corpus its own NAME=PATH")
+        raise UserError(f"two corpora are named alike ({', '.join(names)}): name each of them, as --corpus NAME=PATH")
     clips = [
         replace(
             clip,
@@ -142,13 +146,3 @@ def in_root(file: str, root: Path) -> str:
         except ValueError:
             return path.as_posix()
     return path.as_posix()
-
-
-def audio_files(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:
-    """The audio files directly in a folder, sorted; hidden files, `._*` and `__MACOSX` are passed over."""
-    allowed = {suffix.casefold() for suffix in suffixes}
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and not path.name.startswith(".") and path.suffix.casefold() in allowed
-    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from affetto.corpora import audiofolder, demos, emobox, emovo, emozionalmente, tables
-from affetto.corpora.labels import parse_label_map
-from affetto.corpora.manifest import Manifest
+from affetto.corpora import audiofolder, demos, emobox, emovo, emozionalmente, folders, tables
+from affetto.corpora.labels import DROP, parse_label_map
+from affetto.corpora.manifest import Manifest, NoClipsError
 from affetto.errors import UserError, unknown
 
 
@@ -57,8 +58,8 @@ def open_corpus(
 ) -> Manifest:
     """The manifest of the corpus at `path`.
 
-    A `name` of `READERS` is read by that reader. Any other name is the user's own: the format is told from the path,
-    and the corpus is called by it; without a name it is called by its format. Raises UserError.
+    A `name` of `READERS` is read by that reader; with any other name, or none, the format is told from the path. A
+    collection of the user's own is called by that other name, else by its file or folder. Raises UserError.
     """
     path = Path(path)
     key = name if name in READERS else detect(path, name)
@@ -69,13 +70,29 @@ def open_corpus(
             raise unknown(f"option for {key}", option, reader.options, hint="" if reader.options else "It takes none.")
         settings[option] = reader.options[option](value, option)
     if reader.takes_name:
-        settings["name"] = name or key
+        name = settings["name"] = _own_name(path, key) if name in (None, key) else name
     mapped = parse_label_map(label_map) if label_map else None
-    manifest = reader.read(path, label_map=mapped, strict=strict, **settings)
+    try:
+        manifest = reader.read(path, label_map=mapped, strict=strict, **settings)
+    except NoClipsError:
+        dropped = [label for label, target in (mapped or {}).items() if target == DROP]
+        if not dropped:
+            raise
+        raise NoClipsError(
+            f"{path}: the label map drops every clip ({', '.join(dropped)}); keep some of them"
+        ) from None
     if name and manifest.corpus != name:
         clips = tuple(replace(clip, corpus=name) for clip in manifest.clips)
         manifest = replace(manifest, corpus=name, clips=clips)
     return manifest
+
+
+def _own_name(path: Path, key: str) -> str:
+    """What a collection of the user's own is called by: its file or folder; its format where that is no plain name,
+    or is a known corpus's, which it would be taken for."""
+    path = tables.found(path)
+    name = path.name if path.is_dir() else path.stem
+    return name if re.fullmatch(r"\w[\w.-]*", name) and name.casefold() not in READERS else key
 
 
 def detect(path: Path, name: str | None = None) -> str:
@@ -85,10 +102,13 @@ def detect(path: Path, name: str | None = None) -> str:
     if fitting:
         return fitting[0]
     called = f"corpus {name!r}: " if name else ""
-    known = f"Known formats: {', '.join(READERS)}; name one as NAME={path} to be told what it looks for"
+    known = (
+        f"Known: {', '.join(READERS)}. Name one to be told what it looks for (--as NAME to inspect, "
+        "--corpus NAME=PATH to train)"
+    )
     if path.is_file():
-        if path.suffix.casefold() in audiofolder.ARCHIVE_SUFFIXES:
+        if path.suffix.casefold() in folders.ARCHIVE_SUFFIXES:
             raise UserError(f"{called}{path} is an archive: unpack it, and give the folder that it unpacks to")
         raise UserError(f"{called}{path} is neither a table (.csv, .tsv, .txt, .jsonl) nor a folder. {known}")
-    folder = audiofolder.existing_folder(path, "the corpus")
-    raise UserError(f"{called}{folder} looks like no known corpus; found {audiofolder.found_in(folder)}. {known}")
+    folder = folders.existing_folder(path, "the corpus")
+    raise UserError(f"{called}{folder} looks like no known corpus; found {folders.found_in(folder)}. {known}")

@@ -1,6 +1,6 @@
 """Tables of clips: CSV and TSV, read and written, and the rules by which any listed row becomes a clip.
 
-A table has one line per clip and a header. Its columns, in any order, under any name in `nkululeko.COLUMNS`:
+A table has one line per clip and a header. Its columns, in any order, under any name in `cells.COLUMNS`:
 
     file,emotion,speaker[,gender][,split][,prompt][,start,end]
 
@@ -20,7 +20,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from affetto.corpora import nkululeko as cells
+from affetto.corpora import cells
+from affetto.corpora.folders import files_of
+from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import Clip, Manifest, in_root
 from affetto.errors import UserError
 
@@ -64,9 +66,29 @@ class Parsed:
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a file that is named as a table."""
-    path = Path(path).expanduser()
+    """Whether `path` is a file that is named as a table, or a folder that holds one."""
+    path = found(path)
     return path.is_file() and path.suffix.casefold() in SUFFIXES
+
+
+def found(path: Path) -> Path:
+    """The one table of clips directly in a folder, told by its columns; else `path` itself.
+
+    AudioFolder's metadata.csv, which may lie in several folders, is for its own reader.
+    """
+    path = Path(path).expanduser().resolve()
+    if not path.is_dir():
+        return path
+    listing = [file for file in files_of(path, SUFFIXES) if file.name != "metadata.csv" and _lists_clips(file)]
+    return listing[0] if len(listing) == 1 else path
+
+
+def _lists_clips(path: Path) -> bool:
+    try:
+        cells.find_columns(path.name, open_table(path).header, with_speaker=False)
+    except UserError:
+        return False
+    return True
 
 
 def read(
@@ -83,7 +105,7 @@ def read(
     `speaker_pattern` (a regular expression with one group) finds the speaker in the file's name instead of a
     column; `audio_root` is where relative paths start, if not in the table's folder.
     """
-    path = Path(path).expanduser().resolve()
+    path = found(path)
     root = Path(audio_root).expanduser().resolve() if audio_root else path.parent
     parsed = parse(open_table(path), Rules(root, name, label_map, speaker_pattern))
     notes = (*parsed.notes, *check_files(root, parsed.clips, strict=strict))
@@ -203,7 +225,9 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
 def _row_reader(
     table: Table, places: dict[str, int], rules: Rules, part: str | None, prefix: str
 ) -> Callable[[list[str], int], Clip | None]:
-    emotion_of = _Cells(table, places["emotion"], lambda cell, where: cells.label_of(cell, where, rules.label_map))
+    emotion_of = _Cells(
+        table, places["emotion"], lambda cell, where: canonical(cell, where=where, label_map=rules.label_map)
+    )
     speaker_of = _speakers(table, places, rules)
     gender_of = _Cells(table, places.get("gender"), cells.gender)
     prompt_of = _Cells(table, places.get("prompt"), lambda cell, where: cell or None)

@@ -9,12 +9,20 @@ pre-LN wav2vec 2.0; papers used this one.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+ARCHITECTURE = (
+    "model_type", "conv_stride", "feat_extract_norm", "feat_extract_activation", "do_stable_layer_norm",
+    "conv_pos_batch_norm", "num_attention_heads", "hidden_act", "layer_norm_eps", "max_bucket_distance",
+    "encoder_attention_heads", "activation_function",
+)  # fmt: skip
+"""Of the configuration, what changes the states without showing in the weights' names and shapes."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,6 @@ class Backbone(nn.Module):
     family: ClassVar[str]
     lora_targets: ClassVar[dict[str, tuple[str, ...]]]
     """Names of the linear layers within a block: `ff`, `attention`, `all`."""
-    longest_seconds: ClassVar[float | None] = None
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__()
@@ -71,11 +78,11 @@ class Backbone(nn.Module):
         """The output of the last block → state L, both (batch, frames, width)."""
         raise NotImplementedError
 
-    def feed_forward(self, block: nn.Module) -> tuple[nn.Module, nn.Module]:
+    def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
         """The modules where the feed-forward of a block begins and ends (the same one, where it is one)."""
         raise NotImplementedError
 
-    def residual_stream(self, block: nn.Module) -> nn.Module:
+    def residual_stream(self, block: Any) -> nn.Module:
         """The module that the residual stream enters before the feed-forward of a block."""
         raise NotImplementedError
 
@@ -103,6 +110,11 @@ class Backbone(nn.Module):
         return int(self.model.config.hidden_size)
 
     @property
+    def longest_seconds(self) -> float | None:
+        """The longest clip that the family can take; None: any."""
+        return None
+
+    @property
     def depth(self) -> int:
         """The number of blocks, L."""
         return len(self.blocks)
@@ -123,9 +135,12 @@ class Backbone(nn.Module):
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def weights_digest(self) -> str:
-        """SHA-256 over names, shapes and float32 values: which weights these are, wherever they came from."""
-        digest = hashlib.sha256()
+        """SHA-256 over all that the states are computed from: the weights (as float32) and the architecture."""
+        config = {name: getattr(self.model.config, name, None) for name in ARCHITECTURE}
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
+            if name == "masked_spec_embed":  # unused without masking, and random where a checkpoint lacks it
+                continue
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
         return digest.hexdigest()

@@ -50,12 +50,17 @@ def _random(architecture: Architecture, weights_seed: int) -> Backbone:
 def _pretrained(folder: Path) -> Backbone:
     config_file = folder / "config.json"
     if not config_file.is_file():
-        raise UserError(f"{folder}: no config.json in it; a checkpoint folder holds config.json, preprocessor_config.json and weights")
+        raise UserError(
+            f"{folder}: no config.json in it; a checkpoint folder holds config.json, preprocessor_config.json "
+            "and weights"
+        )
     try:
         config = json.loads(config_file.read_text())
         family = str(config.get("model_type"))
     except (ValueError, AttributeError):
-        raise UserError(f"{config_file}: not a model configuration (no JSON object); copy the checkpoint again") from None
+        raise UserError(
+            f"{config_file}: not a model configuration (no JSON object); copy the checkpoint again"
+        ) from None
     if family not in FAMILIES:
         raise unknown("model family", family, FAMILIES, hint=f"That is what {config_file} says.")
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
@@ -74,10 +79,12 @@ def _load_weights(folder: Path, family: str) -> Any:
     try:
         config = _configure(AutoConfig.from_pretrained(folder))
         # On a full Whisper folder the encoder's own class looks for other names and would start at random.
-        loader = WhisperModel if family == "whisper" else _model_class(family)
+        loader: Any = WhisperModel if family == "whisper" else _model_class(family)
         model, report = loader.from_pretrained(folder, config=config, dtype=torch.float32, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as problem:
-        raise UserError(f"{folder}: its weights cannot be loaded as {family} ({problem}); copy the checkpoint again") from None
+        raise UserError(
+            f"{folder}: its weights cannot be loaded as {family} ({problem}); copy the checkpoint again"
+        ) from None
     except Exception as problem:
         if type(problem).__name__ != "SafetensorError":
             raise
@@ -90,14 +97,20 @@ def _load_weights(folder: Path, family: str) -> Any:
         if key.startswith(relevant) and "masked_spec_embed" not in key
     )  # fmt: skip
     if missing:
-        raise UserError(f"{folder}: {len(missing)} weights of the {family} encoder are missing in the checkpoint, {missing[0]} first")
+        raise UserError(
+            f"{folder}: {len(missing)} weights of the {family} encoder are missing in the checkpoint, "
+            f"{missing[0]} first; copy it again, or take a checkpoint of this family"
+        )
     return model.get_encoder() if family == "whisper" else model
 
 
 def _preprocessing(folder: Path, family: str) -> dict[str, Any]:
     file = folder / "preprocessor_config.json"
     if not file.is_file():
-        raise UserError(f"{folder}: no preprocessor_config.json in it, so its input normalisation is unknown; copy it from the checkpoint's source")
+        raise UserError(
+            f"{folder}: no preprocessor_config.json in it, so its input normalisation is unknown; copy it from the "
+            "checkpoint's source"
+        )
     try:
         config = json.loads(file.read_text())
         rate_hz = config.get("sampling_rate", 16000)
@@ -107,7 +120,9 @@ def _preprocessing(folder: Path, family: str) -> dict[str, Any]:
             else {"normalize": bool(config.get("do_normalize", True))}
         )
     except (ValueError, AttributeError):
-        raise UserError(f"{file}: not a preprocessor configuration (no JSON object); copy the checkpoint again") from None
+        raise UserError(
+            f"{file}: not a preprocessor configuration (no JSON object); copy the checkpoint again"
+        ) from None
     if rate_hz != 16000:
         raise UserError(f"{file}: made for {rate_hz} Hz; affetto works at 16000 Hz")
     return chosen

@@ -141,6 +141,14 @@ class Classifier(nn.Module):
         for name, tensor in snapshot.items():
             own[name].copy_(tensor)
 
+    # For inference ---------------------------------------------------------------------------
+
+    def merge(self) -> Classifier:
+        """Fold LoRA into the backbone's weights: the same function, some 1.3 times as fast; no more training."""
+        self.requires_grad_(False).eval()
+        self.method.merge()
+        return self
+
 
 class _Gathered:
     """Pools states as they come: a running sum under fixed weights, a list under learned ones."""
@@ -174,4 +182,6 @@ class _Gathered:
         if not self.learned:
             assert self.sum is not None
             return self.sum
-        return torch.einsum("btnw,n->btw", torch.stack(self.states, dim=-2), self.coefficients.to(self.states[0].device))
+        return torch.einsum(
+            "btnw,n->btw", torch.stack(self.states, dim=-2), self.coefficients.to(self.states[0].device)
+        )

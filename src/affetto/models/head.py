@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from affetto.errors import UserError
+
 
 def masked_mean(frames: Tensor, mask: Tensor | None) -> Tensor:
     """(batch, frames, width), mask (batch, frames) or None → (batch, width)."""
@@ -43,6 +45,9 @@ class StatisticsHead(nn.Module):
     `standardise` must be called with the training clips' statistics before the first step; the
     constants are saved with the head.
     """
+
+    centre: Tensor
+    scale: Tensor
 
     def __init__(self, width: int, classes: int, dropout: float) -> None:
         super().__init__()
@@ -89,6 +94,8 @@ def _linear(width: int, classes: int, hidden: int, dropout: float, unmasked_mean
 
 
 def _statistics(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
+    if unmasked_mean:
+        raise UserError("model.unmasked_mean has no meaning with model.head=statistics: choose paper, short or linear")
     return StatisticsHead(width, classes, dropout)
 
 

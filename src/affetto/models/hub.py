@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import threading
 from pathlib import Path
 
@@ -14,19 +16,18 @@ _PICKLED = ["pytorch_model*.bin", "pytorch_model*.bin.index.json"]
 
 
 def snapshot(hub_id: str) -> Path:
-    """The local folder of a hub checkpoint, downloaded if need be (transformers loads .bin weights without unpickling code).
+    """The local folder of a hub checkpoint, downloaded if need be.
 
+    `.bin` weights only where it has no safetensors; transformers reads them without running what is pickled.
     Raises UserError if the hub cannot be reached within some seconds, or does not have the id.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    try:
+    with contextlib.suppress(LocalEntryNotFoundError, HFValidationError):
         folder = Path(snapshot_download(hub_id, local_files_only=True))
-        if (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
+        if _complete(folder):
             return folder
-    except LocalEntryNotFoundError:
-        pass
     files = _listing(hub_id)
     weights = _WANTED if any(name.endswith(".safetensors") for name in files) else _WANTED + _PICKLED
     try:
@@ -35,6 +36,19 @@ def snapshot(hub_id: str) -> Path:
         raise UserError(
             f"downloading {hub_id} from the Hugging Face hub broke off ({problem}); run again, what arrived is kept"
         ) from problem
+
+
+def _complete(folder: Path) -> bool:
+    """Whether all that is needed has arrived: a download may have broken off, or been another program's."""
+    if not all((folder / name).is_file() for name in ("config.json", "preprocessor_config.json")):
+        return False
+    for index in (*folder.glob("*.safetensors.index.json"), *folder.glob("pytorch_model*.bin.index.json")):
+        try:
+            shards = set(json.loads(index.read_text())["weight_map"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+        return all((folder / shard).is_file() for shard in shards)
+    return any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin"))
 
 
 def _listing(hub_id: str) -> list[str]:
@@ -56,7 +70,10 @@ def _listing(hub_id: str) -> list[str]:
     thread.join(REACH_SECONDS)
     name = type(failed[0]).__name__ if failed else ""
     if name in ("RepositoryNotFoundError", "HFValidationError", "GatedRepoError"):
-        raise UserError(f"the Hugging Face hub has no open model {hub_id!r}: check the id (owner/name) or log in with `hf auth login`")
+        raise UserError(
+            f"the Hugging Face hub has no open model {hub_id!r}: check the id (owner/name), or log in with "
+            "`hf auth login`"
+        )
     if failed or thread.is_alive():
         raise UserError(
             f"the Hugging Face hub cannot be reached for {hub_id!r} ({name or 'no answer'}): give a checkpoint folder "

@@ -32,7 +32,7 @@ class Architecture:
     family: str
     hub_id: str | None
     scenario: str
-    """`A`: as pre-trained; `B`: specialised in Italian first (paper, III-B); `small`: shapes for trials, no checkpoint."""
+    """`A`: as pre-trained; `B`: specialised in Italian first (paper, III-B); `small`: for trials, no checkpoint."""
     title: str
     config: dict[str, Any] = field(default_factory=dict)
     normalize: bool = True
@@ -72,6 +72,8 @@ def check_backbone(name: str, *, random_weights: bool = False) -> None:
             raise UserError(f"backbone {name!r} has shapes but no pre-trained checkpoint: add --random-weights")
         return
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise UserError(f"no backbone folder {name}: check the path, or give a key ({', '.join(BACKBONES)}) or a hub id")
+        raise UserError(
+            f"no backbone folder {name}: check the path, or give a key ({', '.join(BACKBONES)}) or a hub id"
+        )
     if "/" not in name:
         raise unknown("backbone", name, BACKBONES, hint="A hub id (owner/name) or a checkpoint folder will do as well.")

@@ -8,6 +8,7 @@ peft has none (its issue #244).
 from __future__ import annotations
 
 import json
+import threading
 import warnings
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,6 +37,9 @@ class Method(nn.Module):
     def save(self, folder: Path) -> None:
         """Write what was trained to `folder` (JSON and safetensors only)."""
 
+    def merge(self) -> None:
+        """Fold what was trained into the backbone's own weights, where that can be done: for inference."""
+
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
         """The method with saved weights, on a fresh backbone."""
@@ -60,9 +64,17 @@ class Lora(Method):
     name = "lora"
 
     def __init__(
-        self, backbone: Backbone, blocks: range, *, rank: int = 8, alpha: float = 1.0, dropout: float = 0.0, targets: str = "ff"
+        self,
+        backbone: Backbone,
+        blocks: range,
+        *,
+        rank: int = 8,
+        alpha: float = 1.0,
+        dropout: float = 0.0,
+        targets: str = "ff",
     ) -> None:
         from peft import LoraConfig, get_peft_model
+        from peft.tuners.lora import LoraLayer
 
         super().__init__(backbone, blocks)
         _need_blocks(blocks, self.name)
@@ -79,21 +91,38 @@ class Lora(Method):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft's use of an older name of transformers'
             self.__dict__["peft_model"] = get_peft_model(backbone.model, config)
+        layers = [module for module in backbone.model.modules() if isinstance(module, LoraLayer)]
+        self.__dict__["dropouts"] = [layer.lora_dropout for layer in layers]
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Lora:
+        """LoRA's own dropout follows the method; the backbone that it sits in stays in eval mode."""
+        super().train(mode)
+        for dropout in self.__dict__["dropouts"]:
+            dropout.train(mode)
+        return self
 
     def save(self, folder: Path) -> None:
-        self.__dict__["peft_model"].save_pretrained(str(folder))
+        # Told not to look for resized embeddings: that would ask the hub.
+        self.__dict__["peft_model"].save_pretrained(str(folder), save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
-        from peft import PeftModel
+        from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-        method = cls.__new__(cls)
-        Method.__init__(method, backbone, blocks)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            method.__dict__["peft_model"] = PeftModel.from_pretrained(backbone.model, str(folder))
+        saved = load_file(folder / ADAPTER_FILE)
+        method = cls(backbone, blocks, **settings)
+        peft_model = method.__dict__["peft_model"]
+        # peft itself only warns of what is missing, and leaves it at random.
+        _same_names(saved, get_peft_model_state_dict(peft_model, save_embedding_layers=False), folder)
+        set_peft_model_state_dict(peft_model, saved)
         return method
+
+    def merge(self) -> None:
+        """W + (alpha / rank) B A becomes the layer's W: the plain transformers model, without peft's modules."""
+        self.__dict__["peft_model"].merge_and_unload(safe_merge=True)
+        self.__dict__["dropouts"] = []
 
 
 class Bottleneck(nn.Module):
@@ -149,7 +178,10 @@ class Adapter(Method):
         folder.mkdir(parents=True, exist_ok=True)
         config = {"type": "bottleneck", "blocks": [self.blocks.start, self.blocks.stop], **self.settings}
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-        save_file({name: t.detach().cpu().contiguous() for name, t in self.bottlenecks.state_dict().items()}, folder / ADAPTER_FILE)
+        save_file(
+            {name: t.detach().cpu().contiguous() for name, t in self.bottlenecks.state_dict().items()},
+            folder / ADAPTER_FILE,
+        )
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
@@ -183,14 +215,18 @@ class Full(Method):
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: p.detach().cpu().contiguous() for name, p in self.__dict__["trained"].items()}, folder / ADAPTER_FILE)
+        save_file(
+            {name: p.detach().cpu().contiguous() for name, p in self.__dict__["trained"].items()}, folder / ADAPTER_FILE
+        )
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
         method = cls(backbone, blocks)
+        saved, own = load_file(folder / ADAPTER_FILE), method.__dict__["trained"]
+        _same_names(saved, own, folder)
         with torch.no_grad():
-            for name, value in load_file(folder / ADAPTER_FILE).items():
-                method.__dict__["trained"][name].copy_(value)
+            for name, value in saved.items():
+                own[name].copy_(value)
         return method
 
 
@@ -219,23 +255,42 @@ def _need_blocks(blocks: range, method: str) -> None:
         )
 
 
+def _same_names(saved: dict[str, Tensor], own: dict[str, Any], folder: Path) -> None:
+    """No trained tensor may be left as it was made: a model would load, silently random."""
+    different = sorted(saved.keys() ^ own.keys())
+    if different:
+        raise ValueError(f"{folder / ADAPTER_FILE}: {different[0]} is missing there, or not of this model")
+
+
+class _Attachment:
+    """An adapter hooked into a block, whose own modules, names and weights stay as they are.
+
+    What enters is held from one module to another, by thread: a server's requests share the model.
+    """
+
+    def __init__(self, adapter: nn.Module, *, residual: bool = False) -> None:
+        self.adapter, self.residual = adapter, residual
+        self.held: dict[int, Tensor] = {}
+
+    def hold(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.held[threading.get_ident()] = inputs[0]
+
+    def add_from_held(self, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        entered = self.held.pop(threading.get_ident())
+        added = output + self.adapter(entered)
+        return added + entered if self.residual else added
+
+    def add_from_output(self, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output + self.adapter(output)
+
+
 def _attach(adapter: nn.Module, backbone: Backbone, block: nn.Module, placement: str) -> None:
-    """Hook an adapter into a block: the block's modules, names and weights stay as they are."""
+    attachment = _Attachment(adapter, residual=placement == "double_residual")
     first, last = backbone.feed_forward(block)
     if placement == "sequential":
-        last.register_forward_hook(lambda _module, _inputs, output: output + adapter(output))
+        last.register_forward_hook(attachment.add_from_output)
         return
     if placement == "double_residual":
         first = backbone.residual_stream(block)
-    held: list[Tensor] = []
-
-    def hold(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        held[:] = [inputs[0]]
-
-    def add(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        entered = held.pop()
-        again = entered if placement == "double_residual" else 0.0
-        return output + adapter(entered) + again
-
-    first.register_forward_pre_hook(hold)
-    last.register_forward_hook(add)
+    first.register_forward_pre_hook(attachment.hold)
+    last.register_forward_hook(attachment.add_from_held)

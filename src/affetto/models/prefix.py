@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class PrefixStore:
         """Store and return what a later `get` will return. Raises UserError where the disk is full."""
         stored = {name: self._narrow(tensor) for name, tensor in prefix.items()}
         file = self.file(key)
-        temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+        temporary = _beside(file)
         try:
             if not file.parent.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ class PrefixStore:
         """Say in the folder what it holds, for people and for pruning."""
         description = self.folder / "namespace.json"
         if not description.exists():
-            temporary = description.with_name(f"namespace.{os.getpid()}.tmp")
+            temporary = _beside(description)
             temporary.write_text(json.dumps(self._identity, indent=2, sort_keys=True) + "\n")
             os.replace(temporary, description)
 
@@ -120,7 +121,12 @@ class PrefixData:
     """The prefixes of many clips under one classifier, by clip id."""
 
     def __init__(
-        self, classifier: Classifier, store: PrefixStore, sources: dict[str, Source], keys: dict[str, str], seconds: float | None
+        self,
+        classifier: Classifier,
+        store: PrefixStore,
+        sources: dict[str, Source],
+        keys: dict[str, str],
+        seconds: float | None,
     ) -> None:
         self.classifier, self.store, self.sources, self.keys, self.seconds = classifier, store, sources, keys, seconds
         self.frames: dict[str, int] = {}
@@ -141,13 +147,9 @@ class PrefixData:
                 if n + ahead < len(ids):
                     waiting[ids[n + ahead]] = pool.submit(self._decode, ids[n + ahead])
                 try:
-                    found = waiting.pop(clip_id).result()
+                    self._keep(clip_id, self._stored(clip_id, waiting.pop(clip_id).result()))
                 except audio.AudioError as problem:
                     bad[clip_id] = str(problem)
-                    continue
-                if isinstance(found, np.ndarray):
-                    found = self.store.put(self.keys[clip_id], self.classifier.prefix(found))
-                self._keep(clip_id, found)
                 if progress is not None:
                     progress(n + 1, len(ids))
         return bad
@@ -155,6 +157,16 @@ class PrefixData:
     def _decode(self, clip_id: str) -> Prefix | np.ndarray:
         stored = self.store.get(self.keys[clip_id])
         return self.sources[clip_id].load(self.seconds) if stored is None else stored
+
+    def _stored(self, clip_id: str, found: Prefix | np.ndarray) -> Prefix:
+        """The prefix; where only the wave was found, computed and stored. Raises AudioError, naming the file."""
+        if not isinstance(found, np.ndarray):
+            return found
+        try:
+            prefix = self.classifier.prefix(found)
+        except audio.AudioError as problem:
+            raise audio.AudioError(f"{self.sources[clip_id].path}: {problem}") from None
+        return self.store.put(self.keys[clip_id], prefix)
 
     def _keep(self, clip_id: str, prefix: Prefix) -> None:
         self.frames[clip_id] = next(iter(prefix.values())).shape[0]
@@ -165,14 +177,28 @@ class PrefixData:
             self._bytes += size
 
     def __getitem__(self, clip_id: str) -> Prefix:
-        found = self._memory.get(clip_id) or self.store.get(self.keys[clip_id])
-        if found is None:  # pruned or broken meanwhile
-            found = self.store.put(self.keys[clip_id], self.classifier.prefix(self.sources[clip_id].load(self.seconds)))
-        return found
+        # Not in memory nor, pruned or broken meanwhile, in the store: computed again.
+        return self._memory.get(clip_id) or self._stored(clip_id, self._decode(clip_id))
 
     def batch(self, ids: Sequence[str], device: torch.device) -> tuple[Prefix, Tensor]:
         """Prefixes of several clips as float32, zero-padded to the longest, and their lengths (batch,)."""
         return collate([self[clip_id] for clip_id in ids], device)
+
+
+def _beside(file: Path) -> Path:
+    """A name that no other process has, on whatever machine that shares the store."""
+    return file.with_name(f".{file.name}.{secrets.token_hex(6)}.tmp")
+
+    def fresh_batch(
+        self, ids: Sequence[str], device: torch.device, change: Callable[[str, np.ndarray], np.ndarray]
+    ) -> tuple[Prefix, Tensor]:
+        """As `batch`, of waves that `change(clip id, wave)` has altered: computed anew, nothing is stored."""
+        prefixes = []
+        for clip_id in ids:
+            samples = change(clip_id, self.sources[clip_id].load(None))
+            prefix = self.classifier.prefix(audio.crop(samples, self.seconds))
+            prefixes.append({name: tensor.cpu() for name, tensor in prefix.items()})
+        return collate(prefixes, device)
 
 
 def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, Tensor]:

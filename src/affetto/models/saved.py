@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -58,11 +59,14 @@ def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None
 
 
 def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) -> None:
-    """Write a model folder, whole or not at all. `card` must hold `blueprint` and `backbone`."""
+    """Write a model folder, whole or not at all. `card` must hold `blueprint` and `backbone`.
+
+    Raises UserError where it cannot be written.
+    """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
+        temporary.mkdir(parents=True)
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.head.state_dict().items()}
         if classifier.pooling.weights is not None:
             state["pooling.weights"] = classifier.pooling.weights.detach().cpu()
@@ -72,9 +76,10 @@ def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) 
         (temporary / CARD).write_text(json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
-    except BaseException:
+    except (OSError, SafetensorError) as problem:
+        raise UserError(f"{folder}: the model cannot be written ({problem}); make room and run again") from None
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -83,12 +88,13 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise UserError(f"{folder}: no {CARD} in it, so no model of affetto's; give a finished run's folder")
     try:
-        card: dict[str, Any] = json.loads(file.read_text())
-        found = card["format"]
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{file}: broken; train the run again or copy its folder again") from None
-    if found != FORMAT:
-        raise UserError(f"{file}: format {found}; this version of affetto reads format {FORMAT}")
+        card = json.loads(file.read_text())
+    except (OSError, ValueError):
+        card = None
+    if not isinstance(card, dict) or not {"format", "blueprint", "backbone"} <= card.keys():
+        raise UserError(f"{file}: broken; train the run again or copy its folder again")
+    if card["format"] != FORMAT:
+        raise UserError(f"{file}: format {card['format']}; this version of affetto reads format {FORMAT}")
     return card
 
 
@@ -101,13 +107,11 @@ def load_classifier(folder: Path, *, backbone: str | None = None) -> tuple[Class
     card = read_card(folder)
     known = card["backbone"]
     name = backbone or known["name"]
-    if known["random_weights"] and backbone is None:
-        loaded = load_backbone(known["name"], random_weights=True, weights_seed=known["weights_seed"])
-    else:
-        try:
-            loaded = load_backbone(name)
-        except UserError as problem:
-            raise UserError(f"the model's backbone: {problem}. If it has moved, give --backbone DIR") from None
+    random = backbone is None and known["random_weights"]
+    try:
+        loaded = load_backbone(name, random_weights=random, weights_seed=known["weights_seed"])
+    except UserError as problem:
+        raise UserError(f"the model's backbone: {problem}. If it has moved, give --backbone DIR") from None
     if loaded.weights_digest() != known["digest"]:
         raise UserError(
             f"{name} holds other weights than those that {folder} was trained on (SHA-256 {known['digest'][:12]}…): "
@@ -115,13 +119,11 @@ def load_classifier(folder: Path, *, backbone: str | None = None) -> tuple[Class
         )
     try:
         classifier = assemble(loaded, card["blueprint"], folder)
-    except (OSError, ValueError, RuntimeError, KeyError) as problem:
+    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as problem:
         raise UserError(f"{folder}: its weights cannot be read ({problem}); copy the run's folder again") from None
     return classifier.eval().requires_grad_(False), card
 
 
 def _head(width: int, blueprint: dict[str, Any]) -> nn.Module:
     head = blueprint["head"]
-    return HEADS[head["name"]](
-        width, len(blueprint["labels"]), head["width"], head["dropout"], head["unmasked_mean"]
-    )
+    return HEADS[head["name"]](width, len(blueprint["labels"]), head["width"], head["dropout"], head["unmasked_mean"])

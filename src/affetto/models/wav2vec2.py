@@ -71,10 +71,10 @@ class Wav2Vec2Backbone(Backbone):
         norm = self.final_norm()
         return hidden if norm is None else norm(hidden)
 
-    def feed_forward(self, block: nn.Module) -> tuple[nn.Module, nn.Module]:
+    def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
         return block.feed_forward, block.feed_forward
 
-    def residual_stream(self, block: nn.Module) -> nn.Module:
+    def residual_stream(self, block: Any) -> nn.Module:
         return block.final_layer_norm if self.pre_norm else block.feed_forward
 
     def final_norm(self) -> nn.Module | None:
@@ -102,12 +102,14 @@ class WavLMBackbone(Wav2Vec2Backbone):
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__(model, preprocessing)
-        for layer in self.blocks:
+        layers: Any = self.blocks
+        for layer in layers:
             layer.attention.forward = types.MethodType(_gated_attention, layer.attention)
 
     def context(self, mask: Tensor | None, frames: int) -> Context:
-        # The first block holds the bias's table for all; it is frozen in every method.
-        bias = self.blocks[0].attention.compute_bias(frames, frames)
+        # The first block holds the bias's table for all (full fine-tuning trains it).
+        first: Any = self.blocks[0]
+        bias = first.attention.compute_bias(frames, frames)
         return Context(None if mask is None else mask[:, None, None, :], bias)
 
     def block(self, index: int, hidden: Tensor, context: Context) -> Tensor:
@@ -138,8 +140,7 @@ def _gated_attention(
     if attention_mask is not None:
         bias = bias.masked_fill(~attention_mask, torch.finfo(bias.dtype).min)
     query, key, value = (
-        projection(hidden_states).view(heads).transpose(1, 2)
-        for projection in (self.q_proj, self.k_proj, self.v_proj)
+        projection(hidden_states).view(heads).transpose(1, 2) for projection in (self.q_proj, self.k_proj, self.v_proj)
     )
     mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
     return self.out_proj(mixed.transpose(1, 2).reshape(batch, frames, width)), None, position_bias

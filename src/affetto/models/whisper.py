@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affetto.audio import RATE_HZ, AudioError
 from affetto.models.backbone import Backbone
 
 SAMPLES_PER_POSITION = 320
@@ -22,7 +23,6 @@ class WhisperBackbone(Backbone):
     """`model` is transformers' `WhisperEncoder`; `preprocessing` holds the extractor's constants."""
 
     family = "whisper"
-    longest_seconds = 30.0
     lora_targets = {
         "ff": ("fc1", "fc2"),
         "attention": ("q_proj", "k_proj", "v_proj", "out_proj"),
@@ -43,8 +43,20 @@ class WhisperBackbone(Backbone):
     def block_prefix(self) -> str:
         return "layers"
 
+    @property
+    def longest_seconds(self) -> float:
+        return float(self.model.config.max_source_positions * SAMPLES_PER_POSITION / RATE_HZ)
+
     def prepare(self, wave: np.ndarray) -> Tensor:
-        """Log-mel (mel bands, mel frames), an even number of frames: at most 20 ms of silence are added."""
+        """Log-mel (mel bands, mel frames), an even number of frames: at most 20 ms of silence are added.
+
+        Raises AudioError for a clip longer than the encoder has positions for.
+        """
+        if len(wave) > self.longest_seconds * RATE_HZ:
+            raise AudioError(
+                f"{len(wave) / RATE_HZ:.2f} s long; Whisper takes at most {self.longest_seconds:g} s: crop the clip "
+                "(audio.seconds) or cut it into windows"
+            )
         wave = np.pad(wave, (0, -len(wave) % SAMPLES_PER_POSITION))
         mel = self.extractor(wave, sampling_rate=self.extractor.sampling_rate, padding="do_not_pad", truncation=False)
         return torch.from_numpy(np.asarray(mel["input_features"][0], dtype=np.float32))
@@ -63,10 +75,10 @@ class WhisperBackbone(Backbone):
     def finish(self, hidden: Tensor) -> Tensor:
         return self.model.layer_norm(hidden)
 
-    def feed_forward(self, block: nn.Module) -> tuple[nn.Module, nn.Module]:
+    def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
         return block.fc1, block.fc2
 
-    def residual_stream(self, block: nn.Module) -> nn.Module:
+    def residual_stream(self, block: Any) -> nn.Module:
         return block.final_layer_norm
 
     def final_norm(self) -> nn.Module | None:

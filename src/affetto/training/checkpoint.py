@@ -12,13 +12,23 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from affetto.errors import UserError
+
 
 def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Replace the file at once, so that a kill leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary, {"facts": json.dumps(facts)})
-    os.replace(temporary, path)
+    """Replace the file at once, so that a kill leaves the old one or the new one. Raises UserError if it cannot."""
+    temporary = path.with_name(f".{path.name}.tmp")  # a run has one process: what a kill left is written over
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
+            temporary,
+            {"facts": json.dumps(facts)},
+        )
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as problem:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written ({problem}); make room and run again, it goes on") from None
 
 
 def read(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -36,7 +46,9 @@ def read(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """An Adam's state as named tensors."""
     state = optimizer.state_dict()["state"]
-    return {f"optimizer.{i}.{name}": torch.as_tensor(value) for i, slots in state.items() for name, value in slots.items()}
+    return {
+        f"optimizer.{i}.{name}": torch.as_tensor(value) for i, slots in state.items() for name, value in slots.items()
+    }
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -19,7 +19,9 @@ def choose(name: str = "auto") -> torch.device:
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if here[kind]))
     if not here[name]:
         usable = [kind for kind, there in here.items() if there]
-        raise UserError(f"--device {name}: this machine has none (or PyTorch was built without it); usable here: {', '.join(usable)}")
+        raise UserError(
+            f"--device {name}: this machine has none (or PyTorch was built without it); usable here: {', '.join(usable)}"
+        )
     return torch.device(name)
 
 

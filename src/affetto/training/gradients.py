@@ -18,9 +18,11 @@ def prove_all_train(classifier: Classifier, batch: Prefix, lengths: Tensor, targ
     """
     trainable = classifier.trainable()
     before = classifier.snapshot()
+    grads = {parameter: parameter.grad for parameter in classifier.parameters()}
     mode = classifier.training
     state = torch.get_rng_state()
     try:
+        classifier.zero_grad(set_to_none=True)
         _wake(trainable)
         classifier.train(False)  # no dropout: a unit that happens to be dropped is not dead
         loss = nn.functional.cross_entropy(classifier(batch, lengths), targets)
@@ -31,7 +33,8 @@ def prove_all_train(classifier: Classifier, batch: Prefix, lengths: Tensor, targ
         ]  # fmt: skip
         leaking = [name for name, p in classifier.named_parameters() if not p.requires_grad and p.grad is not None]
     finally:
-        classifier.zero_grad(set_to_none=True)
+        for parameter, grad in grads.items():
+            parameter.grad = grad
         classifier.restore(before)
         classifier.train(mode)
         torch.set_rng_state(state)

@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from sklearn.metrics import balanced_accuracy_score, f1_score
 from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.models.head import StatisticsHead, masked_statistics
 from affetto.models.prefix import PrefixData
+from affetto.training import augment as augmentation
 from affetto.training import checkpoint
 from affetto.training.batches import by_length, plan
 from affetto.training.gradients import prove_all_train
-from affetto.training.spec import TrainingSettings
+from affetto.training.probabilities import EVALUATION_BATCH, measure
+from affetto.training.spec import AugmentSettings, TrainingSettings
 
 CHECKPOINT_SECONDS = 30.0
 """At most this long a stretch of training is lost to a kill; an epoch's end is always kept."""
-EVALUATION_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ class Task:
     epochs: int
     identity: str
     """The run's, and the fold's name: a checkpoint of another one is not taken."""
+    head: tuple[np.ndarray, np.ndarray] | None = None
+    """Weight (classes, features) and bias that a statistics head starts from, in standardised features; then the
+    untrained model, epoch 0, may be chosen too."""
 
 
 @dataclass
@@ -69,6 +72,7 @@ def fit(
     settings: TrainingSettings,
     accelerator: Accelerator,
     *,
+    augment: AugmentSettings | None = None,
     checkpoint_file: Path,
     on_epoch: Callable[[Fit], None] = lambda _: None,
     on_step: Callable[[int, int], None] = lambda _done, _all: None,
@@ -78,6 +82,7 @@ def fit(
     `on_step(steps done, steps in all)` and `on_epoch(fit)` report; the latter after the checkpoint.
     """
     torch.manual_seed(task.seed)
+    augment = augment or AugmentSettings()
     _fit_constants(classifier, data, task, accelerator.device)
     optimizer = _optimizer(classifier, settings)
     model, optimizer = accelerator.prepare(classifier, optimizer)
@@ -85,15 +90,19 @@ def fit(
     saved = checkpoint.read(checkpoint_file, task.identity)
     if saved is not None:
         progress, best = _resume(classifier, optimizer, saved)
-    else:
+    elif task.epochs > 0:
         first = plan(task.train, data.frames, settings.batch_size, settings.length_window, task.seed, 0)[0]
         prove_all_train(classifier, *data.batch(first, accelerator.device), _targets(first, task, accelerator.device))
+    if task.head is not None and not progress.history:
+        loss = measure(classifier, data, task.train, task.target, accelerator.device)["loss"]
+        best = _judge(classifier, data, task, settings, progress, best, {"epoch": 0, "loss": loss, "lr": 0.0})
+        on_epoch(progress)
     weights = _class_weights(task, len(classifier.labels)).to(accelerator.device) if settings.class_weights else None
     loss_of = nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing)
     while progress.epoch < task.epochs:
-        steps = _Steps(model, classifier, data, task, settings, accelerator, optimizer, loss_of)
+        steps = _Steps(model, classifier, data, task, settings, augment, accelerator, optimizer, loss_of)
         steps.run(progress, best, checkpoint_file, on_step)
-        best = _close_epoch(classifier, data, task, settings, accelerator, progress, best)
+        best = _close_epoch(classifier, data, task, settings, progress, best)
         _keep(checkpoint_file, classifier, optimizer, progress, best, task)
         on_epoch(progress)
     classifier.restore(best)
@@ -110,6 +119,7 @@ class _Steps:
     data: PrefixData
     task: Task
     settings: TrainingSettings
+    augment: AugmentSettings
     accelerator: Accelerator
     optimizer: Any
     loss_of: nn.Module
@@ -117,10 +127,10 @@ class _Steps:
     def run(self, progress: Fit, best: dict[str, Tensor], file: Path, on_step: Callable[[int, int], None]) -> None:
         s, device = self.settings, self.accelerator.device
         batches = plan(self.task.train, self.data.frames, s.batch_size, s.length_window, self.task.seed, progress.epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * s.lr_decay**progress.epoch
         if progress.step == 0:
             torch.manual_seed(self.task.seed * 100_003 + progress.epoch + 1)
-            for group in self.optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * s.lr_decay**progress.epoch
         self.classifier.train()
         started = kept = time.monotonic()
         losses: list[Tensor] = []
@@ -128,7 +138,8 @@ class _Steps:
             ids = batches[number]
             self.optimizer.zero_grad(set_to_none=True)
             with self.accelerator.autocast():
-                loss = self.loss_of(self.model(*self.data.batch(ids, device)), _targets(ids, self.task, device))
+                logits = self.model(*self._batch(ids, progress.epoch, device))
+                loss = self.loss_of(logits, _targets(ids, self.task, device))
             self.accelerator.backward(loss)
             self.optimizer.step()
             losses.append(loss.detach() * len(ids))
@@ -143,6 +154,24 @@ class _Steps:
         _add(losses, progress)
         progress.seconds += time.monotonic() - started
 
+    def _batch(self, ids: list[str], epoch: int, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
+        """The stored prefixes, or those of waves augmented anew; masked if so set."""
+        a, seed = self.augment, self.task.seed
+        if a.waveform:
+            noise, speed = a.noise_snr_db, a.speed
+
+            def changed(clip_id: str, samples: np.ndarray) -> np.ndarray:
+                random = augmentation.chance(seed, epoch, clip_id)
+                return augmentation.wave(samples, random, noise_snr_db=noise, speed=speed)
+
+            batch, lengths = self.data.fresh_batch(ids, device, changed)
+        else:
+            batch, lengths = self.data.batch(ids, device)
+        masked = augmentation.masks(
+            batch, lengths, ids, seed, epoch, time_mask=a.time_mask, feature_mask=a.feature_mask
+        )  # fmt: skip
+        return masked, lengths
+
 
 def _add(losses: list[Tensor], progress: Fit) -> None:
     """Add one by one in double precision: the sum is the same wherever a kill has cut it."""
@@ -153,10 +182,14 @@ def _add(losses: list[Tensor], progress: Fit) -> None:
 
 
 def _close_epoch(
-    classifier: Classifier, data: PrefixData, task: Task, settings: TrainingSettings, accelerator: Accelerator,
-    progress: Fit, best: dict[str, Tensor],
-) -> dict[str, Tensor]:  # fmt: skip
-    """Validate, note the epoch, and return the weights that are best so far."""
+    classifier: Classifier,
+    data: PrefixData,
+    task: Task,
+    settings: TrainingSettings,
+    progress: Fit,
+    best: dict[str, Tensor],
+) -> dict[str, Tensor]:
+    """Note the epoch that ends here, and return the weights that are best so far."""
     started = time.monotonic()
     record: dict[str, Any] = {
         "epoch": progress.epoch + 1,
@@ -164,48 +197,31 @@ def _close_epoch(
         "lr": settings.lr * settings.lr_decay**progress.epoch,
     }
     if not math.isfinite(record["loss"]):
-        raise UserError(f"training diverged in epoch {record['epoch']} (loss {record['loss']}): lower training.lr or training.method_lr")
-    score = float(progress.epoch)  # without a choice the last epoch stands
-    if task.validation is not None:
-        record["validation"] = measured = _measure(classifier, data, task, accelerator.device)
-        if settings.select != "last":
-            score = measured["macro_f1"] if settings.select == "macro_f1" else -measured["loss"]
-    if score > progress.best_score:
-        progress.best_score, progress.best_epoch, best = score, progress.epoch + 1, classifier.snapshot()
-    progress.seconds += time.monotonic() - started
-    record["seconds"] = round(progress.seconds, 4)
-    progress.history.append(record)
+        raise UserError(
+            f"training diverged in epoch {record['epoch']} (loss {record['loss']}): "
+            "lower training.lr or training.method_lr"
+        )
+    best = _judge(classifier, data, task, settings, progress, best, record)
+    record["seconds"] = round(progress.seconds + time.monotonic() - started, 4)
     progress.epoch, progress.step, progress.loss_sum, progress.seconds = progress.epoch + 1, 0, 0.0, 0.0
     return best
 
 
-def _measure(classifier: Classifier, data: PrefixData, task: Task, device: torch.device) -> dict[str, float]:
-    """Loss and scores on the validation clips, for choosing the epoch and for the learning curve."""
-    assert task.validation is not None
-    probabilities = predict(classifier, data, task.validation, device)
-    truth = np.array([task.target[i] for i in task.validation])
-    predicted = probabilities.argmax(1)
-    return {
-        "loss": float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean()),
-        "macro_f1": float(f1_score(truth, predicted, average="macro", zero_division=0)),
-        "uar": float(balanced_accuracy_score(truth, predicted)) if set(predicted) <= set(truth) else _uar(truth, predicted),
-    }
-
-
-def _uar(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean recall over the classes that occur (scikit-learn warns where others are predicted)."""
-    return float(np.mean([(predicted[truth == c] == c).mean() for c in np.unique(truth)]))
-
-
-@torch.no_grad()
-def predict(classifier: Classifier, data: PrefixData, ids: Sequence[str], device: torch.device) -> np.ndarray:
-    """Probabilities (clips, classes) of the clips in the order given; a clip's do not depend on its batch."""
-    classifier.eval()
-    rows: dict[str, np.ndarray] = {}
-    for batch in by_length(ids, data.frames, EVALUATION_BATCH):
-        logits = classifier(*data.batch(batch, device))
-        rows.update(zip(batch, torch.softmax(logits.double(), dim=1).cpu().numpy(), strict=True))
-    return np.stack([rows[clip_id] for clip_id in ids])
+def _judge(
+    classifier: Classifier, data: PrefixData, task: Task, settings: TrainingSettings, progress: Fit,
+    best: dict[str, Tensor], record: dict[str, Any],
+) -> dict[str, Tensor]:  # fmt: skip
+    """Validate what there is now, note it, and return the weights that are best so far."""
+    score = float(record["epoch"])  # without a choice the last epoch stands
+    if task.validation is not None:
+        device = next(classifier.parameters()).device
+        record["validation"] = measured = measure(classifier, data, task.validation, task.target, device)
+        if settings.select != "last":
+            score = measured["macro_f1"] if settings.select == "macro_f1" else -measured["loss"]
+    if score > progress.best_score:
+        progress.best_score, progress.best_epoch, best = score, record["epoch"], classifier.snapshot()
+    progress.history.append({"seconds": 0.0, **record} if record["epoch"] == 0 else record)
+    return best
 
 
 @torch.no_grad()
@@ -222,14 +238,19 @@ def _fit_constants(classifier: Classifier, data: PrefixData, task: Task, device:
         else:
             rows.append(masked_statistics(*classifier.pooled(prefix, lengths)))
     classifier.head.standardise(torch.cat(rows))
+    if task.head is not None:
+        weight, bias = task.head
+        classifier.head.out.weight.copy_(torch.as_tensor(weight))
+        classifier.head.out.bias.copy_(torch.as_tensor(bias))
 
 
 def _optimizer(classifier: Classifier, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Adam or AdamW over the head and, at its own rate, what the method trains."""
-    head, method = [], []
+    head: list[nn.Parameter] = []
+    method: list[nn.Parameter] = []
     for name, parameter in classifier.trainable().items():
         (head if name.startswith(("head.", "pooling.")) else method).append(parameter)
-    groups = [{"params": head, "lr": settings.lr}]
+    groups: list[dict[str, Any]] = [{"params": head, "lr": settings.lr}]
     if method:
         groups.append({"params": method, "lr": settings.method_lr or settings.lr})
     for group in groups:

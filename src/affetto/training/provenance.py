@@ -48,7 +48,12 @@ def _commit() -> str | None:
         inside = subprocess.run(["git", "-C", here, "ls-files", __file__], capture_output=True, text=True, timeout=5)
         if inside.returncode or not inside.stdout.strip():
             return None  # installed; a surrounding repository is not ours
-        head = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, timeout=5)
+        head = subprocess.run(
+            ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return head.stdout.strip() or None

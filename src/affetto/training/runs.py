@@ -1,14 +1,14 @@
 """The run folder, and the names of all that lies in one.
 
-    run/
-      spec.json                     what was asked for, what it was asked of, and the run's identity
-      split.json                    the folds, with checksum and audit
-      log.jsonl                     one line an epoch (of the final model, where there are folds)
-      model/                        the classifier that `predict` uses
-      predictions.jsonl             one line a test clip, over all folds
-      validation_predictions.jsonl  one line a validation clip
-      folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several
-      metrics.json                  written last: where it is, the run is done
+run/
+  spec.json                     what was asked for, what it was asked of, and the run's identity
+  split.json                    the folds, with checksum and audit
+  log.jsonl                     one line an epoch (of the final model, where there are folds)
+  model/                        the classifier that `predict` uses
+  predictions.jsonl             one line a test clip, over all folds
+  validation_predictions.jsonl  one line a validation clip
+  folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several
+  metrics.json                  written last: where it is, the run is done
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
         except OSError as problem:
-            raise UserError(f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out") from None
+            raise UserError(
+                f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out"
+            ) from None
         known = self.read(SPEC)
         if known is not None and known.get("identity") == identity:
             return
@@ -69,7 +71,9 @@ class RunFolder:
                 f"{self.path} holds another run ({known.get('summary', 'unknown settings')}): give another --out, or remove it"
             )
         if others:
-            raise UserError(f"{self.path} is not empty (it holds {others[0]!r}) and no run of affetto's: give another --out")
+            raise UserError(
+                f"{self.path} is not empty (it holds {others[0]!r}) and no run of affetto's: give another --out"
+            )
         self.write(SPEC, {"identity": identity, **spec})
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -106,4 +110,6 @@ class RunFolder:
             os.replace(temporary, self.path / name)
         except OSError as problem:
             temporary.unlink(missing_ok=True)
-            raise UserError(f"{self.path / name}: cannot be written ({problem.strerror}); make room and run again") from None
+            raise UserError(
+                f"{self.path / name}: cannot be written ({problem.strerror}); make room and run again"
+            ) from None

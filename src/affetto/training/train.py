@@ -30,7 +30,8 @@ from affetto.splits import Fold, Split, make_split
 from affetto.training import device as devices
 from affetto.training.display import Display
 from affetto.training.evaluate import MEASURES, scores
-from affetto.training.loop import Fit, Task, fit, predict
+from affetto.training.loop import Fit, Task, fit
+from affetto.training.probabilities import predict
 from affetto.training.provenance import peak_memory_bytes, provenance
 from affetto.training.runs import LOG, METRICS, PREDICTIONS, RunFolder
 from affetto.training.spec import RunSpec
@@ -83,7 +84,9 @@ class _Run:
             with FileLock(self.folder.lock, timeout=0):
                 metrics = self._run(started)
         except Timeout:
-            raise UserError(f"{self.folder.path}: another process is at work on this run; wait for it, or give another --out") from None
+            raise UserError(
+                f"{self.folder.path}: another process is at work on this run; wait for it, or give another --out"
+            ) from None
         self.folder.lock.unlink(missing_ok=True)
         return metrics
 
@@ -104,11 +107,15 @@ class _Run:
             self.display.say(f"note: {note}")
         return _Data(manifest, split, {clip.id: sources[clip.id] for clip in manifest.clips}, digests, bad)
 
-    def _without(self, manifest: Manifest, bad: dict[str, str], known: dict[str, str]) -> tuple[Manifest, dict[str, str]]:
+    def _without(
+        self, manifest: Manifest, bad: dict[str, str], known: dict[str, str]
+    ) -> tuple[Manifest, dict[str, str]]:
         """The manifest without unusable clips, where the user allows that."""
         if bad and not self.spec.skip_bad:
             first = next(iter(bad.values()))
-            raise UserError(f"{len(bad)} of {len(manifest.clips)} clips cannot be used. {first}. Mend them, or leave them out with --skip-bad")
+            raise UserError(
+                f"{len(bad)} of {len(manifest.clips)} clips cannot be used. {first}. Mend them, or leave them out with --skip-bad"
+            )
         for problem in bad.values():
             self.display.say(f"left out: {problem}")
         return (manifest.only(lambda clip: clip.id not in bad) if bad else manifest), known | bad
@@ -261,7 +268,9 @@ class _Run:
             "this model was not tested itself",
         }
 
-    def _fit(self, ids: tuple[str, ...], validation: tuple[str, ...] | None, epochs: int, name: str, folder: RunFolder) -> Fit:
+    def _fit(
+        self, ids: tuple[str, ...], validation: tuple[str, ...] | None, epochs: int, name: str, folder: RunFolder
+    ) -> Fit:
         self.classifier.restore(self.initial)
         task = Task(ids, validation, self.target, self.spec.seed, epochs, f"{self.identity} {name}")
 
@@ -301,7 +310,11 @@ class _Run:
 
     def _save(self, folder: RunFolder, trained_on: str, *, tested: bool) -> None:
         spec = self.spec
-        name = str(Path(spec.backbone).resolve()) if Path(spec.backbone).is_dir() and not spec.random_weights else spec.backbone
+        name = (
+            str(Path(spec.backbone).resolve())
+            if Path(spec.backbone).is_dir() and not spec.random_weights
+            else spec.backbone
+        )
         save_classifier(self.classifier, folder.model, {
             "affetto": __version__,
             "run": self.identity,
@@ -331,7 +344,11 @@ class _Run:
             "split": self.data.split.protocol,
             "split_checksum": self.data.split.checksum,
             "trainable_parameters": sum(p.numel() for p in self.classifier.trainable().values()),
-            "backbone_parameters": sum(p.numel() for n, p in backbone.model.named_parameters() if id(p) not in own or self.spec.method == "full"),
+            "backbone_parameters": sum(
+                p.numel()
+                for n, p in backbone.model.named_parameters()
+                if id(p) not in own or self.spec.method == "full"
+            ),
             "wall_seconds": round(time.monotonic() - started, 3),
             "peak_memory_bytes": peak_memory_bytes(self.device),
             "identity": self.identity,
@@ -366,7 +383,9 @@ def _restricted(split: Split, keep: set[str]) -> Split:
     for fold in folds:
         for part, ids in fold.parts.items():
             if not ids:
-                raise UserError(f"fold {fold.name}: no usable clip is left in its {part} part; mend the clips or choose another split")
+                raise UserError(
+                    f"fold {fold.name}: no usable clip is left in its {part} part; mend the clips or choose another split"
+                )
     return replace(split, folds=folds, checksum=membership(folds))
 
 

@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Callable
 
-from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import GENDERS, PARTS
 from affetto.errors import UserError, unknown
 
@@ -43,18 +42,6 @@ GENDER_ALIASES = (
 UNKNOWN = frozenset({"", "nan", "nat", "none", "null", "na", "n/a", "unknown"})
 """What tables hold where they do not know."""
 _TIMEDELTA = re.compile(r"(?:(\d+) days? ?)?(?:(\d+):(\d+):(\d+(?:\.\d+)?))?")
-
-
-def label_of(cell: str, where: str, label_map: dict[str, str] | None = None) -> str | None:
-    """The canonical name of a label, None where the map drops it; a map of `joy` holds for `happy` and `gio` too.
-
-    `label_map` is as `labels.parse_label_map` gives it.
-    """
-    if not cell:
-        raise UserError(f"{where} names no emotion; fill it in, or leave the line out")
-    if label_map and cell.casefold() not in label_map:
-        cell = canonical(cell, where=where) or cell
-    return canonical(cell, where=where, label_map=label_map)
 
 
 def speaker(cell: str, where: str) -> str:

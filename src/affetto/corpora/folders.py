@@ -1,0 +1,133 @@
+"""Folders of audio: finding a corpus's root in them, and telling what else lies there.
+
+A reader says what its root looks like; the folder around it or one inside it is accepted where only one can be meant.
+What archives bring along (`__MACOSX`, `._*`, hidden files, documents) is passed over everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from affetto.errors import UserError
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".m4a", ".aac", ".wma", ".mp4", ".webm"}
+)
+ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
+
+
+def existing_folder(path: Path, corpus: str) -> Path:
+    """The absolute folder that `path` names; a UserError where it is none, an archive's file above all."""
+    path = Path(path).expanduser().resolve()
+    if path.is_dir():
+        return path
+    if not path.exists():
+        raise UserError(f"{path}: no such folder; give the folder that holds {corpus}")
+    if path.suffix.casefold() in ARCHIVE_SUFFIXES:
+        raise UserError(f"{path} is an archive: unpack it, and give the folder that it unpacks to")
+    raise UserError(f"{path} is a file; give the folder that holds {corpus}")
+
+
+def visible(folder: Path) -> list[Path]:
+    """The entries of a folder, sorted, without hidden ones (`._*` too) and what macOS adds to archives."""
+    try:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "__MACOSX")
+    except OSError as problem:
+        raise UserError(f"{folder}: cannot be read ({problem.strerror}); check its permissions") from None
+
+
+def subfolders(folder: Path) -> list[Path]:
+    return [path for path in visible(folder) if path.is_dir()]
+
+
+def candidates(path: Path, is_root: Callable[[Path], bool], is_inner: Callable[[Path], bool]) -> list[Path]:
+    """The corpus roots that `path` may mean: itself, the folder around it, or those directly inside it."""
+    path = Path(path).expanduser().resolve()
+    if not path.is_dir():
+        return []
+    if is_root(path):
+        return [path]
+    if is_inner(path) and is_root(path.parent):
+        return [path.parent]
+    return [folder for folder in subfolders(path) if is_root(folder)]
+
+
+def only_root(path: Path, corpus: str, looked_for: str, roots: list[Path]) -> tuple[Path, tuple[str, ...]]:
+    """The one root among `roots`, and a note where it is not the folder that was given."""
+    folder = existing_folder(path, corpus)
+    if not roots:
+        raise UserError(
+            f"{folder}: no {corpus} here. Looked for {looked_for}; found {found_in(folder)}. "
+            f"Give the folder that holds them"
+        )
+    if len(roots) > 1:
+        raise UserError(
+            f"{folder} holds {corpus} {len(roots)} times: {', '.join(root.name for root in roots)}. Give one of them"
+        )
+    note = () if roots[0] == folder else (f"{corpus} was found in {roots[0]}: all of that folder is read",)
+    return roots[0], note
+
+
+def found_in(folder: Path) -> str:
+    """What a folder holds, in a few words, for an error."""
+    entries = visible(folder)
+    if not entries:
+        return "nothing: the folder is empty"
+    folders = [path.name for path in entries if path.is_dir()]
+    kinds = Counter(path.suffix.casefold() or "no suffix" for path in entries if not path.is_dir())
+    said = []
+    if folders:
+        more = f" and {len(folders) - 5} more" if len(folders) > 5 else ""
+        said.append(f"the folders {', '.join(folders[:5])}{more}" if len(folders) > 1 else f"the folder {folders[0]}")
+    said += [
+        f"{n} {kind} file{'s' * (n > 1)}" + " (an archive: unpack it)" * (kind in ARCHIVE_SUFFIXES)
+        for kind, n in kinds.most_common(5)
+    ]
+    return ", ".join(said)
+
+
+def files_of(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:
+    """The files with these suffixes directly in a folder, sorted; hidden ones (`._*` too) are passed over."""
+    allowed = {suffix.casefold() for suffix in suffixes}
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path.suffix.casefold() in allowed
+    )
+
+
+def passed_over(root: Path, taken: set[str], pattern: str) -> tuple[str, ...]:
+    """A note on the audio files under `root` that a reader has not taken; documents are none of its business."""
+    strays = [file for file in walk_audio(root) if file not in taken]
+    if not strays:
+        return ()
+    shown = ", ".join(strays[:3]) + (", …" if len(strays) > 3 else "")
+    return (f"{len(strays)} audio files do not fit {pattern} and were passed over: {shown}",)
+
+
+def walk_audio(root: Path) -> Iterator[str]:
+    """Every visible audio file under `root`, by its relative POSIX path, in a fixed order."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        inside = Path(folder).relative_to(root).as_posix()
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.splitext(name)[1].casefold() in AUDIO_SUFFIXES:
+                yield name if inside == "." else f"{inside}/{name}"
+
+
+def compare_counts(corpus: str, count: Counter[str], official: dict[str, int], *, strict: bool) -> tuple[str, ...]:
+    """A note where the clips per emotion are not the official ones; a UserError under `strict`."""
+    different = [
+        f"{label} {count[label]} of {official.get(label, 0)}"
+        for label in {**official, **count}
+        if count[label] != official.get(label, 0)
+    ]
+    if not different:
+        return ()
+    said = f"{corpus}: {sum(count.values())} clips, officially {sum(official.values())} ({', '.join(different)})"
+    if strict:
+        raise UserError(f"{said}; complete the copy, or leave out strict to work with what is there")
+    return (said,)
