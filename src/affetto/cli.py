@@ -133,7 +133,7 @@ def train(
     backbone: Annotated[
         str, typer.Option(help="a key (wav2vec2-base …), a hub id (owner/name) or a checkpoint folder")
     ],
-    method: Annotated[str, typer.Option(help="frozen, adapter, lora or full")],
+    method: Annotated[str, typer.Option(help="probe, frozen, adapter, lora or full")],
     out: Annotated[Path, typer.Option(help="the run's folder; an unfinished run goes on there")],
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
     table: Annotated[
@@ -154,6 +154,9 @@ def train(
     ] = None,
     device: Device = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="without the baseline beside the result (logistic regression)")
+    ] = False,
     no_final: Annotated[
         bool, typer.Option("--no-final", help="with folds: no model trained on all speakers at the end")
     ] = False,
@@ -166,12 +169,12 @@ def train(
     if method not in METHOD_NAMES:
         raise unknown("method", method, METHOD_NAMES)
     recipe = recipe or DEFAULT_RECIPE
-    chosen = settings(recipe, _pairs(set_, "--set"))
+    chosen = settings(recipe, _pairs(set_, "--set"), method=method)
     check_backbone(backbone, random_weights=random_weights)
     spec = RunSpec(
         corpora=_corpora(corpus, table, option), backbone=backbone, method=method, recipe=recipe, split=split,
         split_seed=split_seed, seed=seed, random_weights=random_weights, settings=chosen,
-        labels=_pairs(label, "--label"), skip_bad=skip_bad, final=not no_final,
+        labels=_pairs(label, "--label"), skip_bad=skip_bad, probe=not no_probe, final=not no_final,
     )  # fmt: skip
     from affetto.training.display import Display
     from affetto.training.train import train as run
@@ -181,10 +184,13 @@ def train(
 
     from affetto.reporting.tables import summary_row, summary_table
 
-    Console().print(summary_table([summary_row(
+    rows = [summary_row(
         method, metrics["test"], trainable_parameters=metrics["trainable_parameters"],
         seconds=metrics["wall_seconds"], synthetic=metrics["synthetic"],
-    )]))  # fmt: skip
+    )]  # fmt: skip
+    if "probe" in metrics:
+        rows.append(summary_row("probe", metrics["probe"]["test"], synthetic=metrics["synthetic"]))
+    Console().print(summary_table(rows))
     typer.echo(f"{out}/metrics.json has the rest. Use it: affetto predict {out} FILE…")
 
 

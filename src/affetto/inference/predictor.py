@@ -112,7 +112,8 @@ def load(run: str | Path, *, device: str = "auto", backbone: str | None = None) 
     if model == folder and (folder / FOLDS).is_dir():
         folds = ", ".join(sorted(path.name for path in (folder / FOLDS).iterdir()))
         raise UserError(
-            f"{folder} has no final model (unfinished, or trained with --no-final); a fold's is in {folder / FOLDS}: {folds}"
+            f"{folder} has no final model (unfinished, or trained with --no-final); "
+            f"a fold's is in {folder / FOLDS}: {folds}"
         )
     classifier, card = load_classifier(model, backbone=backbone)
     return Predictor(classifier, card, devices.choose(device))

@@ -8,7 +8,7 @@ from typing import Any
 
 from affetto.errors import UserError, unknown
 
-METHOD_NAMES = ("frozen", "adapter", "lora", "full")
+METHOD_NAMES = ("probe", "frozen", "adapter", "lora", "full")
 
 _LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
 _STABLE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}

@@ -55,6 +55,16 @@ class Frozen(Method):
         super().__init__(backbone, range(0))
 
 
+class Probe(Frozen):
+    """The frozen backbone under logistic regression: the baseline that other methods must beat.
+
+    What makes it one are its settings: a linear head on one state's statistics, started as a logistic regression
+    and not trained further (`affetto.training.spec.PROBE`).
+    """
+
+    name = "probe"
+
+
 class Lora(Method):
     """LoRA (Hu et al. 2022) by peft: W + (alpha / rank) B A on linear layers of the blocks, B zero at the start.
 
@@ -230,7 +240,7 @@ class Full(Method):
         return method
 
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Frozen, Adapter, Lora, Full)}
+METHODS: dict[str, type[Method]] = {method.name: method for method in (Probe, Frozen, Adapter, Lora, Full)}
 
 
 def target_modules(backbone: Backbone, blocks: range, names: tuple[str, ...]) -> list[str]:

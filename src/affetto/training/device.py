@@ -20,7 +20,8 @@ def choose(name: str = "auto") -> torch.device:
     if not here[name]:
         usable = [kind for kind, there in here.items() if there]
         raise UserError(
-            f"--device {name}: this machine has none (or PyTorch was built without it); usable here: {', '.join(usable)}"
+            f"--device {name}: this machine has none, or PyTorch was built without it; usable here: "
+            + ", ".join(usable)
         )
     return torch.device(name)
 

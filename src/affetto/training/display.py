@@ -54,7 +54,7 @@ class Display:
         if self._task is None:
             return
         last = fit.history[-1]
-        note = f"epoch {fit.epoch}  loss {last['loss']:.3f}"
+        note = f"epoch {last['epoch']}  loss {last['loss']:.3f}"
         if "validation" in last:
             note += f"  validation F1 {100 * last['validation']['macro_f1']:.1f} (best {self._best(fit)})"
         self._bars.update(self._task, note=note)
@@ -68,7 +68,7 @@ class Display:
 
     @staticmethod
     def _best(fit: Fit) -> str:
-        best: dict[str, Any] = fit.history[fit.best_epoch - 1]
+        best: dict[str, Any] = next(record for record in fit.history if record["epoch"] == fit.best_epoch)
         return f"{100 * best['validation']['macro_f1']:.1f} in epoch {fit.best_epoch}"
 
 

@@ -7,6 +7,8 @@ run/
   model/                        the classifier that `predict` uses
   predictions.jsonl             one line a test clip, over all folds
   validation_predictions.jsonl  one line a validation clip
+  probe_predictions.jsonl       the probe's, beside every other method's
+  trained_on.jsonl              the clips that the model has seen: name, speaker and the audio's SHA-256
   folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several
   metrics.json                  written last: where it is, the run is done
 """
@@ -23,6 +25,7 @@ from affetto.errors import UserError
 
 SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
+PROBE_PREDICTIONS, TRAINED_ON = "probe_predictions.jsonl", "trained_on.jsonl"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
 
@@ -51,30 +54,41 @@ class RunFolder:
     def lock(self) -> Path:
         return self.path / LOCK
 
-    def claim(self, identity: str, spec: dict[str, Any]) -> None:
-        """Make the folder this run's: new, or the same run's from before.
+    def examine(self, identity: str | None = None) -> bool:
+        """Whether this run (of this identity) is finished here. Writes nothing.
 
-        Raises UserError where it holds another run or other files, or cannot be written.
+        Raises UserError where the folder holds another run or other files.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
+        except FileNotFoundError:
+            return False
         except OSError as problem:
-            raise UserError(
-                f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out"
-            ) from None
+            raise self._unusable(problem) from None
         known = self.read(SPEC)
-        if known is not None and known.get("identity") == identity:
-            return
-        if known is not None:
-            raise UserError(
-                f"{self.path} holds another run ({known.get('summary', 'unknown settings')}): give another --out, or remove it"
-            )
-        if others:
+        if known is None and others:
             raise UserError(
                 f"{self.path} is not empty (it holds {others[0]!r}) and no run of affetto's: give another --out"
             )
-        self.write(SPEC, {"identity": identity, **spec})
+        if known is None or identity is None:
+            return False
+        if known.get("identity") != identity:
+            summary = known.get("summary", "unknown settings")
+            raise UserError(f"{self.path} holds another run ({summary}): give another --out, or remove it")
+        return (self.path / METRICS).is_file()
+
+    def claim(self, identity: str, spec: dict[str, Any]) -> None:
+        """Make the folder this run's: new, or the same run's from before. Raises UserError as `examine` does."""
+        self.examine(identity)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise self._unusable(problem) from None
+        if self.read(SPEC) is None:
+            self.write(SPEC, {"identity": identity, **spec})
+
+    def _unusable(self, problem: OSError) -> UserError:
+        return UserError(f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out")
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the folder; None where there is none. Raises UserError where it is broken."""

@@ -7,17 +7,22 @@ It is the baseline that every result stands beside, and what the recommended rec
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from affetto.splits import inner_folds
 
 MOST_CLIPS = 2_000
 """So many clips, of whole speakers, are enough to choose a state and a strength by; all of them train the probe."""
+SHORT_LIST = 3
+"""So many states, the best under the middle strength, are tried under every strength."""
+NEVER = -30.0
+"""The bias, in logits, of a class that no training clip has."""
 
 
 @dataclass(frozen=True)
@@ -30,33 +35,41 @@ class Choice:
 
 
 def choose(
-    statistics: np.ndarray,
+    features: Callable[[int], np.ndarray],
     target: np.ndarray,
     speakers: Sequence[str],
     layers: Sequence[int],
     strengths: Sequence[float],
     folds: int,
+    *,
+    balanced: bool = True,
 ) -> Choice:
-    """The best of `layers` × `strengths` by UAR over speaker-disjoint inner folds.
+    """The best state and strength by UAR over speaker-disjoint inner folds.
 
-    `statistics` (clips, states, features), `target` (clips,) class indices, `speakers` one a clip. On a tie
-    the lower state and the stronger regularisation win. Only non-test clips may be passed in.
+    `features(layer)` (clips, features), `target` (clips,) class indices, `speakers` one a clip: of non-test clips
+    only. Every state is tried under the middle strength, the best few under all. On a tie the lower state and
+    the smaller C win. Raises UserError where there are fewer than two speakers.
     """
-    some = _whole_speakers(speakers)
-    statistics, target = statistics[some], target[some]
-    splits = inner_folds([speakers[i] for i in some], folds)
-    best: Choice | None = None
-    for layer in layers:
-        for strength in sorted(strengths):
-            hits = np.zeros(len(target), dtype=bool)
-            for fit, held_out in splits:
-                probe = Probe.fit(statistics[fit, layer], target[fit], strength)
-                hits[held_out] = probe.predict(statistics[held_out, layer]) == target[held_out]
-            uar = float(np.mean([hits[target == c].mean() for c in np.unique(target)]))
-            if best is None or uar > best.uar + 1e-12:
-                best = Choice(layer, strength, uar)
-    assert best is not None
-    return best
+    splits = inner_folds(speakers, folds)
+
+    def uar(layer: int, strength: float) -> float:
+        x = features(layer)
+        hits = np.zeros(len(target), dtype=bool)
+        for fit, held_out in splits:
+            probe = Probe.fit(x[fit], target[fit], strength, balanced=balanced)
+            hits[held_out] = probe.predict(x[held_out]) == target[held_out]
+        return float(np.mean([hits[target == c].mean() for c in np.unique(target)]))
+
+    middle = sorted(strengths)[len(strengths) // 2]
+    tried = [Choice(layer, middle, uar(layer, middle)) for layer in layers]
+    short_list = sorted(tried, key=lambda one: (-round(one.uar, 12), one.layer))[:SHORT_LIST]
+    tried = short_list + [
+        Choice(one.layer, strength, uar(one.layer, strength))
+        for one in short_list
+        for strength in strengths
+        if strength != middle
+    ]
+    return min(tried, key=lambda one: (-round(one.uar, 12), one.layer, one.strength))
 
 
 @dataclass(frozen=True)
@@ -69,21 +82,35 @@ class Probe:
     bias: np.ndarray
 
     @classmethod
-    def fit(cls, features: np.ndarray, target: np.ndarray, strength: float, classes: int | None = None) -> Probe:
+    def fit(
+        cls,
+        features: np.ndarray,
+        target: np.ndarray,
+        strength: float,
+        *,
+        classes: int | None = None,
+        balanced: bool = True,
+    ) -> Probe:
         """L2-regularised multinomial logistic regression on (clips, features); deterministic.
 
-        Classes that do not occur in `target` get a bias of minus infinity's stand-in, -30.
+        `balanced` weighs clips by inverse class frequency. A class that no clip has is never predicted.
         """
         features = features.astype(np.float64)
         centre, scale = features.mean(0), features.std(0)
         scale = np.where(scale > 1e-6, scale, 1.0)
-        with warnings.catch_warnings():
+        present = np.unique(target).astype(int)
+        count = classes or int(present[-1]) + 1
+        weight, bias = np.zeros((count, features.shape[1])), np.full(count, NEVER)
+        if len(present) == 1:
+            bias[present] = 0.0
+            return cls(centre, scale, weight, bias)
+        # On one thread: these products are small, and many threads made them eight times as slow.
+        with warnings.catch_warnings(), threadpool_limits(1, "blas"):
             # At weak regularisation a separable set has no optimum to converge to; where it stands then is good enough.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit((features - centre) / scale, target)
-        present = model.classes_.astype(int)
-        count = classes or int(target.max()) + 1
-        weight, bias = np.zeros((count, features.shape[1])), np.full(count, -30.0)
+            model = LogisticRegression(
+                C=strength, max_iter=300, tol=1e-3, class_weight="balanced" if balanced else None
+            ).fit((features - centre) / scale, target)
         if len(present) == 2:  # scikit-learn gives one row, for the second class
             weight[present] = np.concatenate([-model.coef_ / 2, model.coef_ / 2])
             bias[present] = np.concatenate([-model.intercept_ / 2, model.intercept_ / 2])
@@ -95,20 +122,28 @@ class Probe:
         """(clips, features) → (clips, classes)."""
         return ((features - self.centre) / self.scale) @ self.weight.T + self.bias
 
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """(clips, features) → (clips, classes), rows that sum to one."""
+        logits = self.logits(features)
+        exponents = np.exp(logits - logits.max(1, keepdims=True))
+        return exponents / exponents.sum(1, keepdims=True)
+
     def predict(self, features: np.ndarray) -> np.ndarray:
+        """(clips, features) → (clips,) class indices."""
         return self.logits(features).argmax(1)
 
 
-def _whole_speakers(speakers: Sequence[str]) -> np.ndarray:
-    """Indices of at most MOST_CLIPS clips, of whole speakers, drawn the same way every time; at least three speakers."""
-    if len(speakers) <= MOST_CLIPS:
+def whole_speakers(speakers: Sequence[str], most: int = MOST_CLIPS) -> np.ndarray:
+    """Indices of at most `most` clips, of whole speakers, drawn the same way every time; at least three speakers'."""
+    if len(speakers) <= most:
         return np.arange(len(speakers))
     of = np.asarray(speakers)
     chosen: list[str] = []
     clips = 0
     for name in np.random.default_rng(0).permutation(np.unique(of)):
-        if len(chosen) >= 3 and clips + int((of == name).sum()) > MOST_CLIPS:
+        size = int((of == name).sum())
+        if len(chosen) >= 3 and clips + size > most:
             continue
         chosen.append(name)
-        clips += int((of == name).sum())
+        clips += size
     return np.flatnonzero(np.isin(of, chosen))

@@ -229,10 +229,12 @@ class RunSpec(_Record):
     labels: dict[str, str] = {}
     """The user's own label names, mapped."""
     skip_bad: bool = False
+    probe: bool = True
+    """Whether the probe is run beside the method, as the baseline."""
     final: bool = True
     """Whether a run with folds ends with a model trained on all speakers."""
 
     def identity(self, facts: dict[str, Any]) -> str:
         """SHA-256 over all that changes the result; paths do not, the content behind them (`facts`) does."""
-        fields = self.model_dump(mode="json", exclude={"corpora", "backbone", "labels", "recipe"})
+        fields = self.model_dump(mode="json", exclude={"corpora", "backbone", "labels", "recipe", "skip_bad"})
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

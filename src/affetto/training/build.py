@@ -1,0 +1,129 @@
+"""From a run's settings to classifiers, one after another on the same backbone, and to their stored prefixes."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from affetto.errors import UserError
+from affetto.models.backbone import Backbone
+from affetto.models.classifier import Classifier
+from affetto.models.prefix import PrefixData, PrefixStore
+from affetto.models.saved import assemble
+from affetto.training.data import Data, refuse_or_name
+from affetto.training.display import Display
+from affetto.training.spec import PROBE, RunSpec, Settings
+
+STATISTICS = {
+    "method": {"name": "frozen", "first_block": 0, "settings": {}},
+    "head": {"name": "statistics", "width": 1, "dropout": 0.0, "unmasked_mean": False},
+}
+"""Of a blueprint: what makes a classifier store every state's statistics, which the probe is fitted on."""
+
+
+@dataclass
+class Builder:
+    """Makes classifiers for a run. `backbone` stays as it was loaded: methods change copies of it."""
+
+    spec: RunSpec
+    data: Data
+    backbone: Backbone
+    device: torch.device
+    display: Display
+    weights_digest: str = ""
+    _prefixes: dict[tuple[Any, ...], PrefixData] = field(default_factory=dict)
+    _current: tuple[int | None, Classifier, dict[str, torch.Tensor]] | None = None
+
+    def __post_init__(self) -> None:
+        self.weights_digest = self.backbone.weights_digest()
+        layer = self.spec.settings.model.layer
+        if isinstance(layer, int) and layer > self.backbone.depth:
+            raise UserError(f"model.layer={layer}: this backbone has states 0 … {self.backbone.depth}")
+        self.backbone.to(self.device)
+
+    def blueprint(self, layer: int | None) -> dict[str, Any]:
+        """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
+        s: Settings = self.spec.settings
+        sections: dict[str, Any] = {"lora": s.lora, "adapter": s.adapter}
+        chosen = sections.get(self.spec.method)
+        return {
+            "labels": list(self.data.manifest.labels),
+            "method": {
+                "name": self.spec.method,
+                "first_block": s.training.first_block,
+                "settings": chosen.model_dump() if chosen else {},
+            },
+            "pooling": {"kind": s.model.pooling, "layer": layer, "state_norm": s.model.state_norm},
+            "head": {
+                "name": s.model.head,
+                "width": s.model.head_width,
+                "dropout": s.model.head_dropout,
+                "unmasked_mean": s.model.unmasked_mean,
+            },
+        }
+
+    def fresh(self, layer: int | None) -> Classifier:
+        """The run's classifier as the seed makes it, whatever was trained before; the one before it is void."""
+        if self._current is not None and self._current[0] == layer:
+            _, classifier, initial = self._current
+            classifier.restore(initial)
+            return classifier
+        self._current = None
+        torch.manual_seed(self.spec.seed)
+        # Made on the CPU, so that a seed gives the same weights whatever the device.
+        changes = self.spec.method not in ("frozen", "probe")
+        backbone = copy.deepcopy(self.backbone).cpu() if changes else self.backbone
+        classifier = assemble(backbone, self.blueprint(layer)).to(self.device)
+        self._current = (layer, classifier, classifier.snapshot())
+        return classifier
+
+    @property
+    def current(self) -> Classifier:
+        """The classifier that was made last."""
+        assert self._current is not None
+        return self._current[1]
+
+    def prefixes(self, classifier: Classifier) -> PrefixData:
+        """The stored prefixes at the classifier's cut, of all clips; computed where they are not there yet."""
+        if classifier.cut not in self._prefixes:
+            self._prefixes[classifier.cut] = self._prepare(classifier)
+        return self._prefixes[classifier.cut]
+
+    def statistics(self) -> PrefixData:
+        """Per clip every frozen state's mean and deviation over time, (L+1, 2 width)."""
+        norm = self.spec.settings.model.state_norm if self.needs_probe_head else "none"
+        pooling = {"kind": "layer", "layer": None, "state_norm": norm}
+        blueprint = {"labels": list(self.data.manifest.labels), "pooling": pooling, **STATISTICS}
+        return self.prefixes(assemble(self.backbone, blueprint).to(self.device))
+
+    @property
+    def needs_probe_head(self) -> bool:
+        """Whether the classifier itself has the probe's shape, so that it can start as one."""
+        return self.spec.settings.model.head == PROBE["model"]["head"]
+
+    def _prepare(self, classifier: Classifier) -> PrefixData:
+        s = self.spec.settings
+        identity = {
+            "weights": self.weights_digest,
+            "preprocessing": self.backbone.preprocessing,
+            "seconds": s.audio.seconds,
+            "cut": classifier.cut,
+            "device": self.device.type,
+            "compute": "float32",
+        }
+        store = PrefixStore(identity, s.store.precision)
+        data = PrefixData(classifier, store, dict(self.data.sources), self.data.digests, s.audio.seconds)
+        self.display.begin(LABELS.get(str(classifier.cut[0]), "frozen states"))
+        bad = data.prepare(self.display.advance)
+        bad = {clip_id: problem for clip_id, problem in bad.items() if clip_id not in self.data.left_out}
+        if bad:
+            refuse_or_name(bad, len(self.data.manifest.clips), self.spec.skip_bad, self.display.say)
+            self.data.drop(bad)
+        self.display.end(f"{len(data.frames)} clips")
+        return data
+
+
+LABELS = {"statistics": "statistics of states", "features": "front end", "state": "frozen states"}

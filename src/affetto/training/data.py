@@ -1,0 +1,94 @@
+"""What a run learns from: its corpora read and merged, unusable clips dealt with, the split made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from affetto.audio import AudioError
+from affetto.corpora.manifest import Manifest, merge
+from affetto.corpora.readers import open_corpus
+from affetto.errors import UserError
+from affetto.models.prefix import Source
+from affetto.splits import Fold, Split, make_split
+from affetto.splits.split import membership
+from affetto.training.spec import CorpusSpec, RunSpec
+
+
+@dataclass
+class Data:
+    """Clips by id: where their audio lies, its digest; the split; and what was left out as unusable."""
+
+    manifest: Manifest
+    split: Split
+    sources: dict[str, Source]
+    digests: dict[str, str]
+    left_out: dict[str, str]
+
+    def audio_digest(self) -> str:
+        """SHA-256 over the audio of all clips."""
+        return hashlib.sha256("".join(self.digests[clip.id] for clip in self.manifest.clips).encode()).hexdigest()
+
+    def drop(self, bad: dict[str, str]) -> None:
+        """Leave clips out of manifest and split. Raises UserError where a part of a fold would be empty."""
+        self.left_out |= bad
+        self.manifest = self.manifest.only(lambda clip: clip.id not in bad)
+        folds = tuple(
+            Fold(fold.name, *(tuple(i for i in ids if i not in bad) for ids in fold.parts.values()))
+            for fold in self.split.folds
+        )
+        for fold in folds:
+            for part, ids in fold.parts.items():
+                if not ids:
+                    raise UserError(
+                        f"fold {fold.name}: no usable clip is left in its {part} part; "
+                        "mend the clips or choose another split"
+                    )
+        self.split = replace(self.split, folds=folds, checksum=membership(folds))
+
+
+def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
+    """The data of a run; `say` is told what a person should know. Raises UserError for what the user can mend."""
+    manifest, sources, digests, bad = read_clips(spec.corpora, spec.labels, say)
+    if bad:
+        refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
+        manifest = manifest.only(lambda clip: clip.id not in bad)
+    split = make_split(manifest, spec.split, seed=spec.split_seed, digests=digests)
+    for note in split.notes:
+        say(f"note: {note}")
+    return Data(manifest, split, {clip.id: sources[clip.id] for clip in manifest.clips}, digests, bad)
+
+
+def read_clips(
+    corpora: tuple[CorpusSpec, ...], labels: dict[str, str], say: Callable[[str], None]
+) -> tuple[Manifest, dict[str, Source], dict[str, str], dict[str, str]]:
+    """The merged manifest; by clip id each one's source, its digest, or the problem of one that cannot be read."""
+    manifest = merge([open_corpus(c.name, Path(c.path), label_map=labels, options=c.options) for c in corpora])
+    for note in manifest.notes:
+        say(f"note: {note}")
+    sources = {clip.id: Source(manifest.path(clip), clip.start, clip.end) for clip in manifest.clips}
+
+    def digest(source: Source) -> str | AudioError:
+        try:
+            return source.digest()
+        except AudioError as problem:
+            return problem
+
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip(sources, pool.map(digest, sources.values()), strict=True))
+    bad = {clip_id: str(value) for clip_id, value in found.items() if isinstance(value, AudioError)}
+    return manifest, sources, {i: value for i, value in found.items() if isinstance(value, str)}, bad
+
+
+def refuse_or_name(bad: dict[str, str], clips: int, skip: bool, say: Callable[[str], None]) -> None:
+    """Unusable clips are an error, unless the user has said to skip them; then each is named."""
+    if not skip:
+        raise UserError(
+            f"{len(bad)} of {clips} clips cannot be used. {next(iter(bad.values()))}. "
+            "Mend them, or leave them out with --skip-bad"
+        )
+    for problem in bad.values():
+        say(f"left out: {problem}")

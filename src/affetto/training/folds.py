@@ -1,0 +1,256 @@
+"""One fold from its clips to its predictions: choose on non-test speakers, fit, refit, test.
+
+Whatever data decides (state, strength, epochs) is decided on the fold's training and validation speakers;
+the test clips are read once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+
+from affetto.models.classifier import Classifier
+from affetto.splits import Fold
+from affetto.training.build import Builder
+from affetto.training.data import Data
+from affetto.training.display import Display
+from affetto.training.evaluate import scores
+from affetto.training.loop import Fit, Task, fit
+from affetto.training.probabilities import predict
+from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
+from affetto.training.selection import Choice, Probe, choose, whole_speakers
+from affetto.training.spec import RunSpec
+
+DECIMALS = 6
+"""Of the probabilities in the predictions files; the scores are computed from what is written there."""
+SELECT, REFIT, FINAL = "select", "refit", "final"
+"""The stages of a log: by validation; on train + validation; on all clips."""
+
+Rows = list[dict[str, Any]]
+Save = Callable[[Classifier, int | None, RunFolder, str, bool], None]
+
+
+@dataclass
+class FoldTrainer:
+    """Fits and tests folds of one run. `save(classifier, layer, folder, trained on, tested)` keeps a model."""
+
+    spec: RunSpec
+    data: Data
+    builder: Builder
+    accelerator: Accelerator
+    display: Display
+    identity: str
+    save: Save
+
+    def __post_init__(self) -> None:
+        self.labels = self.data.manifest.labels
+        self.clips = {clip.id: clip for clip in self.data.manifest.clips}
+        self.target = {clip.id: self.labels.index(clip.emotion) for clip in self.data.manifest.clips}
+        self.settings = self.spec.settings
+        self.several = len(self.data.split.folds) > 1
+        self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
+        self.beside = self.spec.probe and self.spec.method != "probe"
+        """Whether the probe is run beside the method."""
+
+    # A fold --------------------------------------------------------------------------------------
+
+    def run(self, fold: Fold, folder: RunFolder, position: str) -> dict[str, Any]:
+        """Fit and test one fold, or read what was written when it was done before."""
+        saved = folder.read("fold.json")
+        if saved is not None:
+            files = PREDICTIONS | ({"probe": PROBE_PREDICTIONS} if self.beside else {})
+            return {"summary": saved} | {part: folder.read_lines(file) for part, file in files.items()}
+        self.display.begin(f"fold {fold.name} ({position})" if self.several else "training")
+        known = fold.train + fold.validation
+        choice = self._choice(known, folder)
+        result: dict[str, Any] = {}
+        best_epoch, classifier, layer = self._select(fold, choice, folder, result)
+        if self.settings.training.refit:
+            classifier, layer, _ = self._fit(known, None, best_epoch, fold.name, REFIT, choice, folder)
+        result["test"] = self._rows(classifier, fold.test, fold.name)
+        folder.write_lines(PREDICTIONS["test"], result["test"])
+        summary: dict[str, Any] = {
+            "name": fold.name,
+            "best_epoch": best_epoch,
+            "test": self.scores(result["test"]),
+            "validation": self.scores(result["validation"]),
+            "seconds": round(sum(record["seconds"] for record in folder.read_lines(LOG)), 3),
+        }
+        if choice is not None:
+            summary["choice"] = asdict(choice)
+        if self.beside:
+            result["probe"], summary["probe"] = self._probe(fold, choice, folder)
+        self.save(classifier, layer, folder, fold.name, True)
+        folder.write("fold.json", summary)
+        folder.checkpoint.unlink(missing_ok=True)
+        self.display.end(_told(summary, self.settings.training.epochs))
+        return {"summary": summary, **result}
+
+    def _select(
+        self, fold: Fold, choice: Choice | None, folder: RunFolder, result: dict[str, Any]
+    ) -> tuple[int, Classifier, int | None]:
+        """Fit on the training clips, judged by the validation clips: the best epoch, and the model of it.
+
+        Where a refit follows and this stage was done before, the model is a fresh one: it is not needed.
+        """
+        epochs, refit = self.settings.training.epochs, self.settings.training.refit
+        done = folder.read("select.json") if refit else None
+        if done is not None:
+            result["validation"] = folder.read_lines(PREDICTIONS["validation"])
+            return done["best_epoch"], self.builder.fresh(self._layer(choice)), self._layer(choice)
+        classifier, layer, fitted = self._fit(
+            fold.train, fold.validation, epochs, fold.name, SELECT, choice, folder
+        )  # fmt: skip
+        result["validation"] = self._rows(classifier, fold.validation, fold.name)
+        folder.write_lines(PREDICTIONS["validation"], result["validation"])
+        if refit:
+            folder.write("select.json", {"best_epoch": fitted.best_epoch})
+        return fitted.best_epoch, classifier, layer
+
+    def final(self, epochs: int, folder: RunFolder) -> dict[str, Any]:
+        """The model that is used: on all speakers, for `epochs`; its state is chosen on all of them too."""
+        saved = folder.read("final.json")
+        if saved is not None:
+            return saved
+        self.display.begin("final model")
+        everyone = tuple(clip.id for clip in self.data.manifest.clips)
+        choice = self._choice(everyone, folder)
+        classifier, layer, _ = self._fit(everyone, None, epochs, FINAL, FINAL, choice, folder)
+        self.save(classifier, layer, folder, FINAL, False)
+        made: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": asdict(choice)})
+        folder.write("final.json", made)
+        folder.checkpoint.unlink(missing_ok=True)
+        self.display.end(f"trained on all {len(everyone)} clips for {epochs} epochs")
+        return made
+
+    def _fit(
+        self,
+        ids: tuple[str, ...],
+        validation: tuple[str, ...] | None,
+        epochs: int,
+        name: str,
+        stage: str,
+        choice: Choice | None,
+        folder: RunFolder,
+    ) -> tuple[Classifier, int | None, Fit]:
+        layer = self._layer(choice)
+        classifier = self.builder.fresh(layer)
+        prefixes = self.builder.prefixes(classifier)
+        head = None
+        if self.settings.training.warm_start == "probe":
+            assert choice is not None and layer is not None
+            start = self._fit_probe(ids, Choice(layer, choice.strength, choice.uar))
+            head = (start.weight, start.bias)
+        task = Task(ids, validation, self.target, self.spec.seed, epochs, f"{self.identity} {name} {stage}", head)
+        log = [row for row in _lines(folder, LOG) if row["stage"] != stage]
+
+        def on_epoch(progress: Fit) -> None:
+            folder.write_lines(LOG, log + [{"stage": stage, **record} for record in progress.history])
+            self.display.epoch(progress)
+
+        fitted = fit(
+            classifier, prefixes, task, self.settings.training, self.accelerator, augment=self.settings.augment,
+            checkpoint_file=folder.checkpoint, on_epoch=on_epoch, on_step=self.display.advance,
+        )  # fmt: skip
+        return classifier, layer, fitted
+
+    # The probe -----------------------------------------------------------------------------------
+
+    def _layer(self, choice: Choice | None) -> int | None:
+        """The state that pooling takes: as set, or as chosen."""
+        layer = self.settings.model.layer
+        if layer == "auto":
+            assert choice is not None
+            return choice.layer
+        if layer is None and self.chooses:
+            return self.builder.backbone.depth
+        return layer
+
+    def _choice(self, ids: tuple[str, ...], folder: RunFolder) -> Choice | None:
+        """State and strength chosen on these clips; kept, so that a run that goes on need not choose again."""
+        if not self.chooses:
+            return None
+        saved = folder.read("choice.json")
+        if saved is not None:
+            return Choice(**saved)
+        layer = None if self.settings.model.layer == "auto" else self._layer(None)
+        choice = self._choose(ids, [layer] if layer is not None else range(self.builder.backbone.depth + 1))
+        folder.write("choice.json", asdict(choice))
+        return choice
+
+    def _choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:
+        some = [ids[i] for i in whole_speakers([self.clips[i].speaker for i in ids])]
+        stored = self.builder.statistics()
+        statistics = np.stack([stored[i]["statistics"].float().numpy() for i in some])
+        s = self.settings
+        return choose(
+            lambda layer: statistics[:, layer], np.array([self.target[i] for i in some]),
+            [self.clips[i].speaker for i in some], layers, s.probe.strengths, s.probe.inner_folds,
+            balanced=s.training.class_weights,
+        )  # fmt: skip
+
+    def _fit_probe(self, ids: Sequence[str], choice: Choice) -> Probe:
+        target = np.array([self.target[i] for i in ids])
+        return Probe.fit(
+            self._features(ids, choice.layer), target, choice.strength,
+            classes=len(self.labels), balanced=self.settings.training.class_weights,
+        )  # fmt: skip
+
+    def _features(self, ids: Sequence[str], layer: int) -> np.ndarray:
+        stored = self.builder.statistics()
+        return np.stack([stored[i]["statistics"][layer].float().numpy() for i in ids])
+
+    def _probe(self, fold: Fold, choice: Choice | None, folder: RunFolder) -> tuple[Rows, dict[str, Any]]:
+        """The baseline beside the method: its state is free, whatever the method's is."""
+        known = fold.train + fold.validation
+        if choice is None or self.settings.model.layer != "auto":
+            choice = self._choose(known, range(self.builder.backbone.depth + 1))
+        probe = self._fit_probe(known, choice)
+        rows = self._as_rows(fold.test, probe.probabilities(self._features(fold.test, choice.layer)), fold.name)
+        folder.write_lines(PROBE_PREDICTIONS, rows)
+        return rows, {"test": self.scores(rows), "choice": asdict(choice)}
+
+    # Predictions ---------------------------------------------------------------------------------
+
+    def _rows(self, classifier: Classifier, ids: tuple[str, ...], fold: str) -> Rows:
+        prefixes = self.builder.prefixes(classifier)
+        return self._as_rows(ids, predict(classifier, prefixes, ids, self.accelerator.device), fold)
+
+    def _as_rows(self, ids: Sequence[str], probabilities: np.ndarray, fold: str) -> Rows:
+        rows = []
+        for clip, values in zip([self.clips[i] for i in ids], probabilities, strict=True):
+            row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
+            named = zip(self.labels, values, strict=True)
+            row["probabilities"] = {label: round(float(p), DECIMALS) for label, p in named}
+            if self.several:
+                row["fold"] = fold
+            if len(self.spec.corpora) > 1:
+                row["corpus"] = clip.corpus
+            rows.append(row)
+        return rows
+
+    def scores(self, rows: Rows) -> dict[str, Any]:
+        """What `metrics.json` says of predictions."""
+        return scores(
+            [row["truth"] for row in rows],
+            np.array([list(row["probabilities"].values()) for row in rows]),
+            self.labels,
+            [row["speaker"] for row in rows],
+        )
+
+
+def _lines(folder: RunFolder, name: str) -> Rows:
+    return folder.read_lines(name) if (folder.path / name).is_file() else []
+
+
+def _told(summary: dict[str, Any], epochs: int) -> str:
+    """A fold's result in one line, the probe's beside it."""
+    told = f"macro F1 {100 * summary['test']['macro_f1']:.1f}"
+    if "probe" in summary:
+        told += f" (probe {100 * summary['probe']['test']['macro_f1']:.1f})"
+    told += f" on {summary['test']['n']} test clips"
+    return told + (f", epoch {summary['best_epoch']} of {epochs}" if epochs else "")
