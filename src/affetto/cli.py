@@ -197,14 +197,61 @@ def train(
 @app.command("settings")
 def show_settings(
     recipe: Annotated[str | None, typer.Option(help="whose values to show")] = None,
+    method: Annotated[str | None, typer.Option(help="probe brings its own")] = None,
 ) -> None:
     """All that --set changes, with the recipe's values."""
+    from affetto.models.keys import METHOD_NAMES
     from affetto.training.spec import DEFAULT_RECIPE, setting_names, settings
 
-    values = settings(recipe or DEFAULT_RECIPE).model_dump()
+    if method is not None and method not in METHOD_NAMES:
+        raise unknown("method", method, METHOD_NAMES)
+    values = settings(recipe or DEFAULT_RECIPE, method=method).model_dump()
     for name, meaning in setting_names().items():
         section, field = name.split(".")
         typer.echo(f"{name}={json.dumps(values[section][field])}  # {meaning}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="a run's folder")],
+    corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="a new folder for metrics.json and predictions.jsonl")] = None,
+    label: Labels = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="where the backbone's weights lie now, if they have moved")
+    ] = None,
+    device: Device = "auto",
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="test on clips that the model was trained on, too")
+    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """Test a trained run on another corpus: labels mapped, what was left out named."""
+    corpora = _corpora(corpus, table, option)
+    from affetto.inference.evaluation import evaluate as test
+
+    with _counter("testing", quiet=as_json) as progress:
+        metrics = test(
+            run, corpora, labels=_pairs(label, "--label"), out=out, include_seen=include_seen, skip_bad=skip_bad,
+            device=device, backbone=backbone, say=lambda text: typer.echo(text, err=True), progress=progress,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from affetto.reporting.tables import summary_row, summary_table
+
+    synthetic = metrics["synthetic"] or metrics["trained_on_synthetic"]
+    Console().print(summary_table([summary_row(run.name, metrics["test"], synthetic=synthetic)]))
+    typer.echo(f"trained on {metrics['trained_on']}, tested on {metrics['corpus']}")
 
 
 # Use --------------------------------------------------------------------------------------------
@@ -311,7 +358,7 @@ def _corpora(corpus: list[str] | None, table: list[str] | None, option: list[str
         )
     chosen += [CorpusSpec(name="table", path=item, options=options) for item in table or []]
     if not chosen:
-        raise UserError("nothing to train on: give --corpus NAME=PATH or --table clips.csv")
+        raise UserError("no corpus: give --corpus NAME=PATH or --table clips.csv")
     for one in chosen:
         if not Path(one.path).exists():
             raise UserError(f"no such corpus folder or table: {one.path}; check the path")

@@ -13,7 +13,7 @@ import torch
 from affetto import audio
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
-from affetto.models.prefix import collate
+from affetto.models.prefix import Source, collate
 from affetto.models.saved import load_classifier
 from affetto.training import device as devices
 from affetto.training.runs import FOLDS, MODEL
@@ -58,10 +58,14 @@ class Predictor:
 
     def stream(self, files: Iterable[str | Path]) -> Iterator[Prediction | audio.AudioError]:
         """Classify many files, in order; what cannot be used comes as the error that tells why."""
+        return self.stream_sources(Source(Path(file)) for file in files)
+
+    def stream_sources(self, sources: Iterable[Source]) -> Iterator[Prediction | audio.AudioError]:
+        """As `stream`, of files or sections of files."""
         waiting: list[tuple[str, np.ndarray] | audio.AudioError] = []
-        for file in files:
+        for source in sources:
             try:
-                waiting.append(self._prepare(file, audio.RATE_HZ))
+                waiting.append((str(source.path), source.load(None)))
             except audio.AudioError as problem:
                 waiting.append(problem)
             if len(waiting) == BATCH:
