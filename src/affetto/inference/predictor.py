@@ -42,7 +42,11 @@ class Predictor:
     """`predictor("clip.wav")` → Prediction. Made by `load`."""
 
     def __init__(self, classifier: Classifier, card: dict[str, Any], device: torch.device) -> None:
-        self.classifier, self.card, self.device = classifier.to(device), card, device
+        precision = card["precision"]
+        if precision == "bfloat16":  # where it was trained; what is not native here is slow, and not more exact
+            precision = devices.resolve_precision("auto", device)
+        self.classifier = classifier.merge().to(device).compute_in(precision)
+        self.card, self.device = card, device
         self.window_seconds: float | None = card["audio"]["seconds"]
 
     @property
@@ -55,6 +59,16 @@ class Predictor:
         Raises AudioError (a UserError) for a recording that cannot be used.
         """
         return self._classify([self._prepare(recording, rate_hz)])[0]
+
+    def classify(self, recordings: Sequence[str | Path | np.ndarray]) -> list[Prediction]:
+        """Classify several recordings (files, or samples at 16 kHz), in their order.
+
+        Raises AudioError for the first that cannot be used; `stream` goes on behind it.
+        """
+        clips = [self._prepare(recording, audio.RATE_HZ) for recording in recordings]
+        return [
+            result for start in range(0, len(clips), BATCH) for result in self._classify(clips[start : start + BATCH])
+        ]
 
     def stream(self, files: Iterable[str | Path]) -> Iterator[Prediction | audio.AudioError]:
         """Classify many files, in order; what cannot be used comes as the error that tells why."""

@@ -51,6 +51,14 @@ class Backbone(nn.Module):
         self.model = model.eval().requires_grad_(False)
         self.preprocessing = preprocessing
 
+    def narrow(self) -> None:
+        """Convert frozen linear and convolution layers to bfloat16; from then on it runs under autocast only."""
+        for module in self.model.modules():
+            own = list(module.parameters(recurse=False))
+            plain = isinstance(module, nn.Linear | nn.Conv1d) and not hasattr(module, "parametrizations")
+            if plain and own and not any(parameter.requires_grad for parameter in own):
+                module.to(torch.bfloat16)
+
     # What a family defines -------------------------------------------------------------------
 
     @property

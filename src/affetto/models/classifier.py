@@ -34,6 +34,22 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone, self.method, self.pooling, self.head = backbone, method, pooling, head
         self.labels = tuple(labels)
+        self.precision = "float32"
+
+    def compute_in(self, precision: str) -> Classifier:
+        """Run the backbone in `float32` or `bfloat16` from now on; pooling and head stay in float32.
+
+        In bfloat16 linear and convolution layers compute under autocast, the residual stream stays in float32, and
+        what is frozen of them is converted for good: no cast a step, and half the memory.
+        """
+        self.precision = precision
+        if precision == "bfloat16":
+            self.backbone.narrow()
+        return self
+
+    def _autocast(self) -> torch.autocast:
+        kind = next(self.head.parameters()).device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     # The cut ---------------------------------------------------------------------------------
 
@@ -63,7 +79,12 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def prefix(self, wave: np.ndarray) -> Prefix:
         """One clip's wave (samples,), 16 kHz → what lies at the cut, in float32."""
-        features = self.backbone.features(self.backbone.prepare(wave))
+        prepared = self.backbone.prepare(wave)
+        with self._autocast():
+            return {name: tensor.float() for name, tensor in self._prefix(prepared).items()}
+
+    def _prefix(self, prepared: Tensor) -> Prefix:
+        features = self.backbone.features(prepared)
         if self.method.lowest_block == EMBEDDING:
             return {"features": features}
         hidden = self.backbone.embed(features[None], None)
@@ -96,7 +117,12 @@ class Classifier(nn.Module):
         return self.head(*self.pooled(prefix, lengths))
 
     def pooled(self, prefix: Prefix, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
-        """A batch of prefixes of frames → pooled states (batch, frames, width) and their mask (batch, frames)."""
+        """A batch of prefixes of frames → pooled states (batch, frames, width), float32; their mask (batch, frames)."""
+        with self._autocast():
+            frames, mask = self._pooled(prefix, lengths)
+        return frames.float(), mask
+
+    def _pooled(self, prefix: Prefix, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         frames = next(iter(prefix.values())).shape[1]
         mask = frame_mask(lengths, frames)
         if "pooled" in prefix:

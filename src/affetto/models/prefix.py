@@ -184,11 +184,6 @@ class PrefixData:
         """Prefixes of several clips as float32, zero-padded to the longest, and their lengths (batch,)."""
         return collate([self[clip_id] for clip_id in ids], device)
 
-
-def _beside(file: Path) -> Path:
-    """A name that no other process has, on whatever machine that shares the store."""
-    return file.with_name(f".{file.name}.{secrets.token_hex(6)}.tmp")
-
     def fresh_batch(
         self, ids: Sequence[str], device: torch.device, change: Callable[[str, np.ndarray], np.ndarray]
     ) -> tuple[Prefix, Tensor]:
@@ -209,3 +204,8 @@ def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, T
     }
     lengths = torch.tensor([next(iter(prefix.values())).shape[0] for prefix in prefixes])
     return {name: tensor.to(device) for name, tensor in batch.items()}, lengths.to(device)
+
+
+def _beside(file: Path) -> Path:
+    """A name that no other process has, on whatever machine that shares the store."""
+    return file.with_name(f".{file.name}.{secrets.token_hex(6)}.tmp")

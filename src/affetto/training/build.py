@@ -13,6 +13,7 @@ from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
 from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
+from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
 from affetto.training.spec import PROBE, RunSpec, Settings
@@ -34,6 +35,7 @@ class Builder:
     device: torch.device
     display: Display
     weights_digest: str = ""
+    precision: str = "float32"
     _prefixes: dict[tuple[Any, ...], PrefixData] = field(default_factory=dict)
     _current: tuple[int | None, Classifier, dict[str, torch.Tensor]] | None = None
 
@@ -43,6 +45,10 @@ class Builder:
         if isinstance(layer, int) and layer > self.backbone.depth:
             raise UserError(f"model.layer={layer}: this backbone has states 0 … {self.backbone.depth}")
         self.backbone.to(self.device)
+        self.precision = devices.resolve_precision(self.spec.settings.compute.precision, self.device)
+        if self.precision == "bfloat16" and self.spec.method != "full":
+            # Before any copy is made: what a fold starts from must not depend on what ran before it.
+            self.backbone.narrow()
 
     def blueprint(self, layer: int | None) -> dict[str, Any]:
         """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
@@ -76,7 +82,7 @@ class Builder:
         # Made on the CPU, so that a seed gives the same weights whatever the device.
         changes = self.spec.method not in ("frozen", "probe")
         backbone = copy.deepcopy(self.backbone).cpu() if changes else self.backbone
-        classifier = assemble(backbone, self.blueprint(layer)).to(self.device)
+        classifier = assemble(backbone, self.blueprint(layer)).to(self.device).compute_in(self.precision)
         self._current = (layer, classifier, classifier.snapshot())
         return classifier
 
@@ -97,7 +103,9 @@ class Builder:
         norm = self.spec.settings.model.state_norm if self.needs_probe_head else "none"
         pooling = {"kind": "layer", "layer": None, "state_norm": norm}
         blueprint = {"labels": list(self.data.manifest.labels), "pooling": pooling, **STATISTICS}
-        return self.prefixes(assemble(self.backbone, blueprint).to(self.device))
+        # Fully fine-tuned copies start from float32 weights, which a narrowed backbone has no longer.
+        backbone = copy.deepcopy(self.backbone) if self.spec.method == "full" else self.backbone
+        return self.prefixes(assemble(backbone, blueprint).to(self.device).compute_in(self.precision))
 
     @property
     def needs_probe_head(self) -> bool:
@@ -112,7 +120,7 @@ class Builder:
             "seconds": s.audio.seconds,
             "cut": classifier.cut,
             "device": self.device.type,
-            "compute": "float32",
+            "compute": self.precision,
         }
         store = PrefixStore(identity, s.store.precision)
         data = PrefixData(classifier, store, dict(self.data.sources), self.data.digests, s.audio.seconds)

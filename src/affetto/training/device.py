@@ -26,5 +26,18 @@ def choose(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def resolve_precision(name: str, device: torch.device) -> str:
+    """`auto`: bfloat16 where the device computes in it natively, else float32. Raises UserError where it cannot."""
+    native = {
+        "cpu": torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported(),
+        "cuda": torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False),
+    }.get(device.type, False)
+    if name == "auto":
+        return "bfloat16" if native else "float32"
+    if name == "bfloat16" and device.type == "mps":
+        raise UserError("setting compute.precision=bfloat16: not on this device (mps); choose float32 or auto")
+    return name
+
+
 def accelerator(device: torch.device) -> Accelerator:
     return Accelerator(cpu=device.type == "cpu", mixed_precision="no")

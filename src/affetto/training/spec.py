@@ -104,6 +104,12 @@ class AugmentSettings(_Record):
         return self.noise_snr_db is not None or self.speed > 0
 
 
+class ComputeSettings(_Record):
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the backbone's arithmetic; auto: bfloat16 where the device has it natively"
+    )
+
+
 class StoreSettings(_Record):
     precision: Literal["float16", "float32"] = Field("float16", description="of the stored frozen states")
 
@@ -116,6 +122,7 @@ class Settings(_Record):
     training: TrainingSettings = TrainingSettings()
     probe: ProbeSettings = ProbeSettings()
     augment: AugmentSettings = AugmentSettings()
+    compute: ComputeSettings = ComputeSettings()
     store: StoreSettings = StoreSettings()
 
 

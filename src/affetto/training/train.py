@@ -57,6 +57,7 @@ class _Run:
             "audio": self.data.audio_digest(),
             "weights": self.builder.weights_digest,
             "preprocessing": backbone.preprocessing,
+            "precision": self.builder.precision,
         }
         self.identity = self.spec.identity(self.facts)
         if self.folder.examine(self.identity):
@@ -150,6 +151,7 @@ class _Run:
             "run": self.identity,
             "blueprint": self.builder.blueprint(layer),
             "audio": spec.settings.audio.model_dump(),
+            "precision": self.builder.precision,
             "backbone": {
                 "name": str(Path(spec.backbone).resolve()) if local else spec.backbone,
                 "family": backbone.family, "digest": self.builder.weights_digest,
@@ -184,6 +186,7 @@ class _Run:
             "backbone": self.spec.backbone,
             "method": self.spec.method,
             "recipe": self.spec.recipe,
+            "precision": self.builder.precision,
             "seed": self.spec.seed,
             "split": self.data.split.protocol,
             "split_checksum": self.data.split.checksum,

@@ -1,0 +1,1 @@
+"""How fast this machine trains and predicts, beside what someone would write without affetto."""

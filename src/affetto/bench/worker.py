@@ -1,0 +1,77 @@
+"""One side of a comparison in a process of its own, so that memory is its own: a command a line, an answer a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """`argv[1]` is the task as JSON; see `affetto.bench.compare.Task`."""
+    task = json.loads(sys.argv[1])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints goes to stderr
+    with tempfile.TemporaryDirectory(prefix="affetto-bench-") as folder:
+        os.environ["AFFETTO_CACHE"] = folder
+        side = _side(task, Path(folder))
+        print(json.dumps({"ready": True}), file=answers, flush=True)
+        for line in sys.stdin:
+            name, *arguments = json.loads(line)
+            _reset_peak()
+            value = getattr(side, name)(*arguments)
+            print(json.dumps({"value": value, "peak_bytes": _peak_bytes()}), file=answers, flush=True)
+
+
+def _side(task: dict[str, Any], folder: Path) -> Any:
+    import torch
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if task.get("threads"):
+        torch.set_num_threads(task["threads"])
+    from affetto.bench import ours, yardstick
+    from affetto.bench.clips import waves
+
+    clips = waves(task["clips"], task["window_seconds"])
+    key, method, batch_size, precision = task["backbone"], task["method"], task["batch_size"], task["precision"]
+    if task["side"] == "yardstick":
+        return yardstick.Yardstick(key, method, clips, batch_size, task["pad_seconds"], precision)
+    if task["side"] == "ours":
+        return ours.Ours(key, method, clips, batch_size, precision, folder)
+    if task["side"] == "pipeline":
+        return yardstick.Pipeline(key, clips, batch_size)
+    return ours.OurPipeline(key, method, clips, precision)
+
+
+def _reset_peak() -> None:
+    """Linux keeps the peak of resident memory, and lets a process set it back; a GPU's is torch's."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_bytes() -> int:
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+    except OSError:
+        return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()
