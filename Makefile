@@ -1,5 +1,5 @@
 # Needs Python 3.11 or newer, make and a network on the first call; everything goes into .venv.
-#   make test ARGS="-k splits"          arguments for pytest, `affetto demo` or the benchmark
+#   make test ARGS="-k splits"          arguments for pytest, `affetto demo` or `affetto bench`
 #   make demo PYTHON=/opt/py/bin/python3   another interpreter (matters only while there is no .venv)
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo   another build of PyTorch
 
@@ -32,8 +32,8 @@ check: $(VENV)/.dev ## lint, format, types, architecture
 		echo "== $$tool"; $(VENV)/bin/$$tool || status=1; \
 	done; exit $$status
 
-bench: $(VENV)/.demo ## measure this machine's training speed beside the yardstick
-	@$(VENV)/bin/python benchmarks/step.py $(ARGS)
+bench: $(VENV)/.demo ## measure this machine beside a plain Trainer (some ten minutes; ARGS=--quick for two)
+	@$(VENV)/bin/python -m affetto bench $(ARGS)
 
 format: $(VENV)/.dev ## put the code into shape, mend what can be mended by itself
 	@$(VENV)/bin/ruff check --fix-only --quiet .

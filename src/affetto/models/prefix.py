@@ -27,6 +27,7 @@ from torch import Tensor
 from affetto import audio
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier, Prefix
+from affetto.models.storage import default_root
 
 FORMAT = 1
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
@@ -52,13 +53,6 @@ class Source:
     def load(self, seconds: float | None) -> np.ndarray:
         """The wave (samples,), cropped to `seconds`."""
         return audio.crop(audio.load(self.path, self.start, self.end), seconds)
-
-
-def default_root() -> Path:
-    """`$AFFETTO_CACHE`, else `affetto` in the user's cache folder."""
-    if os.environ.get("AFFETTO_CACHE"):
-        return Path(os.environ["AFFETTO_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "affetto"
 
 
 class PrefixStore:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from affetto.errors import UserError
+from affetto.models import storage
 from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
 from affetto.models.prefix import PrefixData, PrefixStore
@@ -125,7 +126,9 @@ class Builder:
         store = PrefixStore(identity, s.store.precision)
         data = PrefixData(classifier, store, dict(self.data.sources), self.data.digests, s.audio.seconds)
         self.display.begin(LABELS.get(str(classifier.cut[0]), "frozen states"))
+        storage.prune(storage.limit_bytes(), keep=store.folder)
         bad = data.prepare(self.display.advance)
+        storage.touch(store.folder)
         bad = {clip_id: problem for clip_id, problem in bad.items() if clip_id not in self.data.left_out}
         if bad:
             refuse_or_name(bad, len(self.data.manifest.clips), self.spec.skip_bad, self.display.say)

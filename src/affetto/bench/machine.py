@@ -1,0 +1,24 @@
+"""What this machine can do: the rate of a large matrix product, which no training can exceed."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+SIZE = {"cpu": 2048, "cuda": 8192}
+
+
+def peak_operations_per_second(precision: str, device: torch.device) -> float:
+    """Floating-point operations a second of a square matrix product in this precision; the best of some."""
+    size = SIZE.get(device.type, 2048)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(6):
+        started = time.perf_counter()
+        a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - started)
+    return float(2 * size**3 / best)

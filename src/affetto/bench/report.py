@@ -1,0 +1,52 @@
+"""What a person reads of a benchmark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TITLES = {"same": "same precision and window", "defaults": "as each comes"}
+
+
+def table(result: dict[str, Any]) -> Table:
+    """One line a comparison and method."""
+    from rich.table import Table
+
+    shown = Table(caption=_caption(result), caption_justify="left")
+    for column in ("compared", "method", "times as fast", "clips/s", "yardstick", "memory"):
+        shown.add_column(column, justify="left" if column in ("compared", "method") else "right")
+    for row in result["results"]:
+        shown.add_row(TITLES[row["comparison"]], row["method"], _ratio(row), *_rest(row))
+        if "three_seeds" in row:
+            three = row["three_seeds"]
+            shown.add_row("", "… three seeds", _ratio(three), _rate(three, "our"), _rate(three, "yardstick"), "")
+    return shown
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    return f"{row['ratio']:.2f} ({row['ratio_lowest']:.2f}–{row['ratio_highest']:.2f})"
+
+
+def _rest(row: dict[str, Any]) -> tuple[str, str, str]:
+    return _rate(row, "our"), _rate(row, "yardstick"), f"{row['memory_ratio']:.2f}×"
+
+
+def _rate(row: dict[str, Any], side: str) -> str:
+    return f"{row[f'{side}_clips_per_second']:.1f}"
+
+
+def _caption(result: dict[str, Any]) -> str:
+    first = result["results"][0]
+    lines = [
+        f"{first['backbone']}, random weights, {first['clips']} clips, batch {first['batch_size']}; "
+        f"{first['rounds']} rounds in turns: median (lowest–highest). {result['provenance']['device']}."
+    ]
+    for row in result["results"]:
+        if "phases" in row:
+            total = sum(row["phases"].values())
+            shares = ", ".join(f"{name} {100 * value / total:.0f} %" for name, value in row["phases"].items())
+            share = f"; {100 * row['share_of_peak']:.0f} % of the matrix peak"
+            lines.append(f"{TITLES[row['comparison']]}, {row['method']}: {shares}{share}.")
+    return "\n".join(lines)

@@ -1,0 +1,64 @@
+"""`affetto bench`: which comparisons are made, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from affetto.bench import compare, machine
+from affetto.bench.compare import Task
+from affetto.errors import unknown
+from affetto.models.keys import BACKBONES
+from affetto.training import device as devices
+from affetto.training.provenance import provenance
+
+METHODS = ("frozen", "lora", "adapter", "inference")
+COMPARISONS = ("same", "defaults")
+"""`same`: same precision, same window. `defaults`: ours as it comes, the yardstick as it comes."""
+
+
+def run(
+    backbone: str, methods: tuple[str, ...], *, precision: str = "float32", clips: int = 64, batch_size: int = 8,
+    rounds: int = 3, say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Measure `methods` on `backbone`'s shapes with random weights; JSON-ready.
+
+    `precision` is that of both sides in the comparison `same`. Raises UserError for unknown names.
+    """
+    if backbone not in BACKBONES:
+        raise unknown("backbone key", backbone, BACKBONES)
+    for method in methods:
+        if method not in METHODS:
+            raise unknown("method", method, METHODS)
+    device = devices.choose("auto")
+    ours = devices.resolve_precision("auto", device)
+    whisper = BACKBONES[backbone].family == "whisper"
+    # What one gets without asking: the yardstick's precision is float32, and Whisper's window 30 s.
+    settings = {
+        "same": (precision, precision, compare.WINDOW_SECONDS),
+        "defaults": (
+            ours,
+            "float32" if device.type == "cpu" else precision,
+            None if whisper else compare.WINDOW_SECONDS,
+        ),
+    }
+    results: list[dict[str, Any]] = []
+    for comparison in COMPARISONS:
+        mine, theirs, padded = settings[comparison]
+        for method in methods:
+            trained = "lora" if method == "inference" else method
+            one = Task("ours", backbone, trained, clips, batch_size, mine)
+            other = Task("yardstick", backbone, trained, clips, batch_size, theirs, pad_seconds=padded)
+            say(f"{comparison}: {method} on {backbone}, ours in {mine}, the yardstick in {theirs}")
+            measure = {"frozen": compare.frozen, "inference": compare.inference}.get(method, compare.training)
+            result = measure(one, other, rounds, say)
+            results.append({
+                "comparison": comparison, "backbone": backbone, "method": method, "clips": clips,
+                "batch_size": batch_size, "our_precision": mine, "yardstick_precision": theirs, **result,
+            })  # fmt: skip
+    peaks = {name: machine.peak_operations_per_second(name, device) for name in dict.fromkeys((precision, ours))}
+    for result in results:
+        if "operations" in result:
+            rate = result["operations"]["step"] / sum(result["phases"].values())
+            result["share_of_peak"] = rate / peaks[result["our_precision"]]
+    return {"results": results, "peak_operations_per_second": peaks, "provenance": provenance(device)}

@@ -1,0 +1,127 @@
+"""The store of prefixes as a whole: how much lies there, for what, and making room.
+
+It is a cache: whatever is deleted is computed again when it is needed, even in a run that is under way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affetto.errors import UserError
+
+LIMIT_VARIABLE, DEFAULT_LIMIT = "AFFETTO_CACHE_LIMIT", "50GB"
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The prefixes of one backbone, cut, window and precision."""
+
+    folder: Path
+    identity: dict[str, Any]
+    clips: int
+    size_bytes: int
+    last_used: float
+    """Seconds since the epoch."""
+
+
+def default_root() -> Path:
+    """`$AFFETTO_CACHE`, else `affetto` in the user's cache folder."""
+    if os.environ.get("AFFETTO_CACHE"):
+        return Path(os.environ["AFFETTO_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "affetto"
+
+
+def namespaces(root: Path | None = None) -> list[Namespace]:
+    """What lies in the store, the longest unused first. A store that does not exist yet is empty."""
+    top = (root or default_root()) / "prefixes"
+    found = []
+    for folder in sorted(top.iterdir()) if top.is_dir() else []:
+        files = [(stat.st_size, stat.st_mtime) for _, stat in _files(folder)]
+        try:
+            identity = json.loads((folder / "namespace.json").read_text())
+        except (OSError, ValueError):
+            identity = {}
+        used = max([mtime for _, mtime in files] + [_mtime(folder / "namespace.json")])
+        found.append(Namespace(folder, identity, len(files), sum(size for size, _ in files), used))
+    return sorted(found, key=lambda one: (one.last_used, one.folder.name))
+
+
+def prune(limit_bytes: int, root: Path | None = None, keep: Path | None = None) -> tuple[int, int]:
+    """Delete prefixes, of the longest unused namespaces first, until the store is within the limit.
+
+    `keep` is a namespace that is in use. Returns how many files and bytes went; two that prune at once
+    do no harm to each other.
+    """
+    kept = namespaces(root)
+    total = sum(one.size_bytes for one in kept)
+    files = freed = 0
+    for one in kept:
+        if one.folder == keep:
+            continue
+        for file, stat in _files(one.folder):
+            if total - freed <= limit_bytes:
+                return files, freed
+            file.unlink(missing_ok=True)
+            files, freed = files + 1, freed + stat.st_size
+        _remove_empty(one.folder)
+    return files, freed
+
+
+def limit_bytes() -> int:
+    """How large the store may grow by itself: `$AFFETTO_CACHE_LIMIT`. Raises UserError where that is no size."""
+    return parse_size(os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT, LIMIT_VARIABLE)
+
+
+def parse_size(text: str, what: str) -> int:
+    """`"20GB"`, `"500 MB"` or plain bytes, as bytes (powers of 1000). Raises UserError, naming `what`.
+
+    >>> parse_size("1.5GB", "--max-size")
+    1500000000
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise UserError(f"{what} {text!r}: no size; write it as 20GB, 500MB or a number of bytes")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def touch(folder: Path) -> None:
+    """Note that a namespace is in use."""
+    description = folder / "namespace.json"
+    if description.exists():
+        os.utime(description)
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for file in sorted(folder.glob("*/*.safetensors")):
+        try:
+            yield file, file.stat()
+        except FileNotFoundError:
+            continue
+
+
+def _mtime(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _remove_empty(folder: Path) -> None:
+    """Take the emptied folders away, unless someone has put something in meanwhile."""
+    for inner in [path for path in folder.iterdir() if path.is_dir()]:
+        try:
+            inner.rmdir()
+        except OSError:
+            return
+    (folder / "namespace.json").unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError:
+        return
