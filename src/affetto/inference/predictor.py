@@ -45,7 +45,7 @@ class Predictor:
         precision = card["precision"]
         if precision == "bfloat16":  # where it was trained; what is not native here is slow, and not more exact
             precision = devices.resolve_precision("auto", device)
-        self.classifier = classifier.merge().to(device).compute_in(precision)
+        self.classifier = classifier.merge(whole_clips=device.type == "cpu").to(device).compute_in(precision)
         self.card, self.device = card, device
         self.window_seconds: float | None = card["audio"]["seconds"]
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from affetto.models.backbone import Backbone, frame_mask
 from affetto.models.head import StatisticsHead, masked_statistics
-from affetto.models.methods import EMBEDDING, Method
+from affetto.models.methods import EMBEDDING, NOTHING, Method
 from affetto.models.pooling import StatePooling
 
 Prefix = dict[str, Tensor]
@@ -169,10 +169,16 @@ class Classifier(nn.Module):
 
     # For inference ---------------------------------------------------------------------------
 
-    def merge(self) -> Classifier:
-        """Fold LoRA into the backbone's weights: the same function, some 1.3 times as fast; no more training."""
+    def merge(self, *, whole_clips: bool = False) -> Classifier:
+        """Fold LoRA into the backbone's weights: the same function, some 1.3 times as fast; no more training.
+
+        With `whole_clips` the cut lies above all blocks, so that each clip runs alone and nothing is padded: the
+        quickest way where a batch gains nothing (CPU).
+        """
         self.requires_grad_(False).eval()
         self.method.merge()
+        if whole_clips:
+            self.method.lowest_block = NOTHING
         return self
 
 
