@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from affetto.corpora import synthetic
+from affetto.corpora import folders, synthetic
 from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
 
@@ -173,17 +173,17 @@ def test_synthetic_table_lists_its_files(tmp_path: Path) -> None:
 
 @needs_espeak
 def test_synthetic_marker_says_what_was_made(emovo: Path, tmp_path: Path) -> None:
-    marker = json.loads((emovo / synthetic.MARKER).read_text())
+    marker = json.loads((emovo / folders.MARKER).read_text())
     assert marker["synthetic"] is True and (marker["speakers"], marker["clips"], marker["seed"]) == (3, 42, 0)
     assert re.fullmatch(r"affetto \S+ corpora make emovo", marker["made_by"]) and marker["espeak"]
-    assert synthetic.is_synthetic(emovo)
-    assert not synthetic.is_synthetic(tmp_path) and not synthetic.is_synthetic(emovo / "f1")
+    assert folders.is_synthetic(emovo)
+    assert not folders.is_synthetic(tmp_path) and not folders.is_synthetic(emovo / "f1")
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"synthetic": "no"}', '{"synthetic": false}'])
 def test_synthetic_marker_must_say_so(content: str, tmp_path: Path) -> None:
-    (tmp_path / synthetic.MARKER).write_text(content)
-    assert not synthetic.is_synthetic(tmp_path)
+    (tmp_path / folders.MARKER).write_text(content)
+    assert not folders.is_synthetic(tmp_path)
 
 
 def test_synthetic_unknown_kind_gets_a_guess(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_synthetic_corpus_broken_off_leaves_nothing(there: bool, tmp_path: Path)
     assert list(tmp_path.iterdir()) == ([folder] if there else [])
     calls: list[tuple[int, int]] = []
     synthetic.make("table", folder, speakers=1, clips=3, progress=lambda *call: calls.append(call))
-    assert calls == [(1, 3), (2, 3), (3, 3)] and synthetic.is_synthetic(folder)
+    assert calls == [(1, 3), (2, 3), (3, 3)] and folders.is_synthetic(folder)
 
 
 def test_synthetic_speech_without_espeak_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from affetto.corpora import emobox, tables
 from affetto.corpora.cells import PART_ALIASES
-from affetto.corpora.folders import AUDIO_SUFFIXES, existing_folder, files_of, found_in, subfolders
+from affetto.corpora.folders import AUDIO_SUFFIXES, existing_folder, files_of, found_in, is_synthetic, subfolders
 from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.rows import Rules, Table, check_files, parse
 from affetto.errors import UserError
 
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -40,16 +41,16 @@ def read(
 ) -> Manifest:
     """The clips of an AudioFolder. Raises UserError where speakers or labels cannot be told."""
     root = existing_folder(path, "an AudioFolder")
-    rules = tables.Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
+    rules = Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
     clips: list[Clip] = []
     notes: list[str] = []
-    synthetic = tables.is_synthetic(root)
+    synthetic = is_synthetic(root)
     for folder, part in _parts(root):
         table = _table(folder)
         if table is None:
             continue
         prefix = "" if folder == root else folder.relative_to(root).as_posix() + "/"
-        parsed = tables.parse(table, rules, part=part, prefix=prefix)
+        parsed = parse(table, rules, part=part, prefix=prefix)
         clips += parsed.clips
         notes += parsed.notes
         synthetic = synthetic or parsed.synthetic
@@ -58,7 +59,7 @@ def read(
             f"{root}: no AudioFolder here. Looked for {' or '.join(METADATA)} with file_name, or folders named after "
             f"emotions with audio in them; found {found_in(root)}. Give the folder that holds them"
         )
-    notes += tables.check_files(root, clips, strict=strict)
+    notes += check_files(root, clips, strict=strict)
     return Manifest(name, root, tuple(clips), synthetic, notes=tuple(dict.fromkeys(notes)))
 
 
@@ -88,7 +89,7 @@ def _class_folders(folder: Path) -> bool:
     return False
 
 
-def _table(folder: Path) -> tables.Table | None:
+def _table(folder: Path) -> Table | None:
     """A part's metadata, or its class folders as if they were a table; None where there is neither."""
     metadata = _metadata(folder)
     if metadata:
@@ -98,4 +99,4 @@ def _table(folder: Path) -> tables.Table | None:
         for child in subfolders(folder)
         for file in files_of(child, AUDIO_SUFFIXES)
     ]
-    return tables.Table(f"{folder.name}/", ["file_name", "label"], iter(rows)) if rows else None
+    return Table(f"{folder.name}/", ["file_name", "label"], iter(rows)) if rows else None

@@ -27,6 +27,7 @@ from affetto.corpora.probe import Probe, probe
 CROP_SECONDS = 4.0
 """The window of the paper (IV-B): what lies beyond it is not heard unless the window is changed."""
 _AHEAD = 64
+_CHANNELS = {1: "mono", 2: "stereo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def render(inspection: Inspection, *, shown: int = 20) -> Group:
         table.add_row(escape(problem.file), problem.problem, escape(problem.detail))
     parts.append(table)
     if len(inspection.problems) > shown:
-        parts.append(f"… and {len(inspection.problems) - shown} more (all are in the JSON)")
+        parts.append(f"… and {len(inspection.problems) - shown} more (--json lists them all)")
     return Group(*parts)
 
 
@@ -176,7 +177,10 @@ def _facts(inspection: Inspection) -> Table:
         table.add_row("duration", f"{duration['total_seconds'] / 60:,.1f} min in all")
         table.add_row("a clip", f"{mean:.2f} ± {std:.2f} s, {least:.2f} to {most:.2f} s, {longer}")
         table.add_row("rates", ", ".join(f"{n:,} at {hz / 1000:g} kHz" for hz, n in inspection.rates.most_common()))
-        table.add_row("channels", ", ".join(f"{n:,} with {k}" for k, n in inspection.channels.most_common()))
+        table.add_row(
+            "channels",
+            ", ".join(f"{n:,} {_CHANNELS.get(k, f'with {k}')}" for k, n in inspection.channels.most_common()),
+        )
     parts = Counter(clip.part or "in none" for clip in manifest.clips)
     if set(parts) != {"in none"}:
         table.add_row("split", ", ".join(f"{n:,} {part}" for part, n in parts.most_common()))

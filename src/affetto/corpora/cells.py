@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from affetto.corpora.manifest import GENDERS, PARTS
 from affetto.errors import UserError, unknown
@@ -85,8 +85,17 @@ def seconds(cell: str, where: str) -> float | None:
     return value
 
 
+def shown(header: Sequence[str], most: int = 12, longest: int = 30) -> str:
+    """A header for an error: its first columns, none of them long."""
+    names = [name if len(name) <= longest else f"{name[:longest]}…" for name in header[:most]]
+    return ", ".join(names) + (f" and {len(header) - most} more" if len(header) > most else "")
+
+
 def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Where each known column stands in the header, and notes where two claim to be the same one."""
+    """Where each known column stands in the header, and notes where two claim to be the same one.
+
+    Raises UserError where the file, the emotion or (`with_speaker`) the speaker has no column.
+    """
     folded = [column.casefold() for column in header]
     places: dict[str, int] = {}
     notes = []
@@ -96,15 +105,15 @@ def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[
             places[name] = folded.index(found[0])
         if len(found) > 1:
             notes.append(f"{table}: the columns {', '.join(found)} all name the {name}; {found[0]} is taken")
-    said = f"found: {', '.join(header)}; expected: file, emotion, speaker"
+    said = f"found: {shown(header)}; expected: file, emotion, speaker"
     for name in ("file", "emotion"):
         if name not in places:
             raise UserError(f"{table} has no {name} column (one of {', '.join(COLUMNS[name])}); {said}")
     if with_speaker and "speaker" not in places:
         raise UserError(
             f"{table} has no speaker column (one of {', '.join(COLUMNS['speaker'])}); {said}. A "
-            "speaker-independent split needs one: add it, or give the option speaker_pattern, a regular expression "
-            "whose one group finds the speaker in the file's name"
+            "speaker-independent split needs one: add it, or give --option speaker_pattern=PATTERN, a regular "
+            "expression whose one group finds the speaker in the file's name"
         )
     return places, tuple(notes)
 

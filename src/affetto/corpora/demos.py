@@ -20,10 +20,17 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from affetto.corpora.folders import candidates, compare_counts, files_of, only_root, passed_over, subfolders
+from affetto.corpora.folders import (
+    candidates,
+    compare_counts,
+    files_of,
+    is_synthetic,
+    only_root,
+    passed_over,
+    subfolders,
+)
 from affetto.corpora.labels import DROP, EMOTIONS, canonical
 from affetto.corpora.manifest import Clip, Manifest
-from affetto.corpora.tables import is_synthetic
 
 NAME = "demos"
 LICENCE = "restricted: a signed agreement with the authors; research only, not to be passed on"
@@ -65,7 +72,7 @@ def read(
             left_out += 1
     notes += passed_over(root, taken, "[PR_|NP_]<gender>_<speaker>_<emotion><item><take>.wav in DEMOS or NEU")
     if left_out:
-        notes += (f"{left_out} clips of guilt are left out; the option keep_guilt makes them a class of their own",)
+        notes += (f"{left_out} clips of guilt are left out; --option keep_guilt=true makes them a class of their own",)
     official = OFFICIAL | ({GUILT: OFFICIAL_GUILT} if keep_guilt else {})
     if not synthetic:
         counted = Counter({label: n for label, n in count.items() if label in official})

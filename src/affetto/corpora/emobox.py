@@ -16,9 +16,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from affetto.corpora import tables
 from affetto.corpora.cells import COLUMNS, PART_ALIASES
+from affetto.corpora.folders import existing, found_in, is_synthetic
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.rows import EXTRA, Rules, Table, check_files, parse
 from affetto.errors import UserError
 
 SUFFIX = ".jsonl"
@@ -40,33 +41,36 @@ def read(
     audio_root: str | None = None,
 ) -> Manifest:
     """The clips of a JSONL file, or of all in a folder, where a file's name tells its part."""
-    path = Path(path).expanduser().resolve()
+    path = existing(path, f"EmoBox's {SUFFIX}, or of its folder")
     files = _files(path)
     if not files:
-        raise UserError(f"{path}: neither a {SUFFIX} file nor a folder of some; give EmoBox's {SUFFIX} or its folder")
+        held = f"; it holds {found_in(path)}" if path.is_dir() else ""
+        raise UserError(
+            f"{path}: neither a {SUFFIX} file nor a folder of some{held}. Give EmoBox's {SUFFIX} or its folder"
+        )
     folder = path if path.is_dir() else path.parent
     root = Path(audio_root).expanduser().resolve() if audio_root else folder
-    rules = tables.Rules(root, name, label_map, speaker_pattern)
+    rules = Rules(root, name, label_map, speaker_pattern)
     clips: list[Clip] = []
     notes: list[str] = []
-    synthetic = tables.is_synthetic(root)
+    synthetic = is_synthetic(root)
     for file in files:
-        parsed = tables.parse(open_jsonl(file), rules, part=_part(file))
+        parsed = parse(open_jsonl(file), rules, part=_part(file))
         clips += parsed.clips
         notes += parsed.notes
         synthetic = synthetic or parsed.synthetic
-    notes += tables.check_files(root, clips, strict=strict)
+    notes += check_files(root, clips, strict=strict)
     return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes))
 
 
-def open_jsonl(path: Path) -> tables.Table:
+def open_jsonl(path: Path) -> Table:
     """A file of JSON objects as a table. Its columns are the known keys of the first object."""
     objects = _objects(path)
     first = next(objects, None)
     if first is None:
         raise UserError(f"{path}: an empty table; each line must hold an object with a file, an emotion and a speaker")
-    header = [key for key in first[1] if key.casefold() in _KNOWN or key.startswith(tables.EXTRA)]
-    return tables.Table(path.name, header or list(first[1]), _rows(path, header))
+    header = [key for key in first[1] if key.casefold() in _KNOWN or key.startswith(EXTRA)]
+    return Table(path.name, header or list(first[1]), _rows(path, header))
 
 
 def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:

@@ -15,10 +15,18 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from affetto.corpora.folders import candidates, compare_counts, files_of, only_root, passed_over, subfolders
+from affetto.corpora.folders import (
+    candidates,
+    compare_counts,
+    files_of,
+    found_in,
+    is_synthetic,
+    only_root,
+    passed_over,
+    subfolders,
+)
 from affetto.corpora.labels import EMOTIONS, canonical
 from affetto.corpora.manifest import Clip, Manifest
-from affetto.corpora.tables import is_synthetic
 from affetto.errors import UserError
 
 NAME = "emovo"
@@ -74,7 +82,10 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
             if emotion is not None:
                 clips.append(Clip(name, emotion, actor, NAME, GENDERS[actor[0]], fit[3].casefold()))
     if not taken:
-        raise UserError(f"{root}: the folders are EMOVO's, but none of the actors {', '.join(ACTORS)} is among them")
+        raise UserError(
+            f"{root}: no file here is of the actor whose folder it lies in, out of {', '.join(ACTORS)} (as f1/rab-f1-b1.wav "
+            f"is); found {found_in(root)}. Get the corpus again from its source"
+        )
     notes += passed_over(root, taken, "<emotion>-<actor>-<sentence>.wav in the actor's folder")
     if not synthetic:
         notes += compare_counts("EMOVO", count, OFFICIAL, strict=strict)

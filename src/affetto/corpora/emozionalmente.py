@@ -22,11 +22,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from affetto.corpora.cells import PART_ALIASES, gender
-from affetto.corpora.folders import candidates, compare_counts, only_root, passed_over, visible
-from affetto.corpora.labels import EMOTIONS, canonical
+from affetto.corpora.cells import PART_ALIASES, gender, shown, speaker
+from affetto.corpora.folders import candidates, compare_counts, is_synthetic, only_root, passed_over, visible
+from affetto.corpora.labels import EMOTIONS, canonical, known
 from affetto.corpora.manifest import Clip, Manifest
-from affetto.corpora.tables import is_synthetic, open_table
+from affetto.corpora.tables import open_table
 from affetto.errors import UserError
 
 NAME = "emozionalmente"
@@ -48,7 +48,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     path = _folder(path)
     root, notes = only_root(path, "Emozionalmente", _LOOKED_FOR, _roots(path))
     synthetic = is_synthetic(root)
-    genders, raters, parts = _genders(root), _raters(root), _parts(root)
+    genders, raters, parts = _genders(root), _raters(root, label_map), _parts(root)
     for table, found in (("users.csv", genders), ("evaluations.csv", raters)):
         if not found:
             notes += (_without(root, table, strict),)
@@ -60,14 +60,20 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
         where = f"samples.csv line {line}"
         if listed.setdefault(file, line) != line:
             raise UserError(f"{where} lists {file} again (first: line {listed[file]}); get the table again")
-        label = canonical(intended, where=where)
-        count[label or ""] += 1
+        if not file or Path(file).name != file:
+            raise UserError(f"{where}: {file!r} names no file directly in audio/; get the table again from its source")
+        actor = speaker(actor, where)
         emotion = canonical(intended, where=where, label_map=label_map)
+        label = known(intended) or emotion  # what was meant, whatever the user's map makes of it
+        if label is not None:
+            count[label] += 1
         if emotion is not None:
             extra = _extra(raters.get(file, []), label)
             clips.append(
                 Clip(f"audio/{file}", emotion, actor, NAME, genders.get(actor), sentence, parts.get(file), extra=extra)
             )
+    if not listed:
+        raise UserError(f"{root / SAMPLES} lists no clips: below its header stands nothing; get the file again")
     missing = sum(file not in there for file in listed)
     if missing:
         said = f"{missing} of the {len(listed)} clips that samples.csv lists are not in {root / 'audio'}"
@@ -115,11 +121,11 @@ def _roots(path: Path) -> list[Path]:
 
 def _columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """The named columns of a table, row by row with the line."""
-    table = open_table(path)
+    table = open_table(path, such_as=",".join(columns))
     missing = [column for column in columns if column not in table.header]
     if missing:
         raise UserError(
-            f"{path} has no column {', '.join(missing)}; found: {', '.join(table.header)}; "
+            f"{path} has no column {', '.join(missing)}; found: {shown(table.header)}; "
             f"expected: {', '.join(columns)}. Get the file again from its source"
         )
     places = [table.header.index(column) for column in columns]
@@ -135,13 +141,15 @@ def _genders(root: Path) -> dict[str, str | None]:
     return {user: gender(cell, f"users.csv line {line}") for line, (user, cell) in rows}
 
 
-def _raters(root: Path) -> dict[str, list[str]]:
+def _raters(root: Path, label_map: dict[str, str] | None) -> dict[str, list[str]]:
     """The canonical labels that a clip's raters gave it, in the table's order."""
     table = root / "metadata/evaluations.csv"
     raters: dict[str, list[str]] = {}
     if table.is_file():
         for line, (file, heard) in _columns(table, ("file_name", "emotion_recognized")):
-            raters.setdefault(file, []).append(canonical(heard, where=f"evaluations.csv line {line}") or "")
+            where = f"evaluations.csv line {line}"
+            label = known(heard) or canonical(heard, where=where, label_map=label_map)
+            raters.setdefault(file, []).append(label or "")
     return raters
 
 

@@ -6,6 +6,7 @@ What archives bring along (`__MACOSX`, `._*`, hidden files, documents) is passed
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -18,17 +19,36 @@ AUDIO_SUFFIXES = frozenset(
 )
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 
+MARKER = "SYNTHETIC.json"
+"""The file by which a folder says that this project made its audio; `synthetic.py` writes it."""
+_LOOKED_INTO = 5
+
+
+def existing(path: Path, wanted: str) -> Path:
+    """The absolute path of a file or folder; a UserError where there is nothing, or an archive that is to be unpacked."""
+    path = Path(path).expanduser().resolve()
+    if path.is_file() and path.suffix.casefold() in ARCHIVE_SUFFIXES:
+        raise UserError(f"{path} is an archive: unpack it, and give what it unpacks to")
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; give the path of {wanted}")
+    return path
+
 
 def existing_folder(path: Path, corpus: str) -> Path:
     """The absolute folder that `path` names; a UserError where it is none, an archive's file above all."""
-    path = Path(path).expanduser().resolve()
-    if path.is_dir():
-        return path
-    if not path.exists():
-        raise UserError(f"{path}: no such folder; give the folder that holds {corpus}")
-    if path.suffix.casefold() in ARCHIVE_SUFFIXES:
-        raise UserError(f"{path} is an archive: unpack it, and give the folder that it unpacks to")
-    raise UserError(f"{path} is a file; give the folder that holds {corpus}")
+    path = existing(path, f"the folder that holds {corpus}")
+    if not path.is_dir():
+        raise UserError(f"{path} is a file; give the folder that holds {corpus}")
+    return path
+
+
+def is_synthetic(folder: Path) -> bool:
+    """Whether the folder's own marker says that its audio was made by this project."""
+    try:
+        marker = json.loads((Path(folder) / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(marker, dict) and marker.get("synthetic") is True
 
 
 def visible(folder: Path) -> list[Path]:
@@ -76,17 +96,25 @@ def found_in(folder: Path) -> str:
     entries = visible(folder)
     if not entries:
         return "nothing: the folder is empty"
-    folders = [path.name for path in entries if path.is_dir()]
-    kinds = Counter(path.suffix.casefold() or "no suffix" for path in entries if not path.is_dir())
+    folders = [path for path in entries if path.is_dir()]
     said = []
     if folders:
-        more = f" and {len(folders) - 5} more" if len(folders) > 5 else ""
-        said.append(f"the folders {', '.join(folders[:5])}{more}" if len(folders) > 1 else f"the folder {folders[0]}")
-    said += [
-        f"{n} {kind} file{'s' * (n > 1)}" + " (an archive: unpack it)" * (kind in ARCHIVE_SUFFIXES)
-        for kind, n in kinds.most_common(5)
-    ]
-    return ", ".join(said)
+        inside = (f"{folder.name} ({_files_in(visible(folder)) or 'no files'})" for folder in folders[:_LOOKED_INTO])
+        more = f" and {len(folders) - _LOOKED_INTO} more" if len(folders) > _LOOKED_INTO else ""
+        said.append(f"the folder{'s' * (len(folders) > 1)} {', '.join(inside)}{more}")
+    return ", ".join([*said, *filter(None, [_files_in(entries)])])
+
+
+def _files_in(entries: list[Path]) -> str:
+    """The files among a folder's entries by their suffixes, with an example of each."""
+    files = [path for path in entries if not path.is_dir()]
+    kinds = Counter(path.suffix.casefold() for path in files)
+    example = {path.suffix.casefold(): path.name for path in reversed(files)}
+    return ", ".join(
+        f"{n} {kind or 'suffixless'} file{'s' * (n > 1)} such as {example[kind]}"
+        + " (an archive: unpack it)" * (kind in ARCHIVE_SUFFIXES)
+        for kind, n in kinds.most_common(_LOOKED_INTO)
+    )
 
 
 def files_of(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:

@@ -36,6 +36,15 @@ def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
     return folded
 
 
+def known(label: str) -> str | None:
+    """The canonical name of a label or of one of the usual aliases; None for any other.
+
+    >>> known(" Happy "), known("calm")
+    ('joy', None)
+    """
+    return _CANONICAL.get(label.strip().casefold())
+
+
 def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None) -> str | None:
     """The canonical name of a label; None if the user's map drops it.
 
@@ -50,18 +59,18 @@ def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None
     folded = label.strip().casefold()
     if not folded:
         raise UserError(f"{where} names no emotion; fill it in, or leave the line out")
-    known = _CANONICAL.get(folded)
-    for name in (folded, known or folded):
+    usual = known(folded)
+    for name in (folded, usual or folded):
         if label_map and name in label_map:
             target = label_map[name]
             return None if target == DROP else _CANONICAL.get(target, target)
-    if known:
-        return known
+    if usual:
+        return usual
     guess = nearest(folded, _CANONICAL)
     raise UserError(
         f"unknown emotion {label!r} in {where}: "
-        + (f"did you mean {guess!r}? " if guess else "")
-        + f"Known: {', '.join(EMOTIONS)} (and their usual aliases). "
+        + (f"did you mean {guess!r}? Known" if guess else "known")
+        + f": {', '.join(EMOTIONS)} (and their usual aliases). "
         f"Map it with --label {shlex.quote(f'{label}=EMOTION')} or leave its clips out with "
         f"--label {shlex.quote(f'{label}={DROP}')}."
     )

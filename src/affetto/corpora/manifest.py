@@ -71,7 +71,9 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if not self.clips:
-            raise NoClipsError(f"no labelled clips in {self.root}: nothing to do")
+            raise NoClipsError(
+                f"no labelled clips in {self.root}: none is listed, or all are left out; check the folder"
+            )
         names = Counter(clip.id for clip in self.clips)
         name, times = names.most_common(1)[0]
         if times > 1:

@@ -107,8 +107,8 @@ def detect(path: Path, name: str | None = None) -> str:
         "--corpus NAME=PATH to train)"
     )
     if path.is_file():
-        if path.suffix.casefold() in folders.ARCHIVE_SUFFIXES:
-            raise UserError(f"{called}{path} is an archive: unpack it, and give the folder that it unpacks to")
+        folders.existing(path, "the corpus")
         raise UserError(f"{called}{path} is neither a table (.csv, .tsv, .txt, .jsonl) nor a folder. {known}")
     folder = folders.existing_folder(path, "the corpus")
+    tables.refuse_several(folder)
     raise UserError(f"{called}{folder} looks like no known corpus; found {folders.found_in(folder)}. {known}")

@@ -2,7 +2,7 @@
 
 They stand in for corpora that one must ask for or download, so that everything can be tried at once. They
 are no substitute for them: what a model learns here is the table of `prosody.py`. Each carries a marker,
-`SYNTHETIC.json`, that readers pass on to whatever is shown.
+`folders.MARKER`, that readers pass on to whatever is shown.
 
 A clip depends on the kind, the seed, its speaker, emotion and sentence alone: a smaller corpus holds the
 same clips as a larger one, and the same command writes the same bytes again.
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from affetto import __version__
 from affetto.corpora.emovo import SENTENCES as EMOVO_SENTENCES
+from affetto.corpora.folders import MARKER
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.sentences import EVERYDAY_SENTENCES
 from affetto.errors import UserError, unknown
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from affetto.corpora.prosody import Speaker
 
-MARKER = "SYNTHETIC.json"
 CODES = dict(zip(EMOTIONS, ("rab", "dis", "pau", "gio", "neu", "tri", "sor"), strict=True)) | {"guilt": "col"}
 
 # Per cent of ratings, rows as intended, columns as heard, both in the order of EMOTIONS: what the human raters
@@ -119,15 +119,6 @@ def make(
             if progress is not None:
                 progress(done, len(plan))
         layout.tables(root, plan, seed)
-
-
-def is_synthetic(folder: Path) -> bool:
-    """Whether the folder's own marker says that its audio was made by this module."""
-    try:
-        marker = json.loads((Path(folder) / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(marker, dict) and marker.get("synthetic") is True
 
 
 def _check(kind: str, speakers: int, clips: int) -> None:

@@ -35,6 +35,7 @@ class Classifier(nn.Module):
         self.backbone, self.method, self.pooling, self.head = backbone, method, pooling, head
         self.labels = tuple(labels)
         self.precision = "float32"
+        self._highest = backbone.depth
 
     def compute_in(self, precision: str) -> Classifier:
         """Run the backbone in `float32` or `bfloat16` from now on; pooling and head stay in float32.
@@ -68,7 +69,7 @@ class Classifier(nn.Module):
         if self.method.lowest_block == EMBEDDING:
             return ("features",)
         if self.stores_statistics:
-            return ("statistics", self.pooling.state_norm)
+            return ("statistics", self.pooling.state_norm, self._highest)
         if self.frozen:
             return ("pooled" if self.pooling.weights is None else "states", *self.pooling.identity())
         start = self.method.lowest_block
@@ -98,12 +99,15 @@ class Classifier(nn.Module):
         return {"state": hidden[0]} | {name: tensor[0] for name, tensor in gathered.stored().items()}
 
     def _all_statistics(self, hidden: Tensor) -> Tensor:
-        """State 0 of one clip → (L+1, 2 width): each state's mean and deviation over time, for any choice of layer."""
+        """State 0 of one clip → (L+1, 2 width): each state's mean and deviation over time, for any choice of layer.
+
+        Once merged, the choice is made: up to it, (layer + 1, 2 width).
+        """
         context = self.backbone.context(None, hidden.shape[1])
         rows = []
-        for i in range(self.backbone.depth + 1):
+        for i in range(self._highest + 1):
             rows.append(masked_statistics(self.pooling.normalise(self._state(i, hidden)), None))
-            if i < self.backbone.depth:
+            if i < self._highest:
                 hidden = self.backbone.block(i, hidden, context)
         return torch.cat(rows)
 
@@ -177,6 +181,7 @@ class Classifier(nn.Module):
         """
         self.requires_grad_(False).eval()
         self.method.merge()
+        self._highest = self.pooling.last
         if whole_clips:
             self.method.lowest_block = NOTHING
         return self

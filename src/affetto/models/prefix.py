@@ -71,9 +71,7 @@ class PrefixStore:
     def get(self, key: str) -> Prefix | None:
         """The stored prefix, or None; a broken file counts as absent."""
         try:
-            return load_file(self.file(key))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            return load_file(self.file(key)) or None
         except (SafetensorError, OSError):
             return None
 
@@ -83,11 +81,10 @@ class PrefixStore:
         file = self.file(key)
         temporary = _beside(file)
         try:
-            if not file.parent.exists():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                self._describe()
-            temporary.write_bytes(save(stored))
-            os.replace(temporary, file)
+            try:
+                self._write(save(stored), temporary, file)
+            except FileNotFoundError:  # another process, pruning, has taken the empty folder away
+                self._write(save(stored), temporary, file)
         except OSError as problem:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -96,6 +93,13 @@ class PrefixStore:
                 "or set AFFETTO_CACHE to a folder on another disk; what is stored already stays good"
             ) from None
         return stored
+
+    def _write(self, content: bytes, temporary: Path, file: Path) -> None:
+        if not file.parent.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._describe()
+        temporary.write_bytes(content)
+        os.replace(temporary, file)
 
     def _narrow(self, tensor: Tensor) -> Tensor:
         """In the store's precision, unless a value would overflow there."""
@@ -182,10 +186,12 @@ class PrefixData:
         self, ids: Sequence[str], device: torch.device, change: Callable[[str, np.ndarray], np.ndarray]
     ) -> tuple[Prefix, Tensor]:
         """As `batch`, of waves that `change(clip id, wave)` has altered: computed anew, nothing is stored."""
+        limits = [limit for limit in (self.seconds, self.classifier.backbone.longest_seconds) if limit is not None]
         prefixes = []
         for clip_id in ids:
             samples = change(clip_id, self.sources[clip_id].load(None))
-            prefix = self.classifier.prefix(audio.crop(samples, self.seconds))
+            # Played slower, a clip may have become longer than the backbone takes.
+            prefix = self.classifier.prefix(audio.crop(samples, min(limits, default=None)))
             prefixes.append({name: tensor.cpu() for name, tensor in prefix.items()})
         return collate(prefixes, device)
 

@@ -5,6 +5,7 @@ It is a cache: whatever is deleted is computed again when it is needed, even in 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -93,9 +94,8 @@ def parse_size(text: str, what: str) -> int:
 
 def touch(folder: Path) -> None:
     """Note that a namespace is in use."""
-    description = folder / "namespace.json"
-    if description.exists():
-        os.utime(description)
+    with contextlib.suppress(OSError):  # not there (any more), or another user's
+        os.utime(folder / "namespace.json")
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -115,13 +115,8 @@ def _mtime(file: Path) -> float:
 
 def _remove_empty(folder: Path) -> None:
     """Take the emptied folders away, unless someone has put something in meanwhile."""
-    for inner in [path for path in folder.iterdir() if path.is_dir()]:
-        try:
+    with contextlib.suppress(OSError):
+        for inner in [path for path in folder.iterdir() if path.is_dir()]:
             inner.rmdir()
-        except OSError:
-            return
-    (folder / "namespace.json").unlink(missing_ok=True)
-    try:
+        (folder / "namespace.json").unlink(missing_ok=True)
         folder.rmdir()
-    except OSError:
-        return

@@ -64,8 +64,12 @@ class Wav2Vec2Backbone(Backbone):
             # The positional convolution reaches over the clip's end: what lies there must be zero, as it is unpadded.
             hidden = hidden.masked_fill(~mask[:, :, None], 0.0)
         encoder = self.model.encoder
-        hidden = hidden + encoder.pos_conv_embed(hidden)
+        hidden = hidden + self.positions(hidden, mask)
         return hidden if self.pre_norm else encoder.layer_norm(hidden)
+
+    def positions(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """The positional convolution, both (batch, frames, width); `hidden` is zero where `mask` is False."""
+        return self.model.encoder.pos_conv_embed(hidden)
 
     def finish(self, hidden: Tensor) -> Tensor:
         norm = self.final_norm()
@@ -88,6 +92,16 @@ class Wav2Vec2Backbone(Backbone):
 
 class HubertBackbone(Wav2Vec2Backbone):
     family = "hubert"
+
+    def positions(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        embed = self.model.encoder.pos_conv_embed
+        if mask is None or embed.batch_norm is None:
+            return embed(hidden)
+        # mHuBERT's batch-norm makes something of the zeros beyond a clip's end, before the convolution: clip by clip.
+        out = torch.zeros_like(hidden)
+        for row, frames in enumerate(mask.sum(1).tolist()):
+            out[row, :frames] = embed(hidden[row : row + 1, :frames])[0]
+        return out
 
 
 class WavLMBackbone(Wav2Vec2Backbone):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -27,7 +28,8 @@ def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
         )
         os.replace(temporary, path)
     except (OSError, SafetensorError) as problem:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({problem}); make room and run again, it goes on") from None
 
 

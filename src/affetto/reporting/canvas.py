@@ -1,0 +1,113 @@
+"""What every figure is drawn on: its look, the frame of title, stamp and caption, and the file it ends in.
+
+Drawn on matplotlib's `Figure` objects, never through pyplot: no display, no global figure, usable
+in a server. The same data give the same bytes. Colours are Okabe and Ito's, which stay apart for
+colour-blind readers; every colour is also said by position, line style or words.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from affetto.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, VERMILLION, INK, GREY = "#0072B2", "#D55E00", "#222222", "#666666"
+DPI = 150
+# Neither a date nor matplotlib's version: a figure changes only with what it shows.
+METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": "affetto"},
+    ".svg": {"Date": None, "Creator": "affetto"},
+}
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine sets the same line breaks
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a user's title is a dollar sign
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "svg.hashsalt": "affetto",
+    "svg.fonttype": "path",
+}
+TITLE_POINTS, CAPTION_POINTS, MARGIN_INCHES = 12, 8, 0.14
+# Mean advance of a character of DejaVu Sans and height of a line, in units of the font's size.
+CHARACTER, BOLD_CHARACTER, LINE = 0.53, 0.64, 1.4
+
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """matplotlib with its defaults and our settings, whatever the user's own, for the length of one figure."""
+    try:
+        from matplotlib import style as styles
+    except ImportError as error:
+        raise UserError("figures need matplotlib: pip install 'affetto[report]'") from error
+    with styles.context(["default", STYLE]):
+        yield
+
+
+def framed(width: float, height: float, title: str, words: str, stamp: str) -> Figure:
+    """A figure of `width` × `height` inches for the axes, with stamp and title above and caption below.
+
+    Texts are broken to the width beforehand; what they need is added to the height, so nothing
+    collides whatever their length.
+    """
+    from matplotlib.figure import Figure
+
+    room = (width - 2 * MARGIN_INCHES) * 72
+    above = textwrap.wrap(title, int(room / (TITLE_POINTS * BOLD_CHARACTER)))
+    below = textwrap.wrap(words.strip(), int(room / (CAPTION_POINTS * CHARACTER)))
+    raised = 0.28 if stamp else 0.0
+    header = raised + len(above) * LINE * TITLE_POINTS / 72 + 1.5 * MARGIN_INCHES
+    footer = len(below) * LINE * CAPTION_POINTS / 72 + 2 * MARGIN_INCHES
+    total = height + header + footer
+    figure = Figure(figsize=(width, total), facecolor="white")
+    figure.set_layout_engine("constrained", rect=(0.01, footer / total, 0.98, height / total))
+    x, top = MARGIN_INCHES / width, 1 - MARGIN_INCHES / total
+    if stamp:
+        box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": VERMILLION, "linewidth": 1.2}
+        look: dict[str, Any] = {"ha": "left", "va": "top", "fontsize": 8, "fontweight": "bold", "color": VERMILLION}
+        figure.text(x + 0.04 / width, top - 0.03 / total, stamp.upper(), bbox=box, **look)
+    place: dict[str, Any] = {"ha": "left", "va": "top", "linespacing": LINE / 1.2}
+    figure.text(x, top - raised / total, "\n".join(above), fontsize=TITLE_POINTS, fontweight="bold", **place)
+    bottom: dict[str, Any] = {"ha": "left", "va": "bottom", "linespacing": LINE / 1.2}
+    figure.text(x, MARGIN_INCHES / total, "\n".join(below), fontsize=CAPTION_POINTS, color=GREY, **bottom)
+    return figure
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write the figure in the format of the suffix; a reader sees the old file or the new, never half."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in METADATA:
+        raise unknown("figure format", suffix or path.name, METADATA, hint="The suffix of the path chooses it.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        figure.savefig(part, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def legend(axes: Axes) -> None:
+    """The legend above the axes, where no curve can run under it."""
+    handles, labels = axes.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    if once:
+        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(once)}
+        axes.legend(once.values(), once.keys(), frameon=False, fontsize=8, **place)
