@@ -52,7 +52,7 @@ def load(path: str | Path, start: float | None = None, end: float | None = None)
         span = section(file, start, end)
         if span is None:
             said = f"{start or 0:g}–{seconds if end is None else end:g} s"
-            raise AudioError(f"{path}: section {said} lies outside its {seconds:.2f} s")
+            raise AudioError(f"{path}: section {said} lies outside its {seconds:.2f} s; give a start and an end within")
         wanted = span[1] - span[0]
         try:
             heard = [_mixed(block) for block in blocks(file, *span)]
@@ -67,12 +67,16 @@ def load(path: str | Path, start: float | None = None, end: float | None = None)
 def to_mono_16k(samples: np.ndarray, rate_hz: int, *, name: str = "audio") -> np.ndarray:
     """Samples of shape (samples,) or (samples, channels) at any rate → float32 (samples,) at 16 kHz.
 
-    Whole numbers are scaled to ±1 by their width. Raises AudioError, calling the clip `name`, where it is too short
-    or not finite.
+    Floats are taken as they are, whole numbers (int16 or int32) scaled to ±1 by their width. Raises AudioError, calling
+    the clip `name`, where it has another type or shape, is too short or not finite.
     """
     samples = np.asarray(samples)
-    if samples.ndim > 2 or (samples.ndim == 2 and samples.shape[1] > samples.shape[0] > 0):
+    channels = samples.shape[1] if samples.ndim == 2 else 1
+    if samples.ndim not in (1, 2) or not 1 <= channels <= max(len(samples), 1):
         raise AudioError(f"{name}: shape {samples.shape} is no audio; give (samples,) or (samples, channels)")
+    if samples.dtype.kind != "f" and samples.dtype not in (np.int16, np.int32):
+        # Wider ones are Python's own whole numbers more often than 64-bit sound, which would come out silent.
+        raise AudioError(f"{name}: samples of type {samples.dtype} are no audio; give floats within ±1, int16 or int32")
     if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
         allowed = f"{LOWEST_RATE_HZ:,} to {HIGHEST_RATE_HZ:,} Hz"
         raise AudioError(f"{name}: {rate_hz} Hz is no rate of a recording ({allowed}); export it again")
@@ -80,7 +84,8 @@ def to_mono_16k(samples: np.ndarray, rate_hz: int, *, name: str = "audio") -> np
         samples = samples / np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
     wave = _mixed(samples.astype(np.float32, copy=False))
     if wave.size < SHORTEST_SECONDS * rate_hz:
-        raise AudioError(f"{name}: only {wave.size / rate_hz:.3f} s long; a clip needs at least {SHORTEST_SECONDS} s")
+        seconds = wave.size / rate_hz
+        raise AudioError(f"{name}: only {seconds:.3f} s long; a clip needs at least {SHORTEST_SECONDS} s: leave it out")
     if not np.isfinite(wave).all():
         wrong = int((~np.isfinite(wave)).sum())
         raise AudioError(f"{name}: {wrong} samples are not finite (NaN or infinite); export it again")
@@ -109,7 +114,7 @@ def content_digest(path: str | Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as problem:
-        raise AudioError(f"{path}: cannot be read ({problem.strerror})") from None
+        raise AudioError(f"{path}: cannot be read ({problem.strerror}); check the path") from None
 
 
 # -- open files, which the audit of a corpus hears too -----------------------------------------------------------
@@ -192,9 +197,9 @@ def _open(path: str | Path) -> soundfile.SoundFile:
         reason = "no such file" if isinstance(problem, FileNotFoundError) else str(problem)
         raise AudioError(f"{path}: {reason}; check the path") from None
     if stat.S_ISDIR(mode):
-        raise AudioError(f"{path}: a folder, not an audio file")
+        raise AudioError(f"{path}: a folder, not an audio file; give a recording in it")
     if not stat.S_ISREG(mode):
-        raise AudioError(f"{path}: not an ordinary file")
+        raise AudioError(f"{path}: not an ordinary file; give a recording that is stored on disk")
     if Path(path).stat().st_size == 0:
         raise AudioError(f"{path}: empty (0 bytes); copy it again from its source")
     try:

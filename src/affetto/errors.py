@@ -8,6 +8,7 @@ raised is a defect of ours and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -15,7 +16,9 @@ class UserError(Exception):
     """A mistake that the user can mend; `str(error)` is the whole story on one line."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(" ".join(what.split()))
+        one_line = re.sub(r"\s*[\r\n]+\s*", " ", what.strip())
+        # What users name may hold anything: a terminal's escape codes, bytes that are no text in their encoding.
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in one_line))
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:
@@ -26,12 +29,14 @@ def nearest(name: str, allowed: Iterable[str]) -> str | None:
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], *, hint: str = "") -> UserError:
-    """An error for a name outside a closed list, with the nearest guess.
+    """An error for a name outside a closed list, with the nearest guess; `hint` is a sentence of its own.
 
     >>> str(unknown("method", "lorra", ["frozen", "lora"]))
     "unknown method 'lorra': did you mean 'lora'? Known: frozen, lora."
     """
     allowed = list(allowed)
+    if not allowed:
+        return UserError(f"unknown {kind} {name!r}: there are none. {hint}".rstrip())
     guess = nearest(name, allowed)
     middle = f"did you mean {guess!r}? Known" if guess else "known"
     return UserError(f"unknown {kind} {name!r}: {middle}: {', '.join(allowed)}. {hint}".rstrip())

@@ -60,7 +60,7 @@ def test_class_folders_in_the_folders_of_the_parts(tmp_path: Path) -> None:
 
 def test_without_speakers_it_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "joy/x.wav")
-    with pytest.raises(UserError, match=r"has no speaker column .* give the option speaker_pattern"):
+    with pytest.raises(UserError, match=r"has no speaker column .* give --option speaker_pattern"):
         audiofolder.read(tmp_path)
 
 

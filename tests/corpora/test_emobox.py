@@ -66,5 +66,8 @@ def test_bad_rows_are_named_by_their_line(tmp_path: Path) -> None:
         emobox.read(write(tmp_path / "all.jsonl", row("x", spk="a"), row("x", spk="a")))
     with pytest.raises(UserError, match="an empty table"):
         emobox.read(write(tmp_path / "all.jsonl"))
-    with pytest.raises(UserError, match=r"neither a \.jsonl file nor a folder of some"):
+    with pytest.raises(UserError, match=r"no such file or folder; give the path of EmoBox's \.jsonl"):
         emobox.read(tmp_path / "nowhere")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match=r"neither a \.jsonl file nor a folder of some; it holds nothing"):
+        emobox.read(tmp_path / "other")

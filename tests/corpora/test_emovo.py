@@ -122,10 +122,10 @@ def test_wrong_roots_say_what_was_looked_for_and_found(tmp_path: Path) -> None:
     (tmp_path / "packed/EMOVO.zip").touch()
     for name, found in {
         "empty": "found nothing: the folder is empty",
-        "pdf": "found 1 .pdf file",
-        "packed": r"found 1 .zip file \(an archive: unpack it\)",
+        "pdf": "found 1 .pdf file named EMOVO.pdf",
+        "packed": r"found 1 .zip file named EMOVO.zip \(an archive: unpack it\)",
         "packed/EMOVO.zip": "is an archive: unpack it",
-        "nowhere": "no such folder",
+        "nowhere": "no such file or folder",
         "pdf/EMOVO.pdf": "is a file",
     }.items():
         assert not emovo.matches(tmp_path / name)

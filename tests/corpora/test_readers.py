@@ -44,13 +44,21 @@ def test_every_format_is_told_from_its_path(corpora: dict[str, Path]) -> None:
     assert set(READERS) == {*corpora, "nkululeko"}
 
 
-def test_a_corpus_is_called_by_its_format_or_by_the_users_name(corpora: dict[str, Path]) -> None:
+def test_a_corpus_has_its_own_name_that_of_its_path_or_the_users(corpora: dict[str, Path]) -> None:
     for name, path in corpora.items():
-        for given, called in ((None, name), (name, name), ("mine", "mine")):
+        by_path = {"table": "clips", "audiofolder": "5", "emobox": "all"}.get(name, name)  # a user's own collection
+        for given, called in ((None, by_path), (name, by_path), ("mine", "mine")):
             manifest = open_corpus(given, path, options=OPTIONS.get(name))
             assert manifest.corpus == called
             assert {clip.corpus for clip in manifest.clips} == {called}
-    assert open_corpus("nkululeko", corpora["table"]).corpus == "nkululeko"
+    assert open_corpus("nkululeko", corpora["table"]).corpus == "clips"
+
+
+@pytest.mark.parametrize(("stem", "called"), [("my-own.2", "my-own.2"), ("my own", "table"), ("emovo", "table")])
+def test_a_table_has_its_files_name_where_that_is_plain_and_no_corpus(tmp_path: Path, stem: str, called: str) -> None:
+    (tmp_path / f"{stem}.csv").write_text("file,emotion,speaker\nx.wav,joy,s\n")
+    assert open_corpus(None, tmp_path / f"{stem}.csv").corpus == called
+    assert open_corpus(None, tmp_path).corpus == called
 
 
 def test_options_are_checked_and_passed_on(corpora: dict[str, Path]) -> None:
@@ -61,7 +69,7 @@ def test_options_are_checked_and_passed_on(corpora: dict[str, Path]) -> None:
         open_corpus("demos", corpora["demos"], options={"keep_guilt": "perhaps"})
     with pytest.raises(UserError, match="unknown option for demos 'keep_gilt': did you mean 'keep_guilt'"):
         open_corpus("demos", corpora["demos"], options={"keep_gilt": "true"})
-    with pytest.raises(UserError, match="It takes none"):
+    with pytest.raises(UserError, match="unknown option for emovo 'keep_guilt': there are none"):
         open_corpus("emovo", corpora["emovo"], options={"keep_guilt": "true"})
 
 
@@ -83,7 +91,7 @@ def test_strict_is_passed_on(corpora: dict[str, Path]) -> None:
         ("packed", "an archive: unpack it"),
         ("packed/EMOVO.zip", "is an archive: unpack it"),
         ("pdf/EMOVO.pdf", "is neither a table"),
-        ("nowhere", "no such folder"),
+        ("nowhere", "no such file or folder"),
     ],
 )
 def test_what_is_no_corpus(tmp_path: Path, name: str, said: str) -> None:
@@ -91,5 +99,5 @@ def test_what_is_no_corpus(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=said):
         open_corpus(None, tmp_path / name)
-    with pytest.raises(UserError, match=r"corpus 'mine'|no such folder"):
+    with pytest.raises(UserError, match=r"corpus 'mine'|no such file|is an archive"):
         open_corpus("mine", tmp_path / name)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from affetto.errors import UserError
-from affetto.reporting import figures, tables
+from affetto.reporting import canvas, curves, figures, tables
 from affetto.training.evaluate import scores
 
 LABELS = ["anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise"]
@@ -31,6 +31,13 @@ def log(epochs, rise=0.01):
     ]
 
 
+def warm_log(epochs):
+    """A log as runs write it: a warm start, the stage that validation judges, then a refit."""
+    start = {"epoch": 0, "loss": 0.3, "lr": 0.0, "seconds": 0.0, "validation": {"macro_f1": 0.5, "uar": 0.5}}
+    rest = [{"stage": "refit", "epoch": epoch, "loss": 0.1, "lr": 1e-4} for epoch in range(3)]
+    return [{"stage": "select", **record} for record in (start, *log(epochs))] + rest
+
+
 def rows():
     names = ["frozen", "LoRA $r_8$", "full fine-tuning of every block, in two stages, slowly"]
     return [tables.summary_row(name, scored(seed=seed)) for seed, name in enumerate(names)]
@@ -45,19 +52,26 @@ def draw_curves(path, **options):
     return figures.learning_curves(logs, path, "Learning curves", chance=1 / 7, **options)
 
 
+def draw_by_method(path, **options):
+    logs = {f"fold {index}": warm_log(6 + index) for index in range(4)}
+    methods = {name: logs for name in ("frozen", "adapter", "lora", "full")}
+    return figures.curves_by_method(methods, path, "Learning curves by method", chance=1 / 7, **options)
+
+
 def draw_methods(path, **options):
     return figures.method_bars(rows(), path, "Methods, under a title so long that it has to be broken " * 3, **options)
 
 
-DRAWINGS = [draw_confusion, draw_curves, draw_methods]
+DRAWINGS = [draw_confusion, draw_curves, draw_by_method, draw_methods]
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures that are saved, kept for inspection."""
     kept = []
-    save = figures._save
-    monkeypatch.setattr(figures, "_save", lambda figure, path: (kept.append(figure), save(figure, path))[1])
+    save = canvas.save
+    for module in (figures, curves):
+        monkeypatch.setattr(module, "save", lambda figure, path: (kept.append(figure), save(figure, path))[1])
     return kept
 
 
@@ -139,6 +153,27 @@ def test_mean_spans_shared_epochs_and_the_first_best_epoch_is_marked(tmp_path, d
     np.testing.assert_allclose(lines["best epoch"], [[3, 23], [4, 32]])
 
 
+def test_of_a_run_s_log_the_judged_stage_is_drawn_and_epoch_0_has_no_training_loss(tmp_path, drawn):
+    figures.learning_curves({"one": warm_log(2)}, tmp_path / "a.svg", "t")
+    left, right = drawn[0].axes
+    np.testing.assert_allclose(left.get_lines()[0].get_xydata(), [[1, 2], [2, 1]])
+    np.testing.assert_allclose(right.get_lines()[0].get_xydata(), [[0, 50], [1, 21], [2, 22]])
+    words = " ".join(text.get_text() for text in texts(drawn[0]))
+    assert "50.0 at epoch 0" in words and "Epoch 0: the warm start" in words
+
+
+def test_methods_stand_side_by_side_on_one_scale_and_one_that_never_trained_says_so(tmp_path, drawn):
+    methods = {"lora": {"1": warm_log(2), "2": warm_log(3)}, "frozen": {"1": warm_log(0)}}
+    figures.curves_by_method(methods, tmp_path / "a.svg", "t")
+    above, beside, below, last = drawn[0].axes
+    assert [above.get_title(), beside.get_title()] == ["lora", "frozen"]
+    assert above.get_ylim() == beside.get_ylim() and below.get_ylim() == last.get_ylim()
+    lines = {line.get_label(): line.get_xydata() for line in below.get_lines()}
+    np.testing.assert_allclose(lines["mean"], [[0, 50], [1, 21], [2, 22]])
+    assert [text.get_text() for text in beside.texts] == ["none"]
+    np.testing.assert_allclose(last.get_lines()[-1].get_xydata(), [[0, 50]])
+
+
 def test_missing_and_nan_values_of_a_log_are_gaps(tmp_path, drawn):
     gaps = log(4)
     gaps[1]["validation"] = None
@@ -168,6 +203,10 @@ def test_mistakes_are_told_in_one_line(tmp_path):
         draw_confusion(tmp_path / "a.pgn")
     with pytest.raises(UserError, match="no learning curve"):
         figures.learning_curves({"a": []}, tmp_path / "a.png", "t")
+    with pytest.raises(UserError, match="no learning curve"):
+        figures.learning_curves({"a": [{"stage": "final", "epoch": 1, "loss": 1.0}]}, tmp_path / "a.png", "t")
+    with pytest.raises(UserError, match="no methods"):
+        figures.curves_by_method({}, tmp_path / "a.png", "t")
     with pytest.raises(UserError, match="no methods"):
         figures.method_bars([], tmp_path / "a.png")
 

@@ -27,7 +27,7 @@ ROWS = [
 
 def test_markdown_by_hand():
     assert tables.summary_markdown(ROWS) == (
-        "| method | macro F1 (95 % interval) | UAR | chance | trainable | time |\n"
+        "| method | macro F1 (95 %) | UAR | chance | trainable | time |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: |\n"
         "| frozen | 48.8 (40.1–55.5) | 50.0 | 14.3 | 264k | 31 s |\n"
         "| lora[r=8] \\| q (synthetic speech) | 50.0 | – | – | – | – |\n"
@@ -42,6 +42,21 @@ def test_terminal_table_shows_the_same_cells():
     assert all(column in shown for column in tables.COLUMNS)
 
 
+def test_a_name_has_room_at_80_columns_and_what_is_wholly_synthetic_says_so_once():
+    row = {**ROWS[0], "macro_f1": 1.0, "interval": [1.0, 1.0], "uar": 1.0, "seconds": 3540, "synthetic": True}
+    name = "adapter_parallel"
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(tables.summary_table([{**row, "name": name}]))
+    shown = stream.getvalue()
+    assert name in shown and shown.count("\n") == 6 and shown.count("SYNTHETIC SPEECH") == 1
+    assert tables.summary_markdown([{**row, "name": name}]).endswith(" |\n\nSynthetic speech.\n")
+
+
+def test_columns_that_no_row_fills_are_left_out():
+    bare = {**ROWS[0], "seconds": None}
+    assert tables.summary_markdown([bare]).startswith("| method | macro F1 (95 %) | UAR | chance | trainable |\n")
+
+
 def test_row_of_scores_carries_interval_chance_and_what_they_rest_on():
     truth = ["joy", "anger", "joy", "anger"]
     scored = scores(truth, np.eye(2)[[1, 0, 1, 0]], ["anger", "joy"], ["a", "a", "b", "b"])
@@ -49,7 +64,7 @@ def test_row_of_scores_carries_interval_chance_and_what_they_rest_on():
     text = tables.summary_markdown([row])
     # Chance for two clips of each of two labels: Σ m/(2+m) (1, 4, 6, 4, 1)/16 over m = 0…4 is 0.4625.
     assert "| lora | 100.0 (100.0–100.0) | 100.0 | 46.2 | 1.59M | 10 min 40 s |" in text
-    assert text.endswith("\n4 clips. Intervals: bootstrap over 2 speakers.\n")
+    assert text.endswith("\n4 clips. 95 % intervals: bootstrap over 2 speakers.\n")
 
 
 def test_caption_says_no_number_that_the_rows_do_not_share():
@@ -57,7 +72,7 @@ def test_caption_says_no_number_that_the_rows_do_not_share():
         {"name": "a", "n": 10, "interval": {"over": "speakers", "units": 3}},
         {"name": "b", "n": 12, "interval": {"over": "clips", "units": 12}},
     ]
-    assert tables.caption(rows) == "Intervals: bootstrap over clips or speakers."
+    assert tables.caption(rows) == "95 % intervals: bootstrap over clips or speakers."
     assert tables.caption(ROWS) == ""
 
 

@@ -177,10 +177,8 @@ def _facts(inspection: Inspection) -> Table:
         table.add_row("duration", f"{duration['total_seconds'] / 60:,.1f} min in all")
         table.add_row("a clip", f"{mean:.2f} ± {std:.2f} s, {least:.2f} to {most:.2f} s, {longer}")
         table.add_row("rates", ", ".join(f"{n:,} at {hz / 1000:g} kHz" for hz, n in inspection.rates.most_common()))
-        table.add_row(
-            "channels",
-            ", ".join(f"{n:,} {_CHANNELS.get(k, f'with {k}')}" for k, n in inspection.channels.most_common()),
-        )
+        channels = (f"{n:,} {_CHANNELS.get(k, f'with {k}')}" for k, n in inspection.channels.most_common())
+        table.add_row("channels", ", ".join(channels))
     parts = Counter(clip.part or "in none" for clip in manifest.clips)
     if set(parts) != {"in none"}:
         table.add_row("split", ", ".join(f"{n:,} {part}" for part, n in parts.most_common()))

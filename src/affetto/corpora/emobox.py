@@ -45,9 +45,8 @@ def read(
     files = _files(path)
     if not files:
         held = f"; it holds {found_in(path)}" if path.is_dir() else ""
-        raise UserError(
-            f"{path}: neither a {SUFFIX} file nor a folder of some{held}. Give EmoBox's {SUFFIX} or its folder"
-        )
+        wanted = f"give EmoBox's {SUFFIX}, or the folder of its parts"
+        raise UserError(f"{path}: neither a {SUFFIX} file nor a folder of some{held}; {wanted}")
     folder = path if path.is_dir() else path.parent
     root = Path(audio_root).expanduser().resolve() if audio_root else folder
     rules = Rules(root, name, label_map, speaker_pattern)

@@ -83,8 +83,8 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
                 clips.append(Clip(name, emotion, actor, NAME, GENDERS[actor[0]], fit[3].casefold()))
     if not taken:
         raise UserError(
-            f"{root}: no file here is of the actor whose folder it lies in, out of {', '.join(ACTORS)} (as f1/rab-f1-b1.wav "
-            f"is); found {found_in(root)}. Get the corpus again from its source"
+            f"{root}: no file here names the actor in whose folder it lies, as f1/rab-f1-b1.wav does (actors: "
+            f"{', '.join(ACTORS)}); found {found_in(root)}. Get the corpus again from its source"
         )
     notes += passed_over(root, taken, "<emotion>-<actor>-<sentence>.wav in the actor's folder")
     if not synthetic:

@@ -25,7 +25,7 @@ _LOOKED_INTO = 5
 
 
 def existing(path: Path, wanted: str) -> Path:
-    """The absolute path of a file or folder; a UserError where there is nothing, or an archive that is to be unpacked."""
+    """The absolute path of a file or folder; a UserError where there is nothing, or an archive to be unpacked."""
     path = Path(path).expanduser().resolve()
     if path.is_file() and path.suffix.casefold() in ARCHIVE_SUFFIXES:
         raise UserError(f"{path} is an archive: unpack it, and give what it unpacks to")
@@ -111,7 +111,7 @@ def _files_in(entries: list[Path]) -> str:
     kinds = Counter(path.suffix.casefold() for path in files)
     example = {path.suffix.casefold(): path.name for path in reversed(files)}
     return ", ".join(
-        f"{n} {kind or 'suffixless'} file{'s' * (n > 1)} such as {example[kind]}"
+        f"{n} {kind or 'suffixless'} {'file named' if n == 1 else 'files such as'} {example[kind]}"
         + " (an archive: unpack it)" * (kind in ARCHIVE_SUFFIXES)
         for kind, n in kinds.most_common(_LOOKED_INTO)
     )

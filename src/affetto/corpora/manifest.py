@@ -44,7 +44,8 @@ class Clip:
         """What names the clip within its manifest: the file, and the section where there is one."""
         if self.start is None and self.end is None:
             return self.file
-        return f"{self.file}#{self.start or 0:g}-{'' if self.end is None else format(self.end, 'g')}"
+        # Ten digits tell sections apart to the microsecond in the longest recordings.
+        return f"{self.file}#{self.start or 0:.10g}-{'' if self.end is None else format(self.end, '.10g')}"
 
     @property
     def id(self) -> str:
@@ -71,9 +72,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         if not self.clips:
-            raise NoClipsError(
-                f"no labelled clips in {self.root}: none is listed, or all are left out; check the folder"
-            )
+            raise NoClipsError(f"no clips in {self.root}: none is listed, or all are left out; check the folder")
         names = Counter(clip.id for clip in self.clips)
         name, times = names.most_common(1)[0]
         if times > 1:

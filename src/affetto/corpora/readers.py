@@ -67,7 +67,7 @@ def open_corpus(
     settings: dict[str, object] = {}
     for option, value in (options or {}).items():
         if option not in reader.options:
-            raise unknown(f"option for {key}", option, reader.options, hint="" if reader.options else "It takes none.")
+            raise unknown(f"option for {key}", option, reader.options, hint="" if reader.options else "Leave it out.")
         settings[option] = reader.options[option](value, option)
     if reader.takes_name:
         name = settings["name"] = _own_name(path, key) if name in (None, key) else name

@@ -76,7 +76,8 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
         synthetic = synthetic or (synthetic_at is not None and row[synthetic_at].casefold() == "true")
     if not clips and not dropped:
         raise UserError(
-            f"{table.name} lists no clips: below its header ({cells.shown(table.header)}) stands nothing; add a line for each clip"
+            f"{table.name} lists no clips: below its header ({cells.shown(table.header)}) stands nothing; "
+            "add a line for each clip"
         )
     if dropped:
         notes = (*notes, f"{table.name}: {dropped} clips are left out, as the label map says")

@@ -166,7 +166,7 @@ def _texts(path: Path, lines: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
         if "\0" in line:
             raise UserError(
-                f"{path.name} line {number} holds zero bytes: it is no text; save the table as CSV in UTF-8"
+                f"{path.name} line {number} holds zero bytes: no text; save the table as CSV in UTF-8"
             )
         yield line
 

@@ -81,14 +81,10 @@ def _load_weights(folder: Path, family: str) -> Any:
         # On a full Whisper folder the encoder's own class looks for other names and would start at random.
         loader: Any = WhisperModel if family == "whisper" else _model_class(family)
         model, report = loader.from_pretrained(folder, config=config, dtype=torch.float32, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as problem:
+    except Exception as problem:  # transformers, safetensors, torch and the validation of configs raise many kinds
         raise UserError(
             f"{folder}: its weights cannot be loaded as {family} ({problem}); copy the checkpoint again"
-        ) from None
-    except Exception as problem:
-        if type(problem).__name__ != "SafetensorError":
-            raise
-        raise UserError(f"{folder}: broken safetensors file ({problem}); copy the checkpoint again") from None
+        ) from problem
     finally:
         logging.set_verbosity(verbosity)
     relevant = "encoder." if family == "whisper" else ""

@@ -28,6 +28,7 @@ from affetto.models.pooling import StatePooling
 
 FORMAT = 1
 CARD, HEAD, METHOD = "affetto.json", "head.safetensors", "method"
+BACKBONE_FACTS = {"name", "digest", "random_weights", "weights_seed"}
 
 
 def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None = None) -> Classifier:
@@ -95,6 +96,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise UserError(f"{file}: broken; train the run again or copy its folder again")
     if card["format"] != FORMAT:
         raise UserError(f"{file}: format {card['format']}; this version of affetto reads format {FORMAT}")
+    if not isinstance(card["backbone"], dict) or not BACKBONE_FACTS <= card["backbone"].keys():
+        raise UserError(f"{file}: does not say which backbone it was trained on; copy the run's folder again")
     return card
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import textwrap
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,6 @@ STYLE: dict[Any, Any] = {
 TITLE_POINTS, CAPTION_POINTS, MARGIN_INCHES = 12, 8, 0.14
 # Mean advance of a character of DejaVu Sans and height of a line, in units of the font's size.
 CHARACTER, BOLD_CHARACTER, LINE = 0.53, 0.64, 1.4
-
 
 
 @contextmanager
@@ -106,8 +105,12 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 def legend(axes: Axes) -> None:
     """The legend above the axes, where no curve can run under it."""
-    handles, labels = axes.get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
+    once = entries([axes])
     if once:
         place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(once)}
         axes.legend(once.values(), once.keys(), frameon=False, fontsize=8, **place)
+
+
+def entries(panels: Iterable[Axes]) -> dict[str, Any]:
+    """What a legend of these panels explains, each label once."""
+    return {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}

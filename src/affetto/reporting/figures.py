@@ -1,29 +1,24 @@
-"""Figures of a report, as PNG or SVG by the suffix of the path.
-
-Drawn on matplotlib's `Figure` objects, never through pyplot: no display, no global figure, usable
-in a server. The same data give the same bytes. Colours are Okabe and Ito's, which stay apart for
-colour-blind readers; every colour is also said by position, line style or words.
-"""
+"""Figures of a report, as PNG or SVG by the suffix of the path: confusion, methods side by side, learning curves."""
 
 from __future__ import annotations
 
-import os
 import textwrap
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.errors import UserError, unknown
+from affetto.errors import UserError
 from affetto.reporting import tables
+from affetto.reporting.canvas import BLUE, GREY, INK, framed, legend, save, style
+from affetto.reporting.curves import curves_by_method as curves_by_method
+from affetto.reporting.curves import learning_curves as learning_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
 
 def confusion_matrix(scores: Mapping[str, Any], path: str | Path, title: str, synthetic: bool = False) -> Path:
     """Confusion of one scored set: percent of each true label, clips below, F1 beside the row."""
@@ -65,11 +60,12 @@ def method_bars(
     """
     if not rows:
         raise UserError("no methods to compare: give at least one row.")
-    names = [textwrap.fill(tables.shown_name(row), 30) for row in rows]
+    stamped = synthetic or tables.all_synthetic(rows)
+    names = [textwrap.fill(str(row["name"]) if stamped else tables.shown_name(row), 30) for row in rows]
     with style():
-        flags = [synthetic or bool(row.get("synthetic")) for row in rows]
-        stamp = tables.SYNTHETIC if all(flags) else f"partly {tables.SYNTHETIC}" if any(flags) else ""
-        bars = "Whiskers: 95 % interval. " if any(map(tables.macro_interval, rows)) else ""
+        partly = f"partly {tables.SYNTHETIC}" if any(row.get("synthetic") for row in rows) else ""
+        stamp = tables.SYNTHETIC if stamped else partly
+        bars = "Whiskers: the interval. " if any(map(tables.macro_interval, rows)) else ""
         dots = "Dots: macro F1 within one speaker. " if any(row.get("per_speaker") for row in rows) else ""
         words = f"{bars}{dots}{tables.caption(rows)}"
         height = 0.8 + sum(0.3 + 0.17 * (1 + name.count("\n")) for name in names)

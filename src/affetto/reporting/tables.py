@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-COLUMNS = ("method", "macro F1 (95 % interval)", "UAR", "chance", "trainable", "time")
+COLUMNS = ("method", "macro F1 (95 %)", "UAR", "chance", "trainable", "time")
+OPTIONAL = COLUMNS[-2:]
+"""Left out where no row has them."""
 DASH = "–"
 SYNTHETIC = "synthetic speech"
 
@@ -41,28 +43,37 @@ def summary_row(
 
 
 def summary_table(rows: Iterable[Row]) -> Table:
-    """The rows as a table for the terminal."""
+    """The rows as a table for the terminal; four columns of numbers leave a name its room at a width of 80."""
     from rich.table import Table
     from rich.text import Text
 
     rows = list(rows)
-    table = Table(caption=caption(rows) or None, caption_justify="left")
-    for column in COLUMNS:
+    columns, lines = _grid(rows)
+    title = Text(SYNTHETIC.upper(), style="bold reverse") if all_synthetic(rows) else None
+    table = Table(title=title, caption=caption(rows) or None, caption_justify="left")
+    for column in columns:
         left = column == COLUMNS[0]
         table.add_column(column, justify="left" if left else "right", no_wrap=not left)
-    for row in rows:
+    for cells in lines:
         # Text, not str: a name such as "lora[r=8]" is no markup.
-        table.add_row(*(Text(cell) for cell in _cells(row)))
+        table.add_row(*map(Text, cells))
     return table
 
 
 def summary_markdown(rows: Iterable[Row]) -> str:
     """The rows as a Markdown table, with the caption below it."""
     rows = list(rows)
-    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *(_cells(row) for row in rows)]
+    columns, body = _grid(rows)
+    lines = [columns, ("---", *["---:"] * (len(columns) - 1)), *body]
     text = "".join("| " + " | ".join(_escaped(cell) for cell in cells) + " |\n" for cells in lines)
-    below = caption(rows)
+    stamp = f"{SYNTHETIC.capitalize()}." if all_synthetic(rows) else ""
+    below = f"{stamp} {caption(rows)}".strip()
     return f"{text}\n{below}\n" if below else text
+
+
+def all_synthetic(rows: Sequence[Row]) -> bool:
+    """Whether every row's speech is synthetic: then it is said once, over all of them."""
+    return bool(rows) and all(row.get("synthetic") for row in rows)
 
 
 def caption(rows: Sequence[Row]) -> str:
@@ -76,9 +87,9 @@ def caption(rows: Sequence[Row]) -> str:
     }
     if len(resampled) == 1:
         over, units = resampled.pop()
-        words.append(f"Intervals: bootstrap over {units:,} {over}.")
+        words.append(f"95 % intervals: bootstrap over {units:,} {over}.")
     elif resampled:
-        words.append(f"Intervals: bootstrap over {' or '.join(sorted({over for over, _ in resampled}))}.")
+        words.append(f"95 % intervals: bootstrap over {' or '.join(sorted({over for over, _ in resampled}))}.")
     return " ".join(words)
 
 
@@ -98,7 +109,7 @@ def macro_chance(row: Row) -> float | None:
 
 
 def shown_name(row: Row) -> str:
-    """The method's name; never without the word where its speech is synthetic."""
+    """A row's name among others; with the word where its speech is synthetic."""
     name = str(row["name"])
     return f"{name} ({SYNTHETIC})" if row.get("synthetic") else name
 
@@ -156,15 +167,26 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        shown_name(row),
-        estimate(row),
-        percent(row.get("uar")),
-        percent(macro_chance(row)),
-        count(row.get("trainable_parameters")),
-        duration(row.get("seconds")),
-    )
+def _grid(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The columns that are shown, and each row's cells under them."""
+    plain = all_synthetic(rows)
+    cells = [
+        (
+            str(row["name"]) if plain else shown_name(row),
+            estimate(row),
+            percent(row.get("uar")),
+            percent(macro_chance(row)),
+            count(row.get("trainable_parameters")),
+            duration(row.get("seconds")),
+        )
+        for row in rows
+    ]
+    kept = [
+        index
+        for index, column in enumerate(COLUMNS)
+        if column not in OPTIONAL or any(line[index] != DASH for line in cells)
+    ]
+    return tuple(COLUMNS[i] for i in kept), [tuple(line[i] for i in kept) for line in cells]
 
 
 def _escaped(cell: str) -> str:

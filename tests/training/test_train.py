@@ -1,0 +1,283 @@
+"""Whole runs: what they write, that test clips stay unseen, that a run is what its spec says."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from sklearn.preprocessing import StandardScaler
+
+from affetto.corpora.labels import EMOTIONS
+from affetto.errors import UserError
+from affetto.inference.evaluation import evaluate
+from affetto.inference.predictor import load
+from affetto.training.spec import CorpusSpec
+from affetto.training.train import train
+from training.corpora import spec, timeless, write_table
+
+METHODS = ("probe", "frozen", "adapter", "lora", "full")
+SCORES = {"macro_f1", "uar", "weighted_f1", "accuracy", "per_class", "per_speaker", "n", "interval"}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_table(tmp_path_factory.mktemp("corpus"))
+
+
+def lines(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def weights(run: Path) -> dict[str, np.ndarray]:
+    return {
+        f"{file.name}/{name}": tensor.numpy()
+        for file in sorted((run / "model").rglob("*.safetensors"))
+        for name, tensor in load_file(file).items()
+    }
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    one, other = weights(a), weights(b)
+    assert one.keys() == other.keys() and one
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+# What a run writes -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", ["paper", "recommended"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_writes_what_it_says(method: str, recipe: str, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    metrics = train(spec(table, method, recipe), out)
+    assert metrics == json.loads((out / "metrics.json").read_text())
+    for part in ("test", "validation"):
+        assert metrics[part].keys() >= SCORES and metrics[part]["n"] == 7
+    assert ("probe" in metrics) == (method != "probe")
+    for key in ("trainable_parameters", "backbone_parameters", "wall_seconds", "split_checksum", "best_epoch"):
+        assert key in metrics
+    rows = lines(out / "predictions.jsonl")
+    assert [row["speaker"] for row in rows] == ["s5"] * 7
+    assert {row["speaker"] for row in lines(out / "validation_predictions.jsonl")} == {"s4"}
+    for row in rows:
+        assert row.keys() == {"file", "speaker", "truth", "probabilities"}
+        assert list(row["probabilities"]) == list(EMOTIONS)
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert not (out / "checkpoint.safetensors").exists() and not (out / ".lock").exists()
+    assert max(file.stat().st_mtime_ns for file in out.rglob("*")) == (out / "metrics.json").stat().st_mtime_ns
+
+
+def test_metrics_are_those_of_scikit_learn_on_the_predictions(table: Path, tmp_path: Path) -> None:
+    train(spec(table, split="loso"), tmp_path / "run")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    for file, scored in (("predictions.jsonl", metrics["test"]), ("probe_predictions.jsonl", metrics["probe"]["test"])):
+        rows = lines(tmp_path / "run" / file)
+        truth = [row["truth"] for row in rows]
+        predicted = [max(row["probabilities"], key=row["probabilities"].get) for row in rows]
+        assert len(rows) == 42 and len({row["file"] for row in rows}) == 42
+        assert scored["macro_f1"] == pytest.approx(f1_score(truth, predicted, average="macro"))
+        assert scored["weighted_f1"] == pytest.approx(f1_score(truth, predicted, average="weighted"))
+        assert scored["uar"] == pytest.approx(balanced_accuracy_score(truth, predicted))
+        assert scored["accuracy"] == pytest.approx(accuracy_score(truth, predicted))
+
+
+def test_a_run_with_folds_pools_them_and_ends_with_an_untested_model(table: Path, tmp_path: Path) -> None:
+    metrics = train(spec(table, split="loso"), tmp_path / "run")
+    assert [fold["name"] for fold in metrics["folds"]] == [f"s{i}" for i in range(6)]
+    assert metrics["test"]["n"] == 42
+    mean = np.mean([fold["test"]["macro_f1"] for fold in metrics["folds"]])
+    assert metrics["mean_of_folds"]["macro_f1"] == pytest.approx(mean)
+    epochs = sorted(fold["best_epoch"] for fold in metrics["folds"])
+    assert metrics["final"]["epochs"] == int((epochs[2] + epochs[3]) / 2 + 0.5)
+    assert metrics["final"]["tested"] is False
+    assert json.loads((tmp_path / "run/model/affetto.json").read_text())["trained_on"] == "final"
+    for i in range(6):  # whom a fold tests, it has not seen
+        seen = {row["speaker"] for row in lines(tmp_path / f"run/folds/s{i}/trained_on.jsonl")}
+        assert seen == {f"s{k}" for k in range(6)} - {f"s{i}"}
+
+
+def test_without_a_final_model_predict_says_where_the_folds_are(table: Path, tmp_path: Path) -> None:
+    metrics = train(spec(table, split="loso", final=False), tmp_path / "run")
+    assert metrics["final"]["trained"] is False
+    with pytest.raises(UserError, match=r"no final model.*s0, s1"):
+        load(tmp_path / "run")
+    assert load(tmp_path / "run/folds/s0").labels == EMOTIONS
+
+
+# Honesty -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["probe", "frozen", "lora"])
+@pytest.mark.parametrize("recipe", ["paper", "recommended"])
+def test_what_is_learned_does_not_depend_on_the_test_clips(method: str, recipe: str, tmp_path: Path) -> None:
+    """Other labels and other sounds of the tested speaker: the model is the same, bit for bit."""
+    plain = write_table(tmp_path / "plain")
+    changed = write_table(tmp_path / "changed")
+    header, *rows = changed.read_text().splitlines()
+    tested = [row for row in rows if row.endswith("test")]
+    emotions = [row.split(",")[1] for row in tested]
+    random.Random(0).shuffle(emotions)
+    tested = [
+        ",".join([row.split(",")[0], new, *row.split(",")[2:]]) for row, new in zip(tested, emotions, strict=True)
+    ]
+    changed.write_text("\n".join([header, *(row for row in rows if not row.endswith("test")), *tested]) + "\n")
+    for file in (tmp_path / "changed/audio").glob("s5-*"):
+        noise = np.random.default_rng(len(file.name)).standard_normal(9000) * 0.1
+        soundfile.write(file, noise.astype(np.float32), 16_000, subtype="FLOAT")
+    a = train(spec(plain, method, recipe), tmp_path / "a")
+    b = train(spec(changed, method, recipe), tmp_path / "b")
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+    assert a["validation"] == b["validation"] and a["best_epoch"] == b["best_epoch"]
+    assert a["test"] != b["test"]
+
+
+def test_what_is_learned_does_depend_on_the_validation_clips_after_the_refit(tmp_path: Path) -> None:
+    """The counterpart, without which the test above might show nothing."""
+    plain, changed = write_table(tmp_path / "plain"), write_table(tmp_path / "changed")
+    for file in (tmp_path / "changed/audio").glob("s4-*"):
+        noise = np.random.default_rng(len(file.name)).standard_normal(9000) * 0.1
+        soundfile.write(file, noise.astype(np.float32), 16_000, subtype="FLOAT")
+    train(spec(plain), tmp_path / "a")
+    train(spec(changed), tmp_path / "b")
+    assert not same_weights(tmp_path / "a", tmp_path / "b")
+
+
+def test_the_probe_is_logistic_regression_on_standardised_statistics(table: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    metrics = train(spec(table, "probe", overrides={"store.precision": "float32"}), run)
+    layer, strength = metrics["choice"]["layer"], metrics["choice"]["strength"]
+    predictor = load(run)
+    backbone = predictor.classifier.backbone
+
+    def statistics(file: str) -> np.ndarray:
+        import torch
+
+        wave, _ = soundfile.read(table.parent / file, dtype="float32")
+        with torch.no_grad():
+            hidden = backbone.embed(backbone.features(backbone.prepare(wave))[None], None)
+            context = backbone.context(None, hidden.shape[1])
+            for i in range(layer):
+                hidden = backbone.block(i, hidden, context)
+            state = (backbone.finish(hidden) if layer == backbone.depth else hidden)[0].double().numpy()
+        return np.concatenate([state.mean(0), state.std(0)])
+
+    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    known = [row for row in rows if row[3] != "test"]
+    scaler = StandardScaler().fit(np.stack([statistics(row[0]) for row in known]))
+    model = LogisticRegression(C=strength, max_iter=2000, tol=1e-6)
+    model.fit(scaler.transform(np.stack([statistics(row[0]) for row in known])), [row[1] for row in known])
+    for row in lines(run / "predictions.jsonl"):
+        expected = model.predict_proba(scaler.transform(statistics(row["file"])[None]))[0]
+        assert list(row["probabilities"].values()) == pytest.approx(list(expected), abs=5e-3)
+
+
+# Identity ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["frozen", "lora"])
+def test_the_same_spec_gives_the_same_metrics(method: str, table: Path, tmp_path: Path) -> None:
+    first = train(spec(table, method), tmp_path / "a")
+    second = train(spec(table, method), tmp_path / "b")
+    assert timeless(first) == timeless(second)
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_finished_run_is_not_run_again_and_another_one_is_refused(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = train(spec(table), out)
+    stamps = {file: file.stat().st_mtime_ns for file in out.rglob("*")}
+    assert train(spec(table), out) == first
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*")} == stamps
+    with pytest.raises(UserError, match=r"holds another run .*seed 0.*give another --out"):
+        train(spec(table, seed=1), out)
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*")} == stamps
+
+
+def test_identity_covers_what_matters_and_nothing_else(table: Path, tmp_path: Path) -> None:
+    facts = {"audio": "x"}
+    identity = spec(table).identity(facts)
+    for same in (spec(table, skip_bad=True), spec(tmp_path / "elsewhere.csv")):
+        assert same.identity(facts) == identity
+    others = [
+        spec(table, seed=1), spec(table, "lora"), spec(table, split="loso"), spec(table, split_seed=1),
+        spec(table, weights_seed=1), spec(table, overrides={"training.lr": "1e-3"}),
+        spec(table, overrides={"audio.seconds": "3"}), spec(table, overrides={"store.precision": "float32"}),
+        spec(table, "frozen", "paper"),
+    ]  # fmt: skip
+    identities = {other.identity(facts) for other in others}
+    assert len(identities) == len(others) and identity not in identities
+    assert spec(table).identity({"audio": "y"}) != identity
+
+
+# Use ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 2e-5), ("float16", 4e-3)])
+def test_predictions_are_those_of_the_test(
+    method: str, precision: str, tolerance: float, table: Path, tmp_path: Path
+) -> None:
+    train(spec(table, method, overrides={"store.precision": precision}), tmp_path / "run")
+    predictor = load(tmp_path / "run")
+    rows = lines(tmp_path / "run" / "predictions.jsonl")
+    results = list(predictor.stream([table.parent / row["file"] for row in rows]))
+    for row, result in zip(rows, results, strict=True):
+        assert list(result.probabilities.values()) == pytest.approx(list(row["probabilities"].values()), abs=tolerance)
+        alone = predictor(table.parent / row["file"])
+        assert list(alone.probabilities.values()) == pytest.approx(list(result.probabilities.values()), abs=1e-5)
+        wave, _ = soundfile.read(table.parent / row["file"], dtype="float32")
+        assert predictor(wave).probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+def test_evaluation_gives_the_test_s_scores_on_the_clips_it_has_not_seen(table: Path, tmp_path: Path) -> None:
+    metrics = train(spec(table, "lora", overrides={"store.precision": "float32"}), tmp_path / "run")
+    told: list[str] = []
+    again = evaluate(
+        tmp_path / "run", (CorpusSpec(name="table", path=str(table)),), out=tmp_path / "tested", say=told.append
+    )
+    for measure in ("macro_f1", "uar", "accuracy", "confusion"):
+        assert again["test"][measure] == metrics["test"][measure]
+    assert again["left_out"]["trained_on"] == 35 and any("35 clips" in line for line in told)
+    assert len(lines(tmp_path / "tested/predictions.jsonl")) == 7
+    both = evaluate(tmp_path / "run", (CorpusSpec(name="table", path=str(table)),), include_seen=True)
+    assert both["test"]["n"] == 42 and both["include_seen"]
+
+
+def test_evaluation_maps_labels_and_names_what_it_leaves_out(table: Path, tmp_path: Path) -> None:
+    train(spec(table), tmp_path / "run")
+    other = write_table(tmp_path / "other", speakers=2)
+    text = other.read_text().replace(",fear,", ",calm,").replace(",joy,", ",bliss,").replace("audio/s0", "audio/s0")
+    other.write_text(text)
+    for file in (tmp_path / "other/audio").glob("*.wav"):  # other sounds than those trained on
+        wave, rate = soundfile.read(file, dtype="float32")
+        soundfile.write(file, wave[: len(wave) // 2], rate, subtype="FLOAT")
+    told: list[str] = []
+    corpora = (CorpusSpec(name="table", path=str(other)),)
+    result = evaluate(tmp_path / "run", corpora, labels={"calm": "peace", "bliss": "joy"}, say=told.append)
+    assert result["left_out"]["unknown_emotions"] == {"peace": 2}
+    assert any("peace (2)" in line and "--label" in line for line in told)
+    assert result["test"]["n"] == 12 and result["test"]["per_class"]["joy"]["n"] == 2
+    with pytest.raises(UserError, match="unknown emotion 'calm'"):
+        evaluate(tmp_path / "run", corpora)
+
+
+def test_two_corpora_train_one_model(tmp_path: Path) -> None:
+    one, other = write_table(tmp_path / "one", parts=False), write_table(tmp_path / "two", 4, parts=False)
+    for file in (tmp_path / "two/audio").glob("*.wav"):
+        wave, rate = soundfile.read(file, dtype="float32")
+        soundfile.write(file, wave[::-1].copy(), rate, subtype="FLOAT")
+    base = spec(one, split="kfold:3")
+    both = base.model_copy(
+        update={"corpora": (CorpusSpec(name="a", path=str(one)), CorpusSpec(name="b", path=str(other)))}
+    )
+    metrics = train(both, tmp_path / "run")
+    assert metrics["corpus"] == "a+b" and metrics["test"]["n"] == 70
+    assert {row["corpus"] for row in lines(tmp_path / "run/predictions.jsonl")} == {"a", "b"}
+    assert {"a:s0", "b:s0"} <= metrics["test"]["per_speaker"].keys()
