@@ -100,7 +100,10 @@ def test_missing_metadata_and_columns_are_named(root: Path) -> None:
     with pytest.raises(UserError, match="has no column actor; found: file_name, sentence, emotion_expressed"):
         emozionalmente.read(root)
     samples.unlink()
-    with pytest.raises(UserError, match=r"Looked for metadata/samples\.csv.* found the folders audio \(3 \.wav files such as 1\.wav\), metadata \("):
+    with pytest.raises(
+        UserError,
+        match=r"Looked for metadata/samples\.csv.* the folders audio \(3 \.wav files such as 1\.wav\), metadata \(",
+    ):
         emozionalmente.read(root)
 
 

@@ -54,7 +54,7 @@ def draw_curves(path, **options):
 
 def draw_by_method(path, **options):
     logs = {f"fold {index}": warm_log(6 + index) for index in range(4)}
-    methods = {name: logs for name in ("frozen", "adapter", "lora", "full")}
+    methods = dict.fromkeys(("frozen", "adapter", "lora", "full"), logs)
     return figures.curves_by_method(methods, path, "Learning curves by method", chance=1 / 7, **options)
 
 

@@ -50,7 +50,7 @@ def summary_table(rows: Iterable[Row]) -> Table:
     rows = list(rows)
     columns, lines = _grid(rows)
     title = Text(SYNTHETIC.upper(), style="bold reverse") if all_synthetic(rows) else None
-    table = Table(title=title, caption=caption(rows) or None, caption_justify="left")
+    table = Table(title=title, title_justify="left", caption=caption(rows) or None, caption_justify="left")
     for column in columns:
         left = column == COLUMNS[0]
         table.add_column(column, justify="left" if left else "right", no_wrap=not left)

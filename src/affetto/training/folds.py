@@ -177,10 +177,15 @@ class FoldTrainer:
         saved = folder.read("choice.json")
         if saved is not None:
             return Choice(**saved)
-        layer = None if self.settings.model.layer == "auto" else self._layer(None)
-        choice = self._choose(ids, [layer] if layer is not None else range(self.builder.backbone.depth + 1))
+        free = self.settings.model.layer == "auto"
+        choice = self._choose(ids, self._states() if free else [self._layer(None) or 0])
         folder.write("choice.json", asdict(choice))
         return choice
+
+    def _states(self) -> range:
+        """The states that the method can take: one that changes blocks needs a block below its state."""
+        changes = self.spec.method not in ("probe", "frozen")
+        return range(self.settings.training.first_block + 1 if changes else 0, self.builder.backbone.depth + 1)
 
     def _choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:
         some = [ids[i] for i in whole_speakers([self.clips[i].speaker for i in ids])]
@@ -207,8 +212,9 @@ class FoldTrainer:
     def _probe(self, fold: Fold, choice: Choice | None, folder: RunFolder) -> tuple[Rows, dict[str, Any]]:
         """The baseline beside the method: its state is free, whatever the method's is."""
         known = fold.train + fold.validation
-        if choice is None or self.settings.model.layer != "auto":
-            choice = self._choose(known, range(self.builder.backbone.depth + 1))
+        every = range(self.builder.backbone.depth + 1)
+        if choice is None or self.settings.model.layer != "auto" or self._states() != every:
+            choice = self._choose(known, every)
         probe = self._fit_probe(known, choice)
         rows = self._as_rows(fold.test, probe.probabilities(self._features(fold.test, choice.layer)), fold.name)
         folder.write_lines(PROBE_PREDICTIONS, rows)

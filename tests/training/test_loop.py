@@ -1,0 +1,233 @@
+"""The parts of the loop: batches, checkpoints, augmentation, selection, settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affetto.errors import UserError
+from affetto.training import augment, checkpoint
+from affetto.training.batches import by_length, plan
+from affetto.training.selection import Choice, Probe, choose, whole_speakers
+from affetto.training.spec import RECIPES, setting_names, settings
+from affetto.training.train import train
+from training.corpora import spec, write_table
+
+# Batches -----------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 5), st.integers(0, 3), st.integers(0, 3))
+def test_an_epoch_has_each_clip_once_and_depends_on_seed_and_epoch_alone(
+    clips: int, size: int, window: int, seed: int, epoch: int
+) -> None:
+    ids = [f"c{i}" for i in range(clips)]
+    frames = {clip: (i * 37) % 101 for i, clip in enumerate(ids)}
+    batches = plan(ids, frames, size, window, seed, epoch)
+    assert Counter(clip for batch in batches for clip in batch) == Counter(ids)
+    assert max(len(batch) for batch in batches) <= size and len(batches) == -(-clips // size)
+    assert plan(ids, frames, size, window, seed, epoch) == batches
+
+
+def test_batches_are_of_like_length_and_change_from_epoch_to_epoch() -> None:
+    ids = [f"c{i}" for i in range(256)]
+    frames = dict(zip(ids, np.random.default_rng(0).integers(50, 200, 256).tolist(), strict=True))
+
+    def padded(window: int) -> float:
+        batches = plan(ids, frames, 8, window, 0, 0)
+        return sum(max(frames[c] for c in batch) * len(batch) for batch in batches) / sum(frames.values())
+
+    assert padded(4) < 1.15 < 1.3 < padded(1)
+    assert plan(ids, frames, 8, 4, 0, 0) != plan(ids, frames, 8, 4, 0, 1) != plan(ids, frames, 8, 4, 1, 1)
+
+
+def test_evaluation_batches_do_not_depend_on_the_order_given() -> None:
+    frames = {"a": 3, "b": 1, "c": 2, "d": 1}
+    assert by_length(list("abcd"), frames, 3) == by_length(list("dcba"), frames, 3) == [["b", "d", "c"], ["a"]]
+
+
+# Checkpoints -------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_brings_back_an_optimiser_that_goes_on_alike(tmp_path: Path) -> None:
+    def fresh() -> tuple[torch.nn.Parameter, torch.optim.Optimizer]:
+        parameter = torch.nn.Parameter(torch.arange(4.0))
+        return parameter, torch.optim.AdamW([parameter], lr=0.1)
+
+    def step(parameter: torch.nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+        parameter.grad = torch.sin(parameter.detach() * 3)
+        optimizer.step()
+
+    straight, one = fresh()
+    for _ in range(6):
+        step(straight, one)
+    halved, two = fresh()
+    for _ in range(3):
+        step(halved, two)
+    file = tmp_path / "a" / "checkpoint.safetensors"
+    checkpoint.write(file, {"p": halved} | checkpoint.pack_optimizer(two), {"identity": "me", "epoch": 3})
+    assert checkpoint.read(file, "someone else") is None
+    saved = checkpoint.read(file, "me")
+    assert saved is not None and saved[1]["epoch"] == 3
+    back, three = fresh()
+    back.data.copy_(saved[0]["p"])
+    checkpoint.unpack_optimizer(three, saved[0])
+    for _ in range(3):
+        step(back, three)
+    assert torch.equal(back, straight)
+    file.write_bytes(file.read_bytes()[:-4])
+    assert checkpoint.read(file, "me") is None
+
+
+# Augmentation ------------------------------------------------------------------------------------
+
+
+def test_noise_has_the_signal_to_noise_ratio_that_was_asked_for() -> None:
+    wave = np.sin(np.arange(160_000) * 0.05).astype(np.float32)
+    random = augment.chance(0, 0, "clip")
+    noisy = augment.wave(wave, random, noise_snr_db=10.0, speed=0.0)
+    snr_db = 10 * np.log10(np.mean(wave**2) / np.mean((noisy - wave) ** 2))
+    drawn = 10.0 + np.random.default_rng(augment.chance(0, 0, "clip").bit_generator.seed_seq).uniform(0, 20)  # type: ignore[attr-defined]
+    assert snr_db == pytest.approx(drawn, abs=0.1) and snr_db >= 10
+
+
+def test_speed_changes_length_and_pitch_together() -> None:
+    times = np.arange(32_000) / 16_000
+    wave = np.sin(2 * np.pi * 440 * times).astype(np.float32)
+    changed = augment.wave(wave, augment.chance(0, 1, "clip"), noise_snr_db=None, speed=0.2)
+    factor = len(wave) / len(changed)
+    assert 0.8 <= factor <= 1.2 and abs(factor - 1) > 0.01
+    peak_hz = np.argmax(np.abs(np.fft.rfft(changed * np.hanning(len(changed))))) * 16_000 / len(changed)
+    assert peak_hz == pytest.approx(440 * factor, rel=0.01)
+
+
+def test_masks_stay_within_a_clip_s_frames_and_depend_on_seed_epoch_and_clip_alone() -> None:
+    prefix = {"state": torch.ones(3, 50, 20), "below": torch.ones(3, 50, 20)}
+    lengths = torch.tensor([50, 10, 30])
+
+    def masked(ids: list[str], epoch: int = 0) -> dict[str, torch.Tensor]:
+        return augment.masks(prefix, lengths, ids, 0, epoch, time_mask=0.5, feature_mask=0.5)
+
+    out = masked(["a", "b", "c"])
+    assert torch.equal(prefix["state"], torch.ones(3, 50, 20)), "the stored tensors must not change"
+    assert torch.equal(out["state"], out["below"])
+    assert torch.equal(masked(["a", "b", "c"])["state"], out["state"])
+    assert not torch.equal(masked(["a", "b", "c"], epoch=1)["state"], out["state"])
+    assert torch.equal(masked(["x", "b", "y"])["state"][1], out["state"][1]), "batch mates do not matter"
+    for row, frames in enumerate(lengths.tolist()):
+        blank_frames = (out["state"][row] == 0).all(1)
+        assert int(blank_frames.sum()) <= frames // 2
+        assert not blank_frames[frames:].any()
+        assert int((out["state"][row] == 0).all(0).sum()) <= 10
+    assert augment.masks(prefix, lengths, list("abc"), 0, 0, time_mask=0, feature_mask=0) is prefix
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"augment.noise_snr_db": "10", "augment.speed": "0.1"},
+        {"augment.time_mask": "0.3", "augment.feature_mask": "0.3"},
+    ],
+)
+def test_a_run_trains_with_augmentation_and_is_another_run(overrides: dict[str, str], tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus", speakers=4)
+    plain = spec(table, "lora", "paper", probe=False)
+    changed = spec(table, "lora", "paper", overrides=overrides, probe=False)
+    assert plain.identity({}) != changed.identity({})
+    one, two = train(plain, tmp_path / "plain"), train(changed, tmp_path / "changed")
+    again = train(changed, tmp_path / "again")
+    losses = [fold["validation"]["per_class"] for fold in (one, two, again)]
+    assert losses[1] == losses[2]
+    log, other = ((tmp_path / name / "log.jsonl").read_text() for name in ("plain", "changed"))
+    assert log.split('"loss": ')[1][:12] != other.split('"loss": ')[1][:12]
+
+
+# The probe's choice ------------------------------------------------------------------------------
+
+
+def spread_out(random: np.random.Generator, target: np.ndarray, signal: float) -> np.ndarray:
+    x = random.standard_normal((len(target), 12))
+    x[:, :3] += signal * np.eye(3)[target % 3]
+    return x
+
+
+def test_the_state_that_tells_classes_across_speakers_is_chosen() -> None:
+    random = np.random.default_rng(0)
+    target, speakers = np.tile(np.arange(3), 40), [f"s{i // 20}" for i in range(120)]
+    layers = [spread_out(random, target, signal) for signal in (0.0, 3.0, 0.5)]
+    # State 3 tells the speaker, and within a speaker the class: useless for others.
+    of = np.array([int(name[1:]) for name in speakers])
+    layers.append(np.eye(18)[of * 3 + target] * 5 + random.standard_normal((120, 18)) * 0.1)
+    choice = choose(lambda layer: layers[layer], target, speakers, range(4), (0.01, 0.1, 1.0), 5)
+    assert choice.layer == 1 and choice.uar > 0.85
+    assert choose(lambda layer: layers[layer], target, speakers, range(4), (0.01, 0.1, 1.0), 5) == choice
+
+
+def test_on_a_tie_the_lower_state_and_the_smaller_strength_win() -> None:
+    target, speakers = np.tile(np.arange(3), 8), [f"s{i // 6}" for i in range(24)]
+    x = np.eye(3)[target] * 10 + np.random.default_rng(0).standard_normal((24, 3)) * 0.01
+    assert choose(lambda _: x, target, speakers, range(3), (0.1, 1.0, 10.0), 4) == Choice(0, 0.1, 1.0)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_a_probe_never_names_a_class_that_it_has_not_seen(classes: int) -> None:
+    random = np.random.default_rng(0)
+    target = random.integers(0, classes, 60)
+    x = random.standard_normal((60, 4)) + target[:, None]
+    probe = Probe.fit(x, target, 1.0, classes=7)
+    probabilities = probe.probabilities(x)
+    assert probabilities.shape == (60, 7) and np.allclose(probabilities.sum(1), 1)
+    assert probabilities[:, classes:].max() < 1e-6
+    assert np.array_equal(probabilities.argmax(1), probe.predict(x))
+    assert classes == 1 or (probe.predict(x) == target).mean() > 0.5
+
+
+def test_balanced_weights_count_a_rare_class_as_much() -> None:
+    random = np.random.default_rng(0)
+    target = np.repeat([0, 1], [190, 10])
+    x = random.standard_normal((200, 3)) + 0.7 * target[:, None]
+    recall = [(Probe.fit(x, target, 1.0, balanced=b).predict(x)[target == 1] == 1).mean() for b in (False, True)]
+    assert recall[0] < 0.5 < recall[1]
+
+
+def test_whole_speakers_are_drawn() -> None:
+    speakers = [f"s{i % 10}" for i in range(1000)]
+    some = whole_speakers(speakers, 350)
+    names = Counter(speakers[i] for i in some)
+    assert len(some) <= 350 and set(names.values()) == {100} and len(names) == 3
+    assert np.array_equal(whole_speakers(speakers, 1000), np.arange(1000))
+
+
+# Settings ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("method", ["probe", "frozen", "lora"])
+def test_every_recipe_resolves_and_every_setting_is_explained(recipe: str, method: str) -> None:
+    chosen = settings(recipe, method=method)
+    assert all(setting_names().values())
+    assert method != "probe" or chosen.training.epochs == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"training.epoch": "3"}, "training.epochs"),
+        ({"training.epochs": "many"}, "training.epochs='many'"),
+        ({"training.lr": "-1"}, "training.lr"),
+        ({"lora.targets": "everything"}, "lora.targets='everything'"),
+        ({"model.layer": "-1", "model.pooling": "layer"}, "0 or more"),
+        ({"model.pooling": "mean"}, "needs model.pooling=layer"),
+        ({"model.head": "paper"}, "need model.head=statistics"),
+        ({"training.epochs": "0", "training.warm_start": "none"}, "nothing is trained"),
+    ],
+)
+def test_a_bad_setting_is_told_in_one_line(overrides: dict[str, str], told: str) -> None:
+    with pytest.raises(UserError, match=told) as caught:
+        settings("recommended", overrides)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,152 @@
+"""A run that is killed goes on where it was, and ends with the numbers of an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from affetto.training.train import train
+from training.corpora import spec, timeless, write_table
+from training.test_train import lines, same_weights
+
+# Each step is kept, so that a kill may fall between any two; and each takes a moment, so that it does.
+DRIVER = """
+import sys, time, torch
+from affetto.training import checkpoint, loop
+from affetto.training.spec import RunSpec
+from affetto.training.train import train
+torch.set_num_threads(1)
+loop.CHECKPOINT_SECONDS = 0.0
+write = checkpoint.write
+def slow(*arguments):
+    write(*arguments)
+    time.sleep(0.02)
+checkpoint.write = slow
+train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2])
+"""
+
+
+def start(text: str, out: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, text, str(out)],
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "recipe", "split"), [("lora", "recommended", "kfold:3"), ("adapter", "paper", "column")]
+)
+def test_a_killed_run_ends_as_an_undisturbed_one(method: str, recipe: str, split: str, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus")
+    wanted = spec(table, method, recipe, split=split, overrides={"lora.dropout": "0.2", "model.head_dropout": "0.2"})
+    text = wanted.model_dump_json()
+    undisturbed = start(text, tmp_path / "undisturbed")
+    assert undisturbed.wait(timeout=300) == 0, undisturbed.stderr
+    chance, out, kills = random.Random(0), tmp_path / "killed", 0
+    process = start(text, out)
+    while True:
+        before = progress(out)
+        # Killed once it has come a random few checkpoints further; if it ends first, so much the better.
+        further = chance.randint(1, 6)
+        while process.poll() is None and progress(out) < before + further:
+            time.sleep(0.002)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        process = start(text, out)
+        if kills == 6:
+            break
+    assert process.wait(timeout=300) == 0
+    assert kills >= 3
+    killed, expected = (
+        json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("killed", "undisturbed")
+    )
+    assert timeless(killed) == timeless(expected)
+    for name in ("predictions.jsonl", "validation_predictions.jsonl"):
+        assert lines(out / name) == lines(tmp_path / "undisturbed" / name)
+    assert same_weights(out, tmp_path / "undisturbed")
+    assert not list(out.rglob("*.tmp")) and not list(out.rglob("checkpoint.safetensors"))
+
+
+_seen: dict[Path, tuple[int, int]] = {}
+
+
+def progress(out: Path) -> int:
+    """How many checkpoints have been written below `out`, counted by their changing."""
+    stamps = []
+    for file in out.rglob("*.safetensors"):
+        try:
+            stamps.append(file.stat().st_mtime_ns)
+        except FileNotFoundError:
+            continue
+    latest, count = max(stamps, default=0), _seen.get(out, (0, 0))
+    if latest > count[0]:
+        _seen[out] = (latest, count[1] + 1)
+    return _seen.get(out, (0, 0))[1]
+
+
+def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from affetto.training import folds
+
+    table = write_table(tmp_path / "corpus")
+    wanted = spec(table, split="kfold:3")
+    expected = train(wanted, tmp_path / "undisturbed")
+    real, calls = folds.fit, []
+
+    def third_breaks(*arguments, **named):
+        calls.append(arguments[2].identity.split()[1:])
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(folds, "fit", third_breaks)
+    with pytest.raises(KeyboardInterrupt):
+        train(wanted, tmp_path / "stopped")
+    again = train(wanted, tmp_path / "stopped")
+    assert timeless(again) == timeless(expected)
+    first = calls[0][0]
+    # Fold one: select and refit, once each. Fold two: select once, its refit broke off and came again.
+    assert [stage for name, stage in calls if name == first] == ["select", "refit"]
+    assert [stage for name, stage in calls[2:] if name == calls[2][0]] == ["select", "refit", "refit"]
+
+
+def test_two_processes_never_work_on_one_run(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    from affetto.errors import UserError
+
+    table = write_table(tmp_path / "corpus")
+    out = tmp_path / "run"
+    out.mkdir()
+    with FileLock(out / ".lock"), pytest.raises(UserError, match="another process is at work"):
+        train(spec(table), out)
+    train(spec(table), out)
+    assert (out / "metrics.json").exists()
+
+
+def test_what_a_kill_left_half_written_is_taken_for_nothing(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus")
+    expected = train(spec(table, "lora"), tmp_path / "undisturbed")
+    out = tmp_path / "run"
+    (out / "model").mkdir(parents=True)
+    source = tmp_path / "undisturbed"
+    for name in ("spec.json", "split.json"):
+        (out / name).write_bytes((source / name).read_bytes())
+    (out / "checkpoint.safetensors").write_bytes(b"half a file")
+    (out / "model" / "head.safetensors").write_bytes(b"")
+    assert timeless(train(spec(table, "lora"), out)) == timeless(expected)
+    assert same_weights(out, source)
