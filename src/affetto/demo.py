@@ -20,7 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from affetto.corpora import audit, synthetic
+from affetto.corpora import audit, folders, synthetic
+from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
 from affetto.reporting import figures, tables
@@ -151,7 +152,7 @@ class _Demo:
 
         self._step("A voice that nobody has heard", "unseen")
         folder = self.out / "unseen"
-        self._made(folder, 1, len(synthetic.EMOTIONS), UNSEEN_SEED)
+        self._made(folder, 1, len(EMOTIONS), UNSEEN_SEED)
         clips = open_corpus("emovo", folder).clips
         predictor = load(self.out / "runs" / USED, device=self.device)
         predictions = [predictor(folder / clip.name) for clip in clips]
@@ -216,7 +217,7 @@ class _Demo:
                 "affetto", "train", "--corpus", f"emovo={corpus}", "--backbone", BACKBONE, "--random-weights",
                 "--method", method, "--split", SPLIT, "--no-probe", *changed, "--out", root / "runs" / method, *device,
             )  # fmt: skip
-        one = ("--speakers", 1, "--clips", len(synthetic.EMOTIONS), "--seed", UNSEEN_SEED)
+        one = ("--speakers", 1, "--clips", len(EMOTIONS), "--seed", UNSEEN_SEED)
         found["unseen"] = _line(*corpora, "make", "emovo", unseen, *one)
         found["predict"] = _line("affetto", "predict", root / "runs" / USED, unseen / UNSEEN_FILE, *device)
         return found
@@ -296,15 +297,15 @@ def _examine(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is no folder: give another --out")
     others = sorted(path.name for path in out.glob("[!.]*"))
-    if others and not synthetic.is_synthetic(out / "corpus"):
+    if others and not folders.is_synthetic(out / "corpus"):
         raise UserError(f"{out} holds something else (such as {others[0]!r}) than a demo: give another --out")
 
 
 def _marker(folder: Path) -> dict[str, Any]:
     """What a synthetic corpus says of itself, as far as it decides what it holds."""
-    if not synthetic.is_synthetic(folder):
+    if not folders.is_synthetic(folder):
         return {}
-    said = json.loads((folder / synthetic.MARKER).read_text(encoding="utf-8"))
+    said = json.loads((folder / folders.MARKER).read_text(encoding="utf-8"))
     return {name: said.get(name) for name in ("synthetic", "kind", "speakers", "clips", "seed")}
 
 

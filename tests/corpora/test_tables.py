@@ -113,7 +113,7 @@ def test_bad_tables_are_refused_with_the_line(table: Callable[..., Path], lines:
 def test_files_that_are_no_tables(table: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file or folder; give the path of a table"):
         tables.read(tmp_path / "nowhere.csv")
-    with pytest.raises(UserError, match="no table of clips here.* found nothing: the folder is empty"):
+    with pytest.raises(UserError, match=r"no table of clips here.* found nothing: the folder is empty"):
         tables.read(tmp_path)
     with pytest.raises(UserError, match="is not UTF-8 text"):
         tables.read(table(HEADER, "perché.wav,sad,s", encoding="latin-1"))

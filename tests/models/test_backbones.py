@@ -281,7 +281,7 @@ def test_another_clip_normalisation_is_taken_from_the_folder(tmp_path: Path) -> 
     assert np.array_equal(load_backbone(str(folder)).prepare(wave).numpy(), wave)
 
 
-# Names -----------------------------------------------------------------------------------------------------------------
+# Names ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

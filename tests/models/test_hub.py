@@ -118,7 +118,7 @@ def test_pickled_weights_are_fetched_only_where_there_are_no_others(
 
 def test_a_download_that_breaks_off_can_be_taken_up(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "_listing", lambda _: ["model.safetensors"])
-    with pytest.raises(UserError, match="broke off .*run again"):
+    with pytest.raises(UserError, match=r"broke off .*run again"):
         hub.snapshot("owner/model")
 
 

@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,29 +16,38 @@ from affetto.training.train import train
 from training.corpora import spec, timeless, write_table
 from training.test_train import lines, same_weights
 
-# Each step is kept, so that a kill may fall between any two; and each takes a moment, so that it does.
+# Each step is kept, so that a kill may fall between any two. The process kills itself some milliseconds
+# after its n-th checkpoint, wherever it is by then.
 DRIVER = """
-import sys, time, torch
+import os, signal, sys, threading, time, torch
 from affetto.training import checkpoint, loop
 from affetto.training.spec import RunSpec
 from affetto.training.train import train
 torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS = 0.0
-write = checkpoint.write
-def slow(*arguments):
+write, left, after = checkpoint.write, int(sys.argv[3]), float(sys.argv[4])
+def counted(*arguments):
+    global left
     write(*arguments)
-    time.sleep(0.02)
-checkpoint.write = slow
+    left -= 1
+    if left == 0:
+        threading.Timer(after, os.kill, (os.getpid(), signal.SIGKILL)).start()
+checkpoint.write = counted
 train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2])
 """
 
 
-def start(text: str, out: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, text, str(out)],
+def run(text: str, out: Path, kill_at: int = 0, after: float = 0.0) -> int:
+    """The exit status of a process that trains `text` into `out`, killed after its `kill_at`-th checkpoint."""
+    made = subprocess.run(
+        [sys.executable, "-c", DRIVER, text, str(out), str(kill_at), str(after)],
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+        check=False,
     )
+    assert made.returncode in (0, -signal.SIGKILL), made.stderr.decode()
+    return made.returncode
 
 
 @pytest.mark.slow
@@ -50,26 +58,12 @@ def test_a_killed_run_ends_as_an_undisturbed_one(method: str, recipe: str, split
     table = write_table(tmp_path / "corpus")
     wanted = spec(table, method, recipe, split=split, overrides={"lora.dropout": "0.2", "model.head_dropout": "0.2"})
     text = wanted.model_dump_json()
-    undisturbed = start(text, tmp_path / "undisturbed")
-    assert undisturbed.wait(timeout=300) == 0, undisturbed.stderr
+    assert run(text, tmp_path / "undisturbed") == 0
     chance, out, kills = random.Random(0), tmp_path / "killed", 0
-    process = start(text, out)
-    while True:
-        before = progress(out)
-        # Killed once it has come a random few checkpoints further; if it ends first, so much the better.
-        further = chance.randint(1, 6)
-        while process.poll() is None and progress(out) < before + further:
-            time.sleep(0.002)
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    while kills < 4 and run(text, out, chance.randint(1, 4), chance.uniform(0, 0.1)) != 0:
         kills += 1
-        process = start(text, out)
-        if kills == 6:
-            break
-    assert process.wait(timeout=300) == 0
-    assert kills >= 3
+    assert kills >= 2
+    assert run(text, out) == 0
     killed, expected = (
         json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("killed", "undisturbed")
     )
@@ -78,23 +72,6 @@ def test_a_killed_run_ends_as_an_undisturbed_one(method: str, recipe: str, split
         assert lines(out / name) == lines(tmp_path / "undisturbed" / name)
     assert same_weights(out, tmp_path / "undisturbed")
     assert not list(out.rglob("*.tmp")) and not list(out.rglob("checkpoint.safetensors"))
-
-
-_seen: dict[Path, tuple[int, int]] = {}
-
-
-def progress(out: Path) -> int:
-    """How many checkpoints have been written below `out`, counted by their changing."""
-    stamps = []
-    for file in out.rglob("*.safetensors"):
-        try:
-            stamps.append(file.stat().st_mtime_ns)
-        except FileNotFoundError:
-            continue
-    latest, count = max(stamps, default=0), _seen.get(out, (0, 0))
-    if latest > count[0]:
-        _seen[out] = (latest, count[1] + 1)
-    return _seen.get(out, (0, 0))[1]
 
 
 def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(

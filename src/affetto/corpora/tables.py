@@ -165,9 +165,7 @@ def _texts(path: Path, lines: Iterable[str]) -> Iterator[str]:
     """The lines as they are; a UserError at one that no text has."""
     for number, line in enumerate(lines, start=1):
         if "\0" in line:
-            raise UserError(
-                f"{path.name} line {number} holds zero bytes: no text; save the table as CSV in UTF-8"
-            )
+            raise UserError(f"{path.name} line {number} holds zero bytes: no text; save the table as CSV in UTF-8")
         yield line
 
 

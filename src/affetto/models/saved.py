@@ -96,7 +96,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise UserError(f"{file}: broken; train the run again or copy its folder again")
     if card["format"] != FORMAT:
         raise UserError(f"{file}: format {card['format']}; this version of affetto reads format {FORMAT}")
-    if not isinstance(card["backbone"], dict) or not BACKBONE_FACTS <= card["backbone"].keys():
+    if not isinstance(card["backbone"], dict) or not card["backbone"].keys() >= BACKBONE_FACTS:
         raise UserError(f"{file}: does not say which backbone it was trained on; copy the run's folder again")
     return card
 

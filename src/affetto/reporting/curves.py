@@ -122,7 +122,7 @@ def _draw(axes: Axes, lines: Sequence[Line], best: Line | None = None, chance: f
 def _scale(axes: Axes) -> None:
     """From zero to a little above the highest; epochs are whole numbers."""
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
 
 
 def _zero(marks: Sequence[Line]) -> str:
