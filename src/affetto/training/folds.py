@@ -124,7 +124,7 @@ class FoldTrainer:
         made: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": asdict(choice)})
         folder.write("final.json", made)
         folder.checkpoint.unlink(missing_ok=True)
-        self.display.end(f"trained on all {len(everyone)} clips for {epochs} epochs")
+        self.display.end(f"trained on all {len(everyone)} clips for {epochs} epoch{'s' if epochs != 1 else ''}")
         return made
 
     def _fit(

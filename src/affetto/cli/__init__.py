@@ -1,0 +1,71 @@
+"""The command line: parse, call, print; nothing else. Whatever is heavy is imported within its command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from affetto import __version__
+from affetto.cli import corpora, machine, predicting, training
+from affetto.errors import UserError
+
+app = typer.Typer(
+    name="affetto", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Speech emotion recognition with large pre-trained speech models: train, test honestly, use.",
+)  # fmt: skip
+app.add_typer(corpora.app, name="corpora")
+app.command()(training.train)
+app.command("settings")(training.show_settings)
+app.command()(training.evaluate)
+app.command()(predicting.predict)
+app.add_typer(machine.store_app, name="store")
+app.command()(machine.bench)
+app.command()(machine.demo)
+
+_CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""The base of typer's own errors, wherever the installed typer takes it from (click, or a copy of its own)."""
+
+
+def main() -> None:
+    """Run a command; a user's mistake ends in one line on stderr and exit status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except UserError as problem:
+        _fail(str(problem))
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("stopped; the same command goes on where it was", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except _CLICK_ERROR as problem:
+        context = getattr(problem, "ctx", None)
+        if type(problem).__name__ == "NoArgsIsHelpError":
+            typer.echo(context.get_help() if context is not None else str(problem))
+            sys.exit(2)
+        _fail(
+            " ".join(problem.format_message().split())
+            + (f" (see {context.command_path} --help)" if context is not None else "")
+        )
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"affetto {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    pass

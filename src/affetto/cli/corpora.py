@@ -1,0 +1,59 @@
+"""`affetto corpora`: look at corpora, or make synthetic ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affetto.cli.arguments import Labels, counter, pairs
+
+app = typer.Typer(no_args_is_help=True, help="Look at corpora, or make synthetic ones.")
+
+
+@app.command("inspect")
+def inspect_corpus(
+    path: Annotated[Path, typer.Argument(help="a corpus folder or a table")],
+    corpus: Annotated[str | None, typer.Option("--as", metavar="NAME", help="read it as this corpus or format")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+    label: Labels = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the reader")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="counts that differ from the official ones are an error")
+    ] = False,
+) -> None:
+    """What a corpus is: clips, speakers, durations, and what is wrong with it."""
+    from affetto.corpora import audit
+    from affetto.corpora.readers import open_corpus
+
+    manifest = open_corpus(
+        corpus, path, label_map=pairs(label, "--label"), strict=strict, options=pairs(option, "--option")
+    )
+    with counter("reading clips", quiet=as_json) as progress:
+        inspection = audit.inspect(manifest, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(inspection.to_json(), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    Console().print(audit.render(inspection))
+
+
+@app.command("make")
+def make_corpus(
+    kind: Annotated[str, typer.Argument(help="emovo, emozionalmente, demos or table")],
+    folder: Annotated[Path, typer.Argument(help="a folder that does not exist yet, or is empty")],
+    speakers: Annotated[int | None, typer.Option(min=1, help="how many speakers")] = None,
+    clips: Annotated[int | None, typer.Option(min=1, help="how many clips in total")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="other seeds give other voices")] = 0,
+) -> None:
+    """Make a synthetic corpus (Italian, by espeak-ng) in a real corpus's layout."""
+    from affetto.corpora import synthetic
+
+    with counter("speaking") as progress:
+        synthetic.make(kind, folder, speakers=speakers, clips=clips, seed=seed, progress=progress)
+    typer.echo(f"{folder}: synthetic speech in the layout of {kind}; look at it with: affetto corpora inspect {folder}")

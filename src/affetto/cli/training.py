@@ -1,0 +1,135 @@
+"""`affetto train`, `affetto settings` and `affetto evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affetto.cli.arguments import Device, Labels, Quiet, counter, named_corpora, pairs
+from affetto.errors import unknown
+
+
+def train(
+    backbone: Annotated[
+        str, typer.Option(help="a key (wav2vec2-base …), a hub id (owner/name) or a checkpoint folder")
+    ],
+    method: Annotated[str, typer.Option(help="probe, frozen, adapter, lora or full")],
+    out: Annotated[Path, typer.Option(help="the run's folder; an unfinished run goes on there")],
+    corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="a named set of settings")] = None,
+    split: Annotated[str | None, typer.Option(help="paper, loso, kfold:K, official, prompt-disjoint or column")] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="of the split; --seed does not touch it")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the training")] = 0,
+    random_weights: Annotated[bool, typer.Option("--random-weights", help="the key's shapes, not pre-trained")] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SETTING=VALUE", help="e.g. training.epochs=5; see `affetto settings`"),
+    ] = None,
+    label: Labels = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
+    ] = None,
+    device: Device = "auto",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="without the baseline beside the result (logistic regression)")
+    ] = False,
+    no_final: Annotated[
+        bool, typer.Option("--no-final", help="with folds: no model trained on all speakers at the end")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train and test a classifier on a corpus or on your own table."""
+    from affetto.models.keys import METHOD_NAMES, check_backbone
+    from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
+
+    if method not in METHOD_NAMES:
+        raise unknown("method", method, METHOD_NAMES)
+    recipe = recipe or DEFAULT_RECIPE
+    chosen = settings(recipe, pairs(set_, "--set"), method=method)
+    check_backbone(backbone, random_weights=random_weights)
+    spec = RunSpec(
+        corpora=named_corpora(corpus, table, option), backbone=backbone, method=method, recipe=recipe, split=split,
+        split_seed=split_seed, seed=seed, random_weights=random_weights, settings=chosen,
+        labels=pairs(label, "--label"), skip_bad=skip_bad, probe=not no_probe, final=not no_final,
+    )  # fmt: skip
+    from affetto.training.display import Display
+    from affetto.training.train import train as run
+
+    metrics = run(spec, out, device=device, display=Display(quiet))
+    from rich.console import Console
+
+    from affetto.reporting.tables import summary_row, summary_table
+
+    rows = [summary_row(
+        method, metrics["test"], trainable_parameters=metrics["trainable_parameters"],
+        seconds=metrics["wall_seconds"], synthetic=metrics["synthetic"],
+    )]  # fmt: skip
+    if "probe" in metrics:
+        rows.append(summary_row("probe", metrics["probe"]["test"], synthetic=metrics["synthetic"]))
+    Console().print(summary_table(rows))
+    typer.echo(f"{out}/metrics.json has the rest. Use it: affetto predict {out} FILE…")
+
+
+def show_settings(
+    recipe: Annotated[str | None, typer.Option(help="whose values to show")] = None,
+    method: Annotated[str | None, typer.Option(help="probe brings its own")] = None,
+) -> None:
+    """All that --set changes, with the recipe's values."""
+    from affetto.models.keys import METHOD_NAMES
+    from affetto.training.spec import DEFAULT_RECIPE, setting_names, settings
+
+    if method is not None and method not in METHOD_NAMES:
+        raise unknown("method", method, METHOD_NAMES)
+    values = settings(recipe or DEFAULT_RECIPE, method=method).model_dump()
+    for name, meaning in setting_names().items():
+        section, field = name.split(".")
+        typer.echo(f"{name}={json.dumps(values[section][field])}  # {meaning}")
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="a run's folder")],
+    corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="a new folder for metrics.json and predictions.jsonl")] = None,
+    label: Labels = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="where the backbone's weights lie now, if they have moved")
+    ] = None,
+    device: Device = "auto",
+    include_seen: Annotated[
+        bool, typer.Option("--include-seen", help="test on clips that the model was trained on, too")
+    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """Test a trained run on another corpus: labels mapped, what was left out named."""
+    corpora = named_corpora(corpus, table, option)
+    from affetto.inference.evaluation import evaluate as test
+
+    with counter("testing", quiet=as_json) as progress:
+        metrics = test(
+            run, corpora, labels=pairs(label, "--label"), out=out, include_seen=include_seen, skip_bad=skip_bad,
+            device=device, backbone=backbone, say=lambda text: typer.echo(text, err=True), progress=progress,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from affetto.reporting.tables import summary_row, summary_table
+
+    synthetic = metrics["synthetic"] or metrics["trained_on_synthetic"]
+    Console().print(summary_table([summary_row(run.name, metrics["test"], synthetic=synthetic)]))
+    typer.echo(f"trained on {metrics['trained_on']}, tested on {metrics['corpus']}")
