@@ -41,7 +41,7 @@ format: $(VENV)/.dev ## put the code into shape, mend what can be mended by itse
 
 clean: ## remove caches and build products (not .venv, not your runs)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
-	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Installation. A stamp is newer than what it was made from: a second call installs nothing.
 

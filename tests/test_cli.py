@@ -163,7 +163,7 @@ def test_settings_lists_what_set_takes(monkeypatch: pytest.MonkeyPatch, capfd: p
         (["--method", "lora", *QUICK, "--set", "training.epochs"], ["NAME=VALUE"]),
         (["--method", "lora", *QUICK, "--recipe", "papr"], ["papr", "'paper'"]),
         (["--method", "lora", *QUICK, "--split", "losso"], ["losso", "'loso'"]),
-        (["--method", "lora", *QUICK, "--split", "kfold:9"], ["9", "6 speakers"]),
+        (["--method", "lora", *QUICK, "--split", "kfold:9"], ["kfold:9", "there are 6"]),
         (["--method", "lora", *QUICK, "--device", "cuda"], ["cuda", "cpu"]),
         (["--method", "lora", *QUICK, "--seed", "-1"], ["seed"]),
         (["--method", "lora", "--backbone", "./nowhere"], ["nowhere"]),

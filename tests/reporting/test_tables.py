@@ -44,7 +44,7 @@ def test_terminal_table_shows_the_same_cells():
 
 def test_a_name_has_room_at_80_columns_and_what_is_wholly_synthetic_says_so_once():
     row = {**ROWS[0], "seconds": 3540, "synthetic": True}
-    name = "adapter_parallel"
+    name = "lora, attention"
     stream = io.StringIO()
     Console(file=stream, width=80).print(tables.summary_table([{**row, "name": name}]))
     shown = stream.getvalue()
