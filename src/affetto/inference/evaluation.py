@@ -45,25 +45,18 @@ def evaluate(
     manifest, sources, digests, bad = read_clips(corpora, labels or {}, say)
     if bad:
         refuse_or_name(bad, len(manifest.clips), skip_bad, say)
-    seen = _seen(Path(run))
-    unknown_emotions: Counter[str] = Counter()
-    chosen: list[Clip] = []
-    trained_on = 0
-    for clip in manifest.clips:
-        if clip.id in bad:
-            continue
-        if clip.emotion not in predictor.labels:
-            unknown_emotions[clip.emotion] += 1
-        elif digests[clip.id] in seen and not include_seen:
-            trained_on += 1
-        else:
-            chosen.append(clip)
+    usable = [clip for clip in manifest.clips if clip.id not in bad]
+    unknown_emotions = Counter(clip.emotion for clip in usable if clip.emotion not in predictor.labels)
+    known = [clip for clip in usable if clip.emotion in predictor.labels]
+    seen = set() if include_seen else _seen(Path(run))
+    chosen = [clip for clip in known if digests[clip.id] not in seen]
+    trained_on = len(known) - len(chosen)
     for told in _left_out(unknown_emotions, trained_on, predictor.labels):
         say(told)
     if not chosen:
         raise UserError(
             f"nothing is left to test on of {len(manifest.clips)} clips: {trained_on} were trained on, "
-            f"{sum(unknown_emotions.values())} have an emotion that the model does not know. "
+            f"{unknown_emotions.total()} have an emotion that the model does not know. "
             "Map labels with --label NAME=EMOTION; --include-seen tests on training clips too"
         )
     rows = []

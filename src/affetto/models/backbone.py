@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,7 +36,7 @@ class Context:
     """(heads, frames, frames), WavLM's relative position bias before its gate."""
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """A pre-trained encoder of one family; always in eval mode, so that its frozen parts are exact.
 
     `model` is the plain transformers encoder; `preprocessing` is JSON-ready and says how a wave is
@@ -62,37 +63,38 @@ class Backbone(nn.Module):
     # What a family defines -------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def blocks(self) -> nn.ModuleList:
-        raise NotImplementedError
+        """The L transformer blocks, in order."""
 
     @property
+    @abstractmethod
     def block_prefix(self) -> str:
         """How transformers' state dict names the blocks: `encoder.layers` or `layers`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prepare(self, wave: np.ndarray) -> Tensor:
         """Wave (samples,), 16 kHz → the front end's input, of this clip alone (never over padding)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(self, prepared: Tensor) -> Tensor:
         """The convolutional front end, frozen in every method: one clip → (frames, channels)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, frames, channels), mask (batch, frames) → state 0, (batch, frames, width)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, hidden: Tensor) -> Tensor:
         """The output of the last block → state L, both (batch, frames, width)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
         """The modules where the feed-forward of a block begins and ends (the same one, where it is one)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def residual_stream(self, block: Any) -> nn.Module:
         """The module that the residual stream enters before the feed-forward of a block."""
-        raise NotImplementedError
 
     def final_norm(self) -> nn.Module | None:
         """The LayerNorm behind the last block, where the family has one."""
