@@ -50,17 +50,23 @@ def run(text: str, out: Path, kill_at: int = 0, after: float = 0.0) -> int:
     return made.returncode
 
 
+DROPOUT = {"lora.dropout": "0.2", "adapter.dropout": "0.2", "model.head_dropout": "0.2"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("method", "recipe", "split"), [("lora", "recommended", "kfold:3"), ("adapter", "paper", "column")]
+    ("method", "recipe", "split", "epochs"),
+    [("lora", "recommended", "kfold:3", "2"), ("adapter", "paper", "column", "6")],
 )
-def test_a_killed_run_ends_as_an_undisturbed_one(method: str, recipe: str, split: str, tmp_path: Path) -> None:
+def test_a_killed_run_ends_as_an_undisturbed_one(
+    method: str, recipe: str, split: str, epochs: str, tmp_path: Path
+) -> None:
     table = write_table(tmp_path / "corpus")
-    wanted = spec(table, method, recipe, split=split, overrides={"lora.dropout": "0.2", "model.head_dropout": "0.2"})
+    wanted = spec(table, method, recipe, split=split, overrides=DROPOUT | {"training.epochs": epochs})
     text = wanted.model_dump_json()
     assert run(text, tmp_path / "undisturbed") == 0
     chance, out, kills = random.Random(0), tmp_path / "killed", 0
-    while kills < 4 and run(text, out, chance.randint(1, 4), chance.uniform(0, 0.1)) != 0:
+    while kills < 4 and run(text, out, chance.randint(1, 4), chance.uniform(0, 0.05)) != 0:
         kills += 1
     assert kills >= 2
     assert run(text, out) == 0
@@ -125,5 +131,8 @@ def test_what_a_kill_left_half_written_is_taken_for_nothing(tmp_path: Path) -> N
         (out / name).write_bytes((source / name).read_bytes())
     (out / "checkpoint.safetensors").write_bytes(b"half a file")
     (out / "model" / "head.safetensors").write_bytes(b"")
+    (out / ".model.1.tmp").mkdir()
+    (out / ".model.1.tmp" / "head.safetensors").write_bytes(b"half")
+    (out / ".metrics.json.1.tmp").write_text("{")
     assert timeless(train(spec(table, "lora"), out)) == timeless(expected)
-    assert same_weights(out, source)
+    assert same_weights(out, source) and not list(out.rglob("*.tmp"))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,11 @@ class RunFolder:
             raise self._unusable(problem) from None
         if self.read(SPEC) is None:
             self.write(SPEC, {"identity": identity, **spec})
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-written. To be called by the one who holds the lock."""
+        for left in list(self.path.rglob(".*.tmp")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
     def _unusable(self, problem: OSError) -> UserError:
         return UserError(f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out")

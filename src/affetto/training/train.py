@@ -74,6 +74,7 @@ class _Run:
         })  # fmt: skip
         try:
             with FileLock(self.folder.lock, timeout=0):
+                self.folder.sweep()
                 metrics = self._run()
         except Timeout:
             raise UserError(
