@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-TITLES = {"same": "same precision and window", "defaults": "as each comes"}
+TITLES = {"same": "like with like", "defaults": "as each comes"}
+"""Like with like: the same precision and window; as each comes: our defaults against the yardstick's."""
 
 
 def table(result: dict[str, Any]) -> Table:
@@ -15,7 +16,7 @@ def table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
     shown = Table(caption=_caption(result), caption_justify="left")
-    for column in ("compared", "method", "times as fast", "clips/s", "yardstick", "memory"):
+    for column in ("compared", "method", "times as fast", "clips/s", "its", "memory"):
         shown.add_column(column, justify="left" if column in ("compared", "method") else "right")
     for row in result["results"]:
         shown.add_row(TITLES[row["comparison"]], row["method"], _ratio(row), *_rest(row))
@@ -26,7 +27,9 @@ def table(result: dict[str, Any]) -> Table:
 
 
 def _ratio(row: dict[str, Any]) -> str:
-    return f"{row['ratio']:.2f} ({row['ratio_lowest']:.2f}–{row['ratio_highest']:.2f})"
+    digits = 2 if row["ratio"] < 10 else 0
+    ratio, lowest, highest = (f"{row[name]:.{digits}f}" for name in ("ratio", "ratio_lowest", "ratio_highest"))
+    return ratio if row["rounds"] == 1 else f"{ratio} ({lowest}–{highest})"
 
 
 def _rest(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -41,7 +44,8 @@ def _caption(result: dict[str, Any]) -> str:
     first = result["results"][0]
     lines = [
         f"{first['backbone']}, random weights, {first['clips']} clips, batch {first['batch_size']}; "
-        f"{first['rounds']} rounds in turns: median (lowest–highest). {result['provenance']['device']}."
+        f"{'one round' if first['rounds'] == 1 else str(first['rounds']) + ' rounds in turns: median (lowest–highest)'}. {result['provenance']['device']}.",
+        "its: the yardstick's clips a second. like with like: the same precision and window.",
     ]
     for row in result["results"]:
         if "phases" in row:
