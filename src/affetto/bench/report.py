@@ -42,9 +42,11 @@ def _rate(row: dict[str, Any], side: str) -> str:
 
 def _caption(result: dict[str, Any]) -> str:
     first = result["results"][0]
+    many = f"{first['rounds']} rounds in turns: median (lowest–highest)"
+    rounds = "one round" if first["rounds"] == 1 else many
     lines = [
         f"{first['backbone']}, random weights, {first['clips']} clips, batch {first['batch_size']}; "
-        f"{'one round' if first['rounds'] == 1 else str(first['rounds']) + ' rounds in turns: median (lowest–highest)'}. {result['provenance']['device']}.",
+        f"{rounds}. {result['provenance']['device']}.",
         "its: the yardstick's clips a second. like with like: the same precision and window.",
     ]
     for row in result["results"]:
