@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,7 +62,11 @@ def train(
     from affetto.training.display import Display
     from affetto.training.train import train as run
 
-    metrics = run(spec, out, device=device, display=Display(quiet))
+    _show(method, run(spec, out, device=device, display=Display(quiet)), out)
+
+
+def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
+    """The result as a table, the probe beside it."""
     from rich.console import Console
 
     from affetto.reporting.tables import summary_row, summary_table

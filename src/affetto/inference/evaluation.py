@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from affetto.audio import AudioError
 from affetto.corpora.manifest import Clip
 from affetto.errors import UserError
-from affetto.inference.predictor import Prediction, load
+from affetto.inference.predictor import Prediction, Predictor, load
 from affetto.training.data import read_clips, refuse_or_name
 from affetto.training.evaluate import scores
 from affetto.training.folds import DECIMALS
@@ -60,9 +60,7 @@ def evaluate(
             "Map labels with --label NAME=EMOTION; --include-seen tests on training clips too"
         )
     rows = []
-    results = predictor.stream_sources(sources[clip.id] for clip in chosen)
-    for n, (clip, result) in enumerate(zip(chosen, results, strict=True), 1):
-        progress(n, len(chosen))
+    for clip, result in _results(predictor, chosen, sources, progress):
         if isinstance(result, AudioError):
             bad[clip.id] = str(result)
             refuse_or_name({clip.id: str(result)}, len(manifest.clips), skip_bad, say)
@@ -84,6 +82,16 @@ def evaluate(
         folder.write_lines(PREDICTIONS["test"], rows)
         folder.write(METRICS, metrics)
     return metrics
+
+
+def _results(
+    predictor: Predictor, clips: list[Clip], sources: Mapping[str, Any], progress: Callable[[int, int], None]
+) -> Iterator[tuple[Clip, Prediction | AudioError]]:
+    """Each clip with what the model says of it, told to `progress` as it comes."""
+    results = predictor.stream_sources(sources[clip.id] for clip in clips)
+    for n, (clip, result) in enumerate(zip(clips, results, strict=True), 1):
+        progress(n, len(clips))
+        yield clip, result
 
 
 def _left_out(emotions: Counter[str], trained_on: int, labels: tuple[str, ...]) -> list[str]:
