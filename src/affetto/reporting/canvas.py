@@ -94,6 +94,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     if suffix not in METADATA:
         raise unknown("figure format", suffix or path.name, METADATA, hint="The suffix of the path chooses it.")
     path.parent.mkdir(parents=True, exist_ok=True)
+    settle(figure)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         figure.savefig(part, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
@@ -101,6 +102,20 @@ def save(figure: Figure, path: str | Path) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def settle(figure: Figure) -> None:
+    """Lay the axes out for good, to a millionth of the figure.
+
+    The layout's solver takes its constraints in the order of their addresses in memory, so the
+    last bits of a position differ from one drawing to the next; an SVG names its clip paths by a hash
+    of those bits.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        x0, y0, width, height = axes.get_position(original=True).bounds
+        axes.set_position((round(x0, 6), round(y0, 6), round(width, 6), round(height, 6)), which="original")
 
 
 def legend(axes: Axes) -> None:
