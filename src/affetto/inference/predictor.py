@@ -12,7 +12,8 @@ import torch
 
 from affetto import audio
 from affetto.errors import UserError
-from affetto.models.classifier import Classifier
+from affetto.models.classifier import Classifier, Prefix
+from affetto.models.parallel import side_by_side
 from affetto.models.prefix import Source, collate
 from affetto.models.saved import load_classifier
 from affetto.training import device as devices
@@ -100,10 +101,21 @@ class Predictor:
             return "<samples>", audio.to_mono_16k(recording, rate_hz, name="<samples>")
         return str(recording), audio.load(recording)
 
+    def _prefixes(self, heard: Sequence[np.ndarray]) -> list[Prefix]:
+        """What lies at the cut, clip by clip; on the CPU, where that is all of the model, side by side."""
+        if len(heard) == 1 or self.device.type != "cpu":
+            return [self.classifier.prefix(wave) for wave in heard]
+        prefixes = []
+        for outcome in side_by_side(self.classifier.prefix, heard):
+            if isinstance(outcome, Exception):
+                raise outcome
+            prefixes.append(outcome)
+        return prefixes
+
     @torch.no_grad()
     def _classify(self, clips: Sequence[tuple[str, np.ndarray]]) -> list[Prediction]:
         heard = [audio.crop(wave, self.window_seconds) for _, wave in clips]
-        batch, lengths = collate([self.classifier.prefix(wave) for wave in heard], self.device)
+        batch, lengths = collate(self._prefixes(heard), self.device)
         probabilities = torch.softmax(self.classifier(batch, lengths).double(), dim=1).cpu().numpy()
         return [
             Prediction(

@@ -96,6 +96,16 @@ class Backbone(nn.Module, ABC):
     def residual_stream(self, block: Any) -> nn.Module:
         """The module that the residual stream enters before the feed-forward of a block."""
 
+    @abstractmethod
+    def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:
+        """The feed-forward's activation, as a module and the name of its attribute, and the linear layer behind it."""
+
+    @property
+    def gelu(self) -> bool:
+        """Whether that activation is the exact GELU, as in every published checkpoint of these families."""
+        config = self.model.config
+        return getattr(config, "hidden_act", getattr(config, "activation_function", "")) == "gelu"
+
     def final_norm(self) -> nn.Module | None:
         """The LayerNorm behind the last block, where the family has one."""
         return None

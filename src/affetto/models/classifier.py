@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         self._highest = backbone.depth
 
     def compute_in(self, precision: str) -> Classifier:
-        """Run the backbone in `float32` or `bfloat16` from now on; pooling and head stay in float32.
+        """Run backbone and layers on frames in `float32` or `bfloat16` from now on; pooling and the rest in float32.
 
         In bfloat16 linear and convolution layers compute under autocast, the residual stream stays in float32, and
         what is frozen of them is converted for good: no cast a step, and half the memory.
@@ -118,7 +118,11 @@ class Classifier(nn.Module):
         if "statistics" in prefix:
             assert isinstance(self.head, StatisticsHead)
             return self.head.classify(prefix["statistics"][:, self.pooling.last])
-        return self.head(*self.pooled(prefix, lengths))
+        frames, mask = self.pooled(prefix, lengths)
+        if isinstance(self.head, StatisticsHead):
+            return self.head(frames, mask)
+        with self._autocast():
+            return self.head(frames, mask)
 
     def pooled(self, prefix: Prefix, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """A batch of prefixes of frames → pooled states (batch, frames, width), float32; their mask (batch, frames)."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.errors import UserError
+from affetto.models.dropout import Dropout
 
 
 def masked_mean(frames: Tensor, mask: Tensor | None) -> Tensor:
@@ -36,7 +37,10 @@ class FrameHead(nn.Module):
         self.per_frame, self.per_clip, self.unmasked_mean = per_frame, per_clip, unmasked_mean
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
-        return self.per_clip(masked_mean(self.per_frame(frames), None if self.unmasked_mean else mask))
+        # Under autocast the layers on frames compute in bfloat16; the mean over time and what follows never do.
+        rows = self.per_frame(frames).float()
+        with torch.autocast(rows.device.type, enabled=False):
+            return self.per_clip(masked_mean(rows, None if self.unmasked_mean else mask))
 
 
 class StatisticsHead(nn.Module):
@@ -53,7 +57,7 @@ class StatisticsHead(nn.Module):
         super().__init__()
         self.register_buffer("centre", torch.zeros(2 * width))
         self.register_buffer("scale", torch.ones(2 * width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.out = nn.Linear(2 * width, classes)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -75,8 +79,8 @@ class StatisticsHead(nn.Module):
 def _paper(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
     """PEFT-SER's downstream model (Feng & Narayanan 2023), to which the paper refers (III-A)."""
     per_frame = nn.Sequential(
-        nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout),
-        nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout),
+        nn.Linear(hidden, hidden), nn.ReLU(), Dropout(dropout),
         nn.Linear(hidden, hidden),
     )  # fmt: skip
     per_clip = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes))
@@ -84,7 +88,7 @@ def _paper(width: int, classes: int, hidden: int, dropout: float, unmasked_mean:
 
 
 def _short(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
-    per_frame = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))
+    per_frame = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout))
     return FrameHead(per_frame, nn.Linear(hidden, classes), unmasked_mean)
 
 

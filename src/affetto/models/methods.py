@@ -18,7 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from affetto.errors import UserError, unknown
+from affetto.models import lowrank
 from affetto.models.backbone import Backbone
+from affetto.models.dropout import Dropout
 
 EMBEDDING, NOTHING = -1, 10_000
 """`lowest_block` where training reaches below the blocks, and where no block trains."""
@@ -103,7 +105,21 @@ class Lora(Method):
             self.__dict__["peft_model"] = get_peft_model(backbone.model, config)
         layers = [module for module in backbone.model.modules() if isinstance(module, LoraLayer)]
         self.__dict__["dropouts"] = [layer.lora_dropout for layer in layers]
+        self.__dict__["activations"] = []
+        if dropout == 0:
+            self._fuse(backbone, blocks, layers)
         self.train(False)
+
+    def _fuse(self, backbone: Backbone, blocks: range, layers: list[Any]) -> None:
+        """Compute by `lowrank`; the second feed-forward layer takes over the activation before it."""
+        absorbing = set()
+        for owner, name, second in (backbone.activation(backbone.blocks[i]) for i in blocks):
+            if backbone.gelu and second in layers:
+                absorbing.add(second)
+                self.__dict__["activations"].append((owner, name, getattr(owner, name)))
+                setattr(owner, name, nn.Identity())
+        for layer in layers:
+            lowrank.fuse(layer, gelu=layer in absorbing)
 
     def train(self, mode: bool = True) -> Lora:
         """LoRA's own dropout follows the method; the backbone that it sits in stays in eval mode."""
@@ -132,7 +148,9 @@ class Lora(Method):
     def merge(self) -> None:
         """W + (alpha / rank) B A becomes the layer's W: the plain transformers model, without peft's modules."""
         self.__dict__["peft_model"].merge_and_unload(safe_merge=True)
-        self.__dict__["dropouts"] = []
+        for owner, name, activation in self.__dict__["activations"]:
+            setattr(owner, name, activation)
+        self.__dict__["dropouts"] = self.__dict__["activations"] = []
 
 
 class Bottleneck(nn.Module):
@@ -141,7 +159,7 @@ class Bottleneck(nn.Module):
     def __init__(self, width: int, bottleneck: int, dropout: float, scale: float) -> None:
         super().__init__()
         self.down, self.up = nn.Linear(width, bottleneck), nn.Linear(bottleneck, width)
-        self.dropout, self.scale = nn.Dropout(dropout), scale
+        self.dropout, self.scale = Dropout(dropout), scale
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 

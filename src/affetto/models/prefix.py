@@ -12,8 +12,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from torch import Tensor
 from affetto import audio
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier, Prefix
+from affetto.models.parallel import side_by_side
 from affetto.models.storage import default_root
 
 FORMAT = 1
@@ -134,23 +134,34 @@ class PrefixData:
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> dict[str, str]:
         """Compute and store what is missing. Returns {clip id: problem} of clips whose audio is unusable.
 
-        Decoding runs ahead in threads (it releases the GIL); the backbone takes clip after clip.
+        On the CPU clips are decoded and computed side by side; for a GPU they are decoded ahead, and it takes one
+        after another.
         """
         bad: dict[str, str] = {}
-        ids = list(self.sources)
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            ahead = 8
-            waiting = {i: pool.submit(self._decode, i) for i in ids[:ahead]}
-            for n, clip_id in enumerate(ids):
-                if n + ahead < len(ids):
-                    waiting[ids[n + ahead]] = pool.submit(self._decode, ids[n + ahead])
-                try:
-                    self._keep(clip_id, self._stored(clip_id, waiting.pop(clip_id).result()))
-                except audio.AudioError as problem:
-                    bad[clip_id] = str(problem)
-                if progress is not None:
-                    progress(n + 1, len(ids))
+        for n, (clip_id, prefix) in enumerate(zip(self.sources, self._found(self.sources), strict=True)):
+            if isinstance(prefix, audio.AudioError):
+                bad[clip_id] = str(prefix)
+            else:
+                self._keep(clip_id, prefix)
+            if progress is not None:
+                progress(n + 1, len(self.sources))
         return bad
+
+    def _found(self, ids: Iterable[str]) -> Iterator[Prefix | audio.AudioError]:
+        """Each clip's prefix, read or computed; the same bits however many are asked for at once."""
+        on_cpu = self.classifier.backbone.device.type == "cpu"
+        ids = list(ids)
+        found = side_by_side(self._ready if on_cpu else self._decode, ids, computes=on_cpu)
+        for clip_id, outcome in zip(ids, found, strict=True):
+            try:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                yield self._stored(clip_id, outcome)
+            except audio.AudioError as problem:
+                yield problem
+
+    def _ready(self, clip_id: str) -> Prefix:
+        return self._stored(clip_id, self._decode(clip_id))
 
     def _decode(self, clip_id: str) -> Prefix | np.ndarray:
         stored = self.store.get(self.keys[clip_id])
@@ -176,7 +187,16 @@ class PrefixData:
 
     def __getitem__(self, clip_id: str) -> Prefix:
         # Not in memory nor, pruned or broken meanwhile, in the store: computed again.
-        return self._memory.get(clip_id) or self._stored(clip_id, self._decode(clip_id))
+        return self._memory.get(clip_id) or self._again(clip_id)
+
+    def _again(self, clip_id: str) -> Prefix:
+        stored = self.store.get(self.keys[clip_id])
+        if stored is None:
+            (found,) = self._found([clip_id])
+            if isinstance(found, audio.AudioError):
+                raise found
+            stored = found
+        return stored
 
     def batch(self, ids: Sequence[str], device: torch.device) -> tuple[Prefix, Tensor]:
         """Prefixes of several clips as float32, zero-padded to the longest, and their lengths (batch,)."""

@@ -81,6 +81,9 @@ class Wav2Vec2Backbone(Backbone):
     def residual_stream(self, block: Any) -> nn.Module:
         return block.final_layer_norm if self.pre_norm else block.feed_forward
 
+    def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:
+        return block.feed_forward, "intermediate_act_fn", block.feed_forward.output_dense
+
     def final_norm(self) -> nn.Module | None:
         return self.model.encoder.layer_norm if self.pre_norm else None
 

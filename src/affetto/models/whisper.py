@@ -81,5 +81,8 @@ class WhisperBackbone(Backbone):
     def residual_stream(self, block: Any) -> nn.Module:
         return block.final_layer_norm
 
+    def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:
+        return block, "activation_fn", block.fc2
+
     def final_norm(self) -> nn.Module | None:
         return self.model.layer_norm

@@ -82,10 +82,16 @@ class Builder:
         torch.manual_seed(self.spec.seed)
         # Made on the CPU, so that a seed gives the same weights whatever the device.
         changes = self.spec.method not in ("frozen", "probe")
-        backbone = copy.deepcopy(self.backbone).cpu() if changes else self.backbone
+        backbone = self._copy().cpu() if changes else self.backbone
         classifier = assemble(backbone, self.blueprint(layer)).to(self.device).compute_in(self.precision)
         self._current = (layer, classifier, classifier.snapshot())
         return classifier
+
+    def _copy(self) -> Backbone:
+        """A backbone that a method may change; what stays frozen is the same memory where it need not move."""
+        shared = self.device.type == "cpu" and self.spec.method != "full"
+        memo: dict[int, Any] = {id(p): p for p in self.backbone.parameters()} if shared else {}
+        return copy.deepcopy(self.backbone, memo)
 
     @property
     def current(self) -> Classifier:
