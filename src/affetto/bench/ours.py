@@ -119,9 +119,8 @@ class OurPipeline:
         }
         device = devices.choose("auto")
         classifier = assemble(load_backbone(key, random_weights=True), blueprint).eval()
-        precision = devices.resolve_precision(precision, device)
-        card = {"audio": {"seconds": None}, "precision": precision}
-        self.predictor, self.waves = Predictor(classifier, card, device), list(waves)
+        card = {"audio": {"seconds": None}, "precision": "float32"}
+        self.predictor, self.waves = Predictor(classifier, card, device, precision), list(waves)
 
     def pass_over(self) -> float:
         """Seconds to classify all clips."""

@@ -25,13 +25,16 @@ def predict(
         str | None, typer.Option(help="where the backbone's weights lie now, if they have moved")
     ] = None,
     device: Device = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto (as trained), float32, bfloat16, or int8: quickest on a CPU")
+    ] = "auto",
 ) -> None:
     """Name the emotion in recordings. Exit status 1 if some of them could not be used."""
     if format_ not in FORMATS:
         raise unknown("format", format_, FORMATS)
     from affetto.inference.predictor import Prediction, load
 
-    predictor = load(run, device=device, backbone=backbone)
+    predictor = load(run, device=device, backbone=backbone, precision=precision)
     rows: list[dict[str, Any]] = []
     bad = cropped = 0
     for file, result in zip(files, predictor.stream(files), strict=True):

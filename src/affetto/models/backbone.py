@@ -166,8 +166,11 @@ class Backbone(nn.Module, ABC):
         return digest.hexdigest()
 
 
-def frame_mask(lengths: Tensor, frames: int) -> Tensor | None:
-    """(batch,) numbers of valid frames → (batch, frames) bool; None where every clip fills the batch."""
+def frame_mask(lengths: Tensor, frames: int, device: torch.device) -> Tensor | None:
+    """(batch,) numbers of valid frames → (batch, frames) bool on `device`; None where every clip fills the batch.
+
+    `lengths` lie on the CPU, so that looking at them does not wait for the device.
+    """
     if bool((lengths == frames).all()):
         return None
-    return torch.arange(frames, device=lengths.device)[None, :] < lengths[:, None]
+    return (torch.arange(frames)[None, :] < lengths[:, None]).to(device, non_blocking=True)

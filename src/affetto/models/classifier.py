@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from affetto.models.backbone import Backbone, frame_mask
 from affetto.models.head import StatisticsHead, masked_statistics
+from affetto.models.int8 import quantise
 from affetto.models.methods import EMBEDDING, NOTHING, Method
 from affetto.models.pooling import StatePooling
 
@@ -47,6 +48,11 @@ class Classifier(nn.Module):
         if precision == "bfloat16":
             self.backbone.narrow()
         return self
+
+    def quantise(self, rest: str) -> Classifier:
+        """The blocks' linear layers in 8-bit integers, all else as `compute_in(rest)`: CPU, merged, inference only."""
+        quantise(self.backbone.blocks)
+        return self.compute_in(rest)
 
     def _autocast(self) -> torch.autocast:
         kind = next(self.head.parameters()).device.type
@@ -114,7 +120,7 @@ class Classifier(nn.Module):
     # Above it --------------------------------------------------------------------------------
 
     def forward(self, prefix: Prefix, lengths: Tensor) -> Tensor:
-        """A batch of prefixes, padded with zeros, and each clip's frames (batch,) → logits (batch, classes)."""
+        """A batch of prefixes, padded with zeros, and each clip's frames (batch,), on the CPU → logits (batch, classes)."""
         if "statistics" in prefix:
             assert isinstance(self.head, StatisticsHead)
             return self.head.classify(prefix["statistics"][:, self.pooling.last])
@@ -131,8 +137,8 @@ class Classifier(nn.Module):
         return frames.float(), mask
 
     def _pooled(self, prefix: Prefix, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
-        frames = next(iter(prefix.values())).shape[1]
-        mask = frame_mask(lengths, frames)
+        first = next(iter(prefix.values()))
+        mask = frame_mask(lengths, first.shape[1], first.device)
         if "pooled" in prefix:
             return prefix["pooled"], mask
         gathered = _Gathered(self.pooling, prefix)

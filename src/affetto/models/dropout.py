@@ -20,12 +20,12 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0 or x.device.type != "cpu":
-            return nn.functional.dropout(x, self.p, self.training)
         dropped = round(self.p * STEPS)
+        if not self.training or dropped in (0, STEPS) or x.device.type != "cpu":
+            return nn.functional.dropout(x, self.p, self.training)
         draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
         keep = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2
-        return x * keep.to(x.dtype).mul_(STEPS / max(1, STEPS - dropped))
+        return x * keep.to(x.dtype).mul_(STEPS / (STEPS - dropped))
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

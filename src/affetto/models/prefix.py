@@ -217,13 +217,16 @@ class PrefixData:
 
 
 def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, Tensor]:
-    """[{name: (frames, …)}] → {name: (batch, frames, …)} float32 and lengths (batch,), on `device`."""
+    """[{name: (frames, …)}] → {name: (batch, frames, …)} float32 on `device`, and lengths (batch,), on the CPU."""
     batch = {
         name: torch.nn.utils.rnn.pad_sequence([prefix[name].float() for prefix in prefixes], batch_first=True)
         for name in prefixes[0]
     }
+    if device.type == "cuda":
+        # From pinned memory the copy runs beside what the device still computes.
+        batch = {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
     lengths = torch.tensor([next(iter(prefix.values())).shape[0] for prefix in prefixes])
-    return {name: tensor.to(device) for name, tensor in batch.items()}, lengths.to(device)
+    return {name: tensor.to(device) for name, tensor in batch.items()}, lengths
 
 
 def _beside(file: Path) -> Path:
