@@ -87,7 +87,10 @@ def training(task: Task, theirs: Task, rounds: int, say: Callable[[str], None]) 
             peaks.append((yardstick.peak_bytes, ours.peak_bytes))
             say(f"{task.method}, round {number + 1}/{rounds}: {pair[0]:.2f} s against {pair[1]:.2f} s an epoch")
         result = _result(pairs, task.clips) | _memory(peaks)
-        return result | {"prepare_seconds": prepared, "phases": ours("phases"), "operations": ours("operations")}
+        return result | {
+            "prepare_seconds": prepared, "prepare_phases": ours("prepare_phases"), "phases": ours("phases"),
+            "operations": ours("operations"),
+        }  # fmt: skip
 
 
 def frozen(task: Task, theirs: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:

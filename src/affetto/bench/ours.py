@@ -94,6 +94,24 @@ class Ours:
             taken["optimiser"].append(clock.lap())
         return {name: float(np.median(seconds)) for name, seconds in taken.items()}
 
+    def prepare_phases(self, clips: int = 8) -> dict[str, float]:
+        """Seconds a clip spends being decoded, computed and stored, medians over some; one after another, all cores."""
+        taken: dict[str, list[float]] = {name: [] for name in ("decode", "front end", "frozen blocks", "store")}
+        backbone, data = self.classifier.backbone, self.prefixes
+        for clip_id in self.ids[:clips]:
+            clock = _Clock(self.device)
+            wave = data.sources[clip_id].load(data.seconds)
+            taken["decode"].append(clock.lap())
+            with torch.no_grad(), self.classifier._autocast():
+                backbone.embed(backbone.features(backbone.prepare(wave))[None], None)
+            front = clock.lap()
+            prefix = self.classifier.prefix(wave)
+            taken["front end"].append(front)
+            taken["frozen blocks"].append(max(0.0, clock.lap() - front))
+            data.store.put("bench", prefix)
+            taken["store"].append(clock.lap())
+        return {name: float(np.median(seconds)) for name, seconds in taken.items()}
+
     def operations(self) -> dict[str, float]:
         """Floating-point operations that one step of the first batch counts, and of one clip's prefix."""
         ids = self.ids[: self.builder.spec.settings.training.batch_size]

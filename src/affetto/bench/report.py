@@ -55,4 +55,7 @@ def _caption(result: dict[str, Any]) -> str:
             shares = ", ".join(f"{name} {100 * value / total:.0f} %" for name, value in row["phases"].items())
             share = f"; {100 * row['share_of_peak']:.0f} % of the matrix peak"
             lines.append(f"{TITLES[row['comparison']]}, {row['method']}: {shares}{share}.")
+        if "prepare_phases" in row:
+            each = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in row["prepare_phases"].items() if value)
+            lines.append(f"{TITLES[row['comparison']]}, {row['method']}, preparing a clip: {each}.")
     return "\n".join(lines)

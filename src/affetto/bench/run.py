@@ -12,7 +12,9 @@ from affetto.models.keys import BACKBONES
 from affetto.training import device as devices
 from affetto.training.provenance import provenance
 
-METHODS = ("frozen", "lora", "adapter", "inference")
+METHODS = ("frozen", "lora", "adapter", "inference", "int8")
+"""`int8` is inference, too: ours in 8-bit integers, as it can be asked for; on a CPU only."""
+MEASURES = {"frozen": compare.frozen, "inference": compare.inference, "int8": compare.inference}
 COMPARISONS = ("same", "defaults")
 """`same`: same precision, same window. `defaults`: ours as it comes, the yardstick as it comes."""
 
@@ -44,13 +46,16 @@ def run(
     }
     results: list[dict[str, Any]] = []
     for comparison in COMPARISONS:
-        mine, theirs, padded = settings[comparison]
+        ours_in, theirs, padded = settings[comparison]
         for method in methods:
-            trained = "lora" if method == "inference" else method
+            if method == "int8" and (comparison == "same" or device.type != "cpu"):
+                continue
+            mine = "int8" if method == "int8" else ours_in
+            trained = "lora" if method in ("inference", "int8") else method
             one = Task("ours", backbone, trained, clips, batch_size, mine)
             other = Task("yardstick", backbone, trained, clips, batch_size, theirs, pad_seconds=padded)
             say(f"{comparison}: {method} on {backbone}, ours in {mine}, the yardstick in {theirs}")
-            measure = {"frozen": compare.frozen, "inference": compare.inference}.get(method, compare.training)
+            measure = MEASURES.get(method, compare.training)
             result = measure(one, other, rounds, say)
             results.append({
                 "comparison": comparison, "backbone": backbone, "method": method, "clips": clips,

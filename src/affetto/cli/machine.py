@@ -51,7 +51,7 @@ def store_prune(
 def bench(
     backbone: Annotated[str, typer.Option(help="whose shapes, filled at random")] = "wav2vec2-base",
     method: Annotated[
-        list[str] | None, typer.Option(help="frozen, lora, adapter or inference; may be repeated")
+        list[str] | None, typer.Option(help="frozen, lora, adapter, inference or int8; may be repeated")
     ] = None,
     precision: Annotated[str, typer.Option(help="of both sides where they are alike: float32 or bfloat16")] = "float32",
     clips: Annotated[int, typer.Option(min=8, help="how many")] = 64,
@@ -61,6 +61,7 @@ def bench(
         bool, typer.Option("--quick", help="a small backbone, few clips, one round: does it run?")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="a JSON file for the result")] = None,
+    figure: Annotated[Path | None, typer.Option(help="a PNG or SVG file for the picture")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """How fast this machine is with affetto, beside transformers' Trainer and pipeline."""
@@ -77,6 +78,10 @@ def bench(
     text = json.dumps(result, indent=2)
     if out is not None:
         out.write_text(text + "\n")
+    if figure is not None:
+        from affetto.bench.figure import ratios
+
+        ratios(result, figure)
     if as_json:
         typer.echo(text)
         return

@@ -145,9 +145,7 @@ def _precision(asked: str, trained: str, device: torch.device) -> str:
     return devices.resolve_precision("auto", device) if trained == "bfloat16" else trained
 
 
-def load(
-    run: str | Path, *, device: str = "auto", backbone: str | None = None, precision: str = "auto"
-) -> Predictor:
+def load(run: str | Path, *, device: str = "auto", backbone: str | None = None, precision: str = "auto") -> Predictor:
     """The classifier of a run folder (or of a model folder within one), ready to be called.
 
     `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'

@@ -24,6 +24,7 @@ from affetto.models.head import StatisticsHead, masked_statistics
 from affetto.models.prefix import PrefixData
 from affetto.training import augment as augmentation
 from affetto.training import checkpoint
+from affetto.training.ahead import one_ahead
 from affetto.training.batches import by_length, plan
 from affetto.training.gradients import prove_all_train
 from affetto.training.probabilities import EVALUATION_BATCH, measure
@@ -134,15 +135,17 @@ class _Steps:
         self.classifier.train()
         started = kept = time.monotonic()
         losses: list[Tensor] = []
-        for number in range(progress.step, len(batches)):
-            ids = batches[number]
+        made = one_ahead(
+            lambda ids: (*self._batch(ids, progress.epoch, device), _targets(ids, self.task, device)),
+            batches[progress.step :], threaded=device.type == "cuda",
+        )  # fmt: skip
+        for number, (batch, lengths, targets) in enumerate(made, start=progress.step):
             self.optimizer.zero_grad(set_to_none=True)
             with self.accelerator.autocast():
-                logits = self.model(*self._batch(ids, progress.epoch, device))
-                loss = self.loss_of(logits, _targets(ids, self.task, device))
+                loss = self.loss_of(self.model(batch, lengths), targets)
             self.accelerator.backward(loss)
             self.optimizer.step()
-            losses.append(loss.detach() * len(ids))
+            losses.append(loss.detach() * len(targets))
             on_step(progress.epoch * len(batches) + number + 1, self.task.epochs * len(batches))
             if time.monotonic() - kept > CHECKPOINT_SECONDS and number + 1 < len(batches):
                 kept = time.monotonic()
