@@ -7,7 +7,6 @@ import time
 
 import pytest
 import torch
-from models.systems import FAMILIES, classifier, clips
 from torch import nn
 
 from affetto.errors import UserError
@@ -17,6 +16,7 @@ from affetto.models.int8 import Int8Linear
 from affetto.models.lowrank import LowRank
 from affetto.models.parallel import side_by_side
 from affetto.models.prefix import collate
+from models.systems import FAMILIES, classifier, clips
 
 
 def gradients(made, waves):

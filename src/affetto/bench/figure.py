@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROW_INCHES = 0.34
-SHADES = ("#0072B2", "#56B4E9", "#E69F00", "#009E73")
+SHADES = ("#0072B2", "#A6D5F2", "#F5CE7A", "#009E73")
 
 
 def ratios(result: Mapping[str, Any], path: Path) -> Path:
@@ -65,7 +65,7 @@ def _draw_phases(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
             share = 100 * seconds / total
             axes.barh(at, share, left=left, height=0.62, color=shade)
             if share >= 12:
-                axes.text(left + share / 2, at, f"{name} {share:.0f} %", ha="center", va="center", color="white")
+                axes.text(left + share / 2, at, f"{name} {share:.0f} %", ha="center", va="center", color=INK)
             left += share
     axes.set_yticks(range(len(rows)), [f"{row['method']}, {TITLES[row['comparison']]}" for row in rows])
     axes.set_xlim(0, 100)

@@ -120,7 +120,7 @@ class Classifier(nn.Module):
     # Above it --------------------------------------------------------------------------------
 
     def forward(self, prefix: Prefix, lengths: Tensor) -> Tensor:
-        """A batch of prefixes, padded with zeros, and each clip's frames (batch,), on the CPU → logits (batch, classes)."""
+        """A batch of prefixes, zero-padded, and each clip's frames (batch,), on the CPU → logits (batch, classes)."""
         if "statistics" in prefix:
             assert isinstance(self.head, StatisticsHead)
             return self.head.classify(prefix["statistics"][:, self.pooling.last])

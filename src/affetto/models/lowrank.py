@@ -3,7 +3,7 @@
 peft holds the weights and saves them; its own forward pass makes three more tensors as large as the output, and
 keeps the activation's result, the largest tensor of a block, for the backward pass. Here the low-rank product is added
 in place, and an activation before the layer is computed again in the backward pass (1 % of a step's time, a quarter
-of its memory). `benchmarks/README.md` says how it was measured.
+of its memory on the CPU; docs/performance.md).
 """
 
 from __future__ import annotations

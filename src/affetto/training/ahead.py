@@ -12,7 +12,8 @@ T, R = TypeVar("T"), TypeVar("R")
 def one_ahead(make: Callable[[T], R], items: Iterable[T], *, threaded: bool) -> Iterator[R]:
     """`make` of each item, in order. `threaded`: the next one is begun before this one is handed out.
 
-    That pays beside a GPU; on a CPU the thread would only take cores from the step. An error comes where its item would.
+    That pays beside a GPU; on a CPU the thread would only take cores from the step. An error comes where its item
+    would.
     """
     if not threaded:
         yield from map(make, items)
