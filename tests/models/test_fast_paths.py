@@ -11,7 +11,7 @@ from torch import nn
 
 from affetto.errors import UserError
 from affetto.inference.predictor import Predictor
-from affetto.models.dropout import Dropout
+from affetto.models.dropout import Dropout, keep
 from affetto.models.int8 import Int8Linear
 from affetto.models.lowrank import LowRank
 from affetto.models.parallel import side_by_side
@@ -54,7 +54,7 @@ def test_the_low_rank_product_has_the_right_derivatives(gelu):
         entered = nn.functional.gelu(x) if gelu else x
         return entered @ w.T + bias + 0.7 * (entered @ a.T) @ b.T
 
-    out, expected = LowRank.apply(x, w, bias, a, b, 0.7, gelu), plain(*inputs)
+    out, expected = LowRank.apply(x, w, bias, a, b, 0.7, gelu, 0.0), plain(*inputs)
     assert torch.allclose(out, expected, rtol=1e-12, atol=1e-12)
     weights = torch.randn_like(out)
     for mine, theirs in zip(
@@ -64,11 +64,36 @@ def test_the_low_rank_product_has_the_right_derivatives(gelu):
         assert torch.allclose(mine.double(), theirs, rtol=1e-6, atol=1e-6)
 
 
-def test_a_lora_with_dropout_stays_peft_s():
-    made = classifier("whisper-mini", "lora", dropout=0.5).train()
-    waves = clips(1.0)
-    batch = collate([made.prefix(w) for w in waves], made.backbone.device)
-    assert not torch.equal(made(*batch), made(*batch))
+@pytest.mark.parametrize("gelu", [False, True])
+def test_dropout_before_the_low_rank_product_leaves_the_frozen_one_alone(gelu):
+    torch.manual_seed(0)
+    x, w, a, b = torch.randn(50, 40), torch.randn(30, 40), torch.randn(4, 40), torch.randn(30, 4)
+    inputs = [t.requires_grad_() for t in (x, a, b)]
+    torch.manual_seed(1)
+    kept, up = keep(x, 0.3)
+    entered = nn.functional.gelu(x) if gelu else x
+    expected = entered @ w.T + 0.7 * ((entered * kept * up) @ a.T) @ b.T
+    torch.manual_seed(1)
+    out = LowRank.apply(x, w, None, a, b, 0.7, gelu, 0.3)
+    assert torch.allclose(out, expected, rtol=1e-4, atol=1e-4)
+    for mine, theirs in zip(
+        torch.autograd.grad(out.square().sum(), inputs), torch.autograd.grad(expected.square().sum(), inputs),
+        strict=True,
+    ):  # fmt: skip
+        assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
+
+
+def test_a_lora_drops_in_training_only():
+    made = classifier("whisper-mini", "lora", dropout=0.5)
+    batch = collate([made.prefix(w) for w in clips(1.0)], made.backbone.device)
+    made.head.eval()
+    assert torch.equal(made(*batch), made(*batch))
+    made.train()
+    made.head.eval()
+    first = made(*batch)
+    assert not torch.equal(first, made(*batch))
+    made.eval()
+    assert torch.equal(made(*batch), made(*batch))
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share():

@@ -102,8 +102,9 @@ class Ours:
             clock = _Clock(self.device)
             wave = data.sources[clip_id].load(data.seconds)
             taken["decode"].append(clock.lap())
+            prepared = backbone.prepare(wave)
             with torch.no_grad(), self.classifier._autocast():
-                backbone.embed(backbone.features(backbone.prepare(wave))[None], None)
+                backbone.embed(backbone.features(prepared)[None], None)
             front = clock.lap()
             prefix = self.classifier.prefix(wave)
             taken["front end"].append(front)

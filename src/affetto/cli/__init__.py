@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from affetto import __version__
-from affetto.cli import corpora, machine, predicting, training
+from affetto.cli import corpora, grids, machine, predicting, training
 from affetto.errors import UserError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command()(training.train)
 app.command("settings")(training.show_settings)
 app.command()(training.evaluate)
 app.command()(predicting.predict)
+app.add_typer(grids.app, name="grid")
 app.add_typer(machine.store_app, name="store")
 app.command()(machine.bench)
 app.command()(machine.demo)

@@ -110,7 +110,7 @@ class Predictor:
         """What lies at the cut, clip by clip; on the CPU, where that is all of the model, side by side."""
         if len(heard) == 1 or self.device.type != "cpu":
             return [self.classifier.prefix(wave) for wave in heard]
-        prefixes = []
+        prefixes: list[Prefix] = []
         for outcome in side_by_side(self.classifier.prefix, heard):
             if isinstance(outcome, Exception):
                 raise outcome

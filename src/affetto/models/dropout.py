@@ -9,23 +9,31 @@ STEPS = 1 << 16
 
 
 class Dropout(nn.Module):
-    """Zeroes each element with probability `p` in training and scales the rest, as `torch.nn.Dropout` does.
-
-    On the CPU an element is dropped by 16 random bits, four of them from one draw: `p` is then the nearest multiple
-    of 1/65,536, and so is the scale, which leaves the expectation exact.
-    """
+    """Zeroes each element with probability `p` in training and scales the rest, as `torch.nn.Dropout` does."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        dropped = round(self.p * STEPS)
-        if not self.training or dropped in (0, STEPS) or x.device.type != "cpu":
+        if not self.training or self.p in (0, 1) or x.device.type != "cpu":
             return nn.functional.dropout(x, self.p, self.training)
-        draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
-        keep = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2
-        return x * keep.to(x.dtype).mul_(STEPS / (STEPS - dropped))
+        kept, scale = keep(x, self.p)
+        return x * kept.to(x.dtype).mul_(scale)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+def keep(x: Tensor, p: float) -> tuple[Tensor, float]:
+    """Which elements of `x` stay (bool, of its shape), each with probability 1 - p, and the factor on those.
+
+    On the CPU 16 random bits decide on an element, four elements to a draw: `p` is then the nearest multiple of
+    1/65,536 below 1, and so is the factor, which leaves the expectation exact.
+    """
+    if x.device.type != "cpu":
+        return torch.rand(x.shape, device=x.device) >= p, 1 / (1 - p)
+    dropped = min(round(p * STEPS), STEPS - 1)
+    draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
+    kept = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2
+    return kept, STEPS / (STEPS - dropped)

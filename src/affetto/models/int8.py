@@ -24,7 +24,8 @@ class Int8Linear(nn.Module):
         weight = linear.weight.detach().float()
         scale = weight.abs().amax(1).clamp_min(1e-8).double() / 127
         zero = torch.zeros_like(scale, dtype=torch.long)
-        bias = None if linear.bias is None else linear.bias.detach().float()
+        given: torch.Tensor | None = linear.bias  # torch's stubs say that it is always there
+        bias = None if given is None else given.detach().float()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch means to drop quantised tensors, with no date
             rounded = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)

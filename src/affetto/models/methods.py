@@ -106,8 +106,7 @@ class Lora(Method):
         layers = [module for module in backbone.model.modules() if isinstance(module, LoraLayer)]
         self.__dict__["dropouts"] = [layer.lora_dropout for layer in layers]
         self.__dict__["activations"] = []
-        if dropout == 0:
-            self._fuse(backbone, blocks, layers)
+        self._fuse(backbone, blocks, layers)
         self.train(False)
 
     def _fuse(self, backbone: Backbone, blocks: range, layers: list[Any]) -> None:

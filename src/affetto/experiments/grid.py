@@ -1,0 +1,258 @@
+"""A grid file and the runs that it means.
+
+    name: paper
+    axes:                        # every combination is a run; one value may stand alone
+      backbone: [wav2vec2-base, wavlm-base-plus]
+      corpus: [emovo, demos]     # names, given a place by --corpus or `corpora`; a+b trains on both
+      method: [frozen, lora]
+      seed: [0, 1, 2]
+      split: paper
+      recipe: paper
+      lora.alpha: [1, 8]         # any setting of `affetto settings`
+    exclude:                     # runs that match all of an entry are left out
+      - {method: frozen, lora.alpha: 8}
+    overrides:                   # settings for the runs that match `when`
+      - {when: {backbone: wavlm-base-plus}, set: {training.batch_size: 8}}
+    corpora: {emovo: /data/EMOVO}
+
+Expansion needs neither corpora nor weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from affetto.errors import UserError, unknown
+from affetto.models.keys import METHOD_NAMES, check_backbone
+from affetto.splits.protocols import PROTOCOLS
+from affetto.training.spec import DEFAULT_RECIPE, CorpusSpec, RunSpec, Settings, setting_names, settings
+
+PARTS = ("name", "axes", "exclude", "overrides", "corpora")
+NEEDED = ("backbone", "corpus", "method")
+AXES: dict[str, Any] = {
+    "backbone": None, "corpus": None, "method": None, "seed": 0, "split": None, "split_seed": 0,
+    "recipe": DEFAULT_RECIPE, "random_weights": False, "weights_seed": 0,
+}  # fmt: skip
+"""Axes beside the settings, with what holds where a grid does not name them."""
+SECTIONS = {"lora", "adapter"}
+"""Sections of the settings that belong to the method of their name alone."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a grid. `values` has every axis of AXES and the settings that the grid names."""
+
+    values: Mapping[str, Any]
+    settings: Settings
+
+    def __getitem__(self, axis: str) -> Any:
+        return self.values[axis]
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over what the run will compute, as far as that is known before corpora and weights are there."""
+        dump = self.settings.model_dump(mode="json")
+        unused = SECTIONS - {self["method"]}
+        fixed = {axis: self[axis] for axis in AXES if axis != "recipe"}
+        content = {"settings": {name: section for name, section in dump.items() if name not in unused}, **fixed}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def cut(self) -> tuple[Any, ...]:
+        """What decides, beside corpus and backbone, whether two runs can share stored states."""
+        model, first = self.settings.model, self.settings.training.first_block
+        shared = (self.settings.audio.seconds, self.settings.store.precision, self.settings.compute.precision)
+        if self["method"] in ("lora", "adapter") and first == 0:
+            return ("input of the first block", *shared)
+        if self["method"] == "full":
+            return ("front end", *shared)
+        return (model.pooling, model.layer, model.state_norm, model.head == "statistics", first, *shared)
+
+    @property
+    def name(self) -> str:
+        """What the run's folder is called: its axes for people, and the start of its identity."""
+        parts = (self["corpus"], Path(str(self["backbone"])).name, self["method"], self["recipe"], f"s{self['seed']}")
+        return "_".join(re.sub(r"[^\w.+-]+", "-", str(part)) for part in (*parts, self.identity[:8]))
+
+    def told(self) -> dict[str, Any]:
+        """For JSON: the axes, the settings that the grid names, and the folder's name."""
+        named = {axis: value for axis, value in self.values.items() if axis in AXES}
+        chosen = {axis: value for axis, value in self.values.items() if axis not in AXES}
+        return {**named, "settings": chosen, "run": self.name}
+
+    def spec(self, corpora: Mapping[str, str], *, final: bool = False) -> RunSpec:
+        """The run to be done, on corpora that lie at these paths. Raises UserError for a corpus without a place."""
+        names = self["corpus"].split("+")
+        for name in names:
+            if name not in corpora:
+                raise UserError(f"corpus {name!r} has no place: give --corpus {name}=PATH, or `corpora:` in the grid")
+        return RunSpec(
+            corpora=tuple(CorpusSpec(name=name, path=corpora[name]) for name in names), settings=self.settings,
+            final=final, **{axis: self[axis] for axis in AXES if axis != "corpus"},
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a grid file says, expanded; the order is that of the axes in AXES, so that stored states are shared."""
+
+    name: str
+    runs: tuple[PlannedRun, ...]
+    corpora: Mapping[str, str] = field(default_factory=dict)
+
+    def only(self, wanted: Mapping[str, Sequence[str]]) -> Grid:
+        """The runs whose axes have one of the values given, as text. Raises UserError for what no run has."""
+        runs = self.runs
+        for axis, values in wanted.items():
+            known = {text(run.values.get(axis)) for run in self.runs}
+            if all(axis not in run.values for run in self.runs):
+                raise unknown("axis of this grid", axis, sorted({name for run in self.runs for name in run.values}))
+            for value in values:
+                if value not in known:
+                    raise unknown(f"{axis} in this grid", value, sorted(known))
+            runs = tuple(run for run in runs if text(run.values.get(axis)) in values)
+        if not runs:
+            raise UserError("no run of the grid matches all of --only; leave one of them out")
+        return Grid(self.name, runs, self.corpora)
+
+
+def read(file: Path) -> Grid:
+    """The grid of a YAML file. Raises UserError, naming file and entry, for what makes no grid."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise UserError(f"{file}: the grid cannot be read ({problem.strerror}); check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise UserError(f"{file}: no YAML ({str(problem).splitlines()[0]}); mend it there") from None
+    if not isinstance(content, dict) or not isinstance(content.get("axes"), dict):
+        raise UserError(f"{file}: a grid is a mapping with `axes:`; see grids/paper.yaml for one")
+    for part in content:
+        if part not in PARTS:
+            raise unknown(f"part of {file}", str(part), PARTS)
+    corpora = content.get("corpora") or {}
+    if not isinstance(corpora, dict):
+        raise UserError(f"{file}: `corpora` is a mapping of names to folders")
+    runs = _expand(file, content)
+    return Grid(str(content.get("name") or file.stem), runs, {str(k): str(v) for k, v in corpora.items()})
+
+
+def text(value: Any) -> str:
+    """A value as one writes it on a command line: words as they are, the rest as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _expand(file: Path, content: Mapping[str, Any]) -> tuple[PlannedRun, ...]:
+    axes = {axis: _values(file, axis, given) for axis, given in content["axes"].items()}
+    for axis in NEEDED:
+        if axis not in axes:
+            raise UserError(f"{file}: no axis {axis!r}; a grid has at least {', '.join(NEEDED)}")
+    order = [*(axis for axis in ("corpus", "backbone", "method") if axis in axes)]
+    order += [axis for axis in axes if axis not in order]
+    excluded = [_condition(file, "exclude", entry, axes) for entry in content.get("exclude") or []]
+    overrides = [_override(file, entry, axes) for entry in content.get("overrides") or []]
+    runs: list[PlannedRun] = []
+    seen: dict[str, PlannedRun] = {}
+    hits = [0] * (len(excluded) + len(overrides))
+    for combination in itertools.product(*(axes[axis] for axis in order)):
+        point = dict(zip(order, combination, strict=True))
+        out = [n for n, condition in enumerate(excluded) if _matches(point, condition)]
+        for n in out:
+            hits[n] += 1
+        if out:
+            continue
+        for n, (condition, chosen) in enumerate(overrides, start=len(excluded)):
+            if _matches(point, condition):
+                hits[n] += 1
+                point |= chosen
+        run = _planned(file, point)
+        if run.identity in seen:
+            raise UserError(
+                f"{file}: two runs would be the same, {_told(seen[run.identity])} and {_told(run)}: "
+                "leave one out under `exclude`"
+            )
+        seen[run.identity] = run
+        runs.append(run)
+    for n, entry in enumerate([*(content.get("exclude") or []), *(content.get("overrides") or [])]):
+        if not hits[n]:
+            raise UserError(f"{file}: {json.dumps(entry)} matches no run; mend it or take it out")
+    if not runs:
+        raise UserError(f"{file}: an empty grid: all combinations are excluded")
+    return tuple(runs)
+
+
+def _planned(file: Path, point: dict[str, Any]) -> PlannedRun:
+    values = {axis: point.get(axis, default) for axis, default in AXES.items()}
+    chosen = {axis: value for axis, value in point.items() if axis not in AXES}
+    try:
+        check_backbone(values["backbone"], random_weights=values["random_weights"])
+        resolved = settings(values["recipe"], {k: text(v) for k, v in chosen.items()}, method=values["method"])
+    except UserError as problem:
+        raise UserError(f"{file}: {problem}") from None
+    return PlannedRun(values | chosen, resolved)
+
+
+def _values(file: Path, axis: str, given: Any) -> list[Any]:
+    if axis not in AXES and axis not in setting_names():
+        raise unknown(f"axis in {file}", str(axis), [*AXES, *setting_names()])
+    values = list(given) if isinstance(given, list) else [given]
+    if not values:
+        raise UserError(f"{file}: axis {axis!r} has no values; give it one, or take it out")
+    twice = {text(value) for value in values if [text(v) for v in values].count(text(value)) > 1}
+    if twice:
+        raise UserError(f"{file}: axis {axis!r} has {sorted(twice)[0]} twice")
+    for value in values:
+        _check(file, axis, value)
+    return values
+
+
+def _check(file: Path, axis: str, value: Any) -> None:
+    if axis == "method" and value not in METHOD_NAMES:
+        raise unknown(f"method in {file}", str(value), METHOD_NAMES)
+    if axis == "split" and value is not None and str(value).partition(":")[0] not in PROTOCOLS:
+        raise unknown(f"split in {file}", str(value), PROTOCOLS)
+    if axis in ("backbone", "corpus") and not (isinstance(value, str) and value):
+        raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are names")
+    if axis in ("seed", "split_seed", "weights_seed") and (isinstance(value, bool) or not isinstance(value, int)):
+        raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are whole numbers")
+    if axis == "random_weights" and not isinstance(value, bool):
+        raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are true and false")
+
+
+def _condition(file: Path, part: str, entry: Any, axes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    if not isinstance(entry, dict) or not entry:
+        raise UserError(f"{file}: an entry of `{part}` is a mapping of axes to values, not {entry!r}")
+    condition = {}
+    for axis, wanted in entry.items():
+        if axis not in axes:
+            raise unknown(f"axis under `{part}` in {file}", str(axis), axes)
+        condition[axis] = wanted if isinstance(wanted, list) else [wanted]
+        for value in condition[axis]:
+            if value not in axes[axis]:
+                raise unknown(f"{axis} under `{part}` in {file}", text(value), map(text, axes[axis]))
+    return condition
+
+
+def _override(file: Path, entry: Any, axes: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    if not isinstance(entry, dict) or set(entry) != {"when", "set"} or not isinstance(entry["set"], dict):
+        raise UserError(f"{file}: an entry of `overrides` is {{when: {{…}}, set: {{…}}}}, not {entry!r}")
+    for name in entry["set"]:
+        if name not in setting_names():
+            raise unknown(f"setting under `overrides` in {file}", str(name), setting_names())
+    return _condition(file, "overrides", entry["when"], axes), entry["set"]
+
+
+def _matches(point: Mapping[str, Any], condition: Mapping[str, Iterable[Any]]) -> bool:
+    return all(point[axis] in wanted for axis, wanted in condition.items())
+
+
+def _told(run: PlannedRun) -> str:
+    return "(" + ", ".join(f"{axis} {text(v)}" for axis, v in run.values.items() if AXES.get(axis, "") != v) + ")"

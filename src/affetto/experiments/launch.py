@@ -1,0 +1,150 @@
+"""A grid's runs on this machine: workers in processes of their own, each taking one run after another."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affetto.experiments.grid import Grid, PlannedRun
+from affetto.experiments.states import BROKEN, DONE, FAILED, GridFolder
+from affetto.models.parallel import cores
+
+BUSY_SECONDS = 2.0
+"""How long until a run that another launcher holds is looked at again."""
+DEATHS = 2
+"""A run whose worker dies so often has failed; once may be bad luck (memory that others took)."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What has become of a run: `state` is done, failed, or died (its worker, to be tried once more)."""
+
+    run: str
+    state: str
+    error: str = ""
+    seconds: float = 0.0
+
+
+def launch(
+    grid: Grid, out: Path, corpora: Mapping[str, str], *, workers: int = 1, device: str = "auto",
+    retry_failed: bool = False, tell: Callable[[Event], None] = lambda _: None,
+) -> dict[str, int]:  # fmt: skip
+    """Do what is not done yet; returns how many runs are done and how many have failed, over all of `grid`.
+
+    A failed run does not stop the others, and is tried again only with `retry_failed`. Runs that another launcher is
+    at are waited for.
+    """
+    folder = GridFolder(out)
+    waiting: queue.Queue[tuple[PlannedRun, int]] = queue.Queue()
+    for run in grid.runs:
+        state, _ = folder.state(run.name)
+        if state in (FAILED, BROKEN) and retry_failed:
+            folder.forgive(run.name)
+            state = ""
+        if state not in (DONE, FAILED, BROKEN):
+            waiting.put((run, 0))
+    count = max(1, min(workers, waiting.qsize()))
+    pool = [_Slot(folder, corpora, device, max(1, cores() // count), waiting, tell) for _ in range(count)]
+    try:
+        for slot in pool:
+            slot.start()
+        for slot in pool:
+            while slot.is_alive():  # with a timeout, so that Ctrl-C comes through
+                slot.join(0.2)
+    finally:
+        for slot in pool:
+            slot.stop()
+    for slot in pool:
+        if slot.problem is not None:
+            raise slot.problem
+    states = [folder.state(run.name)[0] for run in grid.runs]
+    return {"done": states.count(DONE), "failed": states.count(FAILED) + states.count(BROKEN), "runs": len(states)}
+
+
+class _Slot(threading.Thread):
+    """Hands runs to one worker process, and makes a new one where it dies."""
+
+    def __init__(
+        self, folder: GridFolder, corpora: Mapping[str, str], device: str, threads: int,
+        waiting: queue.Queue[tuple[PlannedRun, int]], tell: Callable[[Event], None],
+    ) -> None:  # fmt: skip
+        super().__init__(daemon=True)
+        self.folder, self.corpora, self.device, self.threads = folder, corpora, device, threads
+        self.waiting, self.tell = waiting, tell
+        self.process: subprocess.Popen[str] | None = None
+        self.problem: BaseException | None = None
+        self.stopped = False
+
+    def run(self) -> None:
+        try:
+            while not self.stopped:
+                try:
+                    run, deaths = self.waiting.get_nowait()
+                except queue.Empty:
+                    return
+                self._one(run, deaths)
+        except BaseException as problem:  # handed to the launcher's own thread
+            self.problem = problem
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _one(self, run: PlannedRun, deaths: int) -> None:
+        answer = self._ask({
+            "grid": str(self.folder.path), "run": run.name, "device": self.device,
+            "spec": run.spec(self.corpora).model_dump(mode="json"),
+        })  # fmt: skip
+        if self.stopped:
+            return
+        if answer["state"] == "busy":
+            time.sleep(BUSY_SECONDS)
+            if self.folder.state(run.name)[0] == FAILED:
+                return  # the other launcher's failure: it has told of it
+            self.waiting.put((run, deaths))
+        elif answer["state"] == "died" and deaths + 1 < DEATHS:
+            self.tell(Event(run.name, "died", answer["error"]))
+            self.waiting.put((run, deaths + 1))
+        elif answer["state"] == "died":
+            self.folder.fail(run.name, answer["error"])
+            self.tell(Event(run.name, "failed", answer["error"]))
+        else:
+            self.tell(Event(run.name, answer["state"], answer.get("error", ""), answer.get("seconds", 0.0)))
+
+    def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
+        if self.process is None:
+            environment = {"OMP_NUM_THREADS": str(self.threads), **os.environ}
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "affetto.experiments.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                text=True, env=environment,
+            )  # fmt: skip
+        process = self.process
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(task) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        status = process.wait()
+        self.process = None
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        return {"state": "died", "error": f"its process ended {how}; was there memory enough? (fewer --workers)"}

@@ -1,0 +1,116 @@
+"""Where the runs of a grid stand, read off their folders: nothing else remembers it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from affetto.errors import UserError
+from affetto.experiments.grid import Grid, PlannedRun
+from affetto.training.runs import METRICS, SPEC, RunFolder
+
+DONE, FAILED, BROKEN, RUNNING, BEGUN, WAITING = "done", "failed", "broken", "running", "begun", "waiting"
+STATES = (DONE, RUNNING, BEGUN, FAILED, BROKEN, WAITING)
+PLAN, RUNS, LOCKS = "grid.json", "runs", ".locks"
+ERROR = ".error.json"
+"""Of a failed run, in its folder; hidden, so that a run may still begin there."""
+
+
+class GridFolder:
+    """The folder of a grid: `grid.json` lists its runs, `runs/NAME` holds each."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, name: str) -> RunFolder:
+        return RunFolder(self.path / RUNS / name)
+
+    def lock(self, name: str) -> FileLock:
+        """What a worker holds while it is at a run, on whatever machine: two launchers never do one twice."""
+        folder = self.path / LOCKS
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise self._unusable(problem) from None
+        return FileLock(folder / f"{name}.lock", timeout=0)
+
+    def claim(self, grid: Grid) -> None:
+        """Make the folder this grid's, or an earlier, smaller version's of it. Raises UserError for another grid's."""
+        known = self.plan(missing_ok=True)
+        names = {run.name for run in grid.runs}
+        if known is not None:
+            lost = [entry["run"] for entry in known["runs"] if entry["run"] not in names]
+            if lost:
+                raise UserError(
+                    f"{self.path} holds the grid {known['name']!r}, whose run {lost[0]} is not in this one: "
+                    "give another --out"
+                )
+        elif self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+            raise UserError(f"{self.path} is not empty and holds no grid: give another --out")
+        content = {"name": grid.name, "runs": [run.told() for run in grid.runs]}
+        if content != known:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                temporary = self.path / f".{PLAN}.{os.getpid()}.tmp"
+                temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+                os.replace(temporary, self.path / PLAN)
+            except OSError as problem:
+                raise self._unusable(problem) from None
+
+    def plan(self, *, missing_ok: bool = False) -> dict[str, Any] | None:
+        """What `grid.json` says. Raises UserError where it is missing or broken."""
+        plan = RunFolder(self.path).read(PLAN)
+        if plan is None and not missing_ok:
+            raise UserError(f"no grid in {self.path}: give the --out of an `affetto grid run`")
+        return plan
+
+    def state(self, name: str) -> tuple[str, str]:
+        """Where a run stands, and of a failed or broken one what is wrong."""
+        folder = self.run(name)
+        try:
+            if folder.read(METRICS) is not None:
+                return DONE, ""
+        except UserError as problem:
+            return BROKEN, str(problem)
+        if self._held(name):
+            return RUNNING, ""
+        try:
+            error = folder.read(ERROR)
+        except UserError as problem:
+            return FAILED, str(problem)
+        if error is not None:
+            return FAILED, str(error.get("error", "no reason given"))
+        return (BEGUN if (folder.path / SPEC).is_file() else WAITING), ""
+
+    def fail(self, name: str, error: str) -> None:
+        self.run(name).write(ERROR, {"error": error})
+
+    def forgive(self, name: str) -> None:
+        """Forget a failure, so that the run is tried again; what it had computed stays."""
+        folder = self.run(name).path
+        (folder / ERROR).unlink(missing_ok=True)
+        if self.state(name)[0] == BROKEN:
+            (folder / METRICS).unlink(missing_ok=True)
+
+    def _held(self, name: str) -> bool:
+        lock = self.path / LOCKS / f"{name}.lock"
+        if not lock.exists():
+            return False
+        try:
+            with FileLock(lock, timeout=0):
+                return False
+        except (Timeout, OSError):
+            return True
+
+    def _unusable(self, problem: OSError) -> UserError:
+        return UserError(f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out")
+
+
+def overview(folder: GridFolder, runs: tuple[PlannedRun, ...] | list[str]) -> dict[str, tuple[str, str]]:
+    """{run's name: (state, what is wrong)}."""
+    names = [run if isinstance(run, str) else run.name for run in runs]
+    return {name: folder.state(name) for name in names}

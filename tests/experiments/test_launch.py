@@ -1,0 +1,164 @@
+"""Real grids on a small table: done whole, killed, broken, shared by two launchers."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from affetto.errors import UserError
+from affetto.experiments.grid import read
+from affetto.experiments.launch import launch
+from affetto.experiments.states import GridFolder, overview
+from training.corpora import write_table
+
+GRID = """
+axes:
+  backbone: whisper-mini
+  corpus: table
+  method: [probe, frozen, lora]
+  seed: [0, 1]
+  split: column
+  random_weights: true
+  compute.precision: float32
+  training.epochs: 3
+exclude:
+  - {method: probe}
+"""
+VOLATILE = ("wall_seconds", "peak_memory_bytes", "provenance")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> tuple[Path, Path]:
+    """(grid file, table): four runs of a few seconds each."""
+    folder = tmp_path_factory.mktemp("grid")
+    (folder / "small.yaml").write_text(GRID)
+    return folder / "small.yaml", write_table(folder / "corpus")
+
+
+def numbers(out: Path) -> dict[str, dict]:
+    """Of every run what must not depend on interruptions."""
+    return {
+        file.parent.name: {k: v for k, v in json.loads(file.read_text()).items() if k not in VOLATILE}
+        for file in sorted(out.glob("runs/*/metrics.json"))
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, tmp_path_factory) -> dict[str, dict]:
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    file, table = small
+    told = []
+    result = launch(read(file), out, {"table": str(table)}, workers=2, device="cpu", tell=told.append)
+    assert result == {"done": 4, "failed": 0, "runs": 4}
+    assert sorted(event.run for event in told) == sorted(run.name for run in read(file).runs)
+    assert {event.state for event in told} == {"done"}
+    return numbers(out)
+
+
+def start(small, out: Path, *more: str) -> subprocess.Popen[str]:
+    file, table = small
+    words = ["grid", "run", str(file), "--out", str(out), "--corpus", f"table={table}", "--device", "cpu", *more]
+    return subprocess.Popen(
+        [sys.executable, "-m", "affetto", *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def workers_of(parent: int) -> list[int]:
+    return [
+        int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat")
+        if (text := _read(stat)) and int(text.rpartition(")")[2].split()[1]) == parent
+    ]  # fmt: skip
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_numbers(small, undisturbed, tmp_path):
+    chance, out = random.Random(0), tmp_path / "out"
+    for attempt in range(40):  # noqa: B007
+        process = start(small, out, "--workers", "2")
+        try:
+            process.wait(chance.uniform(3.0, 9.0))
+            break
+        except subprocess.TimeoutExpired:
+            pass
+        workers = workers_of(process.pid)
+        os.kill(chance.choice([process.pid, *workers]), signal.SIGKILL)
+        if process.poll() is None:
+            time.sleep(0.5)
+        process.kill()
+        process.communicate()
+        gone = time.monotonic() + 10
+        while any(Path(f"/proc/{worker}").exists() and _read(Path(f"/proc/{worker}/stat")).split()[2:3] != ["Z"]
+                  for worker in workers):  # fmt: skip
+            assert time.monotonic() < gone, "a worker outlives its parent"
+            time.sleep(0.05)
+    assert process.returncode == 0, process.stderr.read()
+    assert attempt >= 1, "it was never killed"
+    assert numbers(out) == undisturbed
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_two_launchers_share_the_work_and_do_none_twice(small, undisturbed, tmp_path):
+    both = [start(small, tmp_path / "out"), start(small, tmp_path / "out")]
+    told = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert numbers(tmp_path / "out") == undisturbed
+    done = [line for text in told for line in text.splitlines() if line.startswith("done: ")]
+    # A run that the other one has finished meanwhile is found done, without being computed.
+    assert len({line.split()[1] for line in done}) == 4
+
+
+def test_a_failed_run_is_recorded_the_others_go_on_and_it_can_be_tried_again(small, undisturbed, tmp_path):
+    file, table = small
+    grid, out = read(file), tmp_path / "out"
+    folder = GridFolder(out)
+    bad = grid.runs[1].name
+    blocked = folder.run(bad).path
+    blocked.mkdir(parents=True)
+    (blocked / "mine.txt").write_text("not a run")
+    told = []
+    assert launch(grid, out, {"table": str(table)}, device="cpu", tell=told.append) == {
+        "done": 3, "failed": 1, "runs": 4,
+    }  # fmt: skip
+    state, error = folder.state(bad)
+    assert state == "failed" and "mine.txt" in error
+    assert [event.run for event in told if event.state == "failed"] == [bad]
+    assert launch(grid, out, {"table": str(table)}, device="cpu")["failed"] == 1  # not tried again unasked
+    (blocked / "mine.txt").unlink()
+    broken = folder.run(grid.runs[0].name).path / "metrics.json"
+    broken.write_text("{")
+    assert folder.state(grid.runs[0].name)[0] == "broken"
+    assert launch(grid, out, {"table": str(table)}, device="cpu", retry_failed=True)["failed"] == 0
+    assert numbers(out) == undisturbed
+    assert {state for state, _ in overview(folder, grid.runs).values()} == {"done"}
+
+
+def test_a_folder_takes_a_larger_version_of_its_grid_and_no_other(small, tmp_path):
+    file, _ = small
+    grid = read(file)
+    folder = GridFolder(tmp_path / "out")
+    smaller = grid.only({"seed": ["0"]})
+    folder.claim(smaller)
+    folder.claim(grid)
+    folder.claim(grid)
+    with pytest.raises(UserError, match="is not in this one: give another --out"):
+        folder.claim(smaller)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/file").touch()
+    with pytest.raises(UserError, match="is not empty and holds no grid"):
+        GridFolder(tmp_path / "other").claim(grid)
+    with pytest.raises(UserError, match="no grid in"):
+        GridFolder(tmp_path / "none").plan()
