@@ -51,8 +51,8 @@ def _draw_ratios(axes: Axes, rows: Sequence[tuple[str, str, Mapping[str, Any]]])
         axes.annotate(f"{row['ratio']:.{digits}f}×", (row["ratio_highest"], at), color=INK, **label)
     axes.axvline(1, color=GREY, linewidth=1, linestyle="--")
     axes.set_xscale("log")
-    axes.set_yticks(range(len(rows)), [f"{method}, {TITLES[comparison]}" for comparison, method, _ in rows])
-    axes.set_xlim(0.7, 1.8 * max(row["ratio_highest"] for *_, row in rows))
+    axes.set_yticks(range(len(rows)), [f"{_title(method)}, {TITLES[comparison]}" for comparison, method, _ in rows])
+    axes.set_xlim(0.7, 2.4 * max(row["ratio_highest"] for *_, row in rows))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     axes.set_xlabel("times as fast as the yardstick")
@@ -67,10 +67,14 @@ def _draw_phases(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
             if share >= 12:
                 axes.text(left + share / 2, at, f"{name} {share:.0f} %", ha="center", va="center", color=INK)
             left += share
-    axes.set_yticks(range(len(rows)), [f"{row['method']}, {TITLES[row['comparison']]}" for row in rows])
+    axes.set_yticks(range(len(rows)), [f"{_title(row['method'])}, {TITLES[row['comparison']]}" for row in rows])
     axes.set_xlim(0, 100)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("where a training step's time goes, percent")
+
+
+def _title(method: str) -> str:
+    return {"lora": "LoRA", "adapter": "Adapter", "int8": "inference in int8"}.get(method, method)
 
 
 def _words(result: Mapping[str, Any]) -> str:
