@@ -8,6 +8,8 @@ import pytest
 
 from affetto.errors import UserError
 from affetto.experiments import grid
+from affetto.experiments.miniature import miniature
+from affetto.models.keys import BACKBONES
 
 GRIDS = Path(__file__).parents[2] / "grids"
 SMALL = """
@@ -131,3 +133,32 @@ def test_an_entry_that_matches_nothing_is_a_mistake(tmp_path):
 def test_no_file_is_told(tmp_path):
     with pytest.raises(UserError, match="the grid cannot be read"):
         grid.read(tmp_path / "none.yaml")
+
+
+# Miniatures --------------------------------------------------------------------------------------
+
+
+def test_the_paper_s_grid_in_small_keeps_its_runs_and_the_shape_of_each_backbone():
+    paper = grid.read(GRIDS / "paper.yaml")
+    small = miniature(paper)
+    assert len({run.identity for run in small.runs}) == 216
+    assert not {run.name for run in small.runs} & {run.name for run in paper.runs}
+    assert [run["backbone"] for run in small.runs] == [run["backbone"] for run in paper.runs]
+    stand_ins = {run["backbone"]: (run.stand_in, run["weights_seed"]) for run in small.runs}
+    assert len(set(stand_ins.values())) == 8  # none shares another's weights
+    for key, (stand_in, _) in stand_ins.items():
+        own, small_one = BACKBONES[key], BACKBONES[stand_in]
+        assert own.family == small_one.family and own.normalize == small_one.normalize
+        for name in ("do_stable_layer_norm", "feat_extract_norm"):
+            assert own.config.get(name) == small_one.config.get(name), (key, name)
+    for run in small.runs:
+        spec = run.spec({"emovo": "a", "emozionalmente": "b", "demos": "c"})
+        assert spec.random_weights and spec.backbone == run.stand_in and spec.settings.training.epochs == 2
+        assert run.told()["backbone"] == run["backbone"]
+
+
+def test_a_miniature_of_what_is_no_key_or_corpus_of_the_paper_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"unknown backbone key 'openai/whisper-tiny.en'.*shapes of keys only"):
+        miniature(grid.read(GRIDS / "emovo-loso.yaml"))
+    with pytest.raises(UserError, match=r"unknown corpus 'table'.*can make these"):
+        miniature(grid.read(written(tmp_path, SMALL)))

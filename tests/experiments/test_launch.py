@@ -146,6 +146,25 @@ def test_a_failed_run_is_recorded_the_others_go_on_and_it_can_be_tried_again(sma
     assert {state for state, _ in overview(folder, grid.runs).values()} == {"done"}
 
 
+def test_the_paper_s_grid_in_small_goes_from_the_command_to_its_metrics(tmp_path):
+    """Two of its runs, on synthetic speech that the command makes; said again, nothing is left to do."""
+    grid_file = Path(__file__).parents[2] / "grids/paper.yaml"
+    words = ["grid", "run", str(grid_file), "--miniature", "--out", str(tmp_path / "out"), "--json", "--device", "cpu"]
+    words += ["--only", "corpus=emovo", "--only", "seed=0", "--only", "method=lora"]
+    words += ["--only", "backbone=whisper-small", "--only", "backbone=xlsr-53"]
+    for _ in range(2):
+        ended = subprocess.run([sys.executable, "-m", "affetto", *words], capture_output=True, text=True, check=True)
+        assert json.loads(ended.stdout) == {"done": 2, "failed": 0, "runs": 2}
+    metrics = numbers(tmp_path / "out")
+    assert {one["backbone"] for one in metrics.values()} == {"whisper-mini", "xlsr-mini"}
+    assert all(one["synthetic"] for one in metrics.values())
+    ended = subprocess.run(
+        [sys.executable, "-m", "affetto", "grid", "status", str(tmp_path / "out")], capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert ended.stdout == "paper-miniature: 216 runs; 2 done, 214 waiting\n"
+
+
 def test_a_folder_takes_a_larger_version_of_its_grid_and_no_other(small, tmp_path):
     file, _ = small
     grid = read(file)

@@ -32,10 +32,14 @@ def run(
         list[str] | None, typer.Option(metavar="AXIS=VALUE", help="some of the runs: method=lora; may be repeated")
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="try failed runs again")] = False,
+    small: Annotated[
+        bool, typer.Option("--miniature", help="small random backbones on synthetic corpora: does all of it work?")
+    ] = False,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Do all runs of a grid, or what is left of them. Exit status 1 if some have failed."""
+    from affetto.experiments import miniature
     from affetto.experiments.grid import read
     from affetto.experiments.states import GridFolder
 
@@ -44,11 +48,18 @@ def run(
     unused = sorted(set(pairs(corpus, "--corpus")) - {name for r in whole.runs for name in r["corpus"].split("+")})
     if unused:
         raise UserError(f"--corpus {unused[0]}=…: the grid has no corpus of that name")
+    if small:
+        if corpus:
+            raise UserError("--miniature makes its own corpora: leave --corpus out")
+        whole = miniature.miniature(whole)
     grid = whole.only(_wanted(only))
     folder = GridFolder(out)
     if dry_run:
         _list(grid, folder, places, as_json)
         return
+    if small:
+        folder.claim(whole)
+        places = miniature.corpora(grid, out / "corpora", lambda text: typer.echo(text, err=True))
     for each in grid.runs:
         missing = _absent(each.spec(places).corpora)
         if missing:
@@ -122,7 +133,7 @@ def _list(grid: Grid, folder: Any, places: dict[str, str], as_json: bool) -> Non
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
     for row in rows:
-        lacks = f"  needs --corpus {row['absent'][0]}=PATH" if row["absent"] else ""
+        lacks = f"  needs --corpus {row['absent'][0]}=PATH" if row["absent"] and not row["stand_in"] else ""
         typer.echo(f"{row['state']:8} {row['run']}{lacks}")
     shared = sum(1 for row in rows if row["shares_stored_states_with"])
     typer.echo(f"{len(rows)} runs; {shared} of them find another's stored states")

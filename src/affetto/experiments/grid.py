@@ -53,6 +53,8 @@ class PlannedRun:
 
     values: Mapping[str, Any]
     settings: Settings
+    stand_in: str | None = None
+    """The small key that stands in for the backbone, in a miniature."""
 
     def __getitem__(self, axis: str) -> Any:
         return self.values[axis]
@@ -63,7 +65,11 @@ class PlannedRun:
         dump = self.settings.model_dump(mode="json")
         unused = SECTIONS - {self["method"]}
         fixed = {axis: self[axis] for axis in AXES if axis != "recipe"}
-        content = {"settings": {name: section for name, section in dump.items() if name not in unused}, **fixed}
+        content: dict[str, Any] = {
+            "settings": {name: section for name, section in dump.items() if name not in unused},
+            **fixed,
+        }
+        content |= {"stand_in": self.stand_in} if self.stand_in else {}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -87,7 +93,7 @@ class PlannedRun:
         """For JSON: the axes, the settings that the grid names, and the folder's name."""
         named = {axis: value for axis, value in self.values.items() if axis in AXES}
         chosen = {axis: value for axis, value in self.values.items() if axis not in AXES}
-        return {**named, "settings": chosen, "run": self.name}
+        return {**named, "settings": chosen, "stand_in": self.stand_in, "run": self.name}
 
     def spec(self, corpora: Mapping[str, str], *, final: bool = False) -> RunSpec:
         """The run to be done, on corpora that lie at these paths. Raises UserError for a corpus without a place."""
@@ -97,8 +103,11 @@ class PlannedRun:
                 raise UserError(f"corpus {name!r} has no place: give --corpus {name}=PATH, or `corpora:` in the grid")
         return RunSpec(
             corpora=tuple(CorpusSpec(name=name, path=corpora[name]) for name in names), settings=self.settings,
-            final=final, **{axis: self[axis] for axis in AXES if axis != "corpus"},
+            final=final, **({axis: self[axis] for axis in AXES if axis != "corpus"} | self._stood_in()),
         )  # fmt: skip
+
+    def _stood_in(self) -> dict[str, str]:
+        return {"backbone": self.stand_in} if self.stand_in else {}
 
 
 @dataclass(frozen=True)
