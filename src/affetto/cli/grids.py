@@ -121,7 +121,8 @@ def _list(grid: Grid, folder: Any, places: dict[str, str], as_json: bool) -> Non
     for each in grid.runs:
         state, error = folder.state(each.name)
         names = each["corpus"].split("+")
-        absent = [name for name in names if name not in places or not Path(places[name]).exists()]
+        # A miniature makes its own.
+        absent = [n for n in names if not each.stand_in and (n not in places or not Path(places[n]).exists())]
         key = (each["corpus"], each["backbone"], each["weights_seed"], *each.cut)
         first = sharing.setdefault(key, each.name)
         rows.append({
@@ -133,7 +134,7 @@ def _list(grid: Grid, folder: Any, places: dict[str, str], as_json: bool) -> Non
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
     for row in rows:
-        lacks = f"  needs --corpus {row['absent'][0]}=PATH" if row["absent"] and not row["stand_in"] else ""
+        lacks = f"  needs --corpus {row['absent'][0]}=PATH" if row["absent"] else ""
         typer.echo(f"{row['state']:8} {row['run']}{lacks}")
     shared = sum(1 for row in rows if row["shares_stored_states_with"])
     typer.echo(f"{len(rows)} runs; {shared} of them find another's stored states")
