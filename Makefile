@@ -14,7 +14,7 @@ FIND_PYTHON = for p in python3.11 python3 python3.12 python3.13 python3.14 pytho
 PYTHON ?= $(shell $(FIND_PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench docs format clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\): [^#]*## \(.*\)/  make \1 @\2/p' Makefile | while IFS=@ read -r name text; do \
@@ -34,6 +34,10 @@ check: $(VENV)/.dev ## lint, format, types, architecture
 
 bench: $(VENV)/.demo ## measure this machine beside a plain Trainer (some ten minutes; ARGS=--quick for two)
 	@$(VENV)/bin/python -m affetto bench $(ARGS)
+
+docs: $(VENV)/.dev ## build the user guide into site/
+	@$(VENV)/bin/python -m mkdocs build --strict --quiet
+	@echo "site/index.html"
 
 format: $(VENV)/.dev ## put the code into shape, mend what can be mended by itself
 	@$(VENV)/bin/ruff check --fix-only --quiet .

@@ -33,7 +33,9 @@ def main() -> None:
         told: dict[str, Prediction] = {}
         seconds = 0.0
         for fold in data.split.folds:
-            predictor = load(chosen.run / FOLDS / fold.name / MODEL, device="cpu", precision=precision)
+            predictor = load(
+                chosen.run / FOLDS / fold.name / MODEL, device="cpu", precision=precision, long_clips="cropped"
+            )
             started = time.perf_counter()
             results = list(predictor.stream_sources(data.sources[i] for i in fold.test))
             seconds += time.perf_counter() - started

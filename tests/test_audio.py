@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -246,3 +247,45 @@ def test_a_path_with_spaces_and_accents_is_named_as_it_is(tmp_path: Path) -> Non
     with pytest.raises(AudioError) as raised:
         audio.load(tmp_path / "perché  no.wav")
     assert f"{tmp_path}/perché  no.wav" in str(raised.value)
+
+
+# -- from memory --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("format_", "subtype"), [("WAV", "PCM_16"), ("FLAC", None), ("OGG", None), ("MP3", None)])
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_decoded_from_memory_as_from_a_file(tmp_path, tone, format_, subtype, rate_hz):
+    path = tmp_path / f"a.{format_.lower()}"
+    soundfile.write(path, np.stack([tone(1.3, rate_hz=rate_hz)] * 2, axis=1), rate_hz, format=format_, subtype=subtype)
+    assert np.array_equal(audio.decode(path.read_bytes()), audio.load(path))
+
+
+def test_what_is_wrong_in_memory_is_called_by_the_given_name(tone):
+    made = io.BytesIO()
+    soundfile.write(made, tone(2.0), 16_000, format="WAV")
+    good = made.getvalue()
+    with pytest.raises(audio.UnknownFormatError, match=r"^mine: not audio"):
+        audio.decode(b"just some text, no sound", name="mine")
+    with pytest.raises(audio.AudioError, match=r"^mine: empty"):
+        audio.decode(b"", name="mine")
+    with pytest.raises(audio.AudioError, match=r"^mine: broken off"):
+        audio.decode(good[: len(good) // 2], name="mine")
+    with pytest.raises(audio.TooLongError, match=r"^mine: 2.0 s long, at most 1.5 s"):
+        audio.decode(good, name="mine", longest_seconds=1.5)
+    assert len(audio.decode(good, longest_seconds=2.0)) == 32_000
+
+
+def test_a_truncated_ogg_in_memory(tone):
+    made = io.BytesIO()
+    soundfile.write(made, tone(2.0), 16_000, format="OGG")
+    with pytest.raises(audio.AudioError, match=r"middle of a page|broken off"):
+        audio.decode(made.getvalue()[:-20])
+
+
+def test_a_header_of_hours_is_refused_before_it_is_decoded():
+    made = io.BytesIO()
+    with soundfile.SoundFile(made, "w", 8000, 8, format="FLAC", subtype="PCM_16") as file:
+        for _ in range(20):
+            file.write(np.zeros((100_000, 8), np.int16))
+    with pytest.raises(audio.TooLongError, match=r"250.0 s long"):
+        audio.decode(made.getvalue(), longest_seconds=60)

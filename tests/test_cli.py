@@ -113,23 +113,25 @@ def test_a_bad_file_among_good_ones_is_named_and_the_rest_is_answered(
     files = (tmp_path / "text.wav", good, tmp_path / "absent.wav")
     assert affetto("predict", run_folder, *files, "--format", "json", monkeypatch=monkeypatch) == 1
     shown = capfd.readouterr()
-    assert [row["file"] for row in json.loads(shown.out)] == [str(good)]
+    rows = json.loads(shown.out)
+    assert [row["file"] for row in rows] == [str(file) for file in files]
+    assert [set(row) for row in rows] == [{"file", "error"}, {"file", "emotion", "probabilities"}, {"file", "error"}]
     assert "text.wav" in shown.err and "absent.wav" in shown.err and "2 of 3 recordings" in shown.err
     assert "Traceback" not in shown.err
 
 
-def test_a_long_recording_is_cropped_as_in_training_and_said_to_be(
+def test_a_long_recording_is_heard_to_its_end(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    long = np.concatenate([sound(3, 5, take, seconds=2.5) for take in range(2)])
-    for name, wave in (("long.wav", long), ("first.wav", long[: 4 * RATE_HZ])):
-        soundfile.write(tmp_path / name, wave, RATE_HZ, subtype="FLOAT")
-    files = (tmp_path / "long.wav", tmp_path / "first.wav")
+    long = np.concatenate([sound(emotion, 5, 0, seconds=3.0) for emotion in (3, 5)])
+    parts = {"long": long, "a": long[: 4 * RATE_HZ], "b": long[2 * RATE_HZ :]}
+    for name, wave in parts.items():
+        soundfile.write(tmp_path / f"{name}.wav", wave, RATE_HZ, subtype="FLOAT")
+    files = [tmp_path / f"{name}.wav" for name in parts]
     assert affetto("predict", run_folder, *files, "--format", "json", monkeypatch=monkeypatch) == 0
-    shown = capfd.readouterr()
-    whole, first = json.loads(shown.out)
-    assert whole["probabilities"] == first["probabilities"]
-    assert "1 of 2 recordings are longer than 4 s" in shown.err
+    whole, a, b = (row["probabilities"] for row in json.loads(capfd.readouterr().out))
+    assert a != b
+    assert whole == pytest.approx({label: (a[label] + b[label]) / 2 for label in a}, abs=1e-6)
 
 
 def test_evaluate_and_store(
@@ -275,3 +277,33 @@ def test_an_unreachable_hub_is_told_at_once(fails, table: Path, tmp_path: Path) 
     line = fails("train", "--table", table, *words)
     assert all(part in line for part in ("some-one/some-model", "--backbone", "HF_HOME")), line
     assert not (tmp_path / "run").exists()
+
+
+def test_export_and_predict(
+    run_folder: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = table.parent / "audio" / "s5-joy-0.wav"
+    assert affetto("export", run_folder, "--to", "hf", "--out", tmp_path / "hf", monkeypatch=monkeypatch) == 0
+    assert "the label is the same" in capfd.readouterr().out
+    answers = []
+    for model in (run_folder, tmp_path / "hf"):
+        assert affetto("predict", model, file, "--format", "json", monkeypatch=monkeypatch) == 0
+        answers.append(json.loads(capfd.readouterr().out)[0]["probabilities"])
+    assert answers[0] == pytest.approx(answers[1], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--to", "onx"], "did you mean 'onnx'"),
+        (["--to", "hf", "--precision", "int8"], "--precision belongs to --to onnx"),
+        (["--to", "hf", "--stock"], "leave --stock out"),
+        (["--to", "onnx", "--precision", "int4"], "unknown precision of an ONNX file 'int4'"),
+    ],
+)
+def test_mistakes_in_export(words: list[str], told: str, run_folder: Path, tmp_path: Path, fails) -> None:
+    assert told.casefold() in fails("export", run_folder, *words, "--out", tmp_path / "out").casefold()
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    assert "not an empty folder" in fails("export", run_folder, "--to", "hf", "--out", tmp_path / "full")

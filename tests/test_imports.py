@@ -32,6 +32,8 @@ print("imported:", *sorted({name.partition(".")[0] for name in sys.modules}))
         ["train", "--method", "lora", "--backbone", "wav2vec2-base", "--out", "x", "--set", "lora.rnk=4"],
         ["train", "--method", "lora", "--backbone", "wav2vec2-base", "--random-weights", "--out", "x"],
         ["predict", "run", "clip.wav", "--format", "jsn"],
+        ["predict", "run", "clip.wav", "--engine", "rya"],
+        ["predict", "run", "clip.wav", "--address", "host:6379"],
         ["predict"],
         ["store", "status"],
     ],

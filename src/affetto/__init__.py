@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from affetto.errors import UserError
     from affetto.inference.predictor import Predictor, load
+    from affetto.inference.timeline import Timeline
     from affetto.training.train import train
 
 __version__ = "0.1.0"
 
-__all__ = ["Predictor", "UserError", "__version__", "load", "train"]
+__all__ = ["Predictor", "Timeline", "UserError", "__version__", "load", "train"]
 
 _HOME = {
     "UserError": "affetto.errors",
     "Predictor": "affetto.inference.predictor",
+    "Timeline": "affetto.inference.timeline",
     "load": "affetto.inference.predictor",
     "train": "affetto.training.train",
 }

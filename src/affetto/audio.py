@@ -1,22 +1,26 @@
 """Any audio file to what every model here takes: mono float32 at 16 kHz.
 
-soundfile decodes (wav, flac, ogg, mp3, aiff, …), channels are averaged, soxr resamples at its
-high quality. Nothing is normalised here: that belongs to each backbone's own preprocessing.
+soundfile decodes (wav, flac, ogg, mp3, aiff, …), PyAV what comes in other containers (`containers.py`), channels are
+averaged, soxr resamples at its high quality. Nothing is normalised here: that belongs to each backbone's own
+preprocessing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from affetto import containers
 from affetto.errors import UserError
 
 RATE_HZ = 16_000
@@ -27,6 +31,7 @@ LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 1_000_000
 TOLERATED_SECONDS = 0.05
 """So much may be missing at a file's end: an MP3's frame, by which encoders and taggers miscount."""
 BLOCK_FRAMES = 1 << 20
+"""Of one channel; shared among several."""
 
 _PROMISED = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 """What libsndfile notes of a WAV, AIFF or AU that promises more bytes than are there; it reads it without a word."""
@@ -41,27 +46,87 @@ class AudioError(UserError):
     """A file, or a section of one, that cannot be used as a clip."""
 
 
+class UnknownFormatError(AudioError):
+    """What is there is no audio that can be read."""
+
+
+class TooLongError(AudioError):
+    """A recording is longer than it may be."""
+
+
 def load(path: str | Path, start: float | None = None, end: float | None = None) -> np.ndarray:
     """Decode a file, or its section from `start` to `end` seconds (at most to the file's end).
 
     Returns float32 of shape (samples,), 16 kHz mono. Raises AudioError, naming the file, where it is
     missing, no audio, empty, broken off, shorter than 0.1 s or holds samples that are not finite.
     """
+    return joined(stream(path, start, end))
+
+
+def stream(path: str | Path, start: float | None = None, end: float | None = None) -> Iterator[np.ndarray]:
+    """What `load` returns, in blocks (samples,), so that memory does not grow with a recording's length.
+
+    Raises AudioError as `load` does, where the problem is met: what came before it was good.
+    """
+    _check_ordinary(path)
+    kind = containers.kind(_head(path))
+    if kind is not None:
+        yield from _contained(str(path), kind, str(path), start, end)
+        return
     with _open(path) as file:
-        rate_hz, seconds = file.samplerate, file.frames / file.samplerate
+        seconds = file.frames / file.samplerate
         span = section(file, start, end)
         if span is None:
-            said = f"{start or 0:g}–{seconds if end is None else end:g} s"
-            raise AudioError(f"{path}: section {said} lies outside its {seconds:.2f} s; give a start and an end within")
-        wanted = span[1] - span[0]
-        try:
-            heard = [_mixed(block) for block in blocks(file, *span)]
-        except (soundfile.LibsndfileError, RuntimeError) as problem:
-            raise AudioError(f"{path}: cannot be decoded ({_reason(problem)}); copy it again from its source") from None
-    wave = heard[0] if len(heard) == 1 else np.concatenate([np.zeros(0, np.float32), *heard])
-    if is_short(wanted - len(wave), rate_hz):
-        raise AudioError(f"{path}: broken off: {short_of(len(wave), wanted)}; copy it again from its source")
-    return to_mono_16k(wave, rate_hz, name=str(path))
+            raise _outside(path, start, end, seconds)
+        yield from at_16k(_decoded(file, *span, str(path)), file.samplerate, name=str(path))
+
+
+def decode(content: bytes, *, name: str = "audio", longest_seconds: float = math.inf) -> np.ndarray:
+    """What `load` returns, of a file's bytes: nothing touches a disk. Errors call it `name`.
+
+    Raises AudioError as `load` does: UnknownFormatError for what is no audio, TooLongError for a recording that plays
+    longer than `longest_seconds`, before it is decoded.
+    """
+    if not content:
+        raise AudioError(f"{name}: empty (0 bytes); send it again")
+    kind = containers.kind(content[: containers.HEAD_BYTES])
+    if kind is not None:
+        return joined(_contained(io.BytesIO(content), kind, name, longest_seconds=longest_seconds))
+    with _opened(io.BytesIO(content), name) as file:
+        seconds = file.frames / file.samplerate
+        if seconds > longest_seconds:
+            raise _too_long(name, seconds, longest_seconds)
+        return joined(at_16k(_decoded(file, 0, file.frames, name), file.samplerate, name=name))
+
+
+def at_16k(blocks: Iterable[np.ndarray], rate_hz: int, *, name: str = "audio") -> Iterator[np.ndarray]:
+    """Blocks of floats, (samples,) or (samples, channels) at any rate → blocks of float32 (samples,) at 16 kHz.
+
+    The same samples, bit for bit, as of all blocks joined. Raises AudioError, calling the recording `name`, where it
+    is too short or a sample is not finite.
+    """
+    _check_rate(rate_hz, name)
+    resampler = soxr.ResampleStream(rate_hz, RATE_HZ, 1, dtype="float32", quality="HQ") if rate_hz != RATE_HZ else None
+    frames = 0
+    for block in blocks:
+        wave = np.ascontiguousarray(_mixed(block.astype(np.float32, copy=False)))
+        frames += len(wave)
+        _check_finite(wave, name)
+        if resampler is not None:
+            wave = resampler.resample_chunk(wave)
+        if len(wave):
+            yield wave
+    _check_length(frames, rate_hz, name)
+    if resampler is not None:
+        rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        if len(rest):
+            yield rest
+
+
+def joined(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Blocks (samples,) as one wave."""
+    every = list(blocks)
+    return every[0] if len(every) == 1 else np.concatenate([np.zeros(0, np.float32), *every])
 
 
 def to_mono_16k(samples: np.ndarray, rate_hz: int, *, name: str = "audio") -> np.ndarray:
@@ -77,21 +142,9 @@ def to_mono_16k(samples: np.ndarray, rate_hz: int, *, name: str = "audio") -> np
     if samples.dtype.kind != "f" and samples.dtype not in (np.int16, np.int32):
         # Wider ones are Python's own whole numbers more often than 64-bit sound, which would come out silent.
         raise AudioError(f"{name}: samples of type {samples.dtype} are no audio; give floats within ±1, int16 or int32")
-    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
-        allowed = f"{LOWEST_RATE_HZ:,} to {HIGHEST_RATE_HZ:,} Hz"
-        raise AudioError(f"{name}: {rate_hz} Hz is no rate of a recording ({allowed}); export it again")
     if samples.dtype.kind == "i":
         samples = samples / np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
-    wave = _mixed(samples.astype(np.float32, copy=False))
-    if wave.size < SHORTEST_SECONDS * rate_hz:
-        seconds = wave.size / rate_hz
-        raise AudioError(f"{name}: only {seconds:.3f} s long; a clip needs at least {SHORTEST_SECONDS} s: leave it out")
-    if not np.isfinite(wave).all():
-        wrong = int((~np.isfinite(wave)).sum())
-        raise AudioError(f"{name}: {wrong} samples are not finite (NaN or infinite); export it again")
-    if rate_hz != RATE_HZ:
-        wave = soxr.resample(wave, rate_hz, RATE_HZ, quality="HQ")
-    return np.ascontiguousarray(wave, dtype=np.float32)
+    return joined(at_16k([samples], rate_hz, name=name))
 
 
 def duration(path: str | Path) -> float:
@@ -99,6 +152,12 @@ def duration(path: str | Path) -> float:
 
     Raises AudioError as `load` does.
     """
+    _check_ordinary(path)
+    kind = containers.kind(_head(path))
+    if kind is not None:
+        with _container(str(path), kind, str(path)) as container:
+            known = container.seconds
+        return sum(len(wave) for wave in stream(path)) / RATE_HZ if known is None else known
     with _open(path) as file:
         return float(file.frames / file.samplerate)
 
@@ -134,8 +193,9 @@ def blocks(file: soundfile.SoundFile, first: int, last: int) -> Iterator[np.ndar
     """The frames from `first` to `last` as float32 (frames, channels), a block at a time: what a damaged header
     claims is never allocated. Ends early where the file does."""
     file.seek(first)
+    most = max(1, BLOCK_FRAMES // file.channels)
     while first < last:
-        block = file.read(min(last - first, BLOCK_FRAMES), dtype="float32", always_2d=True)
+        block = file.read(min(last - first, most), dtype="float32", always_2d=True)
         if not len(block):
             return
         first += len(block)
@@ -144,7 +204,7 @@ def blocks(file: soundfile.SoundFile, first: int, last: int) -> Iterator[np.ndar
 
 def shortfall(file: soundfile.SoundFile) -> str | None:
     """What a file promises and does not hold, by its header alone; None where nothing is missing."""
-    size = os.path.getsize(file.name)
+    size = _size(file.name)
     if file.frames > size * _MOST_FRAMES_PER_BYTE:
         return f"the header promises {file.frames} samples, more than its {size} bytes can hold"
     promised = _PROMISED.search(file.extra_info)
@@ -168,14 +228,53 @@ def short_of(there: int, wanted: int) -> str:
     return f"{there} of {wanted} samples are there"
 
 
-def _ends_within_a_page(path: str) -> bool:
+def _ends_within_a_page(source: str | io.BytesIO) -> bool:
     """Whether the last page of an Ogg file (RFC 3533, 6) is longer than what is left of the file."""
-    with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - _LONGEST_OGG_PAGE_BYTES))
-        end = file.read()
+    start = max(0, _size(source) - _LONGEST_OGG_PAGE_BYTES)
+    if isinstance(source, io.BytesIO):
+        end = bytes(source.getbuffer()[start:])
+    else:
+        with open(source, "rb") as file:
+            file.seek(start)
+            end = file.read()
     page = end[max(end.rfind(b"OggS"), 0) :]
     lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
     return len(page) < 27 or len(page) < 27 + page[26] + sum(lengths)
+
+
+def _size(source: str | io.BytesIO) -> int:
+    return source.getbuffer().nbytes if isinstance(source, io.BytesIO) else os.path.getsize(source)
+
+
+def _decoded(file: soundfile.SoundFile, first: int, last: int, name: str) -> Iterator[np.ndarray]:
+    """The frames from `first` to `last`, in blocks. Raises AudioError where they cannot be decoded, or end before."""
+    there = 0
+    try:
+        for block in blocks(file, first, last):
+            there += len(block)
+            yield block
+    except (soundfile.LibsndfileError, RuntimeError) as problem:
+        raise AudioError(f"{name}: cannot be decoded ({_reason(problem)}); copy it again from its source") from None
+    if is_short(last - first - there, file.samplerate):
+        raise AudioError(f"{name}: broken off: {short_of(there, last - first)}; copy it again from its source")
+
+
+def _check_rate(rate_hz: int, name: str) -> None:
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        allowed = f"{LOWEST_RATE_HZ:,} to {HIGHEST_RATE_HZ:,} Hz"
+        raise AudioError(f"{name}: {rate_hz} Hz is no rate of a recording ({allowed}); export it again")
+
+
+def _check_length(frames: int, rate_hz: int, name: str) -> None:
+    if frames < SHORTEST_SECONDS * rate_hz:
+        needed = f"a clip needs at least {SHORTEST_SECONDS} s: leave it out"
+        raise AudioError(f"{name}: only {frames / rate_hz:.3f} s long; {needed}")
+
+
+def _check_finite(wave: np.ndarray, name: str) -> None:
+    if not np.isfinite(wave).all():
+        wrong = int((~np.isfinite(wave)).sum())
+        raise AudioError(f"{name}: {wrong} samples are not finite (NaN or infinite); export it again")
 
 
 def _mixed(samples: np.ndarray) -> np.ndarray:
@@ -189,8 +288,72 @@ def _reason(problem: Exception) -> str:
     return str(getattr(problem, "error_string", problem)).strip().rstrip(".")
 
 
+def _container(source: str | io.BytesIO, kind: str, name: str) -> containers.Container:
+    try:
+        return containers.Container(source, kind)
+    except containers.ContainerError as problem:
+        raise UnknownFormatError(f"{name}: not a recording that FFmpeg can read ({problem}); convert it") from None
+    except UserError as problem:  # PyAV is not installed
+        raise UnknownFormatError(f"{name}: {problem}") from None
+
+
+def _contained(
+    source: str | io.BytesIO, kind: str, name: str, start: float | None = None, end: float | None = None,
+    longest_seconds: float = math.inf,
+) -> Iterator[np.ndarray]:  # fmt: skip
+    """`stream`, of a container. Its header may not tell how long it is, so that limits hold while it is decoded."""
+    with _container(source, kind, name) as file:
+        if (file.seconds or 0.0) > longest_seconds:
+            raise _too_long(name, file.seconds or 0.0, longest_seconds)
+        _check_rate(file.rate_hz, name)
+        first = round((start or 0.0) * file.rate_hz)
+        last = math.inf if end is None else round(end * file.rate_hz)
+        there = 0
+
+        def wanted() -> Iterator[np.ndarray]:
+            nonlocal there
+            for block in file.blocks():
+                at, there = there, there + len(block)
+                if there > longest_seconds * file.rate_hz:
+                    raise _too_long(name, there / file.rate_hz, longest_seconds)
+                part = block[max(0, first - at) : int(min(len(block), max(0, last - at)))]
+                if len(part):
+                    yield part
+                if there >= last:
+                    return
+            if first > 0 and first >= there:
+                raise _outside(name, start, end, there / file.rate_hz)
+
+        try:
+            yield from at_16k(wanted(), file.rate_hz, name=name)
+        except containers.ContainerError as problem:
+            raise AudioError(f"{name}: cannot be decoded ({problem}); copy it again from its source") from None
+
+
+def _too_long(name: str, seconds: float, longest_seconds: float) -> TooLongError:
+    return TooLongError(f"{name}: {seconds:.1f} s long, at most {longest_seconds:g} s are taken; cut it")
+
+
+def _outside(path: str | Path, start: float | None, end: float | None, seconds: float) -> AudioError:
+    said = f"{start or 0:g}–{seconds if end is None else end:g} s"
+    return AudioError(f"{path}: section {said} lies outside its {seconds:.2f} s; give a start and an end within")
+
+
+def _head(path: str | Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(containers.HEAD_BYTES)
+    except OSError as problem:
+        raise AudioError(f"{path}: cannot be read ({problem.strerror}); check its permissions") from None
+
+
 def _open(path: str | Path) -> soundfile.SoundFile:
-    """Open for reading; only ordinary files, so that a FIFO or a device cannot hang the caller."""
+    _check_ordinary(path)
+    return _opened(str(path), str(path))
+
+
+def _check_ordinary(path: str | Path) -> None:
+    """Only ordinary files are opened, so that a FIFO or a device cannot hang the caller."""
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError) as problem:
@@ -202,13 +365,16 @@ def _open(path: str | Path) -> soundfile.SoundFile:
         raise AudioError(f"{path}: not an ordinary file; give a recording that is stored on disk")
     if Path(path).stat().st_size == 0:
         raise AudioError(f"{path}: empty (0 bytes); copy it again from its source")
+
+
+def _opened(source: str | io.BytesIO, name: str) -> soundfile.SoundFile:
     try:
-        file = soundfile.SoundFile(str(path))
+        file = soundfile.SoundFile(source)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as problem:
         said = f"not audio that soundfile can read ({_reason(problem)}); convert it to wav or flac"
-        raise AudioError(f"{path}: {said}") from None
+        raise UnknownFormatError(f"{name}: {said}") from None
     missing = shortfall(file)
     if missing:
         file.close()
-        raise AudioError(f"{path}: broken off: {missing}; copy or convert it again from its source")
+        raise AudioError(f"{name}: broken off: {missing}; copy or convert it again from its source")
     return file

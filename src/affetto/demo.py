@@ -1,8 +1,8 @@
-"""The whole road on synthetic Italian speech: corpus, split, four methods, table, pictures, prediction.
+"""The whole road on synthetic Italian speech: three corpora, a grid of backbones and methods, the report, a prediction.
 
-Each step stands under the command that does the same by hand. The network has random weights and the speech
-is synthetic: what comes out shows that the machinery works, not how well real models do. Run again, the demo
-takes what is there and goes on where it was.
+Each step stands under the command that does the same by hand. The networks have random weights and the speech is
+synthetic: what comes out shows that the machinery works, not how well real models do. Run again, the demo takes what
+is there and goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.text import Text
 
@@ -24,42 +25,52 @@ from affetto.corpora import audit, folders, synthetic
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
-from affetto.reporting import figures, tables
-from affetto.splits import make_split
+from affetto.experiments import grid as grids
+from affetto.experiments.launch import launch
+from affetto.experiments.outcome import Event
+from affetto.experiments.states import GridFolder
+from affetto.models.parallel import cores
+from affetto.reporting import tables
+from affetto.reporting.report import PAGE, write
 from affetto.training.display import Display
-from affetto.training.runs import LOG, RunFolder
-from affetto.training.spec import DEFAULT_RECIPE, CorpusSpec, RunSpec, settings
-from affetto.training.train import train
+from affetto.training.runs import METRICS
 
-METHODS = ("probe", "frozen", "adapter", "lora")
-USED = "lora"
-"""The method whose errors are drawn and whose model is used: settled beforehand, not picked by its test score."""
-BACKBONE = "whisper-mini"
-"""The quickest on a CPU: it hears a spectrogram, the others' convolutions go over the wave itself."""
-SPLIT = "kfold:4"
-STATE, INNER_FOLDS = "3", "3"
-LAST_BLOCK = "2"
+CORPORA = ("emovo", "emozionalmente", "demos")
+BACKBONES = ("wav2vec2-mini", "xlsr-mini", "wavlm-mini", "hubert-mini", "whisper-mini")
+METHODS = ("frozen", "adapter", "lora")
+"""The probe is run beside each of them."""
+SPLIT = "kfold:3"
+SETTINGS = {"model.layer": 3, "training.first_block": 2, "probe.inner_folds": 3}
+"""Beside the number of epochs, what differs from the recipe, so that the demo is quick: Adapter and LoRA change the
+last of three blocks, and everything below it is computed once."""
+USED = ("whisper-mini", "emovo", "lora")
+"""The run whose model is used: settled beforehand, not picked by its test score."""
+MOST_WORKERS = 4
 UNSEEN_SEED = 1
-BY_HAND = Path("by-hand")
+UNSEEN_FILE = "f1/gio-f1-b1.wav"
+GRID, CORPUS, REPORT, UNSEEN = "grid", "corpora", "report", "unseen"
 TRUTH = (
-    "The network has random weights and the speech is synthetic: the figures show that the machinery works, "
-    "not how well real models do on real speech."
+    "The networks are small and have random weights, and the speech is synthetic: the figures show that the machinery "
+    "works, not how well real models do on real speech."
 )
-PICTURES = {
-    "methods.png": "macro F1 of each method, beside chance",
-    f"confusion-{USED}.png": f"what {USED} takes for what",
-    "learning-curves.png": "loss and validation score over the epochs",
-}
+NEXT = (
+    "your own recordings  a table clips.csv (file, emotion, speaker), then",
+    "                     affetto train --table clips.csv --backbone wav2vec2-base --method lora --out run",
+    "a real corpus        affetto corpora inspect FOLDER names it, or says what it misses",
+    "the paper's grid     affetto grid run grids/paper.yaml --out paper --corpus emovo=FOLDER …",
+    "all the rest         affetto --help, and docs/ of the project",
+)
 
 
 def run(
-    out: Path, *, device: str = "auto", speakers: int = 12, clips: int = 504, epochs: int = 6
-) -> dict[str, dict[str, Any]]:
-    """Go the whole road in the folder `out`; returns each method's metrics.
+    out: Path, *, device: str = "auto", speakers: int = 12, clips: int = 126, epochs: int = 4,
+    backbones: tuple[str, ...] = BACKBONES, corpora: tuple[str, ...] = CORPORA,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """Go the whole road in the folder `out`; returns the metrics of each run by its name.
 
     Raises UserError where `out` holds something else, or where the extra `demo` is not installed.
     """
-    return _Demo(Path(out), device, speakers, clips, epochs).go()
+    return _Demo(Path(out), device, speakers, clips, epochs, backbones, corpora).go()
 
 
 @dataclass
@@ -69,233 +80,176 @@ class _Demo:
     speakers: int
     clips: int
     epochs: int
+    backbones: tuple[str, ...]
+    corpora: tuple[str, ...]
     console: Console = field(default_factory=Console)
-    heard: set[str] = field(default_factory=set)
 
     def go(self) -> dict[str, dict[str, Any]]:
         started = time.monotonic()
         _examine(self.out)
-        self.commands = self._commands(self.out)
         self._say(f"{TRUTH} Each step stands under its command.")
+        self._corpora()
+        self._inspect()
+        made = self._grid()
+        self._report()
         with _one_thread():
-            self._corpus()
-            self._split()
-            metrics = {method: self._train(method) for method in METHODS}
-            rows = self._table(metrics)
-            self._pictures(metrics, rows)
             self._predict()
-        self._next_steps(time.monotonic() - started)
-        return metrics
+        self._step(f"Done, in {tables.duration(time.monotonic() - started)}. What next")
+        for line in NEXT:
+            self._say(line)
+        return made
 
     # Steps ---------------------------------------------------------------------------------------
 
-    def _corpus(self) -> None:
-        self._step("A corpus: synthetic speech in the layout of EMOVO", "make")
-        folder = self.out / "corpus"
-        if self._made(folder, self.speakers, self.clips, 0):
-            self._say("It is there already.")
-        self._step("What it is, and what is wrong with it", "inspect")
-        self.manifest = open_corpus("emovo", folder)
-        with self._display() as display:
+    def _corpora(self) -> None:
+        self._step("Corpora: synthetic Italian speech, in the layouts of the three that the paper uses")
+        for kind in self.corpora:
+            folder, size = self.out / CORPUS / kind, (self.speakers, self.clips)
+            self._command("affetto", "corpora", "make", kind, folder, "--speakers", size[0], "--clips", size[1])
+            self._made(kind, folder, *size, 0)
+
+    def _inspect(self) -> None:
+        folder = self.out / CORPUS / self.corpora[0]
+        self._step("What one is, and what is wrong with it")
+        self._command("affetto", "corpora", "inspect", folder)
+        with Display() as display:
             display.begin("reading clips")
-            inspection = audit.inspect(self.manifest, progress=display.advance)
-            display.end(f"{len(self.manifest.clips)} clips")
+            manifest = open_corpus(self.corpora[0], folder)
+            inspection = audit.inspect(manifest, progress=display.advance)
+            display.end(f"{len(manifest.clips)} clips")
         self.console.print(audit.render(inspection))
 
-    def _split(self) -> None:
-        self._step(f"The split: whole speakers in four folds (--split {SPLIT})")
-        split = make_split(self.manifest, SPLIT)
-        speaker = {clip.id: clip.speaker for clip in self.manifest.clips}
-        groups = ["+".join(sorted({speaker[clip] for clip in fold.test})) for fold in split.folds]
-        self._say(f"Tested in turn: {', '.join(groups)}; each time the next ones validate, the others train.")
+    def _grid(self) -> dict[str, dict[str, Any]]:
+        file, out = self.out / f"{GRID}.yaml", self.out / GRID
+        file.write_text(self._yaml(), encoding="utf-8")
+        grid = grids.read(file)
+        workers = min(MOST_WORKERS, cores())
+        self._step(
+            f"A grid: {len(self.backbones)} families of networks, {len(self.corpora)} corpora, {len(METHODS)} methods"
+        )
+        self._command("affetto", "grid", "run", file, "--out", out, "--workers", workers, *self._on())
+        self._say(
+            f"{file} says it in a few lines; the probe, logistic regression on what the frozen network makes of a "
+            f"clip, is run beside each. Whole speakers are tested in {SPLIT.partition(':')[2]} turns."
+        )
+        folder = GridFolder(out)
+        folder.claim(grid)
+        with Display() as display:
+            display.begin("runs")
+            told = _Told(display, sum((folder.run(r.name).path / METRICS).is_file() for r in grid.runs), len(grid.runs))
+            result = launch(grid, out, grid.corpora, workers=workers, device=self.device, tell=told)
+            if told.failed:
+                raise UserError(f"{result['failed']} runs of the demo have failed, {told.failed}")
+            display.end(f"{result['done']} of {result['runs']} runs are done")
+        found = {run.name: folder.run(run.name).read(METRICS) for run in grid.runs}
+        return {name: metrics for name, metrics in found.items() if metrics is not None}
 
-    def _train(self, method: str) -> dict[str, Any]:
-        self._step(f"Train and test: {TITLES[method]}", method)
-        with self._display() as display:
-            return train(self._spec(method), self.out / "runs" / method, device=self.device, display=display)
-
-    def _table(self, metrics: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-        self._step("How they do, on speakers whom they never heard")
-        rows = [
-            tables.summary_row(
-                method, made["test"], trainable_parameters=made["trainable_parameters"],
-                seconds=made["wall_seconds"], synthetic=made["synthetic"],
-            )
-            for method, made in metrics.items()
-        ]  # fmt: skip
-        self.console.print(tables.summary_table(rows))
+    def _report(self) -> None:
+        self._step("The report: tables, figures and a page")
+        self._command("affetto", "report", self.out / GRID, "--out", self.out / REPORT)
+        with Display() as display:
+            display.begin("drawing")
+            made = write(
+                self.out / GRID, self.out / REPORT, title="A demonstration on synthetic speech",
+                progress=display.advance,
+            )  # fmt: skip
+            display.end(f"{len(made.files)} files")
+        for one in made.summary.highlights:
+            self._say(f"{one.corpus}: {one.words}")
         self._say(TRUTH)
-        return rows
-
-    def _pictures(self, metrics: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> None:
-        self._step("Pictures")
-        under = f"{BACKBONE} (random weights), {self.clips} synthetic clips, {SPLIT}"
-        used = metrics[USED]["test"]
-        bars, confusion, curves = (self.out / name for name in PICTURES)
-        figures.method_bars(rows, bars, f"Macro F1 by method: {under}", synthetic=True)
-        figures.confusion_matrix(used, confusion, f"{USED}, {under}", synthetic=True)
-        logs = {method: self._logs(method, metrics[method]) for method in METHODS if method != "probe"}
-        chance = used["chance"]["macro_f1"]
-        figures.curves_by_method(logs, curves, f"Learning curves: {under}", synthetic=True, chance=chance)
-        (self.out / "results.md").write_text(self._results(rows), encoding="utf-8")
-        for name, words in {**PICTURES, "results.md": "the table, the pictures, and every step by hand"}.items():
-            self._say(f"{self.out / name}: {words}")
-
-    def _logs(self, method: str, metrics: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-        folder = RunFolder(self.out / "runs" / method)
-        return {fold["name"]: folder.fold(fold["name"]).read_lines(LOG) for fold in metrics["folds"]}
+        self._say(f"Open {self.out / REPORT / PAGE} in a browser; its tables and figures lie beside it as files.")
 
     def _predict(self) -> None:
         from affetto.inference.predictor import load
 
-        self._step("A voice that nobody has heard", "unseen")
-        folder = self.out / "unseen"
-        self._made(folder, 1, len(EMOTIONS), UNSEEN_SEED)
-        clips = open_corpus("emovo", folder).clips
-        predictor = load(self.out / "runs" / USED, device=self.device)
-        predictions = [predictor(folder / clip.name) for clip in clips]
-        right = sum(found.emotion == clip.emotion for found, clip in zip(predictions, clips, strict=True))
+        self._step("A voice that nobody has heard")
+        unseen, model = self.out / UNSEEN, self._model()
+        one = ("--speakers", 1, "--clips", len(EMOTIONS), "--seed", UNSEEN_SEED)
+        self._command("affetto", "corpora", "make", "emovo", unseen, *one)
+        self._made("emovo", unseen, 1, len(EMOTIONS), UNSEEN_SEED)
+        clips = open_corpus("emovo", unseen).clips
+        predictor = load(model, device=self.device)
+        predictions = {clip.file: predictor(unseen / clip.file) for clip in clips}
+        right = sum(predictions[clip.file].emotion == clip.emotion for clip in clips)
         self._say(f"{right} of its {len(clips)} clips are taken for what they are meant to be. One of them:")
-        self._step("Use it", "predict")
-        meant, found = next((c, p) for c, p in zip(clips, predictions, strict=True) if str(folder / c.name) in self.one)
-        self.console.print(f"[bold]{found.emotion}[/] (it is meant to be {meant.emotion})", highlight=False)
+        self._command("affetto", "predict", model, unseen / UNSEEN_FILE, *self._on())
+        found = predictions[UNSEEN_FILE]
+        self.console.print(f"[bold]{found.emotion}[/] (it is meant to be joy)", highlight=False)
         for emotion, p in sorted(found.probabilities.items(), key=lambda item: -item[1]):
             self.console.print(f"  {emotion:<11} {100 * p:5.1f} %  {'█' * round(40 * p)}", highlight=False)
 
-    def _next_steps(self, seconds: float) -> None:
-        self._step(f"Done, in {tables.duration(seconds)}. What next")
-        for line in NEXT:
-            self._say(line)
-
     # Parts ---------------------------------------------------------------------------------------
 
-    @property
-    def one(self) -> str:
-        """The clip that is predicted: joy, by the first speaker."""
-        return str(self.out / "unseen" / UNSEEN_FILE)
+    def _yaml(self) -> str:
+        axes: dict[str, Any] = {
+            "backbone": list(self.backbones), "corpus": list(self.corpora), "method": list(METHODS), "split": SPLIT,
+            "recipe": "recommended", "random_weights": True, **SETTINGS, "training.epochs": self.epochs,
+        }  # fmt: skip
+        places = {kind: str(self.out / CORPUS / kind) for kind in self.corpora}
+        content = {"name": "demo", "axes": axes, "corpora": places}
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
-    def _made(self, folder: Path, speakers: int, clips: int, seed: int) -> bool:
-        """Have a corpus made; True where it was there already. Raises UserError where something else is."""
+    def _model(self) -> Path:
+        """The model of the first fold of the run that is used: a grid's runs end with no model of all speakers."""
+        backbone, corpus, method = USED
+        run = next(
+            run for run in grids.read(self.out / f"{GRID}.yaml").runs
+            if (run["backbone"], run["corpus"], run["method"]) == (backbone, corpus, method)
+        )  # fmt: skip
+        return sorted((GridFolder(self.out / GRID).run(run.name).path / "folds").iterdir())[0]
+
+    def _made(self, kind: str, folder: Path, speakers: int, clips: int, seed: int) -> None:
+        """Have a corpus made, unless it is there. Raises UserError where something else is."""
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            wanted = {"synthetic": True, "kind": "emovo", "speakers": speakers, "clips": clips, "seed": seed}
-            if _marker(folder) == wanted and len(list(folder.glob("*/*.wav"))) == clips:
-                return True
+            wanted = {"synthetic": True, "kind": kind, "speakers": speakers, "clips": clips, "seed": seed}
+            if _marker(folder) == wanted:
+                self._say("It is there already.")
+                return
             raise UserError(f"{folder} holds something else than the demo's corpus: give another --out, or remove it")
-        with self._display() as display:
+        with Display() as display:
             display.begin("speaking")
-            synthetic.make("emovo", folder, speakers=speakers, clips=clips, seed=seed, progress=display.advance)
+            synthetic.make(kind, folder, speakers=speakers, clips=clips, seed=seed, progress=display.advance)
             display.end(f"{clips} clips")
-        return False
 
-    def _overrides(self, method: str) -> dict[str, str]:
-        """What differs from the recipe, so that the demo is quick."""
-        chosen = {"model.layer": STATE, "probe.inner_folds": INNER_FOLDS}
-        if method != "probe":
-            chosen |= {"training.epochs": str(self.epochs)}
-        if method in ("adapter", "lora"):
-            chosen["training.first_block"] = LAST_BLOCK
-        return chosen
+    def _on(self) -> tuple[str, ...]:
+        return () if self.device == "auto" else ("--device", self.device)
 
-    def _spec(self, method: str) -> RunSpec:
-        return RunSpec(
-            corpora=(CorpusSpec(name="emovo", path=str(self.out / "corpus")),), backbone=BACKBONE, method=method,
-            split=SPLIT, random_weights=True, settings=settings(DEFAULT_RECIPE, self._overrides(method), method=method),
-            probe=False,
-        )  # fmt: skip
-
-    def _commands(self, root: Path) -> dict[str, str]:
-        """Every step as a line for a shell."""
-        corpus, unseen = root / "corpus", root / "unseen"
-        device = () if self.device == "auto" else ("--device", self.device)
-        corpora, size = ("affetto", "corpora"), ("--speakers", self.speakers, "--clips", self.clips)
-        found = {"make": _line(*corpora, "make", "emovo", corpus, *size), "inspect": _line(*corpora, "inspect", corpus)}
-        for method in METHODS:
-            changed = [word for pair in self._overrides(method).items() for word in ("--set", "=".join(pair))]
-            found[method] = _line(
-                "affetto", "train", "--corpus", f"emovo={corpus}", "--backbone", BACKBONE, "--random-weights",
-                "--method", method, "--split", SPLIT, "--no-probe", *changed, "--out", root / "runs" / method, *device,
-            )  # fmt: skip
-        one = ("--speakers", 1, "--clips", len(EMOTIONS), "--seed", UNSEEN_SEED)
-        found["unseen"] = _line(*corpora, "make", "emovo", unseen, *one)
-        found["predict"] = _line("affetto", "predict", root / "runs" / USED, unseen / UNSEEN_FILE, *device)
-        return found
-
-    def _results(self, rows: list[dict[str, Any]]) -> str:
-        pictures = "\n\n".join(f"![{words}]({name})" for name, words in PICTURES.items())
-        return RESULTS.format(
-            truth=TRUTH, table=tables.summary_markdown(rows), pictures=pictures, folder=BY_HAND,
-            commands="\n".join(self._commands(BY_HAND).values()),
-        )  # fmt: skip
-
-    def _display(self) -> Display:
-        return _Once(self.heard)
-
-    def _step(self, title: str, command: str = "") -> None:
+    def _step(self, title: str) -> None:
         self.console.print()
         self.console.print(Text(title, style="bold"))
-        if command:
-            self.console.print(Text(self.commands[command], style="cyan"), soft_wrap=True)
+
+    def _command(self, *words: object) -> None:
+        self.console.print(Text(_line(*words), style="cyan"), soft_wrap=True)
 
     def _say(self, text: str) -> None:
         self.console.print(Text(text))
 
 
-class _Once(Display):
-    """A display that tells a note once, however many runs it is true of."""
+@dataclass
+class _Told:
+    """Takes the launcher's events: one step of the bar a run, and the first failure kept."""
 
-    def __init__(self, heard: set[str]) -> None:
-        super().__init__()
-        self.heard = heard
+    display: Display
+    done: int
+    total: int
+    failed: str = ""
 
-    def say(self, text: str) -> None:
-        if text not in self.heard:
-            super().say(text)
-        if text.startswith("note:"):
-            self.heard.add(text)
-
-
-TITLES = {
-    "probe": "probe, logistic regression on what the frozen network makes of a clip",
-    "frozen": "frozen, the same classifier trained further",
-    "adapter": "adapter, small layers beside the network's last block",
-    "lora": "lora, small changes to the weights of the network's last block",
-}
-UNSEEN_FILE = "f1/gio-f1-b1.wav"
-NEXT = (
-    "your own recordings  a table clips.csv (file, emotion, speaker), then",
-    "                     affetto train --table clips.csv --backbone wav2vec2-base --method lora --out run",
-    "a real corpus        affetto corpora inspect FOLDER names it, or says what it misses",
-    "all the rest         affetto --help, and docs/ of the project",
-)
-RESULTS = """# A demonstration on synthetic speech
-
-{truth}
-
-{table}
-Macro F1 of speakers whom the tested model never heard, pooled over four folds. The state was set
-beforehand; strength and epochs were chosen inside each fold, on its speakers that are not tested.
-
-{pictures}
-
-## By hand
-
-The same again, in the folder `{folder}`:
-
-```
-{commands}
-```
-"""
+    def __call__(self, event: Event) -> None:
+        self.done += event.state in ("done", "failed")
+        if event.state == "failed" and not self.failed:
+            self.failed = f"the first {event.run}: {event.error}"
+        self.display.advance(self.done, self.total)
 
 
 def _examine(out: Path) -> None:
     """Raise UserError, before anything is done, for what cannot end well."""
-    for module in ("espeakng_loader", "matplotlib"):
+    for module in ("espeakng_loader", "matplotlib", "jinja2", "statsmodels"):
         if importlib.util.find_spec(module) is None:
             raise UserError(f"the demo needs {module}, which is not installed: pip install 'affetto[demo]'")
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is no folder: give another --out")
     others = sorted(path.name for path in out.glob("[!.]*"))
-    if others and not folders.is_synthetic(out / "corpus"):
+    if others and not any(folders.is_synthetic(folder) for folder in (out / CORPUS).glob("*")):
         raise UserError(f"{out} holds something else (such as {others[0]!r}) than a demo: give another --out")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from affetto.bench import compare, figure, report
+from affetto.bench import compare, figure, report, run
 from affetto.bench.clips import lengths_seconds, waves
 from affetto.bench.compare import Task
 from affetto.errors import UserError
@@ -62,6 +62,19 @@ def test_both_sides_train_and_classify():
     assert told["operations"]["step"] > told["operations"]["prefix"] > 0
     told = compare.inference(ours, theirs, 1, lambda _: None)
     assert told["our_clips_per_second"] > 0
+
+
+def test_only_the_comparison_that_is_asked_for_is_made(monkeypatch):
+    made = []
+    monkeypatch.setitem(run.MEASURES, "frozen", lambda ours, theirs, *_: made.append((ours, theirs)) or {})
+    monkeypatch.setattr(run.machine, "peak_operations_per_second", lambda *_: 1.0)
+    told = run.run("whisper-mini", ("frozen",), comparisons=("same",))
+    assert [row["comparison"] for row in told["results"]] == ["same"]
+    assert [(one.precision, other.pad_seconds) for one, other in made] == [("float32", 4.0)]
+    with pytest.raises(UserError, match="unknown comparison 'sane': did you mean 'same'"):
+        run.run("whisper-mini", ("frozen",), comparisons=("sane",))
+    with pytest.raises(UserError, match="nothing is left to measure"):
+        run.run("whisper-mini", ("int8",), comparisons=("same",))
 
 
 def test_a_side_that_breaks_says_why():

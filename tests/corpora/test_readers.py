@@ -101,3 +101,14 @@ def test_what_is_no_corpus(tmp_path: Path, name: str, said: str) -> None:
         open_corpus(None, tmp_path / name)
     with pytest.raises(UserError, match=r"corpus 'mine'|no such file|is an archive"):
         open_corpus("mine", tmp_path / name)
+
+
+@pytest.mark.parametrize("inner", ["", "it"])
+def test_common_voice_is_sent_on_to_specialize(tmp_path: Path, inner: str) -> None:
+    touch(tmp_path / inner, "clips/a.mp3", "train.tsv", "other.tsv")
+    (tmp_path / inner / "validated.tsv").write_text("client_id\tpath\tsentence\tup_votes\nx\ta.mp3\tciao\t2\n")
+    with pytest.raises(UserError, match=r"no emotions.*affetto specialize --corpus common-voice="):
+        open_corpus(None, tmp_path)
+    (tmp_path / inner / "validated.tsv").write_text("file\tsentence\na.mp3\tciao\n")  # lists of the user's own
+    with pytest.raises(UserError, match=r"^(?!.*Common Voice)"):
+        open_corpus(None, tmp_path)

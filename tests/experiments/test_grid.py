@@ -162,3 +162,70 @@ def test_a_miniature_of_what_is_no_key_or_corpus_of_the_paper_is_refused(tmp_pat
         miniature(grid.read(GRIDS / "emovo-loso.yaml"))
     with pytest.raises(UserError, match=r"unknown corpus 'table'.*can make these"):
         miniature(grid.read(written(tmp_path, SMALL)))
+
+
+# Variants ----------------------------------------------------------------------------------------
+
+VARIANTS = """
+variants:
+  - {name: louder, when: {method: lora}, set: {lora.alpha: 8}}
+  - {name: normed, set: {model.state_norm: layer}}
+"""
+
+
+def test_variants_stand_beside_the_runs_that_they_vary(tmp_path):
+    text = SMALL.replace("random_weights: true", "random_weights: true\n  recipe: paper")
+    plain = grid.read(written(tmp_path, text)).runs
+    runs = grid.read(written(tmp_path, text + VARIANTS + "record_states: true\n")).runs
+    assert len(runs) == 2 * 2 * (2 + 3)  # backbones × seeds × (frozen: itself, normed; lora: itself and both)
+    assert {run.name for run in plain} == {run.name for run in runs if run.variant is None}
+    for run in runs:
+        assert run.settings.lora.alpha == (8 if run.variant == "louder" else 1)
+        assert run.settings.model.state_norm == ("layer" if run.variant == "normed" else "none")
+        assert run.told().get("variant") == run.variant
+        assert (f"_{run.variant}_" in run.name) == (run.variant is not None)
+        assert run.spec({"table": "a"}).record_states
+    assert len({run.identity for run in runs}) == len({run.name for run in runs}) == len(runs)
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    (("when: {method: lora}, ", ""), r"two runs would be the same, .*lora.alpha 8, variant louder\).*by `when`"),
+    (("name: louder, ", ""), r"an entry of `variants` is"),
+    (("set: {lora.alpha: 8}", "set: {}"), r"an entry of `variants` is"),
+    (("lora.alpha: 8", "lora.alfa: 8"), r"unknown setting under `variants` in .* 'lora.alfa'"),
+    (("method: lora", "method: full"), r"unknown method under `variants` in .* 'full'"),
+    (("method: lora", "method: lora, seed: 0"), None),
+])  # fmt: skip
+def test_a_variant_that_cannot_be_is_told(change, told, tmp_path):
+    text = written(tmp_path, SMALL + "  recipe: paper\n" + VARIANTS.replace(*change))
+    if told is None:
+        assert sum(run.variant == "louder" for run in grid.read(text).runs) == 2
+        return
+    with pytest.raises(UserError, match=told):
+        grid.read(text)
+
+
+def test_a_variant_that_matches_nothing_or_states_that_are_no_switch_are_mistakes(tmp_path):
+    with pytest.raises(UserError, match="matches no run"):
+        grid.read(written(tmp_path, SMALL + "exclude:\n  - {method: lora}\n" + VARIANTS))
+    with pytest.raises(UserError, match="record_states is 1; it is true or false"):
+        grid.read(written(tmp_path, SMALL + "record_states: 1\n"))
+
+
+@pytest.mark.parametrize("name", ["ablations", "emovo-ablations"])
+def test_the_ablations_change_one_thing_each_and_hold_their_baselines(name):
+    runs = grid.read(GRIDS / f"{name}.yaml").runs
+    plain = {(r["backbone"], r["corpus"], r["method"], r["seed"]): r for r in runs if r.variant is None}
+    assert all(run.settings == grid.settings("paper", method=run["method"]) for run in plain.values())
+    for run in runs:
+        beside = plain[run["backbone"], run["corpus"], run["method"], run["seed"]]
+        one, other = run.settings.model_dump(), beside.settings.model_dump()
+        differing = [f for s in one for f in one[s] if one[s][f] != other[s][f]]
+        assert len(differing) == (run.variant is not None), run.name
+    kinds = {run.variant for run in runs} - {None}
+    shown = {"state_norm", "adapter_double_residual", "unmasked_mean", "without_embedding", "alpha_8"}
+    more = {"layer_norm_swap", "no_class_weights"} if name == "ablations" else {"random_batches"}
+    assert kinds == shown | more
+    for run in runs:
+        if run.variant == "layer_norm_swap":
+            assert BACKBONES[run["backbone"]].config.get("do_stable_layer_norm")

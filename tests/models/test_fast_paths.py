@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from affetto.errors import UserError
-from affetto.inference.predictor import Predictor
+from affetto.inference.classifier import ClassifierPredictor
 from affetto.models.dropout import Dropout, keep
 from affetto.models.int8 import Int8Linear
 from affetto.models.lowrank import LowRank
@@ -150,8 +150,8 @@ def test_side_by_side_runs_only_a_little_ahead_and_stops_when_left():
 def test_int8_changes_probabilities_little(key, method):
     card = {"audio": {"seconds": 4.0}, "precision": "float32"}
     waves = clips(1.2, 0.6, 0.9)
-    exact = Predictor(classifier(key, method), card, torch.device("cpu"), "float32").classify(waves)
-    rounded = Predictor(classifier(key, method), card, torch.device("cpu"), "int8")
+    exact = ClassifierPredictor(classifier(key, method), card, torch.device("cpu"), "float32").classify(waves)
+    rounded = ClassifierPredictor(classifier(key, method), card, torch.device("cpu"), "int8")
     assert any(isinstance(module, Int8Linear) for module in rounded.classifier.modules())
     for a, b in zip(exact, rounded.classify(waves), strict=True):
         assert max(abs(a.probabilities[x] - b.probabilities[x]) for x in a.probabilities) < 0.02
@@ -169,12 +169,12 @@ def test_an_8_bit_layer_is_near_the_layer():
 def test_int8_elsewhere_than_on_a_cpu_and_unknown_names_are_refused():
     card = {"audio": {"seconds": 4.0}, "precision": "float32"}
     with pytest.raises(UserError, match=r"precision.*int4.*int8"):
-        Predictor(classifier("whisper-mini", "frozen"), card, torch.device("cpu"), "int4")
+        ClassifierPredictor(classifier("whisper-mini", "frozen"), card, torch.device("cpu"), "int4")
 
 
 def test_one_clip_is_predicted_as_among_others():
     card = {"audio": {"seconds": 4.0}, "precision": "float32"}
-    predictor = Predictor(classifier("wav2vec2-mini", "lora"), card, torch.device("cpu"))
+    predictor = ClassifierPredictor(classifier("wav2vec2-mini", "lora"), card, torch.device("cpu"))
     waves = clips(1.2, 0.6, 0.9)
     for wave, among in zip(waves, predictor.classify(waves), strict=True):
         (alone,) = predictor.classify([wave])

@@ -214,6 +214,10 @@ def test_a_saved_classifier_gives_the_same_logits_in_a_new_process(tmp_path: Pat
                 expected[name] = logits(made, waves)
                 plan = blueprint(method, head=head, pooling=pooling)
                 save_classifier(made, tmp_path / "models" / name, card(key, made, plan))
+    plain = tmp_path / "plain"
+    plain.touch()  # what the umask allows: a model is for others too
+    written = [file for file in (tmp_path / "models").rglob("*") if file.is_file()]
+    assert written and {file.stat().st_mode for file in written} == {plain.stat().st_mode}
     done = subprocess.run(
         [sys.executable, "-c", IN_A_NEW_PROCESS, str(tmp_path / "waves.npz"), str(tmp_path / "models")],
         capture_output=True, text=True, check=True,

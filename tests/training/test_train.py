@@ -15,9 +15,13 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.preprocessing import StandardScaler
 
 from affetto.corpora.labels import EMOTIONS
+from affetto.corpora.manifest import Clip
 from affetto.errors import UserError
 from affetto.inference.evaluation import evaluate
 from affetto.inference.predictor import load
+from affetto.training.calibration import calibrated, fit_temperature
+from affetto.training.evaluate import expected_calibration_error
+from affetto.training.folds import known_of
 from affetto.training.spec import CorpusSpec
 from affetto.training.train import train
 from training.corpora import spec, timeless, write_table
@@ -227,6 +231,7 @@ def test_predictions_are_those_of_the_test(
 ) -> None:
     train(spec(table, method, overrides={"store.precision": precision}), tmp_path / "run")
     predictor = load(tmp_path / "run")
+    predictor.temperature = 1.0  # the predictions of a run are not calibrated
     rows = lines(tmp_path / "run" / "predictions.jsonl")
     results = list(predictor.stream([table.parent / row["file"] for row in rows]))
     for row, result in zip(rows, results, strict=True):
@@ -235,6 +240,44 @@ def test_predictions_are_those_of_the_test(
         assert list(alone.probabilities.values()) == pytest.approx(list(result.probabilities.values()), abs=1e-5)
         wave, _ = soundfile.read(table.parent / row["file"], dtype="float32")
         assert predictor(wave).probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize("split", [None, "kfold:3"])
+def test_confidence_is_fitted_on_validation_speakers_and_goes_with_the_model(
+    split: str | None, table: Path, tmp_path: Path
+) -> None:
+    metrics = train(spec(table, split=split), tmp_path / "run")
+    told, labels = metrics["confidence"], metrics["test"]["labels"]
+    validation, tested = (lines(tmp_path / "run" / f"{part}predictions.jsonl") for part in ("validation_", ""))
+
+    def arrays(rows):
+        return np.array([list(row["probabilities"].values()) for row in rows]), [labels.index(r["truth"]) for r in rows]
+
+    speakers = len({row["speaker"] for row in validation})
+    assert told["likeliest"] == fit_temperature(*arrays(validation)) != 1
+    assert told["temperature"] == pytest.approx(told["likeliest"] ** (speakers / (speakers + 3)), abs=1e-4)
+    assert (told["clips"], told["speakers"]) == (len(validation), speakers)
+    # Every number can be recomputed from the predictions, which are as the model gives them.
+    assert told["test"]["ece"]["before"] == pytest.approx(expected_calibration_error(*arrays(tested)))
+    by_fold = {fold["name"]: fold["confidence"]["temperature"] for fold in metrics.get("folds", [])}
+    after = [
+        calibrated(values, by_fold.get(row.get("fold"), told["temperature"]))
+        for row, values in zip(tested, arrays(tested)[0], strict=True)
+    ]
+    assert told["test"]["ece"]["after"] == pytest.approx(expected_calibration_error(np.array(after), arrays(tested)[1]))
+    assert told["validation"]["log_loss"]["after"] < told["validation"]["log_loss"]["before"]
+    predictor = load(tmp_path / "run")
+    assert predictor.temperature == told["temperature"] and predictor.card["confidence"] == told
+    for name, temperature in by_fold.items():
+        assert load(tmp_path / "run" / "folds" / name / "model").temperature == temperature
+    found = predictor(table.parent / tested[0]["file"])
+    card = tmp_path / "run" / "model" / "affetto.json"
+    content = json.loads(card.read_text())
+    del content["confidence"]  # a model saved before there was one
+    card.write_text(json.dumps(content))
+    plain = load(tmp_path / "run")(table.parent / tested[0]["file"])
+    expected = calibrated(np.array(list(plain.probabilities.values())), told["temperature"])
+    assert list(found.probabilities.values()) == pytest.approx(expected.tolist()) and found.emotion == plain.emotion
 
 
 def test_evaluation_gives_the_test_s_scores_on_the_clips_it_has_not_seen(table: Path, tmp_path: Path) -> None:
@@ -282,3 +325,9 @@ def test_two_corpora_train_one_model(tmp_path: Path) -> None:
     assert metrics["corpus"] == "a+b" and metrics["test"]["n"] == 70
     assert {row["corpus"] for row in lines(tmp_path / "run/predictions.jsonl")} == {"a", "b"}
     assert {"a:s0", "b:s0"} <= metrics["test"]["per_speaker"].keys()
+
+
+def test_a_prediction_says_the_speaker_s_gender_and_what_raters_heard_where_the_corpus_does() -> None:
+    told = Clip("a.wav", "joy", "f1", "c", "female", "p", extra=(("raters", "joy|fear|joy"), ("raters_agree", "2")))
+    assert known_of(told) == {"gender": "female", "ratings": {"joy": 2, "fear": 1}}
+    assert known_of(Clip("a.wav", "joy", "f1")) == {}

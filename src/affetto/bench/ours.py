@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from affetto.bench.clips import CLASSES, write
 from affetto.corpora.labels import EMOTIONS
-from affetto.inference.predictor import Predictor
+from affetto.inference.classifier import ClassifierPredictor
 from affetto.models.backbones import load_backbone
 from affetto.models.saved import assemble
 from affetto.training import device as devices
@@ -139,7 +139,7 @@ class OurPipeline:
         device = devices.choose("auto")
         classifier = assemble(load_backbone(key, random_weights=True), blueprint).eval()
         card = {"audio": {"seconds": None}, "precision": "float32"}
-        self.predictor, self.waves = Predictor(classifier, card, device, precision), list(waves)
+        self.predictor, self.waves = ClassifierPredictor(classifier, card, device, precision), list(waves)
 
     def pass_over(self) -> float:
         """Seconds to classify all clips."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from affetto.bench import compare, machine
+from affetto.bench import compare
 from affetto.bench.compare import Task
-from affetto.errors import unknown
+from affetto.errors import UserError, unknown
 from affetto.models.keys import BACKBONES
 from affetto.training import device as devices
+from affetto.training import machine
 from affetto.training.provenance import provenance
 
 METHODS = ("frozen", "lora", "adapter", "inference", "int8")
@@ -21,7 +22,7 @@ COMPARISONS = ("same", "defaults")
 
 def run(
     backbone: str, methods: tuple[str, ...], *, precision: str = "float32", clips: int = 64, batch_size: int = 8,
-    rounds: int = 3, say: Callable[[str], None] = lambda _: None,
+    rounds: int = 3, comparisons: tuple[str, ...] = COMPARISONS, say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Measure `methods` on `backbone`'s shapes with random weights; JSON-ready.
 
@@ -32,6 +33,9 @@ def run(
     for method in methods:
         if method not in METHODS:
             raise unknown("method", method, METHODS)
+    for comparison in comparisons:
+        if comparison not in COMPARISONS:
+            raise unknown("comparison", comparison, COMPARISONS)
     device = devices.choose("auto")
     ours = devices.resolve_precision("auto", device)
     whisper = BACKBONES[backbone].family == "whisper"
@@ -45,7 +49,7 @@ def run(
         ),
     }
     results: list[dict[str, Any]] = []
-    for comparison in COMPARISONS:
+    for comparison in comparisons:
         ours_in, theirs, padded = settings[comparison]
         for method in methods:
             if method == "int8" and (comparison == "same" or device.type != "cpu"):
@@ -61,6 +65,8 @@ def run(
                 "comparison": comparison, "backbone": backbone, "method": method, "clips": clips,
                 "batch_size": batch_size, "our_precision": mine, "yardstick_precision": theirs, **result,
             })  # fmt: skip
+    if not results:
+        raise UserError("int8 is compared on a CPU and as each comes: nothing is left to measure; add a --method")
     peaks = {name: machine.peak_operations_per_second(name, device) for name in dict.fromkeys((precision, ours))}
     for result in results:
         if "operations" in result:

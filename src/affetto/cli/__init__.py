@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from affetto import __version__
-from affetto.cli import corpora, grids, machine, predicting, training
+from affetto.cli import (
+    corpora,
+    crossing,
+    exporting,
+    grids,
+    machine,
+    predicting,
+    reporting,
+    serving,
+    specializing,
+    training,
+)
 from affetto.errors import UserError
 
 app = typer.Typer(
@@ -19,8 +30,13 @@ app.add_typer(corpora.app, name="corpora")
 app.command()(training.train)
 app.command("settings")(training.show_settings)
 app.command()(training.evaluate)
+app.command()(specializing.specialize)
 app.command()(predicting.predict)
+app.command()(exporting.export)
+app.command()(serving.serve)
+grids.app.command("cross")(crossing.cross)
 app.add_typer(grids.app, name="grid")
+app.command()(reporting.report)
 app.add_typer(machine.store_app, name="store")
 app.command()(machine.bench)
 app.command()(machine.demo)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 
 from affetto.errors import UserError
 
+Address = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="of the Ray cluster; left out: one of this machine's own")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+Engine = Annotated[str, typer.Option(help="local: this machine's processors; ray: a cluster")]
 Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="NAME=EMOTION", help="map a label of yours; NAME=drop leaves it out"),
 ]
+Moved = Annotated[
+    str | None, typer.Option("--backbone", help="where the backbone's weights lie now, if they have moved")
+]
+Precision = Annotated[str, typer.Option(help="auto (as trained), float32, bfloat16, or int8: quickest on a CPU")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
 
 
@@ -49,20 +61,58 @@ def named_corpora(corpus: list[str] | None, table: list[str] | None, option: lis
     return tuple(chosen)
 
 
-class counter:  # noqa: N801  # reads as the function that it is
-    """A progress bar on stderr for `done, total` callbacks; nothing where stderr is no terminal."""
+class Bar:
+    """A progress bar on stderr, where that is a terminal; lines said beside it come out in any case, unless quiet."""
 
-    def __init__(self, label: str, quiet: bool = False) -> None:
+    def __init__(self, label: str, quiet: bool, *columns: Any, transient: bool = True, **fields: Any) -> None:
+        """`columns` are rich's own (none: its usual ones), `fields` what they show."""
         from rich.console import Console
         from rich.progress import Progress
 
-        console = Console(stderr=True)
-        self._bars = Progress(console=console, disable=quiet or not console.is_terminal, transient=True)
-        self._task = self._bars.add_task(label, total=None)
+        self.console = Console(stderr=True, quiet=quiet)
+        hidden = quiet or not self.console.is_terminal
+        self._bars = Progress(*columns, console=self.console, disable=hidden, transient=transient)
+        self._task = self._bars.add_task(label, **({"total": None} | fields))
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         self._bars.start()
-        return lambda done, total: self._bars.update(self._task, completed=done, total=total)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
+
+    def show(self, **fields: Any) -> None:
+        self._bars.update(self._task, **fields)
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def only_python_speaks() -> Iterator[None]:
+    """Within it what compiled code writes to stderr is dropped, and what Python writes comes out.
+
+    Ray's core has notes for its developers there that no setting of its own turns off; its log files have them too.
+    """
+    spoken = sys.stderr
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        with os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace") as through:
+            spoken.flush()
+            if spoken is sys.__stderr__:  # else it is no matter of the file that is dropped
+                sys.stderr = through
+            os.dup2(nowhere, 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        sys.stderr = spoken
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def counter(label: str, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on stderr for `done, total` callbacks; nothing where stderr is no terminal."""
+    with Bar(label, quiet) as bar:
+        yield lambda done, total: bar.show(completed=done, total=total)

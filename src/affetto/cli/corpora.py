@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from affetto.cli.arguments import Labels, counter, pairs
+from affetto.errors import unknown
 
 app = typer.Typer(no_args_is_help=True, help="Look at corpora, or make synthetic ones.")
 
@@ -45,15 +46,21 @@ def inspect_corpus(
 
 @app.command("make")
 def make_corpus(
-    kind: Annotated[str, typer.Argument(help="emovo, emozionalmente, demos or table")],
+    kind: Annotated[str, typer.Argument(help="emovo, emozionalmente, demos, table or common-voice")],
     folder: Annotated[Path, typer.Argument(help="a folder that does not exist yet, or is empty")],
     speakers: Annotated[int | None, typer.Option(min=1, help="how many speakers")] = None,
     clips: Annotated[int | None, typer.Option(min=1, help="how many clips in total")] = None,
     seed: Annotated[int, typer.Option(min=0, help="other seeds give other voices")] = 0,
 ) -> None:
     """Make a synthetic corpus (Italian, by espeak-ng) in a real corpus's layout."""
-    from affetto.corpora import synthetic
+    from affetto.corpora import commonvoice, synthetic, synthetic_speech
 
     with counter("speaking") as progress:
+        if kind == commonvoice.NAME:
+            synthetic_speech.make_common_voice(folder, speakers=speakers, clips=clips, seed=seed, progress=progress)
+            typer.echo(f"{folder}: synthetic speech in the layout of Common Voice, for affetto specialize")
+            return
+        if kind not in synthetic.KINDS:
+            raise unknown("kind of synthetic corpus", kind, [*synthetic.KINDS, commonvoice.NAME])
         synthetic.make(kind, folder, speakers=speakers, clips=clips, seed=seed, progress=progress)
     typer.echo(f"{folder}: synthetic speech in the layout of {kind}; look at it with: affetto corpora inspect {folder}")

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affetto.cli.arguments import Device, Quiet, pairs
+from affetto.cli.arguments import Address, Bar, Device, Engine, Quiet, pairs
+from affetto.cluster import check_engine
 from affetto.errors import UserError
 
 if TYPE_CHECKING:
     from affetto.experiments.grid import Grid
-    from affetto.experiments.launch import Event
+    from affetto.experiments.outcome import Event
 
 app = typer.Typer(no_args_is_help=True, help="Many runs from one file: backbones × corpora × methods × seeds.")
 
 
 @app.command("run")
 def run(
-    file: Annotated[Path, typer.Argument(help="a grid in YAML; grids/paper.yaml is the paper's")],
+    file: Annotated[Path, typer.Argument(help="a grid in YAML, or the name of one that comes along: paper, …")],
     out: Annotated[Path, typer.Option(help="the grid's folder; what is done there is not done again")],
     corpus: Annotated[
         list[str] | None, typer.Option(metavar="NAME=PATH", help="where a corpus of the grid lies; may be repeated")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list the runs and do nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="runs at once, each on its share of the cores")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="runs at once, each on its share of the cores  [default: 1]")
+    ] = None,
+    engine: Engine = "local",
+    address: Address = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="AXIS=VALUE", help="some of the runs: method=lora; may be repeated")
     ] = None,
@@ -41,21 +47,17 @@ def run(
     """Do all runs of a grid, or what is left of them. Exit status 1 if some have failed."""
     from affetto.experiments import miniature
     from affetto.experiments.grid import read
+    from affetto.experiments.named import grid_file
     from affetto.experiments.states import GridFolder
 
-    whole = read(file)
-    places = dict(whole.corpora) | pairs(corpus, "--corpus")
-    unused = sorted(set(pairs(corpus, "--corpus")) - {name for r in whole.runs for name in r["corpus"].split("+")})
-    if unused:
-        raise UserError(f"--corpus {unused[0]}=…: the grid has no corpus of that name")
-    if small:
-        if corpus:
-            raise UserError("--miniature makes its own corpora: leave --corpus out")
-        whole = miniature.miniature(whole)
+    _check_engine(engine, address, workers)
+    whole, places = _asked(read(grid_file(file)), pairs(corpus, "--corpus"), small)
     grid = whole.only(_wanted(only))
     folder = GridFolder(out)
     if dry_run:
-        _list(grid, folder, places, as_json)
+        from affetto.cli.plans import show
+
+        show(grid, folder, places, as_json, device if engine == "local" else None)
         return
     if small:
         folder.claim(whole)
@@ -69,7 +71,8 @@ def run(
 
     with _Progress(grid, folder, quiet or as_json) as progress:
         result = launch(
-            grid, out, places, workers=workers, device=device, retry_failed=retry_failed, tell=progress.tell
+            grid, out, places, workers=workers or 1, device=device, retry_failed=retry_failed, engine=engine,
+            address=address, tell=progress.tell,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(result))
@@ -102,6 +105,24 @@ def status(
         typer.echo(f"  {name}: {error}")
 
 
+def _asked(whole: Grid, given: dict[str, str], small: bool) -> tuple[Grid, dict[str, str]]:
+    """The grid, in small if wanted, and where its corpora lie."""
+    from affetto.experiments.miniature import miniature
+
+    unused = sorted(set(given) - {name for run in whole.runs for name in run["corpus"].split("+")})
+    if unused:
+        raise UserError(f"--corpus {unused[0]}=…: the grid has no corpus of that name")
+    if small and given:
+        raise UserError("--miniature makes its own corpora: leave --corpus out")
+    return (miniature(whole) if small else whole), dict(whole.corpora) | given
+
+
+def _check_engine(engine: str, address: str | None, workers: int | None) -> None:
+    check_engine(engine, address)
+    if engine == "ray" and workers is not None:
+        raise UserError("--workers is of --engine local: under ray the grid's `resources` say how many runs fit")
+
+
 def _wanted(only: list[str] | None) -> dict[str, list[str]]:
     wanted: dict[str, list[str]] = {}
     for item in only or []:
@@ -114,59 +135,32 @@ def _absent(corpora: tuple[Any, ...]) -> list[str]:
     return [corpus.path for corpus in corpora if not Path(corpus.path).exists()]
 
 
-def _list(grid: Grid, folder: Any, places: dict[str, str], as_json: bool) -> None:
-    """Every run, what it lacks, where it stands and whose stored states it shares."""
-    sharing: dict[tuple[Any, ...], str] = {}
-    rows = []
-    for each in grid.runs:
-        state, error = folder.state(each.name)
-        names = each["corpus"].split("+")
-        # A miniature makes its own.
-        absent = [n for n in names if not each.stand_in and (n not in places or not Path(places[n]).exists())]
-        key = (each["corpus"], each["backbone"], each["weights_seed"], *each.cut)
-        first = sharing.setdefault(key, each.name)
-        rows.append({
-            **each.told(), "state": state, "error": error, "absent": absent,
-            "shares_stored_states_with": None if first == each.name else first,
-        })  # fmt: skip
-    if as_json:
-        for row in rows:
-            typer.echo(json.dumps(row, ensure_ascii=False))
-        return
-    for row in rows:
-        lacks = f"  needs --corpus {row['absent'][0]}=PATH" if row["absent"] else ""
-        typer.echo(f"{row['state']:8} {row['run']}{lacks}")
-    shared = sum(1 for row in rows if row["shares_stored_states_with"])
-    typer.echo(f"{len(rows)} runs; {shared} of them find another's stored states")
-
-
-class _Progress:
-    """A bar with done, failed and time left where stderr is a terminal, else a line for each run."""
+class _Progress(Bar):
+    """A bar with what is done, running and failed and the time left, where stderr is a terminal; else a line a run."""
 
     def __init__(self, grid: Grid, folder: Any, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-        self.console = Console(stderr=True, quiet=quiet)
+        self.lock, self.running = threading.Lock(), set[str]()
         self.done = sum(1 for run in grid.runs if folder.state(run.name)[0] == "done")
-        self.total, self.failed = len(grid.runs), 0
+        self.failed = 0
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[failed]} failed"), TimeRemainingColumn(),
+            TextColumn("{task.fields[running]} running, {task.fields[failed]} failed"), TimeRemainingColumn(),
         )  # fmt: skip
-        self.bars = Progress(*columns, console=self.console, disable=quiet or not self.console.is_terminal)
-        self.task = self.bars.add_task(grid.name, total=self.total, completed=self.done, failed=0)
-
-    def __enter__(self) -> _Progress:
-        self.bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
+        super().__init__(
+            grid.name, quiet, *columns, transient=False,
+            total=len(grid.runs), completed=self.done, failed=0, running=0,
+        )  # fmt: skip
 
     def tell(self, event: Event) -> None:
-        self.done += event.state == "done"
-        self.failed += event.state == "failed"
-        said = f"{event.seconds:.0f} s" if event.state == "done" else event.error
-        self.console.print(f"{event.state}: {event.run} ({said})", markup=False, highlight=False, soft_wrap=True)
-        self.bars.update(self.task, completed=self.done + self.failed, failed=self.failed)
+        """From any thread."""
+        with self.lock:
+            self.done += event.state == "done"
+            self.failed += event.state == "failed"
+            self.running.discard(event.run)
+            self.running |= {event.run} if event.state == "begun" else set()
+            if event.state not in ("begun", "busy"):
+                said = f"{event.seconds:.0f} s" if event.state == "done" else event.error
+                self.say(f"{event.state}: {event.run} ({said})" if event.run else f"{event.state}: {said}")
+            self.show(completed=self.done + self.failed, failed=self.failed, running=len(self.running))

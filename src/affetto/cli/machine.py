@@ -54,6 +54,12 @@ def bench(
         list[str] | None, typer.Option(help="frozen, lora, adapter, inference or int8; may be repeated")
     ] = None,
     precision: Annotated[str, typer.Option(help="of both sides where they are alike: float32 or bfloat16")] = "float32",
+    comparison: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="same: precision and window alike; defaults: each as it comes; may be repeated, left out: both"
+        ),
+    ] = None,
     clips: Annotated[int, typer.Option(min=8, help="how many")] = 64,
     batch_size: Annotated[int, typer.Option(min=1, help="clips a step")] = 8,
     rounds: Annotated[int, typer.Option(min=1, help="measurements of each side, in turns")] = 3,
@@ -65,7 +71,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """How fast this machine is with affetto, beside transformers' Trainer and pipeline."""
-    from affetto.bench.run import METHODS, run
+    from affetto.bench.run import COMPARISONS, METHODS, run
 
     if precision not in ("float32", "bfloat16"):
         raise unknown("precision", precision, ("float32", "bfloat16"))
@@ -73,7 +79,7 @@ def bench(
         backbone, clips, rounds = "wav2vec2-mini", 16, 1
     result = run(
         backbone, tuple(method or METHODS), precision=precision, clips=clips, batch_size=batch_size, rounds=rounds,
-        say=lambda text: typer.echo(text, err=True),
+        comparisons=tuple(comparison or COMPARISONS), say=lambda text: typer.echo(text, err=True),
     )  # fmt: skip
     text = json.dumps(result, indent=2)
     if out is not None:
@@ -96,7 +102,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="where everything goes")] = Path("demo"),
     device: Device = "auto",
 ) -> None:
-    """The whole road on synthetic Italian speech: corpus, split, four methods, table, pictures, prediction."""
+    """The whole road on synthetic Italian speech: three corpora, a grid of runs, the report, a prediction."""
     from affetto.demo import run
 
     run(out, device=device)

@@ -2,78 +2,139 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affetto.cli.arguments import Device
-from affetto.errors import unknown
+from affetto.cli import labels, timelines
+from affetto.cli.arguments import Address, Device, Engine, Moved, Precision, Quiet, only_python_speaks
+from affetto.cluster import check_engine
+from affetto.errors import UserError
 
-FORMATS = ("table", "json", "jsonl", "csv")
+if TYPE_CHECKING:
+    from affetto.inference.inputs import Input
+    from affetto.inference.labelling import Facts, Labeller
+    from affetto.inference.order import Order
+
+CALIBRATED = (
+    "calibrated to one speaker by the {clips} unlabelled clips of {folder}: another protocol than the one that the "
+    "model's scores and the temperature of its probabilities come from"
+)
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="a run's folder")],
-    files: Annotated[list[str], typer.Argument(help="recordings: wav, flac, mp3, ogg …")],
-    format_: Annotated[str, typer.Option("--format", help="table, json, jsonl or csv")] = "table",
-    backbone: Annotated[
-        str | None, typer.Option(help="where the backbone's weights lie now, if they have moved")
+    model: Annotated[str, typer.Argument(help="a run's or an exported folder, an ONNX file, or a hub id")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="recordings, folders of them, patterns in quotes, tables with a column `file`; -: a list"),
+    ],
+    format_: Annotated[
+        str | None, typer.Option("--format", help="table, json, jsonl or csv; none: as --out ends, else table")
     ] = None,
+    out: Annotated[Path | None, typer.Option(help="a file for the labels; none: standard output")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with --out: what it has (jsonl or csv) is not heard again")
+    ] = False,
+    abstain_below: Annotated[
+        float, typer.Option(min=0, max=1, help="name no emotion where the highest probability is lower")
+    ] = 0.0,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="a folder of unlabelled clips of the speaker, of mixed emotions, to adjust to")
+    ] = None,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="long recordings: segments of speech with times; json, csv or vtt")
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="with --timeline: a PNG or SVG of the waveform and the emotions over time")
+    ] = None,
+    engine: Engine = "local",
+    address: Address = None,
+    backbone: Moved = None,
     device: Device = "auto",
-    precision: Annotated[
-        str, typer.Option(help="auto (as trained), float32, bfloat16, or int8: quickest on a CPU")
-    ] = "auto",
+    precision: Precision = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Name the emotion in recordings. Exit status 1 if some of them could not be used."""
-    if format_ not in FORMATS:
-        raise unknown("format", format_, FORMATS)
-    from affetto.inference.predictor import Prediction, load
+    check_engine(engine, address)
+    kind = format_ or _suffix(out)
+    listed: Iterable[Input] = []
+    if timeline:
+        if resume:
+            raise UserError("--timeline takes one recording at a time: there is nothing to --resume")
+        if engine != "local":
+            raise UserError(f"--timeline takes one recording at a time, on this machine: leave --engine {engine} out")
+        timelines.check(inputs, format_, out, picture)
+    else:
+        if resume and calibrate is not None:
+            raise UserError("--resume cannot tell what speaker earlier rows were calibrated to: leave one out")
+        if picture is not None:
+            raise UserError("--picture shows a timeline: give --timeline too")
+        labels.check(kind or labels.TABLE, out, resume)
+        listed = _listed(inputs, engine)
+    from affetto.inference.labelling import facts
+    from affetto.inference.order import Order
 
-    predictor = load(run, device=device, backbone=backbone, precision=precision)
-    rows: list[dict[str, Any]] = []
-    bad = cropped = 0
-    for file, result in zip(files, predictor.stream(files), strict=True):
-        if isinstance(result, Prediction):
-            rows.append({"file": file, "emotion": result.emotion, "probabilities": result.probabilities})
-            cropped += result.cropped
-        else:
-            bad += 1
-            typer.echo(f"error: {result}", err=True)
-    if cropped:
-        typer.echo(
-            f"note: {cropped} of {len(files)} recordings are longer than {predictor.window_seconds:g} s; "
-            "as in training, their first seconds were used", err=True,
-        )  # fmt: skip
-    if predictor.card["synthetic"]:
-        typer.echo("note: this model was trained on synthetic speech", err=True)
-    typer.echo(_written(rows, format_, predictor.labels), nl=False)
+    order = Order(model, device, backbone, precision, abstain_below, _clips(calibrate))
+    if timeline:
+        predictor = order.predictor()
+        _notes(facts(predictor), order, calibrate)
+        timelines.label(predictor, inputs[0], kind or "json", out, picture, quiet)
+        return
+    with _labeller(order, engine, address) as labeller:
+        _notes(labeller.facts, order, calibrate)
+        bad, heard = labels.write(labeller, inputs, listed, kind or labels.TABLE, out, resume, quiet)
     if bad:
-        typer.echo(f"error: {bad} of {len(files)} recordings could not be used", err=True)
+        typer.echo(f"error: {bad} of {heard} recordings could not be used", err=True)
         raise typer.Exit(1)
 
 
-def _written(rows: list[dict[str, Any]], format_: str, labels: tuple[str, ...]) -> str:
-    if format_ == "json":
-        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    if format_ == "jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    if format_ == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["file", "emotion", *labels])
-        writer.writerows(
-            [row["file"], row["emotion"], *(f"{p:.6f}" for p in row["probabilities"].values())] for row in rows
-        )
-        return text.getvalue()
-    from rich.console import Console
+def _suffix(out: Path | None) -> str | None:
+    from affetto.inference.outputs import FORMATS, TIMELINE_FORMATS
 
-    from affetto.reporting.tables import prediction_table
+    suffix = out.suffix.removeprefix(".") if out is not None else ""
+    return suffix if suffix in (*FORMATS, *TIMELINE_FORMATS) else None
 
-    text = io.StringIO()
-    Console(file=text, width=None if sys.stdout.isatty() else 120).print(prediction_table(rows))
-    return text.getvalue()
+
+def _listed(inputs: list[str], engine: str) -> Iterable[Input]:
+    """What is to be labelled; a list on standard input is taken as it comes, but a cluster is given all at once."""
+    from affetto.inference.inputs import STANDARD_INPUT, recordings
+
+    named = recordings(inputs, sys.stdin)
+    return named if STANDARD_INPUT in inputs and engine == "local" else list(named)
+
+
+@contextmanager
+def _labeller(order: Order, engine: str, address: str | None) -> Iterator[Labeller]:
+    if engine == "ray":
+        from affetto.inference.distributed import on_cluster
+
+        note = partial(typer.echo, err=True)
+        with only_python_speaks(), on_cluster(order, address, note) as cluster:
+            yield cluster
+        return
+    from affetto.inference.labelling import Here
+
+    yield Here(order.predictor())
+
+
+def _clips(folder: Path | None) -> tuple[str, ...]:
+    """The recordings of a folder to calibrate by, found before a model is loaded."""
+    from affetto.inference.inputs import recordings
+
+    if folder is None:
+        return ()
+    if not folder.is_dir():
+        raise UserError(f"--calibrate {folder}: no such folder; give one with clips of the speaker")
+    return tuple(one.name for one in recordings([str(folder)]))
+
+
+def _notes(model: Facts, order: Order, folder: Path | None) -> None:
+    if model.synthetic:
+        typer.echo("note: this model was trained on synthetic speech", err=True)
+    if folder is not None:
+        typer.echo(f"note: {CALIBRATED.format(clips=len(order.speaker), folder=folder)}", err=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from affetto.cli.arguments import Device, Labels, Quiet, counter, named_corpora, pairs
+from affetto.cli.arguments import Device, Labels, Moved, Quiet, counter, named_corpora, pairs
 from affetto.errors import unknown
 
 
@@ -22,7 +22,9 @@ def train(
     table: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="a named set of settings")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="recommended (the default) or paper: a named set of settings")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="paper, loso, kfold:K, official, prompt-disjoint or column")] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="of the split; --seed does not touch it")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="of the training")] = 0,
@@ -43,6 +45,9 @@ def train(
     no_final: Annotated[
         bool, typer.Option("--no-final", help="with folds: no model trained on all speakers at the end")
     ] = False,
+    record_states: Annotated[
+        bool, typer.Option("--record-states", help="put into metrics.json how large each hidden state is")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train and test a classifier on a corpus or on your own table."""
@@ -58,11 +63,15 @@ def train(
         corpora=named_corpora(corpus, table, option), backbone=backbone, method=method, recipe=recipe, split=split,
         split_seed=split_seed, seed=seed, random_weights=random_weights, settings=chosen,
         labels=pairs(label, "--label"), skip_bad=skip_bad, probe=not no_probe, final=not no_final,
+        record_states=record_states,
     )  # fmt: skip
+    from affetto.training import device as devices
     from affetto.training.display import Display
     from affetto.training.train import train as run
 
-    _show(method, run(spec, out, device=device, display=Display(quiet)), out)
+    metrics = run(spec, out, device=device, display=Display(quiet))
+    if devices.speaks():
+        _show(method, metrics, out)
 
 
 def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
@@ -108,9 +117,7 @@ def evaluate(
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
     ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="where the backbone's weights lie now, if they have moved")
-    ] = None,
+    backbone: Moved = None,
     device: Device = "auto",
     include_seen: Annotated[
         bool, typer.Option("--include-seen", help="test on clips that the model was trained on, too")

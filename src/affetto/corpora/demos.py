@@ -38,6 +38,7 @@ GUILT = "guilt"
 OFFICIAL = dict(zip(EMOTIONS, (1477, 1678, 1156, 1395, 332, 1530, 1000), strict=True))
 """Table II: 8,568 clips in seven emotions."""
 OFFICIAL_GUILT = 1129
+OFFICIAL_SPEAKERS = 68
 GENDERS = {"f": "female", "m": "male"}
 _FILE = re.compile(r"(?:(PR|NP)_)?([fm])_(\d{2})_((?:rab|tri|gio|pau|dis|col|sor|neu)\d{2}[abc])\.wav", re.IGNORECASE)
 _FOLDERS = ("demos", "neu")

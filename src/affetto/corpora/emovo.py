@@ -33,6 +33,7 @@ NAME = "emovo"
 LICENCE = "disputed: research, non-commercial; check the source (voice.fub.it)"
 OFFICIAL = dict.fromkeys(EMOTIONS, 84)
 ACTORS = ("f1", "f2", "f3", "m1", "m2", "m3")
+OFFICIAL_SPEAKERS = len(ACTORS)
 SENTENCES = {
     "b1": "Gli operai si alzano presto",
     "b2": "I vigili sono muniti di pistola",

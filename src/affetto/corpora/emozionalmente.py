@@ -32,6 +32,7 @@ from affetto.errors import UserError
 NAME = "emozionalmente"
 LICENCE = "CC BY 4.0 (Catania, Wilke and Garzotto 2025, zenodo.org/records/12616095)"
 OFFICIAL = dict.fromkeys(EMOTIONS, 986)
+OFFICIAL_SPEAKERS = 431
 SAMPLES = "metadata/samples.csv"
 _SAMPLES_COLUMNS = ("file_name", "sentence", "actor", "emotion_expressed")
 _LOOKED_FOR = f"{SAMPLES}, beside audio/"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from affetto.corpora import audiofolder, demos, emobox, emovo, emozionalmente, folders, tables
+from affetto.corpora import audiofolder, commonvoice, demos, emobox, emovo, emozionalmente, folders, tables
 from affetto.corpora.labels import DROP, parse_label_map
 from affetto.corpora.manifest import Manifest, NoClipsError
 from affetto.errors import UserError, unknown
@@ -110,5 +110,10 @@ def detect(path: Path, name: str | None = None) -> str:
         folders.existing(path, "the corpus")
         raise UserError(f"{called}{path} is neither a table (.csv, .tsv, .txt, .jsonl) nor a folder. {known}")
     folder = folders.existing_folder(path, "the corpus")
+    if commonvoice.tells_no_emotion(folder):
+        raise UserError(
+            f"{called}{folder} is Common Voice, which tells sentences and no emotions. To train a backbone further on "
+            f"its language: affetto specialize --corpus {commonvoice.NAME}={folder}"
+        )
     tables.refuse_several(folder)
     raise UserError(f"{called}{folder} looks like no known corpus; found {folders.found_in(folder)}. {known}")

@@ -1,11 +1,17 @@
 """What the speakers of the synthetic corpora say where they do not say EMOVO's sentences.
 
-As many as Emozionalmente has: fifteen of our own, and the three that Emozionalmente shares with EMOVO.
+`EVERYDAY_SENTENCES` are as many as Emozionalmente has: fifteen of our own, and the three that Emozionalmente shares
+with EMOVO. `read_aloud` composes sentences as Common Voice's readers get them: many, plain, seldom one twice.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from affetto.corpora.emovo import SENTENCES as EMOVO_SENTENCES
+
+if TYPE_CHECKING:
+    import numpy as np
 
 EVERYDAY_SENTENCES = (
     "Domani mattina arriva il treno da Torino",
@@ -25,3 +31,30 @@ EVERYDAY_SENTENCES = (
     "Tra poco comincia a piovere",
     *(EMOVO_SENTENCES[code] for code in ("b1", "b3", "l4")),
 )
+
+WHO = (
+    "il vecchio maestro", "la sindaca", "un pescatore", "mia cugina", "il cuoco", "la ragazza bionda", "un vicino",
+    "la dottoressa", "il giovane pittore", "una turista", "l'avvocato", "la squadra", "il figlio maggiore",
+    "una voce gentile", "il poeta", "l'ingegnere", "chi scrive", "la regina", "un gatto bianco", "zio Giulio",
+)  # fmt: skip
+DOES = (
+    "guarda", "ha trovato", "cercava", "porterà", "disegna", "vorrebbe", "ha perduto", "racconta", "sogna", "chiede",
+    "conosce", "ha venduto", "raccoglie", "aggiusta", "saluta", "fotografa", "dipinge", "ascolta",
+)  # fmt: skip
+WHAT = (
+    "una chiave d'oro", "il giornale di ieri", "le scarpe verdi", "un bicchiere d'acqua", "la luna piena",
+    "quattro zucche", "il ponte di pietra", "una lettera", "la città", "gli spaghetti", "un vaso antico",
+    "la bandiera", "qualche foglio", "il cane del fabbro", "la ricetta", "un quaderno", "le montagne", "più tempo",
+    "dei fiori gialli", "la musica",
+)  # fmt: skip
+WHEN = (
+    "ogni mattina", "dopo pranzo", "nel bosco", "in riva al lago", "a mezzanotte", "vicino alla chiesa", "perché piove",
+    "senza dire nulla", "con grande calma", "tra due settimane", "quando è festa", "sulla spiaggia", "da piccolo",
+    "finché può", "in via Garibaldi", "lunedì",
+)  # fmt: skip
+
+
+def read_aloud(random: np.random.Generator) -> str:
+    """One of some hundred thousand sentences, with a capital and a full stop."""
+    words = " ".join(str(random.choice(part)) for part in (WHO, DOES, WHAT, WHEN))
+    return f"{words[0].upper()}{words[1:]}."

@@ -105,7 +105,7 @@ def make(
     speakers = layout.speakers if speakers is None else speakers
     clips = speakers * (layout.clips // layout.speakers) if clips is None else clips
     _check(kind, speakers, clips)
-    with _written_at_once(Path(folder)) as root:
+    with written_at_once(Path(folder)) as root:
         from affetto.corpora import prosody, voice
 
         marker = {"made_by": f"affetto {__version__} corpora make {kind}", "synthetic": True, "kind": kind}
@@ -139,7 +139,7 @@ def _plan(kind: str, speakers: int, clips: int, seed: int) -> list[Planned]:
     from affetto.corpora.prosody import draw_speaker
 
     layout = KINDS[kind]
-    people = [draw_speaker(kind, seed, _gender(i), i // 2, layout.name(i, seed)) for i in range(speakers)]
+    people = [draw_speaker(kind, seed, gender_of(i), i // 2, layout.name(i, seed)) for i in range(speakers)]
     takes = list(_takes(layout, speakers, clips))
     return [(layout.file(take, people[take.speaker]), take, people[take.speaker]) for take in takes]
 
@@ -158,7 +158,7 @@ def _takes(layout: Kind, speakers: int, clips: int) -> Iterator[Take]:
 
 
 @contextmanager
-def _written_at_once(folder: Path) -> Iterator[Path]:
+def written_at_once(folder: Path) -> Iterator[Path]:
     """A folder beside the one wanted, which takes its name when all is written, and vanishes if not."""
     folder = folder.resolve()
     partial = folder.parent / f".{folder.name}.making-{os.getpid()}"
@@ -193,7 +193,7 @@ def _write(path: Path, wave: np.ndarray, rate_hz: int, layout: Kind) -> None:
         raise OSError(None, problem.error_string) from None
 
 
-def _gender(index: int) -> str:
+def gender_of(index: int) -> str:
     return "male" if index % 2 else "female"
 
 
@@ -212,7 +212,7 @@ def _emovo_file(take: Take, speaker: Speaker) -> str:
 
 def _demos_name(index: int, _seed: int) -> str:
     number = index + 1 + (index + 1 >= MISSING_DEMOS_SPEAKER)
-    return f"{_gender(index)[0]}_{number:02d}"
+    return f"{gender_of(index)[0]}_{number:02d}"
 
 
 def _demos_file(take: Take, speaker: Speaker) -> str:
@@ -255,7 +255,7 @@ def _emozionalmente_tables(root: Path, plan: list[Planned], seed: int) -> None:
     raters = [_username(f"rater {number}", seed) for number in range(RATERS)]
     actors = {take.speaker: speaker for _, take, speaker in plan}
     genders = [(speaker.name, speaker.gender) for speaker in actors.values()]
-    genders += [(name, _gender(number)) for number, name in enumerate(raters)]
+    genders += [(name, gender_of(number)) for number, name in enumerate(raters)]
     users = [(name, gender, int(random.integers(18, 75)), "italian") for name, gender in genders]
     samples, evaluations = [], []
     for file, take, speaker in plan:
@@ -278,7 +278,7 @@ def _emozionalmente_tables(root: Path, plan: list[Planned], seed: int) -> None:
 
 KINDS = {
     "emovo": Kind(
-        6, 588, tuple(EMOVO_SENTENCES.values()), 48_000, 2, lambda i, _: f"{_gender(i)[0]}{i // 2 + 1}", _emovo_file
+        6, 588, tuple(EMOVO_SENTENCES.values()), 48_000, 2, lambda i, _: f"{gender_of(i)[0]}{i // 2 + 1}", _emovo_file
     ),
     "emozionalmente": Kind(
         24, 336, EVERYDAY_SENTENCES, 16_000, 1, _username, _emozionalmente_file, _emozionalmente_tables

@@ -13,6 +13,10 @@
       - {method: frozen, lora.alpha: 8}
     overrides:                   # settings for the runs that match `when`
       - {when: {backbone: wavlm-base-plus}, set: {training.batch_size: 8}}
+    variants:                    # beside each run that matches `when` (left out: each run) one with these settings
+      - {name: doubled, when: {method: adapter}, set: {adapter.placement: double_residual}}
+    record_states: true          # metrics.json says how large each hidden state is
+    resources: {cpus: 2, gpus: 0.5}   # of a run, for --engine ray; an override may say `resources` too
     corpora: {emovo: /data/EMOVO}
 
 Expansion needs neither corpora nor weights.
@@ -25,18 +29,20 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from affetto.errors import UserError, unknown
+from affetto.experiments import resources
+from affetto.experiments.resources import Resources
 from affetto.models.keys import METHOD_NAMES, check_backbone
 from affetto.splits.protocols import PROTOCOLS
 from affetto.training.spec import DEFAULT_RECIPE, CorpusSpec, RunSpec, Settings, setting_names, settings
 
-PARTS = ("name", "axes", "exclude", "overrides", "corpora")
+PARTS = ("name", "axes", "exclude", "overrides", "variants", "record_states", "resources", "corpora")
 NEEDED = ("backbone", "corpus", "method")
 AXES: dict[str, Any] = {
     "backbone": None, "corpus": None, "method": None, "seed": 0, "split": None, "split_seed": 0,
@@ -55,6 +61,10 @@ class PlannedRun:
     settings: Settings
     stand_in: str | None = None
     """The small key that stands in for the backbone, in a miniature."""
+    variant: str | None = None
+    """The name of the variant that it is of another run."""
+    record_states: bool = False
+    resources: Resources = field(default_factory=Resources)
 
     def __getitem__(self, axis: str) -> Any:
         return self.values[axis]
@@ -62,7 +72,7 @@ class PlannedRun:
     @property
     def identity(self) -> str:
         """SHA-256 over what the run will compute, as far as that is known before corpora and weights are there."""
-        dump = self.settings.model_dump(mode="json")
+        dump = self.settings.told()
         unused = SECTIONS - {self["method"]}
         fixed = {axis: self[axis] for axis in AXES if axis != "recipe"}
         content: dict[str, Any] = {
@@ -76,7 +86,10 @@ class PlannedRun:
     def cut(self) -> tuple[Any, ...]:
         """What decides, beside corpus and backbone, whether two runs can share stored states."""
         model, first = self.settings.model, self.settings.training.first_block
-        shared = (self.settings.audio.seconds, self.settings.store.precision, self.settings.compute.precision)
+        shared = (
+            self.settings.audio.seconds, self.settings.store.precision, self.settings.compute.precision,
+            model.layer_norm_swap,
+        )  # fmt: skip
         if self["method"] in ("lora", "adapter") and first == 0:
             return ("input of the first block", *shared)
         if self["method"] == "full":
@@ -84,16 +97,23 @@ class PlannedRun:
         return (model.pooling, model.layer, model.state_norm, model.head == "statistics", first, *shared)
 
     @property
+    def shares(self) -> tuple[Any, ...]:
+        """Runs for which this is the same find each other's stored states."""
+        return (self["corpus"], self["backbone"], self["weights_seed"], *self.cut)
+
+    @property
     def name(self) -> str:
         """What the run's folder is called: its axes for people, and the start of its identity."""
-        parts = (self["corpus"], Path(str(self["backbone"])).name, self["method"], self["recipe"], f"s{self['seed']}")
+        parts = [self["corpus"], Path(str(self["backbone"])).name, self["method"], self["recipe"], f"s{self['seed']}"]
+        parts += [self.variant] if self.variant else []
         return "_".join(re.sub(r"[^\w.+-]+", "-", str(part)) for part in (*parts, self.identity[:8]))
 
     def told(self) -> dict[str, Any]:
         """For JSON: the axes, the settings that the grid names, and the folder's name."""
         named = {axis: value for axis, value in self.values.items() if axis in AXES}
         chosen = {axis: value for axis, value in self.values.items() if axis not in AXES}
-        return {**named, "settings": chosen, "stand_in": self.stand_in, "run": self.name}
+        told = {**named, "settings": chosen, "stand_in": self.stand_in, "run": self.name}
+        return told | ({"variant": self.variant} if self.variant else {})
 
     def spec(self, corpora: Mapping[str, str], *, final: bool = False) -> RunSpec:
         """The run to be done, on corpora that lie at these paths. Raises UserError for a corpus without a place."""
@@ -103,7 +123,8 @@ class PlannedRun:
                 raise UserError(f"corpus {name!r} has no place: give --corpus {name}=PATH, or `corpora:` in the grid")
         return RunSpec(
             corpora=tuple(CorpusSpec(name=name, path=corpora[name]) for name in names), settings=self.settings,
-            final=final, **({axis: self[axis] for axis in AXES if axis != "corpus"} | self._stood_in()),
+            final=final, record_states=self.record_states,
+            **({axis: self[axis] for axis in AXES if axis != "corpus"} | self._stood_in()),
         )  # fmt: skip
 
     def _stood_in(self) -> dict[str, str]:
@@ -168,9 +189,14 @@ def _expand(file: Path, content: Mapping[str, Any]) -> tuple[PlannedRun, ...]:
     order += [axis for axis in axes if axis not in order]
     excluded = [_condition(file, "exclude", entry, axes) for entry in content.get("exclude") or []]
     overrides = [_override(file, entry, axes) for entry in content.get("overrides") or []]
+    variants = [_variant(file, entry, axes) for entry in content.get("variants") or []]
+    needs = resources.check(file, content["resources"]) if "resources" in content else {}
+    states = content.get("record_states", False)
+    if not isinstance(states, bool):
+        raise UserError(f"{file}: record_states is {states!r}; it is true or false")
     runs: list[PlannedRun] = []
     seen: dict[str, PlannedRun] = {}
-    hits = [0] * (len(excluded) + len(overrides))
+    hits = [0] * (len(excluded) + len(overrides) + len(variants))
     for combination in itertools.product(*(axes[axis] for axis in order)):
         point = dict(zip(order, combination, strict=True))
         out = [n for n, condition in enumerate(excluded) if _matches(point, condition)]
@@ -178,19 +204,27 @@ def _expand(file: Path, content: Mapping[str, Any]) -> tuple[PlannedRun, ...]:
             hits[n] += 1
         if out:
             continue
-        for n, (condition, chosen) in enumerate(overrides, start=len(excluded)):
+        common: dict[str, Any] = {"record_states": states, "resources": Resources(**needs)}
+        for n, (condition, chosen, changed) in enumerate(overrides, start=len(excluded)):
             if _matches(point, condition):
                 hits[n] += 1
                 point |= chosen
-        run = _planned(file, point)
-        if run.identity in seen:
-            raise UserError(
-                f"{file}: two runs would be the same, {_told(seen[run.identity])} and {_told(run)}: "
-                "leave one out under `exclude`"
-            )
-        seen[run.identity] = run
-        runs.append(run)
-    for n, entry in enumerate([*(content.get("exclude") or []), *(content.get("overrides") or [])]):
+                common["resources"] = replace(common["resources"], **changed)
+        here = [replace(_planned(file, point), **common)]
+        for n, (name, condition, chosen) in enumerate(variants, start=len(excluded) + len(overrides)):
+            if _matches(point, condition):
+                hits[n] += 1
+                here.append(replace(_planned(file, point | chosen), **common, variant=name))
+        for run in here:
+            if run.identity in seen:
+                raise UserError(
+                    f"{file}: two runs would be the same, {_told(seen[run.identity])} and {_told(run)}: "
+                    "leave one out under `exclude`, or restrict a variant by `when`"
+                )
+            seen[run.identity] = run
+            runs.append(run)
+    entries = [entry for part in ("exclude", "overrides", "variants") for entry in content.get(part) or []]
+    for n, entry in enumerate(entries):
         if not hits[n]:
             raise UserError(f"{file}: {json.dumps(entry)} matches no run; mend it or take it out")
     if not runs:
@@ -250,13 +284,34 @@ def _condition(file: Path, part: str, entry: Any, axes: Mapping[str, list[Any]])
     return condition
 
 
-def _override(file: Path, entry: Any, axes: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    if not isinstance(entry, dict) or set(entry) != {"when", "set"} or not isinstance(entry["set"], dict):
-        raise UserError(f"{file}: an entry of `overrides` is {{when: {{…}}, set: {{…}}}}, not {entry!r}")
-    for name in entry["set"]:
+def _override(
+    file: Path, entry: Any, axes: Mapping[str, list[Any]]
+) -> tuple[dict[str, list[Any]], dict[str, Any], dict[str, float]]:
+    fits = isinstance(entry, dict) and {"when"} < set(entry) <= {"when", "set", "resources"}
+    if not fits or not isinstance(entry.get("set", {}), dict):
+        raise UserError(
+            f"{file}: an entry of `overrides` is {{when: {{…}}, set: {{…}}}}, perhaps with `resources`, not {entry!r}"
+        )
+    needs = resources.check(file, entry["resources"]) if "resources" in entry else {}
+    condition = _condition(file, "overrides", entry["when"], axes)
+    return condition, _settings(file, "overrides", entry.get("set", {})), needs
+
+
+def _variant(file: Path, entry: Any, axes: Mapping[str, list[Any]]) -> tuple[str, dict[str, list[Any]], dict[str, Any]]:
+    fits = isinstance(entry, dict) and {"name", "set"} <= set(entry) <= {"name", "when", "set"}
+    if not fits or not isinstance(entry["set"], dict) or not entry["set"]:
+        raise UserError(
+            f"{file}: an entry of `variants` is {{name: …, set: {{…}}}}, perhaps with `when: {{…}}`, not {entry!r}"
+        )
+    condition = _condition(file, "variants", entry["when"], axes) if "when" in entry else {}
+    return str(entry["name"]), condition, _settings(file, "variants", entry["set"])
+
+
+def _settings(file: Path, part: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    for name in chosen:
         if name not in setting_names():
-            raise unknown(f"setting under `overrides` in {file}", str(name), setting_names())
-    return _condition(file, "overrides", entry["when"], axes), entry["set"]
+            raise unknown(f"setting under `{part}` in {file}", str(name), setting_names())
+    return chosen
 
 
 def _matches(point: Mapping[str, Any], condition: Mapping[str, Iterable[Any]]) -> bool:
@@ -264,4 +319,5 @@ def _matches(point: Mapping[str, Any], condition: Mapping[str, Iterable[Any]]) -
 
 
 def _told(run: PlannedRun) -> str:
-    return "(" + ", ".join(f"{axis} {text(v)}" for axis, v in run.values.items() if AXES.get(axis, "") != v) + ")"
+    told = [f"{axis} {text(v)}" for axis, v in run.values.items() if AXES.get(axis, "") != v]
+    return f"({', '.join([*told, *([f'variant {run.variant}'] if run.variant else [])])})"

@@ -10,50 +10,54 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from affetto.cluster import check_engine
 from affetto.experiments.grid import Grid, PlannedRun
+from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, settle
 from affetto.experiments.states import BROKEN, DONE, FAILED, GridFolder
 from affetto.models.parallel import cores
-
-BUSY_SECONDS = 2.0
-"""How long until a run that another launcher holds is looked at again."""
-DEATHS = 2
-"""A run whose worker dies so often has failed; once may be bad luck (memory that others took)."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """What has become of a run: `state` is done, failed, or died (its worker, to be tried once more)."""
-
-    run: str
-    state: str
-    error: str = ""
-    seconds: float = 0.0
 
 
 def launch(
     grid: Grid, out: Path, corpora: Mapping[str, str], *, workers: int = 1, device: str = "auto",
-    retry_failed: bool = False, tell: Callable[[Event], None] = lambda _: None,
+    retry_failed: bool = False, engine: str = "local", address: str | None = None,
+    tell: Tell = lambda _: None,
 ) -> dict[str, int]:  # fmt: skip
     """Do what is not done yet; returns how many runs are done and how many have failed, over all of `grid`.
 
     A failed run does not stop the others, and is tried again only with `retry_failed`. Runs that another launcher is
-    at are waited for.
+    at are waited for. `engine` local: `workers` processes of this machine; ray: the cluster at `address`.
     """
+    check_engine(engine, address)
     folder = GridFolder(out)
-    waiting: queue.Queue[tuple[PlannedRun, int]] = queue.Queue()
+    todo: list[PlannedRun] = []
     for run in grid.runs:
         state, _ = folder.state(run.name)
         if state in (FAILED, BROKEN) and retry_failed:
             folder.forgive(run.name)
             state = ""
         if state not in (DONE, FAILED, BROKEN):
-            waiting.put((run, 0))
-    count = max(1, min(workers, waiting.qsize()))
+            todo.append(run)
+    if todo and engine == "ray":
+        from affetto.experiments import remote
+
+        remote.launch(todo, folder, corpora, device, address, tell)
+    elif todo:
+        _here(todo, folder, corpora, device, workers, tell)
+    states = [folder.state(run.name)[0] for run in grid.runs]
+    return {"done": states.count(DONE), "failed": states.count(FAILED) + states.count(BROKEN), "runs": len(states)}
+
+
+def _here(
+    todo: list[PlannedRun], folder: GridFolder, corpora: Mapping[str, str], device: str, workers: int, tell: Tell
+) -> None:
+    waiting: queue.Queue[tuple[PlannedRun, int]] = queue.Queue()
+    for run in todo:
+        waiting.put((run, 0))
+    count = max(1, min(workers, len(todo)))
     pool = [_Slot(folder, corpora, device, max(1, cores() // count), waiting, tell) for _ in range(count)]
     try:
         for slot in pool:
@@ -67,8 +71,6 @@ def launch(
     for slot in pool:
         if slot.problem is not None:
             raise slot.problem
-    states = [folder.state(run.name)[0] for run in grid.runs]
-    return {"done": states.count(DONE), "failed": states.count(FAILED) + states.count(BROKEN), "runs": len(states)}
 
 
 class _Slot(threading.Thread):
@@ -76,7 +78,7 @@ class _Slot(threading.Thread):
 
     def __init__(
         self, folder: GridFolder, corpora: Mapping[str, str], device: str, threads: int,
-        waiting: queue.Queue[tuple[PlannedRun, int]], tell: Callable[[Event], None],
+        waiting: queue.Queue[tuple[PlannedRun, int]], tell: Tell,
     ) -> None:  # fmt: skip
         super().__init__(daemon=True)
         self.folder, self.corpora, self.device, self.threads = folder, corpora, device, threads
@@ -106,25 +108,18 @@ class _Slot(threading.Thread):
             self.process = None
 
     def _one(self, run: PlannedRun, deaths: int) -> None:
+        self.tell(Event(run.name, "begun"))
         answer = self._ask({
             "grid": str(self.folder.path), "run": run.name, "device": self.device,
             "spec": run.spec(self.corpora).model_dump(mode="json"),
         })  # fmt: skip
         if self.stopped:
             return
-        if answer["state"] == "busy":
-            time.sleep(BUSY_SECONDS)
-            if self.folder.state(run.name)[0] == FAILED:
-                return  # the other launcher's failure: it has told of it
-            self.waiting.put((run, deaths))
-        elif answer["state"] == "died" and deaths + 1 < DEATHS:
-            self.tell(Event(run.name, "died", answer["error"]))
-            self.waiting.put((run, deaths + 1))
-        elif answer["state"] == "died":
-            self.folder.fail(run.name, answer["error"])
-            self.tell(Event(run.name, "failed", answer["error"]))
-        else:
-            self.tell(Event(run.name, answer["state"], answer.get("error", ""), answer.get("seconds", 0.0)))
+        again = settle(self.folder, run, deaths, answer, self.tell)
+        if again is not None:
+            if answer["state"] == "busy":
+                time.sleep(BUSY_SECONDS)
+            self.waiting.put((run, again))
 
     def _ask(self, task: dict[str, Any]) -> dict[str, Any]:
         if self.process is None:

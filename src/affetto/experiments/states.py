@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ class GridFolder:
 
     def claim(self, grid: Grid) -> None:
         """Make the folder this grid's, or an earlier, smaller version's of it. Raises UserError for another grid's."""
+        # Looked at before the plan is: another launcher may claim the folder just now, and its plan comes first.
+        strangers = self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir())
         known = self.plan(missing_ok=True)
         names = {run.name for run in grid.runs}
         if known is not None:
@@ -49,13 +52,13 @@ class GridFolder:
                     f"{self.path} holds the grid {known['name']!r}, whose run {lost[0]} is not in this one: "
                     "give another --out"
                 )
-        elif self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
+        elif strangers:
             raise UserError(f"{self.path} is not empty and holds no grid: give another --out")
         content = {"name": grid.name, "runs": [run.told() for run in grid.runs]}
         if content != known:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                temporary = self.path / f".{PLAN}.{os.getpid()}.tmp"
+                temporary = self.path / f".{PLAN}.{secrets.token_hex(4)}.tmp"  # machines may share process numbers
                 temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
                 os.replace(temporary, self.path / PLAN)
             except OSError as problem:
@@ -86,8 +89,9 @@ class GridFolder:
             return FAILED, str(error.get("error", "no reason given"))
         return (BEGUN if (folder.path / SPEC).is_file() else WAITING), ""
 
-    def fail(self, name: str, error: str) -> None:
-        self.run(name).write(ERROR, {"error": error})
+    def fail(self, name: str, error: str, trace: str = "") -> None:
+        """Record a failure; `trace` is a defect's traceback."""
+        self.run(name).write(ERROR, {"error": error} | ({"traceback": trace} if trace else {}))
 
     def forgive(self, name: str) -> None:
         """Forget a failure, so that the run is tried again; what it had computed stays."""

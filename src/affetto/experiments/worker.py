@@ -15,18 +15,20 @@ from typing import Any
 
 from filelock import Timeout
 
+from affetto.cluster import alone
 from affetto.errors import UserError
-from affetto.experiments.states import GridFolder
+from affetto.experiments.states import ERROR, GridFolder
 
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to stderr
+    alone()
     tasks: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     while True:
         task = tasks.get()
-        answers.write(json.dumps(_do(task)) + "\n")
+        answers.write(json.dumps(do(task)) + "\n")
         answers.flush()
 
 
@@ -36,22 +38,31 @@ def _listen(tasks: queue.Queue[dict[str, Any]]) -> None:
     os._exit(0)
 
 
-def _do(task: dict[str, Any]) -> dict[str, Any]:
-    """{"state": done | failed | busy, "error"}; a failure is also noted in the run's folder."""
+def do(task: dict[str, Any]) -> dict[str, Any]:
+    """{"state": done | failed | busy, "error"}; a failure is noted in the run's folder."""
     folder, name = GridFolder(Path(task["grid"])), task["run"]
     try:
-        with folder.lock(name):
-            return _run(folder, name, task)
+        lock = folder.lock(name)
+        lock.acquire()
     except Timeout:
         return {"state": "busy"}
+    except (OSError, NotImplementedError) as problem:
+        return {"state": "failed", "error": f"{folder.path}: no lock can be had there ({problem}); give another --out"}
     except UserError as problem:
         return {"state": "failed", "error": str(problem)}
+    try:
+        return _run(folder, name, task)
+    except UserError as problem:  # the failure itself could not be noted
+        return {"state": "failed", "error": str(problem)}
+    finally:
+        lock.release()
 
 
 def _run(folder: GridFolder, name: str, task: dict[str, Any]) -> dict[str, Any]:
     from affetto.training.spec import RunSpec
     from affetto.training.train import train
 
+    trace = ""
     try:
         metrics = train(RunSpec.model_validate(task["spec"]), folder.run(name).path, device=task["device"])
     except UserError as problem:
@@ -61,11 +72,12 @@ def _run(folder: GridFolder, name: str, task: dict[str, Any]) -> dict[str, Any]:
     except Exception as problem:
         import traceback
 
-        traceback.print_exc()
-        error = f"{type(problem).__name__}: {problem} (a defect of affetto's; the traceback is on stderr)"
+        trace = traceback.format_exc()
+        where = folder.run(name).path / ERROR
+        error = f"{type(problem).__name__}: {problem} (a defect of affetto's; {where} has the traceback)"
     else:
         return {"state": "done", "seconds": metrics["wall_seconds"]}
-    folder.fail(name, error)
+    folder.fail(name, error, trace)
     return {"state": "failed", "error": error}
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from affetto.audio import AudioError
-from affetto.corpora.manifest import Clip
+from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
-from affetto.inference.predictor import Prediction, Predictor, load
+from affetto.inference.predictor import Prediction, Predictor, load, temperature_of
+from affetto.models.prefix import Source
+from affetto.training.calibration import before_and_after
 from affetto.training.data import read_clips, refuse_or_name
 from affetto.training.evaluate import scores
-from affetto.training.folds import DECIMALS
+from affetto.training.folds import DECIMALS, known_of
 from affetto.training.runs import METRICS, PREDICTIONS, TRAINED_ON, RunFolder
 from affetto.training.spec import CorpusSpec
 
@@ -40,48 +44,104 @@ def evaluate(
     on (unless `include_seen`), unusable clips (with `skip_bad`). The scores are over the emotions of the corpus
     that the model knows; a prediction of another one is an error like any. Raises UserError.
     """
-    predictor = load(run, device=device, backbone=backbone)
+    # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
+    predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
     folder = None if out is None else _new(Path(out))
-    manifest, sources, digests, bad = read_clips(corpora, labels or {}, say)
-    if bad:
-        refuse_or_name(bad, len(manifest.clips), skip_bad, say)
-    usable = [clip for clip in manifest.clips if clip.id not in bad]
-    unknown_emotions = Counter(clip.emotion for clip in usable if clip.emotion not in predictor.labels)
-    known = [clip for clip in usable if clip.emotion in predictor.labels]
-    seen = set() if include_seen else _seen(Path(run))
-    chosen = [clip for clip in known if digests[clip.id] not in seen]
-    trained_on = len(known) - len(chosen)
-    for told in _left_out(unknown_emotions, trained_on, predictor.labels):
-        say(told)
-    if not chosen:
-        raise UserError(
-            f"nothing is left to test on of {len(manifest.clips)} clips: {trained_on} were trained on, "
-            f"{unknown_emotions.total()} have an emotion that the model does not know. "
-            "Map labels with --label NAME=EMOTION; --include-seen tests on training clips too"
-        )
+    clips = read_heard(corpora, labels or {}, skip_bad=skip_bad, say=say)
+    seen = set() if include_seen else trained_on_digests(Path(run))
+    chosen, left_out = choose(clips, predictor.labels, seen, say=say)
     rows = []
-    for clip, result in _results(predictor, chosen, sources, progress):
+    for clip, result in _results(predictor, chosen, clips.sources, progress):
         if isinstance(result, AudioError):
-            bad[clip.id] = str(result)
-            refuse_or_name({clip.id: str(result)}, len(manifest.clips), skip_bad, say)
+            left_out["unusable"][clip.id] = str(result)
+            refuse_or_name({clip.id: str(result)}, len(clips.manifest.clips), skip_bad, say)
         else:
-            rows.append(_row(clip, result, len(corpora) > 1))
+            rows.append(row_of(clip, result.probabilities, clips.several))
     if not rows:
         raise UserError(f"none of the {len(chosen)} clips could be used; mend them")
-    metrics = _metrics(run, predictor.card, rows, predictor.labels) | {
-        "corpus": manifest.corpus,
-        "synthetic": manifest.synthetic,
-        "left_out": {
-            "unknown_emotions": dict(sorted(unknown_emotions.items())),
-            "trained_on": trained_on,
-            "unusable": bad,
-        },
-        "include_seen": include_seen,
-    }
+    metrics = summary(run, predictor.card, clips, rows, left_out) | {"include_seen": include_seen}
     if folder is not None:
         folder.write_lines(PREDICTIONS["test"], rows)
         folder.write(METRICS, metrics)
     return metrics
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The clips of one or several corpora that a model is tested on: where they lie, what their audio is."""
+
+    manifest: Manifest
+    sources: dict[str, Source]
+    digests: dict[str, str]
+    bad: dict[str, str]
+    """By id the problem of a clip that cannot be read."""
+    several: bool = False
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over names, labels and audio."""
+        audio = "".join(self.digests.get(clip.id, "") for clip in self.manifest.clips)
+        return hashlib.sha256(f"{self.manifest.checksum()} {audio}".encode()).hexdigest()
+
+
+def read_heard(
+    corpora: tuple[CorpusSpec, ...], labels: dict[str, str], *, skip_bad: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Heard:  # fmt: skip
+    """The clips of corpora, to be tested on. Raises UserError for what cannot be read, unless it is skipped."""
+    manifest, sources, digests, bad = read_clips(corpora, labels, say)
+    if bad:
+        refuse_or_name(bad, len(manifest.clips), skip_bad, say)
+    return Heard(manifest, sources, digests, bad, len(corpora) > 1)
+
+
+def choose(
+    heard: Heard, labels: Sequence[str], seen: Set[str], *, leave_out: Set[str] = frozenset(),
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[list[Clip], dict[str, Any]]:  # fmt: skip
+    """The clips to test on, and what was left out: other emotions than `labels`, audio with a digest in `seen`.
+
+    Of the ids in `leave_out` nothing is told. Raises UserError where nothing is left.
+    """
+    usable = [clip for clip in heard.manifest.clips if clip.id not in heard.bad and clip.id not in leave_out]
+    unknown_emotions = Counter(clip.emotion for clip in usable if clip.emotion not in labels)
+    known = [clip for clip in usable if clip.emotion in labels]
+    chosen = [clip for clip in known if heard.digests[clip.id] not in seen]
+    trained_on = len(known) - len(chosen)
+    for told in _left_out(unknown_emotions, trained_on, labels):
+        say(told)
+    if not chosen:
+        raise UserError(
+            f"nothing is left to test on of {len(heard.manifest.clips)} clips: {trained_on} were trained on, "
+            f"{unknown_emotions.total()} have an emotion that the model does not know. "
+            "Map labels with --label NAME=EMOTION; --include-seen tests on training clips too"
+        )
+    emotions = dict(sorted(unknown_emotions.items()))
+    return chosen, {"unknown_emotions": emotions, "trained_on": trained_on, "unusable": dict(heard.bad)}
+
+
+def summary(
+    run: str | Path, card: dict[str, Any], heard: Heard, rows: list[dict[str, Any]], left_out: dict[str, Any]
+) -> dict[str, Any]:
+    """What `metrics.json` says of the answers, uncalibrated, of the model that `card` is of."""
+    temperature = temperature_of(card)
+    return {
+        "test": scores(
+            [row["truth"] for row in rows],
+            np.array([list(row["probabilities"].values()) for row in rows]),
+            card["blueprint"]["labels"],
+            [row["speaker"] for row in rows],
+        ),
+        "run": str(run),
+        "identity": card["run"],
+        "trained_on": card["corpus"],
+        "trained_on_synthetic": card["synthetic"],
+        "affetto": card["affetto"],
+        "corpus": heard.manifest.corpus,
+        "synthetic": heard.manifest.synthetic,
+        "left_out": left_out,
+        "confidence": {"temperature": temperature, "test": before_and_after(rows, [temperature] * len(rows))},
+    }
 
 
 def _results(
@@ -94,7 +154,7 @@ def _results(
         yield clip, result
 
 
-def _left_out(emotions: Counter[str], trained_on: int, labels: tuple[str, ...]) -> list[str]:
+def _left_out(emotions: Counter[str], trained_on: int, labels: Sequence[str]) -> list[str]:
     told = []
     if emotions:
         named = ", ".join(f"{name} ({clips})" for name, clips in sorted(emotions.items()))
@@ -104,33 +164,16 @@ def _left_out(emotions: Counter[str], trained_on: int, labels: tuple[str, ...]) 
     return told
 
 
-def _metrics(
-    run: str | Path, card: dict[str, Any], rows: list[dict[str, Any]], labels: tuple[str, ...]
-) -> dict[str, Any]:
-    return {
-        "test": scores(
-            [row["truth"] for row in rows],
-            np.array([list(row["probabilities"].values()) for row in rows]),
-            labels,
-            [row["speaker"] for row in rows],
-        ),
-        "run": str(run),
-        "identity": card["run"],
-        "trained_on": card["corpus"],
-        "trained_on_synthetic": card["synthetic"],
-        "affetto": card["affetto"],
-    }
-
-
-def _row(clip: Clip, result: Prediction, several: bool) -> dict[str, Any]:
+def row_of(clip: Clip, probabilities: Mapping[str, float], several: bool) -> dict[str, Any]:
+    """A line of the predictions file."""
     row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
-    row["probabilities"] = {label: round(p, DECIMALS) for label, p in result.probabilities.items()}
+    row["probabilities"] = {label: round(p, DECIMALS) for label, p in probabilities.items()}
     if several:
         row["corpus"] = clip.corpus
-    return row
+    return row | known_of(clip)
 
 
-def _seen(run: Path) -> set[str]:
+def trained_on_digests(run: Path) -> set[str]:
     """Digests of the audio that the model was trained on or chosen by, where its folder still says so."""
     try:
         lines = (run / TRAINED_ON).read_text(encoding="utf-8").splitlines()

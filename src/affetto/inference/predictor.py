@@ -1,26 +1,39 @@
-"""A trained run as a function: recordings in, emotions and probabilities out."""
+"""A trained model as a function: recordings in, emotions and probabilities out.
+
+`Predictor` is what every kind of saved model becomes: it decodes, cuts into windows, averages, calibrates and
+abstains. A kind of model adds one method, `window_probabilities` (`classifier.py` has affetto's own, in torch).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from affetto import audio
 from affetto.errors import UserError, unknown
-from affetto.models.classifier import Classifier, Prefix
-from affetto.models.parallel import side_by_side
-from affetto.models.prefix import Source, collate
-from affetto.models.saved import load_classifier
-from affetto.training import device as devices
+from affetto.inference.windows import cover
+from affetto.models.prefix import Source
+from affetto.training.calibration import calibrated
 from affetto.training.runs import FOLDS, MODEL
 
 BATCH = 16
-PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+LONG_CLIPS = ("windows", "cropped")
+"""What becomes of a clip that is longer than the model's window: all of it is heard, in windows whose probabilities
+are averaged; or its beginning alone, which is what training and its tests hear (paper, IV-B)."""
+HOP = 0.5
+"""From one window to the next, as a share of the window."""
+LONGEST_WINDOW_SECONDS = 30.0
+"""Of a model that was trained on whole clips: attention grows with the square of a window."""
+ONLY_STATISTICS = (
+    "calibration to a speaker is for models with head=statistics that affetto trained (the recommended recipe's), not "
+    "for other heads, ONNX files or transformers' own classes: use the run's folder, or leave it out"
+)
 
 
 @dataclass(frozen=True)
@@ -28,53 +41,115 @@ class Prediction:
     """What the model makes of one recording. `probabilities` has every label of the model, in its order."""
 
     file: str
-    emotion: str
+    emotion: str | None
+    """The most probable label; None where the model abstains."""
     probabilities: dict[str, float]
     seconds: float
     """How long the recording is."""
     seconds_heard: float
-    """How much of it the model took in: clips are cropped as in training."""
+    """How much of it the model took in."""
+    windows: int = 1
+    """Over how many windows the probabilities are averaged."""
+
+    @property
+    def abstained(self) -> bool:
+        return self.emotion is None
 
     @property
     def cropped(self) -> bool:
         return self.seconds_heard < self.seconds
 
 
-class Predictor:
-    """`predictor("clip.wav")` → Prediction. Made by `load`."""
+class Predictor(ABC):
+    """`predictor("clip.wav")` → Prediction. Made by `load`.
+
+    `labels` are the model's emotions, `card` is what its affetto.json says, `window_seconds` the longest stretch that
+    it takes at once. `abstain_below`: no emotion is named where the highest probability is lower.
+    """
+
+    abstain_below = 0.0
+    speaker_clips = 0
+    """By how many clips of one speaker `for_speaker` adjusted this model; 0: by none."""
 
     def __init__(
-        self, classifier: Classifier, card: dict[str, Any], device: torch.device, precision: str = "auto"
+        self,
+        labels: Sequence[str],
+        card: dict[str, Any],
+        *,
+        longest_seconds: float | None = None,
+        long_clips: str = "windows",
     ) -> None:
-        self.classifier = classifier.merge(whole_clips=device.type == "cpu").to(device)
-        self.precision = _precision(precision, card["precision"], device)
-        if self.precision == "int8":
-            self.classifier.quantise(devices.resolve_precision("auto", device))
-        else:
-            self.classifier.compute_in(self.precision)
-        self.card, self.device = card, device
-        self.window_seconds: float | None = card["audio"]["seconds"]
+        """`longest_seconds`: the longest clip that the backbone can take, whatever the model was trained on."""
+        if long_clips not in LONG_CLIPS:
+            raise unknown("treatment of long clips", long_clips, LONG_CLIPS)
+        self.labels, self.card, self.long_clips = tuple(labels), card, long_clips
+        self.temperature = temperature_of(card)
+        trained_on: float | None = card["audio"]["seconds"]
+        limits = [limit for limit in (trained_on, longest_seconds) if limit is not None]
+        self.window_seconds: float | None = min(limits, default=None)
+        if long_clips == "windows" and self.window_seconds is None:
+            self.window_seconds = LONGEST_WINDOW_SECONDS
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        return self.classifier.labels
+    def protocol(self) -> str | None:
+        """Under what other protocol than the model's scores it answers: with what it was shown of the speaker.
+
+        Outputs carry it as it is: `speaker-calibrated (10 clips)`. None: under the model's own.
+        """
+        clips = self.speaker_clips
+        return f"speaker-calibrated ({clips} clip{'' if clips == 1 else 's'})" if clips else None
+
+    @abstractmethod
+    def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        """Waves (samples,) of at most a window, float32 at 16 kHz → probabilities (waves, labels), float64.
+
+        A wave's do not depend on what is beside it. They are as the model gives them, not calibrated.
+        """
+
+    def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
+        """(…, labels) → the same by the model's temperature, which comes after the mean over windows: so it changes
+        no label."""
+        return calibrated(probabilities, self.temperature)
+
+    def named(self, row: np.ndarray) -> tuple[str | None, dict[str, float]]:
+        """Mean probabilities (labels,) → the emotion, None below `abstain_below`, and every label's, calibrated."""
+        row = self.calibrated(row)
+        best = int(row.argmax())
+        emotion = self.labels[best] if row[best] >= self.abstain_below else None
+        return emotion, {label: float(p) for label, p in zip(self.labels, row, strict=True)}
+
+    def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
+        """This model adjusted to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz).
+
+        A new predictor on the same weights; this one stays as it is. `speaker.py` says what is adjusted. Its scores are
+        of another protocol than the model's, and no temperature was fitted for it. Raises UserError for a model that
+        has nothing to adjust, for no clips, and for clips that cannot be used.
+        """
+        raise UserError(ONLY_STATISTICS)
+
+    # Recordings ----------------------------------------------------------------------------------
 
     def __call__(self, recording: str | Path | np.ndarray, rate_hz: int = audio.RATE_HZ) -> Prediction:
         """Classify one file, or samples (samples,) or (samples, channels) at `rate_hz`.
 
         Raises AudioError (a UserError) for a recording that cannot be used.
         """
-        return self._classify([self._prepare(recording, rate_hz)])[0]
+        (result,) = self._run([self._samples(recording, rate_hz)])
+        if isinstance(result, audio.AudioError):
+            raise result
+        return result
 
     def classify(self, recordings: Sequence[str | Path | np.ndarray]) -> list[Prediction]:
         """Classify several recordings (files, or samples at 16 kHz), in their order.
 
         Raises AudioError for the first that cannot be used; `stream` goes on behind it.
         """
-        clips = [self._prepare(recording, audio.RATE_HZ) for recording in recordings]
-        return [
-            result for start in range(0, len(clips), BATCH) for result in self._classify(clips[start : start + BATCH])
-        ]
+        results = []
+        for result in self._run(self._samples(recording, audio.RATE_HZ) for recording in recordings):
+            if isinstance(result, audio.AudioError):
+                raise result
+            results.append(result)
+        return results
 
     def stream(self, files: Iterable[str | Path]) -> Iterator[Prediction | audio.AudioError]:
         """Classify many files, in order; what cannot be used comes as the error that tells why."""
@@ -82,78 +157,145 @@ class Predictor:
 
     def stream_sources(self, sources: Iterable[Source]) -> Iterator[Prediction | audio.AudioError]:
         """As `stream`, of files or sections of files."""
-        waiting: list[tuple[str, np.ndarray] | audio.AudioError] = []
-        for source in sources:
-            try:
-                waiting.append((str(source.path), source.load(None)))
-            except audio.AudioError as problem:
-                waiting.append(problem)
-            if len(waiting) == BATCH:
-                yield from self._flush(waiting)
-                waiting = []
-        yield from self._flush(waiting)
+        return self._run((str(source.path), audio.stream(source.path, source.start, source.end)) for source in sources)
 
-    def _flush(
-        self, waiting: Sequence[tuple[str, np.ndarray] | audio.AudioError]
-    ) -> Iterator[Prediction | audio.AudioError]:
-        good = [item for item in waiting if isinstance(item, tuple)]
-        done = iter(self._classify(good) if good else [])
-        for item in waiting:
-            yield next(done) if isinstance(item, tuple) else item
-
-    def _prepare(self, recording: str | Path | np.ndarray, rate_hz: int) -> tuple[str, np.ndarray]:
+    def _samples(self, recording: str | Path | np.ndarray, rate_hz: int) -> tuple[str, Iterable[np.ndarray]]:
         if isinstance(recording, np.ndarray):
-            return "<samples>", audio.to_mono_16k(recording, rate_hz, name="<samples>")
-        return str(recording), audio.load(recording)
+            return "<samples>", [audio.to_mono_16k(recording, rate_hz, name="<samples>")]
+        return str(recording), audio.stream(recording)
 
-    def _prefixes(self, heard: Sequence[np.ndarray]) -> list[Prefix]:
-        """What lies at the cut, clip by clip; on the CPU, where that is all of the model, side by side."""
-        if len(heard) == 1 or self.device.type != "cpu":
-            return [self.classifier.prefix(wave) for wave in heard]
-        prefixes: list[Prefix] = []
-        for outcome in side_by_side(self.classifier.prefix, heard):
-            if isinstance(outcome, Exception):
-                raise outcome
-            prefixes.append(outcome)
-        return prefixes
+    # Windows -------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def _classify(self, clips: Sequence[tuple[str, np.ndarray]]) -> list[Prediction]:
-        heard = [audio.crop(wave, self.window_seconds) for _, wave in clips]
-        batch, lengths = collate(self._prefixes(heard), self.device)
-        probabilities = torch.softmax(self.classifier(batch, lengths).double(), dim=1).cpu().numpy()
-        return [
-            Prediction(
-                file=name,
-                emotion=self.labels[int(row.argmax())],
-                probabilities={label: float(p) for label, p in zip(self.labels, row, strict=True)},
-                seconds=len(wave) / audio.RATE_HZ,
-                seconds_heard=len(cropped) / audio.RATE_HZ,
-            )
-            for (name, wave), cropped, row in zip(clips, heard, probabilities, strict=True)
-        ]
+    def _run(self, recordings: Iterable[tuple[str, Iterable[np.ndarray]]]) -> Iterator[Prediction | audio.AudioError]:
+        return (self._result(clip) for clip in self._heard(recordings, self.window_probabilities))
+
+    def _heard(
+        self,
+        recordings: Iterable[tuple[str, Iterable[np.ndarray]]],
+        rows: Callable[[Sequence[np.ndarray]], np.ndarray],
+    ) -> Iterator[_Heard]:
+        """Each recording's windows, in batches that may span several, made `rows` of; recordings in order."""
+        queue: deque[_Heard] = deque()
+        batch: list[tuple[_Heard, np.ndarray]] = []
+        for name, blocks in recordings:
+            clip = _Heard(name)
+            queue.append(clip)
+            try:
+                for window in self._windows(clip, blocks):
+                    batch.append((clip, window))
+                    clip.waiting += 1
+                    if len(batch) == BATCH:
+                        _hear(batch, rows)
+                        batch = []
+                        yield from _finished(queue)
+            except audio.AudioError as problem:
+                clip.problem = problem
+                batch = [item for item in batch if item[0] is not clip]
+                clip.waiting = 0
+            clip.closed = True
+            yield from _finished(queue)
+        _hear(batch, rows)
+        yield from _finished(queue)
+
+    def _windows(self, clip: _Heard, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """What the model is to hear of a recording; notes in `clip` how much that is."""
+
+        def counted() -> Iterator[np.ndarray]:
+            for block in blocks:
+                clip.samples += len(block)
+                yield block
+
+        if self.long_clips == "cropped" or self.window_seconds is None:
+            wave = audio.crop(audio.joined(counted()), self.window_seconds)
+            clip.heard = len(wave)
+            yield wave
+            return
+        window = round(self.window_seconds * audio.RATE_HZ)
+        yield from cover(counted(), window, max(1, round(HOP * window)))
+        clip.heard = clip.samples
+
+    def _result(self, clip: _Heard) -> Prediction | audio.AudioError:
+        if clip.problem is not None:
+            return clip.problem
+        emotion, probabilities = self.named(clip.mean)
+        return Prediction(
+            file=clip.name,
+            emotion=emotion,
+            probabilities=probabilities,
+            seconds=clip.samples / audio.RATE_HZ,
+            seconds_heard=clip.heard / audio.RATE_HZ,
+            windows=clip.windows,
+        )
 
 
-def _precision(asked: str, trained: str, device: torch.device) -> str:
-    if asked not in PRECISIONS:
-        raise unknown("precision", asked, PRECISIONS)
-    if asked == "int8" and device.type != "cpu":
-        raise UserError(f"precision int8 is for the CPU, not for {device.type}; choose auto, or --device cpu")
-    if asked != "auto":
-        return devices.resolve_precision(asked, device)
-    # What is not native here is slow, and not more exact than float32.
-    return devices.resolve_precision("auto", device) if trained == "bfloat16" else trained
+@dataclass(eq=False)
+class _Heard:
+    """A recording on its way through the model."""
+
+    name: str
+    samples: int = 0
+    heard: int = 0
+    closed: bool = False
+    """Whether all of its windows are known."""
+    waiting: int = 0
+    """Windows that the model has not heard yet."""
+    windows: int = 0
+    sum: np.ndarray = field(default_factory=lambda: np.zeros(()))
+    problem: audio.AudioError | None = None
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Over its windows."""
+        return self.sum / self.windows
 
 
-def load(run: str | Path, *, device: str = "auto", backbone: str | None = None, precision: str = "auto") -> Predictor:
-    """The classifier of a run folder (or of a model folder within one), ready to be called.
+def _hear(batch: Sequence[tuple[_Heard, np.ndarray]], rows: Callable[[Sequence[np.ndarray]], np.ndarray]) -> None:
+    if batch:
+        for (clip, _), row in zip(batch, rows([wave for _, wave in batch]), strict=True):
+            clip.waiting -= 1
+            clip.windows += 1
+            clip.sum = clip.sum + row
+
+
+def _finished(queue: deque[_Heard]) -> Iterator[_Heard]:
+    while queue and queue[0].closed and not queue[0].waiting:
+        yield queue.popleft()
+
+
+def temperature_of(card: dict[str, Any]) -> float:
+    """The temperature in a model's card; 1, which changes nothing, where it was saved without."""
+    return float(card.get("confidence", {}).get("temperature", 1.0))
+
+
+def load(
+    model: str | Path,
+    *,
+    device: str = "auto",
+    backbone: str | None = None,
+    precision: str = "auto",
+    long_clips: str = "windows",
+    calibrate: bool = True,
+) -> Predictor:
+    """A trained model, ready to be called: a run's folder, an exported folder, an ONNX file or a hub id.
 
     `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
     linear layers in 8-bit integers, the quickest on a CPU (docs/performance.md says what it costs).
     `backbone` says where the backbone's weights lie now, if they have moved since training.
+    `long_clips`: `windows` covers a clip that is longer than the model's window by windows and averages them;
+    `cropped` hears its beginning alone, as training and its tests do. Without `calibrate` probabilities are as in a
+    run's predictions files, without the model's temperature.
     Raises UserError for a folder without a trained model.
     """
-    folder = Path(run)
+    from affetto.inference.kinds import load_found
+
+    predictor = load_found(model, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
+    if not calibrate:
+        predictor.temperature = 1.0
+    return predictor
+
+
+def model_folder(folder: Path) -> Path:
+    """The folder with the model: of a run, that of its final one. Raises UserError where there is none."""
     if not folder.is_dir():
         raise UserError(f"no run folder {folder}: give the --out of a finished `affetto train`")
     model = folder / MODEL if (folder / MODEL).is_dir() else folder
@@ -163,5 +305,4 @@ def load(run: str | Path, *, device: str = "auto", backbone: str | None = None, 
             f"{folder} has no final model (unfinished, or trained with --no-final); "
             f"a fold's is in {folder / FOLDS}: {folds}"
         )
-    classifier, card = load_classifier(model, backbone=backbone)
-    return Predictor(classifier, card, devices.choose(device), precision)
+    return model

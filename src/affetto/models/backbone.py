@@ -8,6 +8,7 @@ pre-LN wav2vec 2.0; papers used this one.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -46,6 +47,8 @@ class Backbone(nn.Module, ABC):
     family: ClassVar[str]
     lora_targets: ClassVar[dict[str, tuple[str, ...]]]
     """Names of the linear layers within a block: `ff`, `attention`, `all`."""
+    layer_norm_swap: str = "none"
+    """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.swap`."""
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__()
@@ -79,6 +82,13 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def features(self, prepared: Tensor) -> Tensor:
         """The convolutional front end, frozen in every method: one clip → (frames, channels)."""
+
+    @abstractmethod
+    def from_waves(self, waves: Tensor) -> Tensor:
+        """Clips of one length (batch, samples), 16 kHz → (batch, frames, channels).
+
+        `prepare` and `features` in torch's operations alone: what an exported graph computes.
+        """
 
     @abstractmethod
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
@@ -151,12 +161,18 @@ class Backbone(nn.Module, ABC):
         """Stay in eval mode: dropout or layer-drop in frozen parts would make stored states wrong."""
         return super().train(False)
 
+    def twin(self) -> Backbone:
+        """Modules of its own, for a method to change, over the same weights in memory; none of them may be trained."""
+        return copy.deepcopy(self, {id(weight): weight for weight in (*self.parameters(), *self.buffers())})
+
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def weights_digest(self) -> str:
         """SHA-256 over all that the states are computed from: the weights (as float32) and the architecture."""
         config = {name: getattr(self.model.config, name, None) for name in ARCHITECTURE}
+        if self.layer_norm_swap != "none":
+            config["layer_norm_swap"] = self.layer_norm_swap
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             if name == "masked_spec_embed":  # unused without masking, and random where a checkpoint lacks it

@@ -12,6 +12,7 @@ from affetto.errors import UserError, unknown
 from affetto.models.backbone import Backbone
 from affetto.models.hub import snapshot
 from affetto.models.keys import BACKBONES, Architecture, check_backbone
+from affetto.models.swap import swap_layer_norm
 from affetto.models.wav2vec2 import HubertBackbone, Wav2Vec2Backbone, WavLMBackbone
 from affetto.models.whisper import WhisperBackbone
 
@@ -23,31 +24,39 @@ FAMILIES: dict[str, type[Backbone]] = {
 WHISPER_EXTRACTOR = {"feature_size": 80, "sampling_rate": 16000, "hop_length": 160, "chunk_length": 30, "n_fft": 400}
 
 
-def load_backbone(name: str, *, random_weights: bool = False, weights_seed: int = 0) -> Backbone:
+def load_backbone(
+    name: str, *, random_weights: bool = False, weights_seed: int = 0, layer_norm_swap: str = "none"
+) -> Backbone:
     """A backbone by key (`wav2vec2-base`), hub id (`facebook/wav2vec2-base`) or local folder.
 
-    With `random_weights` the key's shapes are filled from `weights_seed`, the same on every call.
+    With `random_weights` the key's shapes are filled from `weights_seed`, the same on every call; `layer_norm_swap` is
+    an ablation (`affetto.models.swap`).
     Raises UserError for an unknown key, a folder without configuration or weights, a family that is
     not known, weights that are missing in the checkpoint, and a hub that cannot be reached.
     """
     check_backbone(name, random_weights=random_weights)
-    if random_weights:
-        return _random(BACKBONES[name], weights_seed)
+    loaded = random_backbone(BACKBONES[name], weights_seed) if random_weights else _pretrained(checkpoint_folder(name))
+    return swap_layer_norm(loaded, layer_norm_swap)
+
+
+def from_config(family: str, config: dict[str, Any], preprocessing: dict[str, Any]) -> Backbone:
+    """A backbone with the shapes of `config` (transformers' own, as JSON), its weights at random. Raises UserError."""
+    if family not in FAMILIES:
+        raise unknown("model family", family, FAMILIES)
+    model = _model_class(family)(_configure(_config_class(family)(**config)))
+    return FAMILIES[family](model, preprocessing)
+
+
+def checkpoint_folder(name: str) -> Path:
+    """Where the checkpoint of a key, hub id or folder lies; from the hub if need be. Raises UserError."""
+    check_backbone(name)
     if Path(name).is_dir():
-        return _pretrained(Path(name))
-    return _pretrained(snapshot(BACKBONES[name].hub_id or name if name in BACKBONES else name))
+        return Path(name)
+    return snapshot(BACKBONES[name].hub_id or name if name in BACKBONES else name)
 
 
-def _random(architecture: Architecture, weights_seed: int) -> Backbone:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(weights_seed)
-        model = _model_class(architecture.family)(_configure(_config_class(architecture.family)(**architecture.config)))
-    if architecture.family == "whisper":
-        return WhisperBackbone(model, dict(WHISPER_EXTRACTOR))
-    return FAMILIES[architecture.family](model, {"normalize": architecture.normalize})
-
-
-def _pretrained(folder: Path) -> Backbone:
+def checkpoint_family(folder: Path) -> str:
+    """The family that a checkpoint's configuration names. Raises UserError where it is none of `FAMILIES`."""
     config_file = folder / "config.json"
     if not config_file.is_file():
         raise UserError(
@@ -55,14 +64,27 @@ def _pretrained(folder: Path) -> Backbone:
             "and weights"
         )
     try:
-        config = json.loads(config_file.read_text())
-        family = str(config.get("model_type"))
+        family = str(json.loads(config_file.read_text()).get("model_type"))
     except (ValueError, AttributeError):
         raise UserError(
             f"{config_file}: not a model configuration (no JSON object); copy the checkpoint again"
         ) from None
     if family not in FAMILIES:
         raise unknown("model family", family, FAMILIES, hint=f"That is what {config_file} says.")
+    return family
+
+
+def random_backbone(architecture: Architecture, weights_seed: int) -> Backbone:
+    """An architecture's shapes, filled from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(weights_seed)
+        whisper = architecture.family == "whisper"
+        preprocessing = dict(WHISPER_EXTRACTOR) if whisper else {"normalize": architecture.normalize}
+        return from_config(architecture.family, architecture.config, preprocessing)
+
+
+def _pretrained(folder: Path) -> Backbone:
+    family = checkpoint_family(folder)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise UserError(f"{folder}: no weights in it (*.safetensors or pytorch_model*.bin); copy the checkpoint again")
     return FAMILIES[family](_load_weights(folder, family), _preprocessing(folder, family))

@@ -117,28 +117,47 @@ class Classifier(nn.Module):
                 hidden = self.backbone.block(i, hidden, context)
         return torch.cat(rows)
 
+    @torch.no_grad()
+    def states(self, wave: np.ndarray) -> Tensor:
+        """One clip's wave (samples,), 16 kHz → all its states as the method leaves them, (L+1, frames, width)."""
+        prepared = self.backbone.prepare(wave)
+        with self._autocast():
+            hidden = self.backbone.embed(self.backbone.features(prepared)[None], None)
+            context = self.backbone.context(None, hidden.shape[1])
+            states = [hidden]
+            for i in range(self.backbone.depth):
+                hidden = self.backbone.block(i, hidden, context)
+                states.append(self._state(i + 1, hidden))
+        return torch.cat(states).float()
+
     # Above it --------------------------------------------------------------------------------
 
-    def forward(self, prefix: Prefix, lengths: Tensor) -> Tensor:
-        """A batch of prefixes, zero-padded, and each clip's frames (batch,), on the CPU → logits (batch, classes)."""
-        if "statistics" in prefix:
-            assert isinstance(self.head, StatisticsHead)
-            return self.head.classify(prefix["statistics"][:, self.pooling.last])
-        frames, mask = self.pooled(prefix, lengths)
+    def forward(self, prefix: Prefix, lengths: Tensor | None) -> Tensor:
+        """A batch of prefixes, zero-padded, and each clip's frames (batch,), on the CPU → logits (batch, classes).
+
+        Without `lengths` the clips are of one length.
+        """
         if isinstance(self.head, StatisticsHead):
-            return self.head(frames, mask)
+            return self.head.classify(self.statistics(prefix, lengths))
+        frames, mask = self.pooled(prefix, lengths)
         with self._autocast():
             return self.head(frames, mask)
 
-    def pooled(self, prefix: Prefix, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+    def statistics(self, prefix: Prefix, lengths: Tensor | None) -> Tensor:
+        """As `forward`, up to what a statistics head standardises: (batch, 2 width), float32."""
+        if "statistics" in prefix:
+            return prefix["statistics"][:, self.pooling.last]
+        return masked_statistics(*self.pooled(prefix, lengths))
+
+    def pooled(self, prefix: Prefix, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """A batch of prefixes of frames → pooled states (batch, frames, width), float32; their mask (batch, frames)."""
         with self._autocast():
             frames, mask = self._pooled(prefix, lengths)
         return frames.float(), mask
 
-    def _pooled(self, prefix: Prefix, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _pooled(self, prefix: Prefix, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         first = next(iter(prefix.values()))
-        mask = frame_mask(lengths, first.shape[1], first.device)
+        mask = None if lengths is None else frame_mask(lengths, first.shape[1], first.device)
         if "pooled" in prefix:
             return prefix["pooled"], mask
         gathered = _Gathered(self.pooling, prefix)
@@ -183,18 +202,34 @@ class Classifier(nn.Module):
 
     # For inference ---------------------------------------------------------------------------
 
-    def merge(self, *, whole_clips: bool = False) -> Classifier:
+    def merge(self, *, whole_clips: bool = False, fold: bool = True) -> Classifier:
         """Fold LoRA into the backbone's weights: the same function, some 1.3 times as fast; no more training.
 
+        Without `fold` the weights stay as they are, since other models use them too.
         With `whole_clips` the cut lies above all blocks, so that each clip runs alone and nothing is padded: the
         quickest way where a batch gains nothing (CPU).
         """
         self.requires_grad_(False).eval()
-        self.method.merge()
+        if fold:
+            self.method.merge()
         self._highest = self.pooling.last
         if whole_clips:
             self.method.lowest_block = NOTHING
         return self
+
+    def under(self, head: nn.Module) -> Classifier:
+        """The same model, its very weights, under another head."""
+        other = Classifier(self.backbone, self.method, self.pooling, head, self.labels)
+        other.precision, other._highest = self.precision, self._highest
+        return other.train(self.training)
+
+    def from_waves(self, waves: Tensor) -> Tensor:
+        """Clips of one length (batch, samples), 16 kHz → logits (batch, classes): the whole model at once, no padding.
+
+        Only after `merge`, which it makes of no further use for `prefix`: the cut lies below all blocks from now on.
+        """
+        self.method.lowest_block = EMBEDDING
+        return self({"features": self.backbone.from_waves(waves)}, None)
 
 
 class _Gathered:
@@ -203,12 +238,11 @@ class _Gathered:
     def __init__(self, pooling: StatePooling, prefix: Prefix | None = None) -> None:
         self.pooling, prefix = pooling, prefix or {}
         self.learned = pooling.weights is not None
-        self.coefficients = pooling.coefficients()
         self.sum: Tensor | None = prefix.get("below")
         self.states: list[Tensor] = list(prefix["states"].unbind(-2)) if "states" in prefix else []
 
     def add(self, index: int, state: Tensor) -> None:
-        weight = None if self.learned else float(self.coefficients[index])
+        weight = None if self.learned else self.pooling.fixed()[index]
         if weight == 0.0:
             return
         state = self.pooling.normalise(state)
@@ -229,6 +263,5 @@ class _Gathered:
         if not self.learned:
             assert self.sum is not None
             return self.sum
-        return torch.einsum(
-            "btnw,n->btw", torch.stack(self.states, dim=-2), self.coefficients.to(self.states[0].device)
-        )
+        weights = self.pooling.coefficients()
+        return torch.einsum("btnw,n->btw", torch.stack(self.states, dim=-2), weights.to(self.states[0].device))

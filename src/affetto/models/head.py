@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -67,6 +68,19 @@ class StatisticsHead(nn.Module):
         deviation = statistics.std(0, unbiased=False)
         self.centre.copy_(statistics.mean(0))
         self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+
+    @torch.no_grad()
+    def shifted(self, statistics: Tensor, centre_share: float, scale_share: float) -> StatisticsHead:
+        """A copy whose constants are nearer to those of these clips, (clips, 2 width), two or more for the scale.
+
+        Of the mean the clips count `centre_share` and the training clips the rest; of the variance, about the clips'
+        own mean and over clips - 1, `scale_share`.
+        """
+        other = copy.deepcopy(self)
+        other.centre.lerp_(statistics.mean(0), centre_share)
+        if scale_share > 0.0:
+            other.scale.copy_(self.scale.square().lerp(statistics.var(0), scale_share).sqrt())
+        return other
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         return self.classify(masked_statistics(frames, mask))

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from affetto.errors import UserError
 
+T = TypeVar("T")
 REACH_SECONDS = 8.0
 """How long the hub may take to answer at all; downloads themselves take as long as they take."""
 _WANTED = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
+_EXPORTED = ["*.json", "method/*.json", "*.safetensors", "method/*.safetensors", "model.onnx", "model.onnx.data"]
+"""Of a model that affetto exported: nothing that could be code."""
 _PICKLED = ["pytorch_model*.bin", "pytorch_model*.bin.index.json"]
+
+
+def model_snapshot(hub_id: str) -> Path:
+    """The local folder of a model that affetto exported to the hub, downloaded if need be. Raises UserError.
+
+    It is looked at again each time, where the hub can be reached: a model's owner may have uploaded a better one.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        _listing(hub_id)
+    except UserError:
+        with contextlib.suppress(LocalEntryNotFoundError, HFValidationError):
+            return Path(snapshot_download(hub_id, local_files_only=True))
+        raise
+    return _download(hub_id, _EXPORTED)
 
 
 def snapshot(hub_id: str) -> Path:
@@ -29,9 +52,14 @@ def snapshot(hub_id: str) -> Path:
         if _complete(folder):
             return folder
     files = _listing(hub_id)
-    weights = _WANTED if any(name.endswith(".safetensors") for name in files) else _WANTED + _PICKLED
+    return _download(hub_id, _WANTED if any(name.endswith(".safetensors") for name in files) else _WANTED + _PICKLED)
+
+
+def _download(hub_id: str, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=weights))
+        return Path(snapshot_download(hub_id, allow_patterns=patterns))
     except Exception as problem:  # whatever the client raises: connection, disk, permission
         raise UserError(
             f"downloading {hub_id} from the Hugging Face hub broke off ({problem}); run again, what arrived is kept"
@@ -51,32 +79,65 @@ def _complete(folder: Path) -> bool:
     return any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin"))
 
 
-def _listing(hub_id: str) -> list[str]:
-    """The files of a hub repository. In a thread: a dead name server would block far beyond any time-out."""
-    found: list[str] = []
-    failed: list[Exception] = []
+def upload(folder: Path, hub_id: str) -> str:
+    """Upload a folder to a hub repository, made if need be, by the token in HF_TOKEN; returns its address.
 
-    def ask() -> None:
-        from huggingface_hub import HfApi
+    Raises UserError if the hub cannot be reached within some seconds, or refuses.
+    """
+    from huggingface_hub import HfApi
 
+    api = HfApi(token=os.environ.get("HF_TOKEN"))
+    answer = _in_time(lambda: api.create_repo(hub_id, exist_ok=True))
+    if not isinstance(answer, Exception):
         try:
-            info = HfApi().model_info(hub_id, timeout=REACH_SECONDS - 2)
-            found.extend(sibling.rfilename for sibling in info.siblings or [])
-        except Exception as problem:  # handed over to the caller's thread
-            failed.append(problem)
+            return str(
+                api.upload_folder(repo_id=hub_id, folder_path=folder, commit_message="Model by affetto").repo_url
+            )
+        except Exception as problem:  # whatever the client raises: connection, permission, size
+            answer = problem
+    raise UserError(
+        f"the Hugging Face hub has not taken {hub_id!r} ({_reason(answer)}): check the id, the token in HF_TOKEN and "
+        f"the connection; the folder {folder} is whole"
+    )
 
-    thread = threading.Thread(target=ask, daemon=True)
+
+def _reason(problem: Exception) -> str:
+    response = getattr(problem, "response", None)
+    status = getattr(response, "status_code", None)
+    return f"{type(problem).__name__}{f', status {status}' if status else ''}"
+
+
+def _in_time(ask: Callable[[], T]) -> T | Exception:
+    """What `ask` returns or raises. In a thread: a dead name server would block far beyond any time-out."""
+    found: list[T | Exception] = []
+
+    def run() -> None:
+        try:
+            found.append(ask())
+        except Exception as problem:  # handed over to the caller's thread
+            found.append(problem)
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(REACH_SECONDS)
-    name = type(failed[0]).__name__ if failed else ""
+    return found[0] if found else TimeoutError("no answer")
+
+
+def _listing(hub_id: str) -> list[str]:
+    """The files of a hub repository."""
+    from huggingface_hub import HfApi
+
+    info = _in_time(lambda: HfApi().model_info(hub_id, timeout=REACH_SECONDS - 2))
+    if not isinstance(info, Exception):
+        return [sibling.rfilename for sibling in info.siblings or []]
+    name = type(info).__name__
     if name in ("RepositoryNotFoundError", "HFValidationError", "GatedRepoError"):
         raise UserError(
             f"the Hugging Face hub has no open model {hub_id!r}: check the id (owner/name), or log in with "
             "`hf auth login`"
         )
-    if failed or thread.is_alive():
-        raise UserError(
-            f"the Hugging Face hub cannot be reached for {hub_id!r} ({name or 'no answer'}): give a checkpoint folder "
-            "(--backbone DIR), set HF_HOME to a cache that has it, or use a key's shapes with --random-weights"
-        )
-    return found
+    reason = "no answer" if name == "TimeoutError" else name
+    raise UserError(
+        f"the Hugging Face hub cannot be reached for {hub_id!r} ({reason}): give a checkpoint folder "
+        "(--backbone DIR), set HF_HOME to a cache that has it, or use a key's shapes with --random-weights"
+    )

@@ -31,6 +31,8 @@ class Method(nn.Module):
     """What trains in a backbone. `blocks` is the range of blocks that the method may change."""
 
     name: ClassVar[str]
+    trains_backbone: ClassVar[bool] = False
+    """Whether what trains are the backbone's own weights, so that no other model can use them."""
 
     def __init__(self, backbone: Backbone, blocks: range, **_: Any) -> None:
         super().__init__()
@@ -221,6 +223,7 @@ class Full(Method):
     """All blocks and the feature projection train; the convolutional front end stays frozen."""
 
     name = "full"
+    trains_backbone = True
 
     def __init__(self, backbone: Backbone, blocks: range, **_: Any) -> None:
         super().__init__(backbone, blocks)

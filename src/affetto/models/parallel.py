@@ -20,6 +20,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def threads() -> int:
+    """Of one computation outside torch: OMP_NUM_THREADS, by which Ray tells a process its share, else all cores."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) else cores()
+
+
 def side_by_side(work: Callable[[T], R], items: Iterable[T], *, computes: bool = True) -> Iterator[R | Exception]:
     """`work` of each item, in order, a few items ahead; what an item raises comes in its place.
 

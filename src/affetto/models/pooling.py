@@ -28,18 +28,18 @@ class StatePooling(nn.Module):
         """The last state that is used: no block above it has to run."""
         return self.layer if self.kind == "layer" and self.layer is not None else self.depth
 
+    def fixed(self) -> list[float]:
+        """L+1 weights that sum to one, of every kind but `weighted`."""
+        states = range(self.depth + 1)
+        if self.kind == "layer":
+            return [float(i == self.last) for i in states]
+        if self.kind == "without_embedding":
+            return [1.0 / self.depth if i else 0.0 for i in states]
+        return [1.0 / (self.depth + 1) for _ in states]
+
     def coefficients(self) -> Tensor:
         """(L+1,) weights that sum to one."""
-        if self.weights is not None:
-            return torch.softmax(self.weights, 0)
-        fixed = torch.zeros(self.depth + 1)
-        if self.kind == "layer":
-            fixed[self.last] = 1.0
-        elif self.kind == "without_embedding":
-            fixed[1:] = 1.0 / self.depth
-        else:
-            fixed[:] = 1.0 / (self.depth + 1)
-        return fixed
+        return torch.tensor(self.fixed()) if self.weights is None else torch.softmax(self.weights, 0)
 
     def normalise(self, state: Tensor) -> Tensor:
         return nn.functional.layer_norm(state, (self.width,)) if self.state_norm == "layer" else state

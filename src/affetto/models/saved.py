@@ -24,6 +24,7 @@ from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.head import HEADS
 from affetto.models.methods import METHODS, Method
+from affetto.models.permissions import share
 from affetto.models.pooling import StatePooling
 
 FORMAT = 1
@@ -75,6 +76,7 @@ def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) 
         (temporary / METHOD).mkdir()
         classifier.method.save(temporary / METHOD)
         (temporary / CARD).write_text(json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n")
+        share(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
     except (OSError, SafetensorError) as problem:
@@ -108,23 +110,35 @@ def load_classifier(folder: Path, *, backbone: str | None = None) -> tuple[Class
     Raises UserError if other weights are found than those it was trained on.
     """
     card = read_card(folder)
+    return put_together(original_backbone(folder, card, backbone), card, folder), card
+
+
+def original_backbone(folder: Path, card: dict[str, Any], name: str | None = None) -> Backbone:
+    """The backbone that the model in `folder` was trained on, from `name` if it has moved. Raises UserError."""
     known = card["backbone"]
-    name = backbone or known["name"]
-    random = backbone is None and known["random_weights"]
+    random = name is None and known["random_weights"]
     try:
-        loaded = load_backbone(name, random_weights=random, weights_seed=known["weights_seed"])
+        loaded = load_backbone(
+            name or known["name"], random_weights=random, weights_seed=known["weights_seed"],
+            layer_norm_swap=known.get("layer_norm_swap", "none"),
+        )  # fmt: skip
     except UserError as problem:
         raise UserError(f"the model's backbone: {problem}. If it has moved, give --backbone DIR") from None
     if loaded.weights_digest() != known["digest"]:
         raise UserError(
-            f"{name} holds other weights than those that {folder} was trained on (SHA-256 {known['digest'][:12]}…): "
-            "give the original ones with --backbone DIR"
+            f"{name or known['name']} holds other weights than those that {folder} was trained on "
+            f"(SHA-256 {known['digest'][:12]}…): give the original ones with --backbone DIR"
         )
+    return loaded
+
+
+def put_together(backbone: Backbone, card: dict[str, Any], folder: Path) -> Classifier:
+    """The classifier of a model folder on its own backbone, in eval mode. Raises UserError for broken weights."""
     try:
-        classifier = assemble(loaded, card["blueprint"], folder)
+        classifier = assemble(backbone, card["blueprint"], folder)
     except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, TypeError) as problem:
         raise UserError(f"{folder}: its weights cannot be read ({problem}); copy the run's folder again") from None
-    return classifier.eval().requires_grad_(False), card
+    return classifier.eval().requires_grad_(False)
 
 
 def _head(width: int, blueprint: dict[str, Any]) -> nn.Module:

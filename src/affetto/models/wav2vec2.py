@@ -44,18 +44,26 @@ class Wav2Vec2Backbone(Backbone):
 
     @property
     def pre_norm(self) -> bool:
+        """Of the encoder around the blocks."""
         return bool(self.model.config.do_stable_layer_norm)
 
     def prepare(self, wave: np.ndarray) -> Tensor:
-        samples = torch.from_numpy(np.ascontiguousarray(wave, dtype=np.float32))
-        if self.preprocessing["normalize"]:
-            samples = (samples - samples.mean()) / torch.sqrt(samples.var(unbiased=False) + WAVE_VARIANCE_FLOOR)
-        return samples
+        return self.normalise(torch.from_numpy(np.ascontiguousarray(wave, dtype=np.float32)))
+
+    def normalise(self, samples: Tensor) -> Tensor:
+        """(…, samples) → each clip with mean 0 and variance 1, where the checkpoint wants it so."""
+        if not self.preprocessing["normalize"]:
+            return samples
+        mean, variance = samples.mean(-1, keepdim=True), samples.var(-1, unbiased=False, keepdim=True)
+        return (samples - mean) / torch.sqrt(variance + WAVE_VARIANCE_FLOOR)
 
     def features(self, prepared: Tensor) -> Tensor:
         with torch.no_grad():
             convolved = self.model.feature_extractor(prepared[None].to(self.device, self.dtype))
         return convolved[0].transpose(0, 1)
+
+    def from_waves(self, waves: Tensor) -> Tensor:
+        return self.model.feature_extractor(self.normalise(waves)).transpose(1, 2)
 
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
         projected = self.model.feature_projection(features)
@@ -79,7 +87,8 @@ class Wav2Vec2Backbone(Backbone):
         return block.feed_forward, block.feed_forward
 
     def residual_stream(self, block: Any) -> nn.Module:
-        return block.final_layer_norm if self.pre_norm else block.feed_forward
+        pre_norm = self.pre_norm and self.layer_norm_swap == "none"
+        return block.final_layer_norm if pre_norm else block.feed_forward
 
     def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:
         return block.feed_forward, "intermediate_act_fn", block.feed_forward.output_dense
@@ -145,9 +154,14 @@ def _gated_attention(
 ) -> tuple[Tensor, None, Tensor | None]:
     """WavLM's attention (Chen et al. 2022, eq. 3-6) on (batch, frames, width); returns as the stock one does.
 
-    `position_bias` is (heads, frames, frames), `attention_mask` (batch, 1, 1, frames), True where valid.
+    `position_bias` is (heads, frames, frames), `attention_mask` (batch, 1, 1, frames), True where valid. The stock
+    encoder, which specialisation trains in, gives no bias to the first block and a mask (batch, frames).
     """
     batch, frames, width = hidden_states.shape
+    if position_bias is None:
+        position_bias = self.compute_bias(frames, frames)
+    if attention_mask is not None and attention_mask.dim() == 2:
+        attention_mask = attention_mask[:, None, None, :].bool()
     heads = (batch, frames, self.num_heads, self.head_dim)
     by_head = hidden_states.view(heads).transpose(1, 2)  # (batch, heads, frames, head width)
     gates = self.gru_rel_pos_linear(by_head).view(batch, self.num_heads, frames, 2, 4).sum(-1)
@@ -159,5 +173,8 @@ def _gated_attention(
     query, key, value = (
         projection(hidden_states).view(heads).transpose(1, 2) for projection in (self.q_proj, self.k_proj, self.v_proj)
     )
-    mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
+    dropout = self.dropout if self.training else 0.0
+    mixed = nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias.to(query.dtype), dropout_p=dropout
+    )
     return self.out_proj(mixed.transpose(1, 2).reshape(batch, frames, width)), None, position_bias

@@ -33,6 +33,7 @@ STYLE: dict[Any, Any] = {
     "font.size": 9,
     "text.color": INK,
     "text.parse_math": False,  # a dollar sign in a user's title is a dollar sign
+    "axes.facecolor": "none",  # one sheet under all of it, whatever its colour
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
@@ -42,7 +43,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "affetto",
     "svg.fonttype": "path",
 }
-TITLE_POINTS, CAPTION_POINTS, MARGIN_INCHES = 12, 8, 0.14
+TITLE_POINTS, CAPTION_POINTS, MARGIN_INCHES, LEGEND_INCHES = 12, 8, 0.14, 0.26
 # Mean advance of a character of DejaVu Sans and height of a line, in units of the font's size.
 CHARACTER, BOLD_CHARACTER, LINE = 0.53, 0.64, 1.4
 
@@ -67,7 +68,7 @@ def framed(width: float, height: float, title: str, words: str, stamp: str) -> F
     from matplotlib.figure import Figure
 
     room = (width - 2 * MARGIN_INCHES) * 72
-    above = textwrap.wrap(title, int(room / (TITLE_POINTS * BOLD_CHARACTER)))
+    above = textwrap.wrap(title, int(room / (TITLE_POINTS * BOLD_CHARACTER)), break_on_hyphens=False)
     below = textwrap.wrap(words.strip(), int(room / (CAPTION_POINTS * CHARACTER)))
     raised = 0.28 if stamp else 0.0
     header = raised + len(above) * LINE * TITLE_POINTS / 72 + 1.5 * MARGIN_INCHES
@@ -124,6 +125,19 @@ def legend(axes: Axes) -> None:
     if once:
         place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(once)}
         axes.legend(once.values(), once.keys(), frameon=False, fontsize=8, **place)
+
+
+def legend_above(figure: Figure, panels: Iterable[Axes]) -> None:
+    """One legend for several panels, in a line of its own between the title and them."""
+    once = entries(panels)
+    engine = figure.get_layout_engine()
+    if not once or engine is None:
+        return
+    x, y, width, height = engine.get()["rect"]
+    line = LEGEND_INCHES / figure.get_size_inches()[1]
+    figure.set_layout_engine("constrained", rect=(x, y, width, height - line))
+    place: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (x + width, y + height), "ncols": len(once)}
+    figure.legend(once.values(), once.keys(), frameon=False, fontsize=8, borderaxespad=0, **place)
 
 
 def entries(panels: Iterable[Axes]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from affetto.errors import UserError
 from affetto.reporting import tables
-from affetto.reporting.canvas import BLUE, INK, VERMILLION, entries, framed, legend, save, style
+from affetto.reporting.canvas import BLUE, INK, VERMILLION, framed, legend, legend_above, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,9 +72,7 @@ def curves_by_method(
         for first, label in zip(panels[:, 0], (LOSS, MARK), strict=True):
             first.set_ylabel(label)
             _scale(first)
-        once = entries(panels.flat)
-        place: dict[str, Any] = {"loc": "outside upper right", "ncols": len(once)}
-        figure.legend(once.values(), once.keys(), frameon=False, fontsize=8, **place)
+        legend_above(figure, panels.flat)
         return save(figure, path)
 
 

@@ -194,7 +194,7 @@ def _escaped(cell: str) -> str:
 
 
 def prediction_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Predictions `{file, emotion, probabilities}` for the terminal: the emotion, how sure, and the runner-up."""
+    """Predictions `{file, emotion, probabilities}` for the terminal: emotion (–: abstained), how sure, what next."""
     from rich.table import Table
     from rich.text import Text
 
@@ -204,6 +204,9 @@ def prediction_table(rows: Iterable[Mapping[str, Any]]) -> Table:
         table.add_column(column, no_wrap=True, justify="right" if column == "probability" else "left")
     for row in rows:
         ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])
+        if row["emotion"] is None:  # the model abstains: what it would have said comes next
+            ranked = [(DASH, 0.0), *ranked]
+        first = DASH if row["emotion"] is None else f"{percent(ranked[0][1])} %"
         second = f"{ranked[1][0]} {percent(ranked[1][1])} %" if len(ranked) > 1 else DASH
-        table.add_row(Text(row["file"]), row["emotion"], f"{percent(row['probabilities'][row['emotion']])} %", second)
+        table.add_row(Text(row["file"]), ranked[0][0], first, second)
     return table

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 
 from affetto.errors import UserError
 from affetto.models import storage
@@ -17,6 +18,7 @@ from affetto.models.saved import assemble
 from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
+from affetto.training.processes import everyone, part
 from affetto.training.spec import PROBE, RunSpec, Settings
 
 STATISTICS = {
@@ -37,6 +39,8 @@ class Builder:
     display: Display
     weights_digest: str = ""
     precision: str = "float32"
+    accelerator: Accelerator | None = None
+    """Of several processes: each prepares some of the clips first, then all are in the store."""
     _prefixes: dict[tuple[Any, ...], PrefixData] = field(default_factory=dict)
     _current: tuple[int | None, Classifier, dict[str, torch.Tensor]] | None = None
 
@@ -90,8 +94,7 @@ class Builder:
     def _copy(self) -> Backbone:
         """A backbone that a method may change; what stays frozen is the same memory where it need not move."""
         shared = self.device.type == "cpu" and self.spec.method != "full"
-        memo: dict[int, Any] = {id(p): p for p in self.backbone.parameters()} if shared else {}
-        return copy.deepcopy(self.backbone, memo)
+        return self.backbone.twin() if shared else copy.deepcopy(self.backbone)
 
     @property
     def current(self) -> Classifier:
@@ -121,18 +124,14 @@ class Builder:
 
     def _prepare(self, classifier: Classifier) -> PrefixData:
         s = self.spec.settings
-        identity = {
-            "weights": self.weights_digest,
-            "preprocessing": self.backbone.preprocessing,
-            "seconds": s.audio.seconds,
-            "cut": classifier.cut,
-            "device": self.device.type,
-            "compute": self.precision,
-        }
-        store = PrefixStore(identity, s.store.precision)
+        store = store_of(classifier, self.weights_digest, s.audio.seconds, s.store.precision, self.device)
         data = PrefixData(classifier, store, dict(self.data.sources), self.data.digests, s.audio.seconds)
         self.display.begin(LABELS.get(str(classifier.cut[0]), "frozen states"))
         storage.prune(storage.limit_bytes(), keep=store.folder)
+        if self.accelerator is not None and self.accelerator.num_processes > 1:
+            mine = dict(part(list(self.data.sources.items()), self.accelerator))
+            some = PrefixData(classifier, store, mine, self.data.digests, s.audio.seconds)
+            everyone(self.accelerator, lambda: some.prepare(self.display.advance))
         bad = data.prepare(self.display.advance)
         storage.touch(store.folder)
         bad = {clip_id: problem for clip_id, problem in bad.items() if clip_id not in self.data.left_out}
@@ -141,6 +140,21 @@ class Builder:
             self.data.drop(bad)
         self.display.end(f"{len(data.frames)} clips")
         return data
+
+
+def store_of(
+    classifier: Classifier, weights_digest: str, seconds: float | None, precision: str, device: torch.device
+) -> PrefixStore:
+    """Where the prefixes at this classifier's cut are stored; whoever computes the same finds them there."""
+    identity = {
+        "weights": weights_digest,
+        "preprocessing": classifier.backbone.preprocessing,
+        "seconds": seconds,
+        "cut": classifier.cut,
+        "device": device.type,
+        "compute": classifier.precision,
+    }
+    return PrefixStore(identity, precision)
 
 
 LABELS = {"statistics": "statistics of states", "features": "front end", "state": "frozen states"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 
 from affetto.errors import UserError, unknown
 
@@ -39,5 +41,24 @@ def resolve_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def speaks() -> bool:
+    """Whether this process is the one that talks to the user: of several that do a run together, the main one."""
+    return bool(PartialState().is_main_process)
+
+
 def accelerator(device: torch.device) -> Accelerator:
-    return Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+    """Of this process alone, or of all that `accelerate launch` or torchrun has started together.
+
+    Several take leave of each other before Python ends: a process that ends with threads that still speak to another
+    is aborted now and then ("terminate called without an active exception", pytorch/pytorch#179291).
+    """
+    made = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+    if made.num_processes > 1:
+        atexit.unregister(_leave)
+        atexit.register(_leave)
+    return made
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -50,6 +50,11 @@ class Display:
         if self._task is not None:
             self._bars.update(self._task, completed=done, total=total)
 
+    def remark(self, note: str) -> None:
+        """What stands behind the bar."""
+        if self._task is not None:
+            self._bars.update(self._task, note=note)
+
     def epoch(self, fit: Fit) -> None:
         if self._task is None:
             return

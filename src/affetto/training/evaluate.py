@@ -46,15 +46,15 @@ def scores(
     """
     true, predicted = _indices(truth, probabilities, labels, speakers)
     names, owner = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
-    by_speaker = _confusions(true, predicted, owner.reshape(-1), len(names), len(labels))
+    by_speaker = confusions(true, predicted, owner.reshape(-1), len(names), len(labels))
     confusion = by_speaker.sum(axis=0)
-    each = _measures(by_speaker)
+    each = measures(by_speaker)
     return {
-        **{name: float(value[0]) for name, value in _measures(confusion[None]).items()},
+        **{name: float(value[0]) for name, value in measures(confusion[None]).items()},
         "n": len(true),
         "labels": list(labels),
         "confusion": confusion.tolist(),
-        "per_class": _per_class(confusion, labels),
+        "per_class": per_class(confusion, labels),
         "per_speaker": {
             str(name): {
                 **{key: float(each[key][row]) for key in ("macro_f1", "uar", "accuracy")},
@@ -96,11 +96,19 @@ def expected_calibration_error(
     Bins are open below and closed above; each weighs as many clips as it holds. 0 is calibrated.
     """
     values = _finite(probabilities)
-    confidence = values.max(axis=1)
-    right = values.argmax(axis=1) == np.asarray(truth_index)
+    _, confidence, right = confidence_bins(values, truth_index, bins)
+    return float(np.abs(confidence - right).sum() / len(values))
+
+
+def confidence_bins(
+    probabilities: np.ndarray, truth_index: Sequence[int] | np.ndarray, bins: int = 15
+) -> tuple[Counts, Floats, Floats]:
+    """Of each of the equally wide bins of confidence, (bins,) each: clips, sum of confidence, clips that are right."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == np.asarray(truth_index)
     inside = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(inside, weights=confidence - right, minlength=bins)
-    return float(np.abs(gaps).sum() / len(values))
+    clips = np.bincount(inside, minlength=bins).astype(np.int64)
+    return clips, *(np.bincount(inside, weights=w, minlength=bins) for w in (confidence, right))  # type: ignore[return-value]
 
 
 def chance(support: Sequence[int] | np.ndarray) -> dict[str, float]:
@@ -161,7 +169,7 @@ def _finite(probabilities: np.ndarray) -> Floats:
     return values
 
 
-def _confusions(true: Counts, predicted: Counts, owner: NDArray[np.intp], owners: int, k: int) -> Counts:
+def confusions(true: Counts, predicted: Counts, owner: NDArray[np.intp], owners: int, k: int) -> Counts:
     """Confusion matrix of each owner of clips: (owners, truth, predicted)."""
     cell = (owner * k + true) * k + predicted
     return np.bincount(cell, minlength=owners * k * k).astype(np.int64).reshape(owners, k, k)
@@ -174,7 +182,7 @@ def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
     return result
 
 
-def _measures(confusions: NDArray[Any], never_true: NDArray[np.bool_] | None = None) -> dict[str, Floats]:
+def measures(confusions: NDArray[Any], never_true: NDArray[np.bool_] | None = None) -> dict[str, Floats]:
     """The four measures of each matrix of (matrices, truth, predicted).
 
     `never_true` (labels) marks labels that count in macro F1 although this matrix has none of them
@@ -194,7 +202,7 @@ def _measures(confusions: NDArray[Any], never_true: NDArray[np.bool_] | None = N
     }
 
 
-def _per_class(confusion: Counts, labels: Sequence[str]) -> dict[str, dict[str, float | int]]:
+def per_class(confusion: Counts, labels: Sequence[str]) -> dict[str, dict[str, float | int]]:
     hits, support, called = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     precision, recall, f1 = _ratio(hits, called), _ratio(hits, support), _ratio(2 * hits, support + called)
     return {
@@ -222,19 +230,35 @@ def _interval(by_speaker: Counts, resamples: int, seed: int) -> dict[str, Any]:
     generator = np.random.default_rng(seed)
     if speakers >= 2:
         over, units = "speakers", speakers
-        # Float matrices multiply through BLAS; counts stay exact far below 2**53.
-        drawn = generator.multinomial(speakers, np.full(speakers, 1 / speakers), size=resamples).astype(np.float64)
-        resampled = (drawn @ by_speaker.reshape(speakers, k * k).astype(np.float64)).reshape(-1, k, k)
+        resampled = recombined(draws(speakers, resamples, generator), by_speaker)
     else:
         over, units = "clips", int(confusion.sum())
         cells = confusion.reshape(-1) / units
         resampled = generator.multinomial(units, cells, size=resamples).reshape(-1, k, k).astype(np.float64)
-    tail = (1 - LEVEL) / 2
-    spread = _measures(resampled, never_true=confusion.sum(axis=1) == 0)
+    spread = measures(resampled, never_true=confusion.sum(axis=1) == 0)
     return {
         "level": LEVEL,
         "over": over,
         "units": units,
         "resamples": resamples,
-        **{name: [float(q) for q in np.quantile(spread[name], [tail, 1 - tail])] for name in MEASURES},
+        **{name: list(percentiles(spread[name])) for name in MEASURES},
     }
+
+
+def draws(units: int, resamples: int, generator: np.random.Generator) -> Floats:
+    """How often each unit is drawn in each bootstrap resample: (resamples, units), each row summing to `units`."""
+    return generator.multinomial(units, np.full(units, 1 / units), size=resamples).astype(np.float64)
+
+
+def recombined(weights: NDArray[Any], by_unit: NDArray[Any]) -> Floats:
+    """Sums of the matrices (units, …) under each weighting of the units (weightings, units): (weightings, …)."""
+    # Float matrices multiply through BLAS; counts stay exact far below 2**53.
+    flat = by_unit.reshape(len(by_unit), -1).astype(np.float64)
+    return (weights.astype(np.float64) @ flat).reshape(len(weights), *by_unit.shape[1:])
+
+
+def percentiles(values: NDArray[Any], level: float = LEVEL) -> tuple[float, float]:
+    """Lower and upper end of the central interval that holds `level` of the values."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)

@@ -6,6 +6,7 @@ the test clips are read once, at the end.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,9 +14,12 @@ from typing import Any
 import numpy as np
 from accelerate import Accelerator
 
+from affetto.corpora.manifest import Clip
+from affetto.models import sizes
 from affetto.models.classifier import Classifier
 from affetto.splits import Fold
 from affetto.training.build import Builder
+from affetto.training.calibration import confidence
 from affetto.training.data import Data
 from affetto.training.display import Display
 from affetto.training.evaluate import scores
@@ -27,16 +31,18 @@ from affetto.training.spec import RunSpec
 
 DECIMALS = 6
 """Of the probabilities in the predictions files; the scores are computed from what is written there."""
+STATES_CLIPS = 32
+"""Test clips on which the sizes of states are measured, where that is asked for."""
 SELECT, REFIT, FINAL = "select", "refit", "final"
 """The stages of a log: by validation; on train + validation; on all clips."""
 
 Rows = list[dict[str, Any]]
-Save = Callable[[Classifier, int | None, RunFolder, str, bool], None]
+Save = Callable[[Classifier, int | None, RunFolder, str, bool, dict[str, Any]], None]
 
 
 @dataclass
 class FoldTrainer:
-    """Fits and tests folds of one run. `save(classifier, layer, folder, trained on, tested)` keeps a model."""
+    """Fits and tests folds of one run; `save(classifier, layer, folder, trained on, tested, confidence)` keeps each."""
 
     spec: RunSpec
     data: Data
@@ -82,11 +88,14 @@ class FoldTrainer:
         }
         if choice is not None:
             summary["choice"] = asdict(choice)
+        if self.spec.record_states and fold == self.data.split.folds[0]:
+            summary["states"] = self._sizes(classifier, fold)
         if self.beside:
             result["probe"], summary["probe"] = self._probe(fold, choice, folder)
-        self.save(classifier, layer, folder, fold.name, True)
+        summary["confidence"] = confidence([result])
+        self.save(classifier, layer, folder, fold.name, True, summary["confidence"])
         folder.write("fold.json", summary)
-        folder.checkpoint.unlink(missing_ok=True)
+        folder.drop_checkpoint()
         self.display.end(_told(summary, self.settings.training.epochs))
         return {"summary": summary, **result}
 
@@ -111,7 +120,15 @@ class FoldTrainer:
             folder.write("select.json", {"best_epoch": fitted.best_epoch})
         return fitted.best_epoch, classifier, layer
 
-    def final(self, epochs: int, folder: RunFolder) -> dict[str, Any]:
+    def _sizes(self, classifier: Classifier, fold: Fold) -> dict[str, Any]:
+        """How large the states of the tested model are, on a few of its test clips, spread evenly over them."""
+        clips = sorted(fold.test)
+        chosen = sorted({round(place) for place in np.linspace(0, len(clips) - 1, STATES_CLIPS)})
+        sources = [self.data.sources[clips[place]] for place in chosen]
+        waves = (source.load(self.settings.audio.seconds) for source in sources)
+        return {"fold": fold.name, **sizes.measure(classifier, waves)}
+
+    def final(self, epochs: int, folder: RunFolder, confidence: dict[str, Any]) -> dict[str, Any]:
         """The model that is used: on all speakers, for `epochs`; its state is chosen on all of them too."""
         saved = folder.read("final.json")
         if saved is not None:
@@ -120,10 +137,10 @@ class FoldTrainer:
         everyone = tuple(clip.id for clip in self.data.manifest.clips)
         choice = self._choice(everyone, folder)
         classifier, layer, _ = self._fit(everyone, None, epochs, FINAL, FINAL, choice, folder)
-        self.save(classifier, layer, folder, FINAL, False)
+        self.save(classifier, layer, folder, FINAL, False, confidence)
         made: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": asdict(choice)})
         folder.write("final.json", made)
-        folder.checkpoint.unlink(missing_ok=True)
+        folder.drop_checkpoint()
         self.display.end(f"trained on all {len(everyone)} clips for {epochs} epoch{'s' if epochs != 1 else ''}")
         return made
 
@@ -224,7 +241,7 @@ class FoldTrainer:
 
     def _rows(self, classifier: Classifier, ids: tuple[str, ...], fold: str) -> Rows:
         prefixes = self.builder.prefixes(classifier)
-        return self._as_rows(ids, predict(classifier, prefixes, ids, self.accelerator.device), fold)
+        return self._as_rows(ids, predict(classifier, prefixes, ids, self.accelerator.device, self.accelerator), fold)
 
     def _as_rows(self, ids: Sequence[str], probabilities: np.ndarray, fold: str) -> Rows:
         rows = []
@@ -236,7 +253,7 @@ class FoldTrainer:
                 row["fold"] = fold
             if len(self.spec.corpora) > 1:
                 row["corpus"] = clip.corpus
-            rows.append(row)
+            rows.append(row | known_of(clip))
         return rows
 
     def scores(self, rows: Rows) -> dict[str, Any]:
@@ -249,8 +266,15 @@ class FoldTrainer:
         )
 
 
+def known_of(clip: Clip) -> dict[str, Any]:
+    """What a report groups predictions by, as far as the corpus tells it: the gender, how many raters heard what."""
+    told: dict[str, Any] = {"gender": clip.gender} if clip.gender else {}
+    heard = dict(clip.extra).get("raters")
+    return told | ({"ratings": dict(Counter(heard.split("|")))} if heard else {})
+
+
 def _lines(folder: RunFolder, name: str) -> Rows:
-    return folder.read_lines(name) if (folder.path / name).is_file() else []
+    return folder.read_lines(name) if folder.has(name) else []
 
 
 def _told(summary: dict[str, Any], epochs: int) -> str:

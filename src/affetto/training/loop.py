@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
-from affetto.models.head import StatisticsHead, masked_statistics
+from affetto.models.head import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training import augment as augmentation
 from affetto.training import checkpoint
@@ -28,6 +28,7 @@ from affetto.training.ahead import one_ahead
 from affetto.training.batches import by_length, plan
 from affetto.training.gradients import prove_all_train
 from affetto.training.probabilities import EVALUATION_BATCH, measure
+from affetto.training.processes import everyone, part, reseed, same_place, same_start, summed
 from affetto.training.spec import AugmentSettings, TrainingSettings
 
 CHECKPOINT_SECONDS = 30.0
@@ -85,26 +86,32 @@ def fit(
     torch.manual_seed(task.seed)
     augment = augment or AugmentSettings()
     _fit_constants(classifier, data, task, accelerator.device)
-    optimizer = _optimizer(classifier, settings)
-    model, optimizer = accelerator.prepare(classifier, optimizer)
+    same_start(classifier, accelerator)
+    optimizer = accelerator.prepare(_optimizer(classifier, settings))
     progress, best = Fit(), classifier.snapshot()
     saved = checkpoint.read(checkpoint_file, task.identity)
     if saved is not None:
         progress, best = _resume(classifier, optimizer, saved)
     elif task.epochs > 0:
         first = plan(task.train, data.frames, settings.batch_size, settings.length_window, task.seed, 0)[0]
-        prove_all_train(classifier, *data.batch(first, accelerator.device), _targets(first, task, accelerator.device))
+        first = part(first, accelerator) or first
+        batch = (*data.batch(first, accelerator.device), _targets(first, task, accelerator.device))
+        everyone(accelerator, lambda: prove_all_train(classifier, *batch))
+    same_place(accelerator, (progress.epoch, progress.step, len(progress.history)), checkpoint_file)
     if task.head is not None and not progress.history:
-        loss = measure(classifier, data, task.train, task.target, accelerator.device)["loss"]
-        best = _judge(classifier, data, task, settings, progress, best, {"epoch": 0, "loss": loss, "lr": 0.0})
+        loss = measure(classifier, data, task.train, task.target, accelerator.device, accelerator)["loss"]
+        record = {"epoch": 0, "loss": loss, "lr": 0.0}
+        best = _judge(classifier, data, task, settings, progress, best, record, accelerator)
         on_epoch(progress)
-    weights = _class_weights(task, len(classifier.labels)).to(accelerator.device) if settings.class_weights else None
-    loss_of = nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing)
+    weights = _class_weights(task, len(classifier.labels)) if settings.class_weights else None
+    loss_of = nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing).to(accelerator.device)
+    weight_of = [1.0] * len(classifier.labels) if weights is None else weights.tolist()
     while progress.epoch < task.epochs:
-        steps = _Steps(model, classifier, data, task, settings, augment, accelerator, optimizer, loss_of)
+        steps = _Steps(classifier, data, task, settings, augment, accelerator, optimizer, loss_of, weight_of)
         steps.run(progress, best, checkpoint_file, on_step)
-        best = _close_epoch(classifier, data, task, settings, progress, best)
-        _keep(checkpoint_file, classifier, optimizer, progress, best, task)
+        best = _close_epoch(classifier, data, task, settings, progress, best, accelerator)
+        if accelerator.is_main_process:
+            _keep(checkpoint_file, classifier, optimizer, progress, best, task)
         on_epoch(progress)
     classifier.restore(best)
     classifier.eval()
@@ -115,7 +122,6 @@ def fit(
 class _Steps:
     """The optimiser steps of one epoch, from `progress.step` on."""
 
-    model: nn.Module
     classifier: Classifier
     data: PrefixData
     task: Task
@@ -124,6 +130,8 @@ class _Steps:
     accelerator: Accelerator
     optimizer: Any
     loss_of: nn.Module
+    weight_of: list[float]
+    """Each class's weight in the loss."""
 
     def run(self, progress: Fit, best: dict[str, Tensor], file: Path, on_step: Callable[[int, int], None]) -> None:
         s, device = self.settings, self.accelerator.device
@@ -133,21 +141,25 @@ class _Steps:
         if progress.step == 0:
             torch.manual_seed(self.task.seed * 100_003 + progress.epoch + 1)
         self.classifier.train()
+        trained = list(self.classifier.trainable().values())
         started = kept = time.monotonic()
         losses: list[Tensor] = []
         made = one_ahead(
-            lambda ids: (*self._batch(ids, progress.epoch, device), _targets(ids, self.task, device)),
-            batches[progress.step :], threaded=device.type == "cuda",
+            lambda ids: self._part(ids, progress.epoch, device), batches[progress.step :],
+            threaded=device.type == "cuda",
         )  # fmt: skip
-        for number, (batch, lengths, targets) in enumerate(made, start=progress.step):
+        for number, (batch, lengths, targets, share) in enumerate(made, start=progress.step):
             self.optimizer.zero_grad(set_to_none=True)
+            reseed(self.accelerator, self.task.seed, progress.epoch, number)
             with self.accelerator.autocast():
-                loss = self.loss_of(self.model(batch, lengths), targets)
+                loss = self.loss_of(self.classifier(batch, lengths), targets) * share
             self.accelerator.backward(loss)
+            loss = summed(loss, trained, self.accelerator)
             self.optimizer.step()
-            losses.append(loss.detach() * len(targets))
+            losses.append(loss * len(batches[number]))
             on_step(progress.epoch * len(batches) + number + 1, self.task.epochs * len(batches))
-            if time.monotonic() - kept > CHECKPOINT_SECONDS and number + 1 < len(batches):
+            late = time.monotonic() - kept > CHECKPOINT_SECONDS and number + 1 < len(batches)
+            if late and self.accelerator.is_main_process:
                 kept = time.monotonic()
                 _add(losses, progress)
                 progress.step = number + 1
@@ -156,6 +168,18 @@ class _Steps:
                 _keep(file, self.classifier, self.optimizer, progress, best, self.task)
         _add(losses, progress)
         progress.seconds += time.monotonic() - started
+
+    def _part(
+        self, ids: list[str], epoch: int, device: torch.device
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor, float]:
+        """This process's clips of a batch, and their share of its loss: 1.0 where there is one process.
+
+        Where there are fewer clips than processes, some take one that then weighs nothing.
+        """
+        mine = part(ids, self.accelerator)
+        own, whole = (math.fsum(self.weight_of[self.task.target[i]] for i in some) for some in (mine, ids))
+        mine = mine or ids[:1]
+        return *self._batch(mine, epoch, device), _targets(mine, self.task, device), own / whole
 
     def _batch(self, ids: list[str], epoch: int, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
         """The stored prefixes, or those of waves augmented anew; masked if so set."""
@@ -191,6 +215,7 @@ def _close_epoch(
     settings: TrainingSettings,
     progress: Fit,
     best: dict[str, Tensor],
+    accelerator: Accelerator,
 ) -> dict[str, Tensor]:
     """Note the epoch that ends here, and return the weights that are best so far."""
     started = time.monotonic()
@@ -204,7 +229,9 @@ def _close_epoch(
             f"training diverged in epoch {record['epoch']} (loss {record['loss']}): "
             "lower training.lr or training.method_lr"
         )
-    best = _judge(classifier, data, task, settings, progress, best, record)
+    if accelerator.num_processes > 1:
+        record["processes"] = accelerator.num_processes
+    best = _judge(classifier, data, task, settings, progress, best, record, accelerator)
     record["seconds"] = round(progress.seconds + time.monotonic() - started, 4)
     progress.epoch, progress.step, progress.loss_sum, progress.seconds = progress.epoch + 1, 0, 0.0, 0.0
     return best
@@ -212,13 +239,13 @@ def _close_epoch(
 
 def _judge(
     classifier: Classifier, data: PrefixData, task: Task, settings: TrainingSettings, progress: Fit,
-    best: dict[str, Tensor], record: dict[str, Any],
+    best: dict[str, Tensor], record: dict[str, Any], accelerator: Accelerator,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Validate what there is now, note it, and return the weights that are best so far."""
     score = float(record["epoch"])  # without a choice the last epoch stands
     if task.validation is not None:
-        device = next(classifier.parameters()).device
-        record["validation"] = measured = measure(classifier, data, task.validation, task.target, device)
+        measured = measure(classifier, data, task.validation, task.target, accelerator.device, accelerator)
+        record["validation"] = measured
         if settings.select != "last":
             score = measured["macro_f1"] if settings.select == "macro_f1" else -measured["loss"]
     if score > progress.best_score:
@@ -235,11 +262,7 @@ def _fit_constants(classifier: Classifier, data: PrefixData, task: Task, device:
         return
     rows = []
     for batch in by_length(task.train, data.frames, EVALUATION_BATCH):
-        prefix, lengths = data.batch(batch, device)
-        if "statistics" in prefix:
-            rows.append(prefix["statistics"][:, classifier.pooling.last])
-        else:
-            rows.append(masked_statistics(*classifier.pooled(prefix, lengths)))
+        rows.append(classifier.statistics(*data.batch(batch, device)))
     classifier.head.standardise(torch.cat(rows))
     if task.head is not None:
         weight, bias = task.head

@@ -6,31 +6,44 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
 from sklearn.metrics import f1_score
 
 from affetto.models.classifier import Classifier
 from affetto.models.prefix import PrefixData
 from affetto.training.batches import by_length
+from affetto.training.processes import part
 
 EVALUATION_BATCH = 64
 
 
 @torch.no_grad()
-def predict(classifier: Classifier, data: PrefixData, ids: Sequence[str], device: torch.device) -> np.ndarray:
-    """Probabilities (clips, classes) of the clips in the order given; a clip's do not depend on its batch."""
+def predict(
+    classifier: Classifier, data: PrefixData, ids: Sequence[str], device: torch.device,
+    accelerator: Accelerator | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Probabilities (clips, classes) of the clips in the order given; a clip's do not depend on its batch.
+
+    With an `accelerator` of several processes each computes some of the batches, and all get the whole.
+    """
     classifier.eval()
+    batches = by_length(ids, data.frames, EVALUATION_BATCH)
     rows: dict[str, np.ndarray] = {}
-    for batch in by_length(ids, data.frames, EVALUATION_BATCH):
+    for batch in batches if accelerator is None else part(batches, accelerator):
         logits = classifier(*data.batch(batch, device))
         rows.update(zip(batch, torch.softmax(logits.double(), dim=1).cpu().numpy(), strict=True))
+    if accelerator is not None and accelerator.num_processes > 1:
+        rows = {clip_id: row for some in gather_object([rows]) for clip_id, row in some.items()}
     return np.stack([rows[clip_id] for clip_id in ids])
 
 
 def measure(
-    classifier: Classifier, data: PrefixData, ids: Sequence[str], target: Mapping[str, int], device: torch.device
-) -> dict[str, float]:
+    classifier: Classifier, data: PrefixData, ids: Sequence[str], target: Mapping[str, int], device: torch.device,
+    accelerator: Accelerator | None = None,
+) -> dict[str, float]:  # fmt: skip
     """Cross-entropy, macro F1 and UAR on clips: for choosing an epoch, and for the learning curve."""
-    probabilities = predict(classifier, data, ids, device)
+    probabilities = predict(classifier, data, ids, device, accelerator)
     truth = np.array([target[i] for i in ids])
     predicted = probabilities.argmax(1)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
@@ -13,18 +14,37 @@ from typing import Any
 
 import torch
 
+SPECIALIZED = "specialized.json"
+"""What `affetto specialize` puts beside a checkpoint."""
 PACKAGES = ("affetto", "torch", "transformers", "peft", "accelerate", "numpy", "scikit-learn", "soundfile", "soxr")
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
-    """Versions, commit (where the package runs from a checkout) and hardware."""
+def provenance(device: torch.device, processes: int = 1) -> dict[str, Any]:
+    """Versions, commit (where the package runs from a checkout) and hardware; on how many processes it ended."""
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} ({_processor()})",
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
+        "processes": processes,
     }
+
+
+def specialised(backbone: str) -> dict[str, Any] | None:
+    """Where a backbone's folder says that `affetto specialize` made it: from what, on what, and how far it moved."""
+    folder = Path(backbone)
+    if not (folder / "config.json").is_file():
+        return None
+    try:
+        made = json.loads((folder / SPECIALIZED).read_text(encoding="utf-8"))
+        last = made["history"][-1]
+        told = {name: made[name] for name in ("objective", "method", "parent", "hours_heard", "steps", "cka")}
+        told |= {name: last[name] for name in ("validation_loss", "cer", "wer") if name in last}
+        corpus = {name: made["corpus"][name] for name in ("name", "version", "language", "synthetic")}
+        return told | {"corpus": corpus | {"hours": made["corpus"]["train"]["hours"]}}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -10,11 +10,14 @@ run/
   probe_predictions.jsonl       the probe's, beside every other method's
   trained_on.jsonl              the clips that the model has seen: name, speaker and the audio's SHA-256
   folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several
+  crossed/CORPUS/               metrics and predictions on another corpus (`affetto grid cross`); those without the
+                                sentences that it shares with the training corpus in crossed/CORPUS-unshared/
   metrics.json                  written last: where it is, the run is done
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -27,6 +30,7 @@ from affetto.errors import UserError
 SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
 PROBE_PREDICTIONS, TRAINED_ON = "probe_predictions.jsonl", "trained_on.jsonl"
+CROSSED, UNSHARED = "crossed", "-unshared"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
 
@@ -38,6 +42,10 @@ class RunFolder:
 
     def fold(self, name: str) -> RunFolder:
         return RunFolder(self.path / FOLDS / name)
+
+    def crossed(self, corpus: str, *, unshared: bool = False) -> RunFolder:
+        """Where the result on another corpus lies; `unshared`: without the sentences that both have."""
+        return RunFolder(self.path / CROSSED / f"{corpus}{UNSHARED if unshared else ''}")
 
     @property
     def model(self) -> Path:
@@ -96,6 +104,13 @@ class RunFolder:
     def _unusable(self, problem: OSError) -> UserError:
         return UserError(f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out")
 
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def drop_checkpoint(self) -> None:
+        """A fit is done: what it would have gone on from is of no use any more."""
+        self.checkpoint.unlink(missing_ok=True)
+
     def read(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the folder; None where there is none. Raises UserError where it is broken."""
         file = self.path / name
@@ -123,13 +138,14 @@ class RunFolder:
             raise UserError(f"{self.path / name}: cannot be read ({problem}); run again with another --out") from None
 
     def _replace(self, name: str, text: str) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
         temporary = self.path / f".{name}.{os.getpid()}.tmp"
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             temporary.write_text(text, encoding="utf-8")
             os.replace(temporary, self.path / name)
         except OSError as problem:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise UserError(
                 f"{self.path / name}: cannot be written ({problem.strerror}); make room and run again"
             ) from None

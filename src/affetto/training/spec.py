@@ -38,6 +38,10 @@ class ModelSettings(_Record):
     head_width: int = Field(256, ge=1, description="width of the head's hidden layers")
     head_dropout: float = Field(0.1, ge=0, lt=1, description="dropout in the head")
     unmasked_mean: bool = Field(False, description="ablation: average over padding too")
+    layer_norm_swap: Literal["none", "blocks", "encoder"] = Field(
+        "none",
+        description="ablation: pre-LayerNorm weights computed in post-LayerNorm order",
+    )
 
 
 class LoraSettings(_Record):
@@ -125,7 +129,16 @@ class Settings(_Record):
     compute: ComputeSettings = ComputeSettings()
     store: StoreSettings = StoreSettings()
 
+    def told(self) -> dict[str, Any]:
+        """The settings as far as they make a run's identity: all of them, but for what came LATER and is off."""
+        dump = self.model_dump(mode="json")
+        for section, added in LATER.items():
+            dump[section] = {k: v for k, v in dump[section].items() if k not in added or v != added[k]}
+        return dump
 
+
+LATER: dict[str, dict[str, Any]] = {"model": {"layer_norm_swap": "none"}}
+"""Settings that runs were made without, and what stands for that: such a run keeps its identity and its name."""
 RECIPES: dict[str, dict[str, Any]] = {
     # The paper to the letter; where it is silent PEFT-SER's code, then its group's later code: the defaults above.
     "paper": {},
@@ -240,8 +253,13 @@ class RunSpec(_Record):
     """Whether the probe is run beside the method, as the baseline."""
     final: bool = True
     """Whether a run with folds ends with a model trained on all speakers."""
+    record_states: bool = False
+    """Whether the metrics say how large each hidden state is (`affetto.models.sizes`); it changes no result."""
 
     def identity(self, facts: dict[str, Any]) -> str:
         """SHA-256 over all that changes the result; paths do not, the content behind them (`facts`) does."""
-        fields = self.model_dump(mode="json", exclude={"corpora", "backbone", "labels", "recipe", "skip_bad"})
+        fields = self.model_dump(
+            mode="json", exclude={"corpora", "backbone", "labels", "recipe", "skip_bad", "settings", "record_states"}
+        )
+        fields["settings"] = self.settings.told()
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from accelerate import Accelerator
 from filelock import FileLock, Timeout
 
 from affetto import __version__
@@ -17,11 +18,13 @@ from affetto.models.methods import METHODS
 from affetto.models.saved import save_classifier
 from affetto.training import device as devices
 from affetto.training.build import Builder
+from affetto.training.calibration import confidence
 from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.evaluate import MEASURES
 from affetto.training.folds import FoldTrainer, Rows
-from affetto.training.provenance import peak_memory_bytes, provenance
+from affetto.training.processes import SharedFolder, agreed, everyone
+from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec
 
@@ -31,32 +34,32 @@ def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Disp
 
     A finished run is not run again, an unfinished one goes on where it was. Raises UserError for
     whatever the user can mend, before anything is written where that can be known before.
+    Started by `accelerate launch` or torchrun, all processes together do the one run.
     """
-    with display or Display(quiet=True) as shown:
-        return _Run(spec, RunFolder(out), device, shown).go()
+    if spec.method not in METHODS:
+        raise unknown("method", spec.method, METHODS)
+    accelerator = devices.accelerator(devices.choose(device))
+    shown = display if display is not None and accelerator.is_main_process else Display(quiet=True)
+    with shown:
+        return _Run(spec, out, accelerator, shown).go()
 
 
 class _Run:
-    def __init__(self, spec: RunSpec, folder: RunFolder, device: str, display: Display) -> None:
+    def __init__(self, spec: RunSpec, out: str | Path, accelerator: Accelerator, display: Display) -> None:
         self.started = time.monotonic()
-        self.spec, self.folder, self.display = spec, folder, display
-        if spec.method not in METHODS:
-            raise unknown("method", spec.method, METHODS)
-        self.device = devices.choose(device)
+        self.spec, self.accelerator, self.display = spec, accelerator, display
+        self.folder = RunFolder(out) if accelerator.num_processes == 1 else SharedFolder(out, accelerator)
+        self.device = accelerator.device
 
     def go(self) -> dict[str, Any]:
         self.folder.examine()
-        self.data = read(self.spec, self.display.say)
-        backbone = load_backbone(
-            self.spec.backbone, random_weights=self.spec.random_weights, weights_seed=self.spec.weights_seed
-        )
-        self.builder = Builder(self.spec, self.data, backbone, self.device, self.display)
+        everyone(self.accelerator, self._read)
         self.facts = {
             "manifest": self.data.manifest.checksum(),
             "split": self.data.split.checksum,
             "audio": self.data.audio_digest(),
             "weights": self.builder.weights_digest,
-            "preprocessing": backbone.preprocessing,
+            "preprocessing": self.builder.backbone.preprocessing,
             "precision": self.builder.precision,
         }
         self.identity = self.spec.identity(self.facts)
@@ -66,22 +69,30 @@ class _Run:
             assert metrics is not None
             return metrics
         # First all that may fail for the data's sake: a run that cannot begin leaves nothing behind.
-        self._prepare()
+        everyone(self.accelerator, self._prepare)
         spec, corpus = self.spec, self.data.manifest.corpus
         self.folder.claim(self.identity, {
             "summary": f"{spec.method} on {corpus}, {spec.backbone}, {spec.recipe}, seed {spec.seed}",
             "affetto": __version__, "spec": spec.model_dump(mode="json"), "facts": self.facts,
         })  # fmt: skip
+        lock = FileLock(self.folder.lock, timeout=0)
+        agreed(self.accelerator, lambda: _take(lock))
         try:
-            with FileLock(self.folder.lock, timeout=0):
-                self.folder.sweep()
-                metrics = self._run()
-        except Timeout:
-            raise UserError(
-                f"{self.folder.path}: another process is at work on this run; wait for it, or give another --out"
-            ) from None
-        self.folder.lock.unlink(missing_ok=True)
+            self.folder.sweep()
+            metrics = self._run()
+        finally:
+            lock.release()
+        if self.accelerator.is_main_process:
+            self.folder.lock.unlink(missing_ok=True)
         return metrics
+
+    def _read(self) -> None:
+        self.data = read(self.spec, self.display.say)
+        backbone = load_backbone(
+            self.spec.backbone, random_weights=self.spec.random_weights, weights_seed=self.spec.weights_seed,
+            layer_norm_swap=self.spec.settings.model.layer_norm_swap,
+        )  # fmt: skip
+        self.builder = Builder(self.spec, self.data, backbone, self.device, self.display, accelerator=self.accelerator)
 
     def _prepare(self) -> None:
         """Store the prefixes of all clips, as far as it is known by now at which cut."""
@@ -94,10 +105,9 @@ class _Run:
             self.builder.prefixes(classifier)
 
     def _run(self) -> dict[str, Any]:
-        self.data.split.save(self.folder.split)
-        accelerator = devices.accelerator(self.device)
+        agreed(self.accelerator, lambda: self.data.split.save(self.folder.split))
         trainer = FoldTrainer(
-            self.spec, self.data, self.builder, accelerator, self.display, self.identity, self._save
+            self.spec, self.data, self.builder, self.accelerator, self.display, self.identity, self._save
         )  # fmt: skip
         folds = self.data.split.folds
         several = len(folds) > 1
@@ -114,9 +124,15 @@ class _Run:
         if several:
             metrics["folds"] = summaries
             metrics["mean_of_folds"] = _mean_of_folds(summaries)
-            metrics["final"] = self._final(trainer, [summary["best_epoch"] for summary in summaries])
+            metrics["confidence"] = confidence(results)
+            best_epochs = [summary["best_epoch"] for summary in summaries]
+            metrics["final"] = self._final(trainer, best_epochs, metrics["confidence"])
         else:
-            metrics |= {key: summaries[0][key] for key in ("best_epoch", "choice") if key in summaries[0]}
+            kept = ("best_epoch", "choice", "confidence")
+            metrics |= {key: summaries[0][key] for key in kept if key in summaries[0]}
+        for summary in summaries:
+            if "states" in summary:
+                metrics["states"] = summary.pop("states")
         metrics |= self._circumstances()
         self.folder.write(METRICS, metrics)
         return metrics
@@ -127,12 +143,12 @@ class _Run:
             self.folder.write_lines(file, rows)
         return rows
 
-    def _final(self, trainer: FoldTrainer, best_epochs: list[int]) -> dict[str, Any]:
+    def _final(self, trainer: FoldTrainer, best_epochs: list[int], confidence: dict[str, Any]) -> dict[str, Any]:
         """The model that `predict` uses: on all speakers, for the folds' median number of epochs."""
         if not self.spec.final:
             return {"trained": False, "note": "left out by --no-final"}
         least = 0 if self.spec.settings.training.warm_start == "probe" else 1
-        made = trainer.final(max(least, int(statistics.median(best_epochs) + 0.5)), self.folder)
+        made = trainer.final(max(least, int(statistics.median(best_epochs) + 0.5)), self.folder, confidence)
         return {
             "trained": True,
             **made,
@@ -142,12 +158,13 @@ class _Run:
         }
 
     def _save(
-        self, classifier: Classifier, layer: int | None, folder: RunFolder, trained_on: str, tested: bool
-    ) -> None:
+        self, classifier: Classifier, layer: int | None, folder: RunFolder, trained_on: str, tested: bool,
+        confidence: dict[str, Any],
+    ) -> None:  # fmt: skip
         spec, manifest, backbone = self.spec, self.data.manifest, self.builder.backbone
         local = Path(spec.backbone).is_dir() and not spec.random_weights
         folder.write_lines(TRAINED_ON, self._seen(trained_on if tested else None))
-        save_classifier(classifier, folder.model, {
+        card = {
             "affetto": __version__,
             "run": self.identity,
             "blueprint": self.builder.blueprint(layer),
@@ -157,11 +174,12 @@ class _Run:
                 "name": str(Path(spec.backbone).resolve()) if local else spec.backbone,
                 "family": backbone.family, "digest": self.builder.weights_digest,
                 "random_weights": spec.random_weights, "weights_seed": spec.weights_seed,
-                "preprocessing": backbone.preprocessing,
+                "layer_norm_swap": backbone.layer_norm_swap, "preprocessing": backbone.preprocessing,
             },
-            "trained_on": trained_on, "tested": tested,
+            "trained_on": trained_on, "tested": tested, "confidence": confidence,
             "corpus": manifest.corpus, "licence": manifest.licence, "synthetic": manifest.synthetic,
-        })  # fmt: skip
+        }  # fmt: skip
+        agreed(self.accelerator, lambda: save_classifier(classifier, folder.model, card))
 
     def _seen(self, fold: str | None) -> Rows:
         """The clips that a model has learned from or was chosen by, so that a later test can leave them out."""
@@ -185,6 +203,7 @@ class _Run:
             "clips": len(self.data.manifest.clips),
             "left_out": self.data.left_out,
             "backbone": self.spec.backbone,
+            "specialised": None if self.spec.random_weights else specialised(self.spec.backbone),
             "method": self.spec.method,
             "recipe": self.spec.recipe,
             "precision": self.builder.precision,
@@ -198,8 +217,17 @@ class _Run:
             "wall_seconds": round(time.monotonic() - self.started, 3),
             "peak_memory_bytes": peak_memory_bytes(self.device),
             "identity": self.identity,
-            "provenance": provenance(self.device),
+            "provenance": provenance(self.device, self.accelerator.num_processes),
         }
+
+
+def _take(lock: FileLock) -> None:
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"{Path(lock.lock_file).parent}: another process is at work on this run; wait for it, or give another --out"
+        ) from None
 
 
 def _mean_of_folds(folds: list[dict[str, Any]]) -> dict[str, Any]:

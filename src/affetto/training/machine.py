@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 import torch
+
+from affetto.training import device as devices
 
 SIZE = {"cpu": 2048, "cuda": 8192}
 
@@ -22,3 +25,10 @@ def peak_operations_per_second(precision: str, device: torch.device) -> float:
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - started)
     return float(2 * size**3 / best)
+
+
+@lru_cache
+def rate_here(device: str, precision: str) -> float:
+    """This machine's, measured on first use, for a device's name and a precision, also `auto`. Raises UserError."""
+    chosen = devices.choose(device)
+    return peak_operations_per_second(devices.resolve_precision(precision, chosen), chosen)

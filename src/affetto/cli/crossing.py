@@ -1,0 +1,56 @@
+"""`affetto grid cross`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affetto.cli.arguments import Bar, Device, Quiet, pairs
+from affetto.errors import UserError
+
+
+def cross(
+    folder: Annotated[Path, typer.Argument(help="a grid's folder")],
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="a corpus to test on; may be repeated; none: the grid's own"),
+    ] = None,
+    exclude_shared: Annotated[
+        bool,
+        typer.Option(
+            "--exclude-shared-sentences", help="leave out clips whose sentence is spoken in the training corpus too"
+        ),
+    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Test each finished run on the corpora that it was not trained on. What is done is not done again."""
+    places = pairs(corpus, "--corpus")
+    for path in places.values():
+        if not Path(path).exists():
+            raise UserError(f"no such corpus folder or table: {path}; check the path")
+    from affetto.inference.crossing import cross as test
+
+    with Bar("testing", quiet or as_json) as bar:
+
+        def tell(done: int, total: int, what: str) -> None:
+            if what:
+                bar.say(what)
+            bar.show(completed=done, total=total)
+
+        outcome = test(
+            folder, places, exclude_shared=exclude_shared, device=device, skip_bad=skip_bad, say=bar.say, tell=tell,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome), ensure_ascii=False))
+    else:
+        typer.echo(f"{outcome.done} of {outcome.pairs} tests on other corpora are done, {outcome.new} of them now")
+    if outcome.failed:
+        typer.echo(f"error: {len(outcome.failed)} failed; the same command tries them again", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,85 @@
+"""`affetto export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affetto.cli.arguments import Moved
+from affetto.errors import UserError, unknown
+
+KINDS = ("onnx", "hf", "hub")
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="a run's folder, or a model's within one")],
+    to: Annotated[str, typer.Option(help="onnx, hf (transformers) or hub (a folder to publish)")],
+    out: Annotated[Path, typer.Option(help="the new folder")],
+    precision: Annotated[str, typer.Option(help="onnx: float32, or int8 for the blocks' linear layers")] = "float32",
+    stock: Annotated[
+        bool, typer.Option("--stock", help="hf: transformers' own class, which runs without affetto")
+    ] = False,
+    base: Annotated[
+        str | None, typer.Option(help="hub: the backbone's id on the hub, if training took it from a folder")
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="hub: upload it there, by the token in HF_TOKEN")
+    ] = None,
+    backbone: Moved = None,
+) -> None:
+    """Hand a trained model on: as an ONNX file, for transformers' pipeline, or for the Hugging Face hub."""
+    if to not in KINDS:
+        raise unknown("kind of export", to, KINDS)
+    if precision != "float32" and to != "onnx":
+        raise UserError(f"--precision belongs to --to onnx, not to {to}")
+    if stock and to != "hf":
+        raise UserError(f"--stock belongs to --to hf, not to {to}")
+    if (base or push) and to != "hub":
+        raise UserError(f"{'--push' if push else '--base'} belongs to --to hub, not to {to}")
+    from affetto.inference.export.folder import examine
+    from affetto.inference.export.source import trained_predictor
+
+    examine(out)
+    if to == "hub":
+        _share(model, out, base, push)
+        return
+    if to == "onnx":
+        from affetto.inference.export.onnx import TOLERANCE, export_onnx, needed
+
+        needed(precision)
+        found = export_onnx(trained_predictor(model, backbone), out, precision=precision, say=_say)
+        allowed = TOLERANCE[precision]
+        runs = f"python {out / 'predict.py'} clip.wav (onnxruntime, numpy and soundfile alone)"
+    else:
+        from affetto.inference.export.hf import TOLERANCE as ALLOWED
+        from affetto.inference.export.hf import export_hf
+
+        found = export_hf(trained_predictor(model, backbone), out, stock_class=stock, say=_say)
+        allowed = ALLOWED
+        runs = f"{out / 'README.md'} shows it in transformers' pipeline" + (
+            "" if stock else ", after import affetto.hf"
+        )
+    typer.echo(f"{out}: {found.told()}")
+    typer.echo(f"(a difference over {allowed:g} is refused)")
+    typer.echo(f"use it: affetto predict {out} clip.wav")
+    typer.echo(f"        {runs}")
+
+
+def _share(model: str, out: Path, base: str | None, push: str | None) -> None:
+    from affetto.inference.export.share import export_hub
+    from affetto.models.saved import read_card
+
+    place = export_hub(Path(model), out, base=base, push=push)
+    name = read_card(out)["backbone"]["name"]
+    if Path(name).is_absolute():
+        _say(
+            f"note: its backbone is a folder of this machine ({name}): name its hub id with --base before you share it"
+        )
+    typer.echo(f"{place}: what was trained, the head and a model card (README.md); read it before others do")
+    typer.echo(f"use it: affetto predict {push or out} clip.wav")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,0 +1,109 @@
+"""What `affetto predict` makes of rows: labels on the terminal or in a file, written as they come."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from affetto.cli.arguments import counter
+from affetto.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from affetto.inference.inputs import Input
+    from affetto.inference.labelling import Facts, Labeller
+
+TABLE = "table"
+"""For people; all other formats are files' too."""
+
+
+def check(kind: str, out: Path | None, resume: bool) -> None:
+    """Raise UserError for what can be no output, before a model is loaded."""
+    from affetto.inference.outputs import FORMATS
+
+    if kind not in (TABLE, *FORMATS):
+        raise unknown("format", kind, (TABLE, *FORMATS))
+    if resume and out is None:
+        raise UserError("--resume goes on with a file: give it by --out")
+    if out is None:
+        return
+    if kind == TABLE:
+        raise UserError("--out takes json, jsonl or csv: give --format, or such a suffix")
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder; give a file in it")
+    if out.exists() and not resume:
+        raise UserError(f"{out} is there already: --resume goes on with it, or remove it, or give another --out")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: no folder {out.parent}; make it, or give another --out")
+
+
+def write(
+    labeller: Labeller, named: list[str], listed: Iterable[Input], kind: str, out: Path | None, resume: bool,
+    quiet: bool,
+) -> tuple[int, int]:  # fmt: skip
+    """Label and write; how many could not be used, of how many, those of an earlier call included."""
+    from affetto.inference import outputs
+    from affetto.inference.inputs import has_sections
+
+    facts, sections = labeller.facts, has_sections(named)
+    done = outputs.resume(out, kind, facts.labels, sections=sections) if resume and out is not None else {}
+    bad, heard = sum(not good for good in done.values()), len(done)
+    left = (one for one in listed if (one.name, one.start, one.end) not in done)
+    total = len(listed) if isinstance(listed, list) else None
+    with _sink(facts, kind, out, sections, begun=bool(done)) as take, counter("heard", quiet) as show:
+        for row in labeller.label(left):
+            heard += 1
+            take(row)
+            if "error" in row:
+                bad += 1
+                typer.echo(f"error: {row['error']}", err=True)
+            show(heard, total)
+    return bad, heard
+
+
+@contextmanager
+def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: bool) -> Iterator[Any]:
+    """What takes a row: a writer on standard output or a file, or a table that is shown at the end."""
+    from affetto.inference.outputs import Writer
+
+    marked = facts.protocol is not None
+    if kind == TABLE:
+        rows: list[dict[str, Any]] = []
+        yield rows.append
+        typer.echo(_table([row for row in rows if "error" not in row]), nl=False)
+        if marked:
+            typer.echo(f"protocol: {facts.protocol}")
+        return
+    if out is None:
+        writer = Writer(sys.stdout, kind, facts.labels, sections=sections, protocol=marked)
+        yield writer.write
+        writer.close()
+        return
+    # JSON is one value: its file appears when it is whole. The others are whole up to their last line at any time.
+    file = out.with_name(f".{out.name}.tmp") if kind == "json" else out
+    try:
+        with file.open("a" if begun else "w", encoding="utf-8", newline="") as stream:
+            writer = Writer(stream, kind, facts.labels, sections=sections, protocol=marked, begun=begun)
+            yield writer.write
+            writer.close()
+        file.replace(out)
+    except OSError as problem:
+        raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
+    finally:
+        if file != out:
+            file.unlink(missing_ok=True)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    from rich.console import Console
+
+    from affetto.reporting.tables import prediction_table
+
+    text = io.StringIO()
+    Console(file=text, width=None if sys.stdout.isatty() else 120).print(prediction_table(rows))
+    return text.getvalue()

@@ -1,0 +1,87 @@
+"""What `affetto grid run --dry-run` tells of the runs to come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from affetto.experiments.estimate import Estimate
+    from affetto.experiments.grid import Grid
+    from affetto.experiments.states import GridFolder
+
+
+def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: bool, device: str | None) -> None:
+    """Every run, what it lacks, where it stands, whose stored states it shares, and what it will take.
+
+    `device`: this machine's, where the runs will be done; None on a cluster, whose speed is not known.
+    """
+    from affetto.experiments.estimate import estimates, stored_bytes
+    from affetto.reporting.tables import duration
+
+    takes = estimates(folder, grid.runs, None if device is None else _rate(device))
+    sharing: dict[tuple[Any, ...], str] = {}
+    rows = []
+    for each in grid.runs:
+        state, error = folder.state(each.name)
+        names = each["corpus"].split("+")
+        # A miniature makes its own.
+        absent = [n for n in names if not each.stand_in and (n not in places or not Path(places[n]).exists())]
+        first = sharing.setdefault(each.shares, each.name)
+        rows.append({
+            **each.told(), "state": state, "error": error, "absent": absent,
+            "shares_stored_states_with": None if first == each.name else first, **takes[each.name].told(),
+            "stored_states_bytes_at_most": stored_bytes(each) if first == each.name else 0,
+        })  # fmt: skip
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        return
+    for row in rows:
+        lacks = f"  needs --corpus {row['absent'][0]}=PATH" if row["absent"] else ""
+        seconds = row["estimated_seconds"]
+        about = "" if seconds is None or row["state"] == "done" else f"  about {duration(seconds)}"
+        typer.echo(f"{row['state']:8} {row['run']}{about}{lacks}")
+    shared = sum(1 for row in rows if row["shares_stored_states_with"])
+    typer.echo(f"{len(rows)} runs; {shared} of them find another's stored states")
+    stored = [row["stored_states_bytes_at_most"] for row in rows]
+    if any(stored):
+        lacking = f"; of {stored.count(None)} runs not known" if None in stored else ""
+        typer.echo(f"frozen states in the store: at most {sum(one or 0 for one in stored) / 1e9:.1f} GB{lacking}")
+    _tell_time([row for row in rows if row["state"] != "done"], takes, folder)
+
+
+def _tell_time(left: Sequence[Mapping[str, Any]], takes: Mapping[str, Estimate], folder: GridFolder) -> None:
+    from affetto.reporting.tables import duration
+
+    measured = [takes[row["run"]] for row in left if takes[row["run"]].basis]
+    reckoned = [takes[row["run"]].seconds or 0.0 for row in left if takes[row["run"]].operations is not None]
+    unknown = len(left) - len(measured) - len(reckoned)
+    if measured:
+        seconds, room = sum(one.seconds or 0 for one in measured), sum(one.size_bytes or 0 for one in measured) / 1e6
+        typer.echo(
+            f"{len(measured)} of the {len(left)} that are left: about {duration(seconds)} one after another "
+            f"and {room:.1f} MB in {folder.path}, as finished runs that differ in seeds alone took"
+        )
+    if reckoned:
+        typer.echo(
+            f"{len(reckoned)} of the {len(left)} that are left: about {duration(sum(reckoned))} one after another on "
+            "this machine, reckoned from their operations; may be off by half"
+        )
+    if unknown:
+        typer.echo(f"{unknown} unknown in time and size: no run of their kind is finished in {folder.path}")
+
+
+def _rate(device: str) -> Callable[[str], float]:
+    """This machine's, asked for only if a run has to be reckoned: it needs torch."""
+
+    def rate(precision: str) -> float:
+        from affetto.training.machine import rate_here
+
+        return rate_here(device, precision)
+
+    return rate

@@ -1,0 +1,73 @@
+"""`affetto specialize`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affetto.cli.arguments import Device, Quiet, pairs
+from affetto.errors import UserError
+
+
+def specialize(
+    backbone: Annotated[
+        str, typer.Option(help="a key, a hub id or a checkpoint folder; with --from-scratch what is to be made")
+    ],
+    objective: Annotated[str, typer.Option(help="masked, ctc or seq2seq")],
+    out: Annotated[Path, typer.Option(help="the new checkpoint's folder; an unfinished one goes on there")],
+    corpus: Annotated[
+        str | None,
+        typer.Option(metavar="[NAME=]PATH", help="common-voice=PATH, folder=PATH (masked alone), or a path"),
+    ] = None,
+    table: Annotated[str | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, sentence, speaker")] = None,
+    hours: Annotated[
+        float | None, typer.Option(help="how much to take, balanced over speakers; all by default")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="of common-voice: validated or train")] = None,
+    method: Annotated[str, typer.Option(help="full, or lora: cheaper, merged in the end")] = "full",
+    from_scratch: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="mini, small or base: from nothing; --backbone names the family"),
+    ] = None,
+    language: Annotated[str, typer.Option(help="the corpus's, and which letters are written")] = "it",
+    characters: Annotated[str | None, typer.Option(help="the letters to write, in place of the language's")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the sample and the training")] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SETTING=VALUE", help="e.g. epochs=3; docs/specialize.md lists them"),
+    ] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Train a speech model further on a language (scenario B); the result is a checkpoint folder for --backbone."""
+    from affetto.models.keys import check_backbone
+    from affetto.specialize.spec import Spec, settings
+
+    chosen = settings(objective, method, from_scratch, pairs(set_, "--set"))
+    if (corpus is None) == (table is None):
+        raise UserError("give one corpus: --corpus common-voice=PATH, --corpus folder=PATH or --table PATH")
+    name, _, path = (corpus or f"table={table}").rpartition("=")
+    if from_scratch is None:
+        check_backbone(backbone)
+    if hours is not None and hours <= 0:
+        raise UserError(f"--hours {hours:g}: give more than 0, or leave it out to take all")
+    spec = Spec(
+        corpus=name or None, path=path, backbone=backbone, objective=objective, method=method,
+        from_scratch=from_scratch, hours=hours, split=split, language=language, characters=characters, seed=seed,
+        settings=chosen,
+    )  # fmt: skip
+    from affetto.specialize.run import specialize as run
+    from affetto.training import device as devices
+    from affetto.training.display import Display
+
+    made = run(spec, out, device=device, display=Display(quiet))
+    if not devices.speaks():
+        return
+    last = {name: made["history"][-1].get(name) for name in ("validation_loss", "cer", "wer")}
+    typer.echo(json.dumps({name: value for name, value in last.items() if value is not None}))
+    typer.echo(
+        f"{out} is a checkpoint{' trained on synthetic speech' * made['synthetic']}: use it with --backbone {out}"
+    )

@@ -1,0 +1,67 @@
+"""`affetto predict --timeline`: one long recording, its segments written and drawn."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from affetto.cli.arguments import counter
+from affetto.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from affetto.inference.predictor import Predictor
+
+PICTURES = (".png", ".svg")
+
+
+def check(inputs: list[str], format_: str | None, out: Path | None, picture: Path | None) -> None:
+    """Raise UserError for what makes no timeline, before a model is loaded."""
+    from affetto.inference.outputs import TIMELINE_FORMATS
+
+    if format_ is not None and format_ not in TIMELINE_FORMATS:
+        raise unknown("format of a timeline", format_, TIMELINE_FORMATS)
+    if len(inputs) != 1 or inputs == ["-"] or Path(inputs[0]).is_dir():
+        raise UserError("--timeline takes one recording at a time: give one file")
+    if picture is not None and picture.suffix.casefold() not in PICTURES:
+        raise unknown("format of a picture", picture.suffix or picture.name, PICTURES)
+    for file in (out, picture):
+        if file is not None and not file.parent.is_dir():
+            raise UserError(f"{file}: no folder {file.parent}; make it, or give another file")
+
+
+def label(
+    predictor: Predictor, recording: str, format_: str, out: Path | None, picture: Path | None, quiet: bool
+) -> None:
+    """Write the segments of a recording to `out` (None: standard output), and draw them."""
+    from affetto.audio import RATE_HZ
+    from affetto.inference.segments import written
+    from affetto.inference.timeline import Timeline
+    from affetto.reporting.recording import Envelope, over_time
+
+    envelope = Envelope(RATE_HZ)
+    timeline = Timeline(predictor)
+    with counter("seconds heard", quiet) as show:
+        segments = []
+        for segment in timeline(recording, heard=envelope.add):
+            segments.append(segment)
+            show(int(envelope.seconds), None)
+    text = written(segments, format_, file=recording, labels=predictor.labels, protocol=predictor.protocol)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        temporary = out.with_name(f".{out.name}.tmp")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(out)
+        except OSError as problem:
+            raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
+    if picture is not None:
+        drawn = [asdict(segment) for segment in segments]
+        title, synthetic = Path(recording).name, bool(predictor.card["synthetic"])
+        title += f", {predictor.protocol}" if predictor.protocol else ""
+        over_time(envelope, drawn, predictor.labels, picture, title, synthetic)
+    if not segments:
+        typer.echo(f"note: no speech was found in {recording}", err=True)

@@ -1,0 +1,122 @@
+"""What a run will take: by finished runs of the same folder that differ from it in seeds alone; else reckoned from its
+operations and the rate of this machine, see `affetto.experiments.work`; else unknown.
+
+Stored frozen states are counted: the corpora's official clips, each as long as the window, in the backbone's width.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from affetto.errors import UserError
+from affetto.experiments.grid import AXES, PlannedRun
+from affetto.experiments.states import GridFolder
+from affetto.experiments.work import clips_of, operations
+from affetto.models.keys import BACKBONES
+from affetto.models.operations import count
+from affetto.training.runs import METRICS
+
+SEEDS = ("seed", "split_seed")
+OVERHEAD_SECONDS = 10.0
+"""What a run takes at least, whatever its size: starting, reading, the probe, writing."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds and bytes of the run's own folder; None: nothing to go by.
+
+    By `basis` finished runs (medians) or, where there is none, by its operations, in seconds only.
+    """
+
+    seconds: float | None = None
+    size_bytes: int | None = None
+    basis: int = 0
+    operations: float | None = None
+
+    def told(self) -> dict[str, float | int | str | None]:
+        if self.basis:
+            runs = f"median of {self.basis} finished run{'s' if self.basis != 1 else ''} that differ in seeds alone"
+        elif self.seconds is not None:
+            runs = "reckoned: operations at the rate of this machine's matrix product; may be off by half"
+        else:
+            runs = "unknown: no run of its kind is finished here"
+        return {"estimated_seconds": self.seconds, "estimated_bytes": self.size_bytes, "estimate_basis": runs}
+
+
+def estimates(
+    folder: GridFolder, runs: Sequence[PlannedRun], rate: Callable[[str], float] | None = None
+) -> dict[str, Estimate]:
+    """{run's name: what it takes}; of a finished run too.
+
+    `rate(precision)` gives this machine's operations a second, by which runs are reckoned whose kind has not been
+    finished; without it they stay unknown. A run that was interrupted counts with the time since it was last taken up.
+    """
+    found: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for run in runs:
+        measured = _measured(folder, run)
+        if measured is not None:
+            found[_kind(run)].append(measured)
+    prepared: set[tuple[object, ...]] = set()
+    made = {}
+    for run in runs:
+        known = found[_kind(run)]
+        made[run.name] = _median(known) if known else _reckoned(run, run.shares in prepared, rate)
+        prepared.add(run.shares)
+    return made
+
+
+def _reckoned(run: PlannedRun, stored: bool, rate: Callable[[str], float] | None) -> Estimate:
+    # In a miniature, reading and starting take longer than computing.
+    needed = None if rate is None or run.stand_in else operations(run, stored=stored)
+    if needed is None or rate is None:
+        return Estimate()
+    seconds = OVERHEAD_SECONDS + needed / rate(run.settings.compute.precision)
+    return Estimate(round(seconds, 1), operations=needed)
+
+
+def stored_bytes(run: PlannedRun) -> int | None:
+    """How much of the store the run's frozen states take at most; None where clips, width or window are not known."""
+    clips, key = clips_of(run), run.stand_in or run["backbone"]
+    model, seconds = run.settings.model, run.settings.audio.seconds
+    frames_alone = run["method"] in ("frozen", "lora", "adapter") and run.settings.training.first_block == 0
+    plain = model.head != "statistics" and model.pooling != "weighted"
+    if clips is None or key not in BACKBONES or seconds is None or not frames_alone:
+        return None
+    if run["method"] == "frozen" and not plain:
+        return None
+    one = count(BACKBONES[key].family, BACKBONES[key].config, seconds)
+    statistics_for_the_probe = 2 * (one.depth + 1)
+    values = clips * (one.frames + statistics_for_the_probe) * one.width
+    return int(values * (2 if run.settings.store.precision == "float16" else 4))
+
+
+def _kind(run: PlannedRun) -> str:
+    axes = {axis: run[axis] for axis in AXES if axis not in SEEDS}
+    return json.dumps([axes, run.settings.told(), run.stand_in], sort_keys=True)
+
+
+def _measured(folder: GridFolder, run: PlannedRun) -> tuple[float, int] | None:
+    there = folder.run(run.name)
+    try:
+        metrics = there.read(METRICS)
+    except UserError:  # broken
+        return None
+    if metrics is None or not isinstance(metrics.get("wall_seconds"), int | float):
+        return None
+    return float(metrics["wall_seconds"]), _size(there.path)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _median(measured: list[tuple[float, int]]) -> Estimate:
+    if not measured:
+        return Estimate()
+    seconds, sizes = zip(*measured, strict=True)
+    return Estimate(round(statistics.median(seconds), 1), int(statistics.median(sizes)), len(measured))

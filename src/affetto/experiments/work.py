@@ -1,0 +1,90 @@
+"""What a run computes, counted before any of it is done: from shapes, official numbers of clips, and the recipe.
+
+A bound from above in operations: each clip as long as the window, each stage all of its epochs. Divided by the rate of
+a large matrix product, which nothing exceeds, it is a bound neither way, but a fair guess at the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from affetto.corpora import demos, emovo, emozionalmente
+from affetto.experiments.grid import PlannedRun
+from affetto.experiments.miniature import SIZES
+from affetto.models.keys import BACKBONES
+from affetto.models.operations import Operations, count
+from affetto.splits.protocols import TARGET
+
+KNOWN = {module.NAME: module for module in (emovo, emozionalmente, demos)}
+CLIPS = {name: sum(module.OFFICIAL.values()) for name, module in KNOWN.items()}
+SPEAKERS = {name: module.OFFICIAL_SPEAKERS for name, module in KNOWN.items()}
+CHANGED = {"adapter": 2.0, "lora": 2.0, "full": 3.0}
+"""A training step in forward passes of the blocks that the method changes: what is frozen needs no gradient itself."""
+HEAD_STEP = 3.0
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Clips that go through a training step, and through a forward pass to be judged."""
+
+    trained: float
+    judged: float
+
+
+def operations(run: PlannedRun, *, stored: bool) -> float | None:
+    """Floating-point operations of the run, at most; None where its shapes, clips or window are not known.
+
+    `stored`: an earlier run of the grid has left the frozen states that it needs.
+    """
+    clips, seconds, key = clips_of(run), run.settings.audio.seconds, run.stand_in or run["backbone"]
+    passes = None if clips is None else _passes(run, clips)
+    if clips is None or passes is None or key not in BACKBONES or seconds is None:
+        return None
+    backbone = BACKBONES[key]
+    one = count(backbone.family, backbone.config, seconds)
+    changed = (one.depth - run.settings.training.first_block) * one.block if run["method"] in CHANGED else 0.0
+    fresh = run.settings.augment.waveform or (run["method"] == "full" and run.settings.training.first_block == 0)
+    head = _head(run, one)
+    each = (one.forward - changed if fresh else 0.0) + CHANGED.get(run["method"], 0.0) * changed + HEAD_STEP * head
+    preparing = 0.0 if stored else clips * one.forward
+    return preparing + passes.trained * each + passes.judged * (changed + head)
+
+
+def clips_of(run: PlannedRun) -> int | None:
+    """How many clips its corpora have, officially or in a miniature; None for corpora that are not known."""
+    sizes = {name: clips for name, (_, clips) in SIZES.items()} if run.stand_in else CLIPS
+    names = run["corpus"].split("+")
+    return sum(sizes[name] for name in names) if all(name in sizes for name in names) else None
+
+
+def _passes(run: PlannedRun, clips: int) -> Passes | None:
+    """Over all folds and stages; of several folds one validates and one is tested. None where they are not known."""
+    folds = _folds(run)
+    if folds is None:
+        return None
+    training = run.settings.training
+    parts = TARGET if folds == 1 else (folds - 2, 1, 1)
+    train, validation = parts[0] / sum(parts), parts[1] / sum(parts)
+    refitted = train + validation if training.refit else 0.0
+    return Passes(
+        trained=folds * training.epochs * (train + refitted) * clips,
+        judged=folds * (training.epochs * validation + 1 - train) * clips,
+    )
+
+
+def _folds(run: PlannedRun) -> int | None:
+    protocol, _, argument = (run["split"] or "paper").partition(":")
+    if protocol == "kfold":
+        return int(argument) if argument.isdigit() else None
+    if protocol == "loso":
+        speakers = {name: speakers for name, (speakers, _) in SIZES.items()} if run.stand_in else SPEAKERS
+        return sum(speakers.get(name, 0) for name in run["corpus"].split("+")) or None
+    return 1
+
+
+def _head(run: PlannedRun, one: Operations) -> float:
+    """Of a forward pass of the downstream classifier over a clip: what it does on every frame."""
+    model = run.settings.model
+    width, hidden = one.width, model.head_width
+    per_frame = {"paper": width * hidden + 2 * hidden * hidden, "statistics": 0}.get(model.head, width * hidden)
+    return 2.0 * one.frames * per_frame

@@ -1,0 +1,40 @@
+"""The folder that an export is written to: new or empty, and there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from affetto.errors import UserError
+from affetto.models.permissions import share
+
+
+def examine(out: Path) -> None:
+    """Raise UserError where `out` is a file, or a folder that holds something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is there already and not an empty folder: give another --out, or remove it")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `out` when all has gone well, and is removed when not.
+
+    Raises UserError where `out` is a file or holds something, or where it cannot be written.
+    """
+    examine(out)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        share(temporary)
+        if out.is_dir():
+            out.rmdir()
+        os.replace(temporary, out)
+    except OSError as problem:
+        raise UserError(f"{out}: cannot be written ({problem.strerror or problem}); give another --out") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

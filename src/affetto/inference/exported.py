@@ -1,0 +1,75 @@
+"""A folder that was exported for transformers, as a predictor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affetto.audio import RATE_HZ
+from affetto.errors import UserError
+from affetto.inference.classifier import ClassifierPredictor
+from affetto.inference.predictor import Predictor
+from affetto.training import device as devices
+
+
+class StockPredictor(Predictor):
+    """transformers' own class and feature extractor: what they say, in affetto's windows."""
+
+    def __init__(self, model: Any, extractor: Any, device: torch.device, long_clips: str) -> None:
+        longest = getattr(extractor, "chunk_length", None)  # Whisper's, in seconds
+        labels = [model.config.id2label[number] for number in range(model.config.num_labels)]
+        super().__init__(labels, model.config.affetto_card, longest_seconds=longest, long_clips=long_clips)
+        self.model, self.extractor, self.device, self.precision = model.to(device), extractor, device, "float32"
+        self.within = self.temperature
+
+    @torch.no_grad()
+    def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        rows = []
+        for wave in waves:
+            inputs = self.extractor(wave, sampling_rate=RATE_HZ, return_tensors="pt").to(self.device)
+            # The temperature is within the model's last layer; the predictor brings it in after the windows' mean.
+            logits = self.model(**inputs).logits[0].double() * self.within
+            rows.append(torch.softmax(logits, 0).cpu().numpy())
+        return np.stack(rows)
+
+
+def load_exported(folder: Path, *, device: str, precision: str, long_clips: str) -> Predictor:
+    """The predictor of a folder made by `affetto export --to hf`; see `predictor.load`."""
+    from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+
+    from affetto.inference.pretrained import AffettoForAudioClassification
+
+    try:
+        with quiet():
+            model = AutoModelForAudioClassification.from_pretrained(folder).eval()
+        if isinstance(model, AffettoForAudioClassification):
+            card = model.config.affetto_card
+            return ClassifierPredictor(model.classifier, card, devices.choose(device), precision, long_clips)
+        extractor = AutoFeatureExtractor.from_pretrained(folder)
+    except UserError:
+        raise
+    except Exception as problem:  # transformers, safetensors and torch raise many kinds
+        raise UserError(f"{folder}: cannot be loaded ({problem}); export the model again") from None
+    if precision not in ("auto", "float32"):
+        raise UserError(f"{folder} holds transformers' own class, which computes in float32: leave --precision out")
+    return StockPredictor(model, extractor, devices.choose(device), long_clips)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """transformers shows a bar and its notes for each folder that it writes or reads."""
+    from transformers.utils import logging as notes
+
+    level = notes.get_verbosity()
+    notes.set_verbosity(logging.ERROR)
+    notes.disable_progress_bar()
+    try:
+        yield
+    finally:
+        notes.set_verbosity(level)

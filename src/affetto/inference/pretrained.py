@@ -1,0 +1,102 @@
+"""Any classifier of affetto's as a transformers model: every head and method, one folder, no code from the folder.
+
+    waves (batch, samples), zero-padded, with an attention mask  →  logits (batch, labels)
+
+The stock feature extractor hands on the wave as it is; the model takes each clip by itself, unpadded, and covers one
+that is longer than its window as `affetto predict` does. The softmax of the logits is what `affetto predict` says:
+the temperature is in them, and of several windows they are the logarithm of the mean probability.
+On import the classes are registered with transformers' Auto classes; `affetto.hf` is the public name for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+    Wav2Vec2FeatureExtractor,
+)
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from affetto.inference.windows import cover
+from affetto.models.backbones import from_config
+from affetto.models.prefix import collate
+from affetto.models.saved import assemble
+
+MODEL_TYPE = "affetto"
+
+
+class AffettoConfig(PretrainedConfig):
+    """What `config.json` holds: `classifier` is the blueprint of the merged model, `backbone` its family,
+    transformers' configuration and the preprocessing; window and hop are in samples of 16 kHz."""
+
+    model_type = MODEL_TYPE
+
+    def __init__(
+        self, classifier: dict[str, Any] | None = None, backbone: dict[str, Any] | None = None,
+        window_samples: int = 64_000, hop_samples: int = 32_000, confidence_temperature: float = 1.0,
+        affetto_card: dict[str, Any] | None = None, **others: Any,
+    ) -> None:  # fmt: skip
+        self.classifier, self.backbone = classifier or {}, backbone or {}
+        self.window_samples, self.hop_samples = window_samples, hop_samples
+        # transformers takes a plain `temperature` for one of generating text.
+        self.confidence_temperature = confidence_temperature
+        self.affetto_card = affetto_card or {}
+        super().__init__(**others)
+
+
+class AffettoForAudioClassification(PreTrainedModel):
+    """Made by `affetto export MODEL --to hf`, loaded by transformers after `import affetto.hf`; for inference."""
+
+    config_class = AffettoConfig
+    base_model_prefix = "classifier"
+    main_input_name = "input_values"
+
+    def __init__(self, config: AffettoConfig) -> None:
+        super().__init__(config)
+        backbone = from_config(**config.backbone)
+        # The cut above all blocks: each clip runs alone, on any device.
+        self.classifier = assemble(backbone, config.classifier).merge(whole_clips=True)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def _init_weights(self, module: Any) -> None:
+        """Nothing starts at random: a weight that the folder lacks is an error, see `from_pretrained`."""
+
+    @classmethod
+    def from_pretrained(cls, *arguments: Any, output_loading_info: bool = False, **named: Any) -> Any:
+        """As transformers' own; raises OSError where the folder lacks a weight, which it would leave as it was made."""
+        loaded: Any = super().from_pretrained(*arguments, output_loading_info=True, **named)
+        model, report = loaded
+        absent = sorted({*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])})
+        if absent:
+            raise OSError(f"{arguments[0] if arguments else 'the folder'} lacks {absent[0]}; export the model again")
+        return (model, report) if output_loading_info else model
+
+    @torch.no_grad()
+    def forward(self, input_values: Tensor, attention_mask: Tensor | None = None, **_: Any) -> SequenceClassifierOutput:
+        """`input_values` (batch, samples), 16 kHz; `attention_mask` (batch, samples), 1 where the clip is."""
+        rows = []
+        for number, row in enumerate(input_values):
+            length = len(row) if attention_mask is None else int(attention_mask[number].sum())
+            rows.append(self._clip(row[:length]))
+        return SequenceClassifierOutput(logits=torch.stack(rows))
+
+    def _clip(self, wave: Tensor) -> Tensor:
+        """(samples,) → logits (labels,), calibrated."""
+        windows = list(cover([wave.float().cpu().numpy()], self.config.window_samples, self.config.hop_samples))
+        logits = [self.classifier(*collate([self.classifier.prefix(window)], self.device))[0] for window in windows]
+        if len(logits) == 1:
+            return logits[0] / self.config.confidence_temperature
+        mean = torch.softmax(torch.stack(logits).double(), 1).mean(0)
+        return (mean.log() / self.config.confidence_temperature).to(logits[0].dtype)
+
+
+AutoConfig.register(MODEL_TYPE, AffettoConfig, exist_ok=True)
+AutoModelForAudioClassification.register(AffettoConfig, AffettoForAudioClassification, exist_ok=True)
+AutoFeatureExtractor.register(AffettoConfig, Wav2Vec2FeatureExtractor, exist_ok=True)

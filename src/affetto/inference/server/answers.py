@@ -1,0 +1,137 @@
+"""The API's answers, with an example of each for its description (/openapi.json)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PREDICTION: dict[str, Any] = {
+    "model": "lora", "emotion": "joy",
+    "probabilities": {
+        "anger": 0.05, "disgust": 0.02, "fear": 0.04, "joy": 0.71, "neutrality": 0.06, "sadness": 0.03, "surprise": 0.09
+    },
+    "seconds": 3.42, "seconds_heard": 3.42, "windows": 1, "synthetic": False,
+}  # fmt: skip
+
+
+class PredictionAnswer(BaseModel):
+    """What a model makes of a recording."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
+
+    model: str = Field(description="the name of the model that answered")
+    emotion: str | None = Field(description="the most probable emotion; null where the model abstains")
+    probabilities: dict[str, float] = Field(description="of every emotion that the model knows; they sum to 1")
+    seconds: float = Field(description="how long the recording is")
+    seconds_heard: float = Field(description="how much of it the model took in")
+    windows: int = Field(description="over how many windows the probabilities are averaged")
+    synthetic: bool = Field(description="whether the model was trained on synthetic speech")
+
+
+class SegmentAnswer(BaseModel):
+    """A stretch of speech of one emotion."""
+
+    start: float = Field(description="seconds from the recording's start")
+    end: float = Field(description="seconds from the recording's start")
+    emotion: str | None = Field(description="the most probable emotion; null where the model abstains")
+    probabilities: dict[str, float] = Field(description="of every emotion that the model knows")
+
+
+class TimelineAnswer(BaseModel):
+    """Where somebody speaks in a recording, and with which emotion."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "lora", "seconds": 63.2, "synthetic": False,
+                    "segments": [{
+                        "start": 0.4, "end": 7.9, "emotion": "joy", "probabilities": PREDICTION["probabilities"]
+                    }],
+                }
+            ]
+        }
+    )  # fmt: skip
+
+    model: str = Field(description="the name of the model that answered")
+    seconds: float = Field(description="how long the recording is")
+    segments: list[SegmentAnswer] = Field(description="in the order of time; between them nobody speaks")
+    synthetic: bool = Field(description="whether the model was trained on synthetic speech")
+
+
+class ModelAnswer(BaseModel):
+    """A model that is served."""
+
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "lora", "default": True, "labels": ["anger", "joy", "neutrality", "sadness"],
+                    "method": "lora", "backbone": "openai/whisper-tiny.en", "precision": "float32",
+                    "window_seconds": 4.0, "shares_backbone_with": ["frozen"], "synthetic": False,
+                }
+            ]
+        },
+    )  # fmt: skip
+
+    name: str = Field(description="what the parameter `model` takes")
+    default: bool = Field(description="whether it answers where no model is named")
+    labels: list[str] = Field(description="the emotions that it knows")
+    method: str | None = Field(description="how the backbone was adapted")
+    backbone: str | None = Field(description="the backbone's key, hub id or folder's name")
+    precision: str | None = Field(description="what it computes in")
+    window_seconds: float | None = Field(description="longer recordings are heard in windows of this length")
+    shares_backbone_with: list[str] = Field(description="models that use the same backbone in memory")
+    synthetic: bool = Field(description="whether it was trained on synthetic speech")
+
+
+class ModelsAnswer(BaseModel):
+    """The models that are served, the default first."""
+
+    models: list[ModelAnswer]
+
+
+class StateAnswer(BaseModel):
+    """How the server is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ready"}]})
+
+    status: str = Field(description="`ok`, `ready`, `draining` (it ends, and takes nothing new) or `stalled`")
+
+
+class RefusalAnswer(BaseModel):
+    """Why a request was not fulfilled."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "error": "not_audio",
+                    "message": "the recording: not audio that soundfile can read; convert it to wav or flac",
+                }
+            ]
+        }
+    )
+
+    error: str = Field(description="a word for programs, which stays as it is")
+    message: str = Field(description="a line for people")
+
+
+_REFUSALS = {
+    400: "the form cannot be read, or holds no file",
+    401: "the token is missing or wrong",
+    404: "no such model",
+    408: "the upload took too long",
+    413: "the upload is too large, or the recording too long",
+    415: "the upload is no audio that can be read",
+    422: "the audio is broken, empty or too short",
+    501: "the server cannot find speech in recordings",
+    503: "the queue is full: try again after the seconds in Retry-After",
+}
+
+
+def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's description of these refusals."""
+    return {status: {"model": RefusalAnswer, "description": _REFUSALS[status]} for status in statuses}

@@ -1,0 +1,57 @@
+"""A recording's waveform with its emotions over time, as SVG within HTML: no script, nothing fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from affetto.inference.timeline import Segment
+
+COLUMNS, HEIGHT = 600, 100
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#000000")
+"""Okabe and Ito (2008): told apart by colour-blind people too."""
+
+
+def timeline(
+    wave: np.ndarray, rate_hz: int, segments: Sequence[Segment], labels: Sequence[str], words: Mapping[str, str]
+) -> str:  # fmt: skip
+    """The wave (samples,) in columns, each in the colour of its segment's emotion; a legend; times below."""
+    seconds = len(wave) / rate_hz
+    colours = {label: COLOURS[n % len(COLOURS)] for n, label in enumerate(labels)}
+    heights = _heights(wave)
+    middles = (np.arange(len(heights)) + 0.5) / len(heights) * seconds
+    bars = "".join(
+        f'<rect x="{n}" y="{(HEIGHT - height) / 2:.1f}" width="0.8" height="{height:.1f}" '
+        f'fill="{_colour(middle, segments, colours)}"/>'
+        for n, (height, middle) in enumerate(zip(heights, middles, strict=True))
+    )
+    named = [segment.emotion for segment in segments if segment.emotion]
+    legend = "".join(
+        f'<span class="affetto-key"><i style="background:{colours[label]}"></i>{escape(words.get(label, label))}</span>'
+        for label in labels if label in named
+    )  # fmt: skip
+    described = "; ".join(
+        f"{segment.start:.1f}–{segment.end:.1f} s {words.get(segment.emotion or '', segment.emotion or '?')}"
+        for segment in segments
+    )
+    return (
+        f'<div class="affetto-timeline"><svg viewBox="0 0 {len(heights)} {HEIGHT}" preserveAspectRatio="none" '
+        f'role="img" aria-label="{escape(described)}">{bars}</svg>'
+        f'<div class="affetto-times"><span>0 s</span><span>{seconds:.1f} s</span></div><div>{legend}</div></div>'
+    )
+
+
+def _heights(wave: np.ndarray) -> np.ndarray:
+    """The loudest sample of each column, from 1 to the full height."""
+    columns = min(COLUMNS, len(wave))
+    loudest = np.array([np.abs(part).max() for part in np.array_split(wave, columns)])
+    return 1 + (HEIGHT - 1) * loudest / max(float(loudest.max()), 1e-9)
+
+
+def _colour(seconds: float, segments: Sequence[Segment], colours: Mapping[str, str]) -> str:
+    emotion = next((s.emotion for s in segments if s.start <= seconds < s.end), None)
+    return colours[emotion] if emotion else "#c8c8c8"

@@ -1,0 +1,45 @@
+"""How much a server takes from whom, and for how long."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from affetto.errors import UserError
+
+MEGABYTE = 1_000_000
+_TOKEN = re.compile(r"[!-~]{8,}")
+"""What fits into a header as it is."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Every limit of a server; its defaults suit a small one."""
+
+    max_seconds: float = 600.0
+    """The longest recording, as played."""
+    max_megabytes: float = 25.0
+    """The largest upload, 10⁶ bytes."""
+    upload_seconds: float = 60.0
+    """So long an upload may take, and a request's headers a sixth of it."""
+    queue: int = 64
+    """Requests that are uploaded, waiting or at work at once."""
+    token: str | None = field(default=None, repr=False)
+    """What a request must bring (`Authorization: Bearer …`); None: nothing."""
+
+    def __post_init__(self) -> None:
+        for option in ("max_seconds", "max_megabytes", "upload_seconds", "queue"):
+            value = getattr(self, option)
+            if not 0 < value < float("inf"):
+                raise UserError(f"--{option.replace('_', '-')} {value:g}: give a number above 0")
+        if self.token is not None and not _TOKEN.fullmatch(self.token):
+            raise UserError("the token must have 8 characters or more, printable ASCII without spaces")
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self.max_megabytes * MEGABYTE)
+
+    @property
+    def head_seconds(self) -> float:
+        """How long a request's line and headers may take."""
+        return self.upload_seconds / 6

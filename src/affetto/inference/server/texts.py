@@ -1,0 +1,87 @@
+"""What the page says, in English and Italian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All words of the page in one language."""
+
+    code: str
+    name: str
+    title: str
+    lead: str
+    model: str
+    recording: str
+    button: str
+    emotions: str
+    timeline: str
+    timeline_none: str
+    nothing: str
+    synthetic: str
+    abstained: str
+    heard: str
+    limits_title: str
+    limits: str
+    labels: dict[str, str]
+    problems: dict[str, str]
+
+
+ENGLISH = Texts(
+    code="en", name="English",
+    title="Emotion in speech",
+    lead="Record your voice or choose a file: a model tells which emotion it hears, and how sure it is.",
+    model="Model", recording="Recording", button="Listen", emotions="Probabilities",
+    timeline="Over time", timeline_none="no speech was found in this recording",
+    nothing="Record something or choose a file first.",
+    synthetic="This model was trained on synthetic speech: it shows how the page works, nothing about people.",
+    abstained="The model is not sure enough to name an emotion.",
+    heard="{seconds:.1f} s heard by {model}",
+    limits_title="What this can and cannot do",
+    limits=(
+        "The model learned from emotions that were acted. What people feel is not what they show, and spontaneous "
+        "speech differs from acted speech, as do other languages, ages, microphones and rooms. A probability is the "
+        "model's, not the truth. **Do not base decisions about people on it.** In the European Union the AI Act "
+        "(Regulation 2024/1689, article 5(1)(f)) prohibits systems that infer emotions at the workplace and in "
+        "education, except for medical or safety reasons. Recordings are processed on the server that runs this page "
+        "and deleted within minutes."
+    ),
+    labels={},
+    problems={},
+)  # fmt: skip
+
+ITALIAN = Texts(
+    code="it", name="Italiano",
+    title="Emozioni nel parlato",
+    lead="Registra la tua voce o scegli un file: un modello dice quale emozione sente, e con quale sicurezza.",
+    model="Modello", recording="Registrazione", button="Ascolta", emotions="Probabilità",
+    timeline="Nel tempo", timeline_none="in questa registrazione non è stato trovato parlato",
+    nothing="Prima registra qualcosa o scegli un file.",
+    synthetic="Questo modello è stato addestrato su parlato sintetico: mostra come funziona la pagina, nulla di più.",
+    abstained="Il modello non è abbastanza sicuro per nominare un'emozione.",
+    heard="{seconds:.1f} s ascoltati da {model}",
+    limits_title="Che cosa può e non può fare",
+    limits=(
+        "Il modello ha imparato da emozioni recitate. Ciò che le persone provano non è ciò che mostrano, e il parlato "
+        "spontaneo è diverso da quello recitato, come lo sono altre lingue, età, microfoni e stanze. Una probabilità è "
+        "del modello, non è la verità. **Non basare su di essa decisioni che riguardano persone.** Nell'Unione europea "
+        "il regolamento sull'IA (2024/1689, articolo 5, paragrafo 1, lettera f) vieta i sistemi che inferiscono le "
+        "emozioni sul luogo di lavoro e nell'istruzione, salvo motivi medici o di sicurezza. Le registrazioni sono "
+        "elaborate sul server che ospita questa pagina e cancellate entro pochi minuti."
+    ),
+    labels={
+        "anger": "rabbia", "disgust": "disgusto", "fear": "paura", "joy": "gioia", "neutrality": "neutralità",
+        "sadness": "tristezza", "surprise": "sorpresa",
+    },
+    problems={
+        "not_audio": "Il file non è un audio che si possa leggere: convertilo in wav o flac.",
+        "unusable_audio": "La registrazione è rovinata, vuota o troppo corta.",
+        "too_long": "La registrazione è troppo lunga per questo server.",
+        "too_large": "Il file è troppo grande per questo server.",
+        "queue_full": "Il server è occupato: riprova tra poco.",
+    },
+)  # fmt: skip
+
+LANGUAGES = {texts.code: texts for texts in (ENGLISH, ITALIAN)}

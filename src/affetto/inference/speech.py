@@ -1,0 +1,135 @@
+"""Where in a recording somebody speaks: silero-vad (MIT licence) and what is made of its probabilities.
+
+The package's TorchScript model runs on torch alone. It tells of every 32 ms how likely speech is; the rules that make
+stretches of it are those of its own `get_speech_timestamps` (a lower threshold to leave speech than to enter it, a
+least length of speech and of pauses, some padding), in a form that needs no more than the recent past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import numpy as np
+
+from affetto.audio import RATE_HZ
+from affetto.errors import UserError
+
+FRAME = 512
+"""Samples at 16 kHz that silero-vad hears at a time."""
+Detector = Callable[[np.ndarray], float]
+"""A frame (512,) → how likely it holds speech; remembers the frames before it."""
+
+
+def check_installed() -> None:
+    """Raise a UserError where there is no silero-vad."""
+    if find_spec("silero_vad") is None:
+        raise UserError("a timeline needs silero-vad: pip install 'affetto[timeline]'")
+
+
+def silero() -> Detector:
+    """A detector of its own for one recording. It hears on one thread, whatever torch has been given.
+
+    A frame is a fraction of a millisecond's work: threads that wait for each other cost more than they do, on a machine
+    that others use ten times and more.
+    """
+    import torch
+
+    check_installed()
+    threads = torch.get_num_threads()
+    from silero_vad import load_silero_vad
+
+    torch.set_num_threads(threads)  # which the package sets to one as it is imported
+    model = load_silero_vad()
+    model.reset_states()
+
+    def hear(frame: np.ndarray) -> float:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.no_grad():
+                return float(model(torch.from_numpy(frame), RATE_HZ))
+        finally:
+            torch.set_num_threads(threads)
+
+    return hear
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When speech begins and ends."""
+
+    threshold: float = 0.5
+    """Speech begins at this probability, and may end 0.15 below it."""
+    pause_seconds: float = 0.5
+    """Shorter pauses belong to the speech around them."""
+    shortest_seconds: float = 0.25
+    """Shorter sounds are no speech."""
+    padding_seconds: float = 0.3
+    """Before and behind a stretch of speech. Clips that models are trained on begin and end so: with 0.1, what is faint
+    at its edges is cut off, and labels were worse (docs/results/timeline.md)."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a stretch of speech, in the order of time: `start` is its first sample's place in the recording."""
+
+    start: int
+    wave: np.ndarray
+    last: bool
+    """Whether the stretch ends with it."""
+
+
+def stretches(blocks: Iterable[np.ndarray], detect: Detector, rules: Rules) -> Iterator[Piece]:
+    """The speech in a wave that comes in blocks (samples,) at 16 kHz, piece by piece.
+
+    A piece comes as soon as it is sure to be speech. Holds no more than the padding, a pause and the shortest speech.
+    """
+    pause, shortest, padding = (
+        round(s * RATE_HZ) for s in (rules.pause_seconds, rules.shortest_seconds, rules.padding_seconds)
+    )
+    held, origin = np.zeros(0, np.float32), 0  # samples that are not decided upon, and where they begin
+    begun: int | None = None  # where the speech that is going on was entered
+    quiet: int | None = None  # where it may have ended
+    sure = False  # whether it has been long enough
+    for frame in frames(blocks):
+        now = origin + len(held)
+        likely = detect(frame if len(frame) == FRAME else np.pad(frame, (0, FRAME - len(frame))))
+        held, end = np.concatenate([held, frame]), now + len(frame)
+        if begun is None:
+            if likely < rules.threshold:
+                drop = max(0, len(held) - padding)
+                held, origin = held[drop:], origin + drop
+                continue
+            begun, quiet, sure = now, None, False
+        if likely >= rules.threshold:
+            quiet = None
+        elif likely < rules.threshold - 0.15 and quiet is None:
+            quiet = now
+        sure = sure or (quiet or end) - begun >= shortest
+        if quiet is not None and end - quiet >= pause:
+            cut = min(end, quiet + padding) - origin
+            if sure:
+                yield Piece(origin, held[:cut], last=True)
+            held, origin, begun = held[cut:], origin + cut, None
+            drop = max(0, len(held) - padding)
+            held, origin = held[drop:], origin + drop
+        elif sure and quiet is None:
+            yield Piece(origin, held, last=False)
+            held, origin = held[:0], end
+    if begun is not None and sure:
+        cut = len(held) if quiet is None else min(len(held), quiet + padding - origin)
+        yield Piece(origin, held[:cut], last=True)
+
+
+def frames(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Blocks of any lengths as frames (512,); the last may be shorter."""
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block]) if len(rest) else block
+        for start in range(0, len(rest) - FRAME + 1, FRAME):
+            yield rest[start : start + FRAME]
+        rest = rest[len(rest) - len(rest) % FRAME :]
+    if len(rest):
+        yield rest

@@ -1,0 +1,190 @@
+"""A long recording as segments of speech, each with its emotion: found, windowed, averaged and merged as it plays.
+
+Speech is found (`speech.py`); each stretch of it is covered by overlapping windows; of every hop's time the
+probabilities of the windows over it are averaged, each by how much of it it covers; neighbours of one emotion are
+one segment, and what is shorter than `shortest_seconds` joins its neighbour. All of it happens within the recent past,
+so memory does not grow with the recording, and chunks that arrive one by one give what the whole file gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from affetto import audio
+from affetto.errors import UserError
+from affetto.inference.predictor import HOP, LONGEST_WINDOW_SECONDS, Predictor
+from affetto.inference.speech import Piece, Rules, check_installed, silero, stretches
+from affetto.inference.windows import cover
+
+BATCH = 8
+"""Windows that the model hears at once; the answers to a live stream wait for as many, or for a pause."""
+Cell = tuple[int, int, np.ndarray]
+"""First sample, the one after the last, and mean probabilities (labels,), not calibrated."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of speech of one emotion; times in seconds from the recording's start."""
+
+    start: float
+    end: float
+    emotion: str | None
+    """None where the model abstains."""
+    probabilities: dict[str, float]
+
+
+class Timeline:
+    """`Timeline(predictor)("talk.mp3")` → segments, in the order of time, as they are found.
+
+    `hop_seconds`: from one window to the next (half a window by default). `shortest_seconds`: shorter segments join
+    their neighbour of the same stretch of speech. Raises UserError where silero-vad is not installed, or a time makes
+    no sense.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        hop_seconds: float | None = None,
+        shortest_seconds: float = 1.0,
+        speech: Rules | None = None,
+        batch: int = BATCH,
+    ) -> None:
+        self.predictor, self.batch = predictor, batch
+        self.speech = speech or Rules()
+        window_seconds = predictor.window_seconds or LONGEST_WINDOW_SECONDS
+        self.window = round(window_seconds * audio.RATE_HZ)
+        hop_seconds = HOP * window_seconds if hop_seconds is None else hop_seconds
+        self.hop, self.shortest = round(hop_seconds * audio.RATE_HZ), round(shortest_seconds * audio.RATE_HZ)
+        if not audio.SHORTEST_SECONDS <= hop_seconds <= window_seconds:
+            allowed = f"{audio.SHORTEST_SECONDS:g} to {window_seconds:g} s, which is a window"
+            raise UserError(f"a hop of {hop_seconds:g} s makes no timeline; give {allowed}")
+        check_installed()
+
+    def __call__(
+        self,
+        recording: str | Path | np.ndarray,
+        rate_hz: int = audio.RATE_HZ,
+        heard: Callable[[np.ndarray], None] = lambda _: None,
+    ) -> Iterator[Segment]:
+        """The segments of a file, or of samples at `rate_hz`; `heard` is given each block (samples,), 16 kHz, before.
+
+        Raises AudioError for a recording that cannot be used, where the problem is met.
+        """
+        if isinstance(recording, np.ndarray):
+            blocks: Iterable[np.ndarray] = [audio.to_mono_16k(recording, rate_hz, name="<samples>")]
+        else:
+            blocks = audio.stream(recording)
+        return self._segments(_told(blocks, heard))
+
+    def stream(self, chunks: Iterable[np.ndarray], rate_hz: int = audio.RATE_HZ) -> Iterator[Segment]:
+        """The segments of a recording that arrives in chunks, (samples,) or (samples, channels) of any lengths, floats.
+
+        Equal to those of the whole. A segment comes when the speech has moved on from it.
+        """
+        return self._segments(audio.at_16k(chunks, rate_hz, name="<chunks>"))
+
+    # One stretch of speech -----------------------------------------------------------------------
+
+    def _segments(self, blocks: Iterable[np.ndarray]) -> Iterator[Segment]:
+        pieces = stretches(blocks, silero(), self.speech)
+        for first in pieces:
+            yield from map(self._segment, self._merged(self._cells(first.start, _waves(first, pieces))))
+
+    def _cells(self, origin: int, waves: Iterable[np.ndarray]) -> Iterator[Cell]:
+        """Each hop's time of a stretch that begins at `origin`, by the windows over it."""
+        length = 0
+
+        def counted() -> Iterator[np.ndarray]:
+            nonlocal length
+            for wave in waves:
+                length += len(wave)
+                yield wave
+
+        over: list[tuple[int, int, np.ndarray]] = []  # windows that reach into cells to come
+        at = number = 0  # where the next cell begins; windows so far
+        for batch in _batches(cover(counted(), self.window, self.hop), self.batch):
+            rows = self.predictor.window_probabilities(batch)
+            for wave, row in zip(batch, rows, strict=True):
+                start = number * self.hop if len(wave) == self.window else 0
+                over.append((start, start + len(wave), row))
+                number += 1
+                # This window may be the last, which begins before its place on the grid, behind the one before it.
+                while at + self.hop <= (number - 2) * self.hop:
+                    yield self._cell(origin, at, at + self.hop, over)
+                    at += self.hop
+                    over = [window for window in over if window[1] > at]
+        if not over:
+            return
+        start, end, row = over[-1]
+        over[-1] = (max(0, length - (end - start)), length, row)  # the last window ends where the speech does
+        while at < length:
+            # A rest that is shorter than half a hop goes with the hop before it.
+            end = at + self.hop if length - at - self.hop >= self.hop / 2 else length
+            yield self._cell(origin, at, end, over)
+            at = end
+
+    @staticmethod
+    def _cell(origin: int, start: int, end: int, over: Iterable[tuple[int, int, np.ndarray]]) -> Cell:
+        weights = np.array([max(0, min(end, last) - max(start, first)) for first, last, _ in over], dtype=np.float64)
+        rows = np.stack([row for _, _, row in over])
+        return origin + start, origin + end, weights @ rows / weights.sum()
+
+    def _merged(self, cells: Iterable[Cell]) -> Iterator[Cell]:
+        """Neighbours of one emotion as one; then what is too short with its neighbour."""
+        return self._joined(
+            self._joined(cells, lambda a, b: int(a[2].argmax()) == int(b[2].argmax())),
+            lambda a, b: (
+                min(a[1] - a[0], b[1] - b[0]) < self.shortest or int(a[2].argmax()) == int(b[2].argmax())
+            ),
+        )  # fmt: skip
+
+    @staticmethod
+    def _joined(cells: Iterable[Cell], alike: Callable[[Cell, Cell], bool]) -> Iterator[Cell]:
+        held: Cell | None = None
+        for cell in cells:
+            if held is None:
+                held = cell
+            elif alike(held, cell):
+                before, after = held[1] - held[0], cell[1] - cell[0]
+                held = (held[0], cell[1], (before * held[2] + after * cell[2]) / (before + after))
+            else:
+                yield held
+                held = cell
+        if held is not None:
+            yield held
+
+    def _segment(self, cell: Cell) -> Segment:
+        start, end, row = cell
+        emotion, probabilities = self.predictor.named(row)
+        return Segment(round(start / audio.RATE_HZ, 3), round(end / audio.RATE_HZ, 3), emotion, probabilities)
+
+
+def _waves(first: Piece, pieces: Iterator[Piece]) -> Iterator[np.ndarray]:
+    """The pieces of one stretch, of which `first` has been taken."""
+    for piece in chain([first], pieces):
+        yield piece.wave
+        if piece.last:
+            return
+
+
+def _batches(windows: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    batch: list[np.ndarray] = []
+    for window in windows:
+        batch.append(window)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _told(blocks: Iterable[np.ndarray], heard: Callable[[np.ndarray], None]) -> Iterator[np.ndarray]:
+    for block in blocks:
+        heard(block)
+        yield block

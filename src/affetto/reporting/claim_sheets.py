@@ -1,0 +1,102 @@
+"""The paper's claims as tables: what became of each, and each comparison that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from affetto.reporting import claims, paper
+from affetto.reporting.naming import corpus_title
+from affetto.reporting.paper_sheets import Protocol
+from affetto.reporting.run_sheets import stamp_of
+from affetto.reporting.sheet import Cell, Column, Sheet, columns, plus_minus, words
+
+Heads = tuple[Column, ...]
+Rows = list[tuple[Cell, ...]]
+ORDER = (claims.HOLDS, claims.DOES_NOT, claims.UNDECIDED, claims.NOT_RUN)
+
+
+def judge(protocol: Protocol) -> tuple[claims.Judgement, ...]:
+    """The claims on the configurations of one protocol."""
+    systems = {}
+    for one in protocol.ones:
+        system = protocol.evidence.system(one)
+        if system is not None and one.axes.key is not None:
+            systems[one.axes.key, one.axes.corpus, one.axes.method] = system
+    return claims.judge(systems)
+
+
+def overview(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
+    """A row a claim: whether it holds, and how many of its statements do."""
+    rows = []
+    for one in made:
+        counts = [one.counts.get(verdict, 0) for verdict in ORDER]
+        rows.append((
+            words(one.claim.words), words(one.claim.place), words(one.verdict, strong=one.verdict in ORDER[:2]),
+            *(Cell(str(count), count) for count in counts),
+        ))  # fmt: skip
+    caption = (
+        "A claim is a list of statements, each a paired comparison on the clips that both were tested on, the corpora "
+        "weighing the same. It holds when all of its statements do, and does not when one does not. A statement is "
+        "decided by its interval, widened for the number of statements of the claim (Bonferroni), and from ten "
+        "speakers on by the permutation test with Holm's correction as well. What is not decided stays undecided. "
+        f"{protocol.words}"
+    )
+    heads = columns("claim", "in the paper", "verdict", *ORDER, left=("claim", "in the paper", "verdict"))
+    return _sheet(protocol, "claims", "The paper's claims", heads, rows, caption)
+
+
+def statements(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
+    """A row a statement: the difference here, its interval, the paper's, the verdict."""
+    rows, breaks, number = [], set(), 0
+    for one in made:
+        breaks.add(number)
+        for each in one.findings:
+            rows.append(_statement(one, each))
+            number += 1
+    caption = (
+        "First minus second, macro F1 ×100, mean over the corpora where both were tested by several speakers; the "
+        "interval at the claim's own level. `At least` allows for a margin of "
+        f"{100 * claims.MARGIN:.2f}, the largest standard deviation over seeds that the paper prints for a frozen "
+        "backbone of scenario A, since it names none. The paper's difference is that of its Table III."
+    )
+    heads = columns(
+        "claim", "first", "kind", "second", "difference", "interval", "the paper's", "speakers", "p, corrected",
+        "tested on", "verdict", left=("claim", "first", "kind", "second", "tested on", "verdict"),
+    )  # fmt: skip
+    title = "The statements behind the claims"
+    return replace(_sheet(protocol, "claims-statements", title, heads, rows, caption), breaks=frozenset(breaks))
+
+
+def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell, ...]:
+    statement, c = found.statement, found.comparison
+    published = 100 * statement.published
+    said = (words(judgement.claim.key), words(found.first), words(statement.kind), words(found.second))
+    printed = Cell(plus_minus(published, 2), published)
+    verdict = Cell(found.verdict, found.verdict, found.reason, strong=found.verdict in ORDER[:2],
+                   values=(("", found.verdict), ("reason", found.reason)))  # fmt: skip
+    if c is None:
+        absent = Cell("—")
+        return (*said, absent, absent, printed, absent, absent, words(None), verdict)
+    low, high = (None, None) if c.interval is None else (100 * c.interval[0], 100 * c.interval[1])
+    between = "none" if low is None or high is None else f"{plus_minus(low)} to {plus_minus(high)}"
+    level = f"{100 * c.level:.1f} %, {c.interval_by}" if c.interval else ""
+    p = c.p if c.adjusted_p is None else c.adjusted_p
+    tested = [corpus for corpus in paper.CORPORA if corpus not in found.missing]
+    told = ", ".join(corpus_title(corpus) + (" (one speaker)" if corpus in found.lone else "") for corpus in tested)
+    return (
+        *said,
+        Cell(plus_minus(100 * c.difference), 100 * c.difference),
+        Cell(between, low, level, (("low", low), ("high", high), ("level", c.level), ("by", c.interval_by))),
+        printed,
+        Cell(" + ".join(map(str, c.speakers.values())), sum(c.speakers.values())),
+        Cell("no test" if p is None else f"{p:.3f}", p, f"smallest {c.smallest_p:.2g}"),
+        words(told),
+        verdict,
+    )
+
+
+def _sheet(protocol: Protocol, name: str, title: str, heads: Heads, rows: Rows, caption: str) -> Sheet:
+    title += "" if protocol.is_paper_s else f" (recipe {protocol.recipe}, split {protocol.split})"
+    ones = [one for one in protocol.ones if protocol.evidence.system(one)]
+    return Sheet(name + protocol.suffix, title, heads, tuple(rows), caption.strip(), (), stamp_of(ones))

@@ -1,0 +1,135 @@
+"""Scores of parts of the test clips: each class, each speaker, each gender with the gap between women and men.
+
+All are means over the seeds. Scores within a part are computed on that part's clips alone, so they do not add up to
+the whole's macro F1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from affetto.reporting.paired import FEW_SPEAKERS, RESAMPLES, t_interval
+from affetto.reporting.statistics import Estimate, estimate, seed_scores
+from affetto.reporting.systems import System
+from affetto.training.evaluate import Floats, draws, measures, per_class, percentiles
+
+FEMALE, MALE = "female", "male"
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    clips: int
+
+
+@dataclass(frozen=True)
+class SpeakerScore:
+    speaker: str
+    gender: str | None
+    macro_f1: float
+    uar: float
+    accuracy: float
+    clips: int
+
+
+@dataclass(frozen=True)
+class GenderScore:
+    gender: str
+    estimates: Mapping[str, Estimate]
+    """By measure."""
+    speakers: int
+    clips: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Women minus men. The two are different people, so nothing is paired."""
+
+    measure: str
+    difference: float
+    interval: tuple[float, float] | None
+    """Bootstrap over the speakers of each; under ten of either Welch's t over the speakers' scores; None for one."""
+    interval_by: str
+    women: int
+    men: int
+
+
+def by_class(system: System) -> tuple[ClassScore, ...]:
+    """Each label's precision, recall and F1, in the order of the labels."""
+    of_seeds = [per_class(matrix, system.labels) for matrix in system.by_speaker(system.seeds).sum(axis=0)]
+
+    def mean(label: str, name: str) -> float:
+        return float(np.mean([scored[label][name] for scored in of_seeds]))
+
+    return tuple(
+        ClassScore(label, mean(label, "precision"), mean(label, "recall"), mean(label, "f1"), int(clips))
+        for label, clips in zip(system.labels, system.support, strict=True)
+    )
+
+
+def by_speaker(system: System) -> tuple[SpeakerScore, ...]:
+    """Each speaker's scores, in the order of their names."""
+    scored = {name: _within(system, name) for name in ("macro_f1", "uar", "accuracy")}
+    clips = system.by_speaker(system.seeds[:1]).sum(axis=(1, 2, 3))
+    return tuple(
+        SpeakerScore(
+            speaker,
+            system.genders.get(speaker),
+            **{name: float(values[row]) for name, values in scored.items()},
+            clips=int(clips[row]),
+        )
+        for row, speaker in enumerate(system.speakers)
+    )
+
+
+def by_gender(system: System, names: tuple[str, ...] = ("macro_f1", "uar", "accuracy")) -> tuple[GenderScore, ...]:
+    """Each gender's scores with their intervals, sorted by name; () where the corpus tells no gender."""
+    parts = {gender: _of_gender(system, gender) for gender in sorted(set(system.genders.values()))}
+    return tuple(
+        GenderScore(gender, {name: estimate([part], name) for name in names}, len(part.speakers), part.clips)
+        for gender, part in parts.items()
+    )
+
+
+def gender_gap(system: System, measure: str = "uar", *, resamples: int = RESAMPLES, seed: int = 0) -> Gap | None:
+    """The score with women minus that with men, with an interval; None where there are not both."""
+    if not {FEMALE, MALE} <= set(system.genders.values()):
+        return None
+    parts = [_of_gender(system, gender) for gender in (FEMALE, MALE)]
+    counts = [len(part.speakers) for part in parts]
+    values = [estimate([part], measure).value for part in parts]
+    interval, by = None, "none"
+    if min(counts) >= FEW_SPEAKERS:
+        generator = np.random.default_rng(seed)
+        spread = [
+            _resampled(part, measure, draws(n, resamples, generator)) for part, n in zip(parts, counts, strict=True)
+        ]
+        interval, by = percentiles(spread[0] - spread[1]), "bootstrap"
+    elif min(counts) > 1:
+        women, men = (_within(part, measure) for part in parts)
+        # The interval of the mean of the women's scores and the men's negative ones, twice: that of the difference.
+        low, high = t_interval([women, -men])
+        interval, by = (2 * low, 2 * high), "t"
+    return Gap(measure, values[0] - values[1], interval, by, *counts)
+
+
+def _within(system: System, measure: str) -> Floats:
+    """The score within each speaker, averaged over seeds: (speakers,)."""
+    matrices = system.by_speaker(system.seeds)
+    values = measures(matrices.reshape(-1, *matrices.shape[2:]))[measure]
+    return values.reshape(len(matrices), -1).mean(axis=1)
+
+
+def _of_gender(system: System, gender: str) -> System:
+    speakers = system.runs[system.seeds[0]].speakers
+    return system.only([system.genders.get(speaker) == gender for speaker in speakers])
+
+
+def _resampled(system: System, measure: str, weights: Floats) -> Floats:
+    return seed_scores(weights, system.by_speaker(system.seeds), system.support, measure).mean(axis=1)

@@ -1,0 +1,295 @@
+"""The paper's tables and its Figure 4 as a table: each cell beside what the paper prints, and nothing guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from affetto.models.keys import BACKBONES
+from affetto.reporting import paper, statistics, tables
+from affetto.reporting.evidence import Evidence
+from affetto.reporting.naming import backbone_title, corpus_title, method_title
+from affetto.reporting.records import Configuration, Run
+from affetto.reporting.run_sheets import stamp, stamp_of
+from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, Value, columns, plus_minus, whole, words
+from affetto.splits.split import Split
+
+SCENARIOS = tuple(key for key, one in BACKBONES.items() if one.scenario in ("A", "B"))
+"""The paper's backbones, scenario A before B, as in its Table III."""
+BASELINE = "probe"
+PROTOCOL = "paper"
+
+
+class Protocol:
+    """Configurations that may stand in one of the paper's tables: alike but for backbone, corpus and method."""
+
+    def __init__(self, evidence: Evidence, ones: Sequence[Configuration]) -> None:
+        self.evidence, self.ones = evidence, ones
+        first = ones[0]
+        self.recipe, self.split = first.axes.recipe, first.split
+        self.is_paper_s = (self.recipe, self.split) == (PROTOCOL, PROTOCOL)
+        self.suffix = "" if self.is_paper_s else f"-{self.recipe}-{self.split}".replace(":", "")
+
+    def find(self, key: str, method: str, corpus: str) -> Configuration | None:
+        """The cell's configuration, done or planned; the probe's is that beside the others."""
+        found = (one for one in self.ones if one.axes.key == key and one.axes.corpus == corpus)
+        if method == BASELINE:
+            return next((probe for one in found if (probe := self.evidence.baseline(one))), None)
+        return next((one for one in found if one.axes.method == method), None)
+
+    def done(self, key: str, method: str) -> list[Configuration]:
+        """Those of the three corpora that have a result, in the paper's order."""
+        found = (self.find(key, method, corpus) for corpus in paper.CORPORA)
+        return [one for one in found if one is not None and self.evidence.system(one)]
+
+    @property
+    def words(self) -> str:
+        if self.is_paper_s:
+            return "Recipe and split are the project's reading of the paper's. "
+        return f"Recipe {self.recipe}, split {self.split}: not the paper's protocol, so the figures do not compare. "
+
+
+def protocols(evidence: Evidence) -> list[Protocol]:
+    """The groups of the paper's backbones with nothing changed in their recipe, the paper's own protocol first."""
+    groups: dict[tuple[Any, ...], list[Configuration]] = {}
+    for one in evidence.planned:
+        axes = one.axes
+        if (
+            axes.key in SCENARIOS
+            and axes.method in paper.METHODS
+            and axes.corpus in paper.CORPORA
+            and not axes.settings
+        ):
+            groups.setdefault((axes.recipe, one.split or PROTOCOL, axes.split_seed), []).append(one)
+    made = [Protocol(evidence, ones) for ones in groups.values() if any(evidence.system(one) for one in ones)]
+    return sorted(made, key=lambda each: not each.is_paper_s)
+
+
+def table_1(evidence: Evidence) -> Sheet:
+    """The encoders as loaded, beside the paper's figures, and what each method trains."""
+    done = [run for one in evidence.configurations for run in one.done]
+    recipes = list(dict.fromkeys(run.axes.recipe for run in done if run.axes.method in paper.METHODS))
+    known = [run.axes.key for run in done]
+    names: list[tuple[str, str | None]] = [(key, key) for key in SCENARIOS] if set(known) & set(SCENARIOS) else []
+    names += [(run.axes.backbone, None) for run in done if run.axes.key not in SCENARIOS]
+    rows, notes = [], []
+    for name, key in dict.fromkeys(names):
+        own = [run for run in done if (run.axes.key == key if key else run.axes.backbone == name)]
+        row = paper.row_of(key)
+        loaded = next((run.metrics["backbone_parameters"] for run in own if run.metrics), None)
+        if row and row.footnote not in notes:
+            notes.append(row.footnote)
+        mark = f" [{notes.index(row.footnote) + 1}]" if row else ""
+        title = row.title if row else backbone_title(own[0].axes)
+        trained = [_trained(own, method, recipe) for recipe in recipes for method in paper.METHODS]
+        rows.append((
+            words(title), words(row.language if row else "–"), words(_scenario(key, own)),
+            Cell(MISSING if loaded is None else f"{loaded:,}", loaded),
+            Cell(f"{row.parameters}{mark}", row.parameters) if row else Cell(tables.DASH),
+            _beside_count(loaded, row), *trained,
+        ))  # fmt: skip
+    told = len(recipes) > 1
+    heads = [f"{method_title(m)}, {recipe}" if told else method_title(m) for recipe in recipes for m in paper.METHODS]
+    caption = (
+        "Parameters of the encoder as loaded, with the paper's Table I beside, and the parameters that each method "
+        "trains (head included)" + (f" under the recipe {recipes[0]}. " if len(recipes) == 1 else ". ")
+    )
+    if any(run.stand_in for run in done):
+        caption += "Small random backbones stood in for the paper's: the counts are theirs. "
+    footnotes = [f"[{number}] {text[:1].upper()}{text[1:]}." for number, text in enumerate(notes, 1)]
+    return Sheet(
+        "table-1", "Table I: backbones and what is trained",
+        (*columns("backbone", "language", "scenario", "encoder as loaded", "paper", "difference (%)",
+                  left=("backbone", "language", "scenario")), *map(Column, heads)),
+        tuple(rows), caption.strip(), tuple(footnotes), stamp_of(evidence.configurations),
+    )  # fmt: skip
+
+
+def _scenario(key: str | None, own: Sequence[Run]) -> str:
+    """The paper's, of its own backbones; B of one that `affetto specialize` made."""
+    if key:
+        return BACKBONES[key].scenario
+    return "B" if any((run.metrics or {}).get("specialised") for run in own) else tables.DASH
+
+
+def table_2(evidence: Evidence) -> Sheet:
+    """Clips of each emotion as found in the corpora that were used, the paper's counts below."""
+    used = _corpora(evidence)
+    planned = [one.axes.corpus for one in evidence.planned]
+    wanted = [corpus for corpus in paper.CORPORA if corpus in (*planned, *used)]
+    wanted += [corpus for corpus in used if corpus not in wanted]
+    labels = list(dict.fromkeys([*paper.TABLE_II["emovo"], *(label for s, _ in used.values() for label in s)]))
+    rows, notes = [], []
+    for corpus in wanted:
+        counts, speakers = used.get(corpus, ({}, None))
+        printed = paper.TABLE_II.get(corpus, {})
+        total = sum(counts.values()) if counts else None
+        rows.append((
+            words(corpus_title(corpus)),
+            *(_count(counts.get(label, 0) if counts else None, printed.get(label)) for label in labels),
+            _count(total, paper.TABLE_II_TOTALS.get(corpus)),
+            _count(speakers, paper.TABLE_II_SPEAKERS.get(corpus)),
+        ))  # fmt: skip
+        if corpus in paper.TABLE_II_FOOTNOTES:
+            notes.append(f"{corpus_title(corpus)}: {paper.TABLE_II_FOOTNOTES[corpus]}")
+    heads = (Column("corpus", number=False), *map(Column, (*labels, "total", "speakers")))
+    caption = (
+        "Clips of each emotion in the corpora as they were read here; below: the paper's Table II, where it differs."
+    )
+    return Sheet(
+        "table-2", "Table II: corpora", heads, tuple(rows), caption, tuple(notes), stamp_of(evidence.configurations)
+    )
+
+
+def table_3(protocol: Protocol) -> Sheet:
+    """Backbone × method, the mean over the three corpora, by scenario, beside the paper's."""
+    rows = []
+    for key in SCENARIOS:
+        cells = [_over_corpora(protocol, key, method) for method in (BASELINE, *paper.METHODS)]
+        rows.append((words(BACKBONES[key].scenario), words(BACKBONES[key].title), *cells))
+    caption = (
+        "Macro F1 ×100, mean over EMOVO, Emozionalmente and DEMoS. For each seed the mean of the three corpora, then "
+        "mean ± sample standard deviation (ddof 1) of these numbers over seeds. Second line: 95 % interval by "
+        "bootstrap over the test speakers of each corpus, seeds averaged. Third: the paper's Table III. Fourth: the "
+        f"difference, and whether the paper's value lies within the interval. {protocol.words}"
+        "Probe: logistic regression on the frozen states, the baseline; the paper has none."
+    )
+    heads = columns(
+        "scenario", "backbone", *map(method_title, (BASELINE, *paper.METHODS)), left=("scenario", "backbone")
+    )
+    return _sheet(protocol, "table-3", "Table III: methods by backbone", heads, rows, caption)
+
+
+def figure_4(protocol: Protocol) -> Sheet:
+    """Frozen backbones by corpus, beside the three values that the paper's text gives."""
+    rows = []
+    for key in SCENARIOS:
+        cells = [_of_corpus(protocol, key, corpus) for corpus in paper.CORPORA]
+        rows.append((words(BACKBONES[key].scenario), words(BACKBONES[key].title), *cells,
+                     _over_corpora(protocol, key, "frozen")))  # fmt: skip
+    caption = (
+        "Macro F1 ×100 of the downstream classifier on the frozen backbone, by corpus: mean ± standard deviation "
+        "(ddof 1) over seeds, 95 % interval by bootstrap over test speakers, the probe's macro F1, and the paper's "
+        f"value. Of its Figure 4 the paper's text gives three values; the others are bars in an image and are not "
+        f"read off. {protocol.words}"
+    )
+    heads = columns("scenario", "backbone", *map(corpus_title, paper.CORPORA), "mean", left=("scenario", "backbone"))
+    return _sheet(protocol, "figure-4", "Figure 4: frozen backbones by corpus", heads, rows, caption)
+
+
+def _sheet(protocol: Protocol, name: str, title: str, heads: Any, rows: list[Any], caption: str) -> Sheet:
+    title += "" if protocol.is_paper_s else f" (recipe {protocol.recipe}, split {protocol.split})"
+    first_b = next(number for number, key in enumerate(SCENARIOS) if BACKBONES[key].scenario == "B")
+    notes = []
+    if any(run.stand_in for one in protocol.ones for run in one.runs):
+        notes.append("A miniature: small random backbones and synthetic corpora. It shows that all of it works.")
+    origins = [one.synthetic for one in protocol.ones if protocol.evidence.system(one)]
+    said = stamp(synthetic=all(origins), partly=any(origins))
+    return Sheet(
+        name + protocol.suffix, title, heads, tuple(rows), caption.strip(), tuple(notes), said, frozenset({first_b})
+    )
+
+
+def _over_corpora(protocol: Protocol, key: str, method: str) -> Cell:
+    done = protocol.done(key, method)
+    printed = paper.published(key, method)
+    if len(done) < len(paper.CORPORA):
+        told = f"{len(done)} of {len(paper.CORPORA)} corpora done" if done else "not run"
+        return _absent(told, printed)
+    systems = [system for one in done if (system := protocol.evidence.system(one))]
+    try:
+        spread = statistics.over_corpora({s.corpus: statistics.score_by_seed(s, "macro_f1") for s in systems})
+    except ValueError:
+        return _absent("no seed that all corpora have", printed)
+    return _beside(spread, statistics.estimate(systems), printed, _planned(done))
+
+
+def _of_corpus(protocol: Protocol, key: str, corpus: str) -> Cell:
+    one = protocol.find(key, "frozen", corpus)
+    printed = paper.published(key, "frozen", corpus)
+    if one is None or not protocol.evidence.system(one):
+        return _absent("not run", printed, said=paper.NOT_PUBLISHED)
+    baseline = protocol.evidence.baseline(one)
+    probe = None if baseline is None else protocol.evidence.spread(baseline).mean
+    spread, estimate = protocol.evidence.spread(one), protocol.evidence.estimate(one)
+    return _beside(spread, estimate, printed, len(one.runs), said=paper.NOT_PUBLISHED, probe=probe)
+
+
+def _beside(
+    spread: statistics.Spread, estimate: statistics.Estimate, printed: paper.Published | None, planned: int, *,
+    said: str = "", probe: float | None = None,
+) -> Cell:  # fmt: skip
+    """One result, its interval, the paper's value, and what lies between them."""
+    mean, sd = 100 * spread.mean, None if spread.deviation is None else 100 * spread.deviation
+    low, high = 100 * estimate.low, 100 * estimate.high
+    values: dict[str, Value] = {"mean": mean, "sd": sd, "low": low, "high": high, "seeds": len(spread.seeds)}
+    lines = [f"{low:.1f}–{high:.1f}"]
+    if len(spread.seeds) < planned:
+        lines[0] += f", {len(spread.seeds)} of {planned} seeds"
+    if probe is not None:
+        lines.append(f"probe {100 * probe:.1f}")
+        values["probe"] = 100 * probe
+    values |= {"paper": None, "paper sd": None, "difference": None, "paper inside": None}
+    if printed is not None:
+        inside = low <= printed.mean <= high
+        lines += [_printed(printed), f"{plus_minus(mean - printed.mean)}, {'inside' if inside else 'outside'}"]
+        values |= {"paper": printed.mean, "paper sd": printed.deviation, "difference": mean - printed.mean,
+                   "paper inside": inside}  # fmt: skip
+    elif said:
+        lines.append(f"paper: {said}")
+    shown = f"{mean:.1f}" + ("" if sd is None else f" ± {sd:.1f}")
+    return Cell(shown, mean, "\n".join(lines), tuple(values.items()))
+
+
+def _absent(told: str, printed: paper.Published | None, said: str = "") -> Cell:
+    values: tuple[tuple[str, Value], ...] = (("mean", None), ("paper", None))
+    if printed is None:
+        return Cell(MISSING, None, told + (f"\npaper: {said}" if said else ""), values)
+    values = (("mean", None), ("paper", printed.mean), ("paper sd", printed.deviation))
+    return Cell(MISSING, None, f"{told}\n{_printed(printed)}", values)
+
+
+def _printed(printed: paper.Published) -> str:
+    return f"paper {printed.mean:.2f}" + ("" if printed.deviation is None else f" ± {printed.deviation:.2f}")
+
+
+def _planned(ones: Sequence[Configuration]) -> int:
+    return max(len(one.runs) for one in ones)
+
+
+def _trained(runs: Sequence[Run], method: str, recipe: str) -> Cell:
+    alike = [run for run in runs if run.axes.method == method and run.axes.recipe == recipe]
+    plain = [run.metrics for run in alike if run.metrics and not run.axes.settings]
+    count = plain[0]["trainable_parameters"] if plain else None
+    if count is None or not plain:
+        return Cell(MISSING)
+    share = 100 * count / (count + plain[0]["backbone_parameters"])
+    return Cell(f"{count:,}", count, f"{share:.2f} %", (("", count), ("share (%)", share)))
+
+
+def _beside_count(loaded: int | None, row: paper.Backbone | None) -> Cell:
+    if row is None:
+        return Cell(tables.DASH)
+    if loaded is None:
+        return Cell(MISSING, None, f"{row.counted:,} expected")
+    printed = float(row.parameters.removesuffix("M")) * 10**6
+    difference = 100 * (loaded - printed) / printed
+    return Cell(plus_minus(difference, 2), difference)
+
+
+def _count(found: int | None, printed: int | None) -> Cell:
+    cell = whole(found)
+    if printed is None:
+        return cell
+    below = "" if found == printed else f"paper {printed:,}"
+    return Cell(cell.shown, found, below, (("", found), ("paper", printed)))
+
+
+def _corpora(evidence: Evidence) -> dict[str, tuple[Mapping[str, int], int]]:
+    """{corpus: (clips of each emotion, speakers)} from the splits of the runs, the largest where they differ."""
+    found: dict[str, Split] = {}
+    for split in evidence.results.splits.values():
+        known = found.get(split.corpus)
+        if known is None or split.audit["clips"] > known.audit["clips"]:
+            found[split.corpus] = split
+    return {corpus: (split.audit["classes"], split.audit["speakers"]) for corpus, split in found.items()}

@@ -1,0 +1,260 @@
+"""Which figures a report has: each with a name, words for those who cannot see it, and how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from affetto.models.keys import BACKBONES
+from affetto.reporting import ablation_sheets, bars, calibration, costs, figures, paper, strips, tables
+from affetto.reporting import reliability as reliable
+from affetto.reporting.evidence import Evidence
+from affetto.reporting.layers import state_sizes
+from affetto.reporting.naming import Naming, corpus_title, method_title, split_title
+from affetto.reporting.paper_sheets import SCENARIOS, Protocol
+from affetto.reporting.records import Configuration
+from affetto.reporting.run_sheets import stamp_of
+
+MOST_PANELS = 9
+MOST = 8
+"""Configurations of a corpus that are each drawn; of more only the highest, and its baseline."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`draw(path)` writes it, as PNG or SVG by the suffix."""
+
+    name: str
+    title: str
+    alt: str
+    draw: Callable[[Path], Path]
+
+
+Group = tuple[str, str, tuple[Configuration, ...]]
+"""Corpus, split, and the configurations on both."""
+
+
+def grouped(evidence: Evidence) -> list[Group]:
+    found: dict[tuple[str, str], list[Configuration]] = {}
+    for one in evidence.configurations:
+        found.setdefault((one.axes.corpus, one.split), []).append(one)
+    return [(corpus, split, tuple(ones)) for (corpus, split), ones in found.items()]
+
+
+def methods(evidence: Evidence) -> list[Picture]:
+    """A figure a corpus: macro F1 with interval, speakers and chance."""
+    made = []
+    for corpus, split, ones in grouped(evidence):
+        naming = Naming(ones, hide=("corpus", "split"))
+        rows = [_row(evidence, one, naming.label(one)) for one in ones]
+        title = f"Macro F1: {_under(corpus, split, naming)}"
+        name = f"methods-{stem(evidence, corpus, split)}"
+        told = "; ".join(f"{row['name']} {tables.estimate(row)}" for row in rows)
+        synthetic = all(one.synthetic for one in ones)
+        made.append(Picture(name, title, f"{title}. {told}.", _drawing(figures.method_bars, rows, title, synthetic)))
+    return made
+
+
+def figure_4(protocol: Protocol) -> Picture:
+    """The paper's Figure 4 with what was run."""
+    panels = {corpus_title(corpus): [_bar(protocol, key, corpus) for key in SCENARIOS] for corpus in paper.CORPORA}
+    title = "Frozen backbones by corpus, after the paper's Figure 4"
+    words = (
+        "Macro F1 of the downstream classifier on frozen backbones, mean over seeds; whiskers: 95 % interval over test "
+        "speakers (over clips where one speaker is tested). Diamonds: the three values that the paper's text gives; "
+        f"its other bars are not published as text. {protocol.words}"
+    )
+    ones = [one for one in protocol.ones if protocol.evidence.system(one)]
+    said = stamp_of(ones)
+
+    def draw(path: Path) -> Path:
+        return bars.figure_4(panels, path, title, words, said)
+
+    return Picture(f"figure-4{protocol.suffix}", title, f"{title}. The same values stand in the table.", draw)
+
+
+def speakers(evidence: Evidence) -> list[Picture]:
+    """A figure a corpus: UAR within each speaker."""
+    made = []
+    for corpus, split, ones in grouped(evidence):
+        shown = ones if len(ones) <= MOST else _chosen(evidence, ones)
+        naming = Naming(shown, hide=("corpus", "split"))
+        scores = {naming.label(one): _speakers(one) for one in shown}
+        title = f"UAR by speaker: {_under(corpus, split, naming)}"
+        chance = 1 / len(shown[0].done[0].test["labels"])
+        name = f"speakers-{stem(evidence, corpus, split)}"
+        said = stamp_of(shown)
+
+        def draw(
+            path: Path, scores: Any = scores, title: str = title, chance: float = chance, said: str = said
+        ) -> Path:
+            return strips.speaker_strips(scores, path, title, chance, said)
+
+        made.append(Picture(name, title, f"{title}. The same values stand in the table.", draw))
+    return made
+
+
+def confusions(evidence: Evidence) -> list[Picture]:
+    """Of each corpus the configuration with the highest macro F1 first, then the others where they are few."""
+    first: list[Picture] = []
+    rest: list[Picture] = []
+    for corpus, split, ones in grouped(evidence):
+        naming = Naming(ones, hide=("corpus", "split"))
+        best = highest(evidence, ones)
+        for one in sorted(ones, key=lambda each: each is not best) if len(ones) <= MOST else [best]:
+            run = one.done[0]
+            seed = f", seed {run.axes.seed}" if len(one.runs) > 1 else ""
+            title = f"Confusion: {naming.label(one)}{seed}, {_under(corpus, split, naming)}"
+            name = f"confusion-{stem(evidence, corpus, split)}-{slug(naming.label(one))}"
+            alt = f"{title}. {_told(run.test)}"
+            picture = Picture(name, title, alt, _drawing(figures.confusion_matrix, run.test, title, one.synthetic))
+            (first if one is best else rest).append(picture)
+    return [*first, *rest]
+
+
+def layers(evidence: Evidence) -> list[Picture]:
+    """Sizes of the hidden states, a panel a configuration that has measured them."""
+    groups = dict(list(ablation_sheets.state_groups(evidence).items())[:MOST_PANELS])
+    if not groups:
+        return []
+    title = "Sizes of the hidden states"
+    said = stamp_of(evidence.configurations)
+
+    def draw(path: Path) -> Path:
+        return state_sizes(groups, path, title, said)
+
+    return [Picture("states", title, f"{title}. The same values stand in the table.", draw)]
+
+
+def reliability_groups(evidence: Evidence) -> list[Group]:
+    return [
+        (corpus, split, ones if len(ones) <= MOST else tuple(_chosen(evidence, ones)))
+        for corpus, split, ones in grouped(evidence)
+    ]
+
+
+def reliability_picture(evidence: Evidence, group: Group) -> Picture:
+    corpus, split, ones = group
+    naming = Naming(ones, hide=("corpus", "split"))
+    found = {naming.label(one): calibration.calibration(s) for one in ones if (s := evidence.system(one))}
+    title = f"Reliability: {_under(corpus, split, naming)}"
+    said = stamp_of(ones)
+
+    def draw(path: Path) -> Path:
+        return reliable.reliability_curves(found, path, title, said)
+
+    told = "; ".join(f"{name} ECE {100 * one.ece:.1f}" for name, one in found.items())
+    return Picture(f"reliability-{stem(evidence, corpus, split)}", title, f"{title}. {told}.", draw)
+
+
+def reliability(evidence: Evidence) -> list[Picture]:
+    """A figure a corpus."""
+    return [reliability_picture(evidence, group) for group in reliability_groups(evidence)]
+
+
+def cost(evidence: Evidence) -> list[Picture]:
+    """A figure a corpus: what is trained and how long it took, against macro F1."""
+    made = []
+    for corpus, split, ones in grouped(evidence):
+        points = []
+        for one in ones:
+            runs = [run.metrics for run in one.done if run.metrics and "wall_seconds" in run.metrics]
+            if runs:
+                estimate = evidence.estimate(one)
+                seconds = max(0.1, fmean(run["wall_seconds"] for run in runs))
+                ends = (100 * evidence.spread(one).mean, 100 * estimate.low, 100 * estimate.high)
+                trained = max(1, runs[0]["trainable_parameters"])
+                points.append(costs.Point(method_title(one.axes.method), *ends, trained, seconds))
+        if len(points) > 1:
+            title = f"Cost against macro F1: {_under(corpus, split, Naming(ones))}"
+            said = stamp_of(ones)
+
+            draw = partial(_cost, points=points, title=title, stamp=said)
+            name = f"cost-{stem(evidence, corpus, split)}"
+            made.append(Picture(name, title, f"{title}. The same values stand in the tables.", draw))
+    return made
+
+
+def _row(evidence: Evidence, one: Configuration, name: str) -> dict[str, Any]:
+    """A row for the figure of methods: mean over seeds, interval with seeds averaged, each speaker's mean."""
+    estimate = evidence.estimate(one)
+    ends = [estimate.low, estimate.high]
+    speakers = {speaker for run in one.done for speaker in run.test["per_speaker"]}
+    of_speaker = {
+        speaker: {"macro_f1": fmean(r.test["per_speaker"][speaker]["macro_f1"] for r in one.done)}
+        for speaker in speakers
+    }
+    return {
+        "name": name, "macro_f1": evidence.spread(one).mean, "n": one.done[0].test["n"], "synthetic": one.synthetic,
+        "interval": {"macro_f1": ends, "over": estimate.over[0], "units": estimate.units[0]},
+        "chance": fmean(run.test["chance"]["macro_f1"] for run in one.done), "per_speaker": of_speaker,
+    }  # fmt: skip
+
+
+def _bar(protocol: Protocol, key: str, corpus: str) -> bars.Bar:
+    one = protocol.find(key, "frozen", corpus)
+    printed = paper.published(key, "frozen", corpus)
+    bar = bars.Bar(BACKBONES[key].title, BACKBONES[key].scenario, published=printed.mean if printed else None)
+    if one is None or not protocol.evidence.system(one):
+        return bar
+    estimate, baseline = protocol.evidence.estimate(one), protocol.evidence.baseline(one)
+    probe = None if baseline is None else 100 * protocol.evidence.spread(baseline).mean
+    mean = 100 * protocol.evidence.spread(one).mean
+    ends = (100 * estimate.low, 100 * estimate.high)
+    return bars.Bar(bar.name, bar.scenario, mean, *ends, probe, bar.published)
+
+
+def _strips(path: Path, **told: Any) -> Path:
+    return strips.speaker_strips(path=path, **told)
+
+
+def _cost(path: Path, **told: Any) -> Path:
+    return costs.cost_against_score(path=path, **told)
+
+
+def _speakers(one: Configuration, measure: str = "uar") -> dict[str, float]:
+    """Of each test speaker the mean over seeds."""
+    found: dict[str, list[float]] = {}
+    for run in one.done:
+        for speaker, scored in run.test["per_speaker"].items():
+            found.setdefault(speaker, []).append(scored[measure])
+    return {speaker: fmean(values) for speaker, values in sorted(found.items())}
+
+
+def _chosen(evidence: Evidence, ones: Sequence[Configuration]) -> list[Configuration]:
+    """Of many: those of the backbone with the highest macro F1."""
+    best = highest(evidence, ones)
+    alike = [one for one in ones if one.axes.backbone == best.axes.backbone]
+    return sorted(alike, key=lambda one: (one is not best, -evidence.spread(one).mean))[:MOST]
+
+
+def highest(evidence: Evidence, ones: Sequence[Configuration]) -> Configuration:
+    return max(ones, key=lambda one: evidence.spread(one).mean)
+
+
+def _under(corpus: str, split: str, naming: Naming) -> str:
+    told = [naming.fixed[name] for name in ("backbone",) if name in naming.fixed]
+    return ", ".join([corpus_title(corpus), split_title(split), *told])
+
+
+def stem(evidence: Evidence, corpus: str, split: str) -> str:
+    several = len({one.split for one in evidence.configurations if one.axes.corpus == corpus}) > 1
+    return slug(f"{corpus} {split}" if several else corpus)
+
+
+def slug(text: str) -> str:
+    kept = "".join(c if c.isalnum() and c.isascii() else " " for c in text.lower())
+    return "-".join(kept.split()) or "one"
+
+
+def _told(scores: Any) -> str:
+    parts = [f"{label} F1 {tables.percent(each['f1'])}" for label, each in scores["per_class"].items()]
+    return "; ".join(parts) + "."
+
+
+def _drawing(figure: Callable[..., Path], data: Any, title: str, synthetic: bool) -> Callable[[Path], Path]:
+    return lambda path: figure(data, path, title, synthetic)

@@ -1,0 +1,246 @@
+"""Which clips of a corpus are learned from: what cannot serve left out and told, the hours drawn, speakers held out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from affetto import audio
+from affetto.corpora.speech import SpeechCorpus, Utterance, fill, hold_out
+from affetto.errors import UserError
+from affetto.specialize.spec import Settings, Spec
+from affetto.specialize.text import Vocabulary, listed, plain
+
+GUESSED_SECONDS = 5.0
+"""Of a clip that has not been looked at yet: about Common Voice's mean."""
+HOUR = 3600.0
+Checked = dict[str, dict[str, Any]]
+"""By file: its size and time when it was decoded, and `samples` and `audio` (SHA-256), or `problem`."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip as it is learned from. `text` is what the objective writes, `said` the plain sentence for scoring."""
+
+    id: str
+    path: Path
+    speaker: str
+    text: str
+    said: str
+    samples: int
+    audio: str
+
+
+@dataclass
+class Sample:
+    train: tuple[Clip, ...]
+    validation: tuple[Clip, ...]
+    left_out: dict[str, int]
+    """How many clips by reason."""
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def clips(self) -> dict[str, Clip]:
+        return {clip.id: clip for clip in (*self.train, *self.validation)}
+
+    def told(self) -> dict[str, Any]:
+        parts = {"train": self.train, "validation": self.validation}
+        return {
+            name: {
+                "clips": len(clips),
+                "hours": round(hours(clips), 4),
+                "speakers": len({clip.speaker for clip in clips}),
+            }
+            for name, clips in parts.items()
+        } | {"left_out": self.left_out, "unreadable": self.unreadable[:20]}
+
+    def facts(self) -> dict[str, Any]:
+        """What the result depends on: each clip's audio and text, in order."""
+        return {
+            part: [(clip.id, clip.audio, clip.text) for clip in clips]
+            for part, clips in (("train", self.train), ("validation", self.validation))
+        }
+
+
+def hours(clips: Sequence[Clip]) -> float:
+    return sum(clip.samples for clip in clips) / audio.RATE_HZ / HOUR
+
+
+class Chooser:
+    """Draws the sample. `fits(samples, text)` is the objective's; `checked` remembers what was decoded before."""
+
+    def __init__(
+        self, corpus: SpeechCorpus, spec: Spec, vocabulary: Vocabulary | None, with_text: bool,
+        fits: Callable[[int, str], bool], checked: Checked, say: Callable[[str], None],
+        progress: Callable[[int, int], None],
+    ) -> None:  # fmt: skip
+        self.corpus, self.spec, self.chosen = corpus, spec, spec.settings
+        self.vocabulary, self.with_text, self.fits = vocabulary, with_text, fits
+        self.checked, self.say, self.progress = checked, say, progress
+        self.left_out: Counter[str] = Counter()
+        self.refused: set[str] = set()
+        self.unreadable: list[str] = []
+        self.looked_at: set[str] = set()
+
+    def choose(self) -> Sample:
+        usable = self._with_usable_text()
+        speakers = sorted({one.speaker for one in usable})
+        if len(speakers) < 2:
+            raise UserError(
+                f"{self.corpus.root} has {len(speakers)} speaker with usable clips; one trains and another validates, "
+                "so two are needed at least"
+            )
+        held_out = hold_out(speakers, self.chosen.held_out, self.spec.seed)
+        wanted = None if self.spec.hours is None else self.spec.hours * HOUR
+        train = self._draw([one for one in usable if one.speaker not in held_out], wanted, needed=True)
+        heard = sum(self._length(one) for one in train)
+        most = min(self.chosen.validation_hours * HOUR, max(heard / 10, 60.0))
+        validation = self._draw([one for one in usable if one.speaker in held_out], most)
+        if self.unreadable:
+            self.say(f"left out: {len(self.unreadable)} clips cannot be read: {self.unreadable[0]}")
+        for reason, count in self.left_out.items():
+            if reason != "unreadable":
+                self.say(f"left out: {count} clips, {reason}")
+        if not train or not validation:
+            raise UserError(
+                f"{self.corpus.root}: no usable clip is left to {'train' if not train else 'validate'} with"
+            )
+        if wanted is not None and heard < wanted:
+            raise self._too_few(heard)
+        left_out = dict(self.left_out)
+        return Sample(tuple(map(self._clip, train)), tuple(map(self._clip, validation)), left_out, self.unreadable)
+
+    def _too_few(self, heard: float) -> UserError:
+        return UserError(
+            f"--hours {self.spec.hours:g}: {self.corpus.root} has {heard / HOUR:.2f} usable hours to train with, "
+            "beside the speakers who validate; ask for fewer, or leave --hours out to take all"
+        )
+
+    def _with_usable_text(self) -> list[Utterance]:
+        """Without empty sentences and those that the vocabulary cannot write."""
+        if not self.with_text:
+            return list(self.corpus.utterances)
+        kept, outside = [], Counter[str]()
+        for one in self.corpus.utterances:
+            said = plain(one.sentence)
+            foreign = self.vocabulary.outside(said) if self.vocabulary is not None else set()
+            outside.update(foreign)
+            if not said:
+                self.left_out["without a sentence"] += 1
+            elif foreign:
+                self.left_out["with characters outside the vocabulary"] += 1
+            else:
+                kept.append(one)
+        if outside:
+            self.say(f"characters outside the vocabulary: {listed(outside)}; give --characters to have them written")
+        if not kept:
+            raise UserError(
+                f"{self.corpus.root}: no clip has a sentence that can be learned from "
+                f"({', '.join(f'{n} {reason}' for reason, n in self.left_out.items())})"
+                + (f"; outside the vocabulary: {listed(outside)}; give --characters" if outside else "")
+            )
+        return kept
+
+    def _draw(self, pool: list[Utterance], seconds: float | None, *, needed: bool = False) -> list[Utterance]:
+        """Fill the sum; look at what was drawn; draw anew without what cannot serve, until all has been looked at."""
+        lengths = [one.seconds for one in pool if one.seconds is not None]
+        if needed and seconds is not None and len(lengths) == len(pool) and sum(lengths) < seconds:
+            raise self._too_few(sum(lengths))  # before hours are spent on looking at all of them
+        while True:
+            drawn = fill([o for o in pool if o.file not in self.refused], seconds, self.spec.seed, self._length)
+            new = [one for one in drawn if one.file not in self.looked_at]
+            if not new:
+                return drawn
+            self._look_at(new)
+
+    def _length(self, one: Utterance) -> float:
+        if one.seconds is not None:
+            return one.seconds
+        entry = self.checked.get(one.file, {}) if one.file in self.looked_at else {}
+        return float(entry["samples"]) / audio.RATE_HZ if "samples" in entry else GUESSED_SECONDS
+
+    def _look_at(self, new: list[Utterance]) -> None:
+        """Decode each clip once, so that training never meets one that cannot be read."""
+        with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
+            found = pool.map(lambda one: examine(self.corpus.path(one), self.checked.get(one.file)), new)
+            for done, (one, entry) in enumerate(zip(new, found, strict=True), start=1):
+                self.checked[one.file] = entry
+                self.looked_at.add(one.file)
+                self._judge(one, entry)
+                self.progress(done, len(new))
+        if len(self.unreadable) > max(1.0, self.chosen.max_bad * len(self.looked_at)):
+            raise UserError(
+                f"{len(self.unreadable)} of {len(self.looked_at)} clips cannot be read, more than max_bad "
+                f"({self.chosen.max_bad:.0%}): {self.unreadable[0]}. Copy the corpus again, or give a higher "
+                "--set max_bad=SHARE"
+            )
+
+    def _judge(self, one: Utterance, entry: dict[str, Any]) -> None:
+        if "problem" in entry:
+            self.refused.add(one.file)
+            self.unreadable.append(entry["problem"])
+            self.left_out["unreadable"] += 1
+            return
+        seconds = entry["samples"] / audio.RATE_HZ
+        reason = None
+        if not self.chosen.shortest_seconds <= seconds <= self.chosen.longest_seconds:
+            reason = f"shorter than {self.chosen.shortest_seconds:g} s or longer than {self.chosen.longest_seconds:g} s"
+        elif not self.fits(entry["samples"], self._text(one)):
+            reason = "whose sentence is too long for them"
+        if reason:
+            self.refused.add(one.file)
+            self.left_out[reason] += 1
+
+    def _text(self, one: Utterance) -> str:
+        return plain(one.sentence) if self.vocabulary is not None else one.sentence
+
+    def _clip(self, one: Utterance) -> Clip:
+        entry = self.checked[one.file]
+        return Clip(
+            one.file, self.corpus.path(one), one.speaker, self._text(one), plain(one.sentence), entry["samples"],
+            entry["audio"],
+        )  # fmt: skip
+
+
+def examine(path: Path, known: dict[str, Any] | None) -> dict[str, Any]:
+    """Decode a clip, unless it was before and has not changed."""
+    try:
+        status = path.stat()
+        stamp = [status.st_size, status.st_mtime_ns]
+    except OSError:
+        stamp = []
+    if known is not None and known.get("stamp") == stamp:
+        return known
+    try:
+        return {"stamp": stamp, "samples": len(audio.load(path)), "audio": audio.content_digest(path)}
+    except audio.AudioError as problem:
+        return {"stamp": stamp, "problem": str(problem)}
+
+
+def vocabulary_for(spec: Spec, corpus: SpeechCorpus) -> tuple[Vocabulary, str | None]:
+    """The characters to write: those given, the language's, or the corpus's own letters; and a note on the last."""
+    from affetto.specialize.text import LANGUAGES, letters
+
+    if spec.characters is not None:
+        characters = "".join(sorted({" ", *plain_characters(spec.characters)}))
+        return Vocabulary(characters), None
+    if spec.language in LANGUAGES:
+        return Vocabulary(LANGUAGES[spec.language]), None
+    found = letters(plain(one.sentence) for one in corpus.utterances)
+    return Vocabulary(found), f"the vocabulary is the corpus's own {len(found) - 1} letters: {found.strip()}"
+
+
+def plain_characters(text: str) -> set[str]:
+    """The characters that `--characters` names, as plain sentences have them."""
+    return {c for c in text.lower() if not c.isspace()}
+
+
+def steps_of(settings: Settings, clips: int) -> tuple[int, int]:
+    """Steps of an epoch, and in all."""
+    each = -(-clips // settings.batch_size)
+    return each, settings.steps or max(1, round(settings.epochs * each))

@@ -1,0 +1,115 @@
+"""The folder of a specialisation, while it runs and when it is done.
+
+out/
+  .work/            while it runs: spec.json, checked.json (what was decoded), checkpoint.safetensors
+  model.safetensors, preprocessor_config.json, …   the checkpoint, as transformers writes it
+  specialized.json  where it comes from: parent, corpus, hours, steps, losses
+  config.json       moved here last: where it is, the checkpoint is whole
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from affetto.errors import UserError
+from affetto.models.permissions import share
+from affetto.training.provenance import SPECIALIZED
+from affetto.training.runs import RunFolder
+
+WORK, MAKING = ".work", "making"
+SPEC, CHECKED, CHECKPOINT = "spec.json", "checked.json", "checkpoint.safetensors"
+PROVENANCE, CONFIG = SPECIALIZED, "config.json"
+
+
+class Folder:
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.work = RunFolder(self.path / WORK)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.work.path / CHECKPOINT
+
+    @property
+    def lock(self) -> Path:
+        return self.work.path / ".lock"
+
+    def examine(self) -> None:
+        """Raise UserError where the folder holds something else."""
+        try:
+            entries = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            raise UserError(
+                f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out"
+            ) from None
+        if entries and PROVENANCE not in entries and self.work.read(SPEC) is None:
+            raise UserError(
+                f"{self.path} is not empty (it holds {sorted(entries)[0]!r}) and no specialisation of affetto's: give "
+                "another --out"
+            )
+
+    def finished(self, identity: str, told: dict[str, Any]) -> dict[str, Any] | None:
+        """The provenance, where this specialisation is done here. Raises UserError where another one is, or was begun,
+        and names what differs."""
+        done = provenance(self.path)
+        known = done or self.work.read(SPEC)
+        if known is not None and known.get("identity") != identity:
+            raise UserError(
+                f"{self.path} holds another specialisation ({_differences(known.get('asked', {}), told)}): give the "
+                "same corpus and settings to go on with it, or another --out"
+            )
+        return done
+
+    def begin(self, identity: str, told: dict[str, Any], checked: dict[str, Any]) -> None:
+        if self.work.read(SPEC) is None:
+            self.work.write(SPEC, {"identity": identity, "asked": told})
+        self.work.write(CHECKED, checked)
+
+    def making(self) -> Path:
+        """An empty folder in which the checkpoint is written."""
+        folder = self.work.path / MAKING
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def publish(self) -> None:
+        """Move what was made to its place, the configuration last, and remove the work."""
+        made = self.work.path / MAKING
+        try:
+            share(made)
+            for file in sorted(made.iterdir(), key=lambda f: f.name == CONFIG):
+                os.replace(file, self.path / file.name)
+        except OSError as problem:
+            raise UserError(
+                f"{self.path}: cannot be written ({problem.strerror}); make room and run again, it goes on"
+            ) from None
+        shutil.rmtree(self.work.path, ignore_errors=True)
+
+
+def provenance(folder: str | Path) -> dict[str, Any] | None:
+    """What `specialized.json` says, where a folder is a finished specialisation; None for any other checkpoint."""
+    path = Path(folder)
+    if not (path / CONFIG).is_file():
+        return None
+    try:
+        content = json.loads((path / PROVENANCE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _differences(known: dict[str, Any], told: dict[str, Any]) -> str:
+    names = [name for name in told if name in known and known[name] != told[name]]
+    said = [f"{name} {_short(known[name])}, now {_short(told[name])}" for name in names]
+    return "; ".join(said[:4]) or "of another version"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"

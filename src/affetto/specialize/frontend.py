@@ -1,0 +1,55 @@
+"""A front end that takes a padded batch and gives each clip what it would be given alone.
+
+The convolutions have no padding, so a frame within a clip sees that clip alone. The group norm of the base models is
+the one thing that looks at a whole row: it takes mean and variance over time, of the padding too. Here it takes them
+over the clip's own frames.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Lengths:
+    """Whoever runs the model sets `samples`, (batch,) the clips' own lengths, before each pass."""
+
+    def __init__(self) -> None:
+        self.samples: Tensor | None = None
+
+
+def mask_norm(extractor: Any) -> Lengths:
+    """Let a front end's group norm, where it has one, look at the clips' own frames; returns where to set these."""
+    lengths = Lengths()
+    first = extractor.conv_layers[0]
+    norm = getattr(first, "layer_norm", None)
+    if isinstance(norm, nn.GroupNorm):
+        assert norm.num_groups == norm.num_channels
+        kernel, stride = first.conv.kernel_size[0], first.conv.stride[0]
+
+        def forward(self: nn.GroupNorm, hidden: Tensor) -> Tensor:
+            if lengths.samples is None:
+                return nn.functional.group_norm(hidden, self.num_groups, self.weight, self.bias, self.eps)
+            frames = (lengths.samples.to(hidden.device) - kernel) // stride + 1
+            return masked_norm(hidden, frames, self.weight, self.bias, self.eps)
+
+        norm.forward = types.MethodType(forward, norm)  # type: ignore[method-assign]
+    return lengths
+
+
+def masked_norm(hidden: Tensor, frames: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Each channel to mean 0 and variance 1 over a clip's own frames: (batch, channels, time), frames (batch,).
+
+    In float32 whatever the autocast says, as PyTorch's own group norm.
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        values = hidden.float()
+        own = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]  # (batch, 1, time)
+        count = frames[:, None, None]
+        mean = torch.where(own, values, 0.0).sum(-1, keepdim=True) / count
+        centred = values - mean
+        variance = torch.where(own, centred, 0.0).square().sum(-1, keepdim=True) / count
+        return centred * torch.rsqrt(variance + eps) * weight[:, None].float() + bias[:, None].float()

@@ -1,0 +1,55 @@
+"""Heads of a checkpoint: what a model has beside its encoder goes on where the parent has the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from affetto.models.backbone import Backbone, Context, frame_mask
+from affetto.specialize.objective import quiet_transformers
+
+
+def carried_over(model: Any, folder: Path | None, encoder: str) -> list[str]:
+    """Load into `model` what the checkpoint has of it beside the encoder (names that begin so); returns the names."""
+    if folder is None:
+        return []
+    with quiet_transformers():
+        loaded, report = type(model).from_pretrained(
+            folder, config=model.config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    absent = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
+    found = {k: v for k, v in loaded.state_dict().items() if not k.startswith(encoder) and k not in absent}
+    model.load_state_dict(found, strict=False)
+    return sorted(found)
+
+
+class SpeechEncoderCTC(nn.Module):
+    """Whisper's encoder under a linear layer over characters: transformers has no such class.
+
+    It goes by affetto's own pieces: as many positions as a clip needs, padding masked.
+    """
+
+    def __init__(self, backbone: Backbone, tokens: int) -> None:
+        super().__init__()
+        self.encoder = backbone.model
+        self.lm_head = nn.Linear(backbone.width, tokens)
+        self.__dict__["backbone"] = backbone  # its modules are the encoder's
+
+    def forward(self, mels: Tensor, frames: Tensor) -> Tensor:
+        """Log-mel (batch, bands, 2 longest), frames (batch,) on the CPU → scores (batch, longest, tokens)."""
+        encoder, backbone = self.encoder, self.__dict__["backbone"]
+        longest = mels.shape[-1] // 2
+        mask = frame_mask(frames, longest, mels.device)
+        hidden = nn.functional.gelu(encoder.conv1(mels))
+        if mask is not None:  # the second convolution must see what lies beyond a clip's end alone: zeros
+            hidden = hidden * mask.repeat_interleave(2, dim=1)[:, None].to(hidden.dtype)
+        hidden = nn.functional.gelu(encoder.conv2(hidden)).transpose(1, 2)
+        hidden = hidden + encoder.embed_positions.weight[:longest]
+        context = Context(None if mask is None else mask[:, None, None, :])
+        for index in range(backbone.depth):
+            hidden = backbone.block(index, hidden, context)
+        out: Tensor = self.lm_head(backbone.finish(hidden))
+        return out

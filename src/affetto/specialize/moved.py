@@ -1,0 +1,62 @@
+"""How far each layer's states moved from parent to child: linear CKA (Kornblith et al. 2019) on the same clips.
+
+1 means equal up to rotation and scale; frames of all clips are the examples. It compares what the layers say, not how
+well: a low value is no harm by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from affetto.models.backbone import Backbone
+
+CLIPS = 24
+"""So many clips are compared: some thousand frames."""
+
+
+class Cka:
+    """Adds up two representations of the same examples, a part at a time; nothing but sums is kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, first: Tensor, second: Tensor) -> None:
+        """(examples, width) each; the widths may differ."""
+        x, y = first.double(), second.double()
+        parts = {"x": x.sum(0), "y": y.sum(0), "xx": x.T @ x, "yy": y.T @ y, "yx": y.T @ x}
+        self.sums = {name: self.sums.get(name, 0) + part for name, part in parts.items()}
+        self.count += len(x)
+
+    def value(self) -> float:
+        """‖Yᵀ X‖² / (‖Xᵀ X‖ ‖Yᵀ Y‖), of the centred examples."""
+        s, n = self.sums, self.count
+
+        def norm(a: str, b: str, cross: str) -> float:
+            return float((s[cross] - torch.outer(s[a], s[b]) / n).norm())
+
+        return norm("y", "x", "yx") ** 2 / (norm("x", "x", "xx") * norm("y", "y", "yy"))
+
+
+@torch.no_grad()
+def states(backbone: Backbone, wave: np.ndarray) -> list[Tensor]:
+    """The L+1 hidden states of one clip, each (frames, width)."""
+    hidden = backbone.embed(backbone.features(backbone.prepare(wave))[None], None)
+    found, context = [hidden[0]], backbone.context(None, hidden.shape[1])
+    for index in range(backbone.depth):
+        hidden = backbone.block(index, hidden, context)
+        found.append(backbone.finish(hidden)[0] if index + 1 == backbone.depth else hidden[0])
+    return found
+
+
+def moved(parent: Backbone, child: Backbone, waves: Iterable[np.ndarray]) -> list[float]:
+    """Linear CKA of each state, 0 … L, over the frames of the clips."""
+    sums = [Cka() for _ in range(parent.depth + 1)]
+    for wave in waves:
+        for one, before, after in zip(sums, states(parent, wave), states(child, wave), strict=True):
+            one.add(before, after)
+    return [round(one.value(), 6) for one in sums]

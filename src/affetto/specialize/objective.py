@@ -1,0 +1,198 @@
+"""What every objective offers the training loop: clips to tensors, tensors to a loss, frames to text, a folder."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from affetto.models.methods import Lora
+from affetto.specialize.frontend import Lengths, mask_norm
+from affetto.specialize.parents import Parent
+from affetto.specialize.spec import Settings
+from affetto.specialize.text import Vocabulary
+
+
+@dataclass(frozen=True)
+class Item:
+    """One clip, ready for a batch: the front end's input and, by objective, labels, a mask, distractors."""
+
+    input: Tensor
+    samples: int
+    """Of the clip at 16 kHz."""
+    labels: tuple[int, ...] = ()
+    mask: np.ndarray | None = None
+    negatives: np.ndarray | None = None
+
+
+class Objective(ABC):
+    """A model with its loss. `loss` returns a sum over units and their number, so that what trains on a step does not
+    depend on how its clips were put into batches or dealt out to processes."""
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    """What the loss is a mean of: characters, tokens or masked frames."""
+    model: Any
+    """What trains: transformers' own class for the objective (`SpeechEncoderCTC` around Whisper's encoder)."""
+
+    def __init__(self, parent: Parent, chosen: Settings, method: str, vocabulary: Vocabulary | None) -> None:
+        self.parent, self.chosen, self.method, self.vocabulary = parent, chosen, method, vocabulary
+        self.lora: Lora | None = None
+        self.build()
+        self._choose_what_trains()
+        if chosen.gradient_checkpointing:
+            for owner in self.checkpointed():
+                # The older name is deprecated in transformers 5.23; versions before have no other.
+                enable = getattr(owner, "activation_checkpointing_enable", owner.gradient_checkpointing_enable)
+                enable({"use_reentrant": False})
+
+    # What an objective defines ---------------------------------------------------------------
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make `model` around the parent's encoder."""
+
+    @abstractmethod
+    def item(self, wave: np.ndarray, text: str, random: np.random.Generator) -> Item:
+        """One clip: wave (samples,) at 16 kHz."""
+
+    @abstractmethod
+    def batch(self, items: list[Item]) -> dict[str, Tensor]:
+        """Tensors of equal length, padded, on the CPU."""
+
+    @abstractmethod
+    def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The loss summed over units, and their number, both (); padding is in neither."""
+
+    def transcribe(self, batch: dict[str, Tensor]) -> list[str] | None:
+        """What the model hears in each clip, as plain text; None where it does not write."""
+        return None
+
+    def fits(self, samples: int, text: str) -> bool:
+        """Whether so long a clip can carry the text."""
+        return True
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write an ordinary checkpoint folder, all but `preprocessor_config.json`."""
+
+    def at_step(self, step: int) -> None:
+        """What changes from step to step: nothing, in most."""
+        return
+
+    def new_parts(self) -> list[nn.Module]:
+        """Modules of the model that are not the parent's encoder: they train under every method."""
+        return []
+
+    def checkpointed(self) -> list[Any]:
+        return [self.model]
+
+    # What all share --------------------------------------------------------------------------
+
+    @property
+    def backbone(self) -> Any:
+        return self.parent.backbone
+
+    @property
+    def trains_front_end(self) -> bool:
+        chosen = self.chosen.front_end
+        if chosen is not None:
+            return chosen
+        return self.method == "full" and (self.name != "ctc" or self.parent.folder is None)
+
+    def _choose_what_trains(self) -> None:
+        encoder = self.backbone.model
+        self.model.requires_grad_(self.method == "full")
+        if self.method == "lora":
+            s = self.chosen
+            self.lora = Lora(
+                self.backbone, range(self.backbone.depth), rank=s.rank, alpha=s.alpha, dropout=s.dropout,
+                targets=s.targets,
+            )  # fmt: skip
+        for module in self.new_parts():
+            module.requires_grad_(True)
+        for module in front_end(encoder):
+            module.requires_grad_(self.trains_front_end)
+            if hasattr(module, "_requires_grad"):
+                module._requires_grad = self.trains_front_end  # by it transformers marks the wave itself
+        if hasattr(encoder, "embed_positions"):
+            encoder.embed_positions.requires_grad_(False)
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """By name, each once."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def merge(self) -> None:
+        """Fold LoRA into the weights: the plain model again."""
+        if self.lora is not None:
+            self.lora.merge()
+            self.lora = None
+
+    def save_model(self, model: Any, folder: Path) -> None:
+        """transformers' own files, with the parent's configuration where affetto had set its own."""
+        for config in {id(c): c for c in (model.config, self.backbone.model.config)}.values():
+            for name, value in self.parent.kept.items():
+                setattr(config, name, value)
+        with quiet_transformers():
+            model.save_pretrained(folder)
+
+
+def front_end(encoder: Any) -> list[Any]:
+    """The convolutions that affetto's methods keep frozen."""
+    if hasattr(encoder, "feature_extractor"):
+        return [encoder.feature_extractor]
+    return [encoder.conv1, encoder.conv2]
+
+
+class WaveObjective(Objective):
+    """wav2vec 2.0, HuBERT and WavLM: waves padded with zeros, each clip as it is alone."""
+
+    lengths: Lengths
+
+    def exact(self) -> None:
+        """To be called by `build`: the front end ignores padding."""
+        self.lengths = mask_norm(self.backbone.model.feature_extractor)
+
+    def frames(self, samples: int) -> int:
+        return int(self.model._get_feat_extract_output_lengths(samples))
+
+    def waves(self, items: list[Item]) -> dict[str, Tensor]:
+        samples = torch.tensor([len(item.input) for item in items])
+        longest = int(samples.max())
+        padded = torch.zeros(len(items), longest)
+        for row, item in enumerate(items):
+            padded[row, : len(item.input)] = item.input
+        mask = (torch.arange(longest)[None] < samples[:, None]).long()
+        return {"input_values": padded, "attention_mask": mask, "samples": samples}
+
+    def inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What the model is called with; the front end is told the lengths."""
+        self.lengths.samples = batch["samples"]
+        return {"input_values": batch["input_values"], "attention_mask": batch["attention_mask"]}
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without its bars, and its warnings of what is said here in errors."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def padded_labels(items: list[Item]) -> Tensor:
+    """(batch, longest), -100 beyond each clip's own."""
+    longest = max(len(item.labels) for item in items)
+    return torch.tensor([[*item.labels, *[-100] * (longest - len(item.labels))] for item in items])

@@ -1,0 +1,41 @@
+"""Objectives by name and family, and the vocabulary that each needs."""
+
+from __future__ import annotations
+
+from affetto.specialize.ctc import CTC, WhisperCTC
+from affetto.specialize.masked import Masked
+from affetto.specialize.objective import Objective
+from affetto.specialize.parents import Parent
+from affetto.specialize.spec import Settings, check_family
+from affetto.specialize.text import Vocabulary
+from affetto.specialize.whisper import Seq2Seq
+
+CLASSES: dict[tuple[str, str], type[Objective]] = {
+    ("masked", "wav2vec2"): Masked,
+    ("ctc", "wav2vec2"): CTC,
+    ("ctc", "hubert"): CTC,
+    ("ctc", "wavlm"): CTC,
+    ("ctc", "whisper"): WhisperCTC,
+    ("seq2seq", "whisper"): Seq2Seq,
+}
+
+
+def writes(objective: str) -> bool:
+    """Whether it learns from sentences."""
+    return objective != "masked"
+
+
+def over_characters(objective: str, chosen: Settings) -> bool:
+    """Whether it needs a vocabulary of characters; else it has a tokenizer of its own, or no text at all."""
+    return objective == "ctc" or (objective == "seq2seq" and chosen.decoder == "new")
+
+
+def make(
+    name: str, parent: Parent, chosen: Settings, method: str, vocabulary: Vocabulary | None, language: str
+) -> Objective:
+    """The objective around the parent's encoder. Raises UserError where the family cannot take it."""
+    check_family(name, parent.family)
+    cls = CLASSES[name, parent.family]
+    if cls is Seq2Seq:
+        cls = type("Seq2Seq", (Seq2Seq,), {"language": language})
+    return cls(parent, chosen, method, vocabulary)

@@ -1,0 +1,210 @@
+"""A specialisation from its spec to its checkpoint: corpus → sample → objective → loop → folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from filelock import FileLock, Timeout
+
+from affetto import __version__, audio
+from affetto.corpora.speech import SpeechCorpus
+from affetto.corpora.speech_readers import open_speech
+from affetto.errors import UserError
+from affetto.models.backbones import load_backbone
+from affetto.specialize import objectives
+from affetto.specialize.data import Chooser, Sample, vocabulary_for
+from affetto.specialize.folder import CHECKED, PROVENANCE, Folder
+from affetto.specialize.loop import Loop, Progress
+from affetto.specialize.moved import CLIPS, moved
+from affetto.specialize.objective import Objective
+from affetto.specialize.parents import Parent, load_parent
+from affetto.specialize.scores import need_jiwer
+from affetto.specialize.spec import Spec
+from affetto.specialize.text import Vocabulary
+from affetto.training import device as devices
+from affetto.training.display import Display
+from affetto.training.provenance import peak_memory_bytes, provenance
+
+
+def specialize(spec: Spec, out: str | Path, *, device: str = "auto", display: Display | None = None) -> dict[str, Any]:
+    """Specialise as `spec` says, into the checkpoint folder `out`; returns what `specialized.json` holds.
+
+    A finished one is not done again, an unfinished one goes on where it was. Under `accelerate launch` the processes
+    share the work. Raises UserError for whatever the user can mend, before anything is written where that is possible.
+    """
+    with display or Display(quiet=True) as shown:
+        return _Specialisation(spec, Folder(out), device, shown).go()
+
+
+class _Specialisation:
+    def __init__(self, spec: Spec, folder: Folder, device: str, display: Display) -> None:
+        self.started = time.monotonic()
+        self.spec, self.folder, self.display = spec, folder, display
+        self.device = devices.choose(device)
+        self.precision = devices.resolve_precision(spec.settings.precision, self.device)
+
+    def go(self) -> dict[str, Any]:
+        spec = self.spec
+        self.folder.examine()
+        with_text = objectives.writes(spec.objective)
+        if with_text:
+            need_jiwer()
+        corpus = open_speech(
+            spec.corpus, Path(spec.path), split=spec.split, language=spec.language, with_sentences=with_text
+        )
+        for note in corpus.notes:
+            self.display.say(f"note: {note}")
+        accelerator = devices.accelerator(self.device)
+        parent = load_parent(spec.backbone, spec.from_scratch, spec.objective, spec.seed)
+        vocabulary = self._vocabulary(corpus)
+        torch.manual_seed(spec.seed)
+        objective = objectives.make(spec.objective, parent, spec.settings, spec.method, vocabulary, spec.language)
+        sample = self._sample(corpus, objective, vocabulary)
+        told = spec.told() | {
+            "corpus": corpus.name, "version": corpus.version, "corpus_split": corpus.split, "parent": parent.told(),
+            "precision": self.precision, "vocabulary": vocabulary.characters if vocabulary else None,
+            "sample": _digest(sample.facts()),
+        }  # fmt: skip
+        identity = _digest(told)
+        done = self.folder.finished(identity, told)
+        if done is not None:
+            self.display.say(f"{self.folder.path} is finished already; nothing to do")
+            return done
+        if accelerator.is_main_process:
+            self.folder.begin(identity, told, self.checked)
+        accelerator.wait_for_everyone()
+        with self._held(accelerator.is_main_process):
+            progress = self._train(objective, sample, accelerator, identity)
+            made = self._made(corpus, parent, sample, progress, accelerator, told, identity)
+            if accelerator.is_main_process:
+                self._save(objective, sample, made)
+        accelerator.wait_for_everyone()
+        return made
+
+    @contextlib.contextmanager
+    def _held(self, wanted: bool) -> Iterator[None]:
+        """The folder, for this process and those that it was launched with."""
+        if not wanted:
+            yield
+            return
+        try:
+            with FileLock(self.folder.lock, timeout=0):
+                yield
+        except Timeout:
+            raise UserError(
+                f"{self.folder.path}: another process is at work on it; wait for it, or give another --out"
+            ) from None
+
+    def _vocabulary(self, corpus: SpeechCorpus) -> Vocabulary | None:
+        if not objectives.over_characters(self.spec.objective, self.spec.settings):
+            return None
+        vocabulary, note = vocabulary_for(self.spec, corpus)
+        if note:
+            self.display.say(f"note: {note}")
+        return vocabulary
+
+    def _sample(self, corpus: SpeechCorpus, objective: Objective, vocabulary: Vocabulary | None) -> Sample:
+        self.display.begin("looking at clips")
+        self.checked = self.folder.work.read(CHECKED) or {}
+        sample = Chooser(
+            corpus, self.spec, vocabulary, objectives.writes(self.spec.objective), objective.fits, self.checked,
+            self.display.say, self.display.advance,
+        ).choose()  # fmt: skip
+        told = sample.told()
+        self.display.end(
+            f"{told['train']['clips']} clips, {told['train']['hours']:.2f} h of {told['train']['speakers']} speakers; "
+            f"{told['validation']['clips']} clips of {told['validation']['speakers']} others validate"
+        )
+        return sample
+
+    def _train(self, objective: Objective, sample: Sample, accelerator: Accelerator, identity: str) -> Progress:
+        self.display.begin(self.spec.objective)
+        said = ["before training"]
+
+        def step(progress: Progress, steps: int) -> None:
+            self.display.advance(progress.step, steps)
+            self.display.remark(f"{progress.heard_seconds / 3600:.2f} h heard  loss {progress.curve[-1]:.3f}")
+
+        def validated(record: dict[str, Any]) -> None:
+            where = f"step {record['step']}, {record['heard_hours']:.2f} h heard" if record["step"] else said[0]
+            loss = "" if record["loss"] is None else f"  loss {record['loss']:.3f}"
+            rates = "".join(f"  {name.upper()} {record[name]:.1%}" for name in ("cer", "wer") if name in record)
+            self.display.say(f"{where}:{loss}  validation {record['validation_loss']:.3f}{rates}")
+
+        main = accelerator.is_main_process
+        loop = Loop(
+            objective, sample, self.spec.settings, accelerator, seed=self.spec.seed, precision=self.precision,
+            identity=identity, checkpoint_file=self.folder.checkpoint,
+            on_step=step if main else lambda _progress, _all: None, on_validation=validated if main else lambda _: None,
+        )  # fmt: skip
+        progress = loop.run()
+        if main:
+            self.display.end(f"{progress.step} steps, {progress.heard_seconds / 3600:.2f} h heard")
+        return progress
+
+    def _made(
+        self, corpus: SpeechCorpus, parent: Parent, sample: Sample, progress: Progress, accelerator: Accelerator,
+        told: dict[str, Any], identity: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Where the checkpoint comes from."""
+        spec = self.spec
+        return {
+            "affetto": __version__, "objective": spec.objective, "method": spec.method, "parent": parent.told(),
+            "from_scratch": spec.from_scratch,
+            "corpus": {
+                "name": corpus.name, "version": corpus.version, "language": corpus.language, "split": corpus.split,
+                "licence": corpus.licence, "synthetic": corpus.synthetic, **sample.told(),
+            },
+            "synthetic": corpus.synthetic,
+            "hours_heard": round(progress.heard_seconds / 3600, 4), "steps": progress.step,
+            "history": progress.history, "curve": [round(loss, 5) for loss in progress.curve],
+            "seconds": round(progress.seconds, 1), "processes": accelerator.num_processes,
+            "settings": spec.settings.model_dump(mode="json"), "seed": spec.seed, "precision": self.precision,
+            "asked": told, "identity": identity, "peak_memory_bytes": peak_memory_bytes(self.device),
+            "provenance": provenance(self.device),
+        }  # fmt: skip
+
+    def _save(self, objective: Objective, sample: Sample, made: dict[str, Any]) -> None:
+        """Write the checkpoint beside, load it as every other command would, and publish it if it is the same."""
+        making = self.folder.making()
+        objective.merge()
+        objective.model.cpu()
+        objective.save(making)
+        save_preprocessor(objective.parent, making)
+        made["weights_digest"] = objective.backbone.weights_digest()
+        child = load_backbone(str(making))
+        if child.weights_digest() != made["weights_digest"]:
+            raise RuntimeError(f"{making}: the checkpoint does not hold the weights that were trained")
+        before = load_parent(self.spec.backbone, self.spec.from_scratch, self.spec.objective, self.spec.seed)
+        heard = [audio.load(clip.path) for clip in sample.validation[:CLIPS]]
+        made["cka"] = moved(before.backbone, child, heard)
+        (making / PROVENANCE).write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        self.folder.publish()
+
+
+def save_preprocessor(parent: Parent, folder: Path) -> None:
+    """The parent's own, or that of a model from nothing."""
+    name = "preprocessor_config.json"
+    if parent.folder is not None:
+        (folder / name).write_bytes((parent.folder / name).read_bytes())
+        return
+    from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
+
+    if parent.family == "whisper":
+        WhisperFeatureExtractor(**parent.backbone.preprocessing).save_pretrained(folder)
+    else:
+        Wav2Vec2FeatureExtractor(
+            do_normalize=parent.backbone.preprocessing["normalize"], return_attention_mask=True
+        ).save_pretrained(folder)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,109 @@
+"""What is said, as characters: a sentence made plain, and the vocabulary that models of characters are trained on."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ITALIAN = " 'abcdefghijklmnopqrstuvwxyzàáèéìíîòóùú"
+"""The letters of Italian, with j k w x y of names and loan words; not digits: nobody knows how one is read."""
+LANGUAGES = {"it": ITALIAN}
+PAD, START, END, UNKNOWN, SPACE = "<pad>", "<s>", "</s>", "<unk>", "|"
+SPECIAL = (PAD, START, END, UNKNOWN, SPACE)
+"""The first tokens, in the order of wav2vec 2.0's own vocabularies; the padding is CTC's blank."""
+_APOSTROPHES = "’‘ʼ`´′"
+_SPOKEN = "%&@#*+"
+"""Punctuation, by Unicode, that is read aloud."""
+
+
+def plain(sentence: str) -> str:
+    """Lower case, composed letters, one kind of apostrophe, no punctuation, single spaces.
+
+    >>> plain("«L’ora è tarda», disse — piano.")
+    "l'ora è tarda disse piano"
+    """
+    text = unicodedata.normalize("NFC", sentence).lower()
+    out = []
+    for character in text:
+        if character in _APOSTROPHES or character == "'":
+            out.append("'")
+        elif character.isspace() or (unicodedata.category(character)[0] == "P" and character not in _SPOKEN):
+            out.append(" ")
+        else:
+            out.append(character)
+    words = "".join(out).split()
+    return " ".join(word for word in words if word != "'")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Characters and their numbers; the space, which must be among them, is the token `|`."""
+
+    characters: str
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        return (*SPECIAL, *(c for c in self.characters if c != " "))
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    def outside(self, text: str) -> set[str]:
+        return set(text) - set(self.characters)
+
+    def encode(self, text: str) -> list[int]:
+        numbers = self.numbers
+        return [numbers[SPACE if c == " " else c] for c in text]
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Text of tokens as they stand; special ones say nothing."""
+        tokens = self.tokens
+        said = (tokens[n] for n in numbers)
+        return "".join(" " if t == SPACE else t for t in said if t not in SPECIAL[:4]).strip()
+
+    def decode_ctc(self, best: Sequence[int]) -> str:
+        """Text of each frame's best token: repeats are one, blanks none (Graves et al. 2006)."""
+        return self.decode(n for place, n in enumerate(best) if place == 0 or n != best[place - 1])
+
+    def save_ctc(self, folder: Path) -> None:
+        """As transformers' own CTC tokenizer."""
+        from transformers import Wav2Vec2CTCTokenizer
+
+        file = folder / "vocab.json"
+        file.write_text(json.dumps(self.numbers, ensure_ascii=False), encoding="utf-8")
+        Wav2Vec2CTCTokenizer(str(file), pad_token=PAD, word_delimiter_token=SPACE).save_pretrained(folder)
+
+    def tokenizer(self) -> Any:
+        """As a transformers tokenizer for a decoder: a token a character, START before and END after."""
+        from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+        from transformers import PreTrainedTokenizerFast
+
+        made = Tokenizer(models.WordLevel(self.numbers, unk_token=UNKNOWN))
+        made.normalizer = normalizers.Replace(" ", SPACE)
+        made.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+        made.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.Fuse()])
+        numbers = self.numbers
+        made.post_processor = processors.TemplateProcessing(
+            single=f"{START} $A {END}", special_tokens=[(START, numbers[START]), (END, numbers[END])]
+        )
+        return PreTrainedTokenizerFast(
+            tokenizer_object=made, pad_token=PAD, bos_token=START, eos_token=END, unk_token=UNKNOWN,
+            clean_up_tokenization_spaces=False,
+        )  # fmt: skip
+
+
+def letters(texts: Iterable[str]) -> str:
+    """A vocabulary of what is in the texts: for languages of which none is known here."""
+    return "".join(sorted({" ", *(c for text in texts for c in text if c.isalpha() or c == "'")}))
+
+
+def listed(found: Counter[str], most: int = 20) -> str:
+    """Characters and how often each was found, for a message."""
+    said = ", ".join(f"{c!r} {n}" for c, n in found.most_common(most))
+    return said + (f" and {len(found) - most} more" if len(found) > most else "")

@@ -1,0 +1,148 @@
+"""`seq2seq`: Whisper's own objective, and what keeps a trained encoder an ordinary Whisper checkpoint.
+
+As in Whisper (Radford et al. 2023) a clip is padded with silence to the encoder's whole window, 30 s for the published
+models; what the decoder says is scored by transformers' `WhisperForConditionalGeneration`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from affetto.errors import UserError
+from affetto.models.whisper import SAMPLES_PER_POSITION
+from affetto.specialize.objective import Item, Objective, padded_labels, quiet_transformers
+from affetto.specialize.parents import need_folder
+from affetto.specialize.text import END, PAD, START
+
+NEW_DECODER_BLOCKS = 2
+WHISPER_LANGUAGES = {"it": "italian", "de": "german", "fr": "french", "es": "spanish", "en": "english"}
+"""For others Whisper knows the code itself."""
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
+
+
+class Seq2Seq(Objective):
+    name, unit = "seq2seq", "tokens"
+    language = "it"
+
+    def build(self) -> None:
+        self.tokenizer: Any = None
+        self.model = self._with_new_decoder() if self.vocabulary is not None else self._with_own_decoder()
+        self.model.model.encoder = self.backbone.model
+        self.start = int(self.model.config.decoder_start_token_id)
+        self.end = int(self.model.config.eos_token_id)
+
+    def _with_new_decoder(self) -> Any:
+        from transformers import GenerationConfig, WhisperForConditionalGeneration
+
+        assert self.vocabulary is not None
+        self.tokenizer, numbers = self.vocabulary.tokenizer(), self.vocabulary.numbers
+        config = self.backbone.model.config
+        config.decoder_layers = NEW_DECODER_BLOCKS
+        config.vocab_size, config.pad_token_id = len(numbers), numbers[PAD]
+        config.bos_token_id = config.decoder_start_token_id = numbers[START]
+        config.eos_token_id = numbers[END]
+        config.suppress_tokens = config.begin_suppress_tokens = None
+        model = WhisperForConditionalGeneration(config)
+        model.generation_config = GenerationConfig(
+            bos_token_id=numbers[START], eos_token_id=numbers[END], pad_token_id=numbers[PAD],
+            decoder_start_token_id=numbers[START], max_length=config.max_target_positions,
+        )  # fmt: skip
+        return model
+
+    def _with_own_decoder(self) -> Any:
+        from transformers import AutoTokenizer, WhisperForConditionalGeneration
+
+        instead = "train a small new one over characters: --set decoder=new"
+        folder = need_folder(self.parent, "seq2seq with decoder=own", instead)
+        if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+            raise UserError(
+                f"{folder}: no tokenizer in it ({' or '.join(_TOKENIZER_FILES)}): copy it there, or {instead}"
+            )
+        with quiet_transformers():
+            try:
+                self.tokenizer = AutoTokenizer.from_pretrained(folder)
+                cls: Any = WhisperForConditionalGeneration
+                model, report = cls.from_pretrained(
+                    folder, config=self.backbone.model.config, dtype=torch.float32, output_loading_info=True
+                )
+            except Exception as problem:  # transformers, safetensors and tokenizers raise many kinds
+                raise UserError(f"{folder}: its decoder cannot be loaded ({problem}); {instead}") from problem
+        missing = [k for k in report["missing_keys"] if "proj_out" not in k]
+        if missing or len(self.tokenizer) > model.config.vocab_size:
+            said = f"{len(missing)} weights of it are missing" if missing else "it has fewer tokens than the tokenizer"
+            raise UserError(f"{folder}: its decoder is a placeholder ({said}); {instead}")
+        if getattr(model.generation_config, "is_multilingual", False) and hasattr(self.tokenizer, "set_prefix_tokens"):
+            code = self.language
+            self.tokenizer.set_prefix_tokens(language=WHISPER_LANGUAGES.get(code, code), task="transcribe")
+        return model
+
+    def new_parts(self) -> list[nn.Module]:
+        return [self.model.model.decoder, self.model.proj_out] if self.vocabulary is not None else []
+
+    def fits(self, samples: int, text: str) -> bool:
+        return len(self._labels(text)) <= int(self.model.config.max_target_positions)
+
+    def item(self, wave: np.ndarray, text: str, random: np.random.Generator) -> Item:
+        window = int(self.model.config.max_source_positions) * SAMPLES_PER_POSITION
+        padded = np.pad(wave[:window], (0, max(0, window - len(wave))))
+        return Item(self.backbone.prepare(padded), len(wave), tuple(self._labels(text)))
+
+    def _labels(self, text: str) -> list[int]:
+        """Tokens with the end, without the start, which the model puts before them."""
+        numbers = self.tokenizer(text).input_ids
+        return list(numbers[1:] if numbers[0] == self.start else numbers)
+
+    def batch(self, items: list[Item]) -> dict[str, Tensor]:
+        return {"input_features": torch.stack([item.input for item in items]), "labels": padded_labels(items)}
+
+    def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        count = (batch["labels"] >= 0).sum()
+        return self.model(input_features=batch["input_features"], labels=batch["labels"]).loss * count, count
+
+    def transcribe(self, batch: dict[str, Tensor]) -> list[str]:
+        """Greedily, each clip until its end token, at most twice as long as the longest text of the batch."""
+        states = self.model.get_encoder()(batch["input_features"])
+        prefix = [self.start, *self._prefix()]
+        said = torch.tensor([prefix] * len(batch["labels"]), device=batch["labels"].device)
+        fed, past, done = said, None, torch.zeros(len(said), dtype=torch.bool, device=said.device)
+        limit = min(2 * batch["labels"].shape[1] + len(prefix), int(self.model.config.max_target_positions))
+        while said.shape[1] < limit and not bool(done.all()):
+            out = self.model(encoder_outputs=states, decoder_input_ids=fed, past_key_values=past, use_cache=True)
+            fed, past = out.logits[:, -1:].argmax(-1), out.past_key_values
+            fed = fed.masked_fill(done[:, None], self.end)
+            done = done | (fed[:, 0] == self.end)
+            said = torch.cat([said, fed], dim=1)
+        return [str(text) for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
+
+    def _prefix(self) -> list[int]:
+        """What Whisper's tokenizer puts before a text beside the start: language, task, no time stamps."""
+        return list(getattr(self.tokenizer, "prefix_tokens", []))[1:]
+
+    def save(self, folder: Path) -> None:
+        self.save_model(self.model, folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def save_encoder(objective: Objective, folder: Path) -> None:
+    """The parent's whole checkpoint, whatever class it is of, with the trained encoder in its place."""
+    import transformers
+    from transformers import WhisperForConditionalGeneration
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    parent, encoder = objective.parent, objective.backbone.model
+    full: Any
+    if parent.folder is None:
+        full = WhisperForConditionalGeneration(encoder.config)
+    else:
+        named = json.loads((parent.folder / "config.json").read_text()).get("architectures") or ["WhisperModel"]
+        with quiet_transformers():
+            full = getattr(transformers, named[0]).from_pretrained(parent.folder, dtype=torch.float32)
+    inner = next(module for module in full.modules() if isinstance(module, WhisperEncoder))
+    inner.load_state_dict(encoder.state_dict())
+    objective.save_model(full, folder)

@@ -1,0 +1,68 @@
+"""What a run computes, by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from affetto.experiments.estimate import OVERHEAD_SECONDS, estimates
+from affetto.experiments.grid import read
+from affetto.experiments.named import grid_file
+from affetto.experiments.states import GridFolder
+from affetto.experiments.work import operations
+from affetto.models.keys import BACKBONES
+from affetto.models.operations import count
+from affetto.training.spec import settings
+
+BASE = count("wav2vec2", BACKBONES["wav2vec2-base"].config, 4.0)
+HEAD = 2 * BASE.frames * (768 * 256 + 2 * 256 * 256)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return {
+        run["method"]: run
+        for run in read(grid_file(Path("paper"))).runs
+        if (run["backbone"], run["corpus"], run["seed"]) == ("wav2vec2-base", "emovo", 0)
+    }
+
+
+def test_a_run_of_the_paper_s(paper):
+    trained, judged = 30 * 0.8 * 588, (30 * 0.1 + 0.2) * 588
+    blocks = 12 * BASE.block
+    frozen, lora = operations(paper["frozen"], stored=False), operations(paper["lora"], stored=False)
+    assert frozen == pytest.approx(588 * BASE.forward + trained * 3 * HEAD + judged * HEAD)
+    assert lora == pytest.approx(588 * BASE.forward + trained * (2 * blocks + 3 * HEAD) + judged * (blocks + HEAD))
+    assert operations(paper["lora"], stored=True) == pytest.approx(lora - 588 * BASE.forward)
+
+
+def test_folds_and_a_refit_are_counted_and_what_is_unknown_stays_so(paper):
+    def alike(run, split, **chosen):
+        resolved = settings("paper", chosen, method=run["method"])
+        return replace(run, values={**run.values, "split": split}, settings=resolved)
+
+    lora = paper["lora"]
+    blocks = 12 * BASE.block + HEAD
+    each, judging = 2 * 12 * BASE.block + 3 * HEAD, blocks
+    loso = operations(alike(lora, "loso"), stored=True)
+    by_hand = 6 * 588 * (30 * 4 / 6 * each + (30 / 6 + 2 / 6) * judging)
+    assert loso == pytest.approx(by_hand)
+    refitted = operations(alike(lora, "loso", **{"training.refit": "true"}), stored=True)
+    assert refitted == pytest.approx(by_hand + 6 * 588 * 30 * 5 / 6 * each)
+    assert operations(alike(lora, "kfold:3"), stored=True) == pytest.approx(
+        3 * 588 * (30 / 3 * each + (30 / 3 + 2 / 3) * judging)
+    )
+    assert operations(alike(lora, "loso", **{"audio.seconds": "null"}), stored=True) is None
+    assert operations(replace(lora, values={**lora.values, "corpus": "mine"}), stored=True) is None
+    assert operations(replace(lora, values={**lora.values, "backbone": "./mine"}), stored=True) is None
+
+
+def test_an_estimate_without_a_finished_run_is_reckoned_by_the_rate(paper, tmp_path):
+    runs, folder = list(paper.values()), GridFolder(tmp_path)
+    assert all(one.seconds is None for one in estimates(folder, runs).values())
+    found = estimates(folder, runs, lambda precision: 1e11)
+    for run in runs:
+        told = found[run.name]
+        assert told.operations is not None and told.basis == 0 and told.size_bytes is None
+        assert told.seconds == pytest.approx(OVERHEAD_SECONDS + told.operations / 1e11, abs=0.06)
+        assert "reckoned" in told.told()["estimate_basis"]

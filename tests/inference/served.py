@@ -1,0 +1,99 @@
+"""Small model folders to serve, and a server on the loopback interface to serve them."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import soundfile
+
+from affetto.inference.predictor import Prediction
+from affetto.inference.server import running
+from affetto.inference.server.app import Service, create_app
+from affetto.inference.server.catalogue import Catalogue
+from affetto.inference.server.limits import Limits
+from affetto.models.classifier import Classifier
+from affetto.models.saved import save_classifier
+from models.systems import blueprint, classifier
+
+KEY, RATE_HZ = "whisper-mini", 16_000
+
+
+def card(made: Classifier, plan: dict[str, Any], key: str, digest: str, **facts: Any) -> dict[str, Any]:
+    return {
+        "blueprint": plan,
+        "audio": {"seconds": 1.0},
+        "precision": "float32",
+        "backbone": {"name": key, "digest": digest, "random_weights": True, "weights_seed": 0},
+        "synthetic": True,
+    } | facts
+
+
+def write_model(folder: Path, method: str, key: str = KEY, **options: Any) -> Path:
+    """A model folder with stirred weights, as a run leaves one."""
+    from affetto.models.backbones import load_backbone
+
+    made = classifier(key, method, stir=0.2, **options)
+    plan = blueprint(method, **options)
+    digest = load_backbone(key, random_weights=True).weights_digest()
+    save_classifier(made, folder, card(made, plan, key, digest))
+    return folder
+
+
+class Serving:
+    """`with Serving(predictors, limits) as url:` — the real server, on a free port, in a thread."""
+
+    def __init__(self, predictors: Mapping[str, Any], limits: Limits | None = None, *, page: bool = False) -> None:
+        self.service = Service(Catalogue(predictors), limits or Limits())
+        app, self.guard = create_app(self.service)
+        if page:
+            from affetto.inference.server.page import mount
+
+            mount(app, self.service)
+        self.bound = running.bind("127.0.0.1", 0)
+        up = threading.Event()
+        self.server = running.server(
+            self.guard, head_seconds=self.service.limits.head_seconds, busy=self.service.busy, started=up.set
+        )
+        self._up = up
+        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.bound]}, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        assert self._up.wait(30)
+        return running.url(self.bound)
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self._thread.join(30)
+        self.service.close()
+        assert not self._thread.is_alive()
+
+
+class Stub:
+    """A predictor that answers at once, or when it is let."""
+
+    labels = ("joy", "anger")
+    window_seconds = 4.0
+    card: ClassVar[dict[str, Any]] = {"synthetic": True}
+
+    def __init__(self) -> None:
+        self.let, self.entered = threading.Event(), threading.Event()
+        self.let.set()
+        self.batches: list[int] = []
+
+    def classify(self, waves: Sequence[np.ndarray]) -> list[Prediction]:
+        self.entered.set()
+        self.batches.append(len(waves))
+        assert self.let.wait(20)
+        return [Prediction("", "joy", {"joy": 0.75, "anger": 0.25}, len(w) / RATE_HZ, len(w) / RATE_HZ) for w in waves]
+
+
+def wav(wave: np.ndarray, rate_hz: int = RATE_HZ, **options: Any) -> bytes:
+    made = io.BytesIO()
+    soundfile.write(made, wave, rate_hz, **{"format": "WAV", "subtype": "FLOAT"} | options)
+    return made.getvalue()

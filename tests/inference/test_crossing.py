@@ -1,0 +1,193 @@
+"""Every run of a grid on the corpora that it was not trained on: which model, which clips, and going on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from affetto.cli import app
+from affetto.corpora import spoken
+from affetto.corpora.emovo import SENTENCES
+from affetto.corpora.labels import EMOTIONS
+from affetto.corpora.readers import open_corpus
+from affetto.errors import UserError
+from affetto.experiments.grid import read
+from affetto.experiments.states import GridFolder
+from affetto.inference.crossing import cross
+from affetto.inference.evaluation import evaluate
+from affetto.training.runs import RunFolder
+from affetto.training.spec import CorpusSpec
+from affetto.training.train import train
+from training.corpora import RATE_HZ, sound
+
+CODES = ("rab", "dis", "pau", "gio", "neu", "tri", "sor")
+OTHER = "Ieri sera pioveva a dirotto."
+GRID = """
+axes:
+  backbone: whisper-mini
+  corpus: [emovo, emozionalmente]
+  method: {methods}
+  split: {split}
+  recipe: paper
+  random_weights: true
+  training.epochs: 1
+  compute.precision: float32
+  store.precision: float32
+"""
+
+
+def write_emovo(root: Path) -> Path:
+    for speaker, actor in enumerate(("f1", "f2", "m1", "m2")):
+        (root / actor).mkdir(parents=True)
+        for emotion, code in enumerate(CODES):
+            for take, sentence in enumerate(("b1", "b2")):
+                wave = sound(emotion, speaker, take, 0.4)
+                soundfile.write(root / actor / f"{code}-{actor}-{sentence}.wav", wave, RATE_HZ, subtype="FLOAT")
+    return root
+
+
+def write_emozionalmente(root: Path) -> Path:
+    (root / "audio").mkdir(parents=True)
+    (root / "metadata").mkdir()
+    rows = []
+    for speaker in range(4):
+        for emotion, label in enumerate(EMOTIONS):
+            for take, sentence in enumerate((f"  {SENTENCES['b1'].upper()}. ", OTHER)):
+                file = f"{speaker}-{label}-{take}.wav"
+                # The first is longer than what a run hears of a clip.
+                wave = sound(emotion, speaker + 10, take, 0.4 if rows else 6.0)
+                soundfile.write(root / "audio" / file, wave, RATE_HZ, subtype="FLOAT")
+                rows.append([file, sentence, "it", f"a{speaker}", label])
+    with (root / "metadata/samples.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["file_name", "sentence", "sentence_language", "actor", "emotion_expressed"])
+        writer.writerows(rows)
+    return root
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    root = tmp_path_factory.mktemp("corpora")
+    return {
+        "emovo": str(write_emovo(root / "emovo")),
+        "emozionalmente": str(write_emozionalmente(root / "emozionalmente")),
+    }
+
+
+def run_grid(out: Path, corpora: dict[str, str], split: str, methods: str) -> Path:
+    (out.parent / "grid.yaml").write_text(GRID.format(split=split, methods=methods))
+    grid = read(out.parent / "grid.yaml")
+    folder = GridFolder(out)
+    folder.claim(grid)
+    for run in grid.runs:
+        train(run.spec(corpora), folder.run(run.name).path, device="cpu")
+    return out
+
+
+@pytest.fixture(scope="module")
+def one_fold(tmp_path_factory: pytest.TempPathFactory, corpora: dict[str, str]) -> Path:
+    return run_grid(tmp_path_factory.mktemp("one") / "grid", corpora, "paper", "[frozen, lora]")
+
+
+def crossed(grid: Path) -> dict[str, dict[str, Any]]:
+    return {
+        f"{file.parts[-4]}/{file.parts[-2]}": json.loads(file.read_text())
+        for file in sorted(grid.glob("runs/*/crossed/*/metrics.json"))
+    }
+
+
+def test_sentences_are_the_same_whatever_their_dots_and_capitals(corpora: dict[str, str]) -> None:
+    emovo, other = (open_corpus(name, Path(path)) for name, path in corpora.items())
+    assert spoken.shared(emovo, other) == {"gli operai si alzano presto"}
+    assert spoken.sentence(other.clips[0]) in {"gli operai si alzano presto", "ieri sera pioveva a dirotto"}
+
+
+def test_each_run_is_tested_on_the_other_corpus_as_evaluate_would(
+    one_fold: Path, corpora: dict[str, str], tmp_path: Path
+) -> None:
+    outcome = cross(one_fold, {}, device="cpu")
+    assert (outcome.pairs, outcome.done, outcome.failed) == (4, 4, {})
+    found = crossed(one_fold)
+    assert len(found) == 4
+    for name, metrics in found.items():
+        run, corpus = name.split("/")
+        assert metrics["trained_on"] != metrics["corpus"] == corpus == metrics["crossed"]
+        assert metrics["trained_on"] == run.split("_")[0] and metrics["model"] == "tested"
+        tested = (CorpusSpec(name=corpus, path=corpora[corpus]),)
+        same = evaluate(one_fold / "runs" / run, tested, device="cpu", out=tmp_path / run)
+        assert metrics["test"] == same["test"] and metrics["test"]["n"] == 56
+        rows = RunFolder(one_fold / "runs" / run / "crossed" / corpus).read_lines("predictions.jsonl")
+        for row, other in zip(rows, RunFolder(tmp_path / run).read_lines("predictions.jsonl"), strict=True):
+            assert row.pop("probabilities") == pytest.approx(other.pop("probabilities"), abs=2e-5)
+            assert row == other
+        assert metrics["identity"] == json.loads((one_fold / "runs" / run / "spec.json").read_text())["identity"]
+    assert cross(one_fold, {}, device="cpu").new == 0
+
+
+def test_shared_sentences_are_left_out_where_asked_for_beside_the_plain_result(
+    one_fold: Path, corpora: dict[str, str]
+) -> None:
+    cross(one_fold, {}, exclude_shared=True, device="cpu")
+    unshared = {name: metrics for name, metrics in crossed(one_fold).items() if name.endswith("-unshared")}
+    assert len(unshared) == 4
+    for name, metrics in unshared.items():
+        assert metrics["test"]["n"] == 28
+        told = metrics["shared_sentences_left_out"]
+        assert told == {"sentences": ["gli operai si alzano presto"], "clips": 28}
+        rows = RunFolder(one_fold / "runs" / name.split("/")[0] / "crossed" / name.split("/")[1])
+        kept = {row["file"] for row in rows.read_lines("predictions.jsonl")}
+        assert all("b2" in file or file.endswith("-1.wav") for file in kept)
+
+
+def test_a_run_with_folds_answers_with_every_fold_s_model(tmp_path: Path, corpora: dict[str, str]) -> None:
+    grid = run_grid(tmp_path / "grid", corpora, "kfold:3", "frozen")
+    cross(grid, {"emovo": corpora["emovo"]}, device="cpu")
+    found = crossed(grid)
+    assert len(found) == 1  # the run trained on the other corpus
+    for name, metrics in found.items():
+        run = grid / "runs" / name.split("/")[0]
+        assert (metrics["model"], metrics["models"], metrics["test"]["n"]) == ("folds", 3, 3 * 56)
+        rows = RunFolder(run / "crossed/emovo").read_lines("predictions.jsonl")
+        alone = evaluate(run / "folds/1", (CorpusSpec(name="emovo", path=corpora["emovo"]),), device="cpu")
+        first = [row for row in rows if row["fold"] == "1"]
+        said = [max(row["probabilities"], key=row["probabilities"].get) == row["truth"] for row in first]
+        assert np.mean(said) == pytest.approx(alone["test"]["accuracy"])
+
+
+def test_a_corpus_that_has_changed_is_tested_anew_and_a_failure_stops_nothing_else(
+    one_fold: Path, corpora: dict[str, str], tmp_path: Path
+) -> None:
+    grid = shutil.copytree(one_fold, tmp_path / "grid")
+    cross(grid, {}, device="cpu")
+    changed = shutil.copytree(corpora["emovo"], tmp_path / "emovo")
+    soundfile.write(changed / "f1/rab-f1-b1.wav", sound(0, 99, 9, 0.4), RATE_HZ)
+    run = next((grid / "runs").glob("emozionalmente_*_lora_*"))
+    shutil.rmtree(run / "model")
+    told: list[str] = []
+    outcome = cross(grid, {"emovo": str(changed)}, device="cpu", tell=lambda *what: told.append(what[2]))
+    assert (outcome.pairs, outcome.new) == (2, 1)
+    assert list(outcome.failed) == [f"{run.name} on emovo"] and "has no model" in "".join(told)
+
+
+def test_the_command_tells_what_it_does_and_what_cannot_be(
+    one_fold: Path, corpora: dict[str, str], tmp_path: Path
+) -> None:
+    made = CliRunner().invoke(app, ["grid", "cross", str(one_fold), "--json", "--device", "cpu"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["done"] == 4
+    (tmp_path / "grid.json").write_text('{"name": "x", "runs": []}')
+    with pytest.raises(UserError, match=r"no run of the grid in .* is done yet"):
+        cross(tmp_path, {})
+    shutil.copytree(one_fold, tmp_path / "copy")
+    for run in (tmp_path / "copy/runs").glob("emozionalmente_*"):
+        shutil.rmtree(run)
+    with pytest.raises(UserError, match="trained on emovo, and there is no other corpus; give --corpus NAME=PATH"):
+        cross(tmp_path / "copy", {})

@@ -1,0 +1,108 @@
+"""The report's own figures: whole, the same bytes again, nothing clipped or overprinted, and true to what was given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from affetto.errors import UserError
+from affetto.reporting import bars, costs, layers, reliability, strips
+from affetto.reporting.bars import Bar
+from affetto.reporting.calibration import calibration
+from affetto.reporting.costs import Point
+from affetto.reporting.systems import Predictions, System
+from reporting.drawing import assert_clean, texts
+from reporting.folders import manifest, rows
+
+NAMES = ("probe", "frozen", "Adapter, recommended", "LoRA, recommended")
+PANELS = {
+    corpus: [Bar("Wav2Vec 2.0 Large", "A", 60.0, 50.0, 70.0, 40.0, 48.84), Bar("XLSR-53", "B"),
+             Bar("Whisper Small", "B", 30.0, 20.0, 41.0)]
+    for corpus in ("EMOVO", "Emozionalmente", "DEMoS")
+}  # fmt: skip
+
+
+def strip_scores(speakers):
+    generator = np.random.default_rng(0)
+    return {name: {f"s{n:02}": float(generator.random()) for n in range(speakers)} for name in NAMES}
+
+
+def systems():
+    data = manifest()
+    found = rows(data, {clip.id for clip in data.clips}, 0.5, 0)
+    return {name: calibration(System(name, "emovo", {0: Predictions.of(found)})) for name in (*NAMES, "full")}
+
+
+def points():
+    return [
+        Point(name, 50.0 + n, 40.0, 60.0 + n, 5_000 * 7**n, 20.0 * 4**n) for n, name in enumerate(("probe", "LoRA"))
+    ]
+
+
+def sizes():
+    group = {"unchanged": {"rms": [1, 3, 200.0]}, "model.state_norm layer": {"rms": [1, 1, 1.0]}}
+    return {f"XLSR-53 (A), {method}": group for method in ("frozen", "Adapter", "LoRA", "full")}
+
+
+DRAWINGS = {
+    "figure 4": lambda path, stamp: bars.figure_4(
+        PANELS, path, "Frozen backbones by corpus", "A caption that is as long as they come. " * 9, stamp
+    ),
+    "few speakers": lambda path, stamp: strips.speaker_strips(strip_scores(6), path, "UAR by speaker", 1 / 7, stamp),
+    "many speakers": lambda path, stamp: strips.speaker_strips(strip_scores(43), path, "UAR by speaker", 1 / 7, stamp),
+    "reliability": lambda path, stamp: reliability.reliability_curves(systems(), path, "Reliability", stamp),
+    "cost": lambda path, stamp: costs.cost_against_score(points(), path, "Cost against macro F1", stamp),
+    "states": lambda path, stamp: layers.state_sizes(sizes(), path, "Sizes of the hidden states", stamp),
+}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved, kept for inspection."""
+    kept = []
+    for module in (bars, strips, reliability, costs, layers):
+        save = module.save
+        monkeypatch.setattr(
+            module, "save", lambda figure, path, save=save: (kept.append(figure), save(figure, path))[1]
+        )
+    return kept
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_whole_clean_stamped_and_the_same_bytes(name, tmp_path, drawn):
+    first = DRAWINGS[name](tmp_path / "a.svg", "synthetic speech")
+    again = DRAWINGS[name](tmp_path / "b.svg", "synthetic speech")
+    assert first.read_bytes() == again.read_bytes() and first.read_bytes().startswith(b"<?xml")
+    assert "SYNTHETIC SPEECH" in [text.get_text() for text in texts(drawn[0])]
+    DRAWINGS[name](tmp_path / "c.png", "")
+    assert not any("SYNTHETIC" in text.get_text() for text in texts(drawn[2]))
+    for figure in drawn[1:]:
+        assert_clean(figure)
+
+
+def test_figure_4_draws_what_was_run_and_says_what_was_not(tmp_path, drawn):
+    DRAWINGS["figure 4"](tmp_path / "a.svg", "")
+    axes = drawn[0].axes[0]
+    assert [patch.get_width() for patch in axes.patches] == [60.0, 30.0]
+    assert [text.get_text() for text in axes.texts] == ["not run"]
+    diamonds = [line for line in axes.get_lines() if line.get_marker() == "D"]
+    assert [line.get_xdata()[0] for line in diamonds] == [48.84]
+
+
+def test_speakers_go_from_easy_to_hard(tmp_path, drawn):
+    scores = {"frozen": {"f1": 0.4, "m1": 0.8}, "LoRA": {"f1": 0.6, "m1": 0.7}}
+    strips.speaker_strips(scores, tmp_path / "a.svg", "t")
+    axes = drawn[0].axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["m1", "f1"]
+    lora = next(line for line in axes.get_lines() if line.get_label() == "LoRA")
+    np.testing.assert_allclose(lora.get_xydata(), [[70, 0], [60, 1]])
+
+
+def test_nothing_to_draw_is_a_mistake(tmp_path):
+    for draw in (strips.speaker_strips, reliability.reliability_curves, layers.state_sizes):
+        with pytest.raises(UserError, match=r"to draw"):
+            draw({}, tmp_path / "a.svg", "t")
+    with pytest.raises(UserError, match="no cost to draw"):
+        costs.cost_against_score([], tmp_path / "a.svg", "t")
+    with pytest.raises(UserError, match="no bars to draw"):
+        bars.figure_4({}, tmp_path / "a.svg", "t", "w")
