@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer.testing
+from safetensors.torch import load_file
 
 from affetto.cli import app
 from affetto.corpora.synthetic_speech import make_common_voice
 from affetto.errors import UserError
-from affetto.specialize.folder import provenance
+from affetto.specialize.folder import Folder, provenance
 from affetto.specialize.spec import Settings
 from specialize.recordings import tiny, write_speech  # noqa: F401  # a fixture
 
@@ -60,6 +62,44 @@ def test_a_finished_one_tells_where_it_comes_from_and_is_not_done_again(tmp_path
     before = weights.read_bytes()
     assert "is finished already" in run(*words(tmp_path, "out"))
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("family", "objective", "more"),
+    [("whisper", "ctc", ()), ("whisper", "seq2seq", ("decoder=new",)), ("wav2vec2", "masked", ())],
+)
+def test_one_that_was_killed_while_it_saved_ends_with_the_same_bits(
+    family: str, objective: str, more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_speech(tmp_path, speakers=3, clips=4, words=1)
+    sets = (*FAST, *more)
+    run(*words(tmp_path, "whole", family, objective), sets=sets)
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    for where in ("making", "publish"):  # before the first file of the checkpoint, and after the last one
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(Folder, where, killed)
+            run(*words(tmp_path, "cut", family, objective), sets=sets)
+    run(*words(tmp_path, "cut", family, objective), sets=sets)
+    whole, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
+    assert whole.keys() == cut.keys()
+    assert not [name for name in whole if not torch.equal(whole[name], cut[name])]
+
+
+def test_what_a_kill_left_beside_a_finished_one_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_speech(tmp_path, speakers=3, clips=4, words=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("affetto.specialize.folder.shutil.rmtree", lambda *_, **__: None)
+        run(*words(tmp_path, "out"))
+    assert (tmp_path / "out" / ".work").exists()
+    assert "is finished already" in run(*words(tmp_path, "out"))
+    assert not (tmp_path / "out" / ".work").exists()
 
 
 def test_it_goes_on_only_with_the_same_corpus_and_settings(tmp_path: Path) -> None:

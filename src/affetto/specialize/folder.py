@@ -64,6 +64,8 @@ class Folder:
                 f"{self.path} holds another specialisation ({_differences(known.get('asked', {}), told)}): give the "
                 "same corpus and settings to go on with it, or another --out"
             )
+        if done is not None:  # a kill may have come between the last file and this
+            shutil.rmtree(self.work.path, ignore_errors=True)
         return done
 
     def begin(self, identity: str, told: dict[str, Any], checked: dict[str, Any]) -> None:

@@ -175,6 +175,9 @@ class _Specialisation:
     def _save(self, objective: Objective, sample: Sample, made: dict[str, Any]) -> None:
         """Write the checkpoint beside, load it as every other command would, and publish it if it is the same."""
         making = self.folder.making()
+        # What never trained may be drawn only here (the decoder of a Whisper made from nothing, beside its encoder's
+        # ctc head): it must not depend on how many steps this process has run since a kill.
+        torch.manual_seed(self.spec.seed)
         objective.merge()
         objective.model.cpu()
         objective.save(making)
