@@ -38,7 +38,7 @@ from inference.served import Serving
 from inference.test_predictor import Loudness
 
 LIMITS = Limits(max_megabytes=0.5, max_seconds=5.0, upload_seconds=3.0, queue=32)
-ENDS_SECONDS = 10.0
+ENDS_SECONDS = 30.0
 """The longest that an answer may take: an upload that does not end is waited for, LIMITS.upload_seconds."""
 UNUSABLE = ("not_audio", "unusable_audio", "too_long")
 

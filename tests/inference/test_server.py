@@ -46,7 +46,7 @@ CLIP = clips(0.8)[0]
 
 
 def post(url: str, content: bytes, kind: str = "audio/wav", **options) -> httpx.Response:
-    return httpx.post(f"{url}/v1/predict", content=content, headers={"Content-Type": kind}, timeout=20, **options)
+    return httpx.post(f"{url}/v1/predict", content=content, headers={"Content-Type": kind}, timeout=60, **options)
 
 
 def refused(response: httpx.Response) -> tuple[int, str]:
@@ -84,7 +84,7 @@ def test_requests_that_come_together_go_together(stub):
         first = clients.submit(post, url, wav(CLIP))
         assert stub.entered.wait(10)
         others = [clients.submit(post, url, wav(CLIP)) for _ in range(8)]
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while serving.service.batcher.load < 9:
             assert time.monotonic() < until
         stub.let.set()
@@ -183,7 +183,7 @@ def test_a_full_queue_says_when_to_come_back(stub):
     serving = Serving({"a": stub}, Limits(queue=3))
     with serving as url, ThreadPoolExecutor(3) as clients:
         waiting = [clients.submit(post, url, wav(CLIP)) for _ in range(3)]
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while serving.service.batcher.load < 3:  # a request sent sooner could take the last place, and wait in it
             assert time.monotonic() < until
             time.sleep(0.01)
@@ -200,7 +200,7 @@ def test_a_full_queue_says_when_to_come_back(stub):
 
 def head(url: str, length: int, extra: bytes = b"") -> socket.socket:
     client = socket.create_connection(url.removeprefix("http://").split(":"))
-    client.settimeout(10)
+    client.settimeout(60)
     client.sendall(
         b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: audio/wav\r\nContent-Length: %d\r\n%s\r\n"
         % (length, extra)
@@ -221,7 +221,7 @@ def test_a_slow_body_times_out(url):
         client.sendall(b"RIFF")
         answer = everything(client)  # which ends: the connection is closed
     assert answer.startswith(b"HTTP/1.1 408") and b"too_slow" in answer and b"connection: close" in answer.lower()
-    assert 1.4 < time.monotonic() - started < 6
+    assert 1.4 < time.monotonic() - started < 30
 
 
 def test_a_slow_head_is_cut_off_also_on_a_connection_that_was_used(stub):
@@ -229,7 +229,7 @@ def test_a_slow_head_is_cut_off_also_on_a_connection_that_was_used(stub):
         Serving({"a": stub}, Limits(upload_seconds=9)) as url,
         socket.create_connection(url.removeprefix("http://").split(":")) as client,
     ):
-        client.settimeout(10)
+        client.settimeout(60)
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         got = b""
         while not got.endswith(b"}"):
@@ -239,7 +239,7 @@ def test_a_slow_head_is_cut_off_also_on_a_connection_that_was_used(stub):
         started = time.monotonic()
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(100) == b""
-        assert 1 < time.monotonic() - started < 8
+        assert 1 < time.monotonic() - started < 30
 
 
 def test_a_client_that_leaves_harms_nobody(url):
@@ -251,7 +251,7 @@ def test_a_client_that_leaves_harms_nobody(url):
         with head(url, len(whole)) as client:
             client.sendall(whole)
     assert post(url, wav(CLIP)).status_code in (200, 503)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while post(url, wav(CLIP)).status_code != 200:
         assert time.monotonic() < until, "places are given back"
 
@@ -261,7 +261,7 @@ def test_who_leaves_while_waiting_is_not_computed_and_who_stays_is_even_as_the_s
     serving = Serving({"a": stub}, Limits(queue=4))
 
     def until_load(wanted: int) -> None:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while serving.service.batcher.load != wanted:
             assert time.monotonic() < until, serving.service.batcher.load
             time.sleep(0.01)
@@ -284,7 +284,7 @@ def test_who_leaves_while_waiting_is_not_computed_and_who_stays_is_even_as_the_s
         serving.server.should_exit = True
         time.sleep(0.1)
         stub.let.set()
-        assert [one.result(20).status_code for one in (first, stays, late)] == [200] * 3
+        assert [one.result(60).status_code for one in (first, stays, late)] == [200] * 3
     assert stub.batches == [1, 2]
     assert serving.guard.accepted == 5 and serving.guard.answered == 3
 

@@ -37,7 +37,7 @@ def test_what_it_prints_works_and_a_signal_ends_it(tmp_path):
             )
             assert json.loads(tried.stdout)["model"] == "lora"
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
+        assert server.wait(60) == 0
         logged = server.stderr.read()
     assert json.loads(logged.splitlines()[-1])["event"] == "ended" and "Traceback" not in logged
 
