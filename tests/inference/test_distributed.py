@@ -86,8 +86,10 @@ def test_rows_of_several_actors_are_those_of_one_process(cluster, folder: Path, 
 DRIVER = """
 import os, signal, sys
 from affetto.cli import main
+from affetto.inference import distributed
 from affetto.inference.distributed import Cluster
 
+distributed.PATIENCE_SECONDS = 600  # a slow machine is not told of
 label = Cluster.label
 
 def killing(self, inputs):
