@@ -212,6 +212,14 @@ def test_a_variant_that_matches_nothing_or_states_that_are_no_switch_are_mistake
         grid.read(written(tmp_path, SMALL + "record_states: 1\n"))
 
 
+def test_the_short_ablations_change_an_adapter_and_a_lora_of_ten_epochs():
+    runs = grid.read(GRIDS / "emovo-ablations-short.yaml").runs
+    assert {(run["method"], run.variant) for run in runs} == {
+        ("adapter", None), ("adapter", "adapter_double_residual"), ("lora", None), ("lora", "alpha_8"),
+    }  # fmt: skip
+    assert len(runs) == 4 and {run.settings.training.epochs for run in runs} == {10}
+
+
 @pytest.mark.parametrize("name", ["ablations", "emovo-ablations"])
 def test_the_ablations_change_one_thing_each_and_hold_their_baselines(name):
     runs = grid.read(GRIDS / f"{name}.yaml").runs
