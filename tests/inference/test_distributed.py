@@ -70,7 +70,7 @@ def alike(found: list[dict], expected: list[dict]) -> None:
 def test_rows_of_several_actors_are_those_of_one_process(cluster, folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(distributed, "ACTOR_CPUS", 1)
     # Both before any work: else the first to start may have done all of it.
-    monkeypatch.setattr(ray.data.DataContext.get_current(), "wait_for_min_actors_s", 120)
+    monkeypatch.setattr(ray.data.DataContext.get_current(), "wait_for_min_actors_s", 600)
     speaker = tuple(one.name for one in recordings([str(folder / "speaker")]))
     order = Order(str(folder / "model"), device="cpu", abstain_below=0.2, speaker=speaker)
     inputs = 3 * list(recordings([str(folder / "all"), str(folder / "table.csv")]))
