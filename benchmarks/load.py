@@ -274,7 +274,7 @@ class Server:
         """Wait for its end after a signal; what it said last."""
         status = self.process.wait(120)
         lines = [json.loads(line) for line in self.log.read_text().splitlines()]
-        ended = next((line for line in reversed(lines) if line["event"] == "ended"), {})
+        ended: dict[str, Any] = next((line for line in reversed(lines) if line["event"] == "ended"), {})
         defects = sum(line["event"] == "defect" for line in lines)
         return {
             "exit_status": status, "accepted": ended.get("accepted"), "answered": ended.get("answered"),
