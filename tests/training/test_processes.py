@@ -17,12 +17,10 @@ from training.corpora import spec, timeless, write_table
 from training.test_train import lines, same_weights
 
 # Does the runs that a JSON file lists, one after another; kills itself after its n-th checkpoint, if told so. It ends
-# with 3 if the processes are still connected when Python ends: then one is aborted now and then.
+# as the command does: a process whose threads still speak to another is aborted now and then as Python ends.
 DRIVER = """
-import atexit, json, os, signal, sys
-import torch
-atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))
-from affetto.training import checkpoint, loop
+import json, os, signal, sys
+from affetto.training import checkpoint, device, loop
 from affetto.training.spec import RunSpec
 from affetto.training.train import train
 loop.CHECKPOINT_SECONDS = 0.0
@@ -36,6 +34,7 @@ def counted(*arguments):
 checkpoint.write = counted
 for text, out in json.load(open(sys.argv[1])):
     train(RunSpec.model_validate(text), out, device="cpu")
+device.end(0)
 """
 NO_DROPOUT = {"lora.dropout": "0", "adapter.dropout": "0", "model.head_dropout": "0"}
 

@@ -65,7 +65,12 @@ def main() -> None:
             " ".join(problem.format_message().split())
             + (f" (see {context.command_path} --help)" if context is not None else "")
         )
-    sys.exit(status if isinstance(status, int) else 0)
+    code = status if isinstance(status, int) else 0
+    if "affetto.training.device" in sys.modules:
+        from affetto.training import device
+
+        device.end(code)
+    sys.exit(code)
 
 
 def _fail(message: str) -> None:
