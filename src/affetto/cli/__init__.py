@@ -47,35 +47,40 @@ _CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__n
 
 def main() -> None:
     """Run a command; a user's mistake ends in one line on stderr and exit status 2."""
+    status = _status()
+    if "affetto.training.device" in sys.modules:
+        from affetto.training import device
+
+        device.end(status)
+    sys.exit(status)
+
+
+def _status() -> int:
+    """The exit status of the command, once it has run."""
     try:
         status = app(standalone_mode=False)
     except UserError as problem:
-        _fail(str(problem))
+        return _failed(str(problem))
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("stopped; the same command goes on where it was", err=True)
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
-        sys.exit(141)
+        return 141
     except _CLICK_ERROR as problem:
         context = getattr(problem, "ctx", None)
         if type(problem).__name__ == "NoArgsIsHelpError":
             typer.echo(context.get_help() if context is not None else str(problem))
-            sys.exit(2)
-        _fail(
+            return 2
+        return _failed(
             " ".join(problem.format_message().split())
             + (f" (see {context.command_path} --help)" if context is not None else "")
         )
-    code = status if isinstance(status, int) else 0
-    if "affetto.training.device" in sys.modules:
-        from affetto.training import device
-
-        device.end(code)
-    sys.exit(code)
+    return status if isinstance(status, int) else 0
 
 
-def _fail(message: str) -> None:
+def _failed(message: str) -> int:
     typer.echo(f"error: {message}", err=True)
-    sys.exit(2)
+    return 2
 
 
 def _version(wanted: bool) -> None:

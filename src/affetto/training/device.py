@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 
@@ -64,12 +65,13 @@ def accelerator(device: torch.device) -> Accelerator:
 def end(status: int) -> None:
     """End this process if it is one of several, with all written and nothing torn down; else do nothing.
 
-    For a program's last line: closing the group is not enough, its threads may outlive it for a moment (2 of some 15
-    ends of two processes on a busy machine).
+    For a program's last line. To close the group (`_leave`) is not always enough: a thread of it that outlives it, and
+    that Python's end meets, still aborts the process.
     """
     if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                stream.flush()
         os._exit(status)
 
 
