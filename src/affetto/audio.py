@@ -228,7 +228,7 @@ def short_of(there: int, wanted: int) -> str:
     return f"{there} of {wanted} samples are there"
 
 
-def _ends_within_a_page(source: str | io.BytesIO) -> bool:
+def _ends_within_a_page(source: str | bytes | io.BytesIO) -> bool:
     """Whether the last page of an Ogg file (RFC 3533, 6) is longer than what is left of the file."""
     start = max(0, _size(source) - _LONGEST_OGG_PAGE_BYTES)
     if isinstance(source, io.BytesIO):
@@ -242,7 +242,7 @@ def _ends_within_a_page(source: str | io.BytesIO) -> bool:
     return len(page) < 27 or len(page) < 27 + page[26] + sum(lengths)
 
 
-def _size(source: str | io.BytesIO) -> int:
+def _size(source: str | bytes | io.BytesIO) -> int:
     return source.getbuffer().nbytes if isinstance(source, io.BytesIO) else os.path.getsize(source)
 
 
@@ -349,7 +349,8 @@ def _head(path: str | Path) -> bytes:
 
 def _open(path: str | Path) -> soundfile.SoundFile:
     _check_ordinary(path)
-    return _opened(str(path), str(path))
+    # A name that is no UTF-8 is bytes to the system, and soundfile would not find them again.
+    return _opened(os.fsencode(path) if os.name == "posix" else str(path), str(path))
 
 
 def _check_ordinary(path: str | Path) -> None:
@@ -367,7 +368,7 @@ def _check_ordinary(path: str | Path) -> None:
         raise AudioError(f"{path}: empty (0 bytes); copy it again from its source")
 
 
-def _opened(source: str | io.BytesIO, name: str) -> soundfile.SoundFile:
+def _opened(source: str | bytes | io.BytesIO, name: str) -> soundfile.SoundFile:
     try:
         file = soundfile.SoundFile(source)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as problem:

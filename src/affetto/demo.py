@@ -137,8 +137,8 @@ class _Demo:
         with Display() as display:
             display.begin("runs")
             told = _Told(display, sum((folder.run(r.name).path / METRICS).is_file() for r in grid.runs), len(grid.runs))
-            result = launch(grid, out, grid.corpora, workers=workers, device=self.device, tell=told)
-            if told.failed:
+            result = launch(grid, out, grid.corpora, workers=workers, device=self.device, retry_failed=True, tell=told)
+            if result["failed"]:
                 raise UserError(f"{result['failed']} runs of the demo have failed, {told.failed}")
             display.end(f"{result['done']} of {result['runs']} runs are done")
         found = {run.name: folder.run(run.name).read(METRICS) for run in grid.runs}

@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from affetto.errors import UserError
+from affetto.experiments import worker
 from affetto.experiments.grid import read
 from affetto.experiments.launch import launch
+from affetto.experiments.outcome import settle
 from affetto.experiments.states import GridFolder, overview
 from training.corpora import write_table
 
@@ -154,6 +156,25 @@ def test_a_failed_run_is_recorded_the_others_go_on_and_it_can_be_tried_again(sma
     assert launch(grid, out, {"table": str(table)}, device="cpu", retry_failed=True)["failed"] == 0
     assert numbers(out) == undisturbed
     assert {state for state, _ in overview(folder, grid.runs).values()} == {"done"}
+
+
+def test_what_another_launcher_has_failed_with_since_this_one_looked_is_not_tried_again(small, tmp_path, monkeypatch):
+    file, table = small
+    run, folder = read(file).runs[0], GridFolder(tmp_path / "out")
+    spec = run.spec({"table": str(table)}).model_dump(mode="json")
+    task = {"grid": str(folder.path), "run": run.name, "device": "cpu", "spec": spec}
+    tried = []
+
+    def fails(*_, **__):
+        tried.append(1)
+        raise UserError("no room")
+
+    monkeypatch.setattr("affetto.training.train.train", fails)
+    assert [worker.do(task)["state"] for _ in range(2)] == ["failed", "busy"] and len(tried) == 1
+    told = []
+    assert settle(folder, run, 0, {"state": "busy"}, told.append) is None, "it is not waited for either"
+    folder.forgive(run.name)
+    assert worker.do(task)["state"] == "failed" and len(tried) == 2
 
 
 def test_the_paper_s_grid_in_small_goes_from_the_command_to_its_metrics(tmp_path):

@@ -87,10 +87,15 @@ def test_two_launchers_hold_a_run_one_after_the_other(cluster, tmp_path):
     folder, told = GridFolder(tmp_path / "out"), []
     folder.claim(one)
     file = folder.lock(one.runs[0].name).lock_file
-    lock = FileLock(file, thread_local=False)  # held here, let go in the timer's thread
+    lock = FileLock(file, thread_local=False)
     lock.acquire()
-    threading.Timer(8, lock.release).start()
-    launch(one, folder.path, {"table": str(table)}, device="cpu", engine="ray", tell=told.append)
+
+    def tell(event: Event) -> None:
+        told.append(event)
+        if event.state == "busy" and lock.is_locked:
+            lock.release()
+
+    launch(one, folder.path, {"table": str(table)}, device="cpu", engine="ray", tell=tell)
     states = [event.state for event in told]
     assert states[:2] == ["begun", "busy"] and states[-2:] == ["begun", "done"] and "died" not in states
 

@@ -21,8 +21,12 @@ from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
 from affetto.experiments.grid import read
 from affetto.experiments.states import GridFolder
+from affetto.inference import crossing
 from affetto.inference.crossing import cross
 from affetto.inference.evaluation import evaluate
+from affetto.inference.predictor import temperature_of
+from affetto.models.saved import load_classifier
+from affetto.training.calibration import before_and_after
 from affetto.training.runs import RunFolder
 from affetto.training.spec import CorpusSpec
 from affetto.training.train import train
@@ -160,6 +164,12 @@ def test_a_run_with_folds_answers_with_every_fold_s_model(tmp_path: Path, corpor
         first = [row for row in rows if row["fold"] == "1"]
         said = [max(row["probabilities"], key=row["probabilities"].get) == row["truth"] for row in first]
         assert np.mean(said) == pytest.approx(alone["test"]["accuracy"])
+        # Each row is calibrated by the temperature of the model that it is of.
+        own = {fold: temperature_of(load_classifier(run / f"folds/{fold}/model")[1]) for fold in "123"}
+        assert len(set(own.values())) > 1
+        assert metrics["confidence"] == {
+            "temperature": None, "test": before_and_after(rows, [own[row["fold"]] for row in rows])
+        }  # fmt: skip
 
 
 def test_a_corpus_that_has_changed_is_tested_anew_and_a_failure_stops_nothing_else(
@@ -177,12 +187,28 @@ def test_a_corpus_that_has_changed_is_tested_anew_and_a_failure_stops_nothing_el
     assert list(outcome.failed) == [f"{run.name} on emovo"] and "has no model" in "".join(told)
 
 
+def test_a_corpus_that_cannot_be_used_is_read_once_and_fails_its_tests_alone(
+    one_fold: Path, corpora: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = shutil.copytree(one_fold, tmp_path / "grid")
+    bad = shutil.copytree(corpora["emovo"], tmp_path / "emovo")
+    (bad / "f1/rab-f1-b1.wav").write_bytes(b"no sound")
+    read, heard = [], crossing.read_heard
+    monkeypatch.setattr(crossing, "read_heard", lambda *a, **k: (read.append(1), heard(*a, **k))[1])
+    outcome = cross(grid, {"emovo": str(bad)}, device="cpu")
+    assert len(outcome.failed) == outcome.pairs == 2 and len(read) == 1
+    assert all("rab-f1-b1.wav" in told for told in outcome.failed.values())
+
+
 def test_the_command_tells_what_it_does_and_what_cannot_be(
     one_fold: Path, corpora: dict[str, str], tmp_path: Path
 ) -> None:
     made = CliRunner().invoke(app, ["grid", "cross", str(one_fold), "--json", "--device", "cpu"])
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["done"] == 4
+    (tmp_path / "grid.json").write_text("{}")
+    with pytest.raises(UserError, match=r"grid.json lists no runs: remove it"):
+        cross(tmp_path, {})
     (tmp_path / "grid.json").write_text('{"name": "x", "runs": []}')
     with pytest.raises(UserError, match=r"no run of the grid in .* is done yet"):
         cross(tmp_path, {})

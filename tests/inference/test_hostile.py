@@ -24,7 +24,16 @@ def hostile(folder: Path) -> list[str]:
 
     for name, content in contents().items():
         put(name, content)
-    for name in ("è pérché.wav", "感情.wav", "a\nb.wav", "-x.wav", "[1].wav", "'\"$(id).wav", "x" * 250 + ".wav"):
+    for name in (
+        "è pérché.wav",
+        "感情.wav",
+        "a\nb.wav",
+        "-x.wav",
+        "[1].wav",
+        "'\"$(id).wav",
+        "x" * 250 + ".wav",
+        os.fsdecode(b"\xff.wav"),
+    ):
         put(name, encoded(SOUND))
     os.mkfifo(folder / "pipe.wav")
     (folder / "folder.wav").mkdir()
@@ -51,7 +60,15 @@ def test_three_hundred_hostile_inputs_are_each_answered_or_named(tmp_path: Path)
             answered.add(Path(name).name)
             assert sum(row["probabilities"].values()) == pytest.approx(1), row
     assert bad > 150 and good > 10
-    assert {"è pérché.wav", "感情.wav", "[1].wav", "a\nb.wav", "eight8000.wav", "silent8000.wav"} <= answered
+    assert {
+        "è pérché.wav",
+        "感情.wav",
+        "[1].wav",
+        "a\nb.wav",
+        os.fsdecode(b"\xff.wav"),
+        "eight8000.wav",
+        "silent8000.wav",
+    } <= answered
     for kind in ("pipe", "folder", "link", "absent", "nan192000", "one8000", "text3", "cut0"):
         assert f"{kind}.wav" not in answered
 

@@ -84,10 +84,22 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
         resume(file, "csv", LABELS, sections=False)
     assert file.read_text().startswith("file,emotion,anger")
     other = tmp_path / "out.jsonl"
-    other.write_text('{"file": "a.wav", "emotion": "joy"}\nrubbish\n{"file": "b.wav"}\n')
+    good = json.dumps({"file": "a.wav", "emotion": "joy", "probabilities": {"joy": 0.75, "sadness": 0.25}})
+    other.write_text(f"{good}\nrubbish\n{good}\n")
     with pytest.raises(UserError, match="line 2"):
         resume(other, "jsonl", LABELS, sections=False)
     assert "rubbish" in other.read_text()
     assert set(tmp_path.iterdir()) == {file, other}
+    ours = ",".join(header(LABELS, sections=False))
+    for content, line in (("my shopping list\n", 1), ("my shopping list", 1), (f"{ours}\na.wav,joy,x,1,\n", 2)):
+        file.write_text(content)
+        with pytest.raises(UserError, match=rf"out.csv line {line}: not a line of csv"):
+            resume(file, "csv", LABELS, sections=False)
+        assert file.read_text() == content
+    for content in (good.replace("sadness", "anger") + "\n", "my shopping list\n", "[1]\n"):
+        other.write_text(content)
+        with pytest.raises(UserError, match="line 1: not a line of jsonl with these labels"):
+            resume(other, "jsonl", LABELS, sections=False)
+        assert other.read_text() == content
     with pytest.raises(UserError, match="--resume goes on with jsonl and csv"):
         resume(file, "json", LABELS, sections=False)

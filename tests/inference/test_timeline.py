@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from affetto.audio import RATE_HZ, AudioError
+from affetto.cli import timelines
 from affetto.errors import UserError
 from affetto.inference import timeline as module
 from affetto.inference.speech import FRAME, Rules, frames, silero, stretches
@@ -246,3 +247,18 @@ def test_silero_hears_on_one_thread_and_leaves_the_others_to_the_model(monkeypat
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_what_can_be_no_output_of_a_timeline_is_told_before_anything_is_heard(tmp_path: Path) -> None:
+    recording, folder = tmp_path / "talk.wav", tmp_path / "d.png"
+    soundfile.write(recording, np.zeros(S), S)
+    folder.mkdir()
+    for out, picture, told in (
+        (recording, None, "--out .*talk.wav is the recording itself"),
+        (folder, None, "--out .*d.png is a folder"),
+        (None, folder, "--picture .*d.png is a folder"),
+        (tmp_path / "none" / "o.json", None, "--out .*no folder"),
+    ):
+        with pytest.raises(UserError, match=told):
+            timelines.check([str(recording)], None, out, picture)
+    timelines.check([str(recording)], "vtt", tmp_path / "o.vtt", tmp_path / "o.svg")

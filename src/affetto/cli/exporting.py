@@ -38,6 +38,8 @@ def export(
         raise UserError(f"--stock belongs to --to hf, not to {to}")
     if (base or push) and to != "hub":
         raise UserError(f"{'--push' if push else '--base'} belongs to --to hub, not to {to}")
+    if backbone is not None and to == "hub":
+        raise UserError("--backbone belongs to --to onnx and hf; the hub id to name in a card is --base")
     from affetto.inference.export.folder import examine
     from affetto.inference.export.source import trained_predictor
 

@@ -34,12 +34,17 @@ def check(kind: str, out: Path | None, resume: bool) -> None:
         return
     if kind == TABLE:
         raise UserError("--out takes json, jsonl or csv: give --format, or such a suffix")
-    if out.is_dir():
-        raise UserError(f"--out {out} is a folder; give a file in it")
+    check_file("--out", out)
     if out.exists() and not resume:
         raise UserError(f"{out} is there already: --resume goes on with it, or remove it, or give another --out")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: no folder {out.parent}; make it, or give another --out")
+
+
+def check_file(option: str, file: Path) -> None:
+    """Raise UserError where no file can come to be."""
+    if file.is_dir():
+        raise UserError(f"{option} {file} is a folder; give a file in it")
+    if not file.parent.is_dir():
+        raise UserError(f"{option} {file}: no folder {file.parent}; make it, or give another {option}")
 
 
 def write(
@@ -69,7 +74,7 @@ def write(
 @contextmanager
 def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: bool) -> Iterator[Any]:
     """What takes a row: a writer on standard output or a file, or a table that is shown at the end."""
-    from affetto.inference.outputs import Writer
+    from affetto.inference.outputs import NAMES, Writer
 
     marked = facts.protocol is not None
     if kind == TABLE:
@@ -80,6 +85,7 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
             typer.echo(f"protocol: {facts.protocol}")
         return
     if out is None:
+        by_bytes(sys.stdout)
         writer = Writer(sys.stdout, kind, facts.labels, sections=sections, protocol=marked)
         yield writer.write
         writer.close()
@@ -87,7 +93,7 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
     # JSON is one value: its file appears when it is whole. The others are whole up to their last line at any time.
     file = out.with_name(f".{out.name}.tmp") if kind == "json" else out
     try:
-        with file.open("a" if begun else "w", encoding="utf-8", newline="") as stream:
+        with file.open("a" if begun else "w", encoding="utf-8", errors=NAMES, newline="") as stream:
             writer = Writer(stream, kind, facts.labels, sections=sections, protocol=marked, begun=begun)
             yield writer.write
             writer.close()
@@ -97,6 +103,14 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
     finally:
         if file != out:
             file.unlink(missing_ok=True)
+
+
+def by_bytes(stream: Any) -> None:
+    """Let names of files that are no UTF-8 through."""
+    from affetto.inference.outputs import NAMES
+
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors=NAMES)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

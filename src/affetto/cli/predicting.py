@@ -104,6 +104,7 @@ def _listed(inputs: list[str], engine: str) -> Iterable[Input]:
     """What is to be labelled; a list on standard input is taken as it comes, but a cluster is given all at once."""
     from affetto.inference.inputs import STANDARD_INPUT, recordings
 
+    labels.by_bytes(sys.stdin)
     named = recordings(inputs, sys.stdin)
     return named if STANDARD_INPUT in inputs and engine == "local" else list(named)
 

@@ -34,7 +34,7 @@ def specialize(
     ] = None,
     language: Annotated[str, typer.Option(help="the corpus's, and which letters are written")] = "it",
     characters: Annotated[str | None, typer.Option(help="the letters to write, in place of the language's")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of the sample and the training")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the sample and the training")] = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SETTING=VALUE", help="e.g. epochs=3; docs/specialize.md lists them"),

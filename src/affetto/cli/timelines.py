@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from affetto.cli.arguments import counter
+from affetto.cli.labels import check_file
 from affetto.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from affetto.inference.predictor import Predictor
 
 PICTURES = (".png", ".svg")
@@ -27,9 +30,12 @@ def check(inputs: list[str], format_: str | None, out: Path | None, picture: Pat
         raise UserError("--timeline takes one recording at a time: give one file")
     if picture is not None and picture.suffix.casefold() not in PICTURES:
         raise unknown("format of a picture", picture.suffix or picture.name, PICTURES)
-    for file in (out, picture):
-        if file is not None and not file.parent.is_dir():
-            raise UserError(f"{file}: no folder {file.parent}; make it, or give another file")
+    for option, file in (("--out", out), ("--picture", picture)):
+        if file is None:
+            continue
+        check_file(option, file)
+        if file.exists() and file.samefile(inputs[0]):
+            raise UserError(f"{option} {file} is the recording itself; give another file")
 
 
 def label(
@@ -44,10 +50,12 @@ def label(
     envelope = Envelope(RATE_HZ)
     timeline = Timeline(predictor)
     with counter("seconds heard", quiet) as show:
-        segments = []
-        for segment in timeline(recording, heard=envelope.add):
-            segments.append(segment)
+
+        def heard(wave: np.ndarray) -> None:
+            envelope.add(wave)
             show(int(envelope.seconds), None)
+
+        segments = list(timeline(recording, heard=heard))
     text = written(segments, format_, file=recording, labels=predictor.labels, protocol=predictor.protocol)
     if out is None:
         typer.echo(text, nl=False)
@@ -58,10 +66,15 @@ def label(
             temporary.replace(out)
         except OSError as problem:
             raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
+        finally:
+            temporary.unlink(missing_ok=True)
     if picture is not None:
         drawn = [asdict(segment) for segment in segments]
         title, synthetic = Path(recording).name, bool(predictor.card["synthetic"])
         title += f", {predictor.protocol}" if predictor.protocol else ""
-        over_time(envelope, drawn, predictor.labels, picture, title, synthetic)
+        try:
+            over_time(envelope, drawn, predictor.labels, picture, title, synthetic)
+        except OSError as problem:
+            raise UserError(f"{picture}: cannot be written ({problem.strerror}); give another --picture") from None
     if not segments:
         typer.echo(f"note: no speech was found in {recording}", err=True)

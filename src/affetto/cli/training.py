@@ -26,8 +26,8 @@ def train(
         str | None, typer.Option(help="recommended (the default) or paper: a named set of settings")
     ] = None,
     split: Annotated[str | None, typer.Option(help="paper, loso, kfold:K, official, prompt-disjoint or column")] = None,
-    split_seed: Annotated[int, typer.Option(min=0, help="of the split; --seed does not touch it")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="of the training")] = 0,
+    split_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the split; --seed does not touch it")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the training")] = 0,
     random_weights: Annotated[bool, typer.Option("--random-weights", help="the key's shapes, not pre-trained")] = False,
     set_: Annotated[
         list[str] | None,

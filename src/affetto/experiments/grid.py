@@ -39,8 +39,16 @@ from affetto.errors import UserError, unknown
 from affetto.experiments import resources
 from affetto.experiments.resources import Resources
 from affetto.models.keys import METHOD_NAMES, check_backbone
-from affetto.splits.protocols import PROTOCOLS
-from affetto.training.spec import DEFAULT_RECIPE, CorpusSpec, RunSpec, Settings, setting_names, settings
+from affetto.splits.protocols import parse_protocol
+from affetto.training.spec import (
+    DEFAULT_RECIPE,
+    LARGEST_SEED,
+    CorpusSpec,
+    RunSpec,
+    Settings,
+    setting_names,
+    settings,
+)  # fmt: skip
 
 PARTS = ("name", "axes", "exclude", "overrides", "variants", "record_states", "resources", "corpora")
 NEEDED = ("backbone", "corpus", "method")
@@ -49,6 +57,7 @@ AXES: dict[str, Any] = {
     "recipe": DEFAULT_RECIPE, "random_weights": False, "weights_seed": 0,
 }  # fmt: skip
 """Axes beside the settings, with what holds where a grid does not name them."""
+SEEDS = ("seed", "split_seed", "weights_seed")
 SECTIONS = {"lora", "adapter"}
 """Sections of the settings that belong to the method of their name alone."""
 
@@ -187,6 +196,9 @@ def _expand(file: Path, content: Mapping[str, Any]) -> tuple[PlannedRun, ...]:
             raise UserError(f"{file}: no axis {axis!r}; a grid has at least {', '.join(NEEDED)}")
     order = [*(axis for axis in ("corpus", "backbone", "method") if axis in axes)]
     order += [axis for axis in axes if axis not in order]
+    for part in ("exclude", "overrides", "variants"):
+        if not isinstance(content.get(part) or [], list):
+            raise UserError(f"{file}: `{part}` is a list of entries, each begun with a dash, not {content[part]!r}")
     excluded = [_condition(file, "exclude", entry, axes) for entry in content.get("exclude") or []]
     overrides = [_override(file, entry, axes) for entry in content.get("overrides") or []]
     variants = [_variant(file, entry, axes) for entry in content.get("variants") or []]
@@ -260,12 +272,15 @@ def _values(file: Path, axis: str, given: Any) -> list[Any]:
 def _check(file: Path, axis: str, value: Any) -> None:
     if axis == "method" and value not in METHOD_NAMES:
         raise unknown(f"method in {file}", str(value), METHOD_NAMES)
-    if axis == "split" and value is not None and str(value).partition(":")[0] not in PROTOCOLS:
-        raise unknown(f"split in {file}", str(value), PROTOCOLS)
-    if axis in ("backbone", "corpus") and not (isinstance(value, str) and value):
+    if axis == "split" and value is not None:
+        try:
+            parse_protocol(str(value))
+        except UserError as problem:
+            raise UserError(f"{file}: {problem}") from None
+    if axis in ("backbone", "corpus", "recipe") and not (isinstance(value, str) and value):
         raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are names")
-    if axis in ("seed", "split_seed", "weights_seed") and (isinstance(value, bool) or not isinstance(value, int)):
-        raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are whole numbers")
+    if axis in SEEDS and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED):
+        raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are whole numbers from 0 to {LARGEST_SEED}")
     if axis == "random_weights" and not isinstance(value, bool):
         raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are true and false")
 

@@ -20,7 +20,7 @@ def grid_file(given: Path) -> Path:
 
     Raises UserError for a name that none has.
     """
-    if given.suffix or given.exists() or given.name != str(given):
+    if given.suffix or given.is_file() or given.name != str(given):
         return given
     for place in PLACES:
         file = place / f"{given}{SUFFIX}"

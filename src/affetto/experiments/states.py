@@ -69,6 +69,8 @@ class GridFolder:
         plan = RunFolder(self.path).read(PLAN)
         if plan is None and not missing_ok:
             raise UserError(f"no grid in {self.path}: give the --out of an `affetto grid run`")
+        if plan is not None and not {"name", "runs"} <= plan.keys():
+            raise UserError(f"{self.path / PLAN} lists no runs: remove it, and `affetto grid run` writes it anew")
         return plan
 
     def state(self, name: str) -> tuple[str, str]:
@@ -81,13 +83,18 @@ class GridFolder:
             return BROKEN, str(problem)
         if self._held(name):
             return RUNNING, ""
-        try:
-            error = folder.read(ERROR)
-        except UserError as problem:
-            return FAILED, str(problem)
-        if error is not None:
-            return FAILED, str(error.get("error", "no reason given"))
+        failure = self.failure(name)
+        if failure is not None:
+            return FAILED, failure
         return (BEGUN if (folder.path / SPEC).is_file() else WAITING), ""
+
+    def failure(self, name: str) -> str | None:
+        """What has been recorded of a failed run; None where nothing has."""
+        try:
+            error = self.run(name).read(ERROR)
+        except UserError as problem:
+            return str(problem)
+        return None if error is None else str(error.get("error", "no reason given"))
 
     def fail(self, name: str, error: str, trace: str = "") -> None:
         """Record a failure; `trace` is a defect's traceback."""

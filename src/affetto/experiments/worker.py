@@ -39,7 +39,8 @@ def _listen(tasks: queue.Queue[dict[str, Any]]) -> None:
 
 
 def do(task: dict[str, Any]) -> dict[str, Any]:
-    """{"state": done | failed | busy, "error"}; a failure is noted in the run's folder."""
+    """{"state": done | failed | busy, "error"}; a failure is noted in the run's folder. A run that another launcher is
+    at, or has failed with, is busy."""
     folder, name = GridFolder(Path(task["grid"])), task["run"]
     try:
         lock = folder.lock(name)
@@ -51,6 +52,8 @@ def do(task: dict[str, Any]) -> dict[str, Any]:
     except UserError as problem:
         return {"state": "failed", "error": str(problem)}
     try:
+        if folder.failure(name) is not None:  # of another launcher's, since this one has looked
+            return {"state": "busy"}
         return _run(folder, name, task)
     except UserError as problem:  # the failure itself could not be noted
         return {"state": "failed", "error": str(problem)}

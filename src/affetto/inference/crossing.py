@@ -25,6 +25,7 @@ from affetto.errors import UserError
 from affetto.experiments.states import GridFolder
 from affetto.inference.classifier import resolve_precision
 from affetto.inference.evaluation import Heard, choose, read_heard, row_of, summary, trained_on_digests
+from affetto.inference.predictor import temperature_of
 from affetto.models import storage
 from affetto.models.prefix import PrefixData
 from affetto.models.saved import load_classifier
@@ -116,10 +117,19 @@ class _Target:
     say: Callable[[str], None]
     _shared: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def heard(self) -> Heard:
+        if isinstance(self._heard, UserError):
+            raise self._heard
+        return self._heard
+
+    @cached_property
+    def _heard(self) -> Heard | UserError:
         spec = CorpusSpec(name=self.name, path=self.path)
-        return read_heard((spec,), {}, skip_bad=self.skip_bad, say=self.say)
+        try:
+            return read_heard((spec,), {}, skip_bad=self.skip_bad, say=self.say)
+        except UserError as problem:  # kept too: a corpus that cannot be used is not read again for each run
+            return problem
 
     def test(self, pair: Pair) -> str:
         """Test the run's model or models, unless that is done; what came out in a few words, empty where it was."""
@@ -132,13 +142,12 @@ class _Target:
             return ""
         kind, models = _models(pair.run)
         rows: list[dict[str, Any]] = []
-        metrics: dict[str, Any] = {}
+        temperatures: list[float] = []
         for folder in models:
             own, card, left_out = self._answers(folder, pair.store_precision, leave_out)
             rows += [{**row, "fold": folder.name} for row in own] if kind == FOLDS else own
-            if folder == models[-1]:
-                metrics = summary(pair.run.path.name, card, self.heard, rows, left_out)
-        metrics |= {
+            temperatures += [temperature_of(card)] * len(own)
+        metrics = summary(pair.run.path.name, card, self.heard, rows, left_out, temperatures) | {
             "model": kind, "models": len(models), "tested_on": self.heard.digest, "crossed": self.name,
             "shared_sentences_left_out": {"sentences": sorted(shared), "clips": len(leave_out)},
         }  # fmt: skip

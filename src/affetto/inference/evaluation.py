@@ -121,10 +121,14 @@ def choose(
 
 
 def summary(
-    run: str | Path, card: dict[str, Any], heard: Heard, rows: list[dict[str, Any]], left_out: dict[str, Any]
-) -> dict[str, Any]:
-    """What `metrics.json` says of the answers, uncalibrated, of the model that `card` is of."""
-    temperature = temperature_of(card)
+    run: str | Path, card: dict[str, Any], heard: Heard, rows: list[dict[str, Any]], left_out: dict[str, Any],
+    temperatures: Sequence[float] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """What `metrics.json` says of the answers, uncalibrated, of the model that `card` is of.
+
+    `temperatures`: each row's, where the rows are of several models; their one temperature is then None.
+    """
+    own = list(temperatures) or [temperature_of(card)] * len(rows)
     return {
         "test": scores(
             [row["truth"] for row in rows],
@@ -140,7 +144,7 @@ def summary(
         "corpus": heard.manifest.corpus,
         "synthetic": heard.manifest.synthetic,
         "left_out": left_out,
-        "confidence": {"temperature": temperature, "test": before_and_after(rows, [temperature] * len(rows))},
+        "confidence": {"temperature": own[0] if len(set(own)) == 1 else None, "test": before_and_after(rows, own)},
     }
 
 

@@ -47,11 +47,11 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
 
     try:
         with quiet():
-            model = AutoModelForAudioClassification.from_pretrained(folder).eval()
+            model = AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=False).eval()
         if isinstance(model, AffettoForAudioClassification):
             card = model.config.affetto_card
             return ClassifierPredictor(model.classifier, card, devices.choose(device), precision, long_clips)
-        extractor = AutoFeatureExtractor.from_pretrained(folder)
+        extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     except UserError:
         raise
     except Exception as problem:  # transformers, safetensors and torch raise many kinds

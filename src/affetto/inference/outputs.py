@@ -20,6 +20,10 @@ FORMATS = ("json", "jsonl", "csv")
 TIMELINE_FORMATS = ("json", "csv", "vtt")
 GOES_ON = ("jsonl", "csv")
 """Formats whose files a killed call leaves whole up to its last line."""
+NAMES = "surrogateescape"
+"""How names of files that are no UTF-8 are read and written: byte for byte."""
+HEADER, CUT_OFF, NOT_OURS = "header", "cut off", "not ours"
+"""What a line is that is no row: the last one that a killed call wrote may be cut off."""
 
 
 def row_key(row: Row) -> Key:
@@ -86,9 +90,9 @@ def resume(file: Path, kind: str, labels: Sequence[str], *, sections: bool) -> d
     done: dict[Key, bool] = {}
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as out:
+        with temporary.open("w", encoding="utf-8", errors=NAMES, newline="") as out:
             writer = Writer(out, kind, labels, sections=sections)
-            for row in _read(file, kind, expected):
+            for row in _read(file, kind, expected, frozenset(labels)):
                 if "protocol" in row:
                     raise UserError(f"{file}: its rows are {row['protocol']}, new ones are not; give another --out")
                 writer.write(row)
@@ -102,33 +106,36 @@ def resume(file: Path, kind: str, labels: Sequence[str], *, sections: bool) -> d
     return done
 
 
-def _read(file: Path, kind: str, expected: list[str]) -> Iterator[Row]:
+def _read(file: Path, kind: str, expected: list[str], labels: frozenset[str]) -> Iterator[Row]:
     """The whole rows of a file. The last line may be cut off anywhere, others may not."""
-    with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        rows = _json_rows(lines) if kind == "jsonl" else _csv_rows(lines, expected)
-        before: Any = None
+    with file.open(encoding="utf-8", errors=NAMES, newline="") as lines:
+        rows = _json_rows(lines, labels) if kind == "jsonl" else _csv_rows(lines, expected)
+        broken: int | None = None
         for number, row in enumerate(rows, 1):
-            if number > 1:
-                if before is None:
-                    raise UserError(
-                        f"{file} line {number - 1}: not a line of {kind} with these labels; give another --out"
-                    )
-                yield before
-            before = row
-        if before is not None:
-            yield before
+            if broken is None and row is HEADER:
+                continue
+            if broken is None and isinstance(row, dict):
+                yield row
+                continue
+            broken = broken or number
+            if row is not CUT_OFF or number > broken:
+                raise UserError(f"{file} line {broken}: not a line of {kind} with these labels; give another --out")
 
 
-def _json_rows(lines: Iterator[str] | IO[str]) -> Iterator[Row | None]:
+def _json_rows(lines: Iterator[str] | IO[str], labels: frozenset[str]) -> Iterator[Row | str]:
     for line in lines:
+        if not line.endswith("\n"):
+            yield CUT_OFF
+            continue
         try:
-            row = json.loads(line) if line.endswith("\n") else None
+            row = json.loads(line)
         except ValueError:
             row = None
-        yield row if isinstance(row, dict) and isinstance(row.get("file"), str) else None
+        ours = isinstance(row, dict) and isinstance(row.get("file"), str)
+        yield row if ours and ("error" in row or set(row.get("probabilities", ())) == labels) else NOT_OURS
 
 
-def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str]) -> Iterator[Row | None]:
+def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str]) -> Iterator[Row | str]:
     ended = True
 
     def watched() -> Iterator[str]:
@@ -144,22 +151,25 @@ def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str]) -> Iterator[R
     if first != expected:
         if first == [*expected, "protocol"]:
             yield from ({"file": row[0], "protocol": row[-1]} for row in reader if len(row) == len(first))
-            return
-        # A header that was cut off: there is nothing behind it.
-        yield None
-        yield from (None for _ in reader)
+        else:
+            yield CUT_OFF if not ended and ",".join(expected).startswith(",".join(first)) else NOT_OURS
         return
+    yield HEADER
     for values in reader:
         if len(values) != len(expected) or not ended:
-            yield None
+            yield CUT_OFF  # perhaps within a cell that has lines of its own
             continue
-        cells = dict(zip(expected, values, strict=True))
-        row: Row = {"file": cells["file"]}
-        row |= {name: float(cells[name]) if cells[name] else None for name in ("start", "end") if name in cells}
-        if cells["error"]:
-            yield row | {"error": cells["error"]}
-        else:
-            labels = expected[expected.index("emotion") + 1 : -1]
-            yield row | {
-                "emotion": cells["emotion"] or None, "probabilities": {label: float(cells[label]) for label in labels}
-            }  # fmt: skip
+        try:
+            yield _csv_row(dict(zip(expected, values, strict=True)), expected)
+        except ValueError:  # no number where one should be
+            yield NOT_OURS
+
+
+def _csv_row(cells: dict[str, str], expected: list[str]) -> Row:
+    row: Row = {"file": cells["file"]}
+    row |= {name: float(cells[name]) if cells[name] else None for name in ("start", "end") if name in cells}
+    if cells["error"]:
+        return row | {"error": cells["error"]}
+    labels = expected[expected.index("emotion") + 1 : -1]
+    probabilities = {label: float(cells[label]) for label in labels}
+    return row | {"emotion": cells["emotion"] or None, "probabilities": probabilities}

@@ -42,6 +42,18 @@ class Draft:
     notes: tuple[str, ...] = ()
 
 
+def parse_protocol(protocol: str) -> tuple[str, str]:
+    """Its name, and of `kfold:K` the K. Raises UserError for what is no protocol, or too few folds."""
+    name, _, argument = protocol.partition(":")
+    if name not in PROTOCOLS or (argument and name != "kfold"):
+        raise unknown("split protocol", protocol, ["kfold:K" if n == "kfold" else n for n in PROTOCOLS])
+    if name == "kfold" and not (argument.isdecimal() and int(argument) >= LEAST):
+        raise UserError(
+            f"{protocol}: the number of folds must be {LEAST} or more (train, validation and test): say kfold:5"
+        )
+    return name, argument
+
+
 def make_split(
     manifest: Manifest,
     protocol: str | None = None,
@@ -57,9 +69,7 @@ def make_split(
     across parts and sum up hours.
     """
     protocol = protocol or default_protocol(manifest)
-    name, _, argument = protocol.partition(":")
-    if name not in PROTOCOLS or (argument and name != "kfold"):
-        raise unknown("split protocol", protocol, ["kfold:K" if n == "kfold" else n for n in PROTOCOLS])
+    name, argument = parse_protocol(protocol)
     unnamed = next((clip for clip in manifest.clips if not clip.speaker), None)
     if unnamed:
         raise UserError(f"clip {unnamed.name!r} has no speaker: a split by speakers needs one for each clip; name it")
@@ -111,11 +121,7 @@ def loso(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:
 
 def kfold(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:
     """K groups of whole speakers, alike in size and classes; each is tested once, the next one validates."""
-    number = int(argument) if argument.isdecimal() else 0
-    if number < LEAST:
-        raise UserError(
-            f"kfold:{argument}: the number of folds must be {LEAST} or more (train, validation and test): say kfold:5"
-        )
+    number = int(argument)
     _enough(ledger, f"kfold:{number}", number)
     _listable(ledger, f"kfold:{number}", number)
     counts = _counts(ledger, ledger.speaker, len(ledger.speakers))

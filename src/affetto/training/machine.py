@@ -18,11 +18,12 @@ def peak_operations_per_second(precision: str, device: torch.device) -> float:
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = float("inf")
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device.type, lambda: None)
     for _ in range(6):
+        wait()
         started = time.perf_counter()
         a @ b
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        wait()
         best = min(best, time.perf_counter() - started)
     return float(2 * size**3 / best)
 

@@ -233,6 +233,9 @@ class CorpusSpec(_Record):
     options: dict[str, str] = {}
 
 
+LARGEST_SEED = 2**31 - 1
+
+
 class RunSpec(_Record):
     """One run, as asked for."""
 
@@ -241,10 +244,10 @@ class RunSpec(_Record):
     method: str
     recipe: str = DEFAULT_RECIPE
     split: str | None = None
-    split_seed: int = Field(0, ge=0)
-    seed: int = Field(0, ge=0, lt=2**31)
+    split_seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     random_weights: bool = False
-    weights_seed: int = Field(0, ge=0)
+    weights_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     settings: Settings = Settings()
     labels: dict[str, str] = {}
     """The user's own label names, mapped."""
