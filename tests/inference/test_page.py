@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from affetto.inference.server import drawing
+from affetto.inference.server import drawing, page
 from affetto.inference.server.limits import Limits
 from affetto.inference.server.texts import ENGLISH, ITALIAN, LANGUAGES
 from affetto.inference.timeline import Segment
@@ -91,6 +92,16 @@ def test_uploads_of_the_page_have_its_limits_and_no_name_of_the_clients(url):
     assert httpx.post(f"{url}/en/gradio_api/upload", files={"files": b"x"}).status_code == 401
     for other in ("/etc/passwd", "/proc/self/environ"):
         assert httpx.get(f"{url}/en/gradio_api/file={other}", auth=auth).status_code in (403, 404)
+
+
+def test_an_upload_is_deleted_after_its_time(url, monkeypatch):
+    monkeypatch.setattr(page, "KEPT_SECONDS", 0.3)
+    sent = httpx.post(f"{url}/en/gradio_api/upload", files={"files": wav(clips(0.5)[0])}, auth=("me", TOKEN))
+    (path,) = map(Path, sent.json())
+    until = time.monotonic() + 60
+    while path.parent.exists():
+        assert time.monotonic() < until, "it is still there"
+        time.sleep(0.05)
 
 
 def test_the_page_wants_the_token_and_shares_nothing(url):

@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ def _add_upload(app: FastAPI, service: Service, code: str, folder: Path) -> None
         own.mkdir(mode=0o700)
         suffix = next((suffix for magic, suffix in _SUFFIXES.items() if content.startswith(magic)), ".bin")
         file = own / f"recording{suffix}"
+        # Gradio's own sweep knows only of what its own upload has taken.
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, partial(shutil.rmtree, own, ignore_errors=True))
         await asyncio.to_thread(file.write_bytes, content)
         return JSONResponse([str(file)])
 
@@ -103,7 +106,7 @@ def _blocks(service: Service, texts: Texts) -> Any:
         else f'<a aria-current="true" style="font-weight:bold;text-decoration:none">{other.name}</a>'
         for code, other in LANGUAGES.items()
     )  # fmt: skip
-    with gr.Blocks(title=f"affetto: {texts.title}", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)) as blocks:
+    with gr.Blocks(title=f"affetto: {texts.title}", analytics_enabled=False) as blocks:
         gr.HTML(f'<nav class="affetto-languages">{others}</nav>')
         gr.Markdown(f"# {texts.title}\n{texts.lead}")
         with gr.Row():
