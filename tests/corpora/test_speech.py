@@ -6,7 +6,12 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import pytest
+import soundfile
+
 from affetto.corpora.speech import Utterance, fill, hold_out
+from affetto.corpora.speech_readers import open_speech
 
 
 def listing(**clips: int) -> list[Utterance]:
@@ -61,3 +66,15 @@ def test_paths_are_the_roots(tmp_path: Path) -> None:
 
     corpus = SpeechCorpus("x", tmp_path, ())
     assert corpus.path(Utterance("clips/a.mp3", "a")) == tmp_path / "clips" / "a.mp3"
+
+
+@pytest.mark.parametrize("above", ["", "LibriSpeech/train-clean"])
+def test_chapters_are_their_speaker_s(above: str, tmp_path: Path) -> None:
+    for speaker in ("19", "26"):
+        for chapter in ("198", "227"):
+            place = tmp_path / above / speaker / chapter
+            place.mkdir(parents=True)
+            soundfile.write(place / "0001.wav", np.zeros(1600), 16_000)
+    corpus = open_speech("folder", tmp_path)
+    found = {utterance.speaker.rpartition("/")[2] for utterance in corpus.utterances}
+    assert found == {"19", "26"} and corpus.has_speakers and not corpus.notes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import typer.testing
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from affetto.cli import app
 from affetto.corpora.synthetic_speech import make_common_voice
@@ -138,6 +138,33 @@ def test_a_specialised_backbone_can_be_specialised_further_and_trained_on(tmp_pa
     assert all(same)  # LoRA is in the blocks alone
 
 
+def test_what_a_checkpoint_lacks_is_drawn_by_the_seed_and_its_place_does_not_matter(tmp_path: Path) -> None:
+    write_speech(tmp_path, speakers=3, clips=4, words=1)
+    run(*words(tmp_path, "parent", "wav2vec2", "masked"))
+    weights = load_file(tmp_path / "parent" / "model.safetensors")
+    lacking = {name: tensor for name, tensor in weights.items() if not name.endswith("masked_spec_embed")}
+    assert len(lacking) == len(weights) - 1
+    save_file(lacking, tmp_path / "parent" / "model.safetensors", {"format": "pt"})
+    table = ["--table", str(tmp_path / "speech.csv"), "--characters", "aelmnruvo", "--objective", "ctc"]
+    made = []
+    for number in range(2):
+        torch.manual_seed(number)
+        out = ["--method", "lora", "--out", str(tmp_path / f"{number}")]
+        run("--backbone", str(tmp_path / "parent"), *table, *out, sets=(*FAST, "spec_augment=true"))
+        made.append(provenance(tmp_path / f"{number}"))
+    assert made[0]["curve"] == made[1]["curve"] and made[0]["weights_digest"] == made[1]["weights_digest"]
+    (tmp_path / "parent").rename(tmp_path / "moved")
+    again = ["--method", "lora", "--out", str(tmp_path / "0")]
+    told = run("--backbone", str(tmp_path / "moved"), *table, *again, sets=(*FAST, "spec_augment=true"))
+    assert "is finished already" in told
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "wavlm"])
+def test_ctc_without_masks_trains_all_but_what_stands_in_for_masked_frames(family: str, tmp_path: Path) -> None:
+    write_speech(tmp_path, speakers=3, clips=4, words=1)
+    run(*words(tmp_path, "out", family), sets=(*FAST, "spec_augment=false"))
+
+
 def test_masked_learns_from_a_folder_without_sentences(tmp_path: Path) -> None:
     write_speech(tmp_path, speakers=3, clips=4, words=1)
     for file in sorted((tmp_path / "audio").iterdir()):
@@ -173,6 +200,8 @@ def test_mistakes_in_the_command_are_one_line(tmp_path: Path) -> None:
     assert "leave no clip" in told(*line, sets=("longest_seconds=0.4",))
     assert "give one corpus" in told(*line, "--corpus", "x")
     assert "--hours 0: give more than 0" in told(*line, "--hours", "0")
+    assert "--hours nan: give more than 0" in told(*line, "--hours", "nan")
+    assert "setting betas=1.5" in told(*line, sets=("betas=[1.5,0.9]",))
     assert "--hours 2: " in told(*line, "--hours", "2")
     assert "no usable" in told(*line, sets=("shortest_seconds=15",))
     assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -49,10 +50,12 @@ def specialize(
     chosen = settings(objective, method, from_scratch, pairs(set_, "--set"))
     if (corpus is None) == (table is None):
         raise UserError("give one corpus: --corpus common-voice=PATH, --corpus folder=PATH or --table PATH")
-    name, _, path = (corpus or f"table={table}").rpartition("=")
+    name, equals, path = ("table", "=", str(table)) if corpus is None else corpus.partition("=")
+    if not equals:
+        name, path = "", name
     if from_scratch is None:
         check_backbone(backbone)
-    if hours is not None and hours <= 0:
+    if hours is not None and not 0 < hours < math.inf:
         raise UserError(f"--hours {hours:g}: give more than 0, or leave it out to take all")
     spec = Spec(
         corpus=name or None, path=path, backbone=backbone, objective=objective, method=method,

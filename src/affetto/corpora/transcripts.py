@@ -8,8 +8,9 @@ no sentences, so it serves the objective `masked` alone; where it holds folders,
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from affetto.corpora import cells, folders
 from affetto.corpora.speech import SpeechCorpus, Utterance
@@ -68,16 +69,24 @@ def read_table(path: Path, *, with_sentences: bool) -> SpeechCorpus:
 
 
 def read_folder(path: Path) -> SpeechCorpus:
-    """All audio in a folder; the folders within it are the speakers, where there are two or more."""
+    """All audio in a folder; the folders within it are the speakers, where there are two or more.
+
+    Folders within these, such as chapters, are their speaker's: whoever validates must not be heard in training.
+    """
     root = folders.existing_folder(path, "audio")
     files = list(folders.walk_audio(root))
     if not files:
         raise UserError(f"{root}: no audio in it; found {folders.found_in(root)}. Give a folder that holds recordings")
     inside = {file.rpartition("/")[0] for file in files}
     grouped = len(inside) > 1
+    above = len(PurePosixPath(os.path.commonpath(inside)).parts) if all(inside) else 0
+
+    def speaker(file: str) -> str:
+        return "/".join(PurePosixPath(file).parent.parts[: above + 1])
+
     return SpeechCorpus(
         name=root.name, root=root, has_speakers=grouped, synthetic=folders.is_synthetic(root),
-        utterances=tuple(Utterance(file, file.rpartition("/")[0] if grouped else file) for file in files),
+        utterances=tuple(Utterance(file, speaker(file) if grouped else file) for file in files),
         notes=() if grouped else (_unknown(root),),
     )  # fmt: skip
 

@@ -21,6 +21,8 @@ from affetto.specialize.parents import same_vocabulary
 from affetto.specialize.text import END, PAD, START
 from affetto.specialize.whisper import save_encoder
 
+MASKED_FRAME = "masked_spec_embed"
+"""What stands in place of a masked frame: nothing trains it where none is masked."""
 HEAD_FILE = "ctc_head.safetensors"
 """The linear layer over Whisper's encoder, beside the checkpoint that transformers reads."""
 
@@ -48,6 +50,11 @@ class CTC(WaveObjective):
         folder = self.parent.folder if same_vocabulary(self.parent.folder, numbers) else None
         self.found = carried_over(self.model, folder, f"{self.family}.")
         self.exact()
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        config = self.backbone.model.config
+        masks = config.apply_spec_augment and config.mask_time_prob > 0
+        return {name: p for name, p in super().trainable().items() if masks or not name.endswith(MASKED_FRAME)}
 
     @property
     def family(self) -> str:

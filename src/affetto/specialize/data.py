@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any
 from affetto import audio
 from affetto.corpora.speech import SpeechCorpus, Utterance, fill, hold_out
 from affetto.errors import UserError
+from affetto.models.parallel import cores
 from affetto.specialize.spec import Settings, Spec
 from affetto.specialize.text import Vocabulary, listed, plain
 
@@ -166,7 +166,7 @@ class Chooser:
 
     def _look_at(self, new: list[Utterance]) -> None:
         """Decode each clip once, so that training never meets one that cannot be read."""
-        with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             found = pool.map(lambda one: examine(self.corpus.path(one), self.checked.get(one.file)), new)
             for done, (one, entry) in enumerate(zip(new, found, strict=True), start=1):
                 self.checked[one.file] = entry

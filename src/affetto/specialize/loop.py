@@ -4,9 +4,10 @@ Emotion's loop (`training/loop.py`) counts epochs over states stored before; thi
 goes, with warm-up, accumulation and processes. What a step learns from is fixed by the seed: `batch_size` clips of like
 length. They are dealt out to the processes, and each takes its share in as many passes as its memory needs; the loss
 is a sum over all, divided by all units of the step. So neither the processes nor `device_seconds` change what is
-learned, but for rounding and dropout.
+learned, but for rounding and for what is drawn or measured a pass: dropout, SpecAugment's masks (`ctc`), and of
+`masked` the codebook's noise and its diversity, which is one of the frames of a pass.
 
-A fit can be killed at any step: whatever is drawn in a step depends on seed, step and clip alone.
+A fit can be killed at any step: whatever is drawn in a step depends on seed, step, process and clip alone.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class Loop:
         """Cut so that none is longer than `device_seconds` with its padding, unless a single clip is."""
         part: list[str] = []
         for clip_id in ids:
-            longest = max(self.frames[i] for i in [*part, clip_id])
+            longest = max(self.objective.padded(self.frames[i]) for i in [*part, clip_id])
             if part and longest * (len(part) + 1) > self.settings.device_seconds * audio.RATE_HZ:
                 yield part
                 part = []

@@ -79,6 +79,10 @@ class Objective(ABC):
         """Whether so long a clip can carry the text."""
         return True
 
+    def padded(self, samples: int) -> int:
+        """How long a clip of so many samples is made whatever is beside it in a batch."""
+        return samples
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write an ordinary checkpoint folder, all but `preprocessor_config.json`."""

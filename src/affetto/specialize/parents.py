@@ -58,6 +58,10 @@ class Parent:
     digest: str | None
     kept: dict[str, Any]
 
+    def identity(self) -> dict[str, Any]:
+        """What decides what is learned: a checkpoint's weights, however it was called; else the shapes' name."""
+        return {"family": self.family, "digest": self.digest} if self.digest else self.told()
+
     def told(self) -> dict[str, Any]:
         return {"name": self.name, "family": self.family, "digest": self.digest}
 

@@ -63,13 +63,14 @@ class _Specialisation:
         for note in corpus.notes:
             self.display.say(f"note: {note}")
         accelerator = devices.accelerator(self.device)
+        torch.manual_seed(spec.seed)  # a checkpoint may lack weights, such as the embedding of masked frames
         parent = load_parent(spec.backbone, spec.from_scratch, spec.objective, spec.seed)
         vocabulary = self._vocabulary(corpus)
         torch.manual_seed(spec.seed)
         objective = objectives.make(spec.objective, parent, spec.settings, spec.method, vocabulary, spec.language)
         sample = self._sample(corpus, objective, vocabulary)
         told = spec.told() | {
-            "corpus": corpus.name, "version": corpus.version, "corpus_split": corpus.split, "parent": parent.told(),
+            "corpus": corpus.name, "version": corpus.version, "corpus_split": corpus.split, "parent": parent.identity(),
             "precision": self.precision, "vocabulary": vocabulary.characters if vocabulary else None,
             "sample": _digest(sample.facts()),
         }  # fmt: skip
@@ -145,7 +146,13 @@ class _Specialisation:
             identity=identity, checkpoint_file=self.folder.checkpoint,
             on_step=step if main else lambda _progress, _all: None, on_validation=validated if main else lambda _: None,
         )  # fmt: skip
-        progress = loop.run()
+        try:
+            progress = loop.run()
+        except (torch.OutOfMemoryError, MemoryError):
+            raise UserError(
+                "out of memory: the same command with --set gradient_checkpointing=true goes on; a lower --set "
+                "device_seconds needs another --out"
+            ) from None
         if main:
             self.display.end(f"{progress.step} steps, {progress.heard_seconds / 3600:.2f} h heard")
         return progress

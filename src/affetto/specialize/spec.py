@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,7 +13,8 @@ from affetto.errors import UserError, unknown
 OBJECTIVES = {"masked": ("wav2vec2",), "ctc": ("wav2vec2", "hubert", "wavlm", "whisper"), "seq2seq": ("whisper",)}
 """The families that take each: those whose class in transformers has the loss, and Whisper's encoder by ctc."""
 METHODS = ("full", "lora")
-RESULT_NEUTRAL = frozenset({"checkpoint_minutes"})
+Share = Annotated[float, Field(ge=0, lt=1)]
+RESULT_NEUTRAL = frozenset({"checkpoint_minutes", "gradient_checkpointing"})
 """Settings that may differ when a specialisation goes on."""
 
 
@@ -35,7 +36,7 @@ class Settings(_Record):
     length_window: int = Field(16, ge=1, description="batches among which clips are sorted by length")
     lr: float = Field(1e-4, gt=0, description="highest learning rate")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which it rises; then it falls to 0")
-    betas: tuple[float, float] = Field((0.9, 0.98), description="AdamW's")
+    betas: tuple[Share, Share] = Field((0.9, 0.98), description="AdamW's")
     eps: float = Field(1e-6, gt=0, description="AdamW's")
     weight_decay: float = Field(0.01, ge=0, description="of matrices; vectors have none")
     clip_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this norm")

@@ -79,7 +79,10 @@ class Seq2Seq(Objective):
             raise UserError(f"{folder}: its decoder is a placeholder ({said}); {instead}")
         if getattr(model.generation_config, "is_multilingual", False) and hasattr(self.tokenizer, "set_prefix_tokens"):
             code = self.language
-            self.tokenizer.set_prefix_tokens(language=WHISPER_LANGUAGES.get(code, code), task="transcribe")
+            try:
+                self.tokenizer.set_prefix_tokens(language=WHISPER_LANGUAGES.get(code, code), task="transcribe")
+            except ValueError:
+                raise UserError(f"Whisper knows no language {code!r}; {instead}") from None
         return model
 
     def new_parts(self) -> list[nn.Module]:
@@ -88,8 +91,14 @@ class Seq2Seq(Objective):
     def fits(self, samples: int, text: str) -> bool:
         return len(self._labels(text)) <= int(self.model.config.max_target_positions)
 
+    def padded(self, samples: int) -> int:
+        return self._window()
+
+    def _window(self) -> int:
+        return int(self.model.config.max_source_positions) * SAMPLES_PER_POSITION
+
     def item(self, wave: np.ndarray, text: str, random: np.random.Generator) -> Item:
-        window = int(self.model.config.max_source_positions) * SAMPLES_PER_POSITION
+        window = self._window()
         padded = np.pad(wave[:window], (0, max(0, window - len(wave))))
         return Item(self.backbone.prepare(padded), len(wave), tuple(self._labels(text)))
 
@@ -106,18 +115,19 @@ class Seq2Seq(Objective):
         return self.model(input_features=batch["input_features"], labels=batch["labels"]).loss * count, count
 
     def transcribe(self, batch: dict[str, Tensor]) -> list[str]:
-        """Greedily, each clip until its end token, at most twice as long as the longest text of the batch."""
+        """Greedily, each clip until its end token, at most twice as long as its own text."""
         states = self.model.get_encoder()(batch["input_features"])
         prefix = [self.start, *self._prefix()]
         said = torch.tensor([prefix] * len(batch["labels"]), device=batch["labels"].device)
         fed, past, done = said, None, torch.zeros(len(said), dtype=torch.bool, device=said.device)
-        limit = min(2 * batch["labels"].shape[1] + len(prefix), int(self.model.config.max_target_positions))
+        own = 2 * (batch["labels"] >= 0).sum(1) + len(prefix)
+        limit = min(int(own.max()), int(self.model.config.max_target_positions))
         while said.shape[1] < limit and not bool(done.all()):
             out = self.model(encoder_outputs=states, decoder_input_ids=fed, past_key_values=past, use_cache=True)
             fed, past = out.logits[:, -1:].argmax(-1), out.past_key_values
             fed = fed.masked_fill(done[:, None], self.end)
-            done = done | (fed[:, 0] == self.end)
             said = torch.cat([said, fed], dim=1)
+            done = done | (fed[:, 0] == self.end) | (said.shape[1] >= own)
         return [str(text) for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
 
     def _prefix(self) -> list[int]:
