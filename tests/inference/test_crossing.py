@@ -207,7 +207,7 @@ def test_the_command_tells_what_it_does_and_what_cannot_be(
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["done"] == 4
     (tmp_path / "grid.json").write_text("{}")
-    with pytest.raises(UserError, match=r"grid.json lists no runs: remove it"):
+    with pytest.raises(UserError, match=r"grid.json: not the plan of a grid; remove it"):
         cross(tmp_path, {})
     (tmp_path / "grid.json").write_text('{"name": "x", "runs": []}')
     with pytest.raises(UserError, match=r"no run of the grid in .* is done yet"):

@@ -162,6 +162,8 @@ def test_tests_on_other_corpora_make_a_matrix(tmp_path):
         scores.append(100 * tested["macro_f1"])
         told = {"test": tested, "trained_on": "emovo", "corpus": "demos", "crossed": "demos", "synthetic": False}
         RunFolder(run).crossed("demos").write(METRICS, told)
+        # What `affetto evaluate` has put beside is no further seed.
+        RunFolder(run / "on-demos").write(METRICS, {name: told[name] for name in ("test", "trained_on", "corpus")})
         left = told | {"shared_sentences_left_out": {"sentences": ["a"], "clips": 3}}
         RunFolder(run).crossed("demos", unshared=True).write(METRICS, left)
     evidence = Evidence(collect(tmp_path / "runs"))

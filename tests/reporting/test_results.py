@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from affetto.errors import UserError
+from affetto.reporting.report import write
 from affetto.reporting.results import collect
 from affetto.training.runs import METRICS
 from affetto.training.train import train
@@ -144,3 +145,51 @@ def test_mistakes_are_one_line(tmp_path):
     (tmp_path / "grid" / "grid.json").write_text('{"name": "x"}')
     with pytest.raises(UserError, match="not the plan of a grid"):
         collect(tmp_path / "grid")
+
+
+def test_checkpoints_whose_folders_share_a_name_are_told_apart(tmp_path):
+    for number, backbone in enumerate(("/models/one/it", "/models/two/it", "/models/one/de")):
+        write_run(tmp_path / "runs" / str(number), backbone=backbone)
+    titles = [one.axes.title for one in collect(tmp_path / "runs").configurations]
+    assert sorted(titles) == ["de", "one/it", "two/it"]
+    write(tmp_path / "runs", tmp_path / "report", only=("html", "csv"))
+    assert "two/it" in (tmp_path / "report" / "tables" / "methods.csv").read_text()
+
+
+def test_a_backbone_s_names_and_a_split_left_to_the_corpus_are_one_configuration(tmp_path):
+    write_run(tmp_path / "key", seed=0)
+    write_run(tmp_path / "hub", seed=1, backbone="facebook/wav2vec2-base")
+    for seed in (2, 3):
+        write_run(tmp_path / f"default{seed}", seed=seed, part=2 if seed == 2 else 0)
+        content = json.loads((tmp_path / f"default{seed}" / "spec.json").read_text())
+        content["spec"]["split"] = None
+        (tmp_path / f"default{seed}" / "spec.json").write_text(json.dumps(content))
+    (one,) = collect(tmp_path).configurations
+    assert [run.axes.seed for run in one.done] == [0, 1, 2] and one.missing == 1
+    assert (one.axes.backbone, one.axes.split) == ("wav2vec2-base", "loso")
+
+
+@pytest.mark.parametrize("missing", ["precision", "backbone_parameters", "test"])
+def test_metrics_that_lack_something_are_named_and_left_out(missing, tmp_path):
+    write_run(tmp_path / "whole", seed=0)
+    broken = write_run(tmp_path / "broken", seed=1) / METRICS
+    content = json.loads(broken.read_text())
+    del content[missing]
+    broken.write_text(json.dumps(content))
+    results = collect(tmp_path)
+    assert [run.state for run in results.runs] == ["broken", "done"] and f"it lacks {missing}" in results.notes[0]
+
+
+def test_broken_evaluations_predictions_and_logs_are_named(tmp_path):
+    run = write_run(tmp_path / "run", split="paper", speakers=8)
+    (run / "on-demos").mkdir()
+    told = {"test": {}, "trained_on": "emovo", "corpus": "demos"}
+    (run / "on-demos" / METRICS).write_text(json.dumps(told))
+    assert "it lacks test." in " ".join(collect(tmp_path).notes)
+    first, *rest = (run / "predictions.jsonl").read_text().splitlines()
+    row = json.loads(first)
+    row["probabilities"][next(iter(row["probabilities"]))] = "much"
+    (run / "predictions.jsonl").write_text("\n".join([json.dumps(row), *rest]) + "\n")
+    (run / "log.jsonl").write_text("5\n")
+    made = write(tmp_path, tmp_path / "report", only=("html", "csv"))
+    assert made.files

@@ -70,7 +70,7 @@ class GridFolder:
         if plan is None and not missing_ok:
             raise UserError(f"no grid in {self.path}: give the --out of an `affetto grid run`")
         if plan is not None and not {"name", "runs"} <= plan.keys():
-            raise UserError(f"{self.path / PLAN} lists no runs: remove it, and `affetto grid run` writes it anew")
+            raise UserError(f"{self.path / PLAN}: not the plan of a grid; remove it, and `affetto grid run` makes it")
         return plan
 
     def state(self, name: str) -> tuple[str, str]:

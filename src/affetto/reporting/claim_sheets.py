@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from affetto.reporting import claims, paper
+from affetto.reporting.contrasts import small
 from affetto.reporting.naming import corpus_title
 from affetto.reporting.paper_sheets import Protocol
 from affetto.reporting.run_sheets import stamp_of
@@ -83,14 +84,18 @@ def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell
     level = f"{100 * c.level:.1f} %, {c.interval_by}" if c.interval else ""
     p = c.p if c.adjusted_p is None else c.adjusted_p
     tested = [corpus for corpus in paper.CORPORA if corpus not in found.missing]
-    told = ", ".join(corpus_title(corpus) + (" (one speaker)" if corpus in found.lone else "") for corpus in tested)
+    told = ", ".join(
+        f"{corpus_title(corpus)} {plus_minus(100 * found.by_corpus[corpus])}"
+        + (" (one speaker)" if corpus in found.lone else "")
+        for corpus in tested
+    )
     return (
         *said,
         Cell(plus_minus(100 * c.difference), 100 * c.difference),
         Cell(between, low, level, (("low", low), ("high", high), ("level", c.level), ("by", c.interval_by))),
         printed,
         Cell(" + ".join(map(str, c.speakers.values())), sum(c.speakers.values())),
-        Cell("no test" if p is None else f"{p:.3f}", p, f"smallest {c.smallest_p:.2g}"),
+        Cell("no test" if p is None else small(p), p, f"smallest {c.smallest_p:.2g}"),
         words(told),
         verdict,
     )

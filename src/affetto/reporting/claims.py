@@ -15,7 +15,7 @@ with Holm's correction as well. With fewer there is no test, and the t interval 
 wide enough to be trusted as far as their differences look normal, where the bootstrap is too narrow. That "A is at
 least as good as B" needs a margin, which the paper does not name: MARGIN. A claim holds when all of its statements
 do, and does not when one does not. A corpus with one test speaker, as EMOVO under 80/10/10, says nothing of others
-and is left out of the verdict; its difference is shown beside.
+and is left out of the verdict; its difference is shown beside, as each corpus's is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, replace
 
 from affetto.errors import UserError
 from affetto.models.keys import BACKBONES
-from affetto.reporting.paired import ALPHA, Comparison, compare, holm
+from affetto.reporting.paired import ALPHA, Comparison, compare, difference, holm
 from affetto.reporting.paper import CORPORA, TABLE_I, TABLE_III
 from affetto.reporting.systems import System
 
@@ -77,14 +77,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finding:
-    """A statement as it came out. `comparison` is over the corpora that can be tested, `by_corpus` has each (95 %)."""
+    """A statement as it came out. `comparison` is over the corpora that can be tested, `by_corpus` the difference in
+    each."""
 
     statement: Statement
     verdict: str
     reason: str
     """In a few words; empty where the verdict says it all."""
     comparison: Comparison | None = None
-    by_corpus: tuple[Comparison, ...] = ()
+    by_corpus: Mapping[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = CORPORA
     """Corpora of the paper that the cells were not both tested on."""
     lone: tuple[str, ...] = ()
@@ -212,7 +213,7 @@ def _compared(statement: Statement, pairs: Mapping[str, tuple[System, System]], 
     testable = [pair for corpus, pair in pairs.items() if corpus not in lone]
     try:
         whole = compare(testable or list(pairs.values()), level=level, resamples=RESAMPLES)
-        each = tuple(compare([pair]) for pair in pairs.values()) if len(pairs) > 1 else ()
+        each = {corpus: difference(pair) for corpus, pair in pairs.items()}
     except ValueError:
         return Finding(statement, UNDECIDED, "no seed in common", missing=missing)
     except UserError as problem:

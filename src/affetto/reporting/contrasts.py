@@ -65,7 +65,7 @@ def sheet(made: Sequence[Contrast]) -> Sheet:
             Cell(between, low, by, (("low", low), ("high", high), ("by", c.interval_by))),
             Cell("–" if c.effect_size is None else f"{c.effect_size:+.2f}".replace("-", "−"), c.effect_size),
             Cell(f"{100 * c.share_better:.0f}", 100 * c.share_better), p_cell(c),
-            Cell(_small(c.smallest_p), c.smallest_p), Cell(_verdict(c)),
+            Cell(small(c.smallest_p), c.smallest_p), Cell(_verdict(c)),
         ))  # fmt: skip
     heads = columns(
         "first", "second", "under", "speakers", "difference", "95 % interval", "effect size", "speakers better (%)",
@@ -185,12 +185,12 @@ def p_cell(c: paired.Comparison) -> Cell:
         return Cell("no test", None)
     adjusted = c.p if c.adjusted_p is None else c.adjusted_p
     values = (("", adjusted), ("before", c.p), ("family", c.family))
-    return Cell(_small(adjusted), adjusted, f"{_small(c.p)} × {c.family}", values, strong=bool(c.significant))
+    return Cell(small(adjusted), adjusted, f"{small(c.p)} × {c.family}", values, strong=bool(c.significant))
 
 
-def _small(p: float) -> str:
+def small(p: float) -> str:
     """
-    >>> _small(0.03125), _small(0.00012), _small(1.0)
+    >>> small(0.03125), small(0.00012), small(1.0)
     ('0.031', '0.0001', '1.000')
     """
     return f"{p:.4f}" if p < 0.001 else f"{p:.3f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -12,6 +13,7 @@ from affetto.reporting.naming import Naming, corpus_title
 from affetto.reporting.records import Configuration, Evaluation
 from affetto.reporting.run_sheets import stamp
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, Value, words
+from affetto.training.runs import CROSSED
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,23 @@ def lone(evidence: Evidence) -> Sheet | None:
 
 
 def _inside(evidence: Evidence, unshared: bool) -> dict[int, dict[str, list[Evaluation]]]:
-    """{configuration: {corpus: its evaluations}} of those that lie in the runs' folders."""
+    """{configuration: {corpus: its evaluations}} of those that lie in the runs' folders, one of each run: the one that
+    `affetto grid cross` has made, where there are others beside."""
     known = _paths(evidence)
+    chosen: dict[tuple[Path, str], Evaluation] = {}
+    for each in sorted(evidence.results.evaluations, key=lambda one: one.path.parent.name != CROSSED):
+        run = _run_of(each, known)
+        if run is not None and each.unshared == unshared:
+            chosen.setdefault((run, each.corpus), each)
     found: dict[int, dict[str, list[Evaluation]]] = {}
-    for each in evidence.results.evaluations:
-        home = _home(each, known)
-        if home is not None and each.unshared == unshared:
-            found.setdefault(id(home), {}).setdefault(each.corpus, []).append(each)
+    for (run, corpus), each in chosen.items():
+        found.setdefault(id(known[str(run)]), {}).setdefault(corpus, []).append(each)
     return found
+
+
+def _run_of(each: Evaluation, known: Mapping[str, Configuration]) -> Path | None:
+    """The folder of the run in which it lies."""
+    return next((path for path in each.path.parents if str(path) in known), None)
 
 
 def _paths(evidence: Evidence) -> dict[str, Configuration]:
@@ -91,7 +102,8 @@ def _paths(evidence: Evidence) -> dict[str, Configuration]:
 
 def _home(each: Evaluation, known: Mapping[str, Configuration]) -> Configuration | None:
     """The configuration in whose run's folder it lies."""
-    return next((known[str(path)] for path in each.path.parents if str(path) in known), None)
+    run = _run_of(each, known)
+    return None if run is None else known[str(run)]
 
 
 def _cell(place: Place | None) -> Cell:

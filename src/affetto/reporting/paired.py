@@ -129,6 +129,11 @@ def compare(
     )  # fmt: skip
 
 
+def difference(pair: tuple[System, System], measure: str = "macro_f1") -> float:
+    """`compare`'s of one corpus, alone."""
+    return float(matched([pair], measure)[0].difference()[0])
+
+
 def compare_counted(
     pairs: Sequence[Pair],
     names: tuple[str, str],

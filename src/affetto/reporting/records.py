@@ -20,6 +20,11 @@ BESIDE = "–"
 """The recipe of a probe that was run beside a method: it is the same under each."""
 
 
+def key_of(backbone: str) -> str | None:
+    """The key of a backbone that is named by it or by its hub id."""
+    return next((key for key, one in BACKBONES.items() if backbone in (key, one.hub_id)), None)
+
+
 @dataclass(frozen=True)
 class Axes:
     """What tells one run of a report from another."""
@@ -36,18 +41,18 @@ class Axes:
     weights_seed: int = 0
     settings: tuple[tuple[str, str], ...] = ()
     """The settings in which it differs from its recipe, as text, sorted by name."""
+    called: str = ""
+    """A backbone of the user's own, where its folder's name is another's too."""
 
     @property
     def key(self) -> str | None:
         """The backbone's key, where it was named by it or by its hub id."""
-        if self.backbone in BACKBONES:
-            return self.backbone
-        return next((key for key, one in BACKBONES.items() if one.hub_id == self.backbone), None)
+        return key_of(self.backbone)
 
     @property
     def title(self) -> str:
         """The backbone as people name it."""
-        return BACKBONES[self.key].title if self.key else self.backbone.rstrip("/").rpartition("/")[2]
+        return BACKBONES[self.key].title if self.key else self.called or self.backbone.rstrip("/").rpartition("/")[2]
 
     @property
     def scenario(self) -> str | None:
@@ -245,7 +250,10 @@ class Results:
 def _lines(file: Path) -> Rows:
     """JSON Lines; none where the file is missing. Raises UserError where it is broken."""
     try:
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError
+        return rows
     except FileNotFoundError:
         return []
     except (OSError, ValueError):

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from affetto.errors import UserError
 from affetto.experiments.grid import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
-from affetto.reporting.records import Axes, Evaluation, Results, Run
+from affetto.reporting.records import Axes, Evaluation, Results, Run, key_of
 from affetto.splits.split import Split
 from affetto.training.evaluate import MEASURES
 from affetto.training.runs import FOLDS, METRICS, SPEC, RunFolder
@@ -24,7 +24,10 @@ from affetto.training.spec import RunSpec, Settings, settings
 
 DEPTH = 4
 """How far below the folder runs are looked for."""
-NEEDED = ("test", "corpus", "synthetic", "method", "seed", "split", "split_checksum", "identity")
+NEEDED = (
+    "test", "corpus", "synthetic", "method", "seed", "split", "split_checksum", "identity", "precision",
+    "backbone_parameters",
+)  # fmt: skip
 SCORED = (*MEASURES, "n", "labels", "confusion", "per_class", "per_speaker", "chance", "interval")
 
 
@@ -50,7 +53,7 @@ def collect(path: str | Path) -> Results:
     if not runs and not evaluations:
         told = f" ({notes[0]})" if notes else ""
         raise UserError(f"{path} holds no run{told}: give the --out of an `affetto train` or `affetto grid run`")
-    kept = _once(runs, notes)
+    kept = _once(_told_apart(_resolved(runs)), notes)
     if not any(run.done for run in kept) and not evaluations:
         raise UserError(_none_done(path, kept))
     name = names[0] if len(names) == 1 else path.resolve().name
@@ -181,6 +184,10 @@ def _evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
     if not metrics or any(name not in metrics for name in ("test", "trained_on", "corpus")):
         notes.append(f"{folder / METRICS}: neither a run's nor an evaluation's; left out")
         return []
+    lacks = next((name for name in SCORED if name not in metrics["test"]), None)
+    if lacks:
+        notes.append(f"{folder / METRICS}: broken (it lacks test.{lacks}); left out")
+        return []
     corpus = metrics.get("crossed") or metrics["corpus"]
     unshared = bool((metrics.get("shared_sentences_left_out") or {}).get("clips"))
     return [Evaluation(folder, metrics["trained_on"], corpus, metrics.get("identity"), metrics, unshared)]
@@ -189,6 +196,7 @@ def _evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
 def _axes(named: Mapping[str, Any], differing: dict[str, str]) -> Axes:
     values = {name: named[name] for name in Axes.__dataclass_fields__ if name in named}
     values["split"] = values.get("split") or ""
+    values["backbone"] = key_of(named["backbone"]) or named["backbone"]
     return Axes(**values, settings=tuple(sorted(differing.items())))
 
 
@@ -202,6 +210,28 @@ def _differences(resolved: Settings, named: Mapping[str, Any]) -> dict[str, str]
         for name, value in record.items()
         if value != usual[section][name]
     }
+
+
+def _resolved(runs: Sequence[Run]) -> list[Run]:
+    """Runs whose split was left to the corpus, under the split that it was."""
+    known = {run.axes.without("seed"): str(run.metrics["split"]) for run in runs if run.metrics and not run.axes.split}
+    return [
+        replace(run, axes=replace(run.axes, split=known.get(run.axes.without("seed"), run.axes.split))) for run in runs
+    ]
+
+
+def _told_apart(runs: Sequence[Run]) -> list[Run]:
+    """Where two checkpoints of the user's have folders of one name, by as much of the path as tells them apart."""
+    own = {run.axes.backbone for run in runs if run.axes.key is None}
+    called = {}
+    for name in own:
+        parts = PurePath(name).parts
+        others = [PurePath(other).parts for other in own - {name}]
+        length = next(
+            (n for n in range(1, len(parts) + 1) if not any(parts[-n:] == other[-n:] for other in others)), len(parts)
+        )
+        called[name] = "/".join(parts[-length:]) if length > 1 else ""
+    return [replace(run, axes=replace(run.axes, called=called.get(run.axes.backbone, ""))) for run in runs]
 
 
 def _once(runs: Sequence[Run], notes: list[str]) -> list[Run]:

@@ -40,12 +40,14 @@ class Predictions:
                 clips=tuple(clip for clip, _ in by_clip),
                 speakers=tuple(str(row["speaker"]) for _, row in by_clip),
                 truth=np.array([column[row["truth"]] for _, row in by_clip], dtype=np.int64),
-                probabilities=np.array([[row["probabilities"][label] for label in labels] for _, row in by_clip]),
+                probabilities=np.array(
+                    [[row["probabilities"][label] for label in labels] for _, row in by_clip], float
+                ),
                 labels=labels,
                 genders=tuple(row.get("gender") for _, row in by_clip),
                 ratings=tuple(row.get("ratings") for _, row in by_clip),
             )
-        except (KeyError, TypeError, IndexError) as problem:
+        except (KeyError, TypeError, IndexError, ValueError) as problem:
             raise UserError(f"{where}: no predictions of affetto's ({problem!r}); run again") from None
         for one, other in zip(predictions.clips, predictions.clips[1:], strict=False):
             if one == other:
