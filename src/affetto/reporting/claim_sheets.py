@@ -40,7 +40,8 @@ def overview(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
         "A claim is a list of statements, each a paired comparison on the clips that both were tested on, the corpora "
         "weighing the same. It holds when all of its statements do, and does not when one does not. A statement is "
         "decided by its interval, widened for the number of statements of the claim (Bonferroni), and from ten "
-        "speakers on by the permutation test with Holm's correction as well. What is not decided stays undecided. "
+        'speakers on by the permutation test with Holm\'s correction as well, unless it says "at least". What is not '
+        "decided stays undecided. "
         f"{protocol.words}"
     )
     heads = columns("claim", "in the paper", "verdict", *ORDER, left=("claim", "in the paper", "verdict"))

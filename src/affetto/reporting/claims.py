@@ -11,11 +11,12 @@ be tested (Bonferroni: level 1 - 0.05/m), so that a claim of twelve is not found
     not run    a cell is missing
 
 From ten speakers on in each corpus the interval is the bootstrap's, and a difference must pass the permutation test
-with Holm's correction as well. With fewer there is no test, and the t interval alone decides: with few speakers it is
-wide enough to be trusted as far as their differences look normal, where the bootstrap is too narrow. That "A is at
-least as good as B" needs a margin, which the paper does not name: MARGIN. A claim holds when all of its statements
-do, and does not when one does not. A corpus with one test speaker, as EMOVO under 80/10/10, says nothing of others
-and is left out of the verdict; its difference is shown beside, as each corpus's is.
+with Holm's correction as well ("at least" is no difference). With fewer there is no test, and the t interval alone
+decides: with few speakers it is wide enough to be trusted as far as their differences look normal, where the
+bootstrap is too narrow. That "A is at least as good as B" needs a margin, which the paper does not name: MARGIN. A
+claim holds when all of its statements do, and does not when one does not. A corpus with one test speaker, as EMOVO
+under 80/10/10, says nothing of others and is left out of the verdict; its difference is shown beside, as each
+corpus's is.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def latex(sheet: Sheet) -> str:
 
 
 def comma_separated(sheet: Sheet) -> str:
-    """CSV: numbers unrounded, what is missing empty, a last column `synthetic` where the sheet has a stamp."""
+    """CSV: numbers to ten decimals, what is missing empty, a last column `speech` where the sheet has a stamp."""
     suffixes = [sheet.suffixes(index) for index in range(len(sheet.columns))]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

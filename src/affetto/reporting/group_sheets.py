@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from affetto.reporting import calibration, groups, raters, tables
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.naming import Naming
@@ -68,9 +70,11 @@ def calibrations(evidence: Evidence) -> Sheet:
     ones = evidence.configurations
     naming = Naming(ones)
     rows = []
+    classes = set()
     for one in ones:
         system = evidence.system(one)
         assert system is not None
+        classes.add(len(system.labels))
         found = calibration.calibration(system)
         rows.append((
             *naming.cells(one), percent(found.ece), percent(found.confidence), percent(found.accuracy),
@@ -80,8 +84,9 @@ def calibrations(evidence: Evidence) -> Sheet:
     heads = (*naming.columns(), *columns("ECE", "confidence", "accuracy", "too sure by", "log loss", "Brier"))
     caption = (
         f"{shared(naming)}ECE: expected calibration error over {calibration.BINS} bins, ×100, 0 is calibrated. Too "
-        "sure by: mean confidence minus accuracy. Log loss in nats and Brier's score judge all labels; a "
-        "guesser among seven has 1.95 and 0.86. No probability was recalibrated."
+        "sure by: mean confidence minus accuracy. Log loss in nats and Brier's score judge all labels; "
+        + "; ".join(f"a guesser among {n} has {math.log(n):.2f} and {1 - 1 / n:.2f}" for n in sorted(classes))
+        + ". No probability was recalibrated."
     )
     return Sheet("calibration", "Calibration", heads, tuple(rows), caption, (), stamp_of(ones))
 

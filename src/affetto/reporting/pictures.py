@@ -208,10 +208,6 @@ def _bar(protocol: Protocol, key: str, corpus: str) -> bars.Bar:
     return bars.Bar(bar.name, bar.scenario, mean, *ends, probe, bar.published)
 
 
-def _strips(path: Path, **told: Any) -> Path:
-    return strips.speaker_strips(path=path, **told)
-
-
 def _cost(path: Path, **told: Any) -> Path:
     return costs.cost_against_score(path=path, **told)
 
