@@ -14,7 +14,7 @@ FIND_PYTHON = for p in python3.11 python3 python3.12 python3.13 python3.14 pytho
 PYTHON ?= $(shell $(FIND_PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean
+.PHONY: help demo test defects check bench docs format clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\): [^#]*## \(.*\)/  make \1 @\2/p' Makefile | while IFS=@ read -r name text; do \
@@ -25,6 +25,9 @@ demo: $(VENV)/.demo ## see everything at work, on synthetic Italian speech (minu
 
 test: $(VENV)/.dev ## run the tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+defects: $(VENV)/.dev ## plant wrong lines and see that quick tests fail (before a release; some ten minutes)
+	@$(VENV)/bin/python tests/defects/run.py $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, architecture
 	@status=0; \
