@@ -63,6 +63,19 @@ def test_short_pauses_belong_to_speech_and_short_sounds_do_not() -> None:
     assert pieces(wave((0, 3.0))) == [] and pieces(np.zeros(0, np.float32)) == []
 
 
+def test_speech_ends_at_every_threshold_that_it_may_begin_at() -> None:
+    sound = wave((0.5, 1), (0, 1), (0.5, 1), (0, 1))
+    assert len(pieces(sound, threshold=0.1)) == len(pieces(sound, threshold=0.5)) == 2
+    hysteresis = [0.5, 0.4, 0.4, 0.36, 0.34] + [0.0] * 20  # may end below 0.35
+    answers = iter(hysteresis)
+    rules = Rules(threshold=0.5, pause_seconds=0.1, shortest_seconds=0, padding_seconds=0)
+    (*_, last) = stretches([np.zeros(FRAME * len(hysteresis), np.float32)], lambda _: next(answers), rules)
+    assert last.last and last.start + len(last.wave) == 4 * FRAME
+    for wrong in ({"threshold": 0.0}, {"threshold": 1.1}, {"threshold": np.nan}, {"pause_seconds": -1.0}):
+        with pytest.raises(UserError, match="of speech of|for speech"):
+            Rules(**wrong)
+
+
 def test_frames_are_the_same_however_blocks_come() -> None:
     sound = np.arange(5000, dtype=np.float32)
     for size in (1, 7, 512, 513, 5000):

@@ -64,7 +64,7 @@ class PrefixStore:
 
     def __init__(self, identity: dict[str, Any], precision: str = "float16", root: Path | None = None) -> None:
         self.precision = precision
-        identity = identity | {"precision": precision, "format": FORMAT, "audio": audio.VERSION}
+        identity = identity | {"precision": precision, "format": FORMAT}
         text = json.dumps(identity, sort_keys=True)
         self.folder = (root or default_root()) / "prefixes" / hashlib.sha256(text.encode()).hexdigest()[:24]
         self._identity = identity
