@@ -62,10 +62,10 @@ def test_joined_recordings_are_heard_to_the_last(kind: str, rates: tuple[int, in
     np.testing.assert_array_equal(audio.load(path), wave)
     assert audio.duration(path) == pytest.approx(len(wave) / audio.RATE_HZ, abs=0.001)
     # A section over the seam is the end of the first and the begin of the second.
-    part = audio.load(path, 0.5, 1.5)
-    assert len(part) == pytest.approx(16_000, abs=2)
-    assert loudest_hz(part[:7_000]) == pytest.approx(300, abs=3)
-    assert loudest_hz(part[-6_000:]) == pytest.approx(900, abs=3)
+    part = audio.load(path, 0.6, 1.3)
+    assert len(part) == pytest.approx(0.7 * audio.RATE_HZ, abs=2)
+    assert loudest_hz(part[:6_000]) == pytest.approx(300, abs=5)
+    assert loudest_hz(part[-3_500:]) == pytest.approx(900, abs=5)
     with pytest.raises(audio.TooLongError, match=r"2\.\d s long"):
         audio.decode(content, longest_seconds=1.5)
 

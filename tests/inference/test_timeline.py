@@ -72,7 +72,7 @@ def test_speech_ends_at_every_threshold_that_it_may_begin_at() -> None:
     (*_, last) = stretches([np.zeros(FRAME * len(hysteresis), np.float32)], lambda _: next(answers), rules)
     assert last.last and last.start + len(last.wave) == 4 * FRAME
     for wrong in ({"threshold": 0.0}, {"threshold": 1.1}, {"threshold": np.nan}, {"pause_seconds": -1.0}):
-        with pytest.raises(UserError, match="of speech of|for speech"):
+        with pytest.raises(UserError, match=r"of speech of|for speech"):
             Rules(**wrong)
 
 
