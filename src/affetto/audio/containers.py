@@ -117,8 +117,9 @@ class Container:
 
     def _promise(self, kind: str) -> float | None:
         """Where the sound ends by the header, in seconds; None where the header does not tell, or tells of pictures."""
-        if kind == "mov" and self._stream.duration is not None:
-            return float(((self._stream.start_time or 0) + self._stream.duration) * self._stream.time_base)
+        seconds = self.seconds
+        if kind == "mov" and self._stream.duration is not None and seconds is not None:
+            return float((self._stream.start_time or 0) * (self._stream.time_base or 0)) + seconds
         if kind != "matroska":  # FFmpeg guesses raw AAC's length by its first packets
             return None
         stated = _clock(self._stream.metadata.get("DURATION", ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import BinaryIO
 
@@ -29,7 +29,7 @@ class HeaderError(Exception):
     """What a header says of the file's length is not so, and what else would be heard is unknown."""
 
 
-def recordings(file: BinaryIO) -> list[tuple[Part, ...]]:
+def recordings(file: BinaryIO) -> Sequence[tuple[Part, ...]]:
     """The recordings of a file, each as the parts that a decoder is to be given; mostly one, the whole file.
 
     Raises HeaderError, and OSError where the file cannot be read.
@@ -38,6 +38,7 @@ def recordings(file: BinaryIO) -> list[tuple[Part, ...]]:
     start = mp3.behind_tags(file, 0)
     file.seek(start)
     head = file.read(12)
+    pieces: Sequence[tuple[Part, ...]]
     if head[:4] == b"OggS":
         pieces = _between(list(_ogg_links(file, start)), size)
     elif head[:4] == b"RIFF" and head[8:] == b"WAVE":
@@ -52,11 +53,11 @@ def recordings(file: BinaryIO) -> list[tuple[Part, ...]]:
     return pieces
 
 
-def ends_within_a_page(file: BinaryIO) -> bool:
+def ends_within_a_page(file: BinaryIO | io.RawIOBase) -> bool:
     """Whether the last page of an Ogg file (RFC 3533, 6) is longer than what is left of the file."""
     longest = 27 + 255 + 255 * 255
     file.seek(max(0, file.seek(0, io.SEEK_END) - longest))
-    end = file.read()
+    end = file.read() or b""
     page = end[max(end.rfind(b"OggS"), 0) :]
     return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
 

@@ -140,8 +140,9 @@ def output() -> Iterator[None]:
     is_unbuffered = before is sys.__stdout__ and isinstance(getattr(before, "buffer", None), io.RawIOBase)
     if is_unbuffered:
         raw = io.FileIO(before.fileno(), "wb", closefd=False)
-        facts = {"encoding": before.encoding, "errors": before.errors}
-        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), line_buffering=True, **facts)
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), encoding=before.encoding, errors=before.errors, line_buffering=True
+        )
     try:
         try:
             yield

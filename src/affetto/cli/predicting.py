@@ -86,7 +86,7 @@ def predict(
         _notes(facts(predictor), order, calibrate)
         timelines.label(predictor, inputs[0], kind or "json", out, picture, quiet)
         return
-    with advising(labels.advice(kind, out, calibrate)), _labeller(order, engine, address) as labeller:
+    with advising(labels.advice(kind or labels.TABLE, out, calibrate)), _labeller(order, engine, address) as labeller:
         _notes(labeller.facts, order, calibrate)
         bad, heard = labels.write(labeller, inputs, listed, kind or labels.TABLE, out, resume, quiet)
     if bad:

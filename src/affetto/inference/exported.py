@@ -68,7 +68,8 @@ def _attention(config: Any) -> str:
     """transformers' own code for attention: a folder may name a repository of compiled code, and is not obeyed."""
     from transformers import AutoModelForAudioClassification
 
-    return "sdpa" if AutoModelForAudioClassification._model_mapping[type(config)]._supports_sdpa else "eager"
+    model: Any = AutoModelForAudioClassification._model_mapping[type(config)]
+    return "sdpa" if model._supports_sdpa else "eager"
 
 
 @contextmanager

@@ -242,7 +242,7 @@ def _checksum(prefix: Prefix) -> str:
     crc = 0
     for name, tensor in sorted(prefix.items()):
         crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode(), crc)
-        crc = zlib.crc32(tensor.numpy(), crc)
+        crc = zlib.crc32(tensor.numpy().data, crc)
     return f"{crc:08x}"
 
 
