@@ -16,7 +16,7 @@ from affetto.audio import AudioError
 
 Tone = Callable[..., np.ndarray]
 FORMATS = {"mp3": ("MP3", None), "vorbis": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "flac": ("FLAC", None)}
-FORMATS |= {"wav": ("WAV", "PCM_16")}
+FORMATS |= {"wav": ("WAV", "PCM_16"), "aiff": ("AIFF", "PCM_16")}
 
 
 def encoded(kind: str, wave: np.ndarray, rate_hz: int = 16_000) -> bytes:
@@ -107,11 +107,15 @@ def test_a_flac_is_heard_to_its_end_whatever_its_header_says(tone: Tone, tmp_pat
         audio.decode(with_length(good, 0)[:100])
 
 
-def test_a_wav_that_holds_more_than_it_promises_is_refused(tone: Tone) -> None:
+def test_a_wav_or_aiff_that_holds_more_than_it_promises_is_refused(tone: Tone) -> None:
     good = encoded("wav", tone(3.0))
     lying = good[:40] + (32_000).to_bytes(4, "little") + good[44:]
     with pytest.raises(AudioError, match=r"^mine: the header promises 32000 bytes of samples, and 64000 more lie"):
         audio.decode(lying, name="mine")
+    aiff = encoded("aiff", tone(3.0))
+    at = aiff.index(b"SSND") + 4
+    with pytest.raises(AudioError, match=r"promises 32008 bytes of samples, and 64000 more lie behind"):
+        audio.decode(aiff[:at] + (32_008).to_bytes(4, "big") + aiff[at + 4 :])
     padding = b"LIST" + (6).to_bytes(4, "little") + b"INFOxx" + bytes(10_000)
     assert len(audio.decode(good + padding)) == 48_000
 

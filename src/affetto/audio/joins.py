@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from affetto.audio import flac, mp3
 from affetto.audio.spliced import Part
@@ -19,10 +19,16 @@ from affetto.audio.spliced import Part
 MOST = 1000
 """More recordings in one file are no recording, but a way to keep a decoder busy."""
 TOLERATED_BYTES = 4096
-"""So much behind a WAV's last chunk is a program's padding."""
+"""So much behind a WAV's or AIFF's last chunk is a program's padding."""
 _PIPE_LIMITS, _PIPE_MARGIN = (1 << 31, 1 << 32), 1 << 16
 """Programs that write to a pipe do not know the length, and put one just below 2 or 4 GiB in the header."""
 _BLOCK = 1 << 20
+_CHUNKS: dict[tuple[bytes, bytes], tuple[Literal["little", "big"], bytes]] = {
+    (b"RIFF", b"WAVE"): ("little", b"data"),
+    (b"FORM", b"AIFF"): ("big", b"SSND"),
+    (b"FORM", b"AIFC"): ("big", b"SSND"),
+}
+"""Formats of chunks: in what order they write lengths, and which chunk holds the sound."""
 
 
 class HeaderError(Exception):
@@ -41,8 +47,8 @@ def recordings(file: BinaryIO) -> Sequence[tuple[Part, ...]]:
     pieces: Sequence[tuple[Part, ...]]
     if head[:4] == b"OggS":
         pieces = _between(list(_ogg_links(file, start)), size)
-    elif head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        pieces = _between(list(_riff_files(file, size)), size)
+    elif (head[:4], head[8:]) in _CHUNKS:
+        pieces = _between(list(_chunked_files(file, size, *_CHUNKS[head[:4], head[8:]])), size)
     elif head[:4] == b"fLaC":
         marks = [start, *(at for at in _places(file, flac.MARK, start) if at > start)]
         pieces = [flac.mended(file, piece, at) for (piece,), at in zip(_between(marks, size), marks, strict=True)]
@@ -89,18 +95,21 @@ def _ogg_links(file: BinaryIO, at: int) -> Iterator[int]:
         last, at = at, at + 27 + page[26] + sum(file.read(page[26]))
 
 
-def _riff_files(file: BinaryIO, size: int) -> Iterator[int]:
-    """Where each of joined WAV files begins. Raises HeaderError where sound lies behind what a header promises."""
+def _chunked_files(file: BinaryIO, size: int, order: Literal["little", "big"], sound: bytes) -> Iterator[int]:
+    """Where each of joined WAV or AIFF files begins. Raises HeaderError where more lies behind what a header promises.
+
+    Lengths are written in `order`; the chunk `sound` holds the samples.
+    """
     at, promised = 0, None
     while at + 12 <= size:
         file.seek(at)
         head = file.read(12)
-        name, length = head[:4], int.from_bytes(head[4:8], "little")
-        if name == b"RIFF" and head[8:] == b"WAVE":
+        name, length = head[:4], int.from_bytes(head[4:8], order)
+        if (name, head[8:]) in _CHUNKS:
             yield at
             at += 12
             continue
-        if name == b"data":
+        if name == sound:
             if not 0 < length <= size - at - 8 or is_of_a_pipe(length):
                 return  # to the end of the file, or broken off, which libsndfile tells
             promised = length
