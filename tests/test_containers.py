@@ -22,15 +22,15 @@ KINDS = [
 ]
 
 
-def encoded(path: Path, codec: str, seconds: float = 2.0) -> Path:
+def encoded(path: Path, codec: str, seconds: float = 2.0, rate_hz: int = RATE_HZ) -> Path:
     """A tone of 220 Hz that becomes one of 440 Hz after half the time."""
-    times = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    times = np.arange(int(seconds * rate_hz)) / rate_hz
     wave = (0.3 * np.sin(2 * np.pi * np.where(times < seconds / 2, 220, 440) * times)).astype(np.float32)
     with av.open(str(path), "w", format="adts" if path.suffix == ".aac" else None) as file:
-        stream = file.add_stream(codec, rate=RATE_HZ, layout="mono")
+        stream = file.add_stream(codec, rate=rate_hz, layout="mono")
         for start in range(0, len(wave), 960):
             frame = av.AudioFrame.from_ndarray(wave[None, start : start + 960], format="flt", layout="mono")
-            frame.sample_rate, frame.pts = RATE_HZ, start
+            frame.sample_rate, frame.pts = rate_hz, start
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     return path
@@ -60,6 +60,9 @@ def test_limits_and_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
         audio.decode(path.read_bytes(), longest_seconds=1)
     with pytest.raises(AudioError, match="lies outside"):
         audio.load(path, 5, 6)
+    for span in ((0.5, 2.2), (-0.5, 1.0), (1.5, 1.0), (float("nan"), 1.0)):
+        with pytest.raises(AudioError, match="lies outside its 2"):
+            audio.load(path, *span)
     broken = tmp_path / "broken.m4a"
     broken.write_bytes(path.read_bytes()[:40])
     with pytest.raises(AudioError, match=r"broken\.m4a"):
@@ -71,3 +74,25 @@ def test_limits_and_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UnknownFormatError, match=r"affetto\[containers\]"):
         audio.load(path)
+
+
+def test_half_a_recording_and_two_in_one_file(tmp_path: Path) -> None:
+    content = encoded(tmp_path / "clip.webm", "libopus", 4).read_bytes()
+    with pytest.raises(AudioError, match=r"^mine: broken off: \d\.\d of 4\.0 s are there"):
+        audio.decode(content[: len(content) // 2], name="mine")
+    assert len(audio.decode(content * 2)) == pytest.approx(8 * audio.RATE_HZ, abs=2_000)
+    content = encoded(tmp_path / "clip.mp4", "aac").read_bytes()
+    with pytest.raises(AudioError, match=r"mine: .*two recordings are joined"):
+        audio.decode(content * 2, name="mine")
+
+
+def test_aac_that_changes_its_rate_keeps_its_pitch_and_pace(tmp_path: Path) -> None:
+    first = encoded(tmp_path / "a.aac", "aac", rate_hz=16_000)
+    first.write_bytes(first.read_bytes() + encoded(tmp_path / "b.aac", "aac").read_bytes())
+    wave = audio.load(first)
+    assert len(wave) / audio.RATE_HZ == pytest.approx(4, abs=0.2)
+    assert loudest_hz(wave[20_000:30_000]) == pytest.approx(440, abs=3)
+    assert loudest_hz(wave[36_000:46_000]) == pytest.approx(220, abs=3)
+    assert loudest_hz(wave[54_000:63_000]) == pytest.approx(440, abs=3)
+    part = audio.load(first, 2.3, 2.9)
+    assert len(part) == pytest.approx(0.6 * audio.RATE_HZ, abs=2) and loudest_hz(part) == pytest.approx(220, abs=3)

@@ -17,8 +17,18 @@ class UserError(Exception):
 
     def __init__(self, what: str) -> None:
         one_line = re.sub(r"\s*[\r\n]+\s*", " ", what.strip())
-        # What users name may hold anything: a terminal's escape codes, bytes that are no text in their encoding.
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in one_line))
+        super().__init__(printable(one_line))
+
+
+def printable(text: str) -> str:
+    """A text for the terminal, with what cannot be shown as Python writes it.
+
+    What users name may hold anything: a terminal's escape codes, bytes that are no text in their encoding.
+
+    >>> printable("a\x1b[31mred.wav")
+    'a\\\\x1b[31mred.wav'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:

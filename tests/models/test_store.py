@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import soundfile
 import torch
 
 from affetto.errors import UserError
+from affetto.models import prefix as prefix_module
 from affetto.models import storage
 from affetto.models.prefix import PrefixData, PrefixStore, Source
 from models.systems import classifier, clips
@@ -42,12 +44,17 @@ def test_a_value_that_overflows_float16_is_kept_in_float32(tmp_path: Path) -> No
     assert stored["below"].dtype == torch.float16
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", None])
-def test_a_broken_file_counts_as_absent(tmp_path: Path, content: bytes | None) -> None:
+def flipped(content: bytes) -> bytes:
+    """The same file with one bit of its last value changed, which is a good file too."""
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.parametrize("spoil", [lambda _: b"", lambda _: b"garbage", lambda content: content[:-20], flipped])
+def test_a_broken_or_altered_file_counts_as_absent(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
     store = PrefixStore({}, "float32", tmp_path)
     store.put(KEY, {"state": torch.ones(50, 2)})
     file = store.file(KEY)
-    file.write_bytes(file.read_bytes()[:-20] if content is None else content)
+    file.write_bytes(spoil(file.read_bytes()))
     assert store.get(KEY) is None
     store.put(KEY, {"state": torch.ones(50, 2)})
     assert store.get(KEY) is not None
@@ -83,6 +90,7 @@ def data(tmp_path: Path, precision: str = "float32") -> PrefixData:
 
 RACER = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import torch
@@ -159,6 +167,29 @@ def test_pruning_takes_the_longest_unused_first_and_stops_at_the_limit(tmp_path:
     assert len(list(new.folder.rglob("*.safetensors"))) == 3
     storage.prune(0, tmp_path)
     assert storage.namespaces(tmp_path) == []
+
+
+def test_what_killed_writers_left_is_counted_and_pruned_once_it_is_old(tmp_path: Path) -> None:
+    store = PrefixStore({"cut": "new"}, "float32", tmp_path)
+    store.put(KEY, {"state": torch.zeros(1000)})
+    (before,) = storage.namespaces(tmp_path)
+    old, new = prefix_module._beside(store.file(KEY)), prefix_module._beside(store.folder / "namespace.json")
+    for file in (old, new):
+        file.write_bytes(bytes(500))
+    os.utime(old, (1e9, 1e9))
+    (namespace,) = storage.namespaces(tmp_path)
+    assert (before.unfinished, namespace.unfinished) == (0, 2)
+    assert (namespace.clips, namespace.size_bytes) == (1, before.size_bytes + 1000)
+    assert storage.prune(10**9, tmp_path, keep=store.folder) == (1, 500)
+    assert new.exists() and not old.exists() and store.get(KEY) is not None
+
+
+def test_without_a_home_the_place_of_the_store_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AFFETTO_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 1_234_567)
+    with pytest.raises(UserError, match="set AFFETTO_CACHE to a folder"):
+        storage.default_root()
 
 
 def test_a_namespace_in_use_is_not_the_longest_unused(tmp_path: Path) -> None:

@@ -20,17 +20,22 @@ from affetto.cli import (
     specializing,
     training,
 )
+from affetto.cli.ending import Commands, Interrupted, ReaderLeft, output, resumable, signals
 from affetto.errors import UserError
 
 app = typer.Typer(
-    name="affetto", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    name="affetto",
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Speech emotion recognition with large pre-trained speech models: train, test honestly, use.",
-)  # fmt: skip
+)
 app.add_typer(corpora.app, name="corpora")
-app.command()(training.train)
+app.command()(resumable(training.train))
 app.command("settings")(training.show_settings)
 app.command()(training.evaluate)
-app.command()(specializing.specialize)
+app.command()(resumable(specializing.specialize))
 app.command()(predicting.predict)
 app.command()(exporting.export)
 app.command()(serving.serve)
@@ -39,7 +44,7 @@ app.add_typer(grids.app, name="grid")
 app.command()(reporting.report)
 app.add_typer(machine.store_app, name="store")
 app.command()(machine.bench)
-app.command()(machine.demo)
+app.command()(resumable(machine.demo))
 
 _CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """The base of typer's own errors, wherever the installed typer takes it from (click, or a copy of its own)."""
@@ -56,16 +61,20 @@ def main() -> None:
 
 
 def _status() -> int:
-    """The exit status of the command, once it has run."""
+    """The exit status of the command, once it has run and all that it wrote has arrived."""
     try:
-        status = app(standalone_mode=False)
+        with output(), signals():
+            status = app(standalone_mode=False)
     except UserError as problem:
         return _failed(str(problem))
+    except Interrupted as stopped:
+        typer.echo(str(stopped), err=True)
+        return stopped.status
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("stopped; the same command goes on where it was", err=True)
-        return 130
-    except BrokenPipeError:
-        return 141
+        typer.echo(str(Interrupted()), err=True)
+        return Interrupted().status
+    except ReaderLeft as ended:
+        return ended.status
     except _CLICK_ERROR as problem:
         context = getattr(problem, "ctx", None)
         if type(problem).__name__ == "NoArgsIsHelpError":

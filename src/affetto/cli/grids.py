@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from affetto.cli.arguments import Address, Bar, Device, Engine, Quiet, pairs
+from affetto.cli.ending import resumable
 from affetto.cluster import check_engine
 from affetto.errors import UserError
 
@@ -21,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Many runs from one file: backbones
 
 
 @app.command("run")
+@resumable
 def run(
     file: Annotated[Path, typer.Argument(help="a grid in YAML, or the name of one that comes along: paper, …")],
     out: Annotated[Path, typer.Option(help="the grid's folder; what is done there is not done again")],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from affetto.cli.arguments import counter
-from affetto.errors import UserError, unknown
+from affetto.errors import UserError, printable, unknown
 
 if TYPE_CHECKING:
     from affetto.inference.inputs import Input
@@ -37,6 +37,17 @@ def check(kind: str, out: Path | None, resume: bool) -> None:
     check_file("--out", out)
     if out.exists() and not resume:
         raise UserError(f"{out} is there already: --resume goes on with it, or remove it, or give another --out")
+
+
+def advice(kind: str, out: Path | None, calibrate: Path | None) -> str:
+    """How an interrupted call is gone on with; nothing where its labels went to the terminal."""
+    from affetto.inference.outputs import GOES_ON
+
+    if out is None:
+        return ""
+    if kind in GOES_ON and calibrate is None:
+        return f"{out} has what was heard: add --resume to go on"
+    return f"{out} was not written" if kind not in GOES_ON else f"{out} has what was heard"
 
 
 def check_file(option: str, file: Path) -> None:
@@ -79,10 +90,12 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
     marked = facts.protocol is not None
     if kind == TABLE:
         rows: list[dict[str, Any]] = []
-        yield rows.append
-        typer.echo(_table([row for row in rows if "error" not in row]), nl=False)
-        if marked:
-            typer.echo(f"protocol: {facts.protocol}")
+        try:
+            yield rows.append
+        finally:  # a table's columns are as wide as its widest row; interrupted, it has those that there are
+            typer.echo(_table([row for row in rows if "error" not in row]), nl=False)
+            if marked:
+                typer.echo(f"protocol: {facts.protocol}")
         return
     if out is None:
         by_bytes(sys.stdout)
@@ -119,5 +132,6 @@ def _table(rows: list[dict[str, Any]]) -> str:
     from affetto.reporting.tables import prediction_table
 
     text = io.StringIO()
-    Console(file=text, width=None if sys.stdout.isatty() else 120).print(prediction_table(rows))
+    shown = (row | {"file": printable(row["file"])} for row in rows)
+    Console(file=text, width=None if sys.stdout.isatty() else 120).print(prediction_table(shown))
     return text.getvalue()

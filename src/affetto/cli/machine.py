@@ -24,7 +24,7 @@ def store_status(as_json: Annotated[bool, typer.Option("--json", help="print JSO
     if as_json:
         rows = [
             {"folder": str(one.folder), "clips": one.clips, "bytes": one.size_bytes, "last_used": one.last_used}
-            | {"identity": one.identity}
+            | {"unfinished": one.unfinished, "identity": one.identity}
             for one in found
         ]
         typer.echo(json.dumps({"root": str(root), "bytes": total, "namespaces": rows}, indent=2))
@@ -35,13 +35,17 @@ def store_status(as_json: Annotated[bool, typer.Option("--json", help="print JSO
     for one in reversed(found):
         cut = " ".join(str(part) for part in one.identity.get("cut", ["unknown"]) if part is not None)
         typer.echo(f"  {one.folder.name[:12]}  {one.size_bytes / 1e6:9.1f} MB  {one.clips:7d} clips  {cut}")
+    unfinished = sum(one.unfinished for one in found)
+    if unfinished:
+        age = f"{storage.ABANDONED_SECONDS // 60} minutes"
+        typer.echo(f"  {unfinished} unfinished files; `affetto store prune` removes those older than {age}")
 
 
 @store_app.command("prune")
 def store_prune(
     max_size: Annotated[str, typer.Option(help="what may stay: 20GB, 500MB; 0 empties it")],
 ) -> None:
-    """Delete the longest unused states; they are computed again when needed."""
+    """Delete the longest unused states, and what killed processes left; they are computed again when needed."""
     from affetto.models import storage
 
     files, freed = storage.prune(storage.parse_size(max_size, "--max-size"))

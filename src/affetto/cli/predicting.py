@@ -13,6 +13,7 @@ import typer
 
 from affetto.cli import labels, timelines
 from affetto.cli.arguments import Address, Device, Engine, Moved, Precision, Quiet, only_python_speaks
+from affetto.cli.ending import advising
 from affetto.cluster import check_engine
 from affetto.errors import UserError
 
@@ -85,7 +86,7 @@ def predict(
         _notes(facts(predictor), order, calibrate)
         timelines.label(predictor, inputs[0], kind or "json", out, picture, quiet)
         return
-    with _labeller(order, engine, address) as labeller:
+    with advising(labels.advice(kind or labels.TABLE, out, calibrate)), _labeller(order, engine, address) as labeller:
         _notes(labeller.facts, order, calibrate)
         bad, heard = labels.write(labeller, inputs, listed, kind or labels.TABLE, out, resume, quiet)
     if bad:
@@ -104,6 +105,8 @@ def _listed(inputs: list[str], engine: str) -> Iterable[Input]:
     """What is to be labelled; a list on standard input is taken as it comes, but a cluster is given all at once."""
     from affetto.inference.inputs import STANDARD_INPUT, recordings
 
+    if STANDARD_INPUT in inputs and sys.stdin is None:
+        raise UserError(f"{STANDARD_INPUT} reads names of recordings from standard input, which is closed")
     labels.by_bytes(sys.stdin)
     named = recordings(inputs, sys.stdin)
     return named if STANDARD_INPUT in inputs and engine == "local" else list(named)

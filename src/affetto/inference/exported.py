@@ -41,13 +41,16 @@ class StockPredictor(Predictor):
 
 def load_exported(folder: Path, *, device: str, precision: str, long_clips: str) -> Predictor:
     """The predictor of a folder made by `affetto export --to hf`; see `predictor.load`."""
-    from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+    from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification
 
     from affetto.inference.pretrained import AffettoForAudioClassification
 
     try:
         with quiet():
-            model = AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=False).eval()
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            model = AutoModelForAudioClassification.from_pretrained(
+                folder, config=config, trust_remote_code=False, attn_implementation=_attention(config)
+            ).eval()
         if isinstance(model, AffettoForAudioClassification):
             card = model.config.affetto_card
             return ClassifierPredictor(model.classifier, card, devices.choose(device), precision, long_clips)
@@ -59,6 +62,14 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
     if precision not in ("auto", "float32"):
         raise UserError(f"{folder} holds transformers' own class, which computes in float32: leave --precision out")
     return StockPredictor(model, extractor, devices.choose(device), long_clips)
+
+
+def _attention(config: Any) -> str:
+    """transformers' own code for attention: a folder may name a repository of compiled code, and is not obeyed."""
+    from transformers import AutoModelForAudioClassification
+
+    model: Any = AutoModelForAudioClassification._model_mapping[type(config)]
+    return "sdpa" if model._supports_sdpa else "eager"
 
 
 @contextmanager

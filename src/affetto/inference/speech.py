@@ -7,6 +7,7 @@ least length of speech and of pauses, some padding), in a form that needs no mor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -56,12 +57,16 @@ def silero() -> Detector:
     return hear
 
 
+LEAVING, LOWEST = 0.15, 0.01
+"""So much lower than where speech begins is where it may end, but not below the second; both as silero-vad has them."""
+
+
 @dataclass(frozen=True)
 class Rules:
-    """When speech begins and ends."""
+    """When speech begins and ends. Raises UserError for what no speech would begin or end by."""
 
     threshold: float = 0.5
-    """Speech begins at this probability, and may end 0.15 below it."""
+    """Speech begins at this probability, and may end 0.15 below it (at 0.01, where that would be lower)."""
     pause_seconds: float = 0.5
     """Shorter pauses belong to the speech around them."""
     shortest_seconds: float = 0.25
@@ -69,6 +74,18 @@ class Rules:
     padding_seconds: float = 0.3
     """Before and behind a stretch of speech. Clips that models are trained on begin and end so: with 0.1, what is faint
     at its edges is cut off, and labels were worse (docs/results/timeline.md)."""
+
+    def __post_init__(self) -> None:
+        if not LOWEST < self.threshold <= 1:
+            raise UserError(f"a threshold of speech of {self.threshold:g}: give one above {LOWEST:g}, at most 1")
+        for name in ("pause_seconds", "shortest_seconds", "padding_seconds"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"{name} of {getattr(self, name):g} for speech: give 0 or more")
+
+    @property
+    def leaving(self) -> float:
+        """Speech may end below this probability."""
+        return max(self.threshold - LEAVING, LOWEST)
 
 
 @dataclass(frozen=True)
@@ -105,7 +122,7 @@ def stretches(blocks: Iterable[np.ndarray], detect: Detector, rules: Rules) -> I
             begun, quiet, sure = now, None, False
         if likely >= rules.threshold:
             quiet = None
-        elif likely < rules.threshold - 0.15 and quiet is None:
+        elif likely < rules.leaving and quiet is None:
             quiet = now
         sure = sure or (quiet or end) - begun >= shortest
         if quiet is not None and end - quiet >= pause:

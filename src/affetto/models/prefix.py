@@ -2,7 +2,8 @@
 
 One file a clip, in safetensors, memory-mapped, addressed by the clip's content and by all that the
 prefix depends on (`namespace`). A file appears whole or not at all, so that any number of processes may
-share a store; a changed clip, backbone or setting has another address, so that none is ever stale.
+share a store; a changed clip, backbone or setting has another address, so that none is ever stale; and what is read
+must have its checksum.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import json
 import os
 import secrets
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +21,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from affetto import audio
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.parallel import side_by_side
-from affetto.models.storage import default_root
+from affetto.models.storage import TEMPORARY, default_root
 
 FORMAT = 1
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
+CHECKSUM = "crc32"
+"""The name under which a file holds that of its tensors."""
 IN_MEMORY_BYTES = 2**30
 """Prefixes up to this size in all are kept in memory; more are read from the (memory-mapped) files, batch by batch."""
 
@@ -69,22 +73,26 @@ class PrefixStore:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def get(self, key: str) -> Prefix | None:
-        """The stored prefix, or None; a broken file counts as absent."""
+        """The stored prefix, or None; a broken or altered file counts as absent."""
         try:
-            return load_file(self.file(key)) or None
+            with safe_open(self.file(key), framework="pt") as file:
+                prefix = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+                expected = (file.metadata() or {}).get(CHECKSUM)
         except (SafetensorError, OSError):
             return None
+        return prefix if prefix and _checksum(prefix) == expected else None
 
     def put(self, key: str, prefix: Prefix) -> Prefix:
         """Store and return what a later `get` will return. Raises UserError where the disk is full."""
         stored = {name: self._narrow(tensor) for name, tensor in prefix.items()}
         file = self.file(key)
         temporary = _beside(file)
+        content = save(stored, metadata={CHECKSUM: _checksum(stored)})
         try:
             try:
-                self._write(save(stored), temporary, file)
+                self._write(content, temporary, file)
             except FileNotFoundError:  # another process, pruning, has taken the empty folder away
-                self._write(save(stored), temporary, file)
+                self._write(content, temporary, file)
         except OSError as problem:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -229,6 +237,15 @@ def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, T
     return {name: tensor.to(device) for name, tensor in batch.items()}, lengths
 
 
+def _checksum(prefix: Prefix) -> str:
+    """CRC-32 of a prefix's names, types, shapes and values, in hexadecimal: a disk's mistake, no forger's, is found."""
+    crc = 0
+    for name, tensor in sorted(prefix.items()):
+        crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode(), crc)
+        crc = zlib.crc32(tensor.numpy().data, crc)
+    return f"{crc:08x}"
+
+
 def _beside(file: Path) -> Path:
-    """A name that no other process has, on whatever machine that shares the store."""
-    return file.with_name(f".{file.name}.{secrets.token_hex(6)}.tmp")
+    """A name that no other process has, on whatever machine that shares the store. Pruning knows it by its end."""
+    return file.with_name(f".{file.name}.{secrets.token_hex(6)}{TEMPORARY}")

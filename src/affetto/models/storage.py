@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from typing import Any
 from affetto.errors import UserError
 
 LIMIT_VARIABLE, DEFAULT_LIMIT = "AFFETTO_CACHE_LIMIT", "50GB"
+TEMPORARY = ".tmp"
+"""How the names of files end that are being written."""
+ABANDONED_SECONDS = 3600
+"""A file takes a moment to write: one that is so old was left by a process that has been killed."""
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -28,15 +33,23 @@ class Namespace:
     identity: dict[str, Any]
     clips: int
     size_bytes: int
+    """Unfinished files included."""
+    unfinished: int
+    """Files that are being written, or were when their process was killed."""
     last_used: float
     """Seconds since the epoch."""
 
 
 def default_root() -> Path:
-    """`$AFFETTO_CACHE`, else `affetto` in the user's cache folder."""
+    """`$AFFETTO_CACHE`, else `affetto` in the user's cache folder. Raises UserError where there is none."""
     if os.environ.get("AFFETTO_CACHE"):
         return Path(os.environ["AFFETTO_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "affetto"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "affetto"
+    except RuntimeError:  # no HOME, and a user whom the system does not know
+        raise UserError(
+            "no home folder to store frozen states in (HOME is not set): set AFFETTO_CACHE to a folder"
+        ) from None
 
 
 def namespaces(root: Path | None = None) -> list[Namespace]:
@@ -45,24 +58,39 @@ def namespaces(root: Path | None = None) -> list[Namespace]:
     found = []
     for folder in sorted(top.iterdir()) if top.is_dir() else []:
         files = [(stat.st_size, stat.st_mtime) for _, stat in _files(folder)]
+        unfinished = [stat.st_size for _, stat in _unfinished(folder)]
         try:
             identity = json.loads((folder / "namespace.json").read_text())
         except (OSError, ValueError):
             identity = {}
         used = max([mtime for _, mtime in files] + [_mtime(folder / "namespace.json")])
-        found.append(Namespace(folder, identity, len(files), sum(size for size, _ in files), used))
+        found.append(
+            Namespace(
+                folder=folder,
+                identity=identity,
+                clips=len(files),
+                size_bytes=sum(size for size, _ in files) + sum(unfinished),
+                unfinished=len(unfinished),
+                last_used=used,
+            )
+        )
     return sorted(found, key=lambda one: (one.last_used, one.folder.name))
 
 
 def prune(limit_bytes: int, root: Path | None = None, keep: Path | None = None) -> tuple[int, int]:
     """Delete prefixes, of the longest unused namespaces first, until the store is within the limit.
 
-    `keep` is a namespace that is in use. Returns how many files and bytes went; two that prune at once
-    do no harm to each other.
+    Unfinished files that have been left go in any case. `keep` is a namespace that is in use. Returns how many files
+    and bytes went; two that prune at once do no harm to each other.
     """
     kept = namespaces(root)
     total = sum(one.size_bytes for one in kept)
     files = freed = 0
+    for one in kept:
+        for file, stat in _unfinished(one.folder):
+            if time.time() - stat.st_mtime > ABANDONED_SECONDS:
+                file.unlink(missing_ok=True)
+                files, freed = files + 1, freed + stat.st_size
     for one in kept:
         if one.folder == keep:
             continue
@@ -99,7 +127,16 @@ def touch(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    for file in sorted(folder.glob("*/*.safetensors")):
+    yield from _present(sorted(folder.glob("*/*.safetensors")))
+
+
+def _unfinished(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Files under their writers' names, of prefixes and of the namespace's description."""
+    yield from _present(sorted([*folder.glob(f".*{TEMPORARY}"), *folder.glob(f"*/.*{TEMPORARY}")]))
+
+
+def _present(files: list[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    for file in files:
         try:
             yield file, file.stat()
         except FileNotFoundError:

@@ -152,7 +152,9 @@ def save_encoder(objective: Objective, folder: Path) -> None:
     else:
         named = json.loads((parent.folder / "config.json").read_text()).get("architectures") or ["WhisperModel"]
         with quiet_transformers():
-            full = getattr(transformers, named[0]).from_pretrained(parent.folder, dtype=torch.float32)
+            full = getattr(transformers, named[0]).from_pretrained(
+                parent.folder, dtype=torch.float32, attn_implementation="eager"
+            )
     inner = next(module for module in full.modules() if isinstance(module, WhisperEncoder))
     inner.load_state_dict(encoder.state_dict())
     objective.save_model(full, folder)

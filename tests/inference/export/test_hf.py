@@ -81,6 +81,23 @@ def test_stock_classes(key: str, method: str, options: dict[str, Any], tmp_path:
         assert "last_hidden_state" in said or "state 2 of 0 … 3" in said
 
 
+@pytest.mark.parametrize(
+    ("key", "stock_class"), [("whisper-mini", True), ("wavlm-mini", True), ("whisper-mini", False)]
+)
+def test_a_folder_that_names_compiled_code_for_attention_is_not_obeyed(
+    key: str, stock_class: bool, tmp_path: Path
+) -> None:
+    model = saved_model(tmp_path / "model", key, "lora", head="linear")
+    export_hf(trained_predictor(model), tmp_path / "out", stock_class=stock_class)
+    (wave,) = clips(1.0)
+    expected = affetto.load(tmp_path / "out", device="cpu")(wave)
+    file = tmp_path / "out" / "config.json"
+    config = json.loads(file.read_text())
+    named = {"attn_implementation": "owner/kernel", "_attn_implementation": "owner/kernel"}
+    file.write_text(json.dumps(config | named))
+    assert affetto.load(tmp_path / "out", device="cpu")(wave) == expected
+
+
 def test_a_stock_folder_runs_where_affetto_is_not(tmp_path: Path) -> None:
     model = saved_model(tmp_path / "model", "wavlm-mini", "lora", head="linear")
     export_hf(trained_predictor(model), tmp_path / "out", stock_class=True)

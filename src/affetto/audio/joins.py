@@ -1,0 +1,147 @@
+"""Recordings that lie one behind the other in a file, and headers that promise less than the file holds.
+
+libsndfile hears the first of joined recordings, and believes a header's length. Both come from ordinary tools: Ogg
+streams chained by a radio recorder (RFC 3533, 4), MP3 files joined by `cat`, FLAC whose encoder wrote to a pipe and
+could not come back to enter the length (RFC 9639, 8.2). A file's own marks are walked here, without decoding.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import BinaryIO, Literal
+
+from affetto.audio import flac, mp3
+from affetto.audio.spliced import Part
+
+MOST = 1000
+"""More recordings in one file are no recording, but a way to keep a decoder busy."""
+TOLERATED_BYTES = 4096
+"""So much behind a WAV's or AIFF's last chunk is a program's padding."""
+_PIPE_LIMITS, _PIPE_MARGIN = (1 << 31, 1 << 32), 1 << 16
+"""Programs that write to a pipe do not know the length, and put one just below 2 or 4 GiB in the header."""
+_BLOCK = 1 << 20
+_CHUNKS: dict[tuple[bytes, bytes], tuple[Literal["little", "big"], bytes]] = {
+    (b"RIFF", b"WAVE"): ("little", b"data"),
+    (b"FORM", b"AIFF"): ("big", b"SSND"),
+    (b"FORM", b"AIFC"): ("big", b"SSND"),
+}
+"""Formats of chunks: in what order they write lengths, and which chunk holds the sound."""
+
+
+class HeaderError(Exception):
+    """What a header says of the file's length is not so, and what else would be heard is unknown."""
+
+
+def recordings(file: BinaryIO) -> Sequence[tuple[Part, ...]]:
+    """The recordings of a file, each as the parts that a decoder is to be given; mostly one, the whole file.
+
+    Raises HeaderError, and OSError where the file cannot be read.
+    """
+    size = file.seek(0, io.SEEK_END)
+    start = mp3.behind_tags(file, 0)
+    file.seek(start)
+    head = file.read(12)
+    pieces: Sequence[tuple[Part, ...]]
+    if head[:4] == b"OggS":
+        pieces = _between(list(_ogg_links(file, start)), size)
+    elif (head[:4], head[8:]) in _CHUNKS:
+        pieces = _between(list(_chunked_files(file, size, *_CHUNKS[head[:4], head[8:]])), size)
+    elif head[:4] == b"fLaC":
+        marks = [start, *(at for at in _places(file, flac.MARK, start) if at > start)]
+        pieces = [flac.mended(file, piece, at) for (piece,), at in zip(_between(marks, size), marks, strict=True)]
+    else:
+        pieces = mp3.pieces(file, start, size)
+    if len(pieces) > MOST:
+        raise HeaderError(f"more than {MOST} recordings are joined in it")
+    return pieces
+
+
+def ends_within_a_page(file: BinaryIO | io.RawIOBase) -> bool:
+    """Whether the last page of an Ogg file (RFC 3533, 6) is longer than what is left of the file."""
+    longest = 27 + 255 + 255 * 255
+    file.seek(max(0, file.seek(0, io.SEEK_END) - longest))
+    end = file.read() or b""
+    page = end[max(end.rfind(b"OggS"), 0) :]
+    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+
+
+def _between(starts: list[int], size: int) -> list[tuple[range]]:
+    """From the file's begin to the second start, from there to the third, and so on."""
+    return [(range(start, end),) for start, end in pairwise([0, *starts[1:], size])]
+
+
+def _ogg_links(file: BinaryIO, at: int) -> Iterator[int]:
+    """Where each link of a chain begins: at a page that begins a stream, behind one that does not."""
+    beginning = False
+    last = at
+    while True:
+        file.seek(at)
+        page = file.read(27)
+        if len(page) < 27:
+            return
+        if page[:4] != b"OggS":
+            # Lost: the page before may be cut off, with the next one within what it promised.
+            following = next(_places(file, rb"OggS\x00", last + 4), None)
+            if following is None:
+                return
+            at = last = following
+            continue
+        if page[5] & 2 and not beginning:
+            yield at
+        beginning = bool(page[5] & 2)
+        last, at = at, at + 27 + page[26] + sum(file.read(page[26]))
+
+
+def _chunked_files(file: BinaryIO, size: int, order: Literal["little", "big"], sound: bytes) -> Iterator[int]:
+    """Where each of joined WAV or AIFF files begins. Raises HeaderError where more lies behind what a header promises.
+
+    Lengths are written in `order`; the chunk `sound` holds the samples.
+    """
+    at, promised = 0, None
+    while at + 12 <= size:
+        file.seek(at)
+        head = file.read(12)
+        name, length = head[:4], int.from_bytes(head[4:8], order)
+        if (name, head[8:]) in _CHUNKS:
+            yield at
+            at += 12
+            continue
+        if name == sound:
+            if not 0 < length <= size - at - 8 or is_of_a_pipe(length):
+                return  # to the end of the file, or broken off, which libsndfile tells
+            promised = length
+        elif not (name.isascii() and name.decode("ascii").isprintable()) or at + 8 + length > size:
+            break
+        at += 8 + length + length % 2
+    if promised is not None and size - at > TOLERATED_BYTES and not _is_empty(file, at):
+        raise HeaderError(f"the header promises {promised} bytes of samples, and {size - at} more lie behind them")
+
+
+def is_of_a_pipe(length: int) -> bool:
+    """Whether a header's length stands for one that its writer could not know."""
+    return any(limit - _PIPE_MARGIN <= length <= limit for limit in _PIPE_LIMITS)
+
+
+def _is_empty(file: BinaryIO, at: int) -> bool:
+    """Whether all bytes from `at` on are zero."""
+    file.seek(at)
+    return all(not block.strip(b"\0") for block in iter(lambda: file.read(_BLOCK), b""))
+
+
+def _places(file: BinaryIO, pattern: bytes, at: int) -> Iterator[int]:
+    """Where a pattern of at most 16 bytes occurs from `at` on."""
+    rest = b""
+    while True:
+        file.seek(at + len(rest))
+        block = file.read(_BLOCK)
+        if not block:
+            return
+        content = rest + block
+        for match in re.finditer(pattern, content, re.DOTALL):
+            if match.end() > len(rest):  # else it was there before
+                yield at + match.start()
+        rest = content[-15:]
+        at += len(content) - len(rest)

@@ -1,0 +1,208 @@
+"""Files that soundfile reads, open: what they promise, what they hold, and their sound in blocks."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import soundfile
+
+from affetto.audio import joins
+from affetto.audio.problems import AudioError, UnknownFormatError, broken_off, outside, reason, undecodable
+from affetto.audio.samples import TOLERATED_SECONDS, check_shape
+from affetto.audio.spliced import Part, Spliced
+
+Source = bytes | str | io.BytesIO
+"""A file's name, as the system takes it, or its content."""
+BLOCK_FRAMES = 1 << 20
+"""Of one channel; shared among several."""
+
+_PROMISED = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+"""What libsndfile notes of a WAV, AIFF or AU that promises more bytes than are there; it reads it without a word."""
+_MOST_FRAMES_PER_BYTE = 8192
+"""FLAC stores 65,535 equal samples in some ten bytes; nothing that soundfile reads is denser."""
+_UNKNOWN_FRAMES = (1 << 63) - 1
+
+
+class _Piece(NamedTuple):
+    """One of the recordings that a file holds: what a decoder is to be given, and what it says of it."""
+
+    parts: tuple[Part, ...]
+    frames: int
+    rate_hz: int
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate_hz
+
+
+class Recording:
+    """A file as one recording, though several may be joined in it: `seconds`, `rate_hz` and `channels` of the first.
+
+    Raises UnknownFormatError for what is no audio, AudioError for a file that is broken off or says too little of its
+    length; both call it `name`.
+    """
+
+    def __init__(self, source: Source, name: str) -> None:
+        self.source, self.name = source, name
+        self.rate_hz = self.channels = 0
+        self._pieces: list[_Piece] = []
+        try:
+            with self._bytes() as file:
+                joined = joins.recordings(file)
+        except joins.HeaderError as problem:
+            raise AudioError(f"{name}: {problem}; copy or convert it again from its source") from None
+        except OSError as problem:
+            raise AudioError(f"{name}: cannot be read ({problem.strerror}); check it") from None
+        self.is_joined = len(joined) > 1
+        for parts in joined:
+            with self._file(parts) as file:
+                missing = shortfall(file)
+                if missing:
+                    raise broken_off(name, missing)
+                self.rate_hz, self.channels = self.rate_hz or file.samplerate, self.channels or file.channels
+                self._pieces.append(_Piece(parts, file.frames, file.samplerate))
+
+    @property
+    def seconds(self) -> float:
+        return sum(piece.seconds for piece in self._pieces)
+
+    def section(self, start: float | None, end: float | None) -> list[tuple[int, int]] | None:
+        """Of each joined recording the first frame, and the one after the last; None where the file has less."""
+        span = _span(self.seconds, start, end)
+        if span is None:
+            return None
+        frames, before = [], 0.0
+        for piece in self._pieces:
+            edges = (round((at - before) * piece.rate_hz) for at in span)
+            first, last = (min(max(edge, 0), piece.frames) for edge in edges)
+            frames.append((first, last))
+            before += piece.seconds
+        return frames
+
+    def blocks(self, start: float | None = None, end: float | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """The section from `start` to `end` seconds as (rate, float32 (frames, channels)), a block at a time.
+
+        Raises AudioError where the section lies outside, and where the sound cannot be decoded or ends before.
+        """
+        frames = self.section(start, end)
+        if frames is None:
+            raise outside(self.name, start, end, self.seconds)
+        for piece, (first, last) in zip(self._pieces, frames, strict=True):
+            if first < last:
+                yield from self._decoded(piece, first, last)
+
+    def _decoded(self, piece: _Piece, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
+        there = 0
+        with self._file(piece.parts) as file:
+            try:
+                for block in blocks(file, first, last):
+                    there += len(block)
+                    yield piece.rate_hz, block
+            except (soundfile.LibsndfileError, RuntimeError) as problem:
+                raise undecodable(self.name, problem) from None
+        if is_short(last - first - there, piece.rate_hz):
+            missing = short_of(there, last - first)
+            raise AudioError(f"{self.name}: broken off: {missing}; copy it again from its source")
+
+    @contextmanager
+    def _file(self, parts: tuple[Part, ...]) -> Iterator[soundfile.SoundFile]:
+        """One of the joined recordings, open for decoding."""
+        is_whole = not self.is_joined and len(parts) == 1
+        if isinstance(self.source, io.BytesIO):
+            self.source.seek(0)
+        with ExitStack() as stack:
+            try:
+                source: Source | Spliced = self.source
+                if not is_whole:
+                    source = Spliced(stack.enter_context(self._bytes()), parts)
+                file = stack.enter_context(soundfile.SoundFile(source))
+            except (soundfile.LibsndfileError, RuntimeError, TypeError) as problem:
+                text = f"not audio that soundfile can read ({reason(problem)}); convert it to wav or flac"
+                raise UnknownFormatError(f"{self.name}: {text}") from None
+            check_shape(file.samplerate, file.channels, self.name)
+            yield file
+
+    @contextmanager
+    def _bytes(self) -> Iterator[BinaryIO]:
+        if isinstance(self.source, io.BytesIO):
+            yield self.source
+        else:
+            with open(self.source, "rb") as file:
+                yield file
+
+
+def section(file: soundfile.SoundFile, start: float | None, end: float | None) -> tuple[int, int] | None:
+    """The first frame, and the one after the last, of a section in seconds; None where it lies outside the file."""
+    span = _span(file.frames / file.samplerate, start, end)
+    return None if span is None else (round(span[0] * file.samplerate), round(span[1] * file.samplerate))
+
+
+def _span(seconds: float, start: float | None, end: float | None) -> tuple[float, float] | None:
+    first = 0.0 if start is None else start
+    last = seconds if end is None or seconds < end <= seconds + TOLERATED_SECONDS else end
+    if not 0 <= first <= last <= seconds or (first > 0 and first == last):
+        return None
+    return first, last
+
+
+def blocks(file: soundfile.SoundFile, first: int, last: int) -> Iterator[np.ndarray]:
+    """The frames from `first` to `last` as float32 (frames, channels), a block at a time: what a damaged header
+    claims is never allocated. Ends early where the file does."""
+    file.seek(first)
+    most = max(1, BLOCK_FRAMES // file.channels)
+    while first < last:
+        block = file.read(min(last - first, most), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        first += len(block)
+        yield block
+
+
+def shortfall(file: soundfile.SoundFile) -> str | None:
+    """What a file promises and does not hold, by its header alone; None where nothing is missing."""
+    size = _size(file.name)
+    if file.frames == _UNKNOWN_FRAMES:
+        return "the header does not say how long it is, and no end is found"
+    if file.frames > size * _MOST_FRAMES_PER_BYTE:
+        return f"the header promises {file.frames} samples, more than its {size} bytes can hold"
+    promised = _PROMISED.search(file.extra_info)
+    if promised:
+        length, there = int(promised[1]), int(promised[2])
+        frames = file.frames * (length - there) / max(there, 1)
+        if there < length and not joins.is_of_a_pipe(length) and (there == 0 or is_short(frames, file.samplerate)):
+            return f"the header promises {length} bytes of samples, {there} are there"
+    if file.format == "OGG" and _ends_within_a_page(file.name):
+        return "its stream ends in the middle of a page"
+    return None
+
+
+def is_short(missing_frames: float, rate_hz: int) -> bool:
+    """Whether more is missing than encoders miscount."""
+    return missing_frames > TOLERATED_SECONDS * rate_hz
+
+
+def short_of(there: int, wanted: int) -> str:
+    return f"{there} of {wanted} samples are there"
+
+
+def _ends_within_a_page(source: Source | Spliced) -> bool:
+    if isinstance(source, io.BytesIO | Spliced):
+        place = source.tell()
+        try:
+            return joins.ends_within_a_page(source)
+        finally:
+            source.seek(place)
+    with open(source, "rb") as file:
+        return joins.ends_within_a_page(file)
+
+
+def _size(source: Source | Spliced) -> int:
+    if isinstance(source, Spliced):
+        return source.size
+    return source.getbuffer().nbytes if isinstance(source, io.BytesIO) else os.path.getsize(source)

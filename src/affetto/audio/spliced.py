@@ -1,0 +1,58 @@
+"""A file made of parts of another one and of bytes of one's own, for a decoder that reads files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+Part = range | bytes
+"""Bytes of the file beneath, or bytes that stand in their stead."""
+
+
+class Spliced(io.RawIOBase):
+    """The `parts`, one behind the other, as a file. `file` is read from, and left open.
+
+    >>> Spliced(io.BytesIO(b"abcdef"), [range(0, 2), b"XY", range(4, 6)]).read()
+    b'abXYef'
+    """
+
+    def __init__(self, file: BinaryIO, parts: Sequence[Part]) -> None:
+        self.file, self.parts = file, tuple(parts)
+        self.size = sum(map(len, self.parts))
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence])
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` as far as there is something; how many bytes there were."""
+        view = memoryview(buffer).cast("B")
+        done = 0
+        while done < len(view) and (content := self._next(len(view) - done)):
+            view[done : done + len(content)] = content
+            done, self._at = done + len(content), self._at + len(content)
+        return done
+
+    def _next(self, most: int) -> bytes:
+        """What lies at the present place, of one part, at most so many bytes; empty at the end."""
+        before = 0
+        for part in self.parts:
+            offset = self._at - before
+            if offset < len(part):
+                if isinstance(part, bytes):
+                    return part[offset : offset + most]
+                self.file.seek(part.start + offset)
+                return self.file.read(min(most, len(part) - offset))
+            before += len(part)
+        return b""
