@@ -103,8 +103,12 @@ class Backbone(nn.Module, ABC):
         """The modules where the feed-forward of a block begins and ends (the same one, where it is one)."""
 
     @abstractmethod
-    def residual_stream(self, block: Any) -> nn.Module:
-        """The module that the residual stream enters before the feed-forward of a block."""
+    def feed_forward_norm(self, block: Any) -> nn.Module:
+        """The LayerNorm that the residual stream enters before the feed-forward of a block."""
+
+    @abstractmethod
+    def attention_output(self, block: Any) -> nn.Module:
+        """The last layer of a block's attention, before the residual is added."""
 
     @abstractmethod
     def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:

@@ -86,9 +86,13 @@ class Wav2Vec2Backbone(Backbone):
     def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
         return block.feed_forward, block.feed_forward
 
-    def residual_stream(self, block: Any) -> nn.Module:
+    def feed_forward_norm(self, block: Any) -> nn.Module:
+        # A post-LayerNorm block normalises the stream itself, behind the attention.
         pre_norm = self.pre_norm and self.layer_norm_swap == "none"
-        return block.final_layer_norm if pre_norm else block.feed_forward
+        return block.final_layer_norm if pre_norm else block.layer_norm
+
+    def attention_output(self, block: Any) -> nn.Module:
+        return block.attention.out_proj
 
     def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:
         return block.feed_forward, "intermediate_act_fn", block.feed_forward.output_dense
