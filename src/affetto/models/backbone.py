@@ -92,7 +92,10 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, frames, channels), mask (batch, frames) → state 0, (batch, frames, width)."""
+        """(batch, frames, channels), mask (batch, frames) → state 0, (batch, frames, width).
+
+        State 0 is float32 under autocast too: all blocks add to it, so that its dtype is the residual stream's.
+        """
 
     @abstractmethod
     def finish(self, hidden: Tensor) -> Tensor:

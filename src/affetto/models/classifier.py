@@ -264,5 +264,7 @@ class _Gathered:
         if not self.learned:
             assert self.sum is not None
             return self.sum
-        weights = self.pooling.coefficients()
-        return torch.einsum("btnw,n->btw", torch.stack(self.states, dim=-2), weights.to(self.states[0].device))
+        states = torch.stack(self.states, dim=-2).float()
+        weights = self.pooling.coefficients().to(states.device)
+        with autocast(states.device, enabled=False):  # einsum is a matrix product: it would be rounded to bfloat16
+            return torch.einsum("btnw,n->btw", states, weights)

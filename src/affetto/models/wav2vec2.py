@@ -67,7 +67,7 @@ class Wav2Vec2Backbone(Backbone):
 
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
         projected = self.model.feature_projection(features)
-        hidden = projected[0] if isinstance(projected, tuple) else projected
+        hidden = (projected[0] if isinstance(projected, tuple) else projected).float()
         if mask is not None:
             # The positional convolution reaches over the clip's end: what lies there must be zero, as it is unpadded.
             hidden = hidden.masked_fill(~mask[:, :, None], 0.0)

@@ -112,7 +112,7 @@ class WhisperBackbone(Backbone):
         return hidden + self.model.embed_positions(positions)
 
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        return features
+        return features.float()
 
     def finish(self, hidden: Tensor) -> Tensor:
         return self.model.layer_norm(hidden)
