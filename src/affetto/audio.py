@@ -23,6 +23,8 @@ import soxr
 from affetto import containers
 from affetto.errors import UserError
 
+VERSION = 1
+"""Raised whenever the same file comes to other samples: stored states are then computed anew."""
 RATE_HZ = 16_000
 SHORTEST_SECONDS = 0.1
 """Shorter clips are refused: no backbone here makes more than a few frames of them."""

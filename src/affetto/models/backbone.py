@@ -19,12 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-ARCHITECTURE = (
-    "model_type", "conv_stride", "feat_extract_norm", "feat_extract_activation", "do_stable_layer_norm",
-    "conv_pos_batch_norm", "num_attention_heads", "hidden_act", "layer_norm_eps", "max_bucket_distance",
-    "encoder_attention_heads", "activation_function",
-)  # fmt: skip
-"""Of the configuration, what changes the states without showing in the weights' names and shapes."""
+from affetto.models.architecture import DIGESTED, IRRELEVANT
 
 
 @dataclass(frozen=True)
@@ -175,9 +170,14 @@ class Backbone(nn.Module, ABC):
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    def architecture(self) -> dict[str, Any]:
+        """The configuration as far as it may change a state, a field that is not known here included; JSON-ready."""
+        config = {name: value for name, value in self.model.config.to_dict().items() if name not in IRRELEVANT}
+        return config | {"layer_norm_swap": self.layer_norm_swap}
+
     def weights_digest(self) -> str:
         """SHA-256 over all that the states are computed from: the weights (as float32) and the architecture."""
-        config = {name: getattr(self.model.config, name, None) for name in ARCHITECTURE}
+        config = {name: getattr(self.model.config, name, None) for name in DIGESTED}
         if self.layer_norm_swap != "none":
             config["layer_norm_swap"] = self.layer_norm_swap
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())

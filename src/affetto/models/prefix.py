@@ -30,7 +30,8 @@ from affetto.models.device import capabilities
 from affetto.models.parallel import side_by_side
 from affetto.models.storage import default_root
 
-FORMAT = 1
+FORMAT = 2
+"""Raised when the same clip, weights and settings come to another prefix: what was stored before is computed anew."""
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
 IN_MEMORY_BYTES = 2**30
 """Prefixes up to this size in all are kept in memory; more are read from the (memory-mapped) files, batch by batch."""

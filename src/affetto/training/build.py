@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from affetto import audio
 from affetto.errors import UserError
 from affetto.models import storage
 from affetto.models.backbone import Backbone
@@ -148,7 +150,10 @@ def store_of(
     """Where the prefixes at this classifier's cut are stored; whoever computes the same finds them there."""
     identity = {
         "weights": weights_digest,
+        "architecture": classifier.backbone.architecture(),
         "preprocessing": classifier.backbone.preprocessing,
+        "decoding": audio.VERSION,
+        "transformers": ".".join(version("transformers").split(".")[:2]),
         "seconds": seconds,
         "cut": classifier.cut,
         "device": device.type,
