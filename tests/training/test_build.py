@@ -1,4 +1,4 @@
-"""Stored states named by all that they depend on."""
+"""Stored states named by all that they depend on, and a run's backbone that no method may change."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from affetto import audio
 from affetto.models import prefix
 from affetto.models.architecture import DIGESTED, IRRELEVANT
+from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
+from affetto.models.method import Method
+from affetto.models.methods import METHODS
 from affetto.training import build
+from affetto.training import device as devices
 from affetto.training.build import store_of
-from models.systems import FAMILIES, classifier
+from affetto.training.display import Display
+from affetto.training.spec import RunSpec
+from affetto.training.train import _Run
+from models.systems import FAMILIES, blueprint, classifier
+from training.corpora import spec, write_table
 
 # The address of stored states ------------------------------------------------------------------------------------
 
@@ -97,3 +106,61 @@ def test_every_field_that_shapes_do_not_show_is_in_the_digest_of_the_weights(key
         assert backbone.weights_digest() != before, name
         fields[name] = value
     assert backbone.weights_digest() == before
+
+
+# The run's backbone ----------------------------------------------------------------------------------------------
+
+
+class Biases(Method):
+    """Training of the blocks' biases alone (BitFit, Ben Zaken et al. 2022)."""
+
+    name = "biases"
+    trains_backbone = True
+
+    def __init__(self, backbone: Backbone, blocks: range, **_: Any) -> None:
+        super().__init__(backbone, blocks)
+        places = tuple(f"{backbone.block_prefix}.{i}." for i in blocks)
+        self.__dict__["trained"] = {
+            name: parameter.requires_grad_(True)
+            for name, parameter in backbone.model.named_parameters()
+            if name.startswith(places) and name.endswith("bias")
+        }
+
+    def save(self, folder: Path) -> None:
+        save_file(
+            {name: p.detach().contiguous() for name, p in self.__dict__["trained"].items()}, folder / "b.safetensors"
+        )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_method_of_one_s_own_that_trains_the_backbone_trains_a_copy(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS, "biases", Biases)
+    table = write_table(tmp_path / "corpus", speakers=4)
+    asked: RunSpec = spec(
+        table, "biases", "paper", "whisper-mini", {"training.epochs": "1", "compute.precision": precision}
+    )
+    run = _Run(asked, tmp_path / "run", devices.accelerator(torch.device("cpu")), Display(quiet=True))
+    metrics = run.go()
+    pristine, trained = run.builder.backbone, run.builder.current.backbone
+    assert pristine.weights_digest() == load_backbone("whisper-mini", random_weights=True).weights_digest()
+    assert pristine.weights_digest() == run.builder.weights_digest != trained.weights_digest()
+    assert not any(parameter.requires_grad for parameter in pristine.parameters())
+    assert metrics["backbone_parameters"] == pristine.parameter_count()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_that_leaves_the_blocks_alone_says_so(method: str) -> None:
+    """Then it may stand on the run's own backbone."""
+    before = load_backbone("whisper-mini", random_weights=True)
+    names = {name for name, _ in before.named_modules()}
+    made = METHODS[method](before, range(before.depth))
+    changed = (
+        {name for name, _ in before.named_modules()} != names
+        or any(parameter.requires_grad for parameter in before.parameters())
+        or any(module._forward_hooks for module in before.modules())
+    )
+    assert changed == made.changes_blocks
+    assert METHODS[method].trains_backbone == (method == "full")
+    assert blueprint(method)["method"]["name"] == made.name
