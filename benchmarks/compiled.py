@@ -19,6 +19,7 @@ import torch
 
 from affetto.bench.clips import waves
 from affetto.bench.ours import Ours
+from affetto.models.device import synchronise
 
 WINDOW_SECONDS = 4.0
 
@@ -60,8 +61,7 @@ def epoch(ours: Ours, forward: Callable[..., Any], batch_size: int) -> float:
         loss.backward()
         for parameter in ours.classifier.trainable().values():
             parameter.grad = None
-    if ours.device.type == "cuda":
-        torch.cuda.synchronize()
+    synchronise(ours.device)
     return time.perf_counter() - started
 
 

@@ -12,6 +12,9 @@ from affetto.experiments.miniature import miniature
 from affetto.models.keys import BACKBONES
 
 GRIDS = Path(__file__).parents[2] / "grids"
+ADAPTERS = {"adapter_houlsby": "houlsby", "adapter_parallel": "parallel", "adapter_peft_ser": "peft_ser"}
+"""The placement that a variant of the Adapter's stands for."""
+NOISY = "adapter_peft_ser_noise"
 SMALL = """
 axes:
   backbone: [whisper-mini, wav2vec2-mini]
@@ -223,9 +226,9 @@ def test_a_variant_that_matches_nothing_or_states_that_are_no_switch_are_mistake
 def test_the_short_ablations_change_an_adapter_and_a_lora_of_ten_epochs():
     runs = grid.read(GRIDS / "emovo-ablations-short.yaml").runs
     assert {(run["method"], run.variant) for run in runs} == {
-        ("adapter", None), ("adapter", "adapter_double_residual"), ("lora", None), ("lora", "alpha_8"),
+        ("adapter", None), *(("adapter", variant) for variant in ADAPTERS), ("lora", None), ("lora", "alpha_8"),
     }  # fmt: skip
-    assert len(runs) == 4 and {run.settings.training.epochs for run in runs} == {10}
+    assert len(runs) == 6 and {run.settings.training.epochs for run in runs} == {10}
 
 
 @pytest.mark.parametrize("name", ["ablations", "emovo-ablations"])
@@ -236,10 +239,17 @@ def test_the_ablations_change_one_thing_each_and_hold_their_baselines(name):
     for run in runs:
         beside = plain[run["backbone"], run["corpus"], run["method"], run["seed"]]
         one, other = run.settings.model_dump(), beside.settings.model_dump()
-        differing = [f for s in one for f in one[s] if one[s][f] != other[s][f]]
+        differing = [f"{s}.{f}" for s in one for f in one[s] if one[s][f] != other[s][f]]
+        if run.variant in (*ADAPTERS, NOISY):  # a placement brings the scale and dropout that it was published with
+            noise = {"augment.noise_snr_db", "augment.time_mask"} if run.variant == NOISY else set()
+            placed = ADAPTERS.get(run.variant, "peft_ser")
+            assert one["adapter"]["placement"] == placed and beside.settings.adapter.placement == "sequential"
+            also = set() if placed == "houlsby" else {"adapter.scale", "adapter.dropout"}
+            assert set(differing) == {"adapter.placement"} | also | noise, run.name
+            continue
         assert len(differing) == (run.variant is not None), run.name
     kinds = {run.variant for run in runs} - {None}
-    shown = {"state_norm", "adapter_double_residual", "unmasked_mean", "without_embedding", "alpha_8"}
+    shown = {"state_norm", *ADAPTERS, NOISY, "unmasked_mean", "without_embedding", "alpha_8"}
     more = {"layer_norm_swap", "no_class_weights"} if name == "ablations" else {"random_batches"}
     assert kinds == shown | more
     for run in runs:

@@ -100,10 +100,11 @@ def test_a_fresh_method_changes_no_state(kind: str, method: str) -> None:
     close(own_states(backbone, wave()), before, 1e-6)
 
 
-def test_the_double_residual_adds_what_enters_the_feed_forward_of_a_post_layer_norm_block() -> None:
-    plain, swapped = loaded("xlsr-mini"), loaded("xlsr-mini", "blocks")
-    assert plain.residual_stream(plain.blocks[0]) is plain.blocks[0].final_layer_norm
-    assert swapped.residual_stream(swapped.blocks[0]) is swapped.blocks[0].feed_forward
+def test_the_stream_before_the_feed_forward_enters_the_layer_norm_of_the_block_s_own_order() -> None:
+    plain, *swapped = loaded("xlsr-mini"), loaded("xlsr-mini", "blocks"), loaded("xlsr-mini", "encoder")
+    assert plain.feed_forward_norm(plain.blocks[0]) is plain.blocks[0].final_layer_norm
+    for backbone in swapped:
+        assert backbone.feed_forward_norm(backbone.blocks[0]) is backbone.blocks[0].layer_norm
 
 
 @pytest.mark.parametrize(("key", "kind", "told"), [

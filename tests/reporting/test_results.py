@@ -110,6 +110,21 @@ def test_settings_that_differ_from_the_recipe_tell_runs_apart(tmp_path):
     assert eight.axes.protocol != usual.axes.protocol
 
 
+def test_a_run_is_told_by_the_settings_it_was_done_under_not_by_what_the_recipe_says_today(tmp_path):
+    """A plan names no setting that the recipe had; those of another method's section change nothing."""
+    out = write_grid(tmp_path / "out", [({"method": "adapter"}, {}), ({"method": "frozen"}, {})])
+    former = {"bottleneck": 128, "dropout": 0.1, "scale": 0.1, "placement": "parallel"}
+    for file in out.glob("runs/*/spec.json"):
+        content = json.loads(file.read_text())
+        content["spec"]["settings"]["adapter"] = former
+        file.write_text(json.dumps(content))
+    told = {one.axes.method: one.axes.settings for one in collect(out).configurations}
+    assert told["frozen"] == ()
+    assert told["adapter"] == (
+        ("adapter.dropout", "0.1"), ("adapter.placement", "parallel"), ("adapter.scale", "0.1"),
+    )  # fmt: skip
+
+
 def test_synthetic_runs_are_known(tmp_path):
     write_run(tmp_path / "a", synthetic=True)
     assert collect(tmp_path).synthetic

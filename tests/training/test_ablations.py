@@ -68,13 +68,13 @@ def test_states_are_recorded_where_asked_for_and_change_nothing(table: Path, tmp
     assert states["clips"] == min(32, len(tested))
 
 
-def test_the_double_residual_shows_in_the_states(table: Path, tmp_path: Path) -> None:
+def test_the_stream_that_peft_ser_adds_twice_shows_in_the_states(table: Path, tmp_path: Path) -> None:
     """The stream of pre-LayerNorm blocks doubles in each: it grows from state to state."""
     rms = {}
-    for placement in ("parallel", "double_residual"):
+    for placement in ("sequential", "peft_ser"):
         made = train(
             short(table, "adapter", {"adapter.placement": placement}, record_states=True), tmp_path / placement
         )
         rms[placement] = made["states"]["rms"]
     # State 3 comes behind the final LayerNorm.
-    assert rms["double_residual"][2] > 2 * rms["double_residual"][1] > 2 * rms["parallel"][1]
+    assert rms["peft_ser"][2] > 2 * rms["peft_ser"][1] > 2 * rms["sequential"][1]

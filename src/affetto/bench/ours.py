@@ -17,6 +17,7 @@ from affetto.bench.clips import CLASSES, write
 from affetto.corpora.labels import EMOTIONS
 from affetto.inference.classifier import ClassifierPredictor
 from affetto.models.backbones import load_backbone
+from affetto.models.device import synchronise
 from affetto.models.saved import assemble
 from affetto.training import device as devices
 from affetto.training.build import Builder
@@ -62,8 +63,7 @@ class Ours:
         ticks = [time.perf_counter()]
 
         def tick(_: Fit) -> None:
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()
+            synchronise(self.device)
             ticks.append(time.perf_counter())
 
         fit(
@@ -120,7 +120,8 @@ class Ours:
             self.classifier.prefix(self.builder.data.sources[ids[0]].load(4.0))
         with FlopCounterMode(display=False) as step:
             logits = self.classifier(*self.prefixes.batch(ids, self.device))
-            torch.nn.functional.cross_entropy(logits, torch.zeros(len(ids), dtype=torch.long)).backward()
+            targets = torch.zeros(len(ids), dtype=torch.long, device=logits.device)
+            torch.nn.functional.cross_entropy(logits, targets).backward()
         for parameter in self.classifier.trainable().values():
             parameter.grad = None
         return {"prefix": float(prefix.get_total_flops()), "step": float(step.get_total_flops()), "clips": len(ids)}
@@ -156,8 +157,7 @@ class _Clock:
         self.device, self.last = device, time.perf_counter()
 
     def lap(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
+        synchronise(self.device)
         before, self.last = self.last, time.perf_counter()
         return self.last - before
 

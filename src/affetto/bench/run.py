@@ -8,6 +8,7 @@ from typing import Any
 from affetto.bench import compare
 from affetto.bench.compare import Task
 from affetto.errors import UserError, unknown
+from affetto.models.device import capabilities
 from affetto.models.keys import BACKBONES
 from affetto.training import device as devices
 from affetto.training import machine
@@ -37,6 +38,7 @@ def run(
         if comparison not in COMPARISONS:
             raise unknown("comparison", comparison, COMPARISONS)
     device = devices.choose("auto")
+    device_capabilities = capabilities(device)
     ours = devices.resolve_precision("auto", device)
     whisper = BACKBONES[backbone].family == "whisper"
     # What one gets without asking: the yardstick's precision is float32, and Whisper's window 30 s.
@@ -44,7 +46,7 @@ def run(
         "same": (precision, precision, compare.WINDOW_SECONDS),
         "defaults": (
             ours,
-            "float32" if device.type == "cpu" else precision,
+            "float32" if device_capabilities.host_memory else precision,
             None if whisper else compare.WINDOW_SECONDS,
         ),
     }
@@ -52,7 +54,7 @@ def run(
     for comparison in comparisons:
         ours_in, theirs, padded = settings[comparison]
         for method in methods:
-            if method == "int8" and (comparison == "same" or device.type != "cpu"):
+            if method == "int8" and (comparison == "same" or not device_capabilities.int8):
                 continue
             mine = "int8" if method == "int8" else ours_in
             trained = "lora" if method in ("inference", "int8") else method

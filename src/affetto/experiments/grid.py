@@ -14,7 +14,7 @@
     overrides:                   # settings for the runs that match `when`
       - {when: {backbone: wavlm-base-plus}, set: {training.batch_size: 8}}
     variants:                    # beside each run that matches `when` (left out: each run) one with these settings
-      - {name: doubled, when: {method: adapter}, set: {adapter.placement: double_residual}}
+      - {name: doubled, when: {method: adapter}, set: {adapter.placement: peft_ser}}
     record_states: true          # metrics.json says how large each hidden state is
     resources: {cpus: 2, gpus: 0.5}   # of a run, for --engine ray; an override may say `resources` too
     corpora: {emovo: /data/EMOVO}

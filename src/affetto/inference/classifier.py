@@ -15,6 +15,7 @@ from affetto.errors import UserError, unknown
 from affetto.inference import speaker
 from affetto.inference.predictor import ONLY_STATISTICS, Predictor
 from affetto.models.classifier import Classifier, Prefix
+from affetto.models.device import capabilities
 from affetto.models.head import StatisticsHead
 from affetto.models.parallel import side_by_side
 from affetto.models.prefix import collate
@@ -40,7 +41,7 @@ class ClassifierPredictor(Predictor):
         super().__init__(
             classifier.labels, card, longest_seconds=classifier.backbone.longest_seconds, long_clips=long_clips
         )
-        self.classifier = classifier.merge(whole_clips=device.type == "cpu", fold=fold).to(device)
+        self.classifier = classifier.merge(whole_clips=capabilities(device).clips_side_by_side, fold=fold).to(device)
         self.precision = resolve_precision(precision, card["precision"], device)
         if self.precision == "int8":
             self.classifier.quantise(devices.resolve_precision("auto", device))
@@ -76,7 +77,7 @@ class ClassifierPredictor(Predictor):
 
     def _prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
         """What lies at the cut, clip by clip; on the CPU, where that is all of the model, side by side."""
-        if len(waves) == 1 or self.device.type != "cpu":
+        if len(waves) == 1 or not capabilities(self.device).clips_side_by_side:
             return [self.classifier.prefix(wave) for wave in waves]
         prefixes: list[Prefix] = []
         for outcome in side_by_side(self.classifier.prefix, waves):
@@ -98,7 +99,7 @@ def resolve_precision(asked: str, trained: str, device: torch.device) -> str:
     """What a model that was `trained` in one precision computes in, where `asked` is wanted."""
     if asked not in PRECISIONS:
         raise unknown("precision", asked, PRECISIONS)
-    if asked == "int8" and device.type != "cpu":
+    if asked == "int8" and not capabilities(device).int8:
         raise UserError(f"precision int8 is for the CPU, not for {device.type}; choose auto, or --device cpu")
     if asked != "auto":
         return devices.resolve_precision(asked, device)

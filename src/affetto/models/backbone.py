@@ -19,12 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-ARCHITECTURE = (
-    "model_type", "conv_stride", "feat_extract_norm", "feat_extract_activation", "do_stable_layer_norm",
-    "conv_pos_batch_norm", "num_attention_heads", "hidden_act", "layer_norm_eps", "max_bucket_distance",
-    "encoder_attention_heads", "activation_function",
-)  # fmt: skip
-"""Of the configuration, what changes the states without showing in the weights' names and shapes."""
+from affetto.models.architecture import DIGESTED, IRRELEVANT
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,10 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, frames, channels), mask (batch, frames) → state 0, (batch, frames, width)."""
+        """(batch, frames, channels), mask (batch, frames) → state 0, (batch, frames, width).
+
+        State 0 is float32 under autocast too: all blocks add to it, so that its dtype is the residual stream's.
+        """
 
     @abstractmethod
     def finish(self, hidden: Tensor) -> Tensor:
@@ -103,8 +101,12 @@ class Backbone(nn.Module, ABC):
         """The modules where the feed-forward of a block begins and ends (the same one, where it is one)."""
 
     @abstractmethod
-    def residual_stream(self, block: Any) -> nn.Module:
-        """The module that the residual stream enters before the feed-forward of a block."""
+    def feed_forward_norm(self, block: Any) -> nn.Module:
+        """The LayerNorm that the residual stream enters before the feed-forward of a block."""
+
+    @abstractmethod
+    def attention_output(self, block: Any) -> nn.Module:
+        """The last layer of a block's attention, before the residual is added."""
 
     @abstractmethod
     def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:
@@ -168,9 +170,14 @@ class Backbone(nn.Module, ABC):
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    def architecture(self) -> dict[str, Any]:
+        """The configuration as far as it may change a state, a field that is not known here included; JSON-ready."""
+        config = {name: value for name, value in self.model.config.to_dict().items() if name not in IRRELEVANT}
+        return config | {"layer_norm_swap": self.layer_norm_swap}
+
     def weights_digest(self) -> str:
         """SHA-256 over all that the states are computed from: the weights (as float32) and the architecture."""
-        config = {name: getattr(self.model.config, name, None) for name in ARCHITECTURE}
+        config = {name: getattr(self.model.config, name, None) for name in DIGESTED}
         if self.layer_norm_swap != "none":
             config["layer_norm_swap"] = self.layer_norm_swap
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())

@@ -8,6 +8,7 @@ go prefix → forward; there is no other path.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from affetto.models.backbone import Backbone, frame_mask
+from affetto.models.device import autocast
 from affetto.models.head import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise
-from affetto.models.methods import EMBEDDING, NOTHING, Method
+from affetto.models.method import EMBEDDING, NOTHING, Method
 from affetto.models.pooling import StatePooling
 
 Prefix = dict[str, Tensor]
@@ -54,9 +56,8 @@ class Classifier(nn.Module):
         quantise(self.backbone.blocks)
         return self.compute_in(rest)
 
-    def _autocast(self) -> torch.autocast:
-        kind = next(self.head.parameters()).device.type
-        return torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16")
+    def _autocast(self) -> AbstractContextManager[object]:
+        return autocast(next(self.head.parameters()).device, enabled=self.precision == "bfloat16")
 
     # The cut ---------------------------------------------------------------------------------
 
@@ -263,5 +264,7 @@ class _Gathered:
         if not self.learned:
             assert self.sum is not None
             return self.sum
-        weights = self.pooling.coefficients()
-        return torch.einsum("btnw,n->btw", torch.stack(self.states, dim=-2), weights.to(self.states[0].device))
+        states = torch.stack(self.states, dim=-2).float()
+        weights = self.pooling.coefficients().to(states.device)
+        with autocast(states.device, enabled=False):  # einsum is a matrix product: it would be rounded to bfloat16
+            return torch.einsum("btnw,n->btw", states, weights)

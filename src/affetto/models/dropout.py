@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from affetto.models.device import capabilities
+
 STEPS = 1 << 16
 
 
@@ -16,7 +18,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p in (0, 1) or x.device.type != "cpu":
+        if not self.training or self.p in (0, 1) or not capabilities(x.device).slow_random:
             return nn.functional.dropout(x, self.p, self.training)
         kept, scale = keep(x, self.p)
         return x * kept.to(x.dtype).mul_(scale)
@@ -31,7 +33,7 @@ def keep(x: Tensor, p: float) -> tuple[Tensor, float]:
     On the CPU 16 random bits decide on an element, four elements to a draw: `p` is then the nearest multiple of
     1/65,536 below 1, and so is the factor, which leaves the expectation exact.
     """
-    if x.device.type != "cpu":
+    if not capabilities(x.device).slow_random:
         return torch.rand(x.shape, device=x.device) >= p, 1 / (1 - p)
     dropped = min(round(p * STEPS), STEPS - 1)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)

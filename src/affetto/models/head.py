@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.errors import UserError
+from affetto.models.device import autocast
 from affetto.models.dropout import Dropout
 
 
@@ -40,7 +41,7 @@ class FrameHead(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         # Under autocast the layers on frames compute in bfloat16; the mean over time and what follows never do.
         rows = self.per_frame(frames).float()
-        with torch.autocast(rows.device.type, enabled=False):
+        with autocast(rows.device, enabled=False):
             return self.per_clip(masked_mean(rows, None if self.unmasked_mean else mask))
 
 

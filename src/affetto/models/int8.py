@@ -44,4 +44,7 @@ def quantise(blocks: nn.Module) -> None:
     for parent in list(blocks.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.Linear and min(child.in_features, child.out_features) >= SMALLEST:
-                setattr(parent, name, Int8Linear(child))
+                rounded = Int8Linear(child)
+                # An Adapter hangs on its block's layers by hooks: they go over to what stands there now.
+                rounded._forward_hooks, rounded._forward_pre_hooks = child._forward_hooks, child._forward_pre_hooks
+                setattr(parent, name, rounded)

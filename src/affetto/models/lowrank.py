@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from affetto.models.device import autocast, autocast_dtype
 from affetto.models.dropout import keep
 
 
@@ -29,8 +30,8 @@ class LowRank(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float, gelu: bool,
         dropout: float,
     ) -> Tensor:  # fmt: skip
-        dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else weight.dtype
-        with torch.autocast(x.device.type, enabled=False):
+        dtype = autocast_dtype(x.device) or weight.dtype
+        with autocast(x.device, enabled=False):
             rows = x.reshape(-1, x.shape[-1]).to(dtype)
             weight, a, b = weight.to(dtype), a.to(dtype), b.to(dtype)
             kept, ctx.up = keep(rows, dropout) if dropout else (None, 1.0)

@@ -28,10 +28,12 @@ from torch import Tensor
 from affetto import audio
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier, Prefix
+from affetto.models.device import capabilities
 from affetto.models.parallel import side_by_side
 from affetto.models.storage import TEMPORARY, default_root
 
-FORMAT = 1
+FORMAT = 2
+"""Raised when the same clip, weights and settings come to another prefix: what was stored before is computed anew."""
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
 CHECKSUM = "crc32"
 """The name under which a file holds that of its tensors."""
@@ -157,9 +159,9 @@ class PrefixData:
 
     def _found(self, ids: Iterable[str]) -> Iterator[Prefix | audio.AudioError]:
         """Each clip's prefix, read or computed; the same bits however many are asked for at once."""
-        on_cpu = self.classifier.backbone.device.type == "cpu"
+        at_once = capabilities(self.classifier.backbone.device).clips_side_by_side
         ids = list(ids)
-        found = side_by_side(self._ready if on_cpu else self._decode, ids, computes=on_cpu)
+        found = side_by_side(self._ready if at_once else self._decode, ids, computes=at_once)
         for clip_id, outcome in zip(ids, found, strict=True):
             try:
                 if isinstance(outcome, Exception):
@@ -230,11 +232,15 @@ def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, T
         name: torch.nn.utils.rnn.pad_sequence([prefix[name].float() for prefix in prefixes], batch_first=True)
         for name in prefixes[0]
     }
-    if device.type == "cuda":
-        # From pinned memory the copy runs beside what the device still computes.
-        batch = {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
     lengths = torch.tensor([next(iter(prefix.values())).shape[0] for prefix in prefixes])
-    return {name: tensor.to(device) for name, tensor in batch.items()}, lengths
+    return {name: _moved(tensor, device) for name, tensor in batch.items()}, lengths
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on `device`. Prediction's prefixes are there already; memory of a device cannot be pinned."""
+    if capabilities(device).pinned_copies and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def _checksum(prefix: Prefix) -> str:

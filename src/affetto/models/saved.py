@@ -23,7 +23,8 @@ from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.head import HEADS
-from affetto.models.methods import METHODS, Method
+from affetto.models.method import Method
+from affetto.models.methods import METHODS
 from affetto.models.permissions import share
 from affetto.models.pooling import StatePooling
 

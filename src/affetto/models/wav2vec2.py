@@ -67,7 +67,7 @@ class Wav2Vec2Backbone(Backbone):
 
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
         projected = self.model.feature_projection(features)
-        hidden = projected[0] if isinstance(projected, tuple) else projected
+        hidden = (projected[0] if isinstance(projected, tuple) else projected).float()
         if mask is not None:
             # The positional convolution reaches over the clip's end: what lies there must be zero, as it is unpadded.
             hidden = hidden.masked_fill(~mask[:, :, None], 0.0)
@@ -86,9 +86,13 @@ class Wav2Vec2Backbone(Backbone):
     def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
         return block.feed_forward, block.feed_forward
 
-    def residual_stream(self, block: Any) -> nn.Module:
+    def feed_forward_norm(self, block: Any) -> nn.Module:
+        # A post-LayerNorm block normalises the stream itself, behind the attention.
         pre_norm = self.pre_norm and self.layer_norm_swap == "none"
-        return block.final_layer_norm if pre_norm else block.feed_forward
+        return block.final_layer_norm if pre_norm else block.layer_norm
+
+    def attention_output(self, block: Any) -> nn.Module:
+        return block.attention.out_proj
 
     def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:
         return block.feed_forward, "intermediate_act_fn", block.feed_forward.output_dense

@@ -112,7 +112,7 @@ class WhisperBackbone(Backbone):
         return hidden + self.model.embed_positions(positions)
 
     def embed(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        return features
+        return features.float()
 
     def finish(self, hidden: Tensor) -> Tensor:
         return self.model.layer_norm(hidden)
@@ -120,8 +120,11 @@ class WhisperBackbone(Backbone):
     def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
         return block.fc1, block.fc2
 
-    def residual_stream(self, block: Any) -> nn.Module:
+    def feed_forward_norm(self, block: Any) -> nn.Module:
         return block.final_layer_norm
+
+    def attention_output(self, block: Any) -> nn.Module:
+        return block.self_attn.out_proj
 
     def activation(self, block: Any) -> tuple[nn.Module, str, nn.Module]:
         return block, "activation_fn", block.fc2

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.experiments.grid import AXES, text
+from affetto.experiments.grid import AXES, SECTIONS, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
 from affetto.reporting.records import Axes, Evaluation, Results, Run, key_of
 from affetto.splits.split import Split
@@ -109,7 +109,7 @@ def _grid(folder: Path, notes: list[str]) -> tuple[str, list[Run]]:
     for entry, name, axes in entries:
         state, error = grid.state(name)
         run = Run(grid.run(name).path, name, state, error, axes, entry.get("stand_in"), variant=entry.get("variant"))
-        runs.append(_filled(run, notes))
+        runs.append(_as_done(_filled(run, notes)))
     known = {name for _, name, _ in entries}
     for stranger in _children(folder / RUNS):
         if stranger.name not in known and (stranger / SPEC).is_file():
@@ -170,6 +170,15 @@ def _filled(run: Run, notes: list[str]) -> Run:
     return replace(run, spec=(spec or {}).get("spec"), metrics=metrics)
 
 
+def _as_done(run: Run) -> Run:
+    """The run by the settings that it was done under: what a recipe says may have changed since it was planned."""
+    if not run.spec or not run.done:
+        return run
+    named = {axis: getattr(run.axes, axis, None) for axis in AXES}
+    differing = _differences(Settings.model_validate(run.spec["settings"]), named)
+    return replace(run, axes=replace(run.axes, settings=tuple(sorted(differing.items()))))
+
+
 def _broken(run: Run, error: str, notes: list[str]) -> Run:
     notes.append(error)
     return replace(run, state=BROKEN, error=error)
@@ -207,6 +216,7 @@ def _differences(resolved: Settings, named: Mapping[str, Any]) -> dict[str, str]
     return {
         f"{section}.{name}": text(value)
         for section, record in chosen.items()
+        if section not in SECTIONS - {named["method"]}  # of other methods: they change nothing here
         for name, value in record.items()
         if value != usual[section][name]
     }

@@ -129,13 +129,15 @@ def per_speaker(evidence: Evidence) -> list[Sheet]:
 
 def cost(evidence: Evidence) -> Sheet:
     """What is trained, and what a run took."""
+    from affetto.models.methods import METHODS
+
     ones = [one for one in evidence.configurations if _timed(one.done[0])]
     naming = Naming(ones)
     rows = []
     for one in ones:
         runs = [run.metrics for run in one.done if run.metrics]
         trained, frozen = runs[0]["trainable_parameters"], runs[0]["backbone_parameters"]
-        total = trained + frozen if one.axes.method != "full" else frozen
+        total = frozen if one.axes.method in METHODS and METHODS[one.axes.method].trains_backbone else trained + frozen
         seconds, memory = fmean(run["wall_seconds"] for run in runs), max(run["peak_memory_bytes"] for run in runs)
         rows.append((
             *naming.cells(one), Cell(tables.count(frozen), frozen), Cell(tables.count(trained), trained),

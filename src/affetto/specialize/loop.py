@@ -26,6 +26,7 @@ from torch import Tensor
 
 from affetto import audio
 from affetto.errors import UserError
+from affetto.models.device import capabilities
 from affetto.specialize.data import Clip, Sample, steps_of
 from affetto.specialize.objective import Item, Objective
 from affetto.specialize.scores import error_rates
@@ -80,8 +81,8 @@ class Loop:
         if not self.progress.history:
             self._validate()
         self.kept = time.monotonic()
-        cuda = self.device.type == "cuda"
-        for step, passes in one_ahead(self._prepared, range(self.progress.step, self.total), threaded=cuda):
+        ahead = capabilities(self.device).batches_ahead
+        for step, passes in one_ahead(self._prepared, range(self.progress.step, self.total), threaded=ahead):
             started = time.monotonic()
             self._step(step, passes)
             self.progress.seconds += time.monotonic() - started
@@ -196,7 +197,7 @@ class Loop:
         ]
         return torch.optim.AdamW(
             [group for group in groups if group["params"]], lr=s.lr, betas=s.betas, eps=s.eps,
-            fused=self.device.type in ("cpu", "cuda"),
+            fused=capabilities(self.device).fused_optimizer,
         )  # fmt: skip
 
     # -- validation -------------------------------------------------------------------------------------------------

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from affetto import audio
 from affetto.errors import UserError
 from affetto.models import storage
 from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
+from affetto.models.device import capabilities
+from affetto.models.method import Method
+from affetto.models.methods import METHODS
 from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
 from affetto.training import device as devices
@@ -51,9 +56,14 @@ class Builder:
             raise UserError(f"model.layer={layer}: this backbone has states 0 … {self.backbone.depth}")
         self.backbone.to(self.device)
         self.precision = devices.resolve_precision(self.spec.settings.compute.precision, self.device)
-        if self.precision == "bfloat16" and self.spec.method != "full":
+        if self.precision == "bfloat16" and not self.method.trains_backbone:
             # Before any copy is made: what a fold starts from must not depend on what ran before it.
             self.backbone.narrow()
+
+    @property
+    def method(self) -> type[Method]:
+        """The class of the run's method."""
+        return METHODS[self.spec.method]
 
     def blueprint(self, layer: int | None) -> dict[str, Any]:
         """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
@@ -85,15 +95,14 @@ class Builder:
         self._current = None
         torch.manual_seed(self.spec.seed)
         # Made on the CPU, so that a seed gives the same weights whatever the device.
-        changes = self.spec.method not in ("frozen", "probe")
-        backbone = self._copy().cpu() if changes else self.backbone
+        backbone = self._copy().cpu() if self.method.changes_blocks else self.backbone
         classifier = assemble(backbone, self.blueprint(layer)).to(self.device).compute_in(self.precision)
         self._current = (layer, classifier, classifier.snapshot())
         return classifier
 
     def _copy(self) -> Backbone:
         """A backbone that a method may change; what stays frozen is the same memory where it need not move."""
-        shared = self.device.type == "cpu" and self.spec.method != "full"
+        shared = capabilities(self.device).host_memory and not self.method.trains_backbone
         return self.backbone.twin() if shared else copy.deepcopy(self.backbone)
 
     @property
@@ -113,8 +122,8 @@ class Builder:
         norm = self.spec.settings.model.state_norm if self.needs_probe_head else "none"
         pooling = {"kind": "layer", "layer": None, "state_norm": norm}
         blueprint = {"labels": list(self.data.manifest.labels), "pooling": pooling, **STATISTICS}
-        # Fully fine-tuned copies start from float32 weights, which a narrowed backbone has no longer.
-        backbone = copy.deepcopy(self.backbone) if self.spec.method == "full" else self.backbone
+        # Copies whose own weights train start from float32, which a narrowed backbone has no longer.
+        backbone = copy.deepcopy(self.backbone) if self.method.trains_backbone else self.backbone
         return self.prefixes(assemble(backbone, blueprint).to(self.device).compute_in(self.precision))
 
     @property
@@ -148,7 +157,10 @@ def store_of(
     """Where the prefixes at this classifier's cut are stored; whoever computes the same finds them there."""
     identity = {
         "weights": weights_digest,
+        "architecture": classifier.backbone.architecture(),
         "preprocessing": classifier.backbone.preprocessing,
+        "decoding": audio.VERSION,
+        "transformers": ".".join(version("transformers").split(".")[:2]),
         "seconds": seconds,
         "cut": classifier.cut,
         "device": device.type,

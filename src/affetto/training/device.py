@@ -11,14 +11,19 @@ import torch
 from accelerate import Accelerator, PartialState
 
 from affetto.errors import UserError, unknown
+from affetto.models.device import capabilities, native_bfloat16
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose(name: str = "auto") -> torch.device:
-    """`auto` takes CUDA, else MPS, else the CPU. Raises UserError for one that this machine lacks."""
+    """Choose a device, made exact: `auto` takes CUDA, else MPS, else the CPU.
+
+    Raises UserError for one that this machine lacks.
+    """
     if name not in DEVICES:
         raise unknown("device", name, DEVICES)
+    make_exact()
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if here[kind]))
@@ -31,14 +36,22 @@ def choose(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def make_exact() -> None:
+    """Let float32 be float32 on CUDA, and let its libraries give the same bits in every run, as far as they can.
+
+    For the whole process. Without it convolutions multiply float32 in TF32, with 10 bits of mantissa, and cuDNN takes
+    whichever algorithm is quickest at that moment. Scaled dot-product attention's backward pass stays as it is.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
 def resolve_precision(name: str, device: torch.device) -> str:
     """`auto`: bfloat16 where the device computes in it natively, else float32. Raises UserError where it cannot."""
-    native = {
-        "cpu": torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported(),
-        "cuda": torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False),
-    }.get(device.type, False)
     if name == "auto":
-        return "bfloat16" if native else "float32"
+        return "bfloat16" if native_bfloat16(device) else "float32"
     if name == "bfloat16" and device.type == "mps":
         raise UserError("setting compute.precision=bfloat16: not on this device (mps); choose float32 or auto")
     return name
@@ -55,7 +68,7 @@ def accelerator(device: torch.device) -> Accelerator:
     Several take leave of each other before Python ends: a process that ends with threads that still speak to another
     is aborted now and then ("terminate called without an active exception", pytorch/pytorch#179291).
     """
-    made = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+    made = Accelerator(cpu=capabilities(device).host_memory, mixed_precision="no")
     if made.num_processes > 1:
         atexit.unregister(_leave)
         atexit.register(_leave)

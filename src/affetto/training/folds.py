@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from affetto.corpora.manifest import Clip
 from affetto.models import sizes
 from affetto.models.classifier import Classifier
+from affetto.models.methods import METHODS
 from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.calibration import confidence
@@ -201,7 +202,7 @@ class FoldTrainer:
 
     def _states(self) -> range:
         """The states that the method can take: one that changes blocks needs a block below its state."""
-        changes = self.spec.method not in ("probe", "frozen")
+        changes = METHODS[self.spec.method].changes_blocks
         return range(self.settings.training.first_block + 1 if changes else 0, self.builder.backbone.depth + 1)
 
     def _choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
+from affetto.models.device import capabilities
 from affetto.models.head import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training import augment as augmentation
@@ -146,7 +147,7 @@ class _Steps:
         losses: list[Tensor] = []
         made = one_ahead(
             lambda ids: self._part(ids, progress.epoch, device), batches[progress.step :],
-            threaded=device.type == "cuda",
+            threaded=capabilities(device).batches_ahead,
         )  # fmt: skip
         for number, (batch, lengths, targets, share) in enumerate(made, start=progress.step):
             self.optimizer.zero_grad(set_to_none=True)
@@ -284,7 +285,7 @@ def _optimizer(classifier: Classifier, settings: TrainingSettings) -> torch.opti
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
     return kind(
         groups, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay,
-        fused=next(classifier.parameters()).device.type in ("cpu", "cuda"),
+        fused=capabilities(next(classifier.parameters()).device).fused_optimizer,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import torch
 
+from affetto.models.device import synchronise
 from affetto.training import device as devices
 
 SIZE = {"cpu": 2048, "cuda": 8192}
@@ -18,12 +19,11 @@ def peak_operations_per_second(precision: str, device: torch.device) -> float:
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = float("inf")
-    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device.type, lambda: None)
     for _ in range(6):
-        wait()
+        synchronise(device)
         started = time.perf_counter()
         a @ b
-        wait()
+        synchronise(device)
         best = min(best, time.perf_counter() - started)
     return float(2 * size**3 / best)
 

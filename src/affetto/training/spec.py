@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from affetto.errors import UserError, unknown
 
@@ -53,9 +53,31 @@ class LoraSettings(_Record):
 
 class AdapterSettings(_Record):
     bottleneck: int = Field(128, ge=1, description="width of the bottleneck")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout within it")
-    scale: float = Field(0.1, gt=0, description="factor on its output")
-    placement: Literal["parallel", "sequential", "double_residual"] = Field("parallel", description="where it is added")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="dropout within it; 0.1 with placement parallel or peft_ser, unless set"
+    )
+    scale: float = Field(
+        1.0, gt=0, description="factor on its output; 0.1 with placement parallel or peft_ser, unless set"
+    )
+    # The last one is of runs of earlier versions: their specs can be read, and no new run can be made.
+    placement: Literal["sequential", "houlsby", "parallel", "peft_ser", "double_residual"] = Field(
+        "sequential",
+        description="sequential: behind the feed-forward; houlsby: behind the attention too; parallel: from the "
+        "feed-forward's input; peft_ser: from the residual stream, which is added twice",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, values: Any) -> Any:
+        """Fill in the scale and dropout that a placement was published with."""
+        return (PUBLISHED.get(values.get("placement"), {}) | values) if isinstance(values, dict) else values
+
+
+PUBLISHED: dict[Any, dict[str, float]] = {
+    "parallel": {"dropout": 0.1, "scale": 0.1},
+    "peft_ser": {"dropout": 0.1, "scale": 0.1},
+}
+"""Settings that a placement was published with (He et al. 2022; PEFT-SER's code), where they are not the defaults."""
 
 
 class TrainingSettings(_Record):
@@ -148,7 +170,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "recommended": {
         "model": {"pooling": "layer", "layer": "auto", "head": "statistics", "head_dropout": 0.2},
         "lora": {"alpha": 8.0, "dropout": 0.1},
-        "adapter": {"scale": 1.0},
+        "adapter": {"placement": "parallel", "scale": 1.0, "dropout": 0.1},
         "training": {
             "warm_start": "probe", "refit": True, "epochs": 10, "optimizer": "adamw", "lr": 1e-4, "method_lr": 3e-4,
             "weight_decay": 0.01, "betas": [0.9, 0.999], "lr_decay": 0.8, "label_smoothing": 0.1,

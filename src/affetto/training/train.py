@@ -212,7 +212,7 @@ class _Run:
             "split_checksum": self.data.split.checksum,
             "trainable_parameters": sum(p.numel() for p in classifier.trainable().values()),
             "backbone_parameters": sum(
-                p.numel() for _, p in backbone if id(p) not in own or self.spec.method == "full"
+                p.numel() for _, p in backbone if id(p) not in own or METHODS[self.spec.method].trains_backbone
             ),
             "wall_seconds": round(time.monotonic() - self.started, 3),
             "peak_memory_bytes": peak_memory_bytes(self.device),

@@ -1,0 +1,75 @@
+"""Capabilities of devices, by kind: what may be asked of one beside plain computing.
+
+The one place that tells kinds of devices apart; other code asks `capabilities(device)`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Features of one kind of device. A kind that is not in `KINDS` has none of them."""
+
+    host_memory: bool = False
+    """Its memory is the machine's own: a module made on the CPU is there already, and can share weights."""
+    clips_side_by_side: bool = False
+    """Several clips at once, each alone on a few threads, are quicker than one padded batch."""
+    slow_random: bool = False
+    """torch's own dropout takes longer than the layers around it."""
+    int8: bool = False
+    """torch has 8-bit kernels for linear layers."""
+    pinned_copies: bool = False
+    """Copies from pinned memory run beside what the device still computes."""
+    queued: bool = False
+    """Calls return before the work is done, so that a clock has to wait for the device."""
+    batches_ahead: bool = False
+    """The next batch may be made in a thread while the device computes."""
+    fused_optimizer: bool = False
+    """torch's Adam has a fused form."""
+
+
+KINDS = {
+    "cpu": Capabilities(host_memory=True, clips_side_by_side=True, slow_random=True, int8=True, fused_optimizer=True),
+    "cuda": Capabilities(pinned_copies=True, queued=True, batches_ahead=True, fused_optimizer=True),
+    "mps": Capabilities(queued=True),
+}
+"""By torch's `device.type`."""
+
+
+def capabilities(device: torch.device) -> Capabilities:
+    """The features of a device's kind."""
+    return KINDS.get(device.type, Capabilities())
+
+
+def native_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 by itself, not by emulation."""
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    if device.type == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return False
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it."""
+    if capabilities(device).queued:
+        torch.accelerator.synchronize(device)
+
+
+def autocast(device: torch.device, *, enabled: bool) -> contextlib.AbstractContextManager[object]:
+    """bfloat16 autocast switched on or off, within a `with`; nothing on a device that has no autocast."""
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+
+
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """The dtype that linear layers compute in under the autocast in force; None where there is none."""
+    if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
+        return None
+    return torch.get_autocast_dtype(device.type)

@@ -1,0 +1,113 @@
+"""Another device than the CPU: all that is computed with lies on it, and is asked of it only what it can do.
+
+torch's `meta` device stands in: its tensors have no values, and refuse to be mixed with the CPU's.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from affetto.bench.ours import Ours
+from affetto.inference.classifier import ClassifierPredictor
+from affetto.models import device as devices
+from affetto.models.device import KINDS, Capabilities, capabilities
+from affetto.models.prefix import collate
+from affetto.training.augment import masks
+from affetto.training.device import choose
+from models.systems import FAMILIES, METHODS, classifier, clips
+
+META = torch.device("meta")
+CARD = {"audio": {"seconds": 4.0}, "precision": "float32"}
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The devices whose tensors were pinned; `meta` counts as one with copies from pinned memory."""
+    seen: list[str] = []
+
+    def pin_memory(tensor: torch.Tensor) -> torch.Tensor:
+        seen.append(tensor.device.type)
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+    monkeypatch.setitem(KINDS, "meta", Capabilities(pinned_copies=True, fused_optimizer=True))
+    return seen
+
+
+@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize(
+    ("method", "head", "pooling"),
+    [(method, "paper", "mean") for method in METHODS]
+    + [("frozen", "statistics", "layer"), ("lora", "statistics", "layer"), ("lora", "paper", "weighted")],
+)
+def test_prediction_runs_on_the_device_alone(key: str, method: str, head: str, pooling: str, pinned: list[str]) -> None:
+    predictor = ClassifierPredictor(classifier(key, method, head=head, pooling=pooling), CARD, META)
+    prefixes = predictor._prefixes(clips(0.9, 0.6))
+    assert {tensor.device.type for prefix in prefixes for tensor in prefix.values()} == {"meta"}
+    batch, lengths = collate(prefixes, META)
+    probabilities = torch.softmax(predictor.classifier(batch, lengths).double(), dim=1)
+    assert (probabilities.device.type, probabilities.shape) == ("meta", (2, 7))
+    assert not pinned, "what lies on the device cannot be pinned"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_training_runs_on_the_device_alone(method: str, pinned: list[str]) -> None:
+    """From prefixes of the store, on the CPU, to a step of the optimiser; and the benchmark's count of operations."""
+    made = classifier("wavlm-mini", method)
+    prefixes = [made.prefix(clip) for clip in clips(0.9, 0.6)]
+    made = made.to(META).train()
+    batch, lengths = collate(prefixes, META)
+    assert set(pinned) == {"cpu"} and lengths.device.type == "cpu"
+    batch = masks(batch, lengths, ["a", "b"], 0, 0, time_mask=0.3, feature_mask=0.3)
+    loss = torch.nn.functional.cross_entropy(made(batch, lengths), torch.zeros(2, dtype=torch.long, device=META))
+    loss.backward()
+    torch.optim.Adam(made.trainable().values()).step()
+    assert {parameter.grad.device.type for parameter in made.trainable().values()} == {"meta"}  # type: ignore[union-attr]
+    (wave,) = clips(0.9)
+    bench: Any = object.__new__(Ours)
+    bench.ids, bench.device, bench.classifier = ("a", "b"), META, made
+    training = SimpleNamespace(batch_size=2)
+    source = SimpleNamespace(load=lambda _: wave)
+    bench.builder = SimpleNamespace(
+        spec=SimpleNamespace(settings=SimpleNamespace(training=training)),
+        data=SimpleNamespace(sources={"a": source}),
+    )
+    bench.prefixes = SimpleNamespace(batch=lambda _, device: collate(prefixes, device))
+    counted = bench.operations()
+    assert counted["step"] > 0 and counted["prefix"] > 0
+
+
+def test_a_kind_that_is_not_known_is_asked_for_nothing() -> None:
+    assert capabilities(META) == Capabilities()
+    assert not devices.native_bfloat16(META)
+    devices.synchronise(META)
+    with devices.autocast(META, enabled=True):
+        assert devices.autocast_dtype(META) is None
+
+
+def test_the_autocast_in_force_is_told_and_can_be_switched_off() -> None:
+    cpu = torch.device("cpu")
+    with devices.autocast(cpu, enabled=True):
+        assert devices.autocast_dtype(cpu) == torch.bfloat16
+        with devices.autocast(cpu, enabled=False):
+            assert devices.autocast_dtype(cpu) is None
+    assert devices.autocast_dtype(cpu) is None
+
+
+def test_float32_on_cuda_is_float32_and_its_libraries_are_told_to_repeat_themselves() -> None:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    wanted = [(cudnn, "allow_tf32", False), (matmul, "allow_tf32", False), (cudnn, "benchmark", False),
+              (cudnn, "deterministic", True)]  # fmt: skip
+    before = [getattr(library, flag) for library, flag, _ in wanted]
+    try:
+        for library, flag, value in wanted:
+            setattr(library, flag, not value)
+        choose("cpu")
+        assert [getattr(library, flag) for library, flag, _ in wanted] == [value for *_, value in wanted]
+    finally:
+        for (library, flag, _), value in zip(wanted, before, strict=True):
+            setattr(library, flag, value)
