@@ -10,7 +10,7 @@ from affetto.errors import UserError
 from affetto.inference.predictor import load
 from affetto.models.saved import read_card
 from affetto.training.runs import RunFolder
-from affetto.training.spec import RunSpec, Settings
+from affetto.training.spec import RunSpec
 from affetto.training.train import train
 from training.corpora import spec, timeless, write_table
 
@@ -42,13 +42,6 @@ def test_a_swap_that_means_nothing_leaves_nothing_behind(table: Path, tmp_path: 
     with pytest.raises(UserError, match="whisper has no post-LayerNorm blocks"):
         train(wrong, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_a_switch_that_is_off_leaves_a_run_what_it_was_before_there_was_one() -> None:
-    told = Settings().told()
-    assert "layer_norm_swap" not in told["model"] and told["model"]["unmasked_mean"] is False
-    on = Settings.model_validate({"model": {"layer_norm_swap": "blocks"}})
-    assert on.told()["model"]["layer_norm_swap"] == "blocks"
 
 
 @pytest.mark.parametrize("split", [None, "kfold:3"])

@@ -11,11 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affetto.errors import UserError
 from affetto.training import augment, checkpoint
 from affetto.training.batches import by_length, plan
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
-from affetto.training.spec import RECIPES, setting_names, settings
 from affetto.training.train import train
 from training.corpora import spec, write_table
 
@@ -201,33 +199,3 @@ def test_whole_speakers_are_drawn() -> None:
     names = Counter(speakers[i] for i in some)
     assert len(some) <= 350 and set(names.values()) == {100} and len(names) == 3
     assert np.array_equal(whole_speakers(speakers, 1000), np.arange(1000))
-
-
-# Settings ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("method", ["probe", "frozen", "lora"])
-def test_every_recipe_resolves_and_every_setting_is_explained(recipe: str, method: str) -> None:
-    chosen = settings(recipe, method=method)
-    assert all(setting_names().values())
-    assert method != "probe" or chosen.training.epochs == 0
-
-
-@pytest.mark.parametrize(
-    ("overrides", "told"),
-    [
-        ({"training.epoch": "3"}, "training.epochs"),
-        ({"training.epochs": "many"}, "training.epochs='many'"),
-        ({"training.lr": "-1"}, "training.lr"),
-        ({"lora.targets": "everything"}, "lora.targets='everything'"),
-        ({"model.layer": "-1", "model.pooling": "layer"}, "0 or more"),
-        ({"model.pooling": "mean"}, "needs model.pooling=layer"),
-        ({"model.head": "paper"}, "need model.head=statistics"),
-        ({"training.epochs": "0", "training.warm_start": "none"}, "nothing is trained"),
-    ],
-)
-def test_a_bad_setting_is_told_in_one_line(overrides: dict[str, str], told: str) -> None:
-    with pytest.raises(UserError, match=told) as caught:
-        settings("recommended", overrides)
-    assert "\n" not in str(caught.value)

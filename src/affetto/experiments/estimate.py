@@ -19,6 +19,7 @@ from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
 from affetto.models.keys import BACKBONES
 from affetto.models.operations import count
+from affetto.training.identity import own_fields
 from affetto.training.runs import METRICS
 
 SEEDS = ("seed", "split_seed")
@@ -97,7 +98,7 @@ def stored_bytes(run: PlannedRun) -> int | None:
 
 def _kind(run: PlannedRun) -> str:
     axes = {axis: run[axis] for axis in AXES if axis not in SEEDS}
-    return json.dumps([axes, run.settings.told(), run.stand_in], sort_keys=True)
+    return json.dumps([axes, own_fields(run.settings, run["method"]), run.stand_in], sort_keys=True)
 
 
 def _measured(folder: GridFolder, run: PlannedRun) -> tuple[float, int] | None:

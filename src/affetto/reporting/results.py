@@ -20,7 +20,7 @@ from affetto.reporting.records import Axes, Evaluation, Results, Run, key_of
 from affetto.splits.split import Split
 from affetto.training.evaluate import MEASURES
 from affetto.training.runs import FOLDS, METRICS, SPEC, RunFolder
-from affetto.training.spec import RunSpec, Settings, settings
+from affetto.training.spec import RunSpec, Settings, acting, settings
 
 DEPTH = 4
 """How far below the folder runs are looked for."""
@@ -120,6 +120,7 @@ def _grid(folder: Path, notes: list[str]) -> tuple[str, list[Run]]:
 def _planned(entry: Mapping[str, Any]) -> Axes:
     named = {axis: entry.get(axis, default) for axis, default in AXES.items()}
     overrides = {name: text(value) for name, value in (entry.get("settings") or {}).items()}
+    overrides = acting(named["recipe"], overrides, method=named["method"])  # older plans name others, too
     differing = _differences(settings(named["recipe"], overrides, method=named["method"]), named)
     return _axes(named, differing)
 

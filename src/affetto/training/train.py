@@ -26,7 +26,7 @@ from affetto.training.folds import FoldTrainer, Rows
 from affetto.training.processes import SharedFolder, agreed, everyone
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TRAINED_ON, RunFolder
-from affetto.training.spec import RunSpec
+from affetto.training.spec import RunSpec, check
 
 
 def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Display | None = None) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Disp
     """
     if spec.method not in METHODS:
         raise unknown("method", spec.method, METHODS)
+    check(spec.settings, spec.method)
     accelerator = devices.accelerator(devices.choose(device))
     shown = display if display is not None and accelerator.is_main_process else Display(quiet=True)
     with shown:
