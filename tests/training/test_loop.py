@@ -166,6 +166,15 @@ def test_the_state_that_tells_classes_across_speakers_is_chosen() -> None:
     assert choose(lambda layer: layers[layer], target, speakers, range(4), (0.01, 0.1, 1.0), 5) == choice
 
 
+def test_noise_is_chosen_at_chance() -> None:
+    """As many features as clips can tell any clips apart that were fitted on; those held out they cannot."""
+    random = np.random.default_rng(0)
+    target, speakers = random.integers(0, 4, 240), [f"s{i // 20}" for i in range(240)]
+    noise = random.standard_normal((240, 240))
+    choice = choose(lambda _: noise, target, speakers, [0], (0.01, 0.1, 1.0), 5)
+    assert choice.uar == pytest.approx(0.25, abs=0.08)
+
+
 def test_on_a_tie_the_lower_state_and_the_smaller_strength_win() -> None:
     target, speakers = np.tile(np.arange(3), 8), [f"s{i // 6}" for i in range(24)]
     x = np.eye(3)[target] * 10 + np.random.default_rng(0).standard_normal((24, 3)) * 0.01

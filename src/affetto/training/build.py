@@ -134,10 +134,11 @@ class Builder:
             everyone(self.accelerator, lambda: some.prepare(self.display.advance))
         bad = data.prepare(self.display.advance)
         storage.touch(store.folder)
-        bad = {clip_id: problem for clip_id, problem in bad.items() if clip_id not in self.data.left_out}
         if bad:
-            refuse_or_name(bad, len(self.data.manifest.clips), self.spec.skip_bad, self.display.say)
-            self.data.drop(bad)
+            skip = self.spec.skip_bad and not self.data.is_final
+            refuse_or_name(bad, len(self.data.manifest.clips), skip, self.display.say)
+            self.data.drop(bad, self.display.say)
+            self._current = None  # made for labels that may be fewer now
         self.display.end(f"{len(data.frames)} clips")
         return data
 

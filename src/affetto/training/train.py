@@ -55,6 +55,10 @@ class _Run:
     def go(self) -> dict[str, Any]:
         self.folder.examine()
         everyone(self.accelerator, self._read)
+        if self.spec.skip_bad:
+            # What only fails when it is decoded has to be known before there is a split and an identity.
+            everyone(self.accelerator, self._prepare)
+        self.data.is_final = True
         self.facts = {
             "manifest": self.data.manifest.checksum(),
             "split": self.data.split.checksum,
@@ -98,9 +102,9 @@ class _Run:
     def _prepare(self) -> None:
         """Store the prefixes of all clips, as far as it is known by now at which cut."""
         settings = self.spec.settings
-        if self.spec.probe or self.spec.method == "probe" or settings.training.warm_start == "probe":
-            self.builder.statistics()
         auto = settings.model.layer == "auto"
+        if self.spec.probe or auto or settings.training.warm_start == "probe":
+            self.builder.statistics()
         classifier = self.builder.fresh(self.builder.backbone.depth if auto else settings.model.layer)  # type: ignore[arg-type]
         if not auto or settings.training.first_block == 0:
             self.builder.prefixes(classifier)
@@ -213,7 +217,7 @@ class _Run:
             "split_checksum": self.data.split.checksum,
             "trainable_parameters": sum(p.numel() for p in classifier.trainable().values()),
             "backbone_parameters": sum(
-                p.numel() for _, p in backbone if id(p) not in own or self.spec.method == "full"
+                p.numel() for _, p in backbone if id(p) not in own or METHODS[self.spec.method].trains_backbone
             ),
             "wall_seconds": round(time.monotonic() - self.started, 3),
             "peak_memory_bytes": peak_memory_bytes(self.device),
