@@ -153,7 +153,7 @@ class _Run:
         if not self.spec.final:
             return {"trained": False, "note": "left out by --no-final"}
         least = 0 if self.spec.settings.training.warm_start == "probe" else 1
-        made = trainer.final(max(least, int(statistics.median(best_epochs) + 0.5)), self.folder, confidence)
+        made = trainer.final(median_epochs(best_epochs, least), self.folder, confidence)
         return {
             "trained": True,
             **made,
@@ -224,6 +224,11 @@ class _Run:
             "identity": self.identity,
             "provenance": provenance(self.device, self.accelerator.num_processes),
         }
+
+
+def median_epochs(best_epochs: list[int], least: int) -> int:
+    """The median of the folds' best epochs, a half rounded up, and no fewer than `least`."""
+    return max(least, int(statistics.median(best_epochs) + 0.5))
 
 
 def _take(lock: FileLock) -> None:
