@@ -84,8 +84,8 @@ def fitted(
     accelerator = accelerator or devices.accelerator(torch.device("cpu"))
     file = tmp_path / "checkpoint.safetensors"
     file.unlink(missing_ok=True)
-    made = fit(classifier, clips, task, settings, accelerator, checkpoint_file=file, on_epoch=on_epoch, **more)  # type: ignore[arg-type]
-    return classifier, made
+    progress = fit(classifier, clips, task, settings, accelerator, checkpoint_file=file, on_epoch=on_epoch, **more)  # type: ignore[arg-type]
+    return classifier, progress
 
 
 # Against plain torch -----------------------------------------------------------------------------
@@ -212,16 +212,16 @@ def test_accumulation_set_by_a_launcher_changes_nothing(
 @pytest.fixture
 def optimizers(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref]:
     """Weak references to the optimisers that the loop makes."""
-    made: list[weakref.ref] = []
+    references: list[weakref.ref] = []
     make = loop._optimizer
 
     def watched(*arguments: Any) -> torch.optim.Optimizer:
         optimizer = make(*arguments)
-        made.append(weakref.ref(optimizer))
+        references.append(weakref.ref(optimizer))
         return optimizer
 
     monkeypatch.setattr(loop, "_optimizer", watched)
-    return made
+    return references
 
 
 def test_no_optimiser_outlives_its_fit(clips: Clips, tmp_path: Path, optimizers: list[weakref.ref]) -> None:

@@ -15,6 +15,7 @@ from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
 from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
+from affetto.models.traits import method_traits
 from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
@@ -58,8 +59,8 @@ class Builder:
     def blueprint(self, layer: int | None) -> dict[str, Any]:
         """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
         s: Settings = self.spec.settings
-        sections: dict[str, Any] = {"lora": s.lora, "adapter": s.adapter}
-        chosen = sections.get(self.spec.method)
+        section = method_traits(self.spec.method).section
+        chosen = getattr(s, section) if section else None
         return {
             "labels": list(self.data.manifest.labels),
             "method": {

@@ -26,8 +26,8 @@ class Data:
     sources: dict[str, Source]
     digests: dict[str, str]
     left_out: dict[str, str]
-    protocol: str | None = None
-    """As asked for; None: the corpus's own."""
+    split_of: Callable[[Manifest], Split]
+    """Function that splits clips as the run asks for it: for what remains where some have to go."""
     is_final: bool = False
     """Whether split and digests have become part of a run's identity, so that no clip may go any more."""
 
@@ -42,7 +42,7 @@ class Data:
         """
         assert not self.is_final
         manifest = self.manifest.only(lambda clip: clip.id not in bad)
-        split = split_of(manifest, self.protocol, self.split.seed, self.digests)
+        split = self.split_of(manifest)
         for note in split.notes:
             if note not in self.split.notes:
                 say(f"note: {note}")
@@ -56,21 +56,24 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
-    split = split_of(manifest, spec.split, spec.split_seed, digests)
+
+    def split_of(clips: Manifest) -> Split:
+        _need_two_classes(clips)
+        return make_split(clips, spec.split, seed=spec.split_seed, digests=digests)
+
+    split = split_of(manifest)
     for note in split.notes:
         say(f"note: {note}")
     sources = {clip.id: sources[clip.id] for clip in manifest.clips}
-    return Data(manifest, split, sources, digests, bad, protocol=spec.split)
+    return Data(manifest, split, sources, digests, bad, split_of)
 
 
-def split_of(manifest: Manifest, protocol: str | None, seed: int, digests: dict[str, str]) -> Split:
-    """The split of clips to train a classifier on. Raises UserError where they have one emotion only."""
+def _need_two_classes(manifest: Manifest) -> None:
     if len(manifest.labels) < 2:
         raise UserError(
             f"{manifest.corpus}: all {len(manifest.clips)} clips show {manifest.labels[0]!r}, and a classifier needs "
             "two emotions or more: check the column of emotions, and --label"
         )
-    return make_split(manifest, protocol, seed=seed, digests=digests)
 
 
 def read_clips(

@@ -5,6 +5,7 @@ So a section for a new method, or a setting that came LATER and is off, changes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -36,12 +37,15 @@ def own_fields(settings: BaseModel, method: str) -> dict[str, Any]:
     return {name: section for name, section in sections.items() if section}
 
 
-def foreign_fields(settings: BaseModel, method: str) -> dict[str, Any]:
-    """The FOUNDING sections that the method's runs do not have: constants, whatever stands in them."""
+def foreign_fields(settings: BaseModel, method: str, recommended: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The FOUNDING sections that the method's runs do not have: constants, whatever stands in them.
+
+    Where a section is what the `recommended` recipe makes of it today, its constants are those that it once made.
+    """
     fields = {}
-    for name, (default, recommended) in FOUNDING.items():
+    for name, (default, once) in FOUNDING.items():
         record = getattr(settings, name)
         if not effects.belongs(name, record, method_traits(method)):
-            follows = all(getattr(record, key) == value for key, value in recommended.items())
-            fields[name] = default | (recommended if follows else {})
+            follows = all(getattr(record, key) == value for key, value in recommended[name].items())
+            fields[name] = default | (once if follows else {})
     return fields

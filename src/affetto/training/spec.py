@@ -326,5 +326,6 @@ class RunSpec(_Record):
         fields = self.model_dump(
             mode="json", exclude={"corpora", "backbone", "labels", "recipe", "skip_bad", "settings", "record_states"}
         )
-        fields["settings"] = own_fields(self.settings, self.method) | foreign_fields(self.settings, self.method)
+        foreign = foreign_fields(self.settings, self.method, RECIPES["recommended"])
+        fields["settings"] = own_fields(self.settings, self.method) | foreign
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()
