@@ -54,16 +54,34 @@ def test_axes_excludes_and_overrides(tmp_path):
     runs = grid.read(written(tmp_path, SMALL + """
   lora.alpha: [1, 8.5]
 exclude:
-  - {method: frozen, lora.alpha: 8.5}
+  - {backbone: whisper-mini, lora.alpha: 8.5}
 overrides:
   - {when: {backbone: whisper-mini, method: lora}, set: {training.batch_size: 4}}
 """)).runs  # fmt: skip
-    assert len(runs) == 2 * (1 + 2) * 2
+    assert len(runs) == (1 + 1) * 2 + (1 + 2) * 2
     for run in runs:
         small = run["backbone"] == "whisper-mini" and run["method"] == "lora"
         assert run.settings.training.batch_size == (4 if small else 32)
-        assert run.settings.lora.alpha == run["lora.alpha"]
-        assert run.told()["settings"]["lora.alpha"] == run["lora.alpha"]
+        named = run.told()["settings"]
+        if run["method"] == "lora":
+            assert run.settings.lora.alpha == run["lora.alpha"] == named["lora.alpha"]
+        else:
+            assert not named
+
+
+def test_a_setting_reaches_the_runs_that_it_has_an_effect_on(tmp_path):
+    """The probe is one and the same whatever the epochs of others; the others are told apart by them."""
+    text = SMALL.replace("[frozen, lora]", "[probe, frozen, lora]").replace(
+        "[whisper-mini, wav2vec2-mini]", "xlsr-mini"
+    )
+    plain = grid.read(written(tmp_path, text)).runs
+    runs = grid.read(written(tmp_path, text + "  training.epochs: [3, 5]\n  lora.rank: [2, 4]\n")).runs
+    by_method = {name: [run for run in runs if run["method"] == name] for name in ("probe", "frozen", "lora")}
+    assert {name: len(some) for name, some in by_method.items()} == {"probe": 2, "frozen": 4, "lora": 8}
+    assert {run.name for run in by_method["probe"]} == {run.name for run in plain if run["method"] == "probe"}
+    assert {run.settings.training.epochs for run in by_method["probe"]} == {0}
+    few = grid.read(written(tmp_path, text + "  training.epochs: [3, 5]\n")).only({"training.epochs": ["3"]})
+    assert {run["method"] for run in few.runs} == {"frozen", "lora"}
 
 
 def test_a_run_keeps_its_name_when_the_grid_grows_and_changes_it_with_its_settings(tmp_path):
@@ -121,7 +139,8 @@ def test_a_corpus_needs_a_place_when_a_run_is_made(tmp_path):
     (("axes:", "overrides: 3\naxes:"), r"`overrides` is a list of entries"),
     (("axes:", "variants: {a: 3}\naxes:"), r"`variants` is a list of entries"),
     (("  seed", "  training.epochs: many\n  seed"), r"setting training.epochs='many'"),
-    (("  seed", "  lora.alpha: [1, 2]\n  seed"), r"two runs would be the same, .*lora.alpha 1.*lora.alpha 2"),
+    (("[frozen, lora]", "probe\n  recipe: [recommended, paper]"), r"two runs would be the same, .*recipe paper"),
+    (("  seed", "  adapter.scale: 1\n  seed"), r"adapter.scale has no effect on any run"),
     (("axes:", "exclude:\n  - {method: [frozen, lora]}\naxes:"), r"an empty grid"),
     (("axes:", "exclude:\n  - {method: full}\naxes:"), r"unknown method under `exclude` in .* 'full'"),
     (("axes:", "exclude:\n  - frozen\naxes:"), r"an entry of `exclude` is a mapping"),
@@ -200,7 +219,7 @@ def test_variants_stand_beside_the_runs_that_they_vary(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "told"), [
-    (("when: {method: lora}, ", ""), r"two runs would be the same, .*lora.alpha 8, variant louder\).*by `when`"),
+    (("when: {method: lora}, ", ""), r"two runs would be the same, .*variant louder\).*by `when`"),
     (("name: louder, ", ""), r"an entry of `variants` is"),
     (("set: {lora.alpha: 8}", "set: {}"), r"an entry of `variants` is"),
     (("lora.alpha: 8", "lora.alfa: 8"), r"unknown setting under `variants` in .* 'lora.alfa'"),

@@ -50,9 +50,9 @@ def spec(
     overrides: dict[str, str] | None = None, **fields: Any,
 ) -> RunSpec:  # fmt: skip
     """A short run in float32, so that its numbers are the same on any machine's kind of core."""
-    chosen = {"compute.precision": "float32", "training.batch_size": "8"} | (overrides or {})
+    chosen = {"compute.precision": "float32"} | (overrides or {})
     if method != "probe":
-        chosen = {"training.epochs": "2"} | chosen
+        chosen = {"training.batch_size": "8", "training.epochs": "2"} | chosen
     return RunSpec(
         corpora=(CorpusSpec(name="table", path=str(table)),), backbone=backbone, method=method, recipe=recipe,
         random_weights=True, settings=settings(recipe, chosen, method=method), **fields,

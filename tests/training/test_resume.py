@@ -50,9 +50,6 @@ def run(text: str, out: Path, kill_at: int = 0, after: float = 0.0) -> int:
     return made.returncode
 
 
-DROPOUT = {"lora.dropout": "0.2", "adapter.dropout": "0.2", "model.head_dropout": "0.2"}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "recipe", "split", "epochs"),
@@ -62,7 +59,8 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     method: str, recipe: str, split: str, epochs: str, tmp_path: Path
 ) -> None:
     table = write_table(tmp_path / "corpus")
-    wanted = spec(table, method, recipe, split=split, overrides=DROPOUT | {"training.epochs": epochs})
+    dropout = {f"{method}.dropout": "0.2", "model.head_dropout": "0.2"}
+    wanted = spec(table, method, recipe, split=split, overrides=dropout | {"training.epochs": epochs})
     text = wanted.model_dump_json()
     assert run(text, tmp_path / "undisturbed") == 0
     chance, out, kills = random.Random(0), tmp_path / "killed", 0

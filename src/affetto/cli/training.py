@@ -92,16 +92,19 @@ def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
 
 def show_settings(
     recipe: Annotated[str | None, typer.Option(help="whose values to show")] = None,
-    method: Annotated[str | None, typer.Option(help="probe brings its own")] = None,
+    method: Annotated[str | None, typer.Option(help="only what has an effect with it; probe brings its own")] = None,
 ) -> None:
     """All that --set changes, with the recipe's values."""
     from affetto.models.keys import METHOD_NAMES
-    from affetto.training.spec import DEFAULT_RECIPE, setting_names, settings
+    from affetto.training.spec import DEFAULT_RECIPE, setting_names, settings, without_effect
 
     if method is not None and method not in METHOD_NAMES:
         raise unknown("method", method, METHOD_NAMES)
-    values = settings(recipe or DEFAULT_RECIPE, method=method).model_dump()
+    chosen = settings(recipe or DEFAULT_RECIPE, method=method)
+    values = chosen.model_dump()
     for name, meaning in setting_names().items():
+        if method is not None and without_effect(chosen, method, name):
+            continue
         section, field = name.split(".")
         typer.echo(f"{name}={json.dumps(values[section][field])}  # {meaning}")
 

@@ -19,6 +19,8 @@ from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
 from affetto.models.keys import BACKBONES
 from affetto.models.operations import count
+from affetto.models.traits import method_traits
+from affetto.training.identity import own_fields
 from affetto.training.runs import METRICS
 
 SEEDS = ("seed", "split_seed")
@@ -83,11 +85,12 @@ def stored_bytes(run: PlannedRun) -> int | None:
     """How much of the store the run's frozen states take at most; None where clips, width or window are not known."""
     clips, key = clips_of(run), run.stand_in or run["backbone"]
     model, seconds = run.settings.model, run.settings.audio.seconds
-    frames_alone = run["method"] in ("frozen", "lora", "adapter") and run.settings.training.first_block == 0
+    method = method_traits(run["method"])
+    frames_alone = method.takes_steps and not method.trains_backbone and run.settings.training.first_block == 0
     plain = model.head != "statistics" and model.pooling != "weighted"
     if clips is None or key not in BACKBONES or seconds is None or not frames_alone:
         return None
-    if run["method"] == "frozen" and not plain:
+    if not method.changes_blocks and not plain:
         return None
     one = count(BACKBONES[key].family, BACKBONES[key].config, seconds)
     statistics_for_the_probe = 2 * (one.depth + 1)
@@ -97,7 +100,7 @@ def stored_bytes(run: PlannedRun) -> int | None:
 
 def _kind(run: PlannedRun) -> str:
     axes = {axis: run[axis] for axis in AXES if axis not in SEEDS}
-    return json.dumps([axes, run.settings.told(), run.stand_in], sort_keys=True)
+    return json.dumps([axes, own_fields(run.settings, run["method"]), run.stand_in], sort_keys=True)
 
 
 def _measured(folder: GridFolder, run: PlannedRun) -> tuple[float, int] | None:

@@ -8,9 +8,9 @@
       seed: [0, 1, 2]
       split: paper
       recipe: paper
-      lora.alpha: [1, 8]         # any setting of `affetto settings`
+      lora.alpha: [1, 8]         # any setting of `affetto settings`; where it has no effect it is left out
     exclude:                     # runs that match all of an entry are left out
-      - {method: frozen, lora.alpha: 8}
+      - {backbone: wavlm-base-plus, lora.alpha: 8}
     overrides:                   # settings for the runs that match `when`
       - {when: {backbone: wavlm-base-plus}, set: {training.batch_size: 8}}
     variants:                    # beside each run that matches `when` (left out: each run) one with these settings
@@ -39,13 +39,16 @@ from affetto.errors import UserError, unknown
 from affetto.experiments import resources
 from affetto.experiments.resources import Resources
 from affetto.models.keys import METHOD_NAMES, check_backbone
+from affetto.models.traits import method_traits
 from affetto.splits.protocols import parse_protocol
+from affetto.training.identity import own_fields
 from affetto.training.spec import (
     DEFAULT_RECIPE,
     LARGEST_SEED,
     CorpusSpec,
     RunSpec,
     Settings,
+    acting,
     setting_names,
     settings,
 )  # fmt: skip
@@ -58,8 +61,6 @@ AXES: dict[str, Any] = {
 }  # fmt: skip
 """Axes beside the settings, with what holds where a grid does not name them."""
 SEEDS = ("seed", "split_seed", "weights_seed")
-SECTIONS = {"lora", "adapter"}
-"""Sections of the settings that belong to the method of their name alone."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,8 @@ class PlannedRun:
     @property
     def identity(self) -> str:
         """SHA-256 over what the run will compute, as far as that is known before corpora and weights are there."""
-        dump = self.settings.told()
-        unused = SECTIONS - {self["method"]}
         fixed = {axis: self[axis] for axis in AXES if axis != "recipe"}
-        content: dict[str, Any] = {
-            "settings": {name: section for name, section in dump.items() if name not in unused},
-            **fixed,
-        }
+        content: dict[str, Any] = {"settings": own_fields(self.settings, self["method"]), **fixed}
         content |= {"stand_in": self.stand_in} if self.stand_in else {}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -99,10 +95,9 @@ class PlannedRun:
             self.settings.audio.seconds, self.settings.store.precision, self.settings.compute.precision,
             model.layer_norm_swap,
         )  # fmt: skip
-        if self["method"] in ("lora", "adapter") and first == 0:
-            return ("input of the first block", *shared)
-        if self["method"] == "full":
-            return ("front end", *shared)
+        method = method_traits(self["method"])
+        if method.changes_blocks and first == 0:
+            return ("front end" if method.trains_backbone else "input of the first block", *shared)
         return (model.pooling, model.layer, model.state_norm, model.head == "statistics", first, *shared)
 
     @property
@@ -152,13 +147,13 @@ class Grid:
         """The runs whose axes have one of the values given, as text. Raises UserError for what no run has."""
         runs = self.runs
         for axis, values in wanted.items():
-            known = {text(run.values.get(axis)) for run in self.runs}
+            known = {text(run.values[axis]) for run in self.runs if axis in run.values}
             if all(axis not in run.values for run in self.runs):
                 raise unknown("axis of this grid", axis, sorted({name for run in self.runs for name in run.values}))
             for value in values:
                 if value not in known:
                     raise unknown(f"{axis} in this grid", value, sorted(known))
-            runs = tuple(run for run in runs if text(run.values.get(axis)) in values)
+            runs = tuple(run for run in runs if axis in run.values and text(run.values[axis]) in values)
         if not runs:
             raise UserError("no run of the grid matches all of --only; leave one of them out")
         return Grid(self.name, runs, self.corpora)
@@ -208,6 +203,7 @@ def _expand(file: Path, content: Mapping[str, Any]) -> tuple[PlannedRun, ...]:
         raise UserError(f"{file}: record_states is {states!r}; it is true or false")
     runs: list[PlannedRun] = []
     seen: dict[str, PlannedRun] = {}
+    active: set[str] = set()
     hits = [0] * (len(excluded) + len(overrides) + len(variants))
     for combination in itertools.product(*(axes[axis] for axis in order)):
         point = dict(zip(order, combination, strict=True))
@@ -227,32 +223,38 @@ def _expand(file: Path, content: Mapping[str, Any]) -> tuple[PlannedRun, ...]:
             if _matches(point, condition):
                 hits[n] += 1
                 here.append(replace(_planned(file, point | chosen), **common, variant=name))
+        active |= {axis for run in here for axis in run.values}
         for run in here:
-            if run.identity in seen:
+            twin = seen.setdefault(run.identity, run)
+            if twin is run:
+                runs.append(run)
+            elif (twin.values, twin.variant) != (run.values, run.variant):  # else only an axis without effect differs
                 raise UserError(
-                    f"{file}: two runs would be the same, {_told(seen[run.identity])} and {_told(run)}: "
+                    f"{file}: two runs would be the same, {_told(twin)} and {_told(run)}: "
                     "leave one out under `exclude`, or restrict a variant by `when`"
                 )
-            seen[run.identity] = run
-            runs.append(run)
     entries = [entry for part in ("exclude", "overrides", "variants") for entry in content.get(part) or []]
     for n, entry in enumerate(entries):
         if not hits[n]:
             raise UserError(f"{file}: {json.dumps(entry)} matches no run; mend it or take it out")
     if not runs:
         raise UserError(f"{file}: an empty grid: all combinations are excluded")
+    for name in (*axes, *(name for _, chosen, _ in overrides for name in chosen)):
+        if name not in active and name not in AXES:
+            raise UserError(f"{file}: setting {name} has no effect on any run of the grid; take it out")
     return tuple(runs)
 
 
 def _planned(file: Path, point: dict[str, Any]) -> PlannedRun:
     values = {axis: point.get(axis, default) for axis, default in AXES.items()}
-    chosen = {axis: value for axis, value in point.items() if axis not in AXES}
+    chosen = {axis: text(value) for axis, value in point.items() if axis not in AXES}
     try:
         check_backbone(values["backbone"], random_weights=values["random_weights"])
-        resolved = settings(values["recipe"], {k: text(v) for k, v in chosen.items()}, method=values["method"])
+        chosen = acting(values["recipe"], chosen, method=values["method"])
+        resolved = settings(values["recipe"], chosen, method=values["method"])
     except UserError as problem:
         raise UserError(f"{file}: {problem}") from None
-    return PlannedRun(values | chosen, resolved)
+    return PlannedRun(values | {axis: point[axis] for axis in chosen}, resolved)
 
 
 def _values(file: Path, axis: str, given: Any) -> list[Any]:

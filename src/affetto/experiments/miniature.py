@@ -16,7 +16,7 @@ from affetto.corpora.folders import MARKER
 from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid, PlannedRun, text
 from affetto.models.keys import BACKBONES
-from affetto.training.spec import settings
+from affetto.training.spec import acting, settings
 
 SIZES = {"emovo": (6, 84), "emozionalmente": (12, 84), "demos": (12, 84)}
 """Speakers and clips of each synthetic corpus."""
@@ -54,6 +54,7 @@ def _small(run: PlannedRun) -> PlannedRun:
     # A grid's own epochs stay where they are fewer; the probe has none.
     few = min(run.settings.training.epochs, EPOCHS)
     small = {**{k: text(v) for k, v in chosen.items()}, "training.epochs": str(few)}
+    small = acting(run["recipe"], small, method=run["method"])
     resolved = settings(run["recipe"], small, method=run["method"])
     return replace(run, values=values, settings=resolved, stand_in=key)
 

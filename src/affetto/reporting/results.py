@@ -14,13 +14,15 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.experiments.grid import AXES, SECTIONS, text
+from affetto.experiments.grid import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
+from affetto.models.traits import method_traits
 from affetto.reporting.records import Axes, Evaluation, Results, Run, key_of
 from affetto.splits.split import Split
+from affetto.training.effects import belongs
 from affetto.training.evaluate import MEASURES
 from affetto.training.runs import FOLDS, METRICS, SPEC, RunFolder
-from affetto.training.spec import RunSpec, Settings, settings
+from affetto.training.spec import RunSpec, Settings, acting, settings
 
 DEPTH = 4
 """How far below the folder runs are looked for."""
@@ -120,6 +122,7 @@ def _grid(folder: Path, notes: list[str]) -> tuple[str, list[Run]]:
 def _planned(entry: Mapping[str, Any]) -> Axes:
     named = {axis: entry.get(axis, default) for axis, default in AXES.items()}
     overrides = {name: text(value) for name, value in (entry.get("settings") or {}).items()}
+    overrides = acting(named["recipe"], overrides, method=named["method"])  # older plans name others, too
     differing = _differences(settings(named["recipe"], overrides, method=named["method"]), named)
     return _axes(named, differing)
 
@@ -213,10 +216,11 @@ def _differences(resolved: Settings, named: Mapping[str, Any]) -> dict[str, str]
     """{setting: value as text} where it is not what the recipe says for the method."""
     usual = settings(named["recipe"], method=named["method"]).model_dump(mode="json")
     chosen = resolved.model_dump(mode="json")
+    method = method_traits(named["method"])
     return {
         f"{section}.{name}": text(value)
         for section, record in chosen.items()
-        if section not in SECTIONS - {named["method"]}  # of other methods: they change nothing here
+        if belongs(section, getattr(resolved, section), method)
         for name, value in record.items()
         if value != usual[section][name]
     }

@@ -58,11 +58,29 @@ def masks(
     return masked
 
 
+def masked_features(
+    statistics: Tensor, ids: Sequence[str], seed: int, epoch: int, *, share: float, fill: Tensor
+) -> Tensor:
+    """A copy of (batch, features) in which each clip has one band of features that is `fill` (features,) instead.
+
+    The band is drawn as that of `masks`. With the training clips' mean as `fill` it is zero once standardised.
+    """
+    masked = statistics.clone()
+    for row, clip_id in enumerate(ids):
+        start, stop = _stretch(statistics.shape[1], share, chance(seed, epoch, f"{clip_id} masks"))
+        masked[row, start:stop] = fill[start:stop]
+    return masked
+
+
 def _blank(tensor: Tensor, dimension: int, share: float, random: np.random.Generator) -> None:
-    size = tensor.shape[dimension]
-    length = int(random.uniform(0, share) * size)
-    start = int(random.integers(0, size - length + 1))
     index = [slice(None)] * tensor.dim()
-    index[dimension] = slice(start, start + length)
+    index[dimension] = slice(*_stretch(tensor.shape[dimension], share, random))
     with torch.no_grad():
         tensor[tuple(index)] = 0.0
+
+
+def _stretch(size: int, share: float, random: np.random.Generator) -> tuple[int, int]:
+    """Begin and end of a stretch, uniform in length up to `share` of `size`, and in place."""
+    length = int(random.uniform(0, share) * size)
+    start = int(random.integers(0, size - length + 1))
+    return start, start + length

@@ -20,6 +20,7 @@ from affetto.models.method import Method
 from affetto.models.methods import METHODS
 from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
+from affetto.models.traits import method_traits
 from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
@@ -68,8 +69,8 @@ class Builder:
     def blueprint(self, layer: int | None) -> dict[str, Any]:
         """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
         s: Settings = self.spec.settings
-        sections: dict[str, Any] = {"lora": s.lora, "adapter": s.adapter}
-        chosen = sections.get(self.spec.method)
+        section = method_traits(self.spec.method).section
+        chosen = getattr(s, section) if section else None
         return {
             "labels": list(self.data.manifest.labels),
             "method": {
@@ -143,10 +144,11 @@ class Builder:
             everyone(self.accelerator, lambda: some.prepare(self.display.advance))
         bad = data.prepare(self.display.advance)
         storage.touch(store.folder)
-        bad = {clip_id: problem for clip_id, problem in bad.items() if clip_id not in self.data.left_out}
         if bad:
-            refuse_or_name(bad, len(self.data.manifest.clips), self.spec.skip_bad, self.display.say)
-            self.data.drop(bad)
+            skip = self.spec.skip_bad and not self.data.is_final
+            refuse_or_name(bad, len(self.data.manifest.clips), skip, self.display.say)
+            self.data.drop(bad, self.display.say)
+            self._current = None  # made for labels that may be fewer now
         self.display.end(f"{len(data.frames)} clips")
         return data
 

@@ -3,7 +3,9 @@
 Temperature scaling (Guo et al., ICML 2017): logits are divided by one number, chosen for the likelihood of the
 validation clips, and brought nearer to 1 where few speakers stand behind it. It changes no label. With a refit, or a
 final model of several folds, the model that carries the temperature has been trained on those clips since; the
-temperature was fitted before, on predictions by a model that had not heard their speakers.
+temperature was fitted before, on predictions by a model that was not trained on their speakers. That model is not
+quite strange to them: where state and strength are chosen on inner folds, or the best epoch on validation, these
+speakers had a part in the choice. So a temperature may come out a little too low; test speakers have no part in it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from affetto.audio import AudioError
@@ -13,8 +13,7 @@ from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
 from affetto.models.prefix import Source
-from affetto.splits import Fold, Split, make_split
-from affetto.splits.split import membership
+from affetto.splits import Split, make_split
 from affetto.training.spec import CorpusSpec, RunSpec
 
 
@@ -27,27 +26,28 @@ class Data:
     sources: dict[str, Source]
     digests: dict[str, str]
     left_out: dict[str, str]
+    split_of: Callable[[Manifest], Split]
+    """Function that splits clips as the run asks for it: for what remains where some have to go."""
+    is_final: bool = False
+    """Whether split and digests have become part of a run's identity, so that no clip may go any more."""
 
     def audio_digest(self) -> str:
         """SHA-256 over the audio of all clips."""
         return hashlib.sha256("".join(self.digests[clip.id] for clip in self.manifest.clips).encode()).hexdigest()
 
-    def drop(self, bad: dict[str, str]) -> None:
-        """Leave clips out of manifest and split. Raises UserError where a part of a fold would be empty."""
-        self.left_out |= bad
-        self.manifest = self.manifest.only(lambda clip: clip.id not in bad)
-        folds = tuple(
-            Fold(fold.name, *(tuple(i for i in ids if i not in bad) for ids in fold.parts.values()))
-            for fold in self.split.folds
-        )
-        for fold in folds:
-            for part, ids in fold.parts.items():
-                if not ids:
-                    raise UserError(
-                        f"fold {fold.name}: no usable clip is left in its {part} part; "
-                        "mend the clips or choose another split"
-                    )
-        self.split = replace(self.split, folds=folds, checksum=membership(folds))
+    def drop(self, bad: dict[str, str], say: Callable[[str], None]) -> None:
+        """Leave clips out, {id: problem}, and split and audit what remains anew.
+
+        Raises UserError where no split can be made of it.
+        """
+        assert not self.is_final
+        manifest = self.manifest.only(lambda clip: clip.id not in bad)
+        split = self.split_of(manifest)
+        for note in split.notes:
+            if note not in self.split.notes:
+                say(f"note: {note}")
+        self.manifest, self.split, self.left_out = manifest, split, self.left_out | bad
+        self.sources = {clip.id: self.sources[clip.id] for clip in manifest.clips}
 
 
 def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
@@ -56,10 +56,24 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
-    split = make_split(manifest, spec.split, seed=spec.split_seed, digests=digests)
+
+    def split_of(clips: Manifest) -> Split:
+        _need_two_classes(clips)
+        return make_split(clips, spec.split, seed=spec.split_seed, digests=digests)
+
+    split = split_of(manifest)
     for note in split.notes:
         say(f"note: {note}")
-    return Data(manifest, split, {clip.id: sources[clip.id] for clip in manifest.clips}, digests, bad)
+    sources = {clip.id: sources[clip.id] for clip in manifest.clips}
+    return Data(manifest, split, sources, digests, bad, split_of)
+
+
+def _need_two_classes(manifest: Manifest) -> None:
+    if len(manifest.labels) < 2:
+        raise UserError(
+            f"{manifest.corpus}: all {len(manifest.clips)} clips show {manifest.labels[0]!r}, and a classifier needs "
+            "two emotions or more: check the column of emotions, and --label"
+        )
 
 
 def read_clips(

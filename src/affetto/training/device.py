@@ -69,6 +69,9 @@ def accelerator(device: torch.device) -> Accelerator:
     is aborted now and then ("terminate called without an active exception", pytorch/pytorch#179291).
     """
     made = Accelerator(cpu=capabilities(device).host_memory, mixed_precision="no")
+    # A launcher may have set it in the environment, which accelerate lets win over its argument: losses would be
+    # divided by it, while each batch is a step here.
+    made.gradient_accumulation_steps = 1
     if made.num_processes > 1:
         atexit.unregister(_leave)
         atexit.register(_leave)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 from typing import Any
@@ -75,7 +74,3 @@ class Display:
     def _best(fit: Fit) -> str:
         best: dict[str, Any] = next(record for record in fit.history if record["epoch"] == fit.best_epoch)
         return f"{100 * best['validation']['macro_f1']:.1f} in epoch {fit.best_epoch}"
-
-
-def show_warning(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)

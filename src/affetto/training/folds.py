@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from affetto.corpora.manifest import Clip
 from affetto.models import sizes
 from affetto.models.classifier import Classifier
-from affetto.models.methods import METHODS
+from affetto.models.traits import method_traits
 from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.calibration import confidence
@@ -60,7 +60,7 @@ class FoldTrainer:
         self.settings = self.spec.settings
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
-        self.beside = self.spec.probe and self.spec.method != "probe"
+        self.beside = self.spec.probe and method_traits(self.spec.method).takes_steps
         """Whether the probe is run beside the method."""
 
     # A fold --------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class FoldTrainer:
         head = None
         if self.settings.training.warm_start == "probe":
             assert choice is not None and layer is not None
-            start = self._fit_probe(ids, Choice(layer, choice.strength, choice.uar))
+            start = self._fit_probe(ids, replace(choice, layer=layer))
             head = (start.weight, start.bias)
         task = Task(ids, validation, self.target, self.spec.seed, epochs, f"{self.identity} {name} {stage}", head)
         log = [row for row in _lines(folder, LOG) if row["stage"] != stage]
@@ -202,7 +202,7 @@ class FoldTrainer:
 
     def _states(self) -> range:
         """The states that the method can take: one that changes blocks needs a block below its state."""
-        changes = METHODS[self.spec.method].changes_blocks
+        changes = method_traits(self.spec.method).changes_blocks
         return range(self.settings.training.first_block + 1 if changes else 0, self.builder.backbone.depth + 1)
 
     def _choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:
@@ -210,16 +210,17 @@ class FoldTrainer:
         stored = self.builder.statistics()
         statistics = np.stack([stored[i]["statistics"].float().numpy() for i in some])
         s = self.settings
-        return choose(
+        chosen = choose(
             lambda layer: statistics[:, layer], np.array([self.target[i] for i in some]),
             [self.clips[i].speaker for i in some], layers, s.probe.strengths, s.probe.inner_folds,
             balanced=s.training.class_weights,
         )  # fmt: skip
+        return replace(chosen, share=len(some) / len(ids))
 
     def _fit_probe(self, ids: Sequence[str], choice: Choice) -> Probe:
         target = np.array([self.target[i] for i in ids])
         return Probe.fit(
-            self._features(ids, choice.layer), target, choice.strength,
+            self._features(ids, choice.layer), target, choice.strength_on_all,
             classes=len(self.labels), balanced=self.settings.training.class_weights,
         )  # fmt: skip
 

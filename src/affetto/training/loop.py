@@ -1,4 +1,4 @@
-"""The training loop: the only one.
+"""The training loop of emotion classifiers.
 
 A fit can be killed at any step: its checkpoint holds everything, the batches are a pure function of
 seed and epoch, and going on gives the numbers of an undisturbed run.
@@ -28,7 +28,8 @@ from affetto.training import checkpoint
 from affetto.training.ahead import one_ahead
 from affetto.training.batches import by_length, plan
 from affetto.training.gradients import prove_all_train
-from affetto.training.probabilities import EVALUATION_BATCH, measure
+from affetto.training.loss import Loss
+from affetto.training.probabilities import EVALUATION_BATCH, measure, predict
 from affetto.training.processes import everyone, part, reseed, same_place, same_start, summed
 from affetto.training.spec import AugmentSettings, TrainingSettings
 
@@ -88,7 +89,8 @@ def fit(
     augment = augment or AugmentSettings()
     _fit_constants(classifier, data, task, accelerator.device)
     same_start(classifier, accelerator)
-    optimizer = accelerator.prepare(_optimizer(classifier, settings))
+    # Not by `accelerator.prepare`, which would keep it, and all that it holds, for as long as the accelerator lives.
+    optimizer = _optimizer(classifier, settings)
     progress, best = Fit(), classifier.snapshot()
     saved = checkpoint.read(checkpoint_file, task.identity)
     if saved is not None:
@@ -99,18 +101,18 @@ def fit(
         batch = (*data.batch(first, accelerator.device), _targets(first, task, accelerator.device))
         everyone(accelerator, lambda: prove_all_train(classifier, *batch))
     same_place(accelerator, (progress.epoch, progress.step, len(progress.history)), checkpoint_file)
+    targets, weighted, smoothing = _targets(task.train, task), settings.class_weights, settings.label_smoothing
+    loss = Loss.fitted(targets, len(classifier.labels), weighted=weighted, smoothing=smoothing).to(accelerator.device)
     if task.head is not None and not progress.history:
-        loss = measure(classifier, data, task.train, task.target, accelerator.device, accelerator)["loss"]
-        record = {"epoch": 0, "loss": loss, "lr": 0.0}
+        rows = predict(classifier, data, task.train, accelerator.device, accelerator)
+        record = {"epoch": 0, "loss": loss.of_probabilities(rows, targets), "lr": 0.0}
         best = _judge(classifier, data, task, settings, progress, best, record, accelerator)
         on_epoch(progress)
-    weights = _class_weights(task, len(classifier.labels)) if settings.class_weights else None
-    loss_of = nn.CrossEntropyLoss(weight=weights, label_smoothing=settings.label_smoothing).to(accelerator.device)
-    weight_of = [1.0] * len(classifier.labels) if weights is None else weights.tolist()
     while progress.epoch < task.epochs:
-        steps = _Steps(classifier, data, task, settings, augment, accelerator, optimizer, loss_of, weight_of)
+        steps = _Steps(classifier, data, task, settings, augment, accelerator, optimizer, loss)
         steps.run(progress, best, checkpoint_file, on_step)
-        best = _close_epoch(classifier, data, task, settings, progress, best, accelerator)
+        rate = optimizer.param_groups[0]["lr"]
+        best = _close_epoch(classifier, data, task, settings, progress, best, accelerator, rate)
         if accelerator.is_main_process:
             _keep(checkpoint_file, classifier, optimizer, progress, best, task)
         on_epoch(progress)
@@ -130,9 +132,7 @@ class _Steps:
     augment: AugmentSettings
     accelerator: Accelerator
     optimizer: Any
-    loss_of: nn.Module
-    weight_of: list[float]
-    """Each class's weight in the loss."""
+    loss: Loss
 
     def run(self, progress: Fit, best: dict[str, Tensor], file: Path, on_step: Callable[[int, int], None]) -> None:
         s, device = self.settings, self.accelerator.device
@@ -149,11 +149,11 @@ class _Steps:
             lambda ids: self._part(ids, progress.epoch, device), batches[progress.step :],
             threaded=capabilities(device).batches_ahead,
         )  # fmt: skip
-        for number, (batch, lengths, targets, share) in enumerate(made, start=progress.step):
+        for number, (ids, batch, lengths, targets, share) in enumerate(made, start=progress.step):
             self.optimizer.zero_grad(set_to_none=True)
             reseed(self.accelerator, self.task.seed, progress.epoch, number)
             with self.accelerator.autocast():
-                loss = self.loss_of(self.classifier(batch, lengths), targets) * share
+                loss = self.loss(self._logits(ids, progress.epoch, batch, lengths), targets) * share
             self.accelerator.backward(loss)
             loss = summed(loss, trained, self.accelerator)
             self.optimizer.step()
@@ -172,15 +172,15 @@ class _Steps:
 
     def _part(
         self, ids: list[str], epoch: int, device: torch.device
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor, float]:
-        """This process's clips of a batch, and their share of its loss: 1.0 where there is one process.
+    ) -> tuple[list[str], dict[str, Tensor], Tensor, Tensor, float]:
+        """This process's clips of a batch, by id and as tensors, and their share of its loss: 1.0 of one process.
 
         Where there are fewer clips than processes, some take one that then weighs nothing.
         """
         mine = part(ids, self.accelerator)
-        own, whole = (math.fsum(self.weight_of[self.task.target[i]] for i in some) for some in (mine, ids))
+        own, whole = (math.fsum(self.loss.weights[self.task.target[i]] for i in some) for some in (mine, ids))
         mine = mine or ids[:1]
-        return *self._batch(mine, epoch, device), _targets(mine, self.task, device), own / whole
+        return mine, *self._batch(mine, epoch, device), _targets(mine, self.task, device), own / whole
 
     def _batch(self, ids: list[str], epoch: int, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
         """The stored prefixes, or those of waves augmented anew; masked if so set."""
@@ -195,10 +195,24 @@ class _Steps:
             batch, lengths = self.data.fresh_batch(ids, device, changed)
         else:
             batch, lengths = self.data.batch(ids, device)
-        masked = augmentation.masks(
-            batch, lengths, ids, seed, epoch, time_mask=a.time_mask, feature_mask=a.feature_mask
-        )  # fmt: skip
+        share = 0.0 if self._masks_statistics else a.feature_mask
+        masked = augmentation.masks(batch, lengths, ids, seed, epoch, time_mask=a.time_mask, feature_mask=share)
         return masked, lengths
+
+    @property
+    def _masks_statistics(self) -> bool:
+        """Whether features are masked in the statistics of frozen states: a zero in the states would be an outlier."""
+        return self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
+
+    def _logits(self, ids: list[str], epoch: int, batch: dict[str, Tensor], lengths: Tensor) -> Tensor:
+        """(batch, classes), of features that are masked by the training clips' mean where they are statistics."""
+        head, share = self.classifier.head, self.augment.feature_mask
+        if share == 0 or not self._masks_statistics:
+            return self.classifier(batch, lengths)
+        assert isinstance(head, StatisticsHead)
+        statistics = self.classifier.statistics(batch, lengths)
+        masked = augmentation.masked_features(statistics, ids, self.task.seed, epoch, share=share, fill=head.centre)
+        return head.classify(masked)
 
 
 def _add(losses: list[Tensor], progress: Fit) -> None:
@@ -217,13 +231,14 @@ def _close_epoch(
     progress: Fit,
     best: dict[str, Tensor],
     accelerator: Accelerator,
+    rate: float,
 ) -> dict[str, Tensor]:
-    """Note the epoch that ends here, and return the weights that are best so far."""
+    """Note the epoch that ends here, taken at this learning rate, and return the weights that are best so far."""
     started = time.monotonic()
     record: dict[str, Any] = {
         "epoch": progress.epoch + 1,
         "loss": progress.loss_sum / len(task.train),
-        "lr": settings.lr * settings.lr_decay**progress.epoch,
+        "lr": rate,
     }
     if not math.isfinite(record["loss"]):
         raise UserError(
@@ -289,13 +304,7 @@ def _optimizer(classifier: Classifier, settings: TrainingSettings) -> torch.opti
     )  # fmt: skip
 
 
-def _class_weights(task: Task, classes: int) -> Tensor:
-    """PEFT-SER's: clips / (classes × clips of the class), 1 where classes are balanced."""
-    counts = np.bincount([task.target[i] for i in task.train], minlength=classes)
-    return torch.tensor(len(task.train) / (classes * np.maximum(counts, 1)), dtype=torch.float32)
-
-
-def _targets(ids: Sequence[str], task: Task, device: torch.device) -> Tensor:
+def _targets(ids: Sequence[str], task: Task, device: torch.device | None = None) -> Tensor:
     return torch.tensor([task.target[i] for i in ids], device=device)
 
 

@@ -27,11 +27,21 @@ NEVER = -30.0
 
 @dataclass(frozen=True)
 class Choice:
-    """A state, a strength C, and the UAR over the inner folds that they were chosen for."""
+    """A state, a strength C, and the UAR over the inner folds that they were chosen for.
+
+    `share` of the clips that the choice is for were looked at. scikit-learn's C multiplies a sum over clips: what is
+    as strong on all of them is `strength_on_all`.
+    """
 
     layer: int
     strength: float
     uar: float
+    share: float = 1.0
+
+    @property
+    def strength_on_all(self) -> float:
+        """C for fits on the clips that the choice is for: `strength` times `share`."""
+        return self.strength * self.share
 
 
 def choose(

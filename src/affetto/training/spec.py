@@ -8,36 +8,60 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from affetto.errors import UserError, unknown
+from affetto.models.traits import MethodTraits, method_traits
+from affetto.training import effects
+from affetto.training.effects import Acts, Needs
+from affetto.training.identity import foreign_fields, own_fields
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+    common: ClassVar[bool] = False
+    """Whether runs of every method have this section; else those of the method that names it in its traits."""
 
 
-class AudioSettings(_Record):
+class _Common(_Record):
+    common: ClassVar[bool] = True
+
+
+class AudioSettings(_Common):
     seconds: float | None = Field(
         4.0, gt=0.1, le=30.0, description="clips are cropped to their first seconds (paper, IV-B); null: whole"
     )
 
 
-class ModelSettings(_Record):
-    pooling: Literal["mean", "without_embedding", "weighted", "layer"] = Field(
+_WITHOUT_PROBE = "set training.warm_start=none and model.layer=null with another head or pooling"
+
+
+class ModelSettings(_Common):
+    pooling: Annotated[Literal["mean", "without_embedding", "weighted", "layer"], Acts(effects.STEPPED)] = Field(
         "mean", description="how the L+1 states become one"
     )
-    layer: int | Literal["auto"] | None = Field(
+    layer: Annotated[
+        Annotated[int, Field(ge=0)] | Literal["auto"] | None,
+        Acts(effects.ONE_STATE),
+        Needs(effects.ONE_STATE, lambda value: value is not None, "set model.layer=null with another pooling"),
+        Needs(effects.PROBE_SHAPE, lambda value: value == "auto", _WITHOUT_PROBE),
+    ] = Field(
         None,
         description="the state that pooling=layer takes (0 … L); null: the last; auto: chosen on inner speaker folds",
     )
     state_norm: Literal["none", "layer"] = Field("none", description="normalise each state before pooling")
-    head: Literal["paper", "short", "linear", "statistics"] = Field("paper", description="the downstream classifier")
-    head_width: int = Field(256, ge=1, description="width of the head's hidden layers")
-    head_dropout: float = Field(0.1, ge=0, lt=1, description="dropout in the head")
-    unmasked_mean: bool = Field(False, description="ablation: average over padding too")
+    head: Annotated[Literal["paper", "short", "linear", "statistics"], Acts(effects.STEPPED)] = Field(
+        "paper", description="the downstream classifier"
+    )
+    head_width: Annotated[int, Acts(effects.HIDDEN)] = Field(256, ge=1, description="width of the head's hidden layers")
+    head_dropout: Annotated[float, Acts(effects.DROPOUT)] = Field(0.1, ge=0, lt=1, description="dropout in the head")
+    unmasked_mean: Annotated[
+        bool,
+        Acts(effects.FRAME_HEAD),
+        Needs(effects.FRAME_HEAD, bool, "set model.unmasked_mean=false with another head"),
+    ] = Field(False, description="ablation: average over padding too")
     layer_norm_swap: Literal["none", "blocks", "encoder"] = Field(
         "none",
         description="ablation: pre-LayerNorm weights computed in post-LayerNorm order",
@@ -80,49 +104,72 @@ PUBLISHED: dict[Any, dict[str, float]] = {
 """Settings that a placement was published with (He et al. 2022; PEFT-SER's code), where they are not the defaults."""
 
 
-class TrainingSettings(_Record):
-    epochs: int = Field(30, ge=0, le=10_000, description="passes over the training clips; 0: the warm start as it is")
-    warm_start: Literal["none", "probe"] = Field(
-        "none", description="probe: the head starts as the logistic regression that the probe would be"
-    )
-    refit: bool = Field(
+class TrainingSettings(_Common):
+    epochs: Annotated[
+        int,
+        Acts(effects.STEPPED),
+        Needs(effects.STEPPED, lambda value: value > 0, "the probe is solved for and not trained any further"),
+        Needs(effects.WARM, lambda value: value == 0, "else nothing is trained at all"),
+    ] = Field(30, ge=0, le=10_000, description="passes over the training clips; 0: the warm start as it is")
+    warm_start: Annotated[
+        Literal["none", "probe"],
+        Acts(effects.STEPPED),
+        Needs(effects.PROBE_SHAPE, lambda value: value == "probe", _WITHOUT_PROBE),
+    ] = Field("none", description="probe: the head starts as the logistic regression that the probe would be")
+    refit: Annotated[bool, Acts(effects.STEPPED)] = Field(
         False, description="test a model trained on train + validation, for the epochs that validation has chosen"
     )
-    batch_size: int = Field(32, ge=1, description="clips a step")
-    optimizer: Literal["adam", "adamw"] = Field(
+    batch_size: Annotated[int, Acts(effects.STEPS)] = Field(32, ge=1, description="clips a step")
+    optimizer: Annotated[Literal["adam", "adamw"], Acts(effects.STEPS)] = Field(
         "adam", description="adam: weight decay in the gradient (L2); adamw: decoupled"
     )
-    lr: float = Field(5e-4, gt=0, description="learning rate at the start")
-    method_lr: float | None = Field(
+    lr: Annotated[float, Acts(effects.STEPS)] = Field(5e-4, gt=0, description="learning rate at the start")
+    method_lr: Annotated[float | None, Acts(effects.BLOCKS)] = Field(
         None, gt=0, description="learning rate of LoRA, Adapter or blocks, where it differs from the head's"
     )
-    betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's")
-    eps: float = Field(1e-8, gt=0, description="Adam's")
-    weight_decay: float = Field(1e-4, ge=0, description="L2 or decoupled, see optimizer")
-    lr_decay: float = Field(0.926, gt=0, le=1, description="factor on the learning rate after each epoch")
-    class_weights: bool = Field(True, description="inverse class frequency in the loss")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
-    select: Literal["macro_f1", "loss", "last"] = Field(
+    betas: Annotated[tuple[float, float], Acts(effects.STEPS)] = Field((0.9, 0.98), description="Adam's")
+    eps: Annotated[float, Acts(effects.STEPS)] = Field(1e-8, gt=0, description="Adam's")
+    weight_decay: Annotated[float, Acts(effects.STEPS)] = Field(
+        1e-4, ge=0, description="L2 or decoupled, see optimizer"
+    )
+    lr_decay: Annotated[float, Acts(effects.STEPS)] = Field(
+        0.926, gt=0, le=1, description="factor on the learning rate after each epoch"
+    )
+    class_weights: bool = Field(True, description="inverse class frequency in the loss, and in the probe")
+    label_smoothing: Annotated[float, Acts(effects.STEPS)] = Field(
+        0.0, ge=0, lt=1, description="share of the target spread over all classes, in proportion to class weights"
+    )
+    select: Annotated[Literal["macro_f1", "loss", "last"], Acts(effects.STEPS)] = Field(
         "macro_f1", description="the tested epoch: best on validation, or the last"
     )
-    first_block: int = Field(0, ge=0, description="Adapter, LoRA and full change this block and those above it")
-    length_window: int = Field(4, ge=1, description="batches among which clips are sorted by length; 1: random batches")
+    first_block: Annotated[int, Acts(effects.BLOCKS)] = Field(
+        0, ge=0, description="Adapter, LoRA and full change this block and those above it"
+    )
+    length_window: Annotated[int, Acts(effects.STEPS)] = Field(
+        4, ge=1, description="batches among which clips are sorted by length; 1: random batches"
+    )
 
 
-class ProbeSettings(_Record):
+class ProbeSettings(_Common):
     strengths: tuple[float, ...] = Field(
         (0.001, 0.003, 0.01, 0.03, 0.1), min_length=1, description="the C of logistic regression to choose from"
     )
     inner_folds: int = Field(5, ge=2, description="speaker-disjoint folds of the non-test clips, to choose state and C")
 
 
-class AugmentSettings(_Record):
-    noise_snr_db: float | None = Field(
+class AugmentSettings(_Common):
+    noise_snr_db: Annotated[float | None, Acts(effects.STEPS)] = Field(
         None, description="white noise at this signal-to-noise ratio or better (up to +20 dB)"
     )
-    speed: float = Field(0.0, ge=0, lt=0.5, description="speed and pitch drawn from 1 ± this")
-    time_mask: float = Field(0.0, ge=0, lt=1, description="longest share of a clip's frames that is set to zero")
-    feature_mask: float = Field(0.0, ge=0, lt=1, description="largest share of the features that is set to zero")
+    speed: Annotated[float, Acts(effects.STEPS)] = Field(
+        0.0, ge=0, lt=0.5, description="speed and pitch drawn from 1 ± this"
+    )
+    time_mask: Annotated[float, Acts(effects.FRAMES)] = Field(
+        0.0, ge=0, lt=1, description="longest share of a clip's frames that is set to zero"
+    )
+    feature_mask: Annotated[float, Acts(effects.STEPS)] = Field(
+        0.0, ge=0, lt=1, description="largest share of the features that is set to zero (of statistics: to their mean)"
+    )
 
     @property
     def waveform(self) -> bool:
@@ -130,13 +177,13 @@ class AugmentSettings(_Record):
         return self.noise_snr_db is not None or self.speed > 0
 
 
-class ComputeSettings(_Record):
+class ComputeSettings(_Common):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of the backbone's arithmetic; auto: bfloat16 where the device has it natively"
     )
 
 
-class StoreSettings(_Record):
+class StoreSettings(_Common):
     precision: Literal["float16", "float32"] = Field("float16", description="of the stored frozen states")
 
 
@@ -151,16 +198,7 @@ class Settings(_Record):
     compute: ComputeSettings = ComputeSettings()
     store: StoreSettings = StoreSettings()
 
-    def told(self) -> dict[str, Any]:
-        """The settings as far as they make a run's identity: all of them, but for what came LATER and is off."""
-        dump = self.model_dump(mode="json")
-        for section, added in LATER.items():
-            dump[section] = {k: v for k, v in dump[section].items() if k not in added or v != added[k]}
-        return dump
 
-
-LATER: dict[str, dict[str, Any]] = {"model": {"layer_norm_swap": "none"}}
-"""Settings that runs were made without, and what stands for that: such a run keeps its identity and its name."""
 RECIPES: dict[str, dict[str, Any]] = {
     # The paper to the letter; where it is silent PEFT-SER's code, then its group's later code: the defaults above.
     "paper": {},
@@ -190,44 +228,68 @@ def settings(
 ) -> Settings:
     """A recipe's settings with `{"training.epochs": "1"}` laid over them; `probe` brings its own.
 
-    Raises UserError for an unknown recipe or setting (with the nearest guess) and for a bad value.
+    Raises UserError for an unknown recipe or setting (with the nearest guess), for a bad value, for values that
+    contradict each other and, where the method is given, for a setting that has no effect with it.
     """
+    overrides = overrides or {}
+    resolved = _resolved(recipe, overrides, method)
+    if method is not None:
+        for name, text in overrides.items():
+            lacking = without_effect(resolved, method, name)
+            if lacking is not None:
+                raise UserError(
+                    f"setting {name}={text} has no effect with method {method} and the settings beside it; "
+                    f"it needs {lacking}: leave it out"
+                )
+    check(resolved, method)
+    return resolved
+
+
+def acting(recipe: str, overrides: dict[str, str], *, method: str) -> dict[str, str]:
+    """The `overrides` that have an effect on a method's run, for a grid's axes, which meet every method.
+
+    Raises UserError as `settings` does for what is unknown or no value.
+    """
+    while True:
+        resolved = _resolved(recipe, overrides, method)
+        active = {name: text for name, text in overrides.items() if not without_effect(resolved, method, name)}
+        if len(active) == len(overrides):
+            return active
+        overrides = active
+
+
+def without_effect(chosen: Settings, method: str, name: str) -> str | None:
+    """The condition that the setting `section.field` lacks to change anything in a method's run; None: it acts."""
+    return effects.idle(chosen, method_traits(method), name)
+
+
+def check(chosen: Settings, method: str | None = None) -> None:
+    """Raise UserError for settings that contradict each other or the method."""
+    problem = effects.contradiction(chosen, _traits(method))
+    if problem is not None:
+        raise UserError(problem)
+
+
+def _traits(method: str | None) -> MethodTraits:
+    return MethodTraits() if method is None else method_traits(method)
+
+
+def _resolved(recipe: str, overrides: dict[str, str], method: str | None) -> Settings:
     if recipe not in RECIPES:
         raise unknown("recipe", recipe, RECIPES)
-    values: dict[str, Any] = json.loads(json.dumps(PROBE if method == "probe" else RECIPES[recipe]))
+    values: dict[str, Any] = json.loads(json.dumps(RECIPES[recipe] if _traits(method).takes_steps else PROBE))
     names = setting_names()
-    for name, text in (overrides or {}).items():
+    for name, text in overrides.items():
         if name not in names:
             raise unknown("setting", name, names)
         section, _, field = name.partition(".")
         values.setdefault(section, {})[field] = _parse(text)
     try:
-        resolved = Settings.model_validate(values)
+        return Settings.model_validate(values)
     except ValidationError as problem:
         first = problem.errors()[0]
         name = ".".join(str(part) for part in first["loc"][:2])
         raise UserError(f"setting {name}={first['input']!r}: {first['msg'].lower()} ({names.get(name, '')})") from None
-    _check(resolved)
-    return resolved
-
-
-def _check(chosen: Settings) -> None:
-    """Raise UserError for settings that contradict each other."""
-    model, training = chosen.model, chosen.training
-    if isinstance(model.layer, int) and model.layer < 0:
-        raise UserError(f"setting model.layer={model.layer}: a state is 0 or more")
-    if model.layer is not None and model.pooling != "layer":
-        raise UserError(f"setting model.layer={model.layer} needs model.pooling=layer (it is {model.pooling})")
-    if (training.warm_start == "probe" or model.layer == "auto") and (model.head, model.pooling) != (
-        "statistics",
-        "layer",
-    ):
-        raise UserError(
-            "training.warm_start=probe and model.layer=auto need model.head=statistics and model.pooling=layer; "
-            "set training.warm_start=none and model.layer=null with another head or pooling"
-        )
-    if training.epochs == 0 and training.warm_start == "none":
-        raise UserError("setting training.epochs=0 needs training.warm_start=probe: else nothing is trained at all")
 
 
 def setting_names() -> dict[str, str]:
@@ -286,5 +348,6 @@ class RunSpec(_Record):
         fields = self.model_dump(
             mode="json", exclude={"corpora", "backbone", "labels", "recipe", "skip_bad", "settings", "record_states"}
         )
-        fields["settings"] = self.settings.told()
+        foreign = foreign_fields(self.settings, self.method, RECIPES["recommended"])
+        fields["settings"] = own_fields(self.settings, self.method) | foreign
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

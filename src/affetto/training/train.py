@@ -26,7 +26,7 @@ from affetto.training.folds import FoldTrainer, Rows
 from affetto.training.processes import SharedFolder, agreed, everyone
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TRAINED_ON, RunFolder
-from affetto.training.spec import RunSpec
+from affetto.training.spec import RunSpec, check
 
 
 def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Display | None = None) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Disp
     """
     if spec.method not in METHODS:
         raise unknown("method", spec.method, METHODS)
+    check(spec.settings, spec.method)
     accelerator = devices.accelerator(devices.choose(device))
     shown = display if display is not None and accelerator.is_main_process else Display(quiet=True)
     with shown:
@@ -54,6 +55,10 @@ class _Run:
     def go(self) -> dict[str, Any]:
         self.folder.examine()
         everyone(self.accelerator, self._read)
+        if self.spec.skip_bad:
+            # What only fails when it is decoded has to be known before there is a split and an identity.
+            everyone(self.accelerator, self._prepare)
+        self.data.is_final = True
         self.facts = {
             "manifest": self.data.manifest.checksum(),
             "split": self.data.split.checksum,
@@ -97,9 +102,9 @@ class _Run:
     def _prepare(self) -> None:
         """Store the prefixes of all clips, as far as it is known by now at which cut."""
         settings = self.spec.settings
-        if self.spec.probe or self.spec.method == "probe" or settings.training.warm_start == "probe":
-            self.builder.statistics()
         auto = settings.model.layer == "auto"
+        if self.spec.probe or auto or settings.training.warm_start == "probe":
+            self.builder.statistics()
         classifier = self.builder.fresh(self.builder.backbone.depth if auto else settings.model.layer)  # type: ignore[arg-type]
         if not auto or settings.training.first_block == 0:
             self.builder.prefixes(classifier)
@@ -148,7 +153,7 @@ class _Run:
         if not self.spec.final:
             return {"trained": False, "note": "left out by --no-final"}
         least = 0 if self.spec.settings.training.warm_start == "probe" else 1
-        made = trainer.final(max(least, int(statistics.median(best_epochs) + 0.5)), self.folder, confidence)
+        made = trainer.final(median_epochs(best_epochs, least), self.folder, confidence)
         return {
             "trained": True,
             **made,
@@ -219,6 +224,11 @@ class _Run:
             "identity": self.identity,
             "provenance": provenance(self.device, self.accelerator.num_processes),
         }
+
+
+def median_epochs(best_epochs: list[int], least: int) -> int:
+    """The median of the folds' best epochs, a half rounded up, and no fewer than `least`."""
+    return max(least, int(statistics.median(best_epochs) + 0.5))
 
 
 def _take(lock: FileLock) -> None:

@@ -1,0 +1,270 @@
+"""One fit on numbers of a few clips: its steps against plain torch, its choice of an epoch, what it leaves behind."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from affetto.models.classifier import Classifier
+from affetto.models.head import StatisticsHead
+from affetto.models.methods import NOTHING
+from affetto.models.pooling import StatePooling
+from affetto.training import device as devices
+from affetto.training import loop
+from affetto.training.batches import plan
+from affetto.training.loop import Fit, Task, fit
+from affetto.training.loss import class_weights
+from affetto.training.spec import AugmentSettings, TrainingSettings
+
+FEATURES, LABELS = 6, ("a", "b", "c")
+CLIPS = tuple(f"c{i}" for i in range(11))
+TARGET = {clip: (0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 0)[i] for i, clip in enumerate(CLIPS)}
+STEPS = TrainingSettings(
+    epochs=3, batch_size=4, lr=0.03, method_lr=0.2, betas=(0.7, 0.9), weight_decay=0.05, lr_decay=0.5,
+    label_smoothing=0.2, class_weights=True,
+)  # fmt: skip
+
+
+class Gain(nn.Module):
+    """A stand-in for a method: one factor a feature."""
+
+    lowest_block = NOTHING
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.linspace(0.5, 1.5, FEATURES))
+
+
+class Linear(Classifier):
+    """(batch, 1, features) → logits: the method's gain, then a linear head."""
+
+    def __init__(self, head: nn.Module | None = None) -> None:
+        torch.manual_seed(3)
+        backbone = nn.Module()
+        backbone.depth = 0  # type: ignore[assignment]
+        pooling = StatePooling(0, FEATURES // 2, "layer")
+        super().__init__(backbone, Gain(), pooling, head or nn.Linear(FEATURES, len(LABELS)), LABELS)  # type: ignore[arg-type]
+
+    def forward(self, prefix: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+        return self.head(prefix["statistics"][:, 0] * self.method.gain)
+
+
+class Clips:
+    """Stored features of each clip, as the loop asks for them."""
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = dict(zip(CLIPS, features, strict=True))
+        self.frames = {clip: 1 + i % 3 for i, clip in enumerate(CLIPS)}
+
+    def batch(self, ids: Any, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
+        return {"statistics": torch.stack([self.features[i] for i in ids])[:, None]}, torch.ones(len(ids)).long()
+
+
+@pytest.fixture
+def clips() -> Clips:
+    return Clips(torch.randn(len(CLIPS), FEATURES, generator=torch.Generator().manual_seed(0)))
+
+
+def fitted(
+    clips: Clips, tmp_path: Path, settings: TrainingSettings = STEPS, *, classifier: Classifier | None = None,
+    validation: tuple[str, ...] | None = None, head: Any = None, on_epoch: Callable[[Fit], None] = lambda _: None,
+    accelerator: Accelerator | None = None, **more: Any,
+) -> tuple[Classifier, Fit]:  # fmt: skip
+    classifier = classifier or Linear()
+    task = Task(CLIPS, validation, TARGET, seed=5, epochs=settings.epochs, identity=str(tmp_path), head=head)
+    accelerator = accelerator or devices.accelerator(torch.device("cpu"))
+    file = tmp_path / "checkpoint.safetensors"
+    file.unlink(missing_ok=True)
+    progress = fit(classifier, clips, task, settings, accelerator, checkpoint_file=file, on_epoch=on_epoch, **more)  # type: ignore[arg-type]
+    return classifier, progress
+
+
+# Against plain torch -----------------------------------------------------------------------------
+
+
+def smoothed(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+    """Weighted cross-entropy by hand, the smoothed share in proportion to the weights."""
+    logs = torch.log_softmax(logits, 1)
+    plain = -(weights[targets] * logs[torch.arange(len(targets)), targets])
+    spread = -(logs * weights).sum(1) / len(weights)
+    return ((1 - smoothing) * plain + smoothing * spread).sum() / weights[targets].sum()
+
+
+def by_hand(clips: Clips, s: TrainingSettings, decoupled: bool) -> tuple[dict[str, Tensor], list[float], list[float]]:
+    """The same fit: Adam written out, weight decay in the gradient or decoupled, two rates that decay each epoch."""
+    start = Linear()
+    weights = torch.tensor([11 / (3 * n) for n in (6, 3, 2)])
+    values = {name: p.detach().clone().requires_grad_() for name, p in start.trainable().items()}
+    mean, square = ({name: torch.zeros_like(p) for name, p in values.items()} for _ in range(2))
+    losses, rates, step = [], [], 0
+    for epoch in range(s.epochs):
+        total = 0.0
+        for batch in plan(CLIPS, clips.frames, s.batch_size, s.length_window, 5, epoch):
+            step += 1
+            x = torch.stack([clips.features[i] for i in batch]) * values["method.gain"]
+            logits = x @ values["head.weight"].T + values["head.bias"]
+            loss = smoothed(logits, torch.tensor([TARGET[i] for i in batch]), weights, s.label_smoothing)
+            gradients = torch.autograd.grad(loss, list(values.values()))
+            total += loss.item() * len(batch)
+            for (name, value), gradient in zip(values.items(), gradients, strict=True):
+                rate = (s.lr if name.startswith("head.") else s.method_lr or s.lr) * s.lr_decay**epoch
+                with torch.no_grad():
+                    if decoupled:
+                        value *= 1 - rate * s.weight_decay
+                    else:
+                        gradient = gradient + s.weight_decay * value
+                    mean[name] = s.betas[0] * mean[name] + (1 - s.betas[0]) * gradient
+                    square[name] = s.betas[1] * square[name] + (1 - s.betas[1]) * gradient**2
+                    unbiased = (square[name] / (1 - s.betas[1] ** step)).sqrt()
+                    value -= rate * mean[name] / (1 - s.betas[0] ** step) / (unbiased + s.eps)
+        losses.append(total / len(CLIPS))
+        rates.append(s.lr * s.lr_decay**epoch)
+    return {name: value.detach() for name, value in values.items()}, losses, rates
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_a_fit_is_that_of_plain_torch(optimizer: Any, clips: Clips, tmp_path: Path) -> None:
+    """Rates, their decay, betas, weight decay, class weights, smoothing and batches: all of them in the weights."""
+    settings = STEPS.model_copy(update={"optimizer": optimizer})
+    classifier, progress = fitted(clips, tmp_path, settings)
+    expected, losses, rates = by_hand(clips, settings, decoupled=optimizer == "adamw")
+    for name, value in classifier.trainable().items():
+        torch.testing.assert_close(value.detach(), expected[name], atol=1e-6, rtol=1e-5, msg=name)
+    assert [record["loss"] for record in progress.history] == pytest.approx(losses, rel=1e-5)
+    assert [record["lr"] for record in progress.history] == pytest.approx(rates)
+    assert progress.best_epoch == 3, "without validation the last epoch stands"
+
+
+def test_a_class_without_clips_weighs_nothing() -> None:
+    """Neither as a target nor, by the smoothing, as a share of others' targets."""
+    weights = class_weights(torch.tensor([0, 0, 0, 1]), 3)
+    assert weights.tolist() == pytest.approx([4 / 9, 4 / 3, 0.0])
+    logits = torch.zeros(1, 3, requires_grad=True)
+    nn.CrossEntropyLoss(weight=weights, label_smoothing=0.3)(logits, torch.tensor([1])).backward()
+    assert logits.grad is not None and logits.grad[0, 2] > 0
+
+
+# The log -----------------------------------------------------------------------------------------
+
+
+def test_the_start_is_logged_under_the_loss_of_training(clips: Clips, tmp_path: Path) -> None:
+    """At a rate of next to nothing the loss of the first epoch is that of epoch 0, in one batch of all clips."""
+    still = STEPS.model_copy(update={"lr": 1e-12, "method_lr": 1e-12, "batch_size": len(CLIPS), "epochs": 1})
+    head = StatisticsHead(FEATURES // 2, len(LABELS), 0.0)
+    start = np.random.default_rng(0).normal(size=(len(LABELS), FEATURES)), np.ones(len(LABELS))
+    _, progress = fitted(clips, tmp_path, still, classifier=Frozen(head), head=start)
+    first, second = progress.history
+    assert (first["epoch"], second["epoch"]) == (0, 1)
+    assert first["loss"] == pytest.approx(second["loss"], rel=1e-6)
+
+
+# The choice of an epoch --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("select", "best"),
+    [("macro_f1", 2), ("loss", 1), ("last", 4)],
+)
+def test_the_best_epoch_s_weights_are_left_and_ties_keep_the_earlier(
+    select: Any, best: int, clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted = iter(zip((0.5, 0.9, 0.9, 0.3), (0.7, 1.1, 0.7, 2.0), strict=True))
+
+    def measured(*_: Any) -> dict[str, float]:
+        f1, loss = next(scripted)
+        return {"macro_f1": f1, "loss": loss, "uar": f1}
+
+    after: list[dict[str, Tensor]] = []
+    monkeypatch.setattr(loop, "measure", measured)
+    classifier = Linear()
+    settings = STEPS.model_copy(update={"select": select, "epochs": 4})
+    _, progress = fitted(
+        clips, tmp_path, settings, classifier=classifier, validation=CLIPS[:3],
+        on_epoch=lambda _: after.append(classifier.snapshot()),
+    )  # fmt: skip
+    assert progress.best_epoch == best
+    assert [torch.equal(classifier.head.weight, state["head.weight"]) for state in after].index(True) == best - 1  # type: ignore[union-attr]
+
+
+# What a launcher and an accelerator may do -------------------------------------------------------
+
+
+def test_accumulation_set_by_a_launcher_changes_nothing(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, _ = fitted(clips, tmp_path)
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "8")
+    launched, _ = fitted(clips, tmp_path)
+    assert devices.accelerator(torch.device("cpu")).gradient_accumulation_steps == 1
+    for name, value in launched.trainable().items():
+        assert torch.equal(value, plain.trainable()[name]), name
+
+
+@pytest.fixture
+def optimizers(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref]:
+    """Weak references to the optimisers that the loop makes."""
+    references: list[weakref.ref] = []
+    make = loop._optimizer
+
+    def watched(*arguments: Any) -> torch.optim.Optimizer:
+        optimizer = make(*arguments)
+        references.append(weakref.ref(optimizer))
+        return optimizer
+
+    monkeypatch.setattr(loop, "_optimizer", watched)
+    return references
+
+
+def test_no_optimiser_outlives_its_fit(clips: Clips, tmp_path: Path, optimizers: list[weakref.ref]) -> None:
+    """Thirty folds take the memory of one: their models would stay with their optimisers."""
+    accelerator = devices.accelerator(torch.device("cpu"))
+    for _ in range(4):
+        fitted(clips, tmp_path, accelerator=accelerator)
+    gc.collect()
+    assert len(optimizers) == 4 and not [reference for reference in optimizers if reference() is not None]
+    assert accelerator.num_processes == 1
+
+
+# Masks of statistics -----------------------------------------------------------------------------
+
+
+class Frozen(Linear):
+    """A frozen state's statistics under a statistics head: no method trains."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__(head)
+        self.method.gain.requires_grad_(False)
+
+    def forward(self, prefix: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+        return self.head.classify(self.statistics(prefix, lengths))  # type: ignore[operator]
+
+
+def test_masked_features_of_statistics_are_zero_once_standardised(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far from zero, as real statistics are: a zero there would be an outlier of ten deviations."""
+    clips.features = {clip: value * 0.1 + 7.0 for clip, value in clips.features.items()}
+    head = StatisticsHead(FEATURES // 2, len(LABELS), 0.0)
+    seen: list[Tensor] = []
+    classify = head.classify
+
+    def watched(statistics: Tensor) -> Tensor:
+        if head.training:
+            seen.append(((statistics - head.centre) / head.scale).detach())
+        return classify(statistics)
+
+    monkeypatch.setattr(head, "classify", watched)
+    fitted(clips, tmp_path, classifier=Frozen(head), augment=AugmentSettings(feature_mask=0.9))
+    standardised = torch.cat(seen)
+    assert float(standardised.abs().max()) < 4
+    masked = (standardised.abs() < 1e-4).sum(1)
+    assert 0 < int(masked.max()) < FEATURES and len(set(masked.tolist())) > 2

@@ -1,0 +1,212 @@
+"""Settings: recipes resolved, what has no effect refused, and the identity that they give a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from affetto.errors import UserError
+from affetto.models import head, methods, traits
+from affetto.training.spec import (
+    RECIPES,
+    AdapterSettings,
+    CorpusSpec,
+    LoraSettings,
+    RunSpec,
+    Settings,
+    acting,
+    check,
+    setting_names,
+    settings,
+    without_effect,
+)
+from affetto.training.train import train
+
+
+def run_spec(method: str, chosen: Settings, **fields: Any) -> RunSpec:
+    corpora = (CorpusSpec(path="x"),)
+    return RunSpec(corpora=corpora, backbone="wav2vec2-base", method=method, settings=chosen, **fields)
+
+
+# Recipes -----------------------------------------------------------------------------------------
+
+
+def test_the_paper_s_recipe_is_the_paper_s_section_iv_b() -> None:
+    chosen = settings("paper", method="lora")
+    training = chosen.training
+    assert (training.optimizer, training.lr, training.betas, training.eps) == ("adam", 5e-4, (0.9, 0.98), 1e-8)
+    assert (training.weight_decay, training.lr_decay, training.epochs) == (1e-4, 0.926, 30)
+    assert (training.batch_size, training.select, training.warm_start, training.refit) == (
+        32,
+        "macro_f1",
+        "none",
+        False,
+    )
+    assert (training.class_weights, training.label_smoothing, training.method_lr) == (True, 0.0, None)
+    assert (chosen.audio.seconds, chosen.model.pooling, chosen.model.state_norm) == (4.0, "mean", "none")
+    assert (chosen.model.head, chosen.model.head_width, chosen.model.head_dropout) == ("paper", 256, 0.1)
+    assert (chosen.lora.rank, chosen.lora.alpha, chosen.lora.dropout, chosen.lora.targets) == (8, 1.0, 0.0, "ff")
+    assert chosen.adapter.bottleneck == 128
+    assert not chosen.augment.waveform and (chosen.augment.time_mask, chosen.augment.feature_mask) == (0, 0)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("method", traits.METHODS)
+def test_every_recipe_resolves_for_every_method(recipe: str, method: str) -> None:
+    assert (settings(recipe, method=method).training.epochs == 0) == (method == "probe")
+    assert all(setting_names().values())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"training.epoch": "3"}, "training.epochs"),
+        ({"training.epochs": "many"}, "training.epochs='many'"),
+        ({"training.lr": "-1"}, "training.lr"),
+        ({"lora.targets": "everything"}, "lora.targets='everything'"),
+        ({"model.layer": "-1"}, r"model.layer=-1: .*greater than or equal to 0"),
+        ({"model.pooling": "mean"}, "needs model.pooling=layer"),
+        ({"model.head": "paper"}, "needs model.head=statistics"),
+        ({"training.epochs": "0", "training.warm_start": "none"}, "nothing is trained"),
+        ({"model.unmasked_mean": "true"}, r"needs a head that has layers on frames \(paper, short, linear\)"),
+    ],
+)
+def test_a_bad_setting_is_told_in_one_line(overrides: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        settings("recommended", overrides)
+    assert "\n" not in str(caught.value)
+
+
+# Effect ------------------------------------------------------------------------------------------
+
+
+def test_the_traits_are_those_of_methods_and_heads() -> None:
+    assert list(traits.METHODS) == list(methods.METHODS) and list(traits.HEADS) == list(head.HEADS)
+    for name, method in methods.METHODS.items():
+        assert traits.METHODS[name].trains_backbone == method.trains_backbone
+        assert traits.METHODS[name].changes_blocks == (not issubclass(method, methods.Frozen))
+    for name, make in head.HEADS.items():
+        narrow, wide, dropping = (make(8, 3, *more, False) for more in ((4, 0.0), (5, 0.0), (4, 0.5)))
+        sizes = [sum(p.numel() for p in module.parameters()) for module in (narrow, wide)]
+        assert traits.HEADS[name].has_hidden == (sizes[0] != sizes[1])
+        rates = [getattr(module, "p", 0.0) for module in dropping.modules()]
+        assert traits.HEADS[name].has_dropout == (0.5 in rates)
+        assert traits.HEADS[name].takes_frames == (not isinstance(narrow, head.StatisticsHead))
+
+
+IDLE = [
+    ("probe", "recommended", {"training.epochs": "3"}),
+    ("probe", "paper", {"training.lr": "1"}),
+    ("probe", "recommended", {"training.refit": "false"}),
+    ("probe", "recommended", {"augment.noise_snr_db": "10"}),
+    ("probe", "recommended", {"model.head": "paper"}),
+    ("probe", "recommended", {"lora.rank": "4"}),
+    ("adapter", "paper", {"lora.rank": "4"}),
+    ("frozen", "paper", {"adapter.scale": "1"}),
+    ("full", "paper", {"lora.alpha": "2"}),
+    ("frozen", "recommended", {"augment.time_mask": "0.3"}),
+    ("frozen", "paper", {"training.method_lr": "1e-3"}),
+    ("frozen", "paper", {"training.first_block": "2"}),
+    ("lora", "recommended", {"model.head_width": "64"}),
+    ("lora", "recommended", {"model.unmasked_mean": "true"}),
+    ("lora", "paper", {"model.layer": "2"}),
+    ("frozen", "paper", {"model.head": "linear", "model.head_dropout": "0.5"}),
+    ("frozen", "recommended", {"training.epochs": "0", "training.label_smoothing": "0.2"}),
+]
+
+
+@pytest.mark.parametrize(("method", "recipe", "overrides"), IDLE)
+def test_a_setting_without_effect_is_refused_and_left_out_of_a_grid(method: str, recipe: str, overrides: dict) -> None:
+    name, text = list(overrides.items())[-1]
+    with pytest.raises(UserError, match=rf"setting {name}={text} has no effect with method {method}") as caught:
+        settings(recipe, overrides, method=method)
+    assert "\n" not in str(caught.value)
+    left = acting(recipe, overrides, method=method)
+    assert left == {key: value for key, value in overrides.items() if key != name}
+    settings(recipe, left, method=method)
+
+
+def test_what_has_an_effect_is_taken() -> None:
+    taken = [
+        ("probe", "recommended", {"model.layer": "2", "model.state_norm": "layer", "training.class_weights": "false"}),
+        ("probe", "paper", {"probe.strengths": "[0.1]", "audio.seconds": "3", "store.precision": "float32"}),
+        ("lora", "recommended", {"augment.time_mask": "0.3", "training.method_lr": "1e-3", "lora.rank": "4"}),
+        ("frozen", "paper", {"augment.time_mask": "0.3", "model.unmasked_mean": "true", "model.head_width": "8"}),
+        ("frozen", "recommended", {"augment.feature_mask": "0.3", "model.head_dropout": "0.3"}),
+    ]
+    for method, recipe, overrides in taken:
+        assert settings(recipe, overrides, method=method) != settings(recipe, method=method)
+        assert acting(recipe, overrides, method=method) == overrides
+
+
+def test_the_probe_is_a_probe_however_its_settings_were_made(tmp_path) -> None:
+    """A run made in Python has passed no `settings`: it is asked before anything is read."""
+    with pytest.raises(UserError, match=r"training.epochs=30 needs a method that is trained in steps"):
+        train(run_spec("probe", Settings()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    check(settings("paper", method="probe"), "probe")
+
+
+# Identity ----------------------------------------------------------------------------------------
+
+# Of runs made with release 0.1; {"audio": "x"} stands for the data.
+IDENTITIES = {
+    ("paper", "probe"): "74525f6052c3eeeb4c08d4c5885ed42cd32af663137f1c1ab1bf10db5d5dcc44",
+    ("paper", "frozen"): "0c5aa245321686cdeaf008186f42f2e63f1853c5087aa398c8b11e8a31b65ca9",
+    ("paper", "lora"): "ed65fa98bb45c834add5bceccca861def6c8101f563c2577b9fedbfe52657b67",
+    ("paper", "full"): "c336752036c025f3cefae6f84871addab31c660055550e166008704255048cd5",
+    ("recommended", "probe"): "74525f6052c3eeeb4c08d4c5885ed42cd32af663137f1c1ab1bf10db5d5dcc44",
+    ("recommended", "frozen"): "00753ceccf2e34d6121dfa47b80b8a56320878a36c40d76c60622489b0ffbc35",
+    ("recommended", "lora"): "eb267c7de62ebc871b838579f2304b20cfc47034c598c3d11187ddb53d9547e5",
+    ("recommended", "full"): "83a9dab50e3f6d8440f09d96a1d15e3b90745bde3a3691d32e5c630b330c1920",
+}
+PARALLEL = {
+    "paper": "4d407e8cdec26346179f3d50c3b536ba827246ceb158c2be5182171d6ff5796d",
+    "recommended": "28a55c39c64b7734d6a370c04eb2e7643e40cea65868a145bd381dc81ef4dbfc",
+}
+"""The same of the Adapter, added to the feed-forward in parallel."""
+
+
+class WithToy(Settings):
+    """The settings with a section for a method to come."""
+
+    toy: LoraSettings = LoraSettings(rank=3)
+
+
+def test_old_runs_keep_their_identity() -> None:
+    facts = {"audio": "x"}
+    for (recipe, method), identity in IDENTITIES.items():
+        assert run_spec(method, settings(recipe, method=method)).identity(facts) == identity, (recipe, method)
+    for recipe, identity in PARALLEL.items():
+        chosen = settings(recipe, {"adapter.placement": "parallel"}, method="adapter")
+        assert run_spec("adapter", chosen).identity(facts) == identity, recipe
+
+
+def test_a_new_section_moves_no_identity_but_its_own_method_s() -> None:
+    facts = {"audio": "x"}
+    for (recipe, method), identity in IDENTITIES.items():
+        grown = WithToy(**settings(recipe, method=method).model_dump())
+        assert run_spec(method, grown).identity(facts) == identity, (recipe, method)
+    toys = [run_spec("toy", WithToy(toy=LoraSettings(rank=rank))).identity(facts) for rank in (3, 4)]
+    assert toys[0] != toys[1]
+
+
+@pytest.mark.parametrize("method", ["frozen", "lora"])
+def test_what_a_method_does_not_read_is_not_in_its_identity(method: str) -> None:
+    plain = run_spec(method, Settings()).identity({})
+    changed = Settings(adapter=AdapterSettings(bottleneck=7, scale=3.0, placement="sequential"))
+    assert run_spec(method, changed).identity({}) == plain
+    assert run_spec("adapter", changed).identity({}) != run_spec("adapter", Settings()).identity({})
+
+
+def test_a_switch_that_came_later_and_is_off_is_no_part_of_the_identity() -> None:
+    off, on = Settings(), Settings.model_validate({"model": {"layer_norm_swap": "blocks"}})
+    assert run_spec("frozen", off).identity({"audio": "x"}) == IDENTITIES["paper", "frozen"]
+    assert run_spec("frozen", on).identity({}) != run_spec("frozen", off).identity({})
+
+
+def test_only_settings_with_an_effect_are_shown_for_a_method() -> None:
+    shown = [name for name in setting_names() if not without_effect(settings(method="probe"), "probe", name)]
+    assert {"audio.seconds", "model.layer", "probe.strengths", "training.class_weights"} <= set(shown)
+    assert not [name for name in shown if name.startswith(("lora.", "adapter.", "augment."))]

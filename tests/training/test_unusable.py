@@ -1,0 +1,64 @@
+"""Clips and labels that no run can use: known before the split, so that split, audit, counts and checksum agree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from affetto.errors import UserError
+from affetto.training.train import train
+from training.corpora import RATE_HZ, spec, write_table
+
+
+def spoil(table: Path, *names: str) -> None:
+    """Samples that are no numbers: the file can be read, and only decoding it fails."""
+    for name in names:
+        soundfile.write(
+            table.parent / "audio" / f"{name}-0.wav", np.full(8000, np.nan, np.float32), RATE_HZ, subtype="FLOAT"
+        )
+
+
+def test_the_split_is_of_the_clips_that_are_left(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus", speakers=4)
+    spoil(table, "s0-joy", "s3-fear")
+    wanted = spec(table, "probe", backbone="whisper-mini", skip_bad=True)
+    metrics = train(wanted, tmp_path / "run")
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    (fold,) = split["audit"]["folds"]
+    counts = {part: facts["clips"] for part, facts in fold["parts"].items()}
+    assert counts == {"train": 13, "validation": 7, "test": 6}
+    assert sum(counts.values()) == split["audit"]["clips"] == len(split["clips"]) == metrics["clips"] == 26
+    assert metrics["test"]["n"] == 6
+    assert sorted(metrics["left_out"]) == ["clips:audio/s0-joy-0.wav", "clips:audio/s3-fear-0.wav"]
+    facts = json.loads((tmp_path / "run" / "spec.json").read_text())["facts"]
+    assert facts["split"] == split["checksum"] == metrics["split_checksum"]
+    # Whoever asks again finds it finished, as does who has taken them out of the table.
+    assert train(wanted, tmp_path / "run") == metrics
+    rows = [row for row in table.read_text().splitlines() if "s0-joy" not in row and "s3-fear" not in row]
+    table.write_text("\n".join(rows) + "\n")
+    assert train(spec(table, "probe", backbone="whisper-mini"), tmp_path / "run") == metrics
+
+
+def test_a_class_that_is_left_without_training_clips_is_an_error(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus", speakers=4)
+    spoil(table, "s0-joy", "s1-joy")
+    with pytest.raises(UserError, match=r"no training clip shows 'joy'"):
+        train(spec(table, "probe", backbone="whisper-mini", skip_bad=True), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    spoil(table, "s2-joy", "s3-joy")  # gone altogether, it is no class of this run
+    metrics = train(spec(table, "frozen", backbone="whisper-mini", skip_bad=True), tmp_path / "run")
+    assert len(metrics["test"]["per_class"]) == 6 and metrics["clips"] == 24
+
+
+@pytest.mark.parametrize("method", ["probe", "frozen"])
+def test_clips_of_one_emotion_are_told_at_once(method: str, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus", speakers=3)
+    head, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([head, *(row for row in rows if ",joy," in row)]) + "\n")
+    with pytest.raises(UserError, match=r"all 3 clips show 'joy', and a classifier needs two emotions"):
+        train(spec(table, method, backbone="whisper-mini"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
