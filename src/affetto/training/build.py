@@ -70,7 +70,7 @@ class Builder:
         """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
         s: Settings = self.spec.settings
         section = method_traits(self.spec.method).section
-        chosen = getattr(s, section) if section else None
+        chosen = getattr(s, section, None) if section else None  # a method of the user's own may have no settings
         return {
             "labels": list(self.data.manifest.labels),
             "method": {
