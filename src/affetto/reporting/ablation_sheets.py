@@ -41,7 +41,7 @@ def effects(evidence: Evidence, made: Sequence[Contrast]) -> Sheet:
         ends = None if c.interval is None else sorted(sign * 100 * end for end in c.interval)
         between = "–" if ends is None else f"{plus_minus(ends[0])} to {plus_minus(ends[1])}"
         difference = sign * 100 * c.difference
-        by = "one speaker" if ends is None else "t" if c.interval_by == "t" else ""
+        by = contrasts.why_none(c) if ends is None else ""
         values = (("", difference), ("low", ends[0] if ends else None), ("high", ends[1] if ends else None),
                   ("by", c.interval_by))  # fmt: skip
         rows.append((

@@ -33,8 +33,6 @@ from affetto.reporting.systems import System
 
 HOLDS, DOES_NOT, UNDECIDED, NOT_RUN = "holds", "does not", "undecided", "not run"
 ABOVE, AT_LEAST = "above", "at least"
-RESAMPLES = 10_000
-"""More than elsewhere: widened intervals reach far into the tails."""
 
 Cell = tuple[str, str]
 """Backbone key and method."""
@@ -213,7 +211,7 @@ def _compared(statement: Statement, pairs: Mapping[str, tuple[System, System]], 
     lone = tuple(corpus for corpus, (system, _) in pairs.items() if len(system.speakers) == 1)
     testable = [pair for corpus, pair in pairs.items() if corpus not in lone]
     try:
-        whole = compare(testable or list(pairs.values()), level=level, resamples=RESAMPLES)
+        whole = compare(testable or list(pairs.values()), level=level)
         each = {corpus: difference(pair) for corpus, pair in pairs.items()}
     except ValueError:
         return Finding(statement, UNDECIDED, "no seed in common", missing=missing)

@@ -15,6 +15,7 @@ from affetto.reporting.naming import backbone_title, changes, corpus_title, meth
 from affetto.reporting.records import Configuration
 from affetto.reporting.run_sheets import stamp_of
 from affetto.reporting.sheet import Cell, Sheet, columns, plus_minus, signed, words
+from affetto.reporting.statistics import FEW_SPEAKERS
 
 KINDS = ("method", "recipe", "backbone", "settings")
 """What two compared configurations may differ in; each is a family of its own for Holm's correction. Changed settings
@@ -56,9 +57,7 @@ def sheet(made: Sequence[Contrast]) -> Sheet:
         c = one.comparison
         low, high = (None, None) if c.interval is None else (100 * c.interval[0], 100 * c.interval[1])
         between = "–" if low is None or high is None else f"{plus_minus(low)} to {plus_minus(high)}"
-        by = {"t": f"t, around {plus_minus(100 * c.speakers_mean)}", "bootstrap": "", "none": "one speaker"}[
-            c.interval_by
-        ]
+        by = "" if c.interval else why_none(c)
         rows.append((
             words(one.first), words(one.second), words(one.under), _speakers(c),
             Cell(plus_minus(100 * c.difference), 100 * c.difference),
@@ -73,10 +72,11 @@ def sheet(made: Sequence[Contrast]) -> Sheet:
     )  # fmt: skip
     caption = (
         "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora. Interval: "
-        f"bootstrap over speakers; under {paired.FEW_SPEAKERS} speakers a t interval around the mean of the speakers' "
-        "differences, and no test. Effect size: mean over standard deviation of the speakers' differences (d_z). p: by "
-        "exchanging the two within speakers, two-sided, after Holm's correction over the comparisons of its "
-        "group (below: before). Smallest p: what so many speakers could give at best, before correction."
+        "Student's t over speakers and seeds; of one seed it is about these trained models alone. With fewer than "
+        f"{FEW_SPEAKERS} effective speakers no test is made. Effect size: mean over standard deviation of the "
+        "speakers' differences (d_z). p: by exchanging the two within speakers, two-sided, after Holm's correction "
+        "over the comparisons of its group (below: before). Smallest p: what so many speakers could give at best, "
+        "before correction."
     )
     ones = [one for contrast in made for one in contrast.configurations]
     said = stamp_of(ones)
@@ -88,7 +88,7 @@ def differences(made: Sequence[Contrast]) -> list[Sheet]:
     groups: dict[tuple[str, tuple[str, ...]], list[Contrast]] = {}
     for one in made:
         for corpus, each in one.comparison.per_speaker.items():
-            if one.comparison.few and len(each) < paired.FEW_SPEAKERS:
+            if one.comparison.few and len(each) < FEW_SPEAKERS:
                 groups.setdefault((corpus, tuple(each)), []).append(one)
     several = len({corpus for corpus, _ in groups}) < len(groups)
     sheets = []
@@ -194,6 +194,11 @@ def small(p: float) -> str:
     ('0.031', '0.0001', '1.000')
     """
     return f"{p:.4f}" if p < 0.001 else f"{p:.3f}"
+
+
+def why_none(c: paired.Comparison) -> str:
+    """The reason for which a comparison has no interval."""
+    return "all speakers alike" if c.can_be_drawn else "too few speakers"
 
 
 def _verdict(c: paired.Comparison) -> str:

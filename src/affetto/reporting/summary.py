@@ -9,9 +9,9 @@ from statistics import fmean
 from affetto.reporting import tables
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.naming import Naming, corpus_title, split_title
-from affetto.reporting.paired import FEW_SPEAKERS
 from affetto.reporting.records import Configuration
 from affetto.reporting.sheet import plus_minus
+from affetto.reporting.statistics import FEW_SPEAKERS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
 
 RECOMMENDED_ON = "emovo"
