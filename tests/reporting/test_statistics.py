@@ -180,3 +180,15 @@ def test_predictions_are_sorted_by_clip_and_refuse_doubles():
         Predictions.of([{"file": "a.wav"}])
     with pytest.raises(UserError, match="no predictions"):
         Predictions.of([])
+
+
+@pytest.mark.parametrize(
+    "broken", [float("nan"), float("inf"), -0.2, 1.5, 0.5], ids=["NaN", "infinite", "below 0", "above 1", "sum of 0.6"]
+)
+def test_probabilities_that_are_none_are_refused_with_the_file_and_the_clip(broken):
+    lines = rows([0, 1, 2], [0, 2, 2], ["a", "b", "b"])
+    lines[1]["probabilities"] = lines[1]["probabilities"] | {"sadness": broken}
+    with pytest.raises(
+        UserError, match=r"^runs/a: 1 of 3 clips have no probabilities .* such as '0001.wav' \(anger 0.05,"
+    ):
+        Predictions.of(lines, where="runs/a")
