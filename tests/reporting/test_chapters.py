@@ -39,7 +39,7 @@ def paper_grid(tmp_path_factory):
     runs = [
         ({"corpus": corpus, "method": method, "seed": seed, "split": "paper"}, {"skill": skill, "speakers": 12})
         for corpus in ("emovo", "emozionalmente", "demos")
-        for method, skill in (("frozen", 0.15), ("lora", 0.3))
+        for method, skill in (("frozen", 0.0), ("lora", 0.3))
         for seed in range(2)
     ]
     return Evidence(collect(write_grid(tmp_path_factory.mktemp("paper") / "out", runs)))
@@ -58,7 +58,10 @@ def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(pa
     assert found["mean"] == pytest.approx(sum(of_seeds) / 2)
     assert found["sd"] == pytest.approx(abs(of_seeds[0] - of_seeds[1]) / 2**0.5)
     assert found["paper"] == 67.67 and found["difference"] == pytest.approx(found["mean"] - 67.67)
-    assert found["paper inside"] == (found["low"] <= 67.67 <= found["high"]) and found["low"] < found["mean"]
+    assert found["low"] < found["mean"] and found["low"] <= 67.67 <= found["high"] and found["paper inside"] is True
+    # One speaker of each corpus is tested under this split: far outside, and yet nothing is known of others.
+    frozen = cell(sheet, "frozen", scenario="A", backbone="Wav2Vec 2.0 Base")
+    assert values(frozen)["paper inside"] is None and frozen.under.endswith(", undecided")
     absent = cell(sheet, "LoRA", scenario="B", backbone="XLSR-53")
     assert absent.shown == "—" and absent.under == "not run\npaper 43.94 ± 0.65"
 
@@ -253,4 +256,6 @@ def test_the_summary_says_what_is_best_missing_and_to_be_read_with_care(tmp_path
     (best,) = told.highlights
     assert best.name == "frozen" and best.probe is not None and f"{best.mean:.1f}" in best.words
     assert any("6 speakers were tested" in line for line in told.caveats)
+    assert any("One seed was run of all configurations" in line for line in told.caveats)
+    assert any("models of the folds share" in line for line in told.caveats)
     assert any("also spoken in training" in line for line in told.caveats)

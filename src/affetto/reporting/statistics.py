@@ -61,6 +61,11 @@ class Estimate:
     """Half the interval's width, before it was cut at 0 and 1."""
     level: float = LEVEL
 
+    @property
+    def basis(self) -> dict[str, Any]:
+        """What the interval of one corpus rests on, as `metrics.json` tells it of a run."""
+        return {"by": intervals.BY, "over": self.over[0], "units": self.units[0], "effective": self.effective[0]}
+
     def holds(self, value: float) -> bool:
         """Whether a value lies within the interval."""
         return self.low <= value <= self.high
@@ -176,12 +181,12 @@ def interval_words(scores: Iterable[Estimate | Mapping[str, Any]], *, folds: boo
     methods, seeds, levels = set(), set(), set()
     for each in scores:
         if isinstance(each, Estimate):
-            methods.add("Student's t")
+            methods.add(intervals.title(intervals.BY))
             seeds.add(len(each.seeds))
             levels.add(each.level)
             units = list(zip(each.over, each.units, each.effective, strict=True))
         else:
-            methods.add("Student's t" if each.get("by") == intervals.BY else "bootstrap")
+            methods.add(intervals.title(each.get("by")))
             levels.add(each.get("level", LEVEL))
             units = [(each["over"], each["units"], each.get("effective", each["units"]))]
         for over, number, effective in units:

@@ -121,6 +121,15 @@ def over_seeds(sampled: Sampled, by_seed: Floats) -> Sampled:
     return total([sampled, seeds], [1.0, 1.0])
 
 
+def title(by: str | None) -> str:
+    """The method of an interval as people name it, from what a file says.
+
+    >>> title(BY), title(None)
+    ("Student's t", 'bootstrap')
+    """
+    return "Student's t" if by == BY else "bootstrap"
+
+
 def settled(variance: float) -> float:
     """A variance of rounding errors alone is none."""
     return variance if variance > 1e-20 else 0.0
