@@ -79,6 +79,11 @@ def test_labels_that_are_lost_with_a_speaker_are_not_punished():
     # Each speaker has one label and all is right: whoever is left out, every score is 1.
     interval = score([0, 1, 2], [0, 1, 2], ["a", "b", "c"])["interval"]
     assert interval["over"] == "speakers" and all(interval[name] == [1.0, 1.0] for name in MEASURES)
+    # Joy is true of c alone. Without c it is called once, by a, and left out of the mean rather than an F1 of 0.
+    interval = score([0, 2, 0, 2, 1, 0], [1, 2, 0, 2, 1, 0], [*"aabbcc"])["interval"]["macro_f1"]
+    macro = (4 / 5 + 2 / 3 + 1) / 3
+    moves = np.array([1, (2 / 3 + 2 / 3 + 1) / 3, (2 / 3 + 1) / 2]) - macro
+    assert interval == pytest.approx([macro - stats.t.ppf(0.975, 2) * (2 / 3 * (moves**2).sum()) ** 0.5, 1.0])
 
 
 def test_a_label_never_true_but_predicted_counts_as_zero_in_estimate_and_interval():

@@ -61,7 +61,7 @@ class Predictions:
     def _check(self, where: str) -> None:
         """Raise UserError for a clip whose probabilities are none: an argmax over NaN would be a sure wrong answer."""
         values = self.probabilities
-        inside = np.isfinite(values) & (values >= -ROUNDED) & (values <= 1 + ROUNDED)
+        inside = (values >= -ROUNDED) & (values <= 1 + ROUNDED)  # neither holds of NaN
         wrong = np.flatnonzero(~inside.all(axis=1) | ~(np.abs(values.sum(axis=1) - 1) <= len(self.labels) * ROUNDED))
         if len(wrong):
             row = ", ".join(f"{label} {value:g}" for label, value in zip(self.labels, values[wrong[0]], strict=True))
