@@ -23,9 +23,9 @@ def one_hot(predicted: list[int], width: int) -> np.ndarray:
     return np.eye(width)[predicted]
 
 
-def score(true: list[int], predicted: list[int], speakers: list[str] | None = None, labels=LABELS, **options):
+def score(true: list[int], predicted: list[int], speakers: list[str] | None = None, labels=LABELS):
     names = [labels[index] for index in true]
-    return scores(names, one_hot(predicted, len(labels)), labels, speakers or ["s"] * len(true), **options)
+    return scores(names, one_hot(predicted, len(labels)), labels, speakers or ["s"] * len(true))
 
 
 def test_hand_computed_matrix():

@@ -41,7 +41,7 @@ def contrasts(evidence: Evidence, kinds: Sequence[str] = KINDS) -> list[Contrast
     return [
         each
         for kind in kinds
-        for each in corrected([one for pairs in _pairs(evidence, kind) for one in by_corpus(evidence, kind, pairs)])
+        for each in corrected([row for pairs in _pairs(evidence, kind) for row in by_corpus(evidence, kind, pairs)])
     ]
 
 
@@ -74,7 +74,7 @@ def corrected(family: Sequence[Contrast]) -> list[Contrast]:
 
 def by_folds(configurations: Sequence[Configuration]) -> bool:
     """Whether any was tested by folds, whose models share training data."""
-    return any("folds" in (run.metrics or {}) for one in configurations for run in one.done)
+    return any("folds" in (run.metrics or {}) for each in configurations for run in each.done)
 
 
 def sheet(made: Sequence[Contrast]) -> Sheet:
@@ -229,7 +229,7 @@ def _under(kind: str, pairs: Pairs, without: Sequence[str]) -> str:
     named = {"backbone": backbone_title(axes), "method": method_title(axes.method)}
     under = [title for name, title in named.items() if name != kind]
     under += [f"recipe {axes.recipe}"] if kind != "recipe" and axes.method != "probe" else []
-    corpora = " + ".join(corpus_title(one.axes.corpus) for one, _ in pairs)
+    corpora = " + ".join(corpus_title(each.axes.corpus) for each, _ in pairs)
     under += [
         corpora + (f" (without {', '.join(map(corpus_title, without))}: too few test speakers)" if without else "")
     ]

@@ -131,7 +131,7 @@ def _highlights(evidence: Evidence) -> list[Highlight]:
 def _caveats(evidence: Evidence, highlights: Sequence[Highlight]) -> list[str]:
     lines = _of_what_was_run(evidence)
     lines += _of_seeds(evidence)
-    alone = [one.corpus for one in highlights if one.over.endswith("clips")]
+    alone = [each.corpus for each in highlights if each.over.endswith("clips")]
     if alone:
         lines.append(
             f"{_listed(dict.fromkeys(alone))}: too few speakers were tested. There intervals are over clips, and say "
@@ -164,7 +164,7 @@ def _caveats(evidence: Evidence, highlights: Sequence[Highlight]) -> list[str]:
 
 def _of_seeds(evidence: Evidence) -> list[str]:
     """A caution where one seed was run: its score is one draw of the method's."""
-    single = [one for one in evidence.learned if (system := evidence.system(one)) and len(system.seeds) == 1]
+    single = [each for each in evidence.learned if (system := evidence.system(each)) and len(system.seeds) == 1]
     if not single:
         return []
     of = "all" if len(single) == len(evidence.learned) else f"{len(single)} of {len(evidence.learned)}"

@@ -228,9 +228,9 @@ def _interval(true: Counts, predicted: Counts, by_speaker: Counts) -> dict[str, 
     confusion = matrices.sum(axis=0)
     if len(sizes) < 2:
         return {**facts, **{name: [0.0, 1.0] for name in MEASURES}}  # nothing is known from one clip
-    whole, without = measures(confusion[None]), measures(confusion - matrices, never_true=confusion.sum(axis=1) == 0)
+    pooled, without = measures(confusion[None]), measures(confusion - matrices, never_true=confusion.sum(axis=1) == 0)
     ends = {
-        name: jackknife(float(whole[name][0]), without[name], sizes).interval(least=0.0, most=1.0) for name in MEASURES
+        name: jackknife(float(pooled[name][0]), without[name], sizes).interval(least=0.0, most=1.0) for name in MEASURES
     }
     return {**facts, **{name: list(each) for name, each in ends.items()}}
 
