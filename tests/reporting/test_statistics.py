@@ -149,6 +149,8 @@ def test_captions_say_what_was_drawn_and_how():
         "95 % interval by Student's t over 6 to 43 speakers and 1 to 3 seeds. The models of the folds"
     )
     assert "43 speakers (unequal in size: as telling as 15 equal ones)" in interval_words([uneven])
+    assert interval_words([]) == "95 % interval by Student's t over speakers"
+    assert "(†: too few speakers" in interval_words([estimate([drawn(1, 0.6, 1)])], mark="†")
     assert interval_words([metrics(many.runs[0])["interval"]]) == "95 % interval by Student's t over 43 speakers"
 
 

@@ -166,11 +166,11 @@ def sampled(scores: Floats, without: Floats, clips: Counts) -> Sampled:
     return intervals.jackknife(float(scores.mean()), without.mean(axis=1), clips)
 
 
-def interval_words(scores: Iterable[Estimate | Mapping[str, Any]], *, folds: bool = False) -> str:
+def interval_words(scores: Iterable[Estimate | Mapping[str, Any]], *, folds: bool = False, mark: str = "") -> str:
     """How intervals of scores were made, for a caption: a phrase without a full stop, or two with one between.
 
     `scores` are estimates, or the `interval` of scores as `metrics.json` holds them. `folds` says that the test clips
-    were pooled over folds whose models share training data.
+    were pooled over folds whose models share training data; `mark` stands where clips were drawn for want of speakers.
 
     >>> interval_words([{"by": "t", "over": "speakers", "units": 6, "effective": 6.0}])
     "95 % interval by Student's t over 6 speakers"
@@ -191,19 +191,20 @@ def interval_words(scores: Iterable[Estimate | Mapping[str, Any]], *, folds: boo
             units = [(each["over"], each["units"], each.get("effective", each["units"]))]
         for over, number, effective in units:
             counts.setdefault(over, []).append((number, effective))
-    percent = " or ".join(f"{100 * level:.0f}" for level in sorted(levels))
-    by = " or ".join(sorted(methods, reverse=True))
-    words = f"{percent} % interval by {by} over {' or '.join(_drawn(*each) for each in counts.items())}"
+    percent = " or ".join(f"{100 * level:.0f}" for level in sorted(levels or {LEVEL}))
+    by = " or ".join(sorted(methods or {intervals.title(intervals.BY)}, reverse=True))
+    units_words = " or ".join(_drawn(over, numbers, mark) for over, numbers in sorted(counts.items(), reverse=True))
+    words = f"{percent} % interval by {by} over {units_words or 'speakers'}"
     if max(seeds, default=1) > 1:
         words += f" and {_range(seeds)} seeds"
     return words + (f". {FOLDS.rstrip('.')}" if folds else "")
 
 
-def _drawn(over: str, counts: Sequence[tuple[int, float]]) -> str:
+def _drawn(over: str, counts: Sequence[tuple[int, float]], mark: str) -> str:
     """`6 to 43 speakers`, with the effective number where it is clearly smaller; of clips a caution."""
     words = f"{_range({units for units, _ in counts})} {over if max(counts)[0] > 1 else over.rstrip('s')}"
     if over == "clips":
-        return f"{words} (too few speakers: nothing is said of other voices)"
+        return f"{words} ({f'{mark}: ' if mark else ''}too few speakers: nothing is said of other voices)"
     uneven = {round(effective) for units, effective in counts if effective < 0.8 * units}
     return words + (f" (unequal in size: as telling as {_range(uneven)} equal ones)" if uneven else "")
 
