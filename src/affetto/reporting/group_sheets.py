@@ -27,9 +27,9 @@ def genders(evidence: Evidence) -> Sheet | None:
             (*naming.cells(one), *(_gender(found.get(name)) for name in (groups.FEMALE, groups.MALE)), _gap(gap))
         )
     caption = (
-        f"{shared(naming)}UAR of the test clips by women and by men, ×100, mean over seeds, with 95 % interval over "
-        "speakers. Gap: women minus men, with its interval (bootstrap over the speakers of each; under ten of either "
-        "Welch's t over the speakers' scores): one that spans 0 is no finding."
+        f"{shared(naming)}UAR of the test clips by women and by men, ×100, mean over seeds, with 95 % interval by "
+        "Student's t over speakers and seeds (over clips where there are too few speakers). Gap: women minus men, with "
+        "its interval (Welch's t over the speakers of each, and seeds): one that spans 0 is no finding."
     )
     heads = (*naming.columns(), *columns("women", "men", "gap"))
     return Sheet("genders", "Women and men", heads, tuple(rows), caption, (), stamp_of(ones))

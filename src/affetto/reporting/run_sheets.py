@@ -11,6 +11,7 @@ from affetto.reporting.evidence import Evidence
 from affetto.reporting.naming import Naming, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.records import Configuration, Results, Run
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, columns, percent, signed, whole, words
+from affetto.reporting.statistics import interval_words
 from affetto.training.evaluate import MEASURES
 
 TITLES = {"macro_f1": "macro F1", "uar": "UAR", "weighted_f1": "weighted F1", "accuracy": "accuracy"}
@@ -85,8 +86,8 @@ def methods(evidence: Evidence) -> Sheet:
         Column("over probe"), Column("chance"),
     )  # fmt: skip
     caption = (
-        f"{shared(naming)}×100; {SEEDS}; below: 95 % interval by bootstrap over {_units(evidence, ones)}, "
-        "seeds averaged. Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
+        f"{shared(naming)}×100; {SEEDS}; below: {interval_words(map(evidence.estimate, ones))}. "
+        "Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
         "Chance: macro F1 of a guesser. Bold: the highest macro F1 of each corpus, which is no claim (see the "
         "comparisons)."
     )
@@ -210,18 +211,6 @@ def _best(evidence: Evidence, ones: Sequence[Configuration]) -> list[Configurati
         if key not in highest or evidence.spread(one).mean > evidence.spread(highest[key]).mean:
             highest[key] = one
     return list(highest.values())
-
-
-def _units(evidence: Evidence, ones: Sequence[Configuration]) -> str:
-    """`6 speakers`, or of several corpora `6 to 43 speakers`; clips where a corpus has one test speaker."""
-    found: dict[str, set[int]] = {}
-    for one in ones:
-        estimate = evidence.estimate(one)
-        for over, units in zip(estimate.over, estimate.units, strict=True):
-            found.setdefault(over, set()).add(units)
-    told = [f"{min(units):,}{f' to {max(units):,}' if len(units) > 1 else ''} {over}" for over, units in found.items()]
-    alone = " (where one speaker is tested: nothing is said of other voices)" if "clips" in found else ""
-    return " or ".join(told) + alone
 
 
 def _class(one: Configuration, label: str) -> Cell:

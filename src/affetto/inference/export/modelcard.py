@@ -8,6 +8,7 @@ from typing import Any
 
 from affetto import __version__
 from affetto.models.keys import BACKBONES
+from affetto.training.intervals import title
 
 MEASURES = {
     "macro_f1": ("f1", "macro F1"),
@@ -65,6 +66,7 @@ def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) ->
 def _scores(metrics: Mapping[str, Any]) -> str:
     interval = metrics["test"]["interval"]
     level, over, units = round(100 * interval["level"]), interval["over"], interval["units"]
+    by = title(interval.get("by"))
     beside = metrics.get("probe", {}).get("test")
     lines = [f"| | test | {level} % interval |", "| --- | ---: | ---: |"]
     if beside:
@@ -73,7 +75,7 @@ def _scores(metrics: Mapping[str, Any]) -> str:
         low, high = interval[measure]
         row = f"| {said} | {_percent(metrics['test'][measure])} | {_percent(low)}–{_percent(high)} |"
         lines.append(row + (f" {_percent(beside[measure])} |" if beside else ""))
-    told = f"\n\nPer cent, {metrics['test']['n']} test clips; intervals by bootstrap over {units} {over}."
+    told = f"\n\nPer cent, {metrics['test']['n']} test clips; intervals by {by} over {units} {over}."
     if beside:
         told += " The probe is logistic regression on the frozen backbone."
     return "\n".join(lines) + told
