@@ -186,7 +186,10 @@ class _Target:
         found: frozenset[str] = frozenset()
         for corpus in trained_on:
             if corpus.path not in self._shared:
-                self._shared[corpus.path] = spoken.shared(self._manifest(corpus), self.heard.manifest)
+                manifest = self._manifest(corpus)
+                self._shared[corpus.path] = spoken.shared(manifest, self.heard.manifest)
+                for silent in (m for m in (manifest, self.heard.manifest) if not spoken.tells(m)):
+                    self.say(f"note: {silent.corpus} tells no sentences: those it shares with others are not left out")
             found |= self._shared[corpus.path]
         return found
 
