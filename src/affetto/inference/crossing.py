@@ -24,8 +24,9 @@ from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
 from affetto.experiments.states import GridFolder
 from affetto.inference.classifier import resolve_precision
-from affetto.inference.evaluation import Heard, choose, read_heard, row_of, summary, trained_on_digests
+from affetto.inference.evaluation import Heard, choose, read_heard, row_of, summary
 from affetto.inference.predictor import temperature_of
+from affetto.inference.seen import trained_on
 from affetto.models import storage
 from affetto.models.prefix import PrefixData
 from affetto.models.saved import load_classifier
@@ -160,7 +161,7 @@ class _Target:
         classifier, card = load_classifier(folder / MODEL)
         device = devices.choose(self.device)
         classifier = classifier.to(device).compute_in(resolve_precision("auto", card["precision"], device))
-        chosen, left_out = choose(self.heard, classifier.labels, trained_on_digests(folder), leave_out=leave_out)
+        chosen, left_out = choose(self.heard, classifier.labels, trained_on(folder), leave_out=leave_out)
         seconds = card["audio"]["seconds"]
         store = store_of(classifier, card["backbone"]["digest"], seconds, store_precision, device)
         sources = {clip.id: self.heard.sources[clip.id] for clip in chosen}

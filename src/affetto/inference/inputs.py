@@ -47,8 +47,8 @@ def recordings(named: Iterable[str], standard_input: Iterable[str] = ()) -> Iter
 
     A folder stands for all recordings in and below it, links followed, without hidden ones; a CSV or TSV for its rows
     (`file`, perhaps `start` and `end`, in seconds; relative to the table); `-` for the lines of `standard_input`, each
-    a file, taken as they come. A name that is no file is let through: what cannot be read is told in its turn. Raises UserError for a
-    folder or a pattern without a recording, and for a table without a column of files.
+    a file, taken as they come. A name that is no file is let through: what cannot be read is told in its turn. Raises
+    UserError for a folder or a pattern without a recording, and for a table without a column of files.
     """
     for name in named:
         if name == STANDARD_INPUT:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from affetto.audio import AudioError
+from affetto.corpora.content import Content
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
 from affetto.models.prefix import Source
 from affetto.splits import Fold, Split, make_split
 from affetto.splits.split import membership
+from affetto.training.contents import contents_of
 from affetto.training.spec import CorpusSpec, RunSpec
 
 
@@ -27,6 +29,8 @@ class Data:
     sources: dict[str, Source]
     digests: dict[str, str]
     left_out: dict[str, str]
+    contents: dict[str, Content] = field(default_factory=dict)
+    """What each clip sounds like, however it is stored."""
 
     def audio_digest(self) -> str:
         """SHA-256 over the audio of all clips."""
@@ -56,10 +60,13 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
-    split = make_split(manifest, spec.split, seed=spec.split_seed, digests=digests)
+    contents = contents_of({clip.id: sources[clip.id] for clip in manifest.clips}, digests)
+    split = make_split(
+        manifest, spec.split, seed=spec.split_seed, contents=contents, allow_duplicates=spec.allow_duplicates
+    )
     for note in split.notes:
         say(f"note: {note}")
-    return Data(manifest, split, {clip.id: sources[clip.id] for clip in manifest.clips}, digests, bad)
+    return Data(manifest, split, {clip.id: sources[clip.id] for clip in manifest.clips}, digests, bad, contents)
 
 
 def read_clips(
