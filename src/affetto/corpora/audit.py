@@ -116,7 +116,7 @@ def inspect(
         problems += [Problem(clip.name, kind, detail) for kind, detail in heard.problems]
         if heard.seconds is not None:
             lengths.append(heard.seconds)
-            rates[heard.rate_hz] += 1
+            rates.update([heard.rate_hz] if heard.rate_hz else [])
             channels.update([heard.channels] if heard.channels else [])
         contents[clip.id] = heard.content
         if progress:

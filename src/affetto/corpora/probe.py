@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from affetto import audio, containers
+from affetto import audio
 from affetto.corpora.content import SILENT_PEAK, Content, content
-from affetto.errors import UserError
 
 FULL_SCALE = 0.999
 CLIPPED_RUN = 4
@@ -27,7 +26,10 @@ CLIPPED_SHARE = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was heard of one clip. `content` has no marks where there are no samples to compare."""
+    """What was heard of one clip; `content` has no marks where there are no samples to compare.
+
+    `rate_hz` and `channels` are 0 where the file is in no format of soundfile's.
+    """
 
     seconds: float | None = None
     rate_hz: int = 0
@@ -44,18 +46,16 @@ def probe(path: Path, start: float | None = None, end: float | None = None, *, d
             return Probe(problems=(("unreadable", "not an ordinary file"),))
         if status.st_size == 0:
             return Probe(problems=(("empty", "0 bytes"),))
-        with path.open("rb") as file:
-            kind = containers.kind(file.read(containers.HEAD_BYTES))
-        if kind is not None:
-            with containers.Container(str(path), kind) as container:
-                return _listen_to_container(container, start, end, decode)
-        with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path)) as sound:
-            return _listen(sound, start, end, decode)
+        try:
+            file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
+        except soundfile.LibsndfileError:
+            return _listen_elsewhere(path, start, end, decode)
+        with file:
+            return _listen(file, start, end, decode)
     except FileNotFoundError:
         return Probe(problems=(("missing", "no such file"),))
-    except (containers.ContainerError, UserError, RuntimeError, TypeError, ValueError, OSError) as problem:
-        reason = str(getattr(problem, "error_string", problem)).strip().rstrip(".")
-        return Probe(problems=(("unreadable", reason),))
+    except (RuntimeError, TypeError, ValueError, OSError) as problem:
+        return Probe(problems=(("unreadable", _reason(problem, path)),))
 
 
 def _listen(file: soundfile.SoundFile, start: float | None, end: float | None, decode: bool) -> Probe:
@@ -82,33 +82,30 @@ def _listen(file: soundfile.SoundFile, start: float | None, end: float | None, d
     return Probe(frames / rate_hz, rate_hz, file.channels, marks, tuple(problems or ear.refusals))
 
 
-def _listen_to_container(file: containers.Container, start: float | None, end: float | None, decode: bool) -> Probe:
-    """As `_listen`; a container's header knows its length roughly or not at all."""
-    if not decode:
-        return Probe(file.seconds, file.rate_hz)
-    ear, last = _Ear(), None if end is None else round(end * file.rate_hz)
-    marks = ear.listen(_between(file.blocks(), round((start or 0.0) * file.rate_hz), last), file.rate_hz)
-    seconds = ear.frames / file.rate_hz
+def _listen_elsewhere(path: Path, start: float | None, end: float | None, decode: bool) -> Probe:
+    """As `_listen`, of what soundfile does not open and `affetto.audio` does: heard as models hear it, at 16 kHz."""
+    try:
+        if not decode:
+            return Probe(audio.duration(path))
+        ear = _Ear()
+        blocks = (block[:, None] for block in audio.stream(path, start, end))
+        marks = ear.listen(blocks, audio.RATE_HZ, name=str(path))
+    except audio.AudioError as problem:
+        return Probe(problems=(("unreadable", _reason(problem, path)),))
     if not ear.frames:
-        return Probe(problems=(("unreadable", f"no sound in it behind {start or 0:g} s"),))
-    problems = [*_too_short(seconds), *ear.problems()]
-    return Probe(seconds, file.rate_hz, ear.channels, marks, tuple(problems or ear.refusals))
+        return Probe(problems=tuple(ear.refusals))
+    return Probe(ear.frames / audio.RATE_HZ, content=marks, problems=tuple(ear.problems() or ear.refusals))
+
+
+def _reason(problem: Exception, path: Path) -> str:
+    said = str(getattr(problem, "error_string", problem)).strip().rstrip(".")
+    return said.removeprefix(f"{path}: ")
 
 
 def _too_short(seconds: float) -> list[tuple[str, str]]:
     if seconds >= audio.SHORTEST_SECONDS:
         return []
     return [("too short", f"{seconds:.3f} s; a clip needs at least {audio.SHORTEST_SECONDS} s")]
-
-
-def _between(blocks: Iterable[np.ndarray], first: int, last: int | None) -> Iterator[np.ndarray]:
-    """The frames from `first` to `last` of blocks (frames, channels)."""
-    passed = 0
-    for block in blocks:
-        part = block[max(0, first - passed) : None if last is None else max(0, last - passed)]
-        passed += len(block)
-        if len(part):
-            yield part
 
 
 class _Ear:
@@ -121,13 +118,13 @@ class _Ear:
         self._samples = self._not_finite = self._flat = 0
         self._peak = 0.0
 
-    def listen(self, blocks: Iterable[np.ndarray], rate_hz: int) -> Content:
+    def listen(self, blocks: Iterable[np.ndarray], rate_hz: int, *, name: str = "clip") -> Content:
         """Hear all blocks; the marks of their content, none where it is no clip (too short, or not finite)."""
         heard = self._hearing(blocks)
         try:
-            return content(audio.at_16k(heard, rate_hz))
+            return content(audio.at_16k(heard, rate_hz, name=name))
         except audio.AudioError as problem:
-            self.refusals.append(("unreadable", str(problem).removeprefix("audio: ")))
+            self.refusals.append(("unreadable", str(problem).removeprefix(f"{name}: ")))
             for _ in heard:  # the rest may hold more that is wrong
                 pass
             return Content()
