@@ -111,6 +111,8 @@ def crossed(grid: Path) -> dict[str, dict[str, Any]]:
 def test_sentences_are_the_same_whatever_their_dots_and_capitals(corpora: dict[str, str]) -> None:
     emovo, other = (open_corpus(name, Path(path)) for name, path in corpora.items())
     assert spoken.shared(emovo, other) == {"gli operai si alzano presto"}
+    renamed = open_corpus("my-emovo", Path(corpora["emovo"]))
+    assert renamed.corpus == "my-emovo" and spoken.shared(renamed, other) == {"gli operai si alzano presto"}
     assert spoken.sentence(other.clips[0]) in {"gli operai si alzano presto", "ieri sera pioveva a dirotto"}
 
 

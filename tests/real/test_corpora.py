@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -26,9 +25,7 @@ def existing(path: Path) -> Path:
 
 def test_emovo(shared: Path) -> None:
     manifest = open_corpus(None, existing(shared / "real/EMOVO"), strict=True)
-    start = time.monotonic()
     inspection = audit.inspect(manifest)
-    assert time.monotonic() - start < 20
     found = inspection.to_json()
     assert (found["corpus"], found["clips"], found["speakers"]) == ("emovo", 588, 6)
     assert found["per_emotion"] == dict.fromkeys(EMOTIONS, 84)
