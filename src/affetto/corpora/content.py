@@ -7,7 +7,7 @@ Two marks are made of the sound as every model here takes it (mono, 16 kHz):
 - `print`: a fingerprint for what changes samples and not the sound: another rate, MP3, Ogg, Opus, another level. Its
   bits tell whether the difference between two neighbouring bands grows or falls from one moment to the next, as in
   Haitsma and Kalker ("A highly robust audio fingerprinting system", ISMIR 2002). Moments are counted from the clip's
-  centre, so that what an encoder adds in front or behind moves none of them. The bands are narrow enough for
+  centre, so that what is cut or added in front or behind hardly moves them. The bands are narrow enough for
   single harmonics: another take of a sentence by the same speaker agrees hardly more than any clip does.
 """
 
@@ -30,19 +30,22 @@ SILENT_PEAK = 10 ** (-60 / 20)
 """All silence is alike: a clip whose peak is lower has no marks."""
 HEARD_SECONDS = 60
 """The beginning of a recording that the fingerprint is of; the digest is of all of it."""
-MOMENTS, STEP_SECONDS, WINDOW = 33, 0.1, 4096
-"""Moments around the centre, the time from one to the next, and the samples that are heard of each."""
+STEPS, STEP_SECONDS, LAG, WINDOW = 64, 0.05, 2, 4096
+"""Steps of a print around the centre, the time from one to the next, the steps back to the moment that each is compared
+with, and the samples that are heard of a moment."""
+SHIFTS = (-1, 0, 1)
+"""In steps: so far apart the centres of copies may lie, one of which was trimmed."""
 LOWEST_HZ, HIGHEST_HZ, BANDS = 200.0, 2000.0, 17
 """Telephones and lossy codecs let these frequencies through; the bands are equally wide on a logarithmic scale."""
 QUIET = 10 ** (-35 / 10)
 """Relative to the loudest moment's energy: a quieter moment is noise and does not count."""
-FEWEST_MOMENTS = 8
-"""Pairs of loud neighbours; with fewer (in clips below about a second) sounds cannot be told apart by their prints."""
-AGREEMENT, CERTAINTY = 0.6, 9.0
+FEWEST_STEPS = 16
+"""Steps between loud moments; with fewer, in clips below about a second, prints cannot tell sounds apart."""
+AGREEMENT, CERTAINTY = 0.6, 12.5
 """What copies reach: bits that agree less bits that do not, as a share of the n that count in both, and in units of
-sqrt(n). Of EMOVO's clips and four versions of each at other speeds (4.3 million pairs) none of different recordings has
-more than 0.52 or 8.4; copies as MP3 and Ogg have 0.75 and 10.5 at the least."""
-_SHIFT = 512
+sqrt(n). Of EMOVO's clips and three versions of each at other speeds (2.8 million pairs) none of different recordings has
+more than 0.50 or 11.2; copies as MP3 and Ogg have 0.73 and 14.3 at the least."""
+_HOP = 512
 _ROWS = 512
 """Prints that are compared with all others at a time, so that memory does not grow with the square of a corpus."""
 
@@ -53,7 +56,7 @@ class Content:
 
     samples: str | None = None
     print: bytes | None = None
-    """A bit for each of 32 steps that says whether it counts, then 16 bits a step: 68 bytes."""
+    """A bit for each of 64 steps that says whether it counts, then 16 bits a step: 136 bytes."""
 
     def to_json(self) -> dict[str, Any]:
         mark = None if self.print is None else base64.b64encode(self.print).decode()
@@ -70,8 +73,7 @@ class Content:
             return None
 
 
-_STEPS = MOMENTS - 1
-_BYTES = _STEPS // 8 + _STEPS * (BANDS - 1) // 8
+_BYTES = STEPS // 8 + STEPS * (BANDS - 1) // 8
 
 
 def content(blocks: Iterable[np.ndarray]) -> Content:
@@ -95,19 +97,19 @@ def fingerprint(wave: NDArray[np.float32]) -> bytes | None:
     energies = _energies(wave)
     loudness = energies.sum(axis=1)
     loud = loudness > QUIET * loudness.max()
-    counts = loud[1:] & loud[:-1]
-    if counts.sum() < FEWEST_MOMENTS:
+    counts = loud[LAG:] & loud[:-LAG]
+    if counts.sum() < FEWEST_STEPS:
         return None
     slopes = np.diff(np.log(energies + 1e-12 * loudness.max()), axis=1)
-    bits = (np.diff(slopes, axis=0) > 0) & counts[:, None]
+    bits = (slopes[LAG:] > slopes[:-LAG]) & counts[:, None]
     return np.packbits(counts).tobytes() + np.packbits(bits).tobytes()
 
 
 def _energies(wave: NDArray[np.float32]) -> NDArray[np.float64]:
-    """A wave (samples,) → the energy of each band at each moment (MOMENTS, BANDS), zero where the wave is not."""
-    offsets = STEP_SECONDS * RATE_HZ * (np.arange(MOMENTS) - MOMENTS // 2)
+    """A wave (samples,) → the energy of each band at each moment (LAG + STEPS, BANDS), zero where the wave is not."""
+    offsets = STEP_SECONDS * RATE_HZ * (np.arange(LAG + STEPS) - (LAG + STEPS) // 2)
     starts = np.rint(_centre(wave) + offsets).astype(int) - WINDOW // 2
-    frames = np.zeros((MOMENTS, WINDOW))
+    frames = np.zeros((len(starts), WINDOW))
     for frame, start in zip(frames, starts, strict=True):
         part = wave[max(0, start) : max(0, start + WINDOW)]
         frame[max(0, -start) : max(0, -start) + len(part)] = part
@@ -118,11 +120,11 @@ def _energies(wave: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _centre(wave: NDArray[np.float32]) -> float:
     """The sample around which the amplitude of the bands lies: codecs change energies too much to go by them."""
-    frames = wave[: len(wave) // _SHIFT * _SHIFT].reshape(-1, _SHIFT)
-    hz = np.fft.rfftfreq(_SHIFT, 1 / RATE_HZ)
-    spectrum = np.abs(np.fft.rfft(frames * np.hanning(_SHIFT), axis=1)) ** 2
+    frames = wave[: len(wave) // _HOP * _HOP].reshape(-1, _HOP)
+    hz = np.fft.rfftfreq(_HOP, 1 / RATE_HZ)
+    spectrum = np.abs(np.fft.rfft(frames * np.hanning(_HOP), axis=1)) ** 2
     amplitude = np.sqrt(spectrum[:, (hz >= LOWEST_HZ) & (hz <= HIGHEST_HZ)].sum(axis=1))
-    middles = _SHIFT * (np.arange(len(frames)) + 0.5)
+    middles = _HOP * (np.arange(len(frames)) + 0.5)
     return float((middles * amplitude).sum() / amplitude.sum()) if amplitude.sum() else len(wave) / 2
 
 
@@ -165,21 +167,33 @@ def copies(contents: Mapping[str, Content], of: Iterable[Content]) -> set[str]:
 
 
 def _signs(prints: Sequence[bytes | None]) -> NDArray[np.float32]:
-    """Prints → (prints, 32 steps, 1 + 16): whether the step counts, then its bits as ±1, all 0 where it does not."""
+    """Prints → (prints, steps, 1 + 16): whether the step counts, then its bits as ±1, all 0 where it does not."""
     packed = np.frombuffer(b"".join(mark or b"" for mark in prints), np.uint8).reshape(-1, _BYTES)
-    counts = np.unpackbits(packed[:, : _STEPS // 8], axis=1)[:, :, None].astype(np.float32)
-    bits = np.unpackbits(packed[:, _STEPS // 8 :], axis=1).reshape(len(packed), _STEPS, BANDS - 1)
+    counts = np.unpackbits(packed[:, : STEPS // 8], axis=1)[:, :, None].astype(np.float32)
+    bits = np.unpackbits(packed[:, STEPS // 8 :], axis=1).reshape(len(packed), STEPS, BANDS - 1)
     return np.concatenate([counts, (2 * bits.astype(np.float32) - 1) * counts], axis=2)
 
 
 def _alike(some: NDArray[np.float32], others: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
     """Which of `some` and which of `others` (both as `_signs` gives them) are copies of one recording."""
-    counts, signs = others[:, :, 0], others[:, :, 1:].reshape(len(others), _STEPS * (BANDS - 1))
     for start in range(0, len(some), _ROWS):
         rows = some[start : start + _ROWS]
-        bits = (BANDS - 1) * (rows[:, :, 0] @ counts.T)
-        agreement = rows[:, :, 1:].reshape(len(rows), _STEPS * (BANDS - 1)) @ signs.T
-        enough = np.maximum(AGREEMENT * bits, CERTAINTY * np.sqrt(bits))
-        hits = (bits >= FEWEST_MOMENTS * (BANDS - 1)) & (agreement >= enough)
+        hits = np.zeros((len(rows), len(others)), bool)
+        for shift in SHIFTS:
+            bits, agreement = _agreement(
+                rows[:, max(0, shift) : STEPS + min(0, shift)], others[:, max(0, -shift) : STEPS + min(0, -shift)]
+            )
+            enough = np.maximum(AGREEMENT * bits, CERTAINTY * np.sqrt(bits))
+            hits |= (bits >= FEWEST_STEPS * (BANDS - 1)) & (agreement >= enough)
         for row, column in np.argwhere(hits):
             yield start + int(row), int(column)
+
+
+def _agreement(
+    rows: NDArray[np.float32], others: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Of each pair (rows, others): the bits that count in both, and those that agree less those that do not."""
+    steps = rows.shape[1]
+    bits = (BANDS - 1) * (rows[:, :, 0] @ others[:, :, 0].T)
+    signs = (part[:, :, 1:].reshape(len(part), steps * (BANDS - 1)) for part in (rows, others))
+    return bits, next(signs) @ next(signs).T
