@@ -43,8 +43,8 @@ FEWEST_STEPS = 16
 """Steps between loud moments; with fewer, in clips below about a second, prints cannot tell sounds apart."""
 AGREEMENT, CERTAINTY = 0.6, 12.5
 """What copies reach: bits that agree less bits that do not, as a share of the n that count in both, and in units of
-sqrt(n). Of EMOVO's clips and three versions of each at other speeds (2.8 million pairs) none of different recordings has
-more than 0.50 or 11.2; copies as MP3 and Ogg have 0.73 and 14.3 at the least."""
+sqrt(n). In EMOVO and three versions of it at other speeds (2.8 million pairs) different recordings have no more than
+0.50 or 11.2; copies as MP3 and Ogg have 0.73 and 14.3 at the least."""
 _HOP = 512
 _ROWS = 512
 """Prints that are compared with all others at a time, so that memory does not grow with the square of a corpus."""
