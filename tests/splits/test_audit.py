@@ -88,6 +88,12 @@ def test_hours_need_every_duration() -> None:
     assert "hours" not in make_split(manifest, "column", seconds=seconds).audit["folds"][0]["parts"]["test"]
 
 
+def test_unknown_prompts_are_not_spoken_in_train() -> None:
+    clips = tuple(replace(clip, prompt=None) if clip.file == "2.wav" else clip for clip in MANIFEST.clips)
+    (fold,) = make_split(replace(MANIFEST, clips=clips), "column").audit["folds"]
+    assert fold["prompt_overlap_percent"] == 50  # clip 8's prompt is unknown, as clip 2's is
+
+
 def test_no_prompts_no_overlap() -> None:
     manifest = replace(MANIFEST, clips=tuple(replace(clip, prompt=None) for clip in MANIFEST.clips))
     split = make_split(manifest, "column")
