@@ -140,7 +140,9 @@ def test_evaluate_and_store(
     other = write_table(tmp_path / "other", speakers=2, takes=2, parts=False)
     for clip in (other.parent / "audio").glob("*-0.wav"):  # half of them the training clips again
         clip.write_bytes((table.parent / "audio" / clip.name).read_bytes())
-    assert affetto("evaluate", run_folder, "--table", other, "--json", monkeypatch=monkeypatch) == 0
+    assert affetto("evaluate", run_folder, "--table", other, "--json", monkeypatch=monkeypatch) == 2
+    assert "other recordings of the same speakers" in capfd.readouterr().err  # two corpora of one name
+    assert affetto("evaluate", run_folder, "--corpus", f"other={other}", "--json", monkeypatch=monkeypatch) == 0
     assert json.loads(capfd.readouterr().out)["test"]["n"] == 14
     assert affetto("store", "status", "--json", monkeypatch=monkeypatch) == 0
     assert json.loads(capfd.readouterr().out)["bytes"] > 0

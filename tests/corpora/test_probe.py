@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from affetto import audio
 from affetto.corpora import probe
+from affetto.corpora.content import content
 
 Write = Callable[..., Path]
 
@@ -90,3 +92,27 @@ def test_clipped_is_flat_tops_and_not_a_normalised_peak(tmp_path: Path, write_wa
 def test_too_short(tmp_path: Path, write_wav: Write, tone: Callable[..., np.ndarray]) -> None:
     write_wav("x.wav", tone(0.05))
     assert found(tmp_path, "x.wav", decode=False) == [("too short", "0.050 s; a clip needs at least 0.1 s")]
+
+
+def test_what_soundfile_does_not_open_is_heard_as_in_training(tmp_path: Path, tone: Callable[..., np.ndarray]) -> None:
+    av = pytest.importorskip("av", reason="the extra `containers` is not installed")
+    wave = tone(seconds=2.0, rate_hz=48_000)
+    with av.open(str(tmp_path / "x.m4a"), "w") as file:
+        stream = file.add_stream("aac", rate=48_000, layout="mono")
+        for start in range(0, len(wave), 960):
+            frame = av.AudioFrame.from_ndarray(wave[None, start : start + 960], format="flt", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, start
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    heard = probe.probe(tmp_path / "x.m4a")
+    assert heard.problems == () and heard.seconds == pytest.approx(2, abs=0.1)
+    assert heard.content == content(audio.stream(tmp_path / "x.m4a"))
+    assert probe.probe(tmp_path / "x.m4a", decode=False).seconds == pytest.approx(2, abs=0.1)
+    (tmp_path / "x.m4a").write_bytes((tmp_path / "x.m4a").read_bytes()[:200])
+    assert [kind for kind, _ in found(tmp_path, "x.m4a")] == ["unreadable"]
+
+
+def test_what_training_refuses_is_a_problem(tmp_path: Path, tone: Callable[..., np.ndarray]) -> None:
+    soundfile.write(tmp_path / "x.wav", tone(), 500)
+    ((kind, detail),) = found(tmp_path, "x.wav")
+    assert kind == "unreadable" and detail.startswith("500 Hz is no rate of a recording")

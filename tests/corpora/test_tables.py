@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from affetto.corpora import tables
 from affetto.corpora.manifest import Clip, Manifest, merge
 from affetto.errors import UserError
+from affetto.inference.inputs import recordings
 
 HEADER = "file,emotion,speaker"
 
@@ -55,6 +57,37 @@ def test_columns_have_other_names(table: Callable[..., Path], header: str) -> No
 def test_names_of_the_validation_part(table: Callable[..., Path], alias: str) -> None:
     (clip,) = tables.read(table(f"{HEADER},split", f"x.wav,sad,s,{alias}")).clips
     assert clip.part == "validation"
+
+
+def test_sentences_are_told_from_prompts_that_are_ids(table: Callable[..., Path]) -> None:
+    def told(*lines: str) -> tuple[str | None, str | None]:
+        (clip,) = tables.read(table(*lines)).clips
+        return clip.prompt, clip.sentence
+
+    assert told(f"{HEADER},sentence", "x.wav,sad,s,Sì") == ("Sì", "Sì")
+    assert told(f"{HEADER},prompt", "x.wav,sad,s,b1") == ("b1", None)
+    assert told(f"{HEADER},prompt", "x.wav,sad,s,Buona sera") == ("Buona sera", "Buona sera")
+    assert told(f"{HEADER},sentence,prompt", "x.wav,sad,s,Buona sera,b1") == ("b1", "Buona sera")
+
+
+def test_paths_of_windows_get_a_hint(table: Callable[..., Path], write_wav: Callable[..., Path]) -> None:
+    write_wav("f1/a.wav")
+    path = table(HEADER, "f1/a.wav,sad,s", "f1\\b.wav,sad,s", "C:\\x\\c.wav,sad,s")
+    (note,) = tables.read(path).notes
+    assert "2 files listed are not there and are written with backslashes" in note and "f1/a.wav" in note
+    with pytest.raises(UserError, match="backslashes"):
+        tables.read(path, strict=True)
+
+
+@pytest.mark.parametrize(("listed", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_in_a_file_s_name_are_one_character_or_two(
+    listed: str, there: str, table: Callable[..., Path], write_wav: Callable[..., Path]
+) -> None:
+    path = write_wav(unicodedata.normalize(there, "perché/è.wav"))
+    manifest = tables.read(table(HEADER, unicodedata.normalize(listed, "perché/è.wav") + ",sad,s"))
+    assert manifest.path(manifest.clips[0]) == path and not manifest.notes
+    (one,) = recordings([str(table("file", unicodedata.normalize(listed, "perché/è.wav"), name="list.csv"))])
+    assert one.path == path
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

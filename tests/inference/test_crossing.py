@@ -30,7 +30,7 @@ from affetto.training.calibration import before_and_after
 from affetto.training.runs import RunFolder
 from affetto.training.spec import CorpusSpec
 from affetto.training.train import train
-from training.corpora import RATE_HZ, sound
+from training.corpora import RATE_HZ, sound, write_table
 
 CODES = ("rab", "dis", "pau", "gio", "neu", "tri", "sor")
 OTHER = "Ieri sera pioveva a dirotto."
@@ -111,6 +111,8 @@ def crossed(grid: Path) -> dict[str, dict[str, Any]]:
 def test_sentences_are_the_same_whatever_their_dots_and_capitals(corpora: dict[str, str]) -> None:
     emovo, other = (open_corpus(name, Path(path)) for name, path in corpora.items())
     assert spoken.shared(emovo, other) == {"gli operai si alzano presto"}
+    renamed = open_corpus("my-emovo", Path(corpora["emovo"]))
+    assert renamed.corpus == "my-emovo" and spoken.shared(renamed, other) == {"gli operai si alzano presto"}
     assert spoken.sentence(other.clips[0]) in {"gli operai si alzano presto", "ieri sera pioveva a dirotto"}
 
 
@@ -149,6 +151,28 @@ def test_shared_sentences_are_left_out_where_asked_for_beside_the_plain_result(
         rows = RunFolder(one_fold / "runs" / name.split("/")[0] / "crossed" / name.split("/")[1])
         kept = {row["file"] for row in rows.read_lines("predictions.jsonl")}
         assert all("b2" in file or file.endswith("-1.wav") for file in kept)
+
+
+def test_shared_sentences_are_known_by_their_words_whatever_the_corpus_is_called(
+    one_fold: Path, corpora: dict[str, str], tmp_path: Path
+) -> None:
+    grid = shutil.copytree(one_fold, tmp_path / "grid")
+    for run in {*(grid / "runs").glob("emovo_*"), *(grid / "runs").glob("*_lora_*")}:
+        shutil.rmtree(run)
+    outcome = cross(grid, {"my-emovo": corpora["emovo"]}, exclude_shared=True, device="cpu")
+    assert (outcome.done, outcome.failed) == (1, {})
+    ((name, metrics),) = ((n, m) for n, m in crossed(grid).items() if "my-emovo" in n)
+    assert name.endswith("/my-emovo-unshared") and metrics["shared_sentences_left_out"]["clips"] == 28
+    assert metrics["left_out"]["trained_on_by"] == {"file": 0, "content": 0, "speaker": 0, "speakers": 0}
+
+
+def test_corpora_without_sentences_are_named_where_shared_ones_are_to_be_left_out(
+    one_fold: Path, corpora: dict[str, str], tmp_path: Path
+) -> None:
+    table = write_table(tmp_path / "silent", speakers=1, parts=False)
+    lines: list[str] = []
+    cross(one_fold, {"silent": str(table)}, exclude_shared=True, device="cpu", say=lines.append)
+    assert lines.count("note: silent tells no sentences: those it shares with others are not left out") == 2
 
 
 def test_a_run_with_folds_answers_with_every_fold_s_model(tmp_path: Path, corpora: dict[str, str]) -> None:

@@ -179,6 +179,9 @@ def test_stored_in_float16_changes_logits_and_gradients_little(key: str, method:
 def card(key: str, made: Classifier, plan: dict[str, object]) -> dict[str, object]:
     return {
         "blueprint": plan,
+        "audio": {"seconds": None},
+        "precision": "float32",
+        "synthetic": True,
         "backbone": {
             "name": key, "digest": load_backbone(key, random_weights=True).weights_digest(),
             "random_weights": True, "weights_seed": 0,

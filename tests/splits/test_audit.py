@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from affetto.corpora.content import Content
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.splits import Fold, Split, make_split, render
@@ -87,6 +88,12 @@ def test_hours_need_every_duration() -> None:
     assert "hours" not in make_split(manifest, "column", seconds=seconds).audit["folds"][0]["parts"]["test"]
 
 
+def test_unknown_prompts_are_not_spoken_in_train() -> None:
+    clips = tuple(replace(clip, prompt=None) if clip.file == "2.wav" else clip for clip in MANIFEST.clips)
+    (fold,) = make_split(replace(MANIFEST, clips=clips), "column").audit["folds"]
+    assert fold["prompt_overlap_percent"] == 50  # clip 8's prompt is unknown, as clip 2's is
+
+
 def test_no_prompts_no_overlap() -> None:
     manifest = replace(MANIFEST, clips=tuple(replace(clip, prompt=None) for clip in MANIFEST.clips))
     split = make_split(manifest, "column")
@@ -94,16 +101,37 @@ def test_no_prompts_no_overlap() -> None:
     assert not any("prompt" in note for note in split.notes)
 
 
-def test_copies_across_parts_are_found() -> None:
-    digests = {clip.id: clip.name for clip in MANIFEST.clips}
-    ids = {clip.file: clip.id for clip in MANIFEST.clips}
-    digests[ids["2.wav"]] = digests[ids["1.wav"]]  # both in train: no harm
-    digests[ids["7.wav"]] = digests[ids["4.wav"]]
-    split = make_split(MANIFEST, "column", digests=digests)
+IDS = {clip.file: clip.id for clip in MANIFEST.clips}
+
+
+def contents(*copies: tuple[str, str]) -> dict[str, Content]:
+    """Samples of its own for each clip, but for the copies."""
+    samples = {clip.file: clip.file for clip in MANIFEST.clips} | {copy: original for original, copy in copies}
+    return {IDS[file]: Content(samples=marks) for file, marks in samples.items()}
+
+
+def test_copies_under_two_speakers_are_refused_and_under_one_are_not() -> None:
+    with pytest.raises(UserError) as raised:
+        make_split(MANIFEST, "column", contents=contents(("1.wav", "2.wav"), ("4.wav", "7.wav")))
+    message = str(raised.value)
+    assert message.startswith(f"1 recording is listed under two speakers: {IDS['4.wav']} of b = {IDS['7.wav']} of d.")
+    assert "--allow-duplicates" in message
+    split = make_split(MANIFEST, "column", contents=contents(("1.wav", "2.wav")))
     (fold,) = split.audit["folds"]
-    assert fold["duplicates"] == 1
-    assert fold["duplicate_examples"] == [[f"train: {ids['4.wav']}", f"test: {ids['7.wav']}"]]
-    assert any("equal content" in note for note in split.notes)
+    assert (fold["duplicates"], fold["copies_left_out"]) == (0, {"train": 0, "validation": 0, "test": 0})
+    assert split.checksum == make_split(MANIFEST, "column").checksum
+
+
+def test_copies_are_left_out_of_the_later_part_where_that_is_asked_for() -> None:
+    copies = contents(("4.wav", "7.wav"), ("5.wav", "8.wav"), ("3.wav", "6.wav"))
+    split = make_split(MANIFEST, "column", contents=copies, allow_duplicates=True)
+    (fold,) = split.folds
+    assert (len(fold.train), fold.validation, fold.test) == (4, (IDS["5.wav"],), (IDS["10.wav"], IDS["9.wav"]))
+    (audit,) = split.audit["folds"]
+    assert (audit["duplicates"], audit["copies_left_out"]) == (0, {"train": 0, "validation": 1, "test": 2})
+    assert audit["parts"]["test"]["clips"] == 2 and audit["left_out"] == 3
+    assert any(note.startswith("3 clips are left out of test or validation") for note in split.notes)
+    assert split.checksum != make_split(MANIFEST, "column").checksum
 
 
 def test_remarks_on_what_should_be_known() -> None:

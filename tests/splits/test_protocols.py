@@ -57,6 +57,20 @@ def test_paper_gives_six_equal_speakers_four_one_one() -> None:
     assert [len(speakers) for speakers in parts.values()] == [4, 1, 1]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_are_spread_where_each_speaker_has_one(seed: int) -> None:
+    clips = [
+        Clip(f"{speaker}-{take}.wav", "joy" if speaker < 20 else "fear", f"s{speaker:02d}", "x")
+        for speaker in range(40)
+        for take in range(3)
+    ]
+    manifest = Manifest("x", Path("/x"), tuple(clips))
+    for protocol, folds in (("paper", 1), ("kfold:5", 5)):
+        audits = make_split(manifest, protocol, seed).audit["folds"]
+        parts = [fold["parts"][part]["classes"] for fold in audits for part in ("validation", "test")]
+        assert len(audits) == folds and all(classes["fear"] == classes["joy"] for classes in parts)
+
+
 def test_paper_gives_ten_equal_speakers_eighty_ten_ten() -> None:
     split = make_split(corpus(20), "paper")
     assert [len(clips) for clips in split.folds[0].parts.values()] == [16 * 28, 2 * 28, 2 * 28]

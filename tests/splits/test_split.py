@@ -99,8 +99,9 @@ def test_checksum_sees_membership_and_nothing_else() -> None:
         Fold("all", ("a", "b"), ("d",), ("c",)),
         Fold("1", ("a", "b"), ("c",), ("d",)),
         Fold("all", ("a", "b", "c"), (), ("d",)),
+        Fold("all", ("a", "b"), ("e",), ("d",)),
     ]
-    assert len({membership([other]) for other in (fold, *others)}) == 5
+    assert len({membership([other]) for other in (fold, *others)}) == 6
 
 
 def test_folds_by_name() -> None:

@@ -311,9 +311,26 @@ def test_evaluation_gives_the_test_s_scores_on_the_clips_it_has_not_seen(table: 
     for measure in ("macro_f1", "uar", "accuracy", "confusion"):
         assert again["test"][measure] == metrics["test"][measure]
     assert again["left_out"]["trained_on"] == 35 and any("35 clips" in line for line in told)
+    contents = [row["content"]["samples"] for row in lines(tmp_path / "run/trained_on.jsonl")]
+    assert len(set(contents)) == 35 and metrics["copies_left_out"] == 0
     assert len(lines(tmp_path / "tested/predictions.jsonl")) == 7
     both = evaluate(tmp_path / "run", (CorpusSpec(name="table", path=str(table)),), include_seen=True)
     assert both["test"]["n"] == 42 and both["include_seen"]
+
+
+def test_copies_under_two_speakers_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    table = write_table(tmp_path, takes=2)
+    for original, copy in (("s0-joy-0", "s5-joy-0"), ("s1-fear-1", "s4-fear-0")):
+        samples, rate_hz = soundfile.read(tmp_path / f"audio/{original}.wav", dtype="float32")
+        soundfile.write(tmp_path / f"audio/{copy}.wav", np.stack([samples] * 2, axis=1), rate_hz, subtype="FLOAT")
+    with pytest.raises(UserError, match=r"2 recordings are listed under two speakers.*--allow-duplicates"):
+        train(spec(table, "probe"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    metrics = train(spec(table, "probe", allow_duplicates=True), tmp_path / "run")
+    assert metrics["copies_left_out"] == 2 and metrics["test"]["n"] == 13
+    (fold,) = json.loads((tmp_path / "run/split.json").read_text())["audit"]["folds"]
+    assert fold["copies_left_out"] == {"train": 0, "validation": 1, "test": 1}
+    assert "s5-joy-0" not in (tmp_path / "run/predictions.jsonl").read_text()
 
 
 def test_evaluation_maps_labels_and_names_what_it_leaves_out(table: Path, tmp_path: Path) -> None:
@@ -325,7 +342,7 @@ def test_evaluation_maps_labels_and_names_what_it_leaves_out(table: Path, tmp_pa
         wave, rate = soundfile.read(file, dtype="float32")
         soundfile.write(file, wave[: len(wave) // 2], rate, subtype="FLOAT")
     told: list[str] = []
-    corpora = (CorpusSpec(name="table", path=str(other)),)
+    corpora = (CorpusSpec(name="other", path=str(other)),)
     result = evaluate(tmp_path / "run", corpora, labels={"calm": "peace", "bliss": "joy"}, say=told.append)
     assert result["left_out"]["unknown_emotions"] == {"peace": 2}
     assert any("peace (2)" in line and "--label" in line for line in told)

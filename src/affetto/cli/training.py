@@ -39,6 +39,12 @@ def train(
     ] = None,
     device: Device = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
+    allow_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--allow-duplicates", help="leave copies of one recording out of the test part, instead of refusing them"
+        ),
+    ] = False,
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="without the baseline beside the result (logistic regression)")
     ] = False,
@@ -63,7 +69,7 @@ def train(
         corpora=named_corpora(corpus, table, option), backbone=backbone, method=method, recipe=recipe, split=split,
         split_seed=split_seed, seed=seed, random_weights=random_weights, settings=chosen,
         labels=pairs(label, "--label"), skip_bad=skip_bad, probe=not no_probe, final=not no_final,
-        record_states=record_states,
+        record_states=record_states, allow_duplicates=allow_duplicates,
     )  # fmt: skip
     from affetto.training import device as devices
     from affetto.training.display import Display

@@ -1,8 +1,8 @@
 """What a corpus holds, and what is wrong with it: `affetto corpora inspect`.
 
-Every clip is decoded once at its own rate, in blocks, by as many threads as there are cores (libsndfile, NumPy and
-hashlib release the interpreter's lock); of each only a digest and a few numbers are kept. A problem is reported and
-changes nothing: no clip is dropped and no count is altered by it.
+Every clip is decoded once, in blocks, by as many threads as there are cores (libsndfile, NumPy and hashlib release the
+interpreter's lock); of each only the marks of its content (`content.py`) and a few numbers are kept. A problem is
+reported and changes nothing: no clip is dropped and no count is altered by it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from affetto.corpora.content import Content, groups
 from affetto.corpora.emozionalmente import human_recall, human_uar
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.names import look_alikes_note
 from affetto.corpora.probe import Probe, probe
 
 CROP_SECONDS = 4.0
@@ -69,12 +71,17 @@ class Inspection:
             "rates": {str(rate): n for rate, n in sorted(self.rates.items())},
             "channels": {str(channels): n for channels, n in sorted(self.channels.items())},
             "raters": {"uar": human_uar(manifest), "recall": recall} if recall else None,
-            "notes": list(manifest.notes),
+            "notes": list(self.notes),
             "licence": manifest.licence,
             "synthetic": manifest.synthetic,
             "decoded": self.decoded,
             "root": str(manifest.root),
         }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The reader's notes, and one on speakers whose names hardly differ."""
+        return (*self.manifest.notes, *look_alikes_note(self.manifest.speakers))
 
     def genders(self) -> dict[str, dict[str, int]]:
         """Speakers and clips per gender; `unknown` where the corpus does not say."""
@@ -104,25 +111,32 @@ def inspect(
     lengths: list[float] = []
     rates: Counter[int] = Counter()
     channels: Counter[int] = Counter()
-    first: dict[bytes, Clip] = {}
+    contents: dict[str, Content] = {}
     for done, (clip, heard) in enumerate(_probes(manifest, decode), start=1):
         problems += [Problem(clip.name, kind, detail) for kind, detail in heard.problems]
         if heard.seconds is not None:
             lengths.append(heard.seconds)
-            rates[heard.rate_hz] += 1
-            channels[heard.channels] += 1
-        if heard.digest is not None:
-            twin = first.setdefault(heard.digest, clip)
-            if twin is not clip:
-                problems.append(Problem(clip.name, "duplicate", _alike(clip, twin)))
+            rates.update([heard.rate_hz] if heard.rate_hz else [])
+            channels.update([heard.channels] if heard.channels else [])
+        contents[clip.id] = heard.content
         if progress:
             progress(done, len(manifest.clips))
+    problems += _duplicates(manifest, contents)
     return Inspection(manifest, tuple(problems), np.array(lengths), rates, channels, decode)
 
 
-def _alike(clip: Clip, twin: Clip) -> str:
-    """How a clip whose samples are those of another one differs from it otherwise."""
-    said = f"the same samples as {twin.name}"
+def _duplicates(manifest: Manifest, contents: dict[str, Content]) -> Iterator[Problem]:
+    """Each clip that is a copy of an earlier one."""
+    clips = {clip.id: clip for clip in manifest.clips}
+    for first, *copies in groups(contents):
+        for copy in copies:
+            exact = contents[copy].samples == contents[first].samples
+            yield Problem(clips[copy].name, "duplicate", _alike(clips[copy], clips[first], exact))
+
+
+def _alike(clip: Clip, twin: Clip, exact: bool) -> str:
+    """How a copy of another clip differs from it otherwise."""
+    said = f"the same samples as {twin.name}" if exact else f"the same recording as {twin.name}, with other samples"
     if clip.emotion != twin.emotion:
         said += f", under different labels ({clip.emotion} and {twin.emotion})"
     if clip.speaker != twin.speaker:
@@ -150,7 +164,7 @@ def render(inspection: Inspection, *, shown: int = 20) -> Group:
     stamp = " [bold reverse] SYNTHETIC [/] made by this project, no human speech" * manifest.synthetic
     name = f"[bold]{escape(manifest.corpus)}[/]{stamp}"
     parts: list[RenderableType] = [name, _facts(inspection), _emotions(inspection)]
-    parts += [f"[yellow]note[/] {escape(note)}" for note in manifest.notes]
+    parts += [f"[yellow]note[/] {escape(note)}" for note in inspection.notes]
     if not inspection.problems:
         return Group(*parts, f"[green]no problems[/] {'found' if inspection.decoded else 'in the headers'}")
     kinds = Counter(problem.problem for problem in inspection.problems)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from affetto.corpora.manifest import GENDERS, PARTS
+from affetto.corpora.names import unified
 from affetto.errors import UserError, unknown
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -21,7 +22,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "speaker": ("speaker", "speaker_id", "spk", "actor"),
     "gender": ("gender", "sex"),
     "split": ("split", "part", "partition", "subset"),
-    "prompt": ("prompt", "sentence"),
+    "prompt": ("prompt",),
+    "sentence": ("sentence",),
     "start": ("start", "start_seconds"),
     "end": ("end", "end_seconds"),
     "synthetic": ("synthetic",),
@@ -45,9 +47,11 @@ _TIMEDELTA = re.compile(r"(?:(\d+) days? ?)?(?:(\d+):(\d+):(\d+(?:\.\d+)?))?")
 
 
 def speaker(cell: str, where: str) -> str:
-    if cell.casefold() in UNKNOWN:
+    """The speaker's name, in one writing (`names.unified`)."""
+    name = unified(cell)
+    if name.casefold() in UNKNOWN:
         raise UserError(f"{where} names no speaker ({cell!r}); each clip needs one: fill it in, or leave the line out")
-    return cell
+    return name
 
 
 def gender(cell: str, where: str) -> str | None:
@@ -132,8 +136,8 @@ def speaker_finder(expression: str) -> Callable[[str, str], str]:
 
     def find(name: str, where: str) -> str:
         fit = pattern.search(name)
-        if not fit or not fit[1]:
+        if not fit or not unified(fit[1] or ""):
             raise UserError(f"{where}: speaker_pattern {expression!r} finds no speaker in {name!r}; mend the pattern")
-        return sys.intern(fit[1])
+        return sys.intern(unified(fit[1]))
 
     return find

@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from affetto.corpora import folders
+from affetto.corpora.names import unified
 from affetto.corpora.speech import SpeechCorpus, Utterance
 from affetto.errors import UserError, unknown
 
@@ -136,7 +137,9 @@ def _rows(table: Path, root: Path, language: str | None, seconds: dict[str, floa
         name += "" if Path(name).suffix else ".mp3"
         if name not in seen:  # once is enough, whatever a table says twice
             seen.add(name)
-            yield Utterance(f"{CLIPS}/{name}", sys.intern(row[speaker_at]), row[sentence_at].strip(), seconds.get(name))
+            yield Utterance(
+                f"{CLIPS}/{name}", sys.intern(unified(row[speaker_at])), row[sentence_at].strip(), seconds.get(name)
+            )
 
 
 def _durations(table: Path) -> dict[str, float]:

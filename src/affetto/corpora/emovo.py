@@ -81,7 +81,9 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
             count[canonical(fit[1], where=name) or ""] += 1
             emotion = canonical(fit[1], where=name, label_map=label_map)
             if emotion is not None:
-                clips.append(Clip(name, emotion, actor, NAME, GENDERS[actor[0]], fit[3].casefold()))
+                code = fit[3].casefold()
+                gender = GENDERS[actor[0]]
+                clips.append(Clip(name, emotion, actor, NAME, gender, code, sentence=SENTENCES[code]))
     if not taken:
         raise UserError(
             f"{root}: no file here names the actor in whose folder it lies, as f1/rab-f1-b1.wav does (actors: "

@@ -26,6 +26,7 @@ from affetto.corpora.cells import PART_ALIASES, gender, shown, speaker
 from affetto.corpora.folders import candidates, compare_counts, is_synthetic, only_root, passed_over, visible
 from affetto.corpora.labels import EMOTIONS, canonical, known
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.names import unified
 from affetto.corpora.tables import open_table
 from affetto.errors import UserError
 
@@ -71,7 +72,17 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
         if emotion is not None:
             extra = _extra(raters.get(file, []), label)
             clips.append(
-                Clip(f"audio/{file}", emotion, actor, NAME, genders.get(actor), sentence, parts.get(file), extra=extra)
+                Clip(
+                    file=f"audio/{file}",
+                    emotion=emotion,
+                    speaker=actor,
+                    corpus=NAME,
+                    gender=genders.get(actor),
+                    prompt=sentence,
+                    part=parts.get(file),
+                    extra=extra,
+                    sentence=sentence,
+                )
             )
     if not listed:
         raise UserError(f"{root / SAMPLES} lists no clips: below its header stands nothing; get the file again")
@@ -139,7 +150,7 @@ def _genders(root: Path) -> dict[str, str | None]:
     if not table.is_file():
         return {}
     rows = _columns(table, ("username", "gender"))
-    return {user: gender(cell, f"users.csv line {line}") for line, (user, cell) in rows}
+    return {unified(user): gender(cell, f"users.csv line {line}") for line, (user, cell) in rows}
 
 
 def _raters(root: Path, label_map: dict[str, str] | None) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -136,14 +137,40 @@ def passed_over(root: Path, taken: set[str], pattern: str) -> tuple[str, ...]:
     return (f"{len(strays)} audio files do not fit {pattern} and were passed over: {shown}",)
 
 
-def walk_audio(root: Path) -> Iterator[str]:
-    """Every visible audio file under `root`, by its relative POSIX path, in a fixed order."""
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        inside = Path(folder).relative_to(root).as_posix()
+def audio_below(root: Path | str) -> Iterator[str]:
+    """Every visible audio file in and below a folder, by its path from `root` on, in a fixed order.
+
+    Links to folders are followed; a folder that several names lead to is walked once, so that no link leads in circles.
+    """
+    visited: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        place = os.stat(folder)
+        if (place.st_dev, place.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((place.st_dev, place.st_ino))
+        inner = (name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        # Real folders first: it is by their own names that recordings are called.
+        folders[:] = sorted(inner, key=lambda name: (os.path.islink(os.path.join(folder, name)), name))
         for name in sorted(files):
             if not name.startswith(".") and os.path.splitext(name)[1].casefold() in AUDIO_SUFFIXES:
-                yield name if inside == "." else f"{inside}/{name}"
+                yield os.path.join(folder, name)
+
+
+def walk_audio(root: Path) -> Iterator[str]:
+    """As `audio_below`, by the files' relative POSIX paths."""
+    return (Path(file).relative_to(root).as_posix() for file in audio_below(root))
+
+
+def listed_file(root: Path, file: str) -> str:
+    """A listed file's name as the disk has it: accents may be one character there or two, and other in a table.
+
+    `file` is relative to `root` or absolute, and comes back as it is where nothing is there under either name.
+    """
+    if file.isascii() or os.path.exists(root / file):
+        return file
+    forms = (unicodedata.normalize(form, file) for form in ("NFC", "NFD"))
+    return next((form for form in forms if os.path.exists(root / form)), file)
 
 
 def compare_counts(corpus: str, count: Counter[str], official: dict[str, int], *, strict: bool) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 
+from affetto.corpora.names import unified
 from affetto.errors import UserError, nearest
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise")
@@ -26,7 +27,7 @@ DROP = "drop"
 
 def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
     """A user's own names (`{"calm": "neutrality", "boredom": "drop"}`), folded to lower case."""
-    folded = {name.strip().casefold(): target.strip().casefold() for name, target in pairs.items()}
+    folded = {unified(name).casefold(): unified(target).casefold() for name, target in pairs.items()}
     for name, target in folded.items():
         if not name or not target:
             raise UserError(
@@ -42,7 +43,7 @@ def known(label: str) -> str | None:
     >>> known(" Happy "), known("calm")
     ('joy', None)
     """
-    return _CANONICAL.get(label.strip().casefold())
+    return _CANONICAL.get(unified(label).casefold())
 
 
 def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None) -> str | None:
@@ -56,7 +57,7 @@ def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None
     >>> canonical("Gio", where="a.wav"), canonical("gio", where="a.wav", label_map={"joy": "good"})
     ('joy', 'good')
     """
-    folded = label.strip().casefold()
+    folded = unified(label).casefold()
     if not folded:
         raise UserError(f"{where} names no emotion; fill it in, or leave the line out")
     usual = known(folded)

@@ -38,6 +38,8 @@ class Clip:
     end: float | None = None
     extra: tuple[tuple[str, str], ...] = ()
     """Further facts of the corpus (rater agreement, prototypicality), as sorted name-value pairs."""
+    sentence: str | None = None
+    """The words that are spoken, where the corpus tells them: a prompt may be an id alone."""
 
     @property
     def name(self) -> str:

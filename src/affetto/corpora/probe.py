@@ -1,18 +1,22 @@
-"""What is heard of one clip: its length, rate and channels, a digest of its samples, and what is wrong with it."""
+"""What is heard of one clip: its length, rate and channels, the marks of its content, and what is wrong with it.
+
+A clip is opened by the rules of `affetto.audio`, as training opens it: what is well here can be trained on.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from affetto import audio
+from affetto.corpora.content import SILENT_PEAK, Content, content
 
-SILENT_PEAK = 10 ** (-60 / 20)
 FULL_SCALE = 0.999
 CLIPPED_RUN = 4
 """As many samples in a row at full scale are a flat top; fewer can be a normalised peak."""
@@ -22,12 +26,15 @@ CLIPPED_SHARE = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was heard of one clip. `digest` is of its decoded samples, None where there are none to compare."""
+    """What was heard of one clip; `content` has no marks where there are no samples to compare.
+
+    `rate_hz` and `channels` are 0 where the file is in no format of soundfile's.
+    """
 
     seconds: float | None = None
     rate_hz: int = 0
     channels: int = 0
-    digest: bytes | None = None
+    content: Content = field(default_factory=Content)
     problems: tuple[tuple[str, str], ...] = ()
 
 
@@ -39,13 +46,16 @@ def probe(path: Path, start: float | None = None, end: float | None = None, *, d
             return Probe(problems=(("unreadable", "not an ordinary file"),))
         if status.st_size == 0:
             return Probe(problems=(("empty", "0 bytes"),))
-        with soundfile.SoundFile(str(path)) as file:
+        try:
+            file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
+        except soundfile.LibsndfileError:
+            return _listen_elsewhere(path, start, end, decode)
+        with file:
             return _listen(file, start, end, decode)
     except FileNotFoundError:
         return Probe(problems=(("missing", "no such file"),))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError, OSError) as problem:
-        reason = str(getattr(problem, "error_string", problem)).strip().rstrip(".")
-        return Probe(problems=(("unreadable", reason),))
+    except (RuntimeError, TypeError, ValueError, OSError) as problem:
+        return Probe(problems=(("unreadable", _reason(problem, path)),))
 
 
 def _listen(file: soundfile.SoundFile, start: float | None, end: float | None, decode: bool) -> Probe:
@@ -61,31 +71,72 @@ def _listen(file: soundfile.SoundFile, start: float | None, end: float | None, d
     missing = audio.shortfall(file)
     if missing:
         problems.append(("truncated", missing))
-    if frames < audio.SHORTEST_SECONDS * rate_hz:
-        problems.append(("too short", f"{frames / rate_hz:.3f} s; a clip needs at least {audio.SHORTEST_SECONDS} s"))
+    problems += _too_short(frames / rate_hz)
     if not decode:
-        return Probe(frames / rate_hz, rate_hz, file.channels, None, tuple(problems))
-    ear, heard = _Ear(), 0
-    for block in audio.blocks(file, *span):
-        ear.hear(block)
-        heard += len(block)
-    if audio.is_short(frames - heard, rate_hz):
-        problems.append(("truncated", audio.short_of(heard, frames)))
+        return Probe(frames / rate_hz, rate_hz, file.channels, problems=tuple(problems))
+    ear = _Ear()
+    marks = ear.listen(audio.blocks(file, *span), rate_hz)
+    if audio.is_short(frames - ear.frames, rate_hz):
+        problems.append(("truncated", audio.short_of(ear.frames, frames)))
     problems += ear.problems()
-    digest = None if ear.silent else ear.digest.digest()
-    return Probe(frames / rate_hz, rate_hz, file.channels, digest, tuple(problems))
+    return Probe(frames / rate_hz, rate_hz, file.channels, marks, tuple(problems or ear.refusals))
+
+
+def _listen_elsewhere(path: Path, start: float | None, end: float | None, decode: bool) -> Probe:
+    """As `_listen`, of what soundfile does not open and `affetto.audio` does: heard as models hear it, at 16 kHz."""
+    try:
+        if not decode:
+            return Probe(audio.duration(path))
+        ear = _Ear()
+        blocks = (block[:, None] for block in audio.stream(path, start, end))
+        marks = ear.listen(blocks, audio.RATE_HZ, name=str(path))
+    except audio.AudioError as problem:
+        return Probe(problems=(("unreadable", _reason(problem, path)),))
+    if not ear.frames:
+        return Probe(problems=tuple(ear.refusals))
+    return Probe(ear.frames / audio.RATE_HZ, content=marks, problems=tuple(ear.problems() or ear.refusals))
+
+
+def _reason(problem: Exception, path: Path) -> str:
+    said = str(getattr(problem, "error_string", problem)).strip().rstrip(".")
+    return said.removeprefix(f"{path}: ")
+
+
+def _too_short(seconds: float) -> list[tuple[str, str]]:
+    if seconds >= audio.SHORTEST_SECONDS:
+        return []
+    return [("too short", f"{seconds:.3f} s; a clip needs at least {audio.SHORTEST_SECONDS} s")]
 
 
 class _Ear:
     """What is said of samples that are heard block by block, each of shape (frames, channels)."""
 
     def __init__(self) -> None:
-        self.digest = hashlib.blake2b(digest_size=16)
+        self.frames = self.channels = 0
+        self.refusals: list[tuple[str, str]] = []
+        """Why `affetto.audio` does not take the clip."""
         self._samples = self._not_finite = self._flat = 0
         self._peak = 0.0
 
-    def hear(self, block: np.ndarray) -> None:
-        self.digest.update(block.data)
+    def listen(self, blocks: Iterable[np.ndarray], rate_hz: int, *, name: str = "clip") -> Content:
+        """Hear all blocks; the marks of their content, none where it is no clip (too short, or not finite)."""
+        heard = self._hearing(blocks)
+        try:
+            return content(audio.at_16k(heard, rate_hz, name=name))
+        except audio.AudioError as problem:
+            self.refusals.append(("unreadable", str(problem).removeprefix(f"{name}: ")))
+            for _ in heard:  # the rest may hold more that is wrong
+                pass
+            return Content()
+
+    def _hearing(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for block in blocks:
+            self._hear(block)
+            yield block
+
+    def _hear(self, block: np.ndarray) -> None:
+        self.frames += len(block)
+        self.channels = block.shape[1]
         self._samples += block.size
         finite = np.isfinite(block)
         self._not_finite += block.size - int(finite.sum())

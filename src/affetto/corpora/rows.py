@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from affetto.corpora import cells
+from affetto.corpora.folders import listed_file
 from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import Clip
 from affetto.errors import UserError
@@ -85,7 +86,16 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
 
 
 def check_files(root: Path, clips: Sequence[Clip], *, strict: bool, looked_at: int = 20) -> tuple[str, ...]:
-    """A note where none of the first files is there, as with a wrong folder; a UserError under `strict`."""
+    """Notes on files that are not there: by their backslashes, or none of the first; a UserError under `strict`."""
+    windows = [clip.file for clip in clips if "\\" in clip.file and not os.path.exists(root / clip.file)]
+    if windows and os.sep == "/":
+        said = (
+            f"{len(windows)} files listed are not there and are written with backslashes, as Windows does: "
+            f"{windows[0]!r}; write paths from {root} on with slashes, as in f1/a.wav"
+        )
+        if strict:
+            raise UserError(said)
+        return (said,)
     first = [clip.file for clip in islice(clips, looked_at)]
     if not first or any(os.path.exists(root / file) for file in first):
         return ()
@@ -104,7 +114,8 @@ def _row_reader(
     )
     speaker_of = _speakers(table, places, rules)
     gender_of = _Cells(table, places.get("gender"), cells.gender)
-    prompt_of = _Cells(table, places.get("prompt"), lambda cell, where: cell or None)
+    prompt_of = _Cells(table, places.get("prompt", places.get("sentence")), lambda cell, where: cell or None)
+    sentence_of = _Cells(table, places.get("sentence", places.get("prompt")), _sentence(places))
     part_of = _Cells(table, places.get("split"), lambda cell, where: cells.part(cell, where) or part, part)
     extra_of = _extras(table)
     section_of = _sections(table, places)
@@ -118,7 +129,7 @@ def _row_reader(
             raise UserError(f"{table.where(line)}: {file!r} is an address, not a file; download it and name the copy")
         if "//" in file or "./" in file:
             file = Path(file).as_posix()
-        file = file.removeprefix(inside) if file[0] == "/" else prefix + file
+        file = listed_file(rules.root, file.removeprefix(inside) if file[0] == "/" else prefix + file)
         emotion = emotion_of(row, line)
         if emotion is None:
             return None
@@ -134,9 +145,17 @@ def _row_reader(
             start,
             end,
             extra_of(row) if extra_of else (),
+            sentence_of(row, line),
         )
 
     return to_clip
+
+
+def _sentence(places: dict[str, int]) -> Callable[[str, str], str | None]:
+    """What a cell says of the words: a sentence as it is; of a prompt, which may be an id, several words alone."""
+    if "sentence" in places:
+        return lambda cell, where: cell or None
+    return lambda cell, where: cell if " " in cell else None
 
 
 class _Cells(Generic[_V]):

@@ -2,7 +2,7 @@
 
 A table has one line per clip and a header. Its columns, in any order, under any name in `cells.COLUMNS`:
 
-    file,emotion,speaker[,gender][,split][,prompt][,start,end]
+    file,emotion,speaker[,gender][,split][,prompt][,sentence][,start,end]
 
 Relative paths are relative to the table's folder, `..` in them included; absolute ones are taken as they are: a table
 is its user's own, and may name any file that the user may read. The delimiter is a comma, a semicolon or a tab, the
@@ -23,7 +23,7 @@ from affetto.corpora.rows import EXTRA, Rules, Table, check_files, parse
 from affetto.errors import UserError
 
 SUFFIXES = (".csv", ".tsv", ".txt")
-WRITTEN = ("file", "emotion", "speaker", "gender", "split", "prompt", "start", "end")
+WRITTEN = ("file", "emotion", "speaker", "gender", "split", "prompt", "sentence", "start", "end")
 _DELIMITERS = ",;\t"
 _LONGEST_HEADER = 1 << 20
 """Characters of a first line that are looked at; one that is longer belongs to no table."""
@@ -86,7 +86,7 @@ def write_table(manifest: Manifest, path: Path) -> None:
         writer.writerow(header)
         for clip in manifest.clips:
             known = dict(clip.extra)
-            optional = (clip.gender, clip.part, clip.prompt, clip.start, clip.end)
+            optional = (clip.gender, clip.part, clip.prompt, clip.sentence, clip.start, clip.end)
             row = [in_root(str(manifest.path(clip)), path.parent), clip.emotion, clip.speaker]
             row += ["" if value is None else str(value) for value in optional]
             row += [known.get(name, "") for name in extras]

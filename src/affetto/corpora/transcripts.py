@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from affetto.corpora import cells, folders
+from affetto.corpora.names import unified
 from affetto.corpora.speech import SpeechCorpus, Utterance
 from affetto.errors import UserError
 
@@ -49,7 +50,7 @@ def read_table(path: Path, *, with_sentences: bool) -> SpeechCorpus:
             continue
         if len(row) != len(header):
             raise UserError(f"{path} line {line} has {len(row)} cells, its header {len(header)}; mend the line")
-        file = row[file_at].strip()
+        file = folders.listed_file(path.parent, row[file_at].strip())
         if not file:
             raise UserError(f"{path} line {line} names no file; fill it in, or leave the line out")
         if file in found:
@@ -82,7 +83,7 @@ def read_folder(path: Path) -> SpeechCorpus:
     above = len(PurePosixPath(os.path.commonpath(inside)).parts) if all(inside) else 0
 
     def speaker(file: str) -> str:
-        return "/".join(PurePosixPath(file).parent.parts[: above + 1])
+        return unified("/".join(PurePosixPath(file).parent.parts[: above + 1]))
 
     return SpeechCorpus(
         name=root.name, root=root, has_speakers=grouped, synthetic=folders.is_synthetic(root),

@@ -16,6 +16,7 @@
     variants:                    # beside each run that matches `when` (left out: each run) one with these settings
       - {name: doubled, when: {method: adapter}, set: {adapter.placement: peft_ser}}
     record_states: true          # metrics.json says how large each hidden state is
+    allow_duplicates: true       # copies of one recording are left out of the test part, instead of an error
     resources: {cpus: 2, gpus: 0.5}   # of a run, for --engine ray; an override may say `resources` too
     corpora: {emovo: /data/EMOVO}
 
@@ -53,7 +54,17 @@ from affetto.training.spec import (
     settings,
 )  # fmt: skip
 
-PARTS = ("name", "axes", "exclude", "overrides", "variants", "record_states", "resources", "corpora")
+PARTS = (
+    "name",
+    "axes",
+    "exclude",
+    "overrides",
+    "variants",
+    "record_states",
+    "allow_duplicates",
+    "resources",
+    "corpora",
+)
 NEEDED = ("backbone", "corpus", "method")
 AXES: dict[str, Any] = {
     "backbone": None, "corpus": None, "method": None, "seed": 0, "split": None, "split_seed": 0,
@@ -74,6 +85,7 @@ class PlannedRun:
     variant: str | None = None
     """The name of the variant that it is of another run."""
     record_states: bool = False
+    allow_duplicates: bool = False
     resources: Resources = field(default_factory=Resources)
 
     def __getitem__(self, axis: str) -> Any:
@@ -128,6 +140,7 @@ class PlannedRun:
         return RunSpec(
             corpora=tuple(CorpusSpec(name=name, path=corpora[name]) for name in names), settings=self.settings,
             final=final, record_states=self.record_states,
+            allow_duplicates=self.allow_duplicates,
             **({axis: self[axis] for axis in AXES if axis != "corpus"} | self._stood_in()),
         )  # fmt: skip
 
@@ -198,9 +211,10 @@ def _expand(file: Path, content: Mapping[str, Any]) -> tuple[PlannedRun, ...]:
     overrides = [_override(file, entry, axes) for entry in content.get("overrides") or []]
     variants = [_variant(file, entry, axes) for entry in content.get("variants") or []]
     needs = resources.check(file, content["resources"]) if "resources" in content else {}
-    states = content.get("record_states", False)
-    if not isinstance(states, bool):
-        raise UserError(f"{file}: record_states is {states!r}; it is true or false")
+    switches = {name: content.get(name, False) for name in ("record_states", "allow_duplicates")}
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise UserError(f"{file}: {name} is {value!r}; it is true or false")
     runs: list[PlannedRun] = []
     seen: dict[str, PlannedRun] = {}
     active: set[str] = set()
@@ -212,7 +226,7 @@ def _expand(file: Path, content: Mapping[str, Any]) -> tuple[PlannedRun, ...]:
             hits[n] += 1
         if out:
             continue
-        common: dict[str, Any] = {"record_states": states, "resources": Resources(**needs)}
+        common: dict[str, Any] = {**switches, "resources": Resources(**needs)}
         for n, (condition, chosen, changed) in enumerate(overrides, start=len(excluded)):
             if _matches(point, condition):
                 hits[n] += 1

@@ -24,8 +24,9 @@ from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
 from affetto.experiments.states import GridFolder
 from affetto.inference.classifier import resolve_precision
-from affetto.inference.evaluation import Heard, choose, read_heard, row_of, summary, trained_on_digests
+from affetto.inference.evaluation import Heard, choose, read_heard, row_of, summary
 from affetto.inference.predictor import temperature_of
+from affetto.inference.seen import trained_on
 from affetto.models import storage
 from affetto.models.prefix import PrefixData
 from affetto.models.saved import load_classifier
@@ -116,6 +117,7 @@ class _Target:
     device: str
     say: Callable[[str], None]
     _shared: dict[str, frozenset[str]] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
 
     @property
     def heard(self) -> Heard:
@@ -143,11 +145,13 @@ class _Target:
         kind, models = _models(pair.run)
         rows: list[dict[str, Any]] = []
         temperatures: list[float] = []
+        counts: list[dict[str, Any]] = []
         for folder in models:
             own, card, left_out = self._answers(folder, pair.store_precision, leave_out)
+            counts.append(left_out)
             rows += [{**row, "fold": folder.name} for row in own] if kind == FOLDS else own
             temperatures += [temperature_of(card)] * len(own)
-        metrics = summary(pair.run.path.name, card, self.heard, rows, left_out, temperatures) | {
+        metrics = summary(pair.run.path.name, card, self.heard, rows, _of_all(counts), temperatures) | {
             "model": kind, "models": len(models), "tested_on": self.heard.digest, "crossed": self.name,
             "shared_sentences_left_out": {"sentences": sorted(shared), "clips": len(leave_out)},
         }  # fmt: skip
@@ -160,7 +164,9 @@ class _Target:
         classifier, card = load_classifier(folder / MODEL)
         device = devices.choose(self.device)
         classifier = classifier.to(device).compute_in(resolve_precision("auto", card["precision"], device))
-        chosen, left_out = choose(self.heard, classifier.labels, trained_on_digests(folder), leave_out=leave_out)
+        chosen, left_out = choose(
+            self.heard, classifier.labels, trained_on(folder), leave_out=leave_out, say=self._say_once
+        )
         seconds = card["audio"]["seconds"]
         store = store_of(classifier, card["backbone"]["digest"], seconds, store_precision, device)
         sources = {clip.id: self.heard.sources[clip.id] for clip in chosen}
@@ -181,12 +187,20 @@ class _Target:
         ]
         return rows, card, left_out
 
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self.say(f"{self.name}: {line}")
+
     def shared(self, trained_on: tuple[CorpusSpec, ...]) -> frozenset[str]:
         """The sentences that this corpus shares with those."""
         found: frozenset[str] = frozenset()
         for corpus in trained_on:
             if corpus.path not in self._shared:
-                self._shared[corpus.path] = spoken.shared(self._manifest(corpus), self.heard.manifest)
+                manifest = self._manifest(corpus)
+                self._shared[corpus.path] = spoken.shared(manifest, self.heard.manifest)
+                for silent in (m for m in (manifest, self.heard.manifest) if not spoken.tells(m)):
+                    self.say(f"note: {silent.corpus} tells no sentences: those it shares with others are not left out")
             found |= self._shared[corpus.path]
         return found
 
@@ -199,6 +213,16 @@ class _Target:
                 f"give --corpus {name}=PATH"
             )
         return open_corpus(corpus.name, path, options=corpus.options)
+
+
+def _of_all(left_out: list[dict[str, Any]]) -> dict[str, Any]:
+    """What several models' tests have left out: clips that were trained on count once for each model."""
+    reasons = [counts["trained_on_by"] for counts in left_out]
+    summed = {reason: sum(counts[reason] for counts in reasons) for reason in reasons[0]}
+    return left_out[-1] | {
+        "trained_on": sum(counts["trained_on"] for counts in left_out),
+        "trained_on_by": summed | {"speakers": max(counts["speakers"] for counts in reasons)},
+    }
 
 
 def _finished(grid: GridFolder) -> list[tuple[RunFolder, tuple[CorpusSpec, ...], str]]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from affetto.audio import AudioError
+from affetto.corpora.content import Content
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.inference.predictor import Prediction, Predictor, load, temperature_of
+from affetto.inference.seen import Overlap, Seen, trained_on
 from affetto.models.prefix import Source
 from affetto.training.calibration import before_and_after
+from affetto.training.contents import contents_of
 from affetto.training.data import read_clips, refuse_or_name
 from affetto.training.evaluate import scores
 from affetto.training.folds import DECIMALS, known_of
@@ -40,16 +43,16 @@ def evaluate(
 ) -> dict[str, Any]:
     """Test the model of `run` on `corpora`; returns what `metrics.json` in `out`, if given, holds.
 
-    Left out, and counted: clips of emotions that the model does not know, clips whose very audio it was trained
-    on (unless `include_seen`), unusable clips (with `skip_bad`). The scores are over the emotions of the corpus
-    that the model knows; a prediction of another one is an error like any. Raises UserError.
+    Left out, and counted: clips of emotions that the model does not know; unless `include_seen`, clips that it was
+    trained on, however they are stored, and other clips of the speakers it was trained on; unusable clips (with
+    `skip_bad`). The scores are over the emotions of the corpus that the model knows; a prediction of another one is
+    an error like any. Raises UserError.
     """
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
     folder = None if out is None else _new(Path(out))
     clips = read_heard(corpora, labels or {}, skip_bad=skip_bad, say=say)
-    seen = set() if include_seen else trained_on_digests(Path(run))
-    chosen, left_out = choose(clips, predictor.labels, seen, say=say)
+    chosen, left_out = choose(clips, predictor.labels, trained_on(Path(run)), include_seen=include_seen, say=say)
     rows = []
     for clip, result in _results(predictor, chosen, clips.sources, progress):
         if isinstance(result, AudioError):
@@ -83,6 +86,11 @@ class Heard:
         audio = "".join(self.digests.get(clip.id, "") for clip in self.manifest.clips)
         return hashlib.sha256(f"{self.manifest.checksum()} {audio}".encode()).hexdigest()
 
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """What each clip sounds like, by id; clips that cannot be decoded are not in it."""
+        return contents_of(self.sources, self.digests)
+
 
 def read_heard(
     corpora: tuple[CorpusSpec, ...], labels: dict[str, str], *, skip_bad: bool = False,
@@ -96,28 +104,41 @@ def read_heard(
 
 
 def choose(
-    heard: Heard, labels: Sequence[str], seen: Set[str], *, leave_out: Set[str] = frozenset(),
+    heard: Heard,
+    labels: Sequence[str],
+    seen: Seen,
+    *,
+    include_seen: bool = False,
+    leave_out: Set[str] = frozenset(),
     say: Callable[[str], None] = lambda _: None,
-) -> tuple[list[Clip], dict[str, Any]]:  # fmt: skip
-    """The clips to test on, and what was left out: other emotions than `labels`, audio with a digest in `seen`.
+) -> tuple[list[Clip], dict[str, Any]]:
+    """The clips to test on, and what was left out: other emotions than `labels`, and what was `seen`.
 
     Of the ids in `leave_out` nothing is told. Raises UserError where nothing is left.
     """
+    if not seen.is_known:
+        say(f"note: no {TRAINED_ON} tells what the model was trained on: clips it has heard are tested as well")
     usable = [clip for clip in heard.manifest.clips if clip.id not in heard.bad and clip.id not in leave_out]
     unknown_emotions = Counter(clip.emotion for clip in usable if clip.emotion not in labels)
     known = [clip for clip in usable if clip.emotion in labels]
-    chosen = [clip for clip in known if heard.digests[clip.id] not in seen]
-    trained_on = len(known) - len(chosen)
-    for told in _left_out(unknown_emotions, trained_on, labels):
-        say(told)
+    reasons = seen.reasons(known, heard.digests, heard.contents if seen.contents else {})
+    overlap = Overlap.of(known, reasons)
+    chosen = known if include_seen else [clip for clip in known if clip.id not in reasons]
+    for line in _left_out(unknown_emotions, overlap, labels, include_seen):
+        say(line)
     if not chosen:
         raise UserError(
-            f"nothing is left to test on of {len(heard.manifest.clips)} clips: {trained_on} were trained on, "
-            f"{unknown_emotions.total()} have an emotion that the model does not know. "
-            "Map labels with --label NAME=EMOTION; --include-seen tests on training clips too"
+            f"nothing is left to test on of {len(heard.manifest.clips)} clips: {overlap}, "
+            f"{unknown_emotions.total()} have an emotion that the model does not know. Map labels with --label "
+            "NAME=EMOTION; --include-seen tests on training clips too; a corpus of other people that has the training "
+            "corpus's name by chance needs one of its own: --corpus NAME=PATH"
         )
-    emotions = dict(sorted(unknown_emotions.items()))
-    return chosen, {"unknown_emotions": emotions, "trained_on": trained_on, "unusable": dict(heard.bad)}
+    return chosen, {
+        "unknown_emotions": dict(sorted(unknown_emotions.items())),
+        "trained_on": len(known) - len(chosen),
+        "trained_on_by": overlap.to_json(),
+        "unusable": dict(heard.bad),
+    }
 
 
 def summary(
@@ -158,14 +179,16 @@ def _results(
         yield clip, result
 
 
-def _left_out(emotions: Counter[str], trained_on: int, labels: Sequence[str]) -> list[str]:
-    told = []
+def _left_out(emotions: Counter[str], overlap: Overlap, labels: Sequence[str], include_seen: bool) -> list[str]:
+    lines = []
     if emotions:
         named = ", ".join(f"{name} ({clips})" for name, clips in sorted(emotions.items()))
-        told.append(f"left out: {named}: the model knows {', '.join(labels)}; map others with --label NAME=EMOTION")
-    if trained_on:
-        told.append(f"left out: {trained_on} clips that the model was trained on (--include-seen tests on them too)")
-    return told
+        lines.append(f"left out: {named}: the model knows {', '.join(labels)}; map others with --label NAME=EMOTION")
+    if overlap.clips and include_seen:
+        lines.append(f"note: the scores are flattered by {overlap}")
+    elif overlap.clips:
+        lines.append(f"left out: {overlap}; --include-seen tests on them too")
+    return lines
 
 
 def row_of(clip: Clip, probabilities: Mapping[str, float], several: bool) -> dict[str, Any]:
@@ -175,17 +198,6 @@ def row_of(clip: Clip, probabilities: Mapping[str, float], several: bool) -> dic
     if several:
         row["corpus"] = clip.corpus
     return row | known_of(clip)
-
-
-def trained_on_digests(run: Path) -> set[str]:
-    """Digests of the audio that the model was trained on or chosen by, where its folder still says so."""
-    try:
-        lines = (run / TRAINED_ON).read_text(encoding="utf-8").splitlines()
-        return {json.loads(line)["audio"] for line in lines}
-    except FileNotFoundError:
-        return set()
-    except (OSError, ValueError, KeyError) as problem:
-        raise UserError(f"{run / TRAINED_ON}: cannot be read ({problem}); copy the run's folder again") from None
 
 
 def _new(out: Path) -> RunFolder:

@@ -15,6 +15,7 @@ from affetto.audio import RATE_HZ
 from affetto.errors import UserError
 from affetto.inference.classifier import ClassifierPredictor
 from affetto.inference.predictor import Predictor
+from affetto.models.card import checked
 from affetto.training import device as devices
 
 
@@ -52,7 +53,7 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
                 folder, config=config, trust_remote_code=False, attn_implementation=_attention(config)
             ).eval()
         if isinstance(model, AffettoForAudioClassification):
-            card = model.config.affetto_card
+            card = checked(model.config.affetto_card, str(folder))
             return ClassifierPredictor(model.classifier, card, devices.choose(device), precision, long_clips)
         extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     except UserError:
@@ -61,6 +62,7 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
         raise UserError(f"{folder}: cannot be loaded ({problem}); export the model again") from None
     if precision not in ("auto", "float32"):
         raise UserError(f"{folder} holds transformers' own class, which computes in float32: leave --precision out")
+    checked(model.config.affetto_card, str(folder))
     return StockPredictor(model, extractor, devices.choose(device), long_clips)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affetto.corpora import cells
-from affetto.corpora.folders import AUDIO_SUFFIXES
+from affetto.corpora.folders import AUDIO_SUFFIXES, audio_below, listed_file
 from affetto.corpora.tables import open_table
 from affetto.errors import UserError
 
@@ -45,17 +45,17 @@ class Input:
 def recordings(named: Iterable[str], standard_input: Iterable[str] = ()) -> Iterator[Input]:
     """The recordings that are meant, in the order named; of a folder or a pattern sorted.
 
-    A folder stands for all recordings in and below it, without hidden ones; a CSV or TSV for its rows (`file`, perhaps
-    `start` and `end`, in seconds; relative to the table); `-` for the lines of `standard_input`, each a file, taken
-    as they come. A name that is no file is let through: what cannot be read is told in its turn. Raises UserError for a
-    folder or a pattern without a recording, and for a table without a column of files.
+    A folder stands for all recordings in and below it, links followed, without hidden ones; a CSV or TSV for its rows
+    (`file`, perhaps `start` and `end`, in seconds; relative to the table); `-` for the lines of `standard_input`, each
+    a file, taken as they come. A name that is no file is let through: what cannot be read is told in its turn. Raises
+    UserError for a folder or a pattern without a recording, and for a table without a column of files.
     """
     for name in named:
         if name == STANDARD_INPUT:
             lines = (line.rstrip("\r\n") for line in standard_input)
             yield from (Input(line) for line in lines if line)
         elif os.path.isdir(name):
-            yield from _found(_below(Path(name)), f"{name}: no recordings in it ({', '.join(sorted(AUDIO_SUFFIXES))})")
+            yield from _found(audio_below(name), f"{name}: no recordings in it ({', '.join(sorted(AUDIO_SUFFIXES))})")
         elif name.casefold().endswith(TABLE_SUFFIXES):
             yield from _rows(Path(name))
         elif not os.path.lexists(name) and glob.has_magic(name):
@@ -68,14 +68,6 @@ def recordings(named: Iterable[str], standard_input: Iterable[str] = ()) -> Iter
 def has_sections(named: Iterable[str]) -> bool:
     """Whether some of what is named may be sections of recordings."""
     return any(name.casefold().endswith(TABLE_SUFFIXES) and not os.path.isdir(name) for name in named)
-
-
-def _below(folder: Path) -> Iterator[str]:
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if not one.startswith(".") and one != "__MACOSX")
-        for file in sorted(files):
-            if not file.startswith(".") and os.path.splitext(file)[1].casefold() in AUDIO_SUFFIXES:
-                yield os.path.join(where, file)
 
 
 def _found(paths: Iterable[str], otherwise: str) -> Iterator[Input]:
@@ -106,7 +98,7 @@ def _rows(path: Path) -> Iterator[Input]:
         )  # fmt: skip
         if end is not None and end <= (start or 0.0):
             raise UserError(f"{where}: the section ends at {end:g} s, not after its start at {start or 0:g} s")
-        yield Input(file, start, end, place=path.parent / file)
+        yield Input(file, start, end, place=path.parent / listed_file(path.parent, file))
 
 
 def _place(header: list[str], column: str) -> int | None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from affetto.audio import RATE_HZ, SHORTEST_SECONDS
 from affetto.errors import UserError, unknown
 from affetto.inference.predictor import Predictor
+from affetto.models.card import checked
 from affetto.models.parallel import threads
 
 FILE = "model.onnx"
@@ -86,9 +88,17 @@ def _onnxruntime() -> Any:
 def _facts(written: dict[str, str], file: Path) -> dict[str, Any]:
     try:
         facts = {name: json.loads(text) for name, text in written.items()}
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = {}
     absent = [name for name in FACTS if name not in facts]
     if absent:
         raise UserError(f"{file}: no export of affetto's (its metadata lack {absent[0]!r}): make it by affetto export")
+    card = checked(facts["card"], str(file))
+    samples, rate_hz = facts["window_samples"], facts["sample_rate_hz"]
+    if facts["labels"] != card["blueprint"]["labels"] or rate_hz != RATE_HZ or not _is_window(samples):
+        raise UserError(f"{file}: its metadata contradict its model card; make it again by affetto export")
     return facts
+
+
+def _is_window(samples: Any) -> bool:
+    return isinstance(samples, int) and samples >= RATE_HZ * SHORTEST_SECONDS

@@ -21,6 +21,7 @@ from torch import nn
 from affetto.errors import UserError
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
+from affetto.models.card import checked, different_preprocessing, read_json
 from affetto.models.classifier import Classifier
 from affetto.models.head import HEADS
 from affetto.models.method import Method
@@ -30,7 +31,6 @@ from affetto.models.pooling import StatePooling
 
 FORMAT = 1
 CARD, HEAD, METHOD = "affetto.json", "head.safetensors", "method"
-BACKBONE_FACTS = {"name", "digest", "random_weights", "weights_seed"}
 
 
 def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None = None) -> Classifier:
@@ -76,7 +76,9 @@ def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) 
         save_file(state, temporary / HEAD)
         (temporary / METHOD).mkdir()
         classifier.method.save(temporary / METHOD)
-        (temporary / CARD).write_text(json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n")
+        (temporary / CARD).write_text(
+            json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n", "utf-8"
+        )
         share(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
@@ -87,28 +89,23 @@ def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) 
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What `affetto.json` of a model folder says. Raises UserError where there is none, or another format."""
+    """What `affetto.json` of a model folder says. Raises UserError where there is none, or none that can be."""
     file = folder / CARD
     if not file.is_file():
         raise UserError(f"{folder}: no {CARD} in it, so no model of affetto's; give a finished run's folder")
-    try:
-        card = json.loads(file.read_text())
-    except (OSError, ValueError):
-        card = None
-    if not isinstance(card, dict) or not {"format", "blueprint", "backbone"} <= card.keys():
-        raise UserError(f"{file}: broken; train the run again or copy its folder again")
+    card = read_json(file)
+    if not isinstance(card, dict) or "format" not in card:
+        raise UserError(f"{file}: broken (no object with a format); train the run again or copy its folder again")
     if card["format"] != FORMAT:
         raise UserError(f"{file}: format {card['format']}; this version of affetto reads format {FORMAT}")
-    if not isinstance(card["backbone"], dict) or not card["backbone"].keys() >= BACKBONE_FACTS:
-        raise UserError(f"{file}: does not say which backbone it was trained on; copy the run's folder again")
-    return card
+    return checked(card, str(file))
 
 
 def load_classifier(folder: Path, *, backbone: str | None = None) -> tuple[Classifier, dict[str, Any]]:
     """The classifier of a model folder, in eval mode, and its card.
 
     `backbone` names where the backbone's weights lie, if no longer where they were in training.
-    Raises UserError if other weights are found than those it was trained on.
+    Raises UserError if other weights, or another preprocessing, are found than it was trained on.
     """
     card = read_card(folder)
     return put_together(original_backbone(folder, card, backbone), card, folder), card
@@ -129,6 +126,12 @@ def original_backbone(folder: Path, card: dict[str, Any], name: str | None = Non
         raise UserError(
             f"{name or known['name']} holds other weights than those that {folder} was trained on "
             f"(SHA-256 {known['digest'][:12]}…): give the original ones with --backbone DIR"
+        )
+    other = different_preprocessing(card, loaded.preprocessing)
+    if other:
+        raise UserError(
+            f"{name or known['name']} has the weights that {folder} was trained on, but prepares the sound otherwise "
+            f"({other}): give the original folder with --backbone DIR, or mend its preprocessor_config.json"
         )
     return loaded
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from affetto.corpora.labels import in_order
-from affetto.corpora.manifest import PARTS, Manifest
+from affetto.corpora.manifest import PARTS, Clip, Manifest
 from affetto.errors import UserError
 from affetto.splits.optimiser import coded
 from affetto.splits.split import Fold, Split
@@ -53,8 +53,10 @@ class FoldAudit(TypedDict):
     prompt_overlap_percent: float | None
     """Test clips whose prompt is also spoken in train; None where no prompts are known."""
     duplicates: int | None
-    """Recordings of equal content in two parts; None where no contents were given."""
+    """Recordings of equal content in two parts, which is none; None where no contents were given."""
     duplicate_examples: list[list[str]]
+    copies_left_out: NotRequired[dict[str, int]]
+    """Clips of each part that were left out of it as copies of clips in an earlier part."""
     parts: dict[str, PartAudit]
 
 
@@ -73,7 +75,7 @@ class Ledger:
     def __init__(
         self,
         manifest: Manifest,
-        digests: Mapping[str, str] | None = None,
+        copies: Sequence[Sequence[Clip]] | None = None,
         seconds: Mapping[str, float] | None = None,
     ) -> None:
         clips = manifest.clips
@@ -85,7 +87,7 @@ class Ledger:
         self.labels = in_order({clip.emotion for clip in clips})
         index = {label: i for i, label in enumerate(self.labels)}
         self.emotion = np.fromiter((index[clip.emotion] for clip in clips), np.int64, len(clips))
-        self.digests = digests
+        self.copies = None if copies is None else [[clip.id for clip in group] for group in copies]
         self.seconds: NDArray[np.float64] | None = None
         if seconds is not None and all(clip in seconds for clip in self.ids):
             self.seconds = np.array([seconds[clip] for clip in self.ids])
@@ -155,7 +157,7 @@ def _fold(ledger: Ledger, fold: Fold, target: Sequence[int] | None, corpus: NDAr
         if target is not None:
             share = len(rows[part]) / used
             parts[part]["points_off"] = round(100 * (share - target[number] / sum(target)), 4)
-    duplicates = _duplicates(ledger.digests, fold) if ledger.digests is not None else None
+    duplicates = None if ledger.copies is None else _duplicates(ledger.copies, fold)
     return {
         "name": fold.name,
         "left_out": len(ledger.ids) - used,
@@ -197,16 +199,11 @@ def _prompt_overlap(ledger: Ledger, train: NDArray[np.int64], test: NDArray[np.i
     return round(100 * float(shared.mean()), 2)
 
 
-def _duplicates(digests: Mapping[str, str], fold: Fold) -> list[list[str]]:
+def _duplicates(copies: Sequence[Sequence[str]], fold: Fold) -> list[list[str]]:
     """Clips of equal content that stand in different parts, one list for each content."""
-    alike: dict[str, list[tuple[str, str]]] = {}
-    for part, clips in fold.parts.items():
-        for clip in clips:
-            if clip in digests:
-                alike.setdefault(digests[clip], []).append((part, clip))
-    return [
-        [f"{part}: {clip}" for part, clip in group] for group in alike.values() if len({part for part, _ in group}) > 1
-    ]
+    home = {clip: part for part, clips in fold.parts.items() for clip in clips}
+    placed = ([(home[clip], clip) for clip in group if clip in home] for group in copies)
+    return [[f"{part}: {clip}" for part, clip in group] for group in placed if len({part for part, _ in group}) > 1]
 
 
 def remarks(audit: Audit) -> list[str]:
@@ -250,13 +247,15 @@ def _overlaps(audit: Audit) -> list[str]:
             f"{worst:.0f} % of the test clips have a prompt that is also spoken in train: the score may owe to known "
             "words; --split prompt-disjoint shows by how much"
         )
-    for fold in audit["folds"]:
-        if fold["duplicates"]:
-            lines.append(
-                f"fold {fold['name']!r}: {fold['duplicates']} recordings stand in two parts with equal content, "
-                f"such as {' = '.join(fold['duplicate_examples'][0][:2])}"
-            )
     return lines
+
+
+def copies_note(audit: Audit) -> tuple[str, ...]:
+    """A note on what was left out as copies; () where nothing was."""
+    lost = [sum(fold.get("copies_left_out", {}).values()) for fold in audit["folds"]]
+    if not any(lost):
+        return ()
+    return (f"{sum(lost)} clips are left out of test or validation: copies of them are trained or validated on",)
 
 
 def render(split: Split) -> RenderableType:

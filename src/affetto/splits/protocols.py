@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from affetto.corpora.content import Content
 from affetto.corpora.manifest import PARTS, Manifest
+from affetto.corpora.names import look_alikes_note
 from affetto.errors import UserError, unknown
-from affetto.splits.audit import Ledger, audit, remarks
+from affetto.splits.audit import Ledger, audit, copies_note, remarks
+from affetto.splits.copies import crossing, left_out, refuse, without
 from affetto.splits.optimiser import STEPS, Ints, Problem, assign
 from affetto.splits.split import WHOLE, Fold, Split, membership
 
@@ -59,21 +62,25 @@ def make_split(
     protocol: str | None = None,
     seed: int = 0,
     *,
-    digests: Mapping[str, str] | None = None,
+    contents: Mapping[str, Content] | None = None,
     seconds: Mapping[str, float] | None = None,
+    allow_duplicates: bool = False,
 ) -> Split:
     """Split a manifest by speakers; the same manifest, protocol and seed give the same split everywhere.
 
-    `protocol` is a name of PROTOCOLS (`kfold:5` for five folds), None for `default_protocol`. `digests`
-    (of the audio's content) and `seconds` (of duration), both by clip id, let the audit look for copies
-    across parts and sum up hours.
+    `protocol` is a name of PROTOCOLS (`kfold:5` for five folds), None for `default_protocol`. By clip id,
+    `seconds` (of duration) let the audit sum up hours, and `contents` (of the audio) let copies be found:
+    those under two speakers raise UserError, or with `allow_duplicates` are left out of the later parts.
     """
     protocol = protocol or default_protocol(manifest)
     name, argument = parse_protocol(protocol)
     unnamed = next((clip for clip in manifest.clips if not clip.speaker), None)
     if unnamed:
         raise UserError(f"clip {unnamed.name!r} has no speaker: a split by speakers needs one for each clip; name it")
-    ledger = Ledger(manifest, digests, seconds)
+    copies = None if contents is None else crossing(manifest, contents)
+    if copies and not allow_duplicates:
+        refuse(copies)
+    ledger = Ledger(manifest, copies, seconds)
     if len(ledger.speakers) < 2:
         raise UserError(
             f"{manifest.corpus}: one speaker only ({ledger.speakers[0]!r}), so no test can be speaker-independent: "
@@ -82,15 +89,18 @@ def make_split(
     draft = PROTOCOLS[name](manifest, ledger, seed, argument)
     ids = np.array(ledger.ids, dtype=object)
     folds = tuple(Fold(fold, *(tuple(ids[parts == p]) for p in range(len(PARTS)))) for fold, parts in draft.folds)
-    findings = audit(ledger, folds, draft.target)
+    kept = tuple(without(fold, copies or []) for fold in folds)
+    findings = audit(ledger, kept, draft.target)
+    for fold, before, after in zip(findings["folds"], folds, kept, strict=True):
+        fold["copies_left_out"] = left_out(before, after)
     return Split(
         protocol=protocol,
         seed=seed,
         corpus=manifest.corpus,
-        folds=folds,
-        checksum=membership(folds),
+        folds=kept,
+        checksum=membership(kept),
         audit=dict(findings),
-        notes=(*draft.notes, *remarks(findings)),
+        notes=(*draft.notes, *remarks(findings), *copies_note(findings), *look_alikes_note(ledger.speakers)),
     )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from affetto.audio import AudioError
+from affetto.corpora.content import Content
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
 from affetto.models.prefix import Source
 from affetto.splits import Split, make_split
+from affetto.training.contents import contents_of
 from affetto.training.spec import CorpusSpec, RunSpec
 
 
@@ -28,6 +30,8 @@ class Data:
     left_out: dict[str, str]
     split_of: Callable[[Manifest], Split]
     """Function that splits clips as the run asks for it: for what remains where some have to go."""
+    contents: dict[str, Content] = field(default_factory=dict)
+    """What each clip sounds like, however it is stored."""
     is_final: bool = False
     """Whether split and digests have become part of a run's identity, so that no clip may go any more."""
 
@@ -56,16 +60,27 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
+    contents = contents_of({clip.id: sources[clip.id] for clip in manifest.clips}, digests)
 
     def split_of(clips: Manifest) -> Split:
         _need_two_classes(clips)
-        return make_split(clips, spec.split, seed=spec.split_seed, digests=digests)
+        return make_split(
+            clips, spec.split, seed=spec.split_seed, contents=contents, allow_duplicates=spec.allow_duplicates
+        )
 
     split = split_of(manifest)
     for note in split.notes:
         say(f"note: {note}")
     sources = {clip.id: sources[clip.id] for clip in manifest.clips}
-    return Data(manifest, split, sources, digests, bad, split_of)
+    return Data(
+        manifest=manifest,
+        split=split,
+        sources=sources,
+        digests=digests,
+        left_out=bad,
+        split_of=split_of,
+        contents=contents,
+    )
 
 
 def _need_two_classes(manifest: Manifest) -> None:

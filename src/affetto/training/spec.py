@@ -336,6 +336,8 @@ class RunSpec(_Record):
     labels: dict[str, str] = {}
     """The user's own label names, mapped."""
     skip_bad: bool = False
+    allow_duplicates: bool = False
+    """Whether copies under two speakers are left out of the test part, instead of an error."""
     probe: bool = True
     """Whether the probe is run beside the method, as the baseline."""
     final: bool = True
@@ -345,9 +347,8 @@ class RunSpec(_Record):
 
     def identity(self, facts: dict[str, Any]) -> str:
         """SHA-256 over all that changes the result; paths do not, the content behind them (`facts`) does."""
-        fields = self.model_dump(
-            mode="json", exclude={"corpora", "backbone", "labels", "recipe", "skip_bad", "settings", "record_states"}
-        )
+        without = {"corpora", "backbone", "labels", "recipe", "skip_bad", "settings", "record_states"}
+        fields = self.model_dump(mode="json", exclude=without | {"allow_duplicates"})
         foreign = foreign_fields(self.settings, self.method, RECIPES["recommended"])
         fields["settings"] = own_fields(self.settings, self.method) | foreign
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

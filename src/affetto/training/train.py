@@ -19,6 +19,7 @@ from affetto.models.saved import save_classifier
 from affetto.training import device as devices
 from affetto.training.build import Builder
 from affetto.training.calibration import confidence
+from affetto.training.contents import marks_of
 from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.evaluate import MEASURES
@@ -194,6 +195,7 @@ class _Run:
             unseen = {clip.id for clip in self.data.manifest.clips} - {*chosen.train, *chosen.validation}
         return [
             {"clip": clip.name, "corpus": clip.corpus, "speaker": clip.speaker, "audio": self.data.digests[clip.id]}
+            | marks_of(self.data.contents.get(clip.id))
             for clip in self.data.manifest.clips
             if clip.id not in unseen
         ]
@@ -215,6 +217,7 @@ class _Run:
             "seed": self.spec.seed,
             "split": self.data.split.protocol,
             "split_checksum": self.data.split.checksum,
+            "copies_left_out": sum(sum(fold["copies_left_out"].values()) for fold in self.data.split.audit["folds"]),
             "trainable_parameters": sum(p.numel() for p in classifier.trainable().values()),
             "backbone_parameters": sum(
                 p.numel() for _, p in backbone if id(p) not in own or METHODS[self.spec.method].trains_backbone

@@ -1,0 +1,91 @@
+"""Clips that a model has been trained on or chosen by, however they are stored: what its tests must leave out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from affetto.corpora.content import Content, copies
+from affetto.corpora.manifest import Clip
+from affetto.corpora.names import unified
+from affetto.errors import UserError
+from affetto.training.runs import MODEL, TRAINED_ON
+
+REASONS = {
+    "file": "the very files",
+    "content": "the same recordings, stored otherwise",
+    "speaker": "other recordings of the same speakers",
+}
+"""Why a clip counts as trained on; each is counted under the first that holds."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run's `trained_on.jsonl` tells: digests of files, contents, and (corpus, speaker) pairs.
+
+    Runs of earlier versions tell no contents.
+    """
+
+    files: frozenset[str] = frozenset()
+    contents: tuple[Content, ...] = ()
+    people: frozenset[tuple[str, str]] = frozenset()
+    is_known: bool = True
+    """Whether there was such a file at all: an exported model does not bring it along."""
+
+    def reasons(
+        self, clips: Sequence[Clip], digests: Mapping[str, str], contents: Mapping[str, Content]
+    ) -> dict[str, str]:
+        """By clip id, the key of `REASONS` for each clip that was trained on; `digests` are the files'."""
+        found = {clip.id: "speaker" for clip in clips if person(clip.corpus, clip.speaker) in self.people}
+        heard = {clip.id: contents[clip.id] for clip in clips if clip.id in contents}
+        found |= dict.fromkeys(copies(heard, self.contents), "content")
+        return found | {clip.id: "file" for clip in clips if digests.get(clip.id) in self.files}
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Clips of a test that were trained on: how many for each reason, and how many speakers they are of."""
+
+    clips: Counter[str] = field(default_factory=Counter)
+    speakers: int = 0
+
+    @classmethod
+    def of(cls, clips: Iterable[Clip], reasons: Mapping[str, str]) -> Overlap:
+        known = [clip for clip in clips if clip.id in reasons]
+        people = {person(clip.corpus, clip.speaker) for clip in known}
+        return cls(Counter(reasons[clip.id] for clip in known), len(people))
+
+    def to_json(self) -> dict[str, Any]:
+        return {reason: self.clips[reason] for reason in REASONS} | {"speakers": self.speakers}
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self.clips[reason]} {words}" for reason, words in REASONS.items() if self.clips[reason])
+        people = "1 speaker" if self.speakers == 1 else f"{self.speakers} speakers"
+        return f"{self.clips.total()} clips of {people} that the model was trained on ({counts})"
+
+
+def person(corpus: str, speaker: str) -> tuple[str, str]:
+    """A speaker of a corpus, alone or merged with others, which puts the corpus's name before the speaker's."""
+    return corpus, unified(speaker).removeprefix(f"{corpus}:")
+
+
+def trained_on(run: Path) -> Seen:
+    """What the model in `run`, or of the run around it, has seen, where its folder still says so."""
+    places = [run, run.parent] if run.name == MODEL else [run]
+    file = next((place / TRAINED_ON for place in places if (place / TRAINED_ON).is_file()), None)
+    if file is None:
+        return Seen(is_known=False)
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        marks = (Content.from_json(row.get("content")) for row in rows)
+        return Seen(
+            files=frozenset(row["audio"] for row in rows),
+            contents=tuple(mark for mark in marks if mark is not None),
+            people=frozenset(person(row["corpus"], row["speaker"]) for row in rows),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise UserError(f"{file}: cannot be read ({problem}); copy the run's folder again") from None

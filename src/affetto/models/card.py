@@ -1,0 +1,137 @@
+"""The card of a saved model (`affetto.json`), checked before anything is made of it: models may be strangers'."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from affetto.errors import UserError
+
+LARGEST_BYTES = 4 << 20
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
+"""Wider than what calibration may come to; beyond, probabilities say nothing."""
+SHOWN = 60
+
+
+ORIGIN = ("affetto", "run", "corpus", "licence")
+"""The version, the run and the corpus that a model comes from, for people."""
+
+
+def _each_once(labels: list[str]) -> list[str]:
+    if len(set(labels)) < len(labels):
+        raise ValueError("each label may stand there once")
+    return labels
+
+
+class _Part(BaseModel):
+    """What later versions add is let through; what is there must have its type, without conversion."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+
+class _Method(_Part):
+    name: str
+    first_block: int = Field(ge=0)
+    settings: dict[str, Any]
+
+
+class _Pooling(_Part):
+    kind: Literal["mean", "without_embedding", "weighted", "layer"]
+    layer: int | None = Field(ge=0)
+    state_norm: Literal["none", "layer"]
+
+
+class _Head(_Part):
+    name: str
+    width: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    unmasked_mean: bool
+
+
+class _Blueprint(_Part):
+    labels: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2), AfterValidator(_each_once)]
+    method: _Method
+    pooling: _Pooling
+    head: _Head
+
+
+class _Audio(_Part):
+    seconds: float | None = Field(ge=0.1, le=600)
+
+
+class _BackboneFacts(_Part):
+    name: str
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    random_weights: bool
+    weights_seed: int = Field(ge=0)
+    layer_norm_swap: str = "none"
+    preprocessing: dict[str, Any] = {}
+
+
+class _Confidence(_Part):
+    temperature: float = Field(1.0, ge=LOWEST_TEMPERATURE, le=HIGHEST_TEMPERATURE)
+
+
+class _Card(_Part):
+    """What a model cannot be used without, and what it is valid to come from, which may be left out."""
+
+    blueprint: _Blueprint
+    backbone: _BackboneFacts
+    audio: _Audio
+    precision: Literal["float32", "bfloat16"]
+    synthetic: bool
+    confidence: _Confidence = _Confidence()
+    affetto: str = ""
+    run: str = ""
+    corpus: str = ""
+    licence: str = ""
+
+
+def checked(card: Any, where: str) -> dict[str, Any]:
+    """The card, with "" for what it does not tell of its origin.
+
+    Raises UserError, saying `where` the card stands, for the first thing in it that cannot be.
+    """
+    try:
+        valid = _Card.model_validate(card)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the card"
+        value = "" if first["type"] == "missing" else f", not {_shown(first['input'])}"
+        raise UserError(
+            f"{where}: {field}: {first['msg'].lower()}{value}; this is no model card of affetto's as it was written: "
+            "copy the model again, or train it again"
+        ) from None
+    return {name: getattr(valid, name) for name in ORIGIN} | card
+
+
+def read_json(file: Path) -> Any:
+    """The content of a card's file. Raises UserError for what is no JSON of a card's size and depth."""
+    try:
+        if file.stat().st_size > LARGEST_BYTES:
+            raise ValueError(f"larger than {LARGEST_BYTES >> 20} MB")
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise UserError(f"{file}: broken ({problem}); train the run again or copy its folder again") from None
+
+
+def different_preprocessing(card: dict[str, Any], preprocessing: dict[str, Any]) -> str | None:
+    """How a backbone prepares waves otherwise than the one a model was trained on; None where it does not.
+
+    Models that were saved without their preprocessing, or without some field of it, are taken as they are.
+    """
+    stored = card["backbone"].get("preprocessing") or {}
+    different = [name for name, value in stored.items() if preprocessing.get(name) != value]
+    if not different:
+        return None
+    return ", ".join(
+        f"{name} {_shown(preprocessing.get(name))} instead of {_shown(stored[name])}" for name in different
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
