@@ -1,0 +1,47 @@
+"""Words and marks for intervals: what was drawn, speakers or clips, and where it was clips for want of speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from affetto.reporting import tables
+from affetto.reporting.naming import corpus_title
+from affetto.reporting.statistics import Estimate
+
+MARK = "†"
+ALONE = "one speaker was tested, so clips were drawn, and nothing is said of other voices"
+
+
+def basis(estimates: Sequence[Estimate]) -> str:
+    """`by bootstrap over 6 to 43 speakers`; with what the mark says, where clips were drawn for some."""
+    drawn: dict[str, set[int]] = {}
+    for estimate in estimates:
+        for over, units in zip(estimate.over, estimate.units, strict=True):
+            drawn.setdefault(over, set()).add(units)
+    counts = [
+        f"{min(units):,}{f' to {max(units):,}' if len(units) > 1 else ''} {over}"
+        for over, units in sorted(drawn.items(), reverse=True)
+    ]
+    told = f"by bootstrap over {' or '.join(counts) or 'speakers'}"
+    return told + (f" ({MARK}: {ALONE})" if "clips" in drawn else "")
+
+
+def span(estimate: Estimate) -> str:
+    """`38.1–45.2`, ×100, with the mark where clips of any corpus were drawn."""
+    return f"{tables.percent(estimate.low)}–{tables.percent(estimate.high)}{mark(estimate)}"
+
+
+def mark(estimate: Estimate) -> str:
+    """The mark, where clips of one speaker were drawn in any of its corpora; else nothing."""
+    return MARK if "clips" in estimate.over else ""
+
+
+def footnotes(estimates: Sequence[Estimate]) -> tuple[str, ...]:
+    """What the mark says, and of which corpora; nothing where speakers were drawn in all."""
+    alone = {
+        corpus_title(corpus): None
+        for estimate in estimates
+        for corpus, over in zip(estimate.corpora, estimate.over, strict=True)
+        if over == "clips"
+    }
+    return (f"{MARK} {', '.join(alone)}: {ALONE}.",) if alone else ()
