@@ -118,6 +118,7 @@ def test_a_probe_that_does_not_fit_is_left_out_alone(tmp_path):
     edited(run, lambda metrics: metrics["probe"]["test"].update(macro_f1=0.999))
     evidence = Evidence(collect(run))
     assert [one.axes.method for one in evidence.configurations] == ["frozen"]
+    assert "The one run is done." in summary(evidence).what[0]
     assert "probe.test: macro F1 is 0.9990" in evidence.notes[0] and "left out" in evidence.notes[0]
 
 

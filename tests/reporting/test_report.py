@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -13,8 +14,10 @@ from typer.testing import CliRunner
 
 from affetto.cli import app
 from affetto.errors import UserError
-from affetto.reporting import report
+from affetto.reporting import data, report
+from affetto.reporting.evidence import Evidence
 from affetto.reporting.report import write
+from affetto.reporting.results import collect
 from affetto.training.runs import METRICS
 from reporting.folders import write_grid, write_run
 
@@ -222,3 +225,33 @@ def test_the_command_prints_the_table_and_what_it_wrote(grid, tmp_path):
     assert told["done"] == 3 and told["states"] == {"done": 3, "failed": 1} and told["best"][0]["corpus"] == "EMOVO"
     metrics = json.loads(next(grid.glob(f"runs/*lora*/{METRICS}")).read_text())
     assert told["best"][0]["macro_f1"] == pytest.approx(100 * metrics["test"]["macro_f1"])
+
+
+def test_scores_and_predictions_lie_beside_for_programs_and_give_each_other(made, grid):
+    with (made.out / "results.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] == "lora"]
+    (file,) = (name for name in made.files if name.startswith("predictions/") and "lora" in name)
+    with (made.out / file).open(newline="") as opened:
+        clips = list(csv.DictReader(opened))
+    spoken = dict.fromkeys(clip["truth"] for clip in clips)
+    right = [max(spoken, key=lambda label: float(clip[label])) == clip["truth"] for clip in clips]
+    test = {row["measure"]: row for row in rows if row["part"] == "test"}
+    assert float(test["accuracy"]["score"]) == pytest.approx(sum(right) / len(right))
+    metrics = json.loads(next(grid.glob(f"runs/*lora*/{METRICS}")).read_text())
+    facts = json.loads(next(grid.glob("runs/*lora*_0/spec.json")).read_text())["facts"]
+    row = test["macro_f1"]
+    assert float(row["score"]) == pytest.approx(metrics["test"]["macro_f1"]) and row["run"].endswith("_lora_paper_0")
+    assert row["manifest"] == facts["manifest"] and row["split checksum"] == metrics["split_checksum"]
+    assert row["labels"].split() == metrics["test"]["labels"] and (row["clips"], row["speakers"]) == ("84", "6")
+    assert float(row["low"]) < float(row["score"]) < float(row["high"]) and row["drawn"] == "speakers"
+    assert {"macro_f1", "uar"} <= {row["measure"] for row in rows if row["part"] == "validation"}
+
+
+def test_many_predictions_are_copied_only_when_asked_for(grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "MOST_ROWS", 100)
+    made = write(grid, tmp_path / "out", only=("csv",))
+    assert not any(file.startswith("predictions/") for file in made.files)
+    evidence = Evidence(collect(grid))
+    assert data.predictions(evidence, asked=False) == {} and "--format predictions writes them" in evidence.notes[0]
+    made = write(grid, tmp_path / "out", only=("predictions",))
+    assert any(file.startswith("predictions/") for file in made.files)

@@ -1,0 +1,159 @@
+"""Files for programs: all scores of all runs in one table, and the predictions that they are computed from.
+
+results.csv             a row a run, part and measure: the score, its interval, and the digests of all that went in
+predictions/NAME.csv    a row a clip and seed of a configuration: truth and probabilities, to compute any of it anew
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from affetto.reporting import statistics
+from affetto.reporting.evidence import Evidence
+from affetto.reporting.formats import field_text
+from affetto.reporting.naming import changes
+from affetto.reporting.pictures import slug
+from affetto.reporting.records import Configuration, Run
+from affetto.reporting.systems import Predictions, System
+from affetto.reporting.tables import SYNTHETIC
+from affetto.training.evaluate import MEASURES
+
+MOST_ROWS = 200_000
+"""Predictions beyond so many rows (some 25 MB) are written only when they are asked for."""
+ALL_SEEDS = "all"
+TEST, PROBE, VALIDATION = "test", "probe beside", "validation"
+DIGESTS = ("manifest", "audio", "weights")
+HEADER = (
+    *("corpus", "labels", "backbone", "random weights", "weights seed", "method", "recipe", "settings"),
+    *("split", "split seed", "seed", "part", "measure", "score", "low", "high", "level", "drawn", "units"),
+    *("clips", "speakers", "precision", *DIGESTS, "split checksum", "identity", "run", "speech"),
+)
+
+
+def scores(evidence: Evidence) -> str:
+    """The rows of results.csv: each run's test, its probe's and its validation, then each configuration over seeds.
+
+    Scores are fractions. A run's interval is of its own predictions; that of `all` seeds is the tables'.
+    """
+    rows: list[dict[str, Any]] = []
+    for one in evidence.configurations:
+        for run in one.done:
+            rows += _of_run(run, PROBE if run.tested != Run.tested else TEST)
+        if len(one.done) > 1:
+            rows += _over_seeds(evidence, one)
+    return _text(HEADER, ([row.get(name) for name in HEADER] for row in rows))
+
+
+def predictions(evidence: Evidence, *, asked: bool) -> dict[str, str]:
+    """{name: text} of a file a configuration.
+
+    Nothing, and a note in the evidence, where they are more than MOST_ROWS and were not `asked` for.
+    """
+    systems = [(one, system) for one in evidence.configurations if (system := evidence.system(one))]
+    count = sum(system.clips * len(system.seeds) for _, system in systems)
+    if count > MOST_ROWS and not asked:
+        evidence.notes.append(
+            f"predictions: {count:,} rows, more than {MOST_ROWS:,}, are not copied; --format predictions writes them"
+        )
+        return {}
+    names = [_name(one) for one, _ in systems]
+    unique = len(set(names)) == len(names)
+    return {
+        name if unique else f"{number:03}-{name}": _lines(system, synthetic=one.synthetic)
+        for number, (name, (one, system)) in enumerate(zip(names, systems, strict=True), 1)
+    }
+
+
+def _of_run(run: Run, part: str) -> Iterator[dict[str, Any]]:
+    assert run.scored is not None
+    system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.scored})
+    named = _named(run) | {"seed": run.axes.seed}
+    for measure in MEASURES:
+        estimate = statistics.estimate([system], measure)
+        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.scored)
+    validation = (run.metrics or {}).get("validation") or {}
+    if part == TEST:
+        for measure in MEASURES:
+            if measure in validation:
+                counts = {"clips": validation.get("n"), "speakers": len(validation.get("per_speaker") or ()) or None}
+                yield named | {"part": VALIDATION, "measure": measure, "score": validation[measure]} | counts
+
+
+def _over_seeds(evidence: Evidence, one: Configuration) -> Iterator[dict[str, Any]]:
+    run = one.done[0]
+    assert run.scored is not None
+    named = _named(run) | {"seed": ALL_SEEDS, "identity": None, "run": None}
+    part = PROBE if run.tested != Run.tested else TEST
+    for measure in MEASURES:
+        estimate = evidence.estimate(one, measure)
+        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.scored)
+
+
+def _named(run: Run) -> dict[str, Any]:
+    axes, metrics = run.axes, run.metrics or {}
+    return {
+        "corpus": axes.corpus,
+        "labels": " ".join(run.labels),
+        "backbone": axes.backbone,
+        "random weights": axes.random_weights,
+        "weights seed": axes.weights_seed,
+        "method": axes.method,
+        "recipe": axes.recipe,
+        "settings": changes(axes.settings),
+        "split": metrics.get("split"),
+        "split seed": axes.split_seed,
+        "precision": metrics.get("precision"),
+        **{name: run.facts.get(name) for name in DIGESTS},
+        "split checksum": metrics.get("split_checksum"),
+        "identity": metrics.get("identity"),
+        "run": run.name,
+        "speech": SYNTHETIC if run.synthetic else "recorded",
+    }
+
+
+def _estimated(estimate: statistics.Estimate) -> dict[str, Any]:
+    return {
+        "score": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "level": estimate.level,
+        "drawn": estimate.over[0],
+        "units": estimate.units[0],
+    }
+
+
+def _counted(scored: Predictions) -> dict[str, Any]:
+    return {"clips": len(scored.clips), "speakers": len(set(scored.speakers))}
+
+
+def _lines(system: System, *, synthetic: bool) -> str:
+    header = ("clip", "speaker", "seed", "truth", *system.labels, *(("speech",) if synthetic else ()))
+    last = (SYNTHETIC,) if synthetic else ()
+    rows = ((*row, *last) for seed in system.seeds for row in _rows(system.runs[seed], seed))
+    return _text(header, rows)
+
+
+def _rows(run: Predictions, seed: int) -> Iterator[Sequence[Any]]:
+    for clip, speaker, truth, probabilities in zip(
+        run.clips, run.speakers, run.truth, run.probabilities.tolist(), strict=True
+    ):
+        yield clip, speaker, seed, run.labels[int(truth)], *(round(value, 6) for value in probabilities)
+
+
+def _name(one: Configuration) -> str:
+    axes = one.axes
+    recipe = "" if axes.method == "probe" else axes.recipe
+    changed = changes(axes.settings)
+    parts = (axes.corpus, axes.title, axes.scenario, axes.method, recipe, one.split, changed)
+    return slug(" ".join(part for part in parts if part))
+
+
+def _text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([field_text(value) for value in row] for row in rows)
+    return out.getvalue()
