@@ -65,6 +65,25 @@ def test_each_label_set_has_a_card_a_guesser_and_a_row_of_its_own(mixed):
     assert {one.axes.corpus for one in protocol.ones} == {"emovo@7-labels"}
 
 
+def test_four_labels_alone_have_no_place_beside_the_paper(tmp_path):
+    write_run(tmp_path / "four", labels=FOUR)
+    evidence = Evidence(collect(tmp_path))
+    assert [run.axes.corpus for run in evidence.results.done] == ["emovo"]
+    assert paper_sheets.protocols(evidence) == []
+
+
+def test_the_baseline_of_a_run_is_the_probe_in_its_own_folder(tmp_path):
+    """A shorter crop changes the probe beside it as well."""
+    write_run(tmp_path / "usual", probe_skill=0.2)
+    short = write_run(tmp_path / "short", probe_skill=0.9, overrides={"audio.seconds": "2.0"})
+    evidence = Evidence(collect(tmp_path))
+    changed = next(one for one in evidence.configurations if one.axes.settings)
+    baseline = evidence.baseline(changed)
+    assert baseline is not None
+    probe = json.loads((short / METRICS).read_text())["probe"]["test"]["macro_f1"]
+    assert evidence.spread(baseline).mean == pytest.approx(probe)
+
+
 def test_no_seed_of_other_clips_or_weights_is_a_seed_of_a_configuration(tmp_path):
     write_run(tmp_path / "a")
     write_run(tmp_path / "b", seed=1, speakers=5)

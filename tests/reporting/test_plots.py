@@ -65,7 +65,7 @@ DRAWINGS = {
         strip_scores(6, LONG), path, "UAR by speaker", 1 / 7, stamp
     ),
     "cost": lambda path, stamp: costs.cost_against_score(
-        points(), path, "Cost against macro F1", stamp, lines=lines(), interval="by bootstrap over 14 clips"
+        points(), path, "Cost against macro F1", stamp, lines=lines(), interval="95 % interval over 14 clips"
     ),
     "states": lambda path, stamp: layers.state_sizes(sizes(), path, "Sizes of the hidden states", stamp),
 }
@@ -138,7 +138,7 @@ def test_each_method_and_backbone_is_drawn_and_told_apart_a_strange_one_too(tmp_
     across = {line.get_label(): line.get_ydata()[0] for line in drawn[0].axes[0].get_lines() if line not in marks}
     assert across == {f"probe, {name}": 44.0 + n for n, name in enumerate(BACKBONES)}
     words = " ".join(text.get_text() for text in texts(drawn[0]))
-    assert "interval by bootstrap over 14 clips" in words.replace("\n", " ")
+    assert "95 % interval over 14 clips" in words.replace("\n", " ")
 
 
 def test_nothing_to_draw_is_a_mistake(tmp_path):

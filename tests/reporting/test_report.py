@@ -229,7 +229,8 @@ def test_the_command_prints_the_table_and_what_it_wrote(grid, tmp_path):
 
 def test_scores_and_predictions_lie_beside_for_programs_and_give_each_other(made, grid):
     with (made.out / "results.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["method"] == "lora"]
+        scores = list(csv.DictReader(file))
+    rows = [row for row in scores if row["method"] == "lora"]
     (file,) = (name for name in made.files if name.startswith("predictions/") and "lora" in name)
     with (made.out / file).open(newline="") as opened:
         clips = list(csv.DictReader(opened))
@@ -245,6 +246,13 @@ def test_scores_and_predictions_lie_beside_for_programs_and_give_each_other(made
     assert row["labels"].split() == metrics["test"]["labels"] and (row["clips"], row["speakers"]) == ("84", "6")
     assert float(row["low"]) < float(row["score"]) < float(row["high"]) and row["drawn"] == "speakers"
     assert {"macro_f1", "uar"} <= {row["measure"] for row in rows if row["part"] == "validation"}
+    (probe,) = (
+        row
+        for row in scores
+        if row["run"] == test["uar"]["run"]
+        if (row["part"], row["measure"]) == ("probe beside", "macro_f1")
+    )
+    assert float(probe["score"]) == pytest.approx(metrics["probe"]["test"]["macro_f1"]) and probe["method"] == "probe"
 
 
 def test_many_predictions_are_copied_only_when_asked_for(grid, tmp_path, monkeypatch):

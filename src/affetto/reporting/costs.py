@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WORDS = (
-    "One mark: a configuration, mean over seeds; whiskers: the 95 % interval {interval}. Both scales below are "
+    "One mark: a configuration, mean over seeds; whiskers: {interval}. Both scales below are "
     "logarithmic. Times are of the machine that ran it: compare those of one device."
 )
 DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (6, 3)))
@@ -52,11 +52,11 @@ def cost_against_score(
     stamp: str = "",
     *,
     lines: Sequence[Line] = (),
-    interval: str = "over speakers",
+    interval: str = "95 % interval over speakers",
 ) -> Path:
     """Two panels: macro F1 against trained parameters, and against the time of a run.
 
-    A colour a method; of several backbones a shape each. `interval` says over what the whiskers are.
+    A colour a method; of several backbones a shape each. `interval` says what the whiskers are.
     """
     if not points:
         raise UserError("no cost to draw: give at least one configuration.")

@@ -10,7 +10,7 @@ from typing import Any
 from affetto.errors import UserError
 from affetto.reporting import statistics, tables
 from affetto.reporting.evidence import Evidence
-from affetto.reporting.intervals import basis, footnotes, span
+from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.naming import Naming, corpus_title
 from affetto.reporting.records import Configuration, Evaluation, read_lines
 from affetto.reporting.run_sheets import stamp
@@ -54,7 +54,7 @@ def matrix(evidence: Evidence, *, unshared: bool = False) -> Sheet | None:
     without = " without the sentences that both corpora have" if unshared else ""
     caption = (
         f"Macro F1 ×100 of a model trained on the corpus of the row, tested on that of the column{without}; mean ± "
-        f"standard deviation (ddof 1) over seeds; below: 95 % interval {basis(estimates)}, seeds averaged, and clips. "
+        f"standard deviation (ddof 1) over seeds; below: {interval_words(estimates)}, seeds averaged, and clips. "
         "In brackets: on its own corpus, the test speakers of its split. Clips that were trained on are left out."
     )
     name, title = ("across-unshared", "Across corpora, shared sentences left out") if unshared else (
@@ -82,7 +82,7 @@ def lone(evidence: Evidence) -> Sheet | None:
     drawn = [estimate for estimate in estimates if estimate]
     heads = (Column("trained on", False), Column("tested on", False), Column("macro F1"), Column("folder", False))
     origins = [each.synthetic for each in found]
-    caption = f"Macro F1 ×100; below: 95 % interval {basis(drawn)}, and clips."
+    caption = f"Macro F1 ×100; below: {interval_words(drawn)}, and clips."
     said = stamp(synthetic=all(origins), partly=any(origins))
     return Sheet("evaluations", "Single evaluations", heads, tuple(rows), caption, footnotes(drawn), said)
 

@@ -16,7 +16,7 @@ from affetto.reporting.evidence import Evidence
 from affetto.reporting.formats import field_text
 from affetto.reporting.naming import changes
 from affetto.reporting.pictures import slug
-from affetto.reporting.records import Configuration, Run
+from affetto.reporting.records import Configuration, Evaluation, Run
 from affetto.reporting.systems import Predictions, System
 from affetto.reporting.tables import SYNTHETIC
 from affetto.training.evaluate import MEASURES
@@ -34,16 +34,20 @@ HEADER = (
 
 
 def scores(evidence: Evidence) -> str:
-    """The rows of results.csv: each run's test, its probe's and its validation, then each configuration over seeds.
+    """The rows of results.csv: each run's test, validation and probe, each configuration over seeds, each evaluation.
 
     Scores are fractions. A run's interval is of its own predictions; that of `all` seeds is the tables'.
     """
     rows: list[dict[str, Any]] = []
     for one in evidence.configurations:
         for run in one.done:
-            rows += _of_run(run, PROBE if run.tested != Run.tested else TEST)
+            # A probe's row stands with the run that it was tested beside.
+            if run.tested == Run.tested:
+                rows += [*_of_run(run, TEST), *(_of_run(run.beside, PROBE) if run.beside else ())]
         if len(one.done) > 1:
             rows += _over_seeds(evidence, one)
+    for evaluation in evidence.results.evaluations:
+        rows += _of_evaluation(evaluation)
     return _text(HEADER, ([row.get(name) for name in HEADER] for row in rows))
 
 
@@ -80,6 +84,28 @@ def _of_run(run: Run, part: str) -> Iterator[dict[str, Any]]:
             if measure in validation:
                 counts = {"clips": validation.get("n"), "speakers": len(validation.get("per_speaker") or ()) or None}
                 yield named | {"part": VALIDATION, "measure": measure, "score": validation[measure]} | counts
+
+
+def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    """The test of a trained model on another corpus; the interval is that of its metrics."""
+    test = evaluation.test
+    interval = test["interval"]
+    named = {
+        "corpus": evaluation.trained_on,
+        "labels": " ".join(test["labels"]),
+        "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.unshared else ""),
+        "level": interval.get("level"),
+        "drawn": interval.get("over"),
+        "units": interval.get("units"),
+        "clips": test["n"],
+        "speakers": len(test["per_speaker"]),
+        "identity": evaluation.identity,
+        "run": "/".join(evaluation.path.parts[-3:]),
+        "speech": SYNTHETIC if evaluation.synthetic else "recorded",
+    }
+    for measure in MEASURES:
+        low, high = interval.get(measure, (None, None))
+        yield named | {"measure": measure, "score": test[measure], "low": low, "high": high}
 
 
 def _over_seeds(evidence: Evidence, one: Configuration) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import math
 
 from affetto.reporting import calibration, groups, raters, tables
 from affetto.reporting.evidence import Evidence
-from affetto.reporting.intervals import basis, footnotes, span
+from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.naming import Naming
 from affetto.reporting.run_sheets import shared, stamp_of
 from affetto.reporting.sheet import Cell, Column, Sheet, columns, percent, plus_minus, signed, whole
@@ -29,9 +29,9 @@ def genders(evidence: Evidence) -> Sheet | None:
             (*naming.cells(one), *(_gender(found.get(name)) for name in (groups.FEMALE, groups.MALE)), _gap(gap))
         )
     caption = (
-        f"{shared(naming)}UAR of the test clips by women and by men, ×100, mean over seeds, with 95 % interval "
-        f"{basis(estimates)}. Gap: women minus men, with its interval (bootstrap over the speakers of each; under ten "
-        "of either Welch's t over the speakers' scores): one that spans 0 is no finding."
+        f"{shared(naming)}UAR of the test clips by women and by men, ×100, mean over seeds, with "
+        f"{interval_words(estimates)}. Gap: women minus men, with its interval (bootstrap over the speakers of each; "
+        "under ten of either Welch's t over the speakers' scores): one that spans 0 is no finding."
     )
     heads = (*naming.columns(), *columns("women", "men", "gap"))
     return Sheet("genders", "Women and men", heads, tuple(rows), caption, footnotes(estimates), stamp_of(ones))

@@ -9,11 +9,11 @@ from affetto.reporting.naming import corpus_title
 from affetto.reporting.statistics import Estimate
 
 MARK = "†"
-ALONE = "one speaker was tested, so clips were drawn, and nothing is said of other voices"
+ALONE = "too few speakers were tested, so clips were drawn, and nothing is said of other voices"
 
 
-def basis(estimates: Sequence[Estimate]) -> str:
-    """`by bootstrap over 6 to 43 speakers`; with what the mark says, where clips were drawn for some."""
+def interval_words(estimates: Sequence[Estimate]) -> str:
+    """`95 % interval by bootstrap over 6 to 43 speakers`; with what the mark says, where clips were drawn for some."""
     drawn: dict[str, set[int]] = {}
     for estimate in estimates:
         for over, units in zip(estimate.over, estimate.units, strict=True):
@@ -22,17 +22,17 @@ def basis(estimates: Sequence[Estimate]) -> str:
         f"{min(units):,}{f' to {max(units):,}' if len(units) > 1 else ''} {over}"
         for over, units in sorted(drawn.items(), reverse=True)
     ]
-    told = f"by bootstrap over {' or '.join(counts) or 'speakers'}"
-    return told + (f" ({MARK}: {ALONE})" if "clips" in drawn else "")
+    text = f"95 % interval by bootstrap over {' or '.join(counts) or 'speakers'}"
+    return text + (f" ({MARK}: {ALONE})" if "clips" in drawn else "")
 
 
 def span(estimate: Estimate) -> str:
-    """`38.1–45.2`, ×100, with the mark where clips of any corpus were drawn."""
+    """`38.1–45.2`, ×100, with the mark where clips of a corpus were drawn."""
     return f"{tables.percent(estimate.low)}–{tables.percent(estimate.high)}{mark(estimate)}"
 
 
 def mark(estimate: Estimate) -> str:
-    """The mark, where clips of one speaker were drawn in any of its corpora; else nothing."""
+    """The mark, where clips were drawn in any of its corpora for want of speakers; else nothing."""
     return MARK if "clips" in estimate.over else ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from affetto.models.keys import BACKBONES
 from affetto.reporting import paper, statistics, tables
 from affetto.reporting.evidence import Evidence
-from affetto.reporting.intervals import basis, footnotes, span
+from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.naming import backbone_title, corpus_title, method_title
 from affetto.reporting.protocols import BASELINE, SCENARIOS
 from affetto.reporting.protocols import Protocol as Protocol
@@ -107,9 +107,9 @@ def table_3(protocol: Protocol) -> Sheet:
         rows.append((words(BACKBONES[key].scenario), words(BACKBONES[key].title), *cells))
     caption = (
         "Macro F1 ×100, mean over EMOVO, Emozionalmente and DEMoS. For each seed the mean of the three corpora, then "
-        "mean ± sample standard deviation (ddof 1) of these numbers over seeds. Second line: 95 % interval "
-        f"{basis(protocol.estimates)}, drawn within each corpus, seeds averaged. Third: the paper's Table III. Fourth: "
-        f"the difference, and whether the paper's value lies within the interval. {protocol.words}"
+        "mean ± sample standard deviation (ddof 1) of these numbers over seeds. Second line: "
+        f"{interval_words(protocol.estimates)}, drawn within each corpus, seeds averaged. Third: the paper's Table "
+        f"III. Fourth: the difference, and whether the paper's value lies within the interval. {protocol.words}"
         "Probe: logistic regression on the frozen states, the baseline; the paper has none."
     )
     heads = columns(
@@ -127,7 +127,7 @@ def figure_4(protocol: Protocol) -> Sheet:
                      _over_corpora(protocol, key, "frozen")))  # fmt: skip
     caption = (
         "Macro F1 ×100 of the downstream classifier on the frozen backbone, by corpus: mean ± standard deviation "
-        f"(ddof 1) over seeds, 95 % interval {basis(protocol.estimates)}, the probe's macro F1, and the paper's "
+        f"(ddof 1) over seeds, {interval_words(protocol.estimates)}, the probe's macro F1, and the paper's "
         f"value. Of its Figure 4 the paper's text gives three values; the others are bars in an image and are not "
         f"read off. {protocol.words}"
     )

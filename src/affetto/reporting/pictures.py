@@ -13,7 +13,7 @@ from affetto.models.keys import BACKBONES
 from affetto.reporting import ablation_sheets, bars, calibration, costs, figures, paper, strips, tables
 from affetto.reporting import reliability as reliable
 from affetto.reporting.evidence import Evidence
-from affetto.reporting.intervals import basis
+from affetto.reporting.intervals import interval_words
 from affetto.reporting.layers import state_sizes
 from affetto.reporting.naming import Naming, backbone_title, corpus_title, method_title, split_title
 from affetto.reporting.protocols import SCENARIOS, Protocol
@@ -65,8 +65,8 @@ def figure_4(protocol: Protocol) -> Picture:
     panels = {corpus_title(corpus): [_bar(protocol, key, corpus) for key in SCENARIOS] for corpus in paper.CORPORA}
     title = "Frozen backbones by corpus, after the paper's Figure 4"
     words = (
-        "Macro F1 of the downstream classifier on frozen backbones, mean over seeds; whiskers: 95 % interval "
-        f"{basis(protocol.estimates)}. Diamonds: the three values that the paper's text gives; "
+        "Macro F1 of the downstream classifier on frozen backbones, mean over seeds; whiskers: "
+        f"{interval_words(protocol.estimates)}. Diamonds: the three values that the paper's text gives; "
         f"its other bars are not published as text. {protocol.words}"
     )
     ones = [one for one in protocol.ones if protocol.evidence.system(one)]
@@ -182,9 +182,8 @@ def cost(evidence: Evidence) -> list[Picture]:
                 lines.append(costs.Line(method=method, backbone=backbone, score=score))
         if len(points) + len(lines) > 1 and points:
             title = f"Cost against macro F1: {_under(corpus, split, Naming(ones))}"
-            draw = partial(
-                _cost, points=points, lines=lines, title=title, interval=basis(estimates), stamp=stamp_of(ones)
-            )
+            interval = interval_words(estimates)
+            draw = partial(_cost, points=points, lines=lines, title=title, interval=interval, stamp=stamp_of(ones))
             name = f"cost-{stem(evidence, corpus, split)}"
             made.append(Picture(name, title, f"{title}. The same values stand in the tables.", draw))
     return made

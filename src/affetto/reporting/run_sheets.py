@@ -8,7 +8,7 @@ from typing import Any
 
 from affetto.reporting import tables
 from affetto.reporting.evidence import Evidence
-from affetto.reporting.intervals import basis, footnotes, span
+from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.naming import Naming, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.records import Configuration, Results, Run
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, columns, percent, signed, whole, words
@@ -86,7 +86,7 @@ def methods(evidence: Evidence) -> Sheet:
     )  # fmt: skip
     estimates = [evidence.estimate(one) for one in ones]
     caption = (
-        f"{shared(naming)}×100; {SEEDS}; below: 95 % interval {basis(estimates)}, seeds averaged. "
+        f"{shared(naming)}×100; {SEEDS}; below: {interval_words(estimates)}, seeds averaged. "
         " Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
         "Chance: macro F1 of a guesser. Bold: the highest macro F1 of each corpus, which is no claim (see the "
         "comparisons)."
