@@ -60,8 +60,9 @@ def cost_against_score(
     """
     if not points:
         raise UserError("no cost to draw: give at least one configuration.")
-    colours = _looks(method_order(dict.fromkeys(each.method for each in (*points, *lines))), 0)
-    backbones = list(dict.fromkeys(each.backbone for each in (*points, *lines)))
+    shown: list[Point | Line] = [*points, *lines]
+    colours = _looks(method_order(dict.fromkeys(each.method for each in shown)), 0)
+    backbones = list(dict.fromkeys(each.backbone for each in shown))
     words = WORDS.format(interval=interval)
     if lines:
         words += " Lines across: macro F1 of what was run beside, at a cost that was not measured."
