@@ -156,7 +156,7 @@ def legend_above(figure: Figure, panels: Iterable[Axes]) -> None:
 
 
 def _characters(figure: Figure, width: float) -> int:
-    """How many characters of a legend's print a line of it can hold, beside its mark."""
+    """The number of characters of a legend's print that fit a line of it, beside its mark."""
     return int((width * figure.get_size_inches()[0] * 72 - 40) / (8 * BOLD_CHARACTER))
 
 

@@ -57,7 +57,7 @@ def completed(test: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _disagreement(test: Mapping[str, Any], by_speaker: Counts, system: System, predictions: Predictions) -> str:
-    """Where scores and predictions differ, in words; "" where they agree."""
+    """The first difference between scores and predictions, in words; "" where they agree."""
     if set(test["labels"]) != set(system.labels):
         return f"it has the labels {', '.join(test['labels'])}, the predictions {', '.join(system.labels)}"
     order = [test["labels"].index(label) for label in system.labels]

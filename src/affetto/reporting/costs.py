@@ -61,21 +61,21 @@ def cost_against_score(
     if not points:
         raise UserError("no cost to draw: give at least one configuration.")
     shown: list[Point | Line] = [*points, *lines]
-    colours = _looks(method_order(dict.fromkeys(each.method for each in shown)), 0)
-    backbones = list(dict.fromkeys(each.backbone for each in shown))
+    colours = _looks(method_order(dict.fromkeys(item.method for item in shown)), 0)
+    backbones = list(dict.fromkeys(item.backbone for item in shown))
     words = WORDS.format(interval=interval)
     if lines:
         words += " Lines across: macro F1 of what was run beside, at a cost that was not measured."
     with style():
         figure = framed(8.2, 3.3, title, words, stamp)
         left, right = figure.subplots(1, 2, sharey=True)
-        for axes, what, label, told in (
+        for axes, quantity, label, shown_as in (
             (left, "trained", "parameters trained", lambda value: tables.count(round(value))),
             (right, "seconds", "time of a run (s)", lambda value: f"{value:,.10g}"),
         ):
-            _panel(axes, points, what, colours, backbones)
+            _panel(axes, points, quantity, colours, backbones)
             _across(axes, lines, backbones)
-            _scales(axes, label, told)
+            _scales(axes, label, shown_as)
         left.set_ylabel("macro F1 (×100)")
         top = max([*(point.high for point in points), *(line.score for line in lines)])
         left.set_ylim(0, min(102, 1.08 * top))
@@ -84,12 +84,12 @@ def cost_against_score(
 
 
 def _looks(names: Sequence[str], part: int) -> dict[str, str]:
-    """Of each name the colour (0) or the shape (1) of its place; after the last from the first again."""
+    """Colours (0) or shapes (1) by name, in turn."""
     return {name: MARKS[number % len(MARKS)][part] for number, name in enumerate(names)}
 
 
 def _panel(
-    axes: Axes, points: Sequence[Point], what: str, colours: Mapping[str, str], backbones: Sequence[str]
+    axes: Axes, points: Sequence[Point], quantity: str, colours: Mapping[str, str], backbones: Sequence[str]
 ) -> None:
     alone = len(backbones) == 1
     shapes = _looks(list(colours), 1) if alone else _looks(backbones, 1)
@@ -98,7 +98,7 @@ def _panel(
             of_both = [point for point in points if (point.method, point.backbone) == (method, backbone)]
             if not of_both:
                 continue
-            x = [getattr(point, what) for point in of_both]
+            x = [getattr(point, quantity) for point in of_both]
             axes.vlines(x, [p.low for p in of_both], [p.high for p in of_both], color=colour, linewidth=1, alpha=0.35)
             mark = shapes[method if alone else backbone]
             label = method if alone else f"{method}, {backbone}"
@@ -113,12 +113,12 @@ def _across(axes: Axes, lines: Sequence[Line], backbones: Sequence[str]) -> None
         axes.axhline(line.score, color=GREY, linewidth=1.2, linestyle=dashes, label=label, zorder=1)
 
 
-def _scales(axes: Axes, label: str, told: Callable[[float], str]) -> None:
+def _scales(axes: Axes, label: str, shown_as: Callable[[float], str]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: shown_as(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
     axes.grid(color="#E5E5E5", linewidth=0.8)

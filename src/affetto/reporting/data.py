@@ -39,13 +39,13 @@ def scores(evidence: Evidence) -> str:
     Scores are fractions. A run's interval is of its own predictions; that of `all` seeds is the tables'.
     """
     rows: list[dict[str, Any]] = []
-    for one in evidence.configurations:
-        for run in one.done:
+    for config in evidence.configurations:
+        for run in config.done:
             # A probe's row stands with the run that it was tested beside.
             if run.tested == Run.tested:
                 rows += [*_of_run(run, TEST), *(_of_run(run.beside, PROBE) if run.beside else ())]
-        if len(one.done) > 1:
-            rows += _over_seeds(evidence, one)
+        if len(config.done) > 1:
+            rows += _over_seeds(evidence, config)
     for evaluation in evidence.results.evaluations:
         rows += _of_evaluation(evaluation)
     return _text(HEADER, ([row.get(name) for name in HEADER] for row in rows))
@@ -56,18 +56,18 @@ def predictions(evidence: Evidence, *, asked: bool) -> dict[str, str]:
 
     Nothing, and a note in the evidence, where they are more than MOST_ROWS and were not `asked` for.
     """
-    systems = [(one, system) for one in evidence.configurations if (system := evidence.system(one))]
+    systems = [(config, system) for config in evidence.configurations if (system := evidence.system(config))]
     count = sum(system.clips * len(system.seeds) for _, system in systems)
     if count > MOST_ROWS and not asked:
         evidence.notes.append(
             f"predictions: {count:,} rows, more than {MOST_ROWS:,}, are not copied; --format predictions writes them"
         )
         return {}
-    names = [_name(one) for one, _ in systems]
+    names = [_name(config) for config, _ in systems]
     unique = len(set(names)) == len(names)
     return {
-        name if unique else f"{number:03}-{name}": _lines(system, synthetic=one.synthetic)
-        for number, (name, (one, system)) in enumerate(zip(names, systems, strict=True), 1)
+        name if unique else f"{number:03}-{name}": _lines(system, synthetic=config.synthetic)
+        for number, (name, (config, system)) in enumerate(zip(names, systems, strict=True), 1)
     }
 
 
@@ -108,13 +108,13 @@ def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         yield named | {"measure": measure, "score": test[measure], "low": low, "high": high}
 
 
-def _over_seeds(evidence: Evidence, one: Configuration) -> Iterator[dict[str, Any]]:
-    run = one.done[0]
+def _over_seeds(evidence: Evidence, config: Configuration) -> Iterator[dict[str, Any]]:
+    run = config.done[0]
     assert run.scored is not None
     named = _named(run) | {"seed": ALL_SEEDS, "identity": None, "run": None}
     part = PROBE if run.tested != Run.tested else TEST
     for measure in MEASURES:
-        estimate = evidence.estimate(one, measure)
+        estimate = evidence.estimate(config, measure)
         yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.scored)
 
 
@@ -169,11 +169,11 @@ def _rows(run: Predictions, seed: int) -> Iterator[Sequence[Any]]:
         yield clip, speaker, seed, run.labels[int(truth)], *(round(value, 6) for value in probabilities)
 
 
-def _name(one: Configuration) -> str:
-    axes = one.axes
+def _name(config: Configuration) -> str:
+    axes = config.axes
     recipe = "" if axes.method == "probe" else axes.recipe
     changed = changes(axes.settings)
-    parts = (axes.corpus, axes.title, axes.scenario, axes.method, recipe, one.split, changed)
+    parts = (axes.corpus, axes.title, axes.scenario, axes.method, recipe, config.split, changed)
     return slug(" ".join(part for part in parts if part))
 
 

@@ -1,4 +1,4 @@
-"""One name, several things: corpora of other labels or clips, backbones of other weights, each as an edition.
+"""Editions: corpora of other labels or clips, backbones of other weights, that go by one name.
 
 Scores on four emotions and on seven, or on other clips, have nothing to do with each other, and no seed of the one is
 a seed of the other. Where a report has several editions of a corpus, or of a backbone, each goes by a name of its own;
@@ -25,7 +25,7 @@ class Dataset:
     """Sorted."""
     clips: int
     digest: str
-    """Of the clips, their labels and their audio."""
+    """SHA-256 over clips, their labels and their audio."""
 
 
 def with_editions(runs: Sequence[Run]) -> list[Run]:
@@ -36,8 +36,8 @@ def with_editions(runs: Sequence[Run]) -> list[Run]:
 def _by_dataset(runs: Sequence[Run]) -> list[Run]:
     editions: dict[str, dict[Dataset, str]] = {}
     for corpus in {run.axes.corpus for run in runs}:
-        known = [_dataset(run) for run in runs if run.axes.corpus == corpus and run.done]
-        editions[corpus] = _names(list(dict.fromkeys(known)))
+        datasets = [_dataset(run) for run in runs if run.axes.corpus == corpus and run.done]
+        editions[corpus] = _names(list(dict.fromkeys(datasets)))
     named = []
     for run in runs:
         dataset = _dataset(run) if run.done else _expected(run, runs)
@@ -53,12 +53,12 @@ def _dataset(run: Run) -> Dataset:
 
 
 def _digest(run: Run) -> str:
-    told = "\n".join(str(run.facts.get(name, "")) for name in ("manifest", "audio"))
-    return hashlib.sha256(told.encode()).hexdigest() if told.strip() else ""
+    digests = "\n".join(str(run.facts.get(name, "")) for name in ("manifest", "audio"))
+    return hashlib.sha256(digests.encode()).hexdigest() if digests.strip() else ""
 
 
 def _expected(run: Run, runs: Sequence[Run]) -> Dataset | None:
-    """Of a run that is not done: by its digest, else that of its grid, else the only one; None where it is open."""
+    """The dataset of a run that is not done: by its digest, else that of its grid, else the only one, else None."""
     alike = [other for other in runs if other.done and other.axes.corpus == run.axes.corpus]
     digest = _digest(run)
     for group in (
@@ -73,7 +73,7 @@ def _expected(run: Run, runs: Sequence[Run]) -> Dataset | None:
 
 
 def _names(datasets: Sequence[Dataset]) -> dict[Dataset, str]:
-    """Of each what tells it apart: how many labels it has or which, how many clips or which; "" of the only one."""
+    """Words that tell datasets apart: the number of labels or their names, the number of clips or a digest."""
     label_sets = list(dict.fromkeys(dataset.labels for dataset in datasets))
     sizes = Counter(map(len, label_sets))
     names = {}

@@ -37,7 +37,7 @@ def mark(estimate: Estimate) -> str:
 
 
 def footnotes(estimates: Sequence[Estimate]) -> tuple[str, ...]:
-    """What the mark says, and of which corpora; nothing where speakers were drawn in all."""
+    """The mark's meaning with the corpora it stands for; nothing where speakers were drawn in all."""
     alone = {
         corpus_title(corpus): None
         for estimate in estimates

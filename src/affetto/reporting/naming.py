@@ -31,8 +31,8 @@ def method_title(method: str) -> str:
 
 def method_order(titles: Iterable[str]) -> list[str]:
     """Titles of methods in the tables' order, those that are not in it last."""
-    known = list(METHODS.values())
-    return sorted(titles, key=lambda title: known.index(title) if title in known else len(known))
+    order = list(METHODS.values())
+    return sorted(titles, key=lambda title: order.index(title) if title in order else len(order))
 
 
 def corpus_title(corpus: str) -> str:

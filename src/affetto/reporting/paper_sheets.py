@@ -77,14 +77,14 @@ def table_2(evidence: Evidence) -> Sheet:
     labels = list(dict.fromkeys([*paper.TABLE_II["emovo"], *(label for _, s, _ in used.values() for label in s)]))
     rows, notes = [], []
     for corpus in wanted:
-        known, counts, speakers = used.get(corpus, (None, {}, None))
+        labelled, counts, speakers = used.get(corpus, (None, {}, None))
         # Labels that were joined or left out make counts that the paper's are not to be held against.
         printed = paper.TABLE_II.get(_name(corpus), {})
-        alike = known is None or known == set(printed)
+        alike = labelled is None or labelled == set(printed)
         total = sum(counts.values()) if counts else None
         rows.append((
             words(corpus_title(corpus)),
-            *(_clips(label, known, counts, printed if alike else {}) for label in labels),
+            *(_clips(label, labelled, counts, printed if alike else {}) for label in labels),
             _count(total, paper.TABLE_II_TOTALS.get(_name(corpus)) if alike else None),
             _count(speakers, paper.TABLE_II_SPEAKERS.get(_name(corpus)) if alike else None),
         ))  # fmt: skip
@@ -242,9 +242,9 @@ def _count(found: int | None, printed: int | None) -> Cell:
     return Cell(cell.shown, found, below, (("", found), ("paper", printed)))
 
 
-def _clips(label: str, known: Set[str] | None, counts: Mapping[str, int], printed: Mapping[str, int]) -> Cell:
+def _clips(label: str, labelled: Set[str] | None, counts: Mapping[str, int], printed: Mapping[str, int]) -> Cell:
     """Clips of a label; a dash where the runs' models do not know it."""
-    if known is not None and label not in known:
+    if labelled is not None and label not in labelled:
         return Cell(tables.DASH)
     return _count(counts.get(label, 0) if counts else None, printed.get(label))
 
@@ -255,14 +255,14 @@ def _name(corpus: str) -> str:
 
 def _corpora(evidence: Evidence) -> dict[str, tuple[Set[str], Mapping[str, int], int]]:
     """{corpus: (labels, clips of each emotion, speakers)} from the runs' splits, the largest where they differ."""
-    found: dict[str, tuple[Set[str], Split]] = {}
+    largest: dict[str, tuple[Set[str], Split]] = {}
     for run in evidence.results.done:
         split = evidence.results.splits.get(run.metrics["split_checksum"] if run.metrics else "")
         if split is None:
             continue
-        before = found.get(run.axes.corpus)
+        before = largest.get(run.axes.corpus)
         if before is None or split.audit["clips"] > before[1].audit["clips"]:
-            found[run.axes.corpus] = (set(run.labels), split)
+            largest[run.axes.corpus] = (set(run.labels), split)
     return {
-        corpus: (labels, split.audit["classes"], split.audit["speakers"]) for corpus, (labels, split) in found.items()
+        corpus: (labels, split.audit["classes"], split.audit["speakers"]) for corpus, (labels, split) in largest.items()
     }

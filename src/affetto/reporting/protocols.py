@@ -18,7 +18,7 @@ PROTOCOL = "paper"
 
 
 MACHINE = ("compute", "store")
-"""Sections of settings that say how something is computed, not what."""
+"""Sections of settings of the computing, which change no protocol."""
 
 
 class Protocol:
@@ -42,7 +42,7 @@ class Protocol:
 
     @property
     def estimates(self) -> list[statistics.Estimate]:
-        """Of each configuration with a result the score on its corpus, with its interval."""
+        """The score of each configuration with a result on its corpus, with its interval."""
         return [self.evidence.estimate(one) for one in self.ones if self.evidence.system(one)]
 
     def done(self, key: str, method: str) -> list[Configuration]:
@@ -86,25 +86,25 @@ def protocols(evidence: Evidence) -> list[Protocol]:
 
 
 def _paper_corpora(evidence: Evidence) -> set[str]:
-    """Of each of the paper's corpora the edition with its labels and the most clips, and those with no result yet."""
+    """The paper's corpora: of each the edition with its labels and the most clips; its name while none is done."""
     most: dict[str, tuple[int, str]] = {}
-    unknown = set()
-    for one in evidence.planned:
-        name = one.axes.dataset
+    open_corpora = set()
+    for config in evidence.planned:
+        name = config.axes.dataset
         if name not in paper.CORPORA:
             continue
-        if not one.done:
-            unknown.add(one.axes.corpus)
+        if not config.done:
+            open_corpora.add(config.axes.corpus)
             continue
-        run = one.done[0]
+        run = config.done[0]
         if set(run.labels) == set(paper.TABLE_II[name]):
             clips = int((run.metrics or {}).get("clips") or 0)
-            most[name] = max(most.get(name, (0, "")), (clips, one.axes.corpus))
-    known = {one.axes.corpus for one in evidence.planned if one.done}
-    return {corpus for _, corpus in most.values()} | (unknown - known)
+            most[name] = max(most.get(name, (0, "")), (clips, config.axes.corpus))
+    read = {config.axes.corpus for config in evidence.planned if config.done}
+    return {corpus for _, corpus in most.values()} | (open_corpora - read)
 
 
 def _settings(ones: Sequence[Configuration]) -> Settings:
-    """What is set for all runs of a method and is not of the recipe."""
+    """Settings of all runs of a method that are not of the recipe."""
     named = {pair: None for one in ones for pair in one.axes.settings if pair[0].partition(".")[0] not in MACHINE}
     return tuple(sorted(named))

@@ -33,9 +33,9 @@ class Axes:
     """What tells one run of a report from another."""
 
     backbone: str
-    """Where runs of a report have other weights under one name, an edition: `xlsr-53@0a1b2c3d`."""
+    """An edition, `xlsr-53@0a1b2c3d`, where runs of a report have other weights under one name."""
     corpus: str
-    """Where runs of a report have other labels or clips of one corpus, an edition: `emovo@4-labels`."""
+    """An edition, `emovo@4-labels`, where runs of a report have other labels or clips of one corpus."""
     method: str
     recipe: str
     seed: int
@@ -207,7 +207,7 @@ class Configuration:
 
     @property
     def pool(self) -> tuple[tuple[str, ...], str]:
-        """What must be alike for scores on several corpora to be averaged: labels, and the edition of the clips."""
+        """Labels and edition of the clips: alike where scores on several corpora may be averaged."""
         clips = [part for part in self.axes.corpus.partition(EDITION)[2].split(",") if CLIPS in part.split("-")]
         return tuple(sorted(self.done[0].labels)) if self.done else (), "".join(clips)
 

@@ -100,7 +100,7 @@ class _Writer:
     def __init__(self, out: Path, wanted: Sequence[str], progress: Progress, *, asked: bool = False) -> None:
         self.out, self.wanted, self.progress = out, wanted, progress
         self.asked = asked
-        """Whether the predictions are wanted by name, however many they are."""
+        """True where the predictions are asked for by name, however many they are."""
         self.stage = out / f".report.{os.getpid()}.part"
         self.new = not out.exists()
 

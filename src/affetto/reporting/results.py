@@ -30,7 +30,7 @@ NEEDED = (
     "backbone_parameters",
 )  # fmt: skip
 SCORED = ("n", "labels", "confusion", "per_class", "per_speaker", "chance", "interval")
-"""Of a set of scores; the measures themselves can be computed."""
+"""Parts of a set of scores; the measures themselves can be computed."""
 
 
 def collect(path: str | Path) -> Results:

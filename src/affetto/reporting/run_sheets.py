@@ -163,13 +163,13 @@ def shared(naming: Naming) -> str:
 
 
 def seeds(evidence: Evidence, one: Configuration) -> Cell:
-    """How many seeds its scores are of, and of how many that were planned: `3`, or `1 of 3`."""
+    """The number of seeds that its scores are of, beside the planned: `3`, or `1 of 3`."""
     done, planned = _usable(evidence, one), len(one.runs)
     return Cell(str(done) if done == planned else f"{done} of {planned}", done)
 
 
 def missing_notes(evidence: Evidence) -> tuple[str, ...]:
-    """Which configurations lack seeds, or have no result at all."""
+    """Sentences on configurations that lack seeds, or have no result at all."""
     ones = evidence.results.configurations
     naming = Naming(ones)
     absent = [naming.label(one) for one in ones if not evidence.system(one)]

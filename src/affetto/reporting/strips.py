@@ -21,7 +21,7 @@ MARKS = (
 """Colours of Okabe and Ito, each with a shape of its own."""
 MOST_ROWS = 12
 SPREAD = 0.3
-"""How far from a speaker's line the marks of several configurations stand, in lines."""
+"""The largest distance of a mark from its speaker's line, in lines."""
 MOST_MARKS = len(MARKS)
 
 Scores = Mapping[str, Mapping[str, float]]

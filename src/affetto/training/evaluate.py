@@ -41,7 +41,7 @@ class Tally:
     hits: NDArray[Any]
     """Clips of it that were recognised."""
     counted: NDArray[np.bool_]
-    """Whether the label counts in a mean over labels."""
+    """True where the label counts in a mean over labels."""
 
     @property
     def clips(self) -> NDArray[Any]:
