@@ -178,29 +178,30 @@ def test_a_corrupt_run_is_named_and_the_rest_reported(grid, tmp_path):
 
 def test_an_earlier_report_is_replaced_and_what_is_gone_is_taken_away(grid, tmp_path):
     out = tmp_path / "out"
-    write(grid, out, only=("html", "csv"))
+    write(grid, out, only=("csv",))
     (out / "mine.txt").write_text("kept")
-    assert (out / "tables" / "methods.csv").is_file()
-    made = write(grid, out, only=("html",))
-    assert not (out / "tables").exists() and (out / "mine.txt").read_text() == "kept"
-    assert json.loads((out / "report.json").read_text())["files"] == ["index.html"] and "index.html" in made.files
+    assert (out / "tables" / "methods.csv").is_file() and (out / "results.csv").is_file()
+    made = write(grid, out, only=("predictions",))
+    assert sorted(os.listdir(out)) == ["mine.txt", "predictions", "report.json"]
+    assert (out / "mine.txt").read_text() == "kept"
+    assert [*json.loads((out / "report.json").read_text())["files"], "report.json"] == list(made.files)
 
 
 def test_a_full_disk_leaves_the_earlier_report_as_it_was(grid, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    write(grid, out, only=("html",))
-    before = (out / "index.html").read_bytes()
+    write(grid, out, only=("markdown",))
+    before = (out / "report.json").read_bytes()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(report._Writer, "_put", full)
     with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); make room"):
-        write(grid, out, only=("html",), title="another")
-    assert (out / "index.html").read_bytes() == before
-    assert sorted(os.listdir(out)) == ["index.html", "report.json"]
+        write(grid, out, only=("markdown",), title="another")
+    assert (out / "report.json").read_bytes() == before
+    assert sorted(os.listdir(out)) == ["report.json", "tables"]
     with pytest.raises(UserError, match="No space left"):
-        write(grid, tmp_path / "new")
+        write(grid, tmp_path / "new", only=("markdown",))
     assert not (tmp_path / "new").exists()
 
 
