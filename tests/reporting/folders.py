@@ -51,7 +51,7 @@ def rows(corpus: Manifest, chosen: Sequence[str], skill: float, seed: int, fold:
 def scored(found: list[dict]) -> dict[str, Any]:
     return scores(
         [row["truth"] for row in found], np.array([list(row["probabilities"].values()) for row in found]),
-        list(found[0]["probabilities"]), [row["speaker"] for row in found], resamples=200,
+        list(found[0]["probabilities"]), [row["speaker"] for row in found],
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from affetto.reporting.claims import (
     AT_LEAST,
@@ -20,6 +19,7 @@ from affetto.reporting.claims import (
     Statement,
     judge,
 )
+from affetto.reporting.paired import compare
 from affetto.reporting.paper import CORPORA, TABLE_III
 from affetto.reporting.systems import System
 from reporting.voices import drawn, system
@@ -29,11 +29,11 @@ LORA = Claim("k", "LoRA is better.", "IV", (Statement((BASE, "lora"), (BASE, "fr
 
 
 def steady(speakers: int, wrong: int, corpus: str, *, clips: int = 12) -> System:
-    """Of every speaker's clips the first `wrong` are wrong, and one more or less by speaker."""
+    """Of every speaker's clips the first `wrong` are wrong, and one more or less by speaker; two seeds alike."""
     truth = [n % 3 for n in range(clips)] * speakers
     missed = [n for s in range(speakers) for n in range(s * clips, s * clips + wrong + s % 2)]
     called = [(label + (n in set(missed))) % 3 for n, label in enumerate(truth)]
-    return system(truth, {0: called}, [f"s{n // clips:02d}" for n in range(len(truth))], corpus=corpus)
+    return system(truth, {0: called, 1: called}, [f"s{n // clips:02d}" for n in range(len(truth))], corpus=corpus)
 
 
 def systems(lora: int, frozen: int, speakers: int = 12, corpora: tuple[str, ...] = CORPORA):
@@ -79,7 +79,7 @@ def test_verdicts_from_ten_speakers_on(lora, frozen, verdict):
     (judgement,) = judge(systems(lora, frozen), [LORA])
     (finding,) = judgement.findings
     assert judgement.verdict == finding.verdict == verdict
-    assert finding.comparison.interval_by == "bootstrap" and finding.comparison.speakers == dict.fromkeys(CORPORA, 12)
+    assert finding.comparison.p is not None and finding.comparison.speakers == dict.fromkeys(CORPORA, 12)
     assert np.sign(finding.comparison.difference) == np.sign(frozen - lora)
     assert list(finding.by_corpus) == list(CORPORA) and not finding.missing
     assert finding.comparison.difference == pytest.approx(np.mean(list(finding.by_corpus.values())))
@@ -87,27 +87,39 @@ def test_verdicts_from_ten_speakers_on(lora, frozen, verdict):
 
 def test_few_speakers_are_judged_by_their_t_interval_alone():
     for accuracies, verdict in (((0.95, 0.4), HOLDS), ((0.62, 0.6), UNDECIDED)):
-        one, other = (drawn(6, a, n, spread=0.05) for n, a in enumerate(accuracies))
+        one, other = (drawn(6, a, n, spread=0.05, seeds=2) for n, a in enumerate(accuracies))
         found = {(BASE, "emovo", "lora"): one, (BASE, "emovo", "frozen"): other}
         (finding,) = judge(found, [LORA])[0].findings
-        gaps = np.array(list(finding.comparison.per_speaker["emovo"].values()))
-        assert finding.comparison.interval == pytest.approx(stats.t.interval(0.95, 5, gaps.mean(), stats.sem(gaps)))
+        assert finding.comparison.interval == compare([(one, other)]).interval is not None
         assert finding.verdict == verdict and finding.comparison.p is None
         assert finding.missing == ("emozionalmente", "demos")
         assert finding.by_corpus == {"emovo": pytest.approx(finding.comparison.difference)}
 
 
-def test_a_corpus_with_one_test_speaker_is_left_out_of_the_verdict_and_shown():
-    found = systems(1, 8, corpora=("emozionalmente", "demos")) | systems(8, 1, speakers=1, corpora=("emovo",))
+@pytest.mark.parametrize("speakers", [1, 2])
+def test_a_corpus_with_too_few_test_speakers_is_left_out_of_the_verdict_and_shown(speakers):
+    found = systems(1, 8, corpora=("emozionalmente", "demos")) | systems(8, 1, speakers=speakers, corpora=("emovo",))
     (finding,) = judge(found, [LORA])[0].findings
     assert (finding.verdict, finding.lone, finding.missing) == (HOLDS, ("emovo",), ())
     assert finding.comparison.corpora == ("emozionalmente", "demos")
     assert finding.by_corpus["emovo"] < 0 < finding.by_corpus["demos"]
 
 
+def test_one_seed_decides_nothing_about_a_method():
+    two = systems(2, 6)
+    first = {key: System(each.name, each.corpus, {0: each.runs[0]}) for key, each in two.items()}
+    (finding,) = judge(first, [LORA])[0].findings
+    assert (finding.verdict, finding.comparison.interval[0] > 0, finding.comparison.significant) == (
+        UNDECIDED,
+        True,
+        True,
+    )
+    assert finding.reason.startswith("one seed")
+
+
 def test_one_test_speaker_in_all_leaves_it_undecided():
     (finding,) = judge(systems(1, 8, speakers=1, corpora=("emovo",)), [LORA])[0].findings
-    assert finding.verdict == UNDECIDED and finding.reason.startswith("one test speaker")
+    assert finding.verdict == UNDECIDED and finding.reason.startswith("too few test speakers")
     assert finding.comparison.difference > 0 and finding.comparison.interval is None
 
 
@@ -141,8 +153,8 @@ def test_at_least_holds_within_the_margin_of_nothing():
     same = {corpus: steady(12, 4, corpus) for corpus in CORPORA}
     worse = {corpus: steady(12, 8, corpus) for corpus in CORPORA}
     assert (verdict(same, same), verdict(same, worse), verdict(worse, same)) == (HOLDS, HOLDS, DOES_NOT)
-    noisy = {corpus: drawn(12, 0.6, 5, corpus=corpus) for corpus in CORPORA}
-    other = {corpus: drawn(12, 0.6, 6, corpus=corpus) for corpus in CORPORA}
+    noisy = {corpus: drawn(12, 0.6, 5, seeds=2, corpus=corpus) for corpus in CORPORA}
+    other = {corpus: drawn(12, 0.6, 6, seeds=2, corpus=corpus) for corpus in CORPORA}
     assert verdict(noisy, other) == UNDECIDED
 
 

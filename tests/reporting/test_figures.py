@@ -21,7 +21,7 @@ def scored(labels=LABELS, n=300, seed=0):
     true = generator.integers(0, len(labels), n)
     probabilities = generator.random((n, len(labels))) + 0.4 * np.eye(len(labels))[true]
     speakers = [f"s{index}" for index in generator.integers(0, 6, n)]
-    return scores([labels[index] for index in true], probabilities, labels, speakers, resamples=50)
+    return scores([labels[index] for index in true], probabilities, labels, speakers)
 
 
 def log(epochs, rise=0.01):
@@ -103,7 +103,7 @@ def test_a_mixed_comparison_says_which_rows_are_synthetic(tmp_path, drawn):
 
 def test_confusion_shows_percent_of_the_row_counts_and_a_dash_for_labels_never_true(tmp_path, drawn):
     labels = ["a", "b", "c"]
-    result = scores(["a"] * 4 + ["b"], np.eye(3)[[0, 0, 0, 1, 1]], labels, ["s"] * 5, resamples=10)
+    result = scores(["a"] * 4 + ["b"], np.eye(3)[[0, 0, 0, 1, 1]], labels, ["s"] * 5)
     figures.confusion_matrix(result, tmp_path / "a.svg", "t")
     cells = [text.get_text() for text in drawn[0].axes[0].texts]
     assert cells == ["75", "3", "25", "1", "0", "0", "0", "0", "100", "1", "0", "0", "–", "–", "–", "  F1"]

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from affetto.errors import UserError
-from affetto.reporting.paired import compare, holm, permutation_p, smallest_p, t_interval
+from affetto.reporting.paired import compare, holm, permutation_p, smallest_p
 from reporting.voices import drawn, system
 
 
@@ -94,40 +94,76 @@ def test_pairing_makes_the_interval_narrower_than_two_apart():
     assert result.share_better == pytest.approx(0.75)  # better with ten speakers, even with ten
 
 
-def test_under_ten_speakers_a_t_interval_and_no_test():
-    first, second = drawn(6, 0.8, 1, seeds=2), drawn(6, 0.5, 2, seeds=2)
-    result = compare([(first, second)], "uar")
+def test_the_interval_is_student_s_around_the_difference_and_under_ten_speakers_there_is_no_test():
+    first, second = drawn(6, 0.8, 1), drawn(6, 0.5, 2)
+    result = compare([(first, second)], "accuracy")
     gaps = np.array(list(result.per_speaker["emovo"].values()))
     expected = stats.t.interval(0.95, 5, gaps.mean(), stats.sem(gaps))
     assert result.interval_by == "t" and result.interval == pytest.approx(expected)
     assert (result.p, result.significant, result.smallest_p) == (None, None, 2 / 64)
     assert result.effect_size == pytest.approx(gaps.mean() / gaps.std(ddof=1))
-    assert result.speakers_mean == pytest.approx(gaps.mean())
+    low, high = compare([(first, second)]).interval
+    assert (low + high) / 2 == pytest.approx(compare([(first, second)]).difference)
+
+
+def test_each_speaker_s_difference_is_averaged_over_seeds():
+    first, second = drawn(6, 0.8, 1, seeds=2), drawn(6, 0.5, 2, seeds=2)
     owner = np.array(first.runs[0].speakers) == "s03"
     of_seeds = [
         balanced_accuracy_score(first.runs[s].truth[owner], first.runs[s].predicted[owner])
         - balanced_accuracy_score(second.runs[s].truth[owner], second.runs[s].predicted[owner])
         for s in (0, 1)
     ]
-    assert gaps[3] == pytest.approx(np.mean(of_seeds))
+    found = compare([(first, second)], "uar").per_speaker["emovo"]["s03"]
+    assert found == pytest.approx(np.mean(of_seeds))
 
 
-def test_t_interval_of_two_corpora_is_welch_s():
-    a, b = np.array([0.1, 0.3, 0.2, 0.5]), np.array([0.4, -0.1, 0.2, 0.1, 0.0, 0.3])
-    # The mean of a and b is half of a - (-b), whose interval is Welch's.
-    low, high = stats.ttest_ind(a, -b, equal_var=False).confidence_interval(0.95)
-    assert t_interval([a, b]) == pytest.approx((low / 2, high / 2))
-    assert t_interval([a]) == pytest.approx(stats.t.interval(0.95, 3, a.mean(), stats.sem(a)))
+def test_few_effective_speakers_are_few_however_many_heads():
+    names = ["s00"] * 100 + [f"s{n:02d}" for n in range(1, 13) for _ in range(5)]
+    truth = [n % 3 for n in range(160)]
+    first, second = (
+        system(truth, {0: [(label + (n % step == 0)) % 3 for n, label in enumerate(truth)]}, names) for step in (3, 7)
+    )
+    result = compare([(first, second)])
+    assert result.speakers == {"emovo": 13} and result.effective["emovo"] == pytest.approx(160**2 / (100**2 + 12 * 25))
+    assert result.few and result.p is None and result.interval is not None
 
 
-def test_one_speaker_in_any_corpus_leaves_no_interval():
+@pytest.mark.parametrize("speakers", [1, 2])
+def test_too_few_speakers_leave_no_interval(speakers):
     pairs = [
         (drawn(12, 0.8, 1, corpus="demos"), drawn(12, 0.5, 2, corpus="demos")),
-        (drawn(1, 0.8, 3, corpus="emovo"), drawn(1, 0.5, 4, corpus="emovo")),
+        (drawn(speakers, 0.8, 3, corpus="emovo"), drawn(speakers, 0.5, 4, corpus="emovo")),
     ]
     result = compare(pairs)
-    assert (result.interval, result.interval_by, result.p, result.effect_size) == (None, "none", None, None)
-    assert result.few and result.speakers == {"demos": 12, "emovo": 1}
+    assert (result.interval, result.interval_by, result.p) == (None, "none", None)
+    assert not result.can_be_drawn and result.speakers == {"demos": 12, "emovo": speakers}
+
+
+def test_speakers_who_differ_by_the_very_same_give_no_interval_without_width():
+    truth, names = [0, 1, 2] * 4, [f"s{n // 3}" for n in range(12)]
+    right, other = system(truth, {0: truth}, names), system(truth, {0: [0, 1, 1] * 4}, names)
+    result = compare([(right, other)])
+    assert result.difference > 0.2 and (result.interval, result.interval_by) == (None, "none") and result.can_be_drawn
+
+
+def test_seeds_that_scatter_are_in_the_interval_and_in_the_verdict_on_methods():
+    """Two methods whose models are the same speaker by speaker, but each training is better or worse as a whole."""
+    truth, names = [n % 3 for n in range(20 * 30)], [f"s{n // 30:02d}" for n in range(20 * 30)]
+
+    def trained(wrong: list[int], salt: int):
+        runs = {}
+        for seed, count in enumerate(wrong):
+            order = np.random.default_rng((salt, seed)).permuted(np.tile(np.arange(30), (20, 1)), axis=1).ravel()
+            runs[seed] = [(label + (place < count)) % 3 for label, place in zip(truth, order, strict=True)]
+        return system(truth, runs, names)
+
+    lucky, steady = trained([6, 13, 6], 1), trained([12, 11, 13], 2)
+    result = compare([(lucky, steady)])
+    assert result.significant and result.methods_differ is False
+    assert result.interval[0] < 0 < result.interval[1] and result.seeds_p > 0.05 > result.p
+    alone = compare([(drawn(20, 0.8, 1), drawn(20, 0.5, 2))])
+    assert alone.significant and (alone.seeds_p, alone.methods_differ) == (None, None)
 
 
 def test_several_corpora_are_averaged_and_tested_as_one():
@@ -137,7 +173,7 @@ def test_several_corpora_are_averaged_and_tested_as_one():
     single = [compare([pair]) for pair in zip(firsts, seconds, strict=True)]
     both = compare(list(zip(firsts, seconds, strict=True)))
     assert both.difference == pytest.approx(np.mean([each.difference for each in single]))
-    assert both.interval_by == "bootstrap" and both.interval[0] < both.difference < both.interval[1]
+    assert both.interval_by == "t" and both.interval[0] < both.difference < both.interval[1]
     assert both.p is not None and both.p >= both.smallest_p
     assert both.per_speaker == {c: each.per_speaker[c] for c, each in zip(names, single, strict=True)}
 
@@ -166,6 +202,11 @@ def test_holm_by_hand():
     assert [each.adjusted_p for each in adjusted] == pytest.approx([0.06, 0.03, None, 0.06])
     assert [each.family for each in adjusted] == [3, 3, 1, 3]
     assert [each.significant for each in adjusted] == [False, True, None, False]
+    # The methods' p are a family of their own, of those that have one.
+    family = [replace(one, p=0.001, seeds_p=p) for p in (0.02, None, 0.03)]
+    adjusted = holm(family)
+    assert [each.adjusted_seeds_p for each in adjusted] == pytest.approx([0.04, None, 0.04])
+    assert [each.methods_differ for each in adjusted] == [True, None, True]
 
 
 def test_p_is_even_where_nothing_differs():

@@ -59,12 +59,12 @@ def test_columns_that_no_row_fills_are_left_out():
 
 def test_row_of_scores_carries_interval_chance_and_what_they_rest_on():
     truth = ["joy", "anger", "joy", "anger"]
-    scored = scores(truth, np.eye(2)[[1, 0, 1, 0]], ["anger", "joy"], ["a", "a", "b", "b"])
+    scored = scores(truth, np.eye(2)[[1, 0, 1, 0]], ["anger", "joy"], ["a", "b", "c", "d"])
     row = tables.summary_row("lora", scored, trainable_parameters=1_590_000, seconds=640)
     text = tables.summary_markdown([row])
     # Chance for two clips of each of two labels: Σ m/(2+m) (1, 4, 6, 4, 1)/16 over m = 0…4 is 0.4625.
     assert "| lora | 100.0 (100.0–100.0) | 100.0 | 46.2 | 1.59M | 10 min 40 s |" in text
-    assert text.endswith("\n4 clips. 95 % intervals: bootstrap over 2 speakers.\n")
+    assert text.endswith("\n4 clips. 95 % interval by Student's t over 4 speakers.\n")
 
 
 def test_caption_says_no_number_that_the_rows_do_not_share():
@@ -72,7 +72,10 @@ def test_caption_says_no_number_that_the_rows_do_not_share():
         {"name": "a", "n": 10, "interval": {"over": "speakers", "units": 3}},
         {"name": "b", "n": 12, "interval": {"over": "clips", "units": 12}},
     ]
-    assert tables.caption(rows) == "95 % intervals: bootstrap over clips or speakers."
+    words = (
+        "95 % interval by bootstrap over 3 speakers or 12 clips (too few speakers: nothing is said of other voices)."
+    )
+    assert tables.caption(rows) == words
     assert tables.caption(ROWS) == ""
 
 

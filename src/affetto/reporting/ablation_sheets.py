@@ -41,7 +41,7 @@ def effects(evidence: Evidence, made: Sequence[Contrast]) -> Sheet:
         ends = None if c.interval is None else sorted(sign * 100 * end for end in c.interval)
         between = "–" if ends is None else f"{plus_minus(ends[0])} to {plus_minus(ends[1])}"
         difference = sign * 100 * c.difference
-        by = "one speaker" if ends is None else "t" if c.interval_by == "t" else ""
+        by = contrasts.why_none(c)
         values = (("", difference), ("low", ends[0] if ends else None), ("high", ends[1] if ends else None),
                   ("by", c.interval_by))  # fmt: skip
         rows.append((
@@ -49,7 +49,7 @@ def effects(evidence: Evidence, made: Sequence[Contrast]) -> Sheet:
             words(" + ".join(corpus_title(each.axes.corpus) for each in firsts)), words(axes.recipe),
             _mean(evidence, seconds, firsts), _mean(evidence, firsts, seconds),
             Cell(plus_minus(difference), difference, f"{between}{', ' + by if by else ''}", values),
-            contrasts.p_cell(c), Cell(_verdict(c.significant, difference)),
+            contrasts.p_cell(c), Cell(contrasts.verdict(c, difference, "raises F1", "lowers F1")),
         ))  # fmt: skip
     heads = tuple(
         Column(name, name not in ("changed", "backbone", "method", "corpora", "recipe", "verdict"))
@@ -62,8 +62,9 @@ def effects(evidence: Evidence, made: Sequence[Contrast]) -> Sheet:
     notes += _alike(evidence, ones)
     caption = (
         "Macro F1 ×100 of the recipe with one setting changed, beside the recipe as it is, on the same clips, mean "
-        "over corpora and shared seeds. Below the difference: its interval over speakers. These are hypotheses on what "
-        "the implementation, rather than the method, may have caused; they are tested here on our own code."
+        "over corpora and shared seeds. Below the difference: its interval over speakers and seeds. These are "
+        "hypotheses on what the implementation, rather than the method, may have caused; they are tested here on our "
+        "own code."
     )
     return Sheet("ablations", "Changed settings", heads, tuple(rows), caption, tuple(notes), stamp_of(ones))
 
@@ -129,9 +130,3 @@ def _mean(evidence: Evidence, ones: Sequence[Configuration], others: Sequence[Co
         scores, theirs = evidence.by_seed(one), evidence.by_seed(other)
         means.append(fmean(score for seed, score in scores.items() if seed in theirs))
     return percent(fmean(means))
-
-
-def _verdict(significant: bool | None, difference: float) -> str:
-    if significant is None:
-        return "too few speakers to test"
-    return "not told apart" if not significant else "raises F1" if difference > 0 else "lowers F1"

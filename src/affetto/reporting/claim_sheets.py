@@ -39,9 +39,9 @@ def overview(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
     caption = (
         "A claim is a list of statements, each a paired comparison on the clips that both were tested on, the corpora "
         "weighing the same. It holds when all of its statements do, and does not when one does not. A statement is "
-        "decided by its interval, widened for the number of statements of the claim (Bonferroni), and from ten "
-        'speakers on by the permutation test with Holm\'s correction as well, unless it says "at least". What is not '
-        "decided stays undecided. "
+        "decided by its interval over speakers and seeds, widened for the number of statements of the claim "
+        "(Bonferroni), and from ten effective speakers on by the permutation test with Holm's correction as well, "
+        'unless it says "at least". What is not decided stays undecided, as all does of one seed. '
         f"{protocol.words}"
     )
     heads = columns("claim", "in the paper", "verdict", *ORDER, left=("claim", "in the paper", "verdict"))
@@ -87,7 +87,7 @@ def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell
     tested = [corpus for corpus in paper.CORPORA if corpus not in found.missing]
     told = ", ".join(
         f"{corpus_title(corpus)} {plus_minus(100 * found.by_corpus[corpus])}"
-        + (" (one speaker)" if corpus in found.lone else "")
+        + (" (too few speakers)" if corpus in found.lone else "")
         for corpus in tested
     )
     return (

@@ -7,16 +7,16 @@ be tested (Bonferroni: level 1 - 0.05/m), so that a claim of twelve is not found
 
     holds      the interval lies wholly on the side that the paper says, and so does the difference
     does not   wholly on the other side
-    undecided  neither; or no interval, for want of a second test speaker
+    undecided  neither; or no interval, for want of a third test speaker; or one seed
     not run    a cell is missing
 
-From ten speakers on in each corpus the interval is the bootstrap's, and a difference must pass the permutation test
-with Holm's correction as well ("at least" is no difference). With fewer there is no test, and the t interval alone
-decides: with few speakers it is wide enough to be trusted as far as their differences look normal, where the
-bootstrap is too narrow. That "A is at least as good as B" needs a margin, which the paper does not name: MARGIN. A
-claim holds when all of its statements do, and does not when one does not. A corpus with one test speaker, as EMOVO
-under 80/10/10, says nothing of others and is left out of the verdict; its difference is shown beside, as each
-corpus's is.
+The interval is Student's t over speakers and seeds (`affetto.training.intervals`). From ten effective speakers on a
+difference must pass the permutation test with Holm's correction as well ("at least" is no difference); with fewer the
+interval alone decides. A claim is about methods, of which one training each tells nothing: of one seed the difference
+is shown and nothing is decided. That "A is at least as good as B" needs a margin, which the paper does not name:
+MARGIN. A claim holds when all of its statements do, and does not when one does not. A corpus with one or two test
+speakers, as EMOVO under 80/10/10, says nothing of others and is left out of the verdict; its difference is shown
+beside, as each corpus's is.
 """
 
 from __future__ import annotations
@@ -27,14 +27,12 @@ from dataclasses import dataclass, field, replace
 
 from affetto.errors import UserError
 from affetto.models.keys import BACKBONES
-from affetto.reporting.paired import ALPHA, Comparison, compare, difference, holm
+from affetto.reporting.paired import ALPHA, Comparison, can_be_tested, compare, difference, holm
 from affetto.reporting.paper import CORPORA, TABLE_I, TABLE_III
 from affetto.reporting.systems import System
 
 HOLDS, DOES_NOT, UNDECIDED, NOT_RUN = "holds", "does not", "undecided", "not run"
 ABOVE, AT_LEAST = "above", "at least"
-RESAMPLES = 10_000
-"""More than elsewhere: widened intervals reach far into the tails."""
 
 Cell = tuple[str, str]
 """Backbone key and method."""
@@ -90,7 +88,7 @@ class Finding:
     missing: tuple[str, ...] = CORPORA
     """Corpora of the paper that the cells were not both tested on."""
     lone: tuple[str, ...] = ()
-    """Corpora with one test speaker: no part of `comparison`, unless there is no other."""
+    """Corpora with too few test speakers: no part of `comparison`, unless there is no other."""
 
     @property
     def first(self) -> str:
@@ -180,7 +178,7 @@ def judge(systems: Systems, claims: Sequence[Claim] = CLAIMS) -> tuple[Judgement
 
 def _judged(claim: Claim, systems: Systems) -> Judgement:
     pairs = [_pairs(statement, systems) for statement in claim.statements]
-    tested = sum(any(len(system.speakers) > 1 for system, _ in each.values()) for each in pairs)
+    tested = sum(any(can_be_tested(system) for system, _ in each.values()) for each in pairs)
     level = 1 - ALPHA / max(1, tested)
     findings = [_compared(c, found, level) for c, found in zip(claim.statements, pairs, strict=True)]
     corrected = iter(holm([each.comparison for each in findings if each.comparison]))
@@ -210,10 +208,10 @@ def _compared(statement: Statement, pairs: Mapping[str, tuple[System, System]], 
     missing = tuple(corpus for corpus in CORPORA if corpus not in pairs)
     if not pairs:
         return Finding(statement, NOT_RUN, "", missing=missing)
-    lone = tuple(corpus for corpus, (system, _) in pairs.items() if len(system.speakers) == 1)
+    lone = tuple(corpus for corpus, (system, _) in pairs.items() if not can_be_tested(system))
     testable = [pair for corpus, pair in pairs.items() if corpus not in lone]
     try:
-        whole = compare(testable or list(pairs.values()), level=level, resamples=RESAMPLES)
+        whole = compare(testable or list(pairs.values()), level=level)
         each = {corpus: difference(pair) for corpus, pair in pairs.items()}
     except ValueError:
         return Finding(statement, UNDECIDED, "no seed in common", missing=missing)
@@ -227,7 +225,10 @@ def _decided(finding: Finding) -> Finding:
     if comparison is None:
         return finding
     if comparison.interval is None:
-        return replace(finding, reason="one test speaker: nothing is known of others")
+        few = "too few test speakers: nothing is known of others"
+        return replace(finding, reason="all speakers differ by the very same" if comparison.can_be_drawn else few)
+    if len(comparison.seeds) < 2:
+        return replace(finding, reason="one seed: nothing is known of other trainings")
     low, high = comparison.interval
     if finding.statement.kind == AT_LEAST:
         verdict = HOLDS if low >= -MARGIN else DOES_NOT if high < -MARGIN else UNDECIDED
@@ -236,8 +237,6 @@ def _decided(finding: Finding) -> Finding:
     verdict = HOLDS if low > 0 else DOES_NOT if high < 0 else UNDECIDED
     if verdict == UNDECIDED:
         return replace(finding, reason="the interval holds 0")
-    if (comparison.difference > 0) != (low > 0):
-        return replace(finding, reason="pooled difference and mean of the speakers' differences disagree in sign")
     if comparison.significant is False:
         return replace(finding, reason="the interval leaves 0 out, the corrected permutation test does not")
     return replace(finding, verdict=verdict)

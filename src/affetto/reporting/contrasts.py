@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -13,12 +13,15 @@ from affetto.reporting import paired
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.naming import backbone_title, changes, corpus_title, method_title
 from affetto.reporting.records import Configuration
-from affetto.reporting.run_sheets import stamp_of
+from affetto.reporting.run_sheets import MOST_SPEAKERS, stamp_of
 from affetto.reporting.sheet import Cell, Sheet, columns, plus_minus, signed, words
+from affetto.reporting.statistics import FEW_SPEAKERS, FOLDS
 
 KINDS = ("method", "recipe", "backbone", "settings")
-"""What two compared configurations may differ in; each is a family of its own for Holm's correction. Changed settings
-are compared with the recipe as it is."""
+"""What two compared configurations may differ in. Changed settings are compared with the recipe as it is."""
+
+Pairs = Sequence[tuple[Configuration, Configuration]]
+"""The first and the second of a comparison, a pair a corpus."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,43 @@ class Contrast:
 
 def contrasts(evidence: Evidence, kinds: Sequence[str] = KINDS) -> list[Contrast]:
     """All comparisons, corrected within each kind. What cannot be compared is noted in the evidence."""
-    found: list[Contrast] = []
-    for kind in kinds:
-        family = [one for pairs in _pairs(evidence, kind) if (one := contrast(evidence, kind, pairs))]
-        corrected = paired.holm([one.comparison for one in family])
-        found += [
-            Contrast(one.kind, one.first, one.second, one.under, comparison, one.configurations)
-            for one, comparison in zip(family, corrected, strict=True)
-        ]
-    return found
+    return [
+        each
+        for kind in kinds
+        for each in corrected([one for pairs in _pairs(evidence, kind) for one in by_corpus(evidence, kind, pairs)])
+    ]
+
+
+def by_corpus(evidence: Evidence, kind: str, pairs: Pairs) -> list[Contrast]:
+    """The comparison over the corpora with speakers enough, and that on each corpus alone.
+
+    A corpus with one or two test speakers tells nothing of others: pooled with the rest it would leave no interval.
+    """
+    testable = [pair for pair in pairs if (system := evidence.system(pair[0])) and paired.can_be_tested(system)]
+    pooled = testable or list(pairs)
+    groups = [pooled] if len(pooled) > 1 else []
+    groups += [[pair] for pair in pairs]
+    inside = {first.axes.corpus for first, _ in pooled}
+    without = [first.axes.corpus for first, _ in pairs if first.axes.corpus not in inside]
+    return [
+        each
+        for group in groups
+        if (each := contrast(evidence, kind, group, without=without if group is pooled else ()))
+    ]
+
+
+def corrected(family: Sequence[Contrast]) -> list[Contrast]:
+    """Holm's correction over the comparisons of one kind on the same corpora; the order stays."""
+    adjusted: dict[int, paired.Comparison] = {}
+    for corpora in dict.fromkeys(each.comparison.corpora for each in family):
+        numbers = [number for number, each in enumerate(family) if each.comparison.corpora == corpora]
+        adjusted |= zip(numbers, paired.holm([family[number].comparison for number in numbers]), strict=True)
+    return [replace(each, comparison=adjusted[number]) for number, each in enumerate(family)]
+
+
+def by_folds(configurations: Sequence[Configuration]) -> bool:
+    """Whether any was tested by folds, whose models share training data."""
+    return any("folds" in (run.metrics or {}) for one in configurations for run in one.done)
 
 
 def sheet(made: Sequence[Contrast]) -> Sheet:
@@ -56,31 +87,33 @@ def sheet(made: Sequence[Contrast]) -> Sheet:
         c = one.comparison
         low, high = (None, None) if c.interval is None else (100 * c.interval[0], 100 * c.interval[1])
         between = "–" if low is None or high is None else f"{plus_minus(low)} to {plus_minus(high)}"
-        by = {"t": f"t, around {plus_minus(100 * c.speakers_mean)}", "bootstrap": "", "none": "one speaker"}[
-            c.interval_by
-        ]
         rows.append((
             words(one.first), words(one.second), words(one.under), _speakers(c),
             Cell(plus_minus(100 * c.difference), 100 * c.difference),
-            Cell(between, low, by, (("low", low), ("high", high), ("by", c.interval_by))),
+            Cell(between, low, why_none(c), (("low", low), ("high", high), ("by", c.interval_by))),
             Cell("–" if c.effect_size is None else f"{c.effect_size:+.2f}".replace("-", "−"), c.effect_size),
             Cell(f"{100 * c.share_better:.0f}", 100 * c.share_better), p_cell(c),
-            Cell(small(c.smallest_p), c.smallest_p), Cell(_verdict(c)),
+            Cell(small(c.smallest_p), c.smallest_p),
+            Cell(verdict(c, c.difference, "first is better", "second is better")),
         ))  # fmt: skip
     heads = columns(
         "first", "second", "under", "speakers", "difference", "95 % interval", "effect size", "speakers better (%)",
         "p, corrected", "smallest p", "verdict", left=("first", "second", "under", "verdict"),
     )  # fmt: skip
     caption = (
-        "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora. Interval: "
-        f"bootstrap over speakers; under {paired.FEW_SPEAKERS} speakers a t interval around the mean of the speakers' "
-        "differences, and no test. Effect size: mean over standard deviation of the speakers' differences (d_z). p: by "
-        "exchanging the two within speakers, two-sided, after Holm's correction over the comparisons of its "
-        "group (below: before). Smallest p: what so many speakers could give at best, before correction."
+        "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; below, "
+        "each corpus alone. Interval: Student's t over speakers and seeds; of one seed it is about these trained "
+        f"models alone. With fewer than {FEW_SPEAKERS} effective speakers no test is made. Effect size: mean over "
+        "standard deviation of the speakers' differences (d_z). p: by exchanging the two within speakers, two-sided, "
+        "which is about these trained models; with seeds: of the interval's t, which is about the methods. Both after "
+        "Holm's correction over the comparisons of its kind on the same corpora (below: before). Smallest p: what so "
+        "many speakers could give at best, before correction."
     )
     ones = [one for contrast in made for one in contrast.configurations]
-    said = stamp_of(ones)
-    return Sheet("comparisons", "Paired comparisons", heads, tuple(rows), caption, (), said, frozenset(breaks))
+    notes = (FOLDS,) if by_folds(ones) else ()
+    return Sheet(
+        "comparisons", "Paired comparisons", heads, tuple(rows), caption, notes, stamp_of(ones), frozenset(breaks)
+    )
 
 
 def differences(made: Sequence[Contrast]) -> list[Sheet]:
@@ -88,7 +121,7 @@ def differences(made: Sequence[Contrast]) -> list[Sheet]:
     groups: dict[tuple[str, tuple[str, ...]], list[Contrast]] = {}
     for one in made:
         for corpus, each in one.comparison.per_speaker.items():
-            if one.comparison.few and len(each) < paired.FEW_SPEAKERS:
+            if len(one.comparison.corpora) == 1 and one.comparison.few and len(each) <= MOST_SPEAKERS:
                 groups.setdefault((corpus, tuple(each)), []).append(one)
     several = len({corpus for corpus, _ in groups}) < len(groups)
     sheets = []
@@ -146,46 +179,82 @@ def _circumstances(evidence: Evidence, one: Configuration, kind: str, probe: boo
     return [(fixed, axes.recipe, axes.settings)]
 
 
-def contrast(evidence: Evidence, kind: str, pairs: Sequence[tuple[Configuration, Configuration]]) -> Contrast | None:
-    """The first of each pair against the second, a pair a corpus; None, and a note, where they cannot be compared."""
+def contrast(evidence: Evidence, kind: str, pairs: Pairs, *, without: Sequence[str] = ()) -> Contrast | None:
+    """The first of each pair against the second, a pair a corpus; None, and a note, where they cannot be compared.
+
+    `without` names the corpora that were left out for want of test speakers.
+    """
     systems = []
     for first, second in pairs:
         one, other = evidence.system(first), evidence.system(second)
         assert one is not None and other is not None
         systems.append((one, other))
     first, second = pairs[0]
+    titles = [_title(evidence, kind, each) for each in (first, second)]
+    under = _under(kind, pairs, without)
     try:
         comparison = paired.compare(systems)
     except ValueError:
-        return None  # no seed of both
+        evidence.notes.append(
+            f"{titles[0]} and {titles[1]} ({under}) are not compared: no seed that both were run with"
+        )
+        return None
     except UserError as problem:
         evidence.notes.append(str(problem))
         return None
-    everyone = tuple(one for pair in pairs for one in pair)
-    told, over = (
-        {"method": method_title(o.axes.method), "recipe": o.axes.recipe, "backbone": backbone_title(o.axes),
-         "settings": changes(evidence.changed(o)) or "unchanged"}
-        for o in (first, second)
-    )  # fmt: skip
-    under = [told[name] for name in ("backbone", "method") if name != kind]
-    under += [f"recipe {first.axes.recipe}"] if kind != "recipe" and first.axes.method != "probe" else []
-    under += [" + ".join(corpus_title(a.axes.corpus) for a, _ in pairs), f"split {first.split}"]
-    under += [changes(first.axes.settings)] if first.axes.settings and kind != "settings" else []
-    return Contrast(kind, told[kind], over[kind], ", ".join(under), comparison, everyone)
+    return Contrast(
+        kind=kind,
+        first=titles[0],
+        second=titles[1],
+        under=under,
+        comparison=comparison,
+        configurations=tuple(each for pair in pairs for each in pair),
+    )
+
+
+def _title(evidence: Evidence, kind: str, configuration: Configuration) -> str:
+    """That by which the two of a comparison differ, of one of them."""
+    axes = configuration.axes
+    if kind == "method":
+        return method_title(axes.method)
+    if kind == "recipe":
+        return axes.recipe
+    return backbone_title(axes) if kind == "backbone" else changes(evidence.changed(configuration)) or "unchanged"
+
+
+def _under(kind: str, pairs: Pairs, without: Sequence[str]) -> str:
+    """The circumstances that both have in common."""
+    first, _ = pairs[0]
+    axes = first.axes
+    named = {"backbone": backbone_title(axes), "method": method_title(axes.method)}
+    under = [title for name, title in named.items() if name != kind]
+    under += [f"recipe {axes.recipe}"] if kind != "recipe" and axes.method != "probe" else []
+    corpora = " + ".join(corpus_title(one.axes.corpus) for one, _ in pairs)
+    under += [
+        corpora + (f" (without {', '.join(map(corpus_title, without))}: too few test speakers)" if without else "")
+    ]
+    under += [f"split {first.split}"]
+    under += [changes(axes.settings)] if axes.settings and kind != "settings" else []
+    return ", ".join(under)
 
 
 def _speakers(c: paired.Comparison) -> Cell:
     counts = c.speakers
     total = sum(counts.values())
-    return Cell(" + ".join(map(str, counts.values())), total, values=(("", total),))
+    uneven = any(c.effective[corpus] < 0.8 * number for corpus, number in counts.items())
+    under = f"in effect {' + '.join(f'{number:.0f}' for number in c.effective.values())}" if uneven else ""
+    values = (("", total), ("effective", c.effective_speakers))
+    return Cell(" + ".join(map(str, counts.values())), total, under, values)
 
 
 def p_cell(c: paired.Comparison) -> Cell:
     if c.p is None:
         return Cell("no test", None)
     adjusted = c.p if c.adjusted_p is None else c.adjusted_p
-    values = (("", adjusted), ("before", c.p), ("family", c.family))
-    return Cell(small(adjusted), adjusted, f"{small(c.p)} × {c.family}", values, strong=bool(c.significant))
+    seeds = c.seeds_p if c.adjusted_seeds_p is None else c.adjusted_seeds_p
+    values = (("", adjusted), ("before", c.p), ("family", c.family), ("with seeds", seeds))
+    under = f"{small(c.p)} × {c.family}" + ("" if seeds is None else f"\nwith seeds {small(seeds)}")
+    return Cell(small(adjusted), adjusted, under, values, strong=bool(c.methods_differ))
 
 
 def small(p: float) -> str:
@@ -196,9 +265,22 @@ def small(p: float) -> str:
     return f"{p:.4f}" if p < 0.001 else f"{p:.3f}"
 
 
-def _verdict(c: paired.Comparison) -> str:
+def why_none(c: paired.Comparison) -> str:
+    """The reason for which a comparison has no interval; empty where it has one."""
+    if c.interval:
+        return ""
+    return "all speakers alike" if c.can_be_drawn else "too few speakers"
+
+
+def verdict(c: paired.Comparison, difference: float, above: str, below: str) -> str:
+    """`above` or `below`, by the sign of the difference, where the two are told apart, and whether as methods."""
     if c.significant is None:
         return "too few speakers to test"
     if not c.significant:
         return "not told apart"
-    return "first is better" if c.difference > 0 else "second is better"
+    words = above if difference > 0 else below
+    if c.methods_differ:
+        return words
+    if c.methods_differ is None:
+        return f"{words}, of these two trained models (one seed)"
+    return f"{words}, of these trained models; other seeds may say otherwise"

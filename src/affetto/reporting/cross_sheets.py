@@ -54,7 +54,7 @@ def matrix(evidence: Evidence, *, unshared: bool = False) -> Sheet | None:
     without = " without the sentences that both corpora have" if unshared else ""
     caption = (
         f"Macro F1 ×100 of a model trained on the corpus of the row, tested on that of the column{without}; mean ± "
-        f"standard deviation (ddof 1) over seeds; below: {interval_words(estimates)}, seeds averaged, and clips. "
+        f"standard deviation (ddof 1) over seeds; below: {interval_words(estimates)}, and clips. "
         "In brackets: on its own corpus, the test speakers of its split. Clips that were trained on are left out."
     )
     name, title = ("across-unshared", "Across corpora, shared sentences left out") if unshared else (

@@ -15,6 +15,7 @@ from affetto.reporting import tables
 from affetto.reporting.canvas import BLUE, GREY, INK, framed, legend, save, style
 from affetto.reporting.curves import curves_by_method as curves_by_method
 from affetto.reporting.curves import learning_curves as learning_curves
+from affetto.reporting.statistics import interval_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,8 +110,8 @@ def _resting_on(scores: Mapping[str, Any]) -> str:
     interval, speakers = scores["interval"], len(scores["per_speaker"])
     low, high = (tables.percent(end) for end in interval["macro_f1"])
     return (
-        f"Macro F1 {tables.percent(scores['macro_f1'])} (95 % interval {low}–{high}, bootstrap over "
-        f"{interval['units']:,} {interval['over']}), UAR {tables.percent(scores['uar'])}; "
+        f"Macro F1 {tables.percent(scores['macro_f1'])} ({low}–{high}: {interval_words([interval])}), "
+        f"UAR {tables.percent(scores['uar'])}; "
         f"chance {tables.percent(scores['chance']['macro_f1'])}. "
         f"{scores['n']:,} clips, {speakers:,} {'speaker' if speakers == 1 else 'speakers'}."
     )

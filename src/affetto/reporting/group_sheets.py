@@ -30,8 +30,8 @@ def genders(evidence: Evidence) -> Sheet | None:
         )
     caption = (
         f"{shared(naming)}UAR of the test clips by women and by men, ×100, mean over seeds, with "
-        f"{interval_words(estimates)}. Gap: women minus men, with its interval (bootstrap over the speakers of each; "
-        "under ten of either Welch's t over the speakers' scores): one that spans 0 is no finding."
+        f"{interval_words(estimates)}. Gap: women minus men, with its interval (Welch's t over the speakers of each, "
+        "and seeds): one that spans 0 is no finding."
     )
     heads = (*naming.columns(), *columns("women", "men", "gap"))
     return Sheet("genders", "Women and men", heads, tuple(rows), caption, footnotes(estimates), stamp_of(ones))

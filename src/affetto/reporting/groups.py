@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from affetto.reporting.paired import FEW_SPEAKERS, RESAMPLES, t_interval
-from affetto.reporting.statistics import Estimate, estimate, seed_scores
+from affetto.reporting.paired import NONE
+from affetto.reporting.statistics import Estimate, estimate, left_out, sampled, sizes
 from affetto.reporting.systems import System
-from affetto.training.evaluate import Floats, draws, measures, per_class, percentiles
+from affetto.training import intervals
+from affetto.training.evaluate import Floats, measures, per_class
 
 FEMALE, MALE = "female", "male"
 
@@ -54,8 +55,9 @@ class Gap:
     measure: str
     difference: float
     interval: tuple[float, float] | None
-    """Bootstrap over the speakers of each; under ten of either Welch's t over the speakers' scores; None for one."""
+    """Student's over the speakers of each, and the seeds of several; None where either has too few speakers."""
     interval_by: str
+    """`t`, or `none`."""
     women: int
     men: int
 
@@ -97,26 +99,21 @@ def by_gender(system: System, names: tuple[str, ...] = ("macro_f1", "uar", "accu
     )
 
 
-def gender_gap(system: System, measure: str = "uar", *, resamples: int = RESAMPLES, seed: int = 0) -> Gap | None:
+def gender_gap(system: System, measure: str = "uar") -> Gap | None:
     """The score with women minus that with men, with an interval; None where there are not both."""
     if not {FEMALE, MALE} <= set(system.genders.values()):
         return None
-    parts = [_of_gender(system, gender) for gender in (FEMALE, MALE)]
-    counts = [len(part.speakers) for part in parts]
-    values = [estimate([part], measure).value for part in parts]
-    interval, by = None, "none"
-    if min(counts) >= FEW_SPEAKERS:
-        generator = np.random.default_rng(seed)
-        spread = [
-            _resampled(part, measure, draws(n, resamples, generator)) for part, n in zip(parts, counts, strict=True)
-        ]
-        interval, by = percentiles(spread[0] - spread[1]), "bootstrap"
-    elif min(counts) > 1:
-        women, men = (_within(part, measure) for part in parts)
-        # The interval of the mean of the women's scores and the men's negative ones, twice: that of the difference.
-        low, high = t_interval([women, -men])
-        interval, by = (2 * low, 2 * high), "t"
-    return Gap(measure, values[0] - values[1], interval, by, *counts)
+    parts, by_seed, counts = [], [], []
+    for part in (_of_gender(system, gender) for gender in (FEMALE, MALE)):
+        matrices = part.by_speaker(part.seeds)
+        scores, without = left_out(matrices, part.support, measure)
+        parts.append(sampled(scores, without, sizes(matrices)))
+        by_seed.append(scores)
+        counts.append(sizes(matrices))
+    gap = intervals.over_seeds(intervals.total(parts, [1, -1]), by_seed[0] - by_seed[1])
+    enough = all(intervals.can_be_drawn(clips) for clips in counts) and gap.variance > 0
+    interval, by = (gap.interval(least=-1.0, most=1.0), intervals.BY) if enough else (None, NONE)
+    return Gap(measure, gap.value, interval, by, *map(len, counts))
 
 
 def _within(system: System, measure: str) -> Floats:
@@ -129,7 +126,3 @@ def _within(system: System, measure: str) -> Floats:
 def _of_gender(system: System, gender: str) -> System:
     speakers = system.runs[system.seeds[0]].speakers
     return system.only([system.genders.get(speaker) == gender for speaker in speakers])
-
-
-def _resampled(system: System, measure: str, weights: Floats) -> Floats:
-    return seed_scores(weights, system.by_speaker(system.seeds), system.support, measure).mean(axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affetto.reporting import tables
+from affetto.reporting import statistics, tables
 from affetto.reporting.naming import corpus_title
 from affetto.reporting.statistics import Estimate
 
@@ -13,17 +13,10 @@ ALONE = "too few speakers were tested, so clips were drawn, and nothing is said 
 
 
 def interval_words(estimates: Sequence[Estimate]) -> str:
-    """`95 % interval by bootstrap over 6 to 43 speakers`; with what the mark says, where clips were drawn for some."""
-    drawn: dict[str, set[int]] = {}
-    for estimate in estimates:
-        for over, units in zip(estimate.over, estimate.units, strict=True):
-            drawn.setdefault(over, set()).add(units)
-    counts = [
-        f"{min(units):,}{f' to {max(units):,}' if len(units) > 1 else ''} {over}"
-        for over, units in sorted(drawn.items(), reverse=True)
-    ]
-    text = f"95 % interval by bootstrap over {' or '.join(counts) or 'speakers'}"
-    return text + (f" ({MARK}: {ALONE})" if "clips" in drawn else "")
+    """A caption's words for the intervals of these estimates, and for the mark beside some of them."""
+    if not estimates:
+        return "95 % interval"
+    return statistics.interval_words(estimates)
 
 
 def span(estimate: Estimate) -> str:

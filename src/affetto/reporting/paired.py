@@ -2,7 +2,8 @@
 
 Speakers are what is exchanged and drawn anew, since the clips of one speaker err together. All seeds of a speaker
 move together and the scores are averaged over seeds: a seed is no new evidence about people, and a difference that
-one lucky seed makes shrinks to its share. Only seeds that both systems were run with are compared.
+one lucky seed makes shrinks to its share. Only seeds that both systems were run with are compared; of several their
+own spread is in the interval, so that it is about the methods and not about the models that happened to be trained.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from affetto.errors import UserError
-from affetto.reporting.statistics import seed_scores, shared_seeds
+from affetto.reporting.statistics import FEW_SPEAKERS, left_out, sampled, seed_scores, shared_seeds, sizes
 from affetto.reporting.systems import System, same_clips
-from affetto.training.evaluate import LEVEL, Counts, Floats, draws, measures, percentiles
+from affetto.training import intervals
+from affetto.training.evaluate import Counts, Floats, measures
+from affetto.training.intervals import LEVEL, Sampled
 
-FEW_SPEAKERS = 10
-"""With fewer in any corpus there is no test: a t interval over the speakers' differences, and the reader's own eyes."""
-RESAMPLES = 5000
 PERMUTATIONS = 9999
 EXACT_SPEAKERS = 13
 """Up to so many speakers all 2^n exchanges are enumerated."""
 ALPHA = 1 - LEVEL
+NONE = "none"
+"""What `interval_by` says where there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,30 @@ class Comparison:
     """Of the pooled scores, averaged over seeds: what one gets by subtracting two cells of a table."""
     per_speaker: Mapping[str, Mapping[str, float]]
     """{corpus: {speaker: difference of the scores within that speaker, averaged over seeds}}."""
-    speakers_mean: float
-    """Mean of the speakers' differences. A t interval is around this."""
     interval: tuple[float, float] | None
-    """None where a corpus has one speaker: nothing is known of others."""
+    """Student's, around `difference`, over speakers and, of several seeds, over seeds. None where some corpus has too
+    few speakers, or where all speakers differ by the very same, so that their spread cannot be told."""
     interval_by: str
-    """`bootstrap` over speakers, of `difference`; `t`, of `speakers_mean`, under ten speakers; or `none`."""
+    """`t`, or `none`."""
+    effective: Mapping[str, float]
+    """{corpus: how many speakers of equal size would tell as much}."""
+    can_be_drawn: bool
+    """Whether every corpus has speakers enough for an interval."""
     level: float
     effect_size: float | None
     """d_z: mean of the speakers' differences over their standard deviation (mean of the corpora's d_z)."""
     share_better: float
     """Of the speakers with whom `first` scores higher; ties count half (mean over corpora)."""
     p: float | None
-    """Two-sided, by exchanging the systems within speakers; None under ten speakers, where no test is made."""
+    """Two-sided, by exchanging the systems within speakers: of the models that were trained. None under ten effective
+    speakers, where no test is made."""
     smallest_p: float
     """What so many speakers could give at best: 2/2^n, or 2/(draws + 1) where exchanges are drawn."""
+    seeds_p: float | None = None
+    """Two-sided, of the t whose interval is shown, with the seeds' spread in it: of the methods. None of one seed."""
     adjusted_p: float | None = None
     """After Holm's correction over `family` comparisons."""
+    adjusted_seeds_p: float | None = None
     family: int = 1
 
     @property
@@ -63,15 +72,32 @@ class Comparison:
         return {corpus: len(each) for corpus, each in self.per_speaker.items()}
 
     @property
+    def effective_speakers(self) -> float:
+        """How many speakers of equal weight would tell as much, of all corpora together, each weighing the same."""
+        return float(len(self.effective) ** 2 / sum(1 / number for number in self.effective.values()))
+
+    @property
     def few(self) -> bool:
-        """Whether some corpus has too few speakers for a test."""
-        return min(self.speakers.values()) < FEW_SPEAKERS
+        """Whether there are too few speakers for a test."""
+        return self.effective_speakers < FEW_SPEAKERS
 
     @property
     def significant(self) -> bool | None:
-        """Whether p, after correction where there was one, is at most 0.05; None where no test is made."""
-        p = self.p if self.adjusted_p is None else self.adjusted_p
-        return None if p is None else p <= ALPHA + 1e-12
+        """Whether p, after correction where there was one, is at most 0.05; None where no test is made.
+
+        It is about the models that were trained: other seeds are no part of it.
+        """
+        return _at_most_alpha(self.p if self.adjusted_p is None else self.adjusted_p)
+
+    @property
+    def methods_differ(self) -> bool | None:
+        """Whether the methods are told apart, by both p; None where no test is made or one seed was run."""
+        seeds = _at_most_alpha(self.seeds_p if self.adjusted_seeds_p is None else self.adjusted_seeds_p)
+        return None if seeds is None or self.significant is None else seeds and self.significant
+
+
+def _at_most_alpha(p: float | None) -> bool | None:
+    return None if p is None else p <= ALPHA + 1e-12
 
 
 @dataclass(frozen=True)
@@ -85,6 +111,19 @@ class Pair:
     support: Counts
     first: Counts | Floats
     second: Counts | Floats
+
+    @property
+    def clips(self) -> Counts:
+        """Clips of each speaker: (speakers,)."""
+        return sizes(self.first)
+
+    @property
+    def sampled(self) -> tuple[Sampled, Floats]:
+        """The difference with the spread that its speakers give it, and the difference of each seed: (seeds,)."""
+        (first, without_first), (second, without_second) = (
+            left_out(matrices, self.support, self.measure) for matrices in (self.first, self.second)
+        )
+        return sampled(first - second, without_first - without_second, self.clips), first - second
 
     def score(self, weights: Floats, matrices: Counts | Floats) -> Floats:
         """Averaged over seeds: (weightings,)."""
@@ -115,7 +154,6 @@ def compare(
     measure: str = "macro_f1",
     *,
     level: float = LEVEL,
-    resamples: int = RESAMPLES,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Comparison:
@@ -123,10 +161,8 @@ def compare(
 
     Raises UserError where the two of a pair were not tested on the same clips, ValueError where no seed is shared.
     """
-    return compare_counted(
-        matched(pairs, measure), (pairs[0][0].name, pairs[0][1].name),
-        level=level, resamples=resamples, permutations=permutations, seed=seed,
-    )  # fmt: skip
+    names = pairs[0][0].name, pairs[0][1].name
+    return compare_counted(matched(pairs, measure), names, level=level, permutations=permutations, seed=seed)
 
 
 def difference(pair: tuple[System, System], measure: str = "macro_f1") -> float:
@@ -134,25 +170,24 @@ def difference(pair: tuple[System, System], measure: str = "macro_f1") -> float:
     return float(matched([pair], measure)[0].difference()[0])
 
 
+def can_be_tested(system: System) -> bool:
+    """Whether its corpus has speakers enough for an interval over speakers."""
+    return intervals.can_be_drawn(sizes(system.by_speaker(system.seeds[:1])))
+
+
 def compare_counted(
     pairs: Sequence[Pair],
     names: tuple[str, str],
     *,
     level: float = LEVEL,
-    resamples: int = RESAMPLES,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Comparison:
     """`compare`, of outcomes that are counted already."""
     gaps = {pair.corpus: pair.gaps for pair in pairs}
-    counts = [len(values) for values in gaps.values()]
-    few = min(counts) < FEW_SPEAKERS
-    interval = None
-    if not few:
-        interval = bootstrap_interval(pairs, level, resamples, seed)
-    elif min(counts) > 1:
-        interval = t_interval(list(gaps.values()), level)
-    return Comparison(
+    spread = spread_of(pairs)
+    by, interval = (intervals.BY, spread.interval(level, least=-1.0, most=1.0)) if spread else (NONE, None)
+    comparison = Comparison(
         first=names[0],
         second=names[1],
         measure=pairs[0].measure,
@@ -160,15 +195,31 @@ def compare_counted(
         seeds=pairs[0].seeds,
         difference=float(np.mean([pair.difference() for pair in pairs])),
         per_speaker={pair.corpus: dict(zip(pair.speakers, pair.gaps.tolist(), strict=True)) for pair in pairs},
-        speakers_mean=float(np.mean([values.mean() for values in gaps.values()])),
         interval=interval,
-        interval_by="none" if interval is None else "t" if few else "bootstrap",
+        interval_by=by,
+        effective={pair.corpus: intervals.effective(pair.clips) for pair in pairs},
+        can_be_drawn=all(intervals.can_be_drawn(pair.clips) for pair in pairs),
         level=level,
         effect_size=_effect_size(list(gaps.values())),
         share_better=float(np.mean([((v > 0).mean() + (v >= 0).mean()) / 2 for v in gaps.values()])),
-        p=None if few else _permutation_p(pairs, permutations, seed),
-        smallest_p=smallest_p(sum(counts), permutations),
+        p=None,
+        smallest_p=smallest_p(sum(len(pair.speakers) for pair in pairs), permutations),
     )
+    if spread is None or comparison.few:
+        return comparison
+    seeds_p = spread.p if len(comparison.seeds) > 1 else None
+    return replace(comparison, p=_permutation_p(pairs, permutations, seed), seeds_p=seeds_p)
+
+
+def spread_of(pairs: Sequence[Pair]) -> Sampled | None:
+    """The mean difference over corpora with the spread of its speakers and seeds; None where that cannot be told."""
+    if not all(intervals.can_be_drawn(pair.clips) for pair in pairs):
+        return None
+    parts, by_seed = zip(*(pair.sampled for pair in pairs), strict=True)
+    over_speakers = intervals.mean(parts)
+    if not over_speakers.variance and abs(over_speakers.value) > 1e-12:
+        return None  # all speakers differ by the very same: no certainty, but too coarse a measurement
+    return intervals.over_seeds(over_speakers, np.mean(by_seed, axis=0))
 
 
 def permutation_p(
@@ -193,25 +244,6 @@ def smallest_p(speakers: int, permutations: int = PERMUTATIONS) -> float:
     return exact if speakers <= EXACT_SPEAKERS else max(exact, 2 / (permutations + 1))
 
 
-def t_interval(gaps: Sequence[Floats], level: float = LEVEL) -> tuple[float, float]:
-    """Student's interval of the mean over corpora of the speakers' mean difference; `gaps` has (speakers,) of each.
-
-    One corpus: the one-sample t interval. Several: the variances of the means add up, with the degrees of freedom of
-    Welch (1947) and Satterthwaite. ValueError where a corpus has one speaker.
-    """
-    from scipy.stats import t
-
-    if min(len(values) for values in gaps) < 2:
-        raise ValueError("a t interval needs two speakers of each corpus")
-    mean = float(np.mean([values.mean() for values in gaps]))
-    variances = np.array([values.var(ddof=1) / len(values) for values in gaps])
-    if not variances.any():
-        return mean, mean
-    freedom = variances.sum() ** 2 / sum(v**2 / (len(values) - 1) for v, values in zip(variances, gaps, strict=True))
-    half = float(t.ppf((1 + level) / 2, freedom) * np.sqrt(variances.sum()) / len(gaps))
-    return mean - half, mean + half
-
-
 def holm(comparisons: Iterable[Comparison]) -> list[Comparison]:
     """The comparisons as one family, with Holm's (1979) adjusted p; those without a test are no part of it.
 
@@ -228,6 +260,11 @@ def holm(comparisons: Iterable[Comparison]) -> list[Comparison]:
     adjusted = multipletests([comparisons[number].p for number in tested], method="holm")[1]
     for number, p in zip(tested, adjusted, strict=True):
         comparisons[number] = replace(comparisons[number], adjusted_p=float(p), family=len(tested))
+    with_seeds = [number for number in tested if comparisons[number].seeds_p is not None]
+    if with_seeds:
+        adjusted = multipletests([comparisons[number].seeds_p for number in with_seeds], method="holm")[1]
+        for number, p in zip(with_seeds, adjusted, strict=True):
+            comparisons[number] = replace(comparisons[number], adjusted_seeds_p=float(p))
     return comparisons
 
 
@@ -240,15 +277,6 @@ def matched(pairs: Sequence[tuple[System, System]], measure: str) -> list[Pair]:
         matrices = first.by_speaker(seeds), second.by_speaker(seeds)
         counted.append(Pair(first.corpus, measure, seeds, first.speakers, first.support, *matrices))
     return counted
-
-
-def bootstrap_interval(
-    pairs: Sequence[Pair], level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of the difference; speakers are drawn within each corpus, the same ones for both systems."""
-    generator = np.random.default_rng(seed)
-    spread = [pair.difference(draws(len(pair.speakers), resamples, generator)) for pair in pairs]
-    return percentiles(np.mean(spread, axis=0), level)
 
 
 def _permutation_p(pairs: Sequence[Pair], permutations: int, seed: int) -> float:

@@ -204,11 +204,7 @@ def _pooled(evidence: Evidence, one: Configuration) -> dict[str, Any]:
         "uar": evidence.spread(one, "uar").mean,
         "n": tests[0]["n"],
         "chance": tests[0]["chance"],
-        "interval": {
-            "macro_f1": [estimate.low, estimate.high],
-            "over": estimate.over[0],
-            "units": estimate.units[0],
-        },
+        "interval": {"macro_f1": [estimate.low, estimate.high], **estimate.basis},
     }
 
 
@@ -223,7 +219,7 @@ def _row(evidence: Evidence, one: Configuration, name: str) -> dict[str, Any]:
     }
     return {
         "name": name, "macro_f1": evidence.spread(one).mean, "n": one.done[0].test["n"], "synthetic": one.synthetic,
-        "interval": {"macro_f1": ends, "over": estimate.over[0], "units": estimate.units[0]},
+        "interval": {"macro_f1": ends, **estimate.basis},
         "chance": fmean(run.test["chance"]["macro_f1"] for run in one.done), "per_speaker": of_speaker,
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from affetto.reporting import contrasts, paired
+from affetto.reporting import contrasts
 from affetto.reporting.canvas import BLUE, INK, VERMILLION, framed, legend_above, save, style
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.naming import backbone_title
@@ -71,13 +71,11 @@ def differences(evidence: Evidence) -> Sheet | None:
                 if alike and digest is not None and digest == told["parent"]["digest"] and parent.split == child.split:
                     under = (child.axes.without("backbone", "seed", "corpus"), child.pool, parent.axes.backbone)
                     groups.setdefault(under, []).append((child, parent))
-        made += [one for pairs in groups.values() if (one := contrasts.contrast(evidence, "backbone", pairs))]
+        made += [each for pairs in groups.values() for each in contrasts.by_corpus(evidence, "backbone", pairs)]
     if not made:
         return None
-    corrected = paired.holm([one.comparison for one in made])
-    made = [replace(one, comparison=comparison) for one, comparison in zip(made, corrected, strict=True)]
     title = "Specialised minus its parent"
-    return replace(contrasts.sheet(made), name="from-a-to-b", title=title, stamp=_stamp(evidence))
+    return replace(contrasts.sheet(contrasts.corrected(made)), name="from-a-to-b", title=title, stamp=_stamp(evidence))
 
 
 def moved(evidence: Evidence) -> Picture | None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from affetto.reporting import tables
+from affetto.reporting.contrasts import by_folds
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.naming import Naming, corpus_title, split_title
-from affetto.reporting.paired import FEW_SPEAKERS
 from affetto.reporting.records import EDITION, Configuration
 from affetto.reporting.sheet import plus_minus
+from affetto.reporting.statistics import FEW_SPEAKERS, FOLDS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
 
 RECOMMENDED_ON = "emovo"
@@ -38,6 +39,8 @@ class Highlight:
     rivals: int
     """How many configurations it was the highest of."""
     synthetic: bool
+    effective: float
+    """How many speakers of equal size would tell as much."""
 
     @property
     def score(self) -> str:
@@ -126,24 +129,29 @@ def _highlights(evidence: Evidence) -> list[Highlight]:
             100 * fmean(run.test["chance"]["macro_f1"] for run in best.done),
             None if baseline is None else 100 * evidence.spread(baseline).mean, best.axes.method == "probe",
             best.done[0].test["n"], len(best.done[0].test["per_speaker"]), len(ones), best.synthetic,
+            estimate.effective[0],
         ))  # fmt: skip
     return found
 
 
 def _caveats(evidence: Evidence, highlights: Sequence[Highlight]) -> list[str]:
     lines = _of_what_was_run(evidence)
-    alone = [one.corpus for one in highlights if one.speakers == 1]
+    lines += _of_seeds(evidence)
+    alone = [one.corpus for one in highlights if one.over.endswith("clips")]
     if alone:
         lines.append(
-            f"{_listed(dict.fromkeys(alone))}: one speaker was tested. There intervals are over clips, and say nothing "
-            "about other voices."
+            f"{_listed(dict.fromkeys(alone))}: too few speakers were tested. There intervals are over clips, and say "
+            "nothing about other voices."
         )
     for one in highlights:
-        if 1 < one.speakers < FEW_SPEAKERS:
+        if one.over.endswith("speakers") and one.effective < FEW_SPEAKERS:
+            uneven = f", as telling as {one.effective:.0f} of equal size" if one.effective < 0.8 * one.speakers else ""
             lines.append(
-                f"{one.corpus}, {one.split}: {one.speakers} speakers were tested. So few carry wide intervals, and the "
-                "bootstrap's come out somewhat too narrow; no difference is called significant."
+                f"{one.corpus}, {one.split}: {one.speakers} speakers were tested{uneven}. So few carry wide intervals, "
+                "and no difference is called significant."
             )
+    if by_folds(evidence.configurations):
+        lines.append(FOLDS)
     if most := max((one.rivals for one in highlights if one.rivals > 1), default=0):
         lines.append(
             f"The highest of up to {most} configurations was picked on the test speakers: its score is somewhat "
@@ -160,6 +168,18 @@ def _caveats(evidence: Evidence, highlights: Sequence[Highlight]) -> list[str]:
                 "sentence that is also spoken in training; the score may owe to known words."
             )
     return lines
+
+
+def _of_seeds(evidence: Evidence) -> list[str]:
+    """A caution where one seed was run: its score is one draw of the method's."""
+    single = [one for one in evidence.learned if (system := evidence.system(one)) and len(system.seeds) == 1]
+    if not single:
+        return []
+    of = "all" if len(single) == len(evidence.learned) else f"{len(single)} of {len(evidence.learned)}"
+    return [
+        f"One seed was run of {of} configurations: their scores, intervals and verdicts are about the models that were "
+        "trained, and not about the methods. Another seed gives another score; run three or more."
+    ]
 
 
 def _of_what_was_run(evidence: Evidence) -> list[str]:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from affetto.errors import UserError
 from affetto.training.evaluate import Counts, Floats, confusions
 
+ROUNDED = 1e-3
+"""How far a probability may be off by rounding: predictions files keep six digits, those of others may keep three."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -52,7 +55,20 @@ class Predictions:
         for one, other in zip(predictions.clips, predictions.clips[1:], strict=False):
             if one == other:
                 raise UserError(f"{where}: clip {one!r} is predicted twice; run again")
+        predictions._check(where)
         return predictions
+
+    def _check(self, where: str) -> None:
+        """Raise UserError for a clip whose probabilities are none: an argmax over NaN would be a sure wrong answer."""
+        values = self.probabilities
+        inside = (values >= -ROUNDED) & (values <= 1 + ROUNDED)  # neither holds of NaN
+        wrong = np.flatnonzero(~inside.all(axis=1) | ~(np.abs(values.sum(axis=1) - 1) <= len(self.labels) * ROUNDED))
+        if len(wrong):
+            row = ", ".join(f"{label} {value:g}" for label, value in zip(self.labels, values[wrong[0]], strict=True))
+            raise UserError(
+                f"{where}: {len(wrong)} of {len(values)} clips have no probabilities from 0 to 1 that sum to 1, "
+                f"such as {self.clips[wrong[0]]!r} ({row}); run again"
+            )
 
     def only(self, keep: Sequence[bool] | NDArray[np.bool_]) -> Predictions:
         """The predictions of some clips; `keep` (clips,) says which. ValueError where none is left."""

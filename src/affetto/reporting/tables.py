@@ -77,19 +77,16 @@ def all_synthetic(rows: Sequence[Row]) -> bool:
 
 
 def caption(rows: Sequence[Row]) -> str:
-    """What the numbers rest on, as far as the rows say and agree: clips and what was resampled."""
+    """What the numbers rest on, as far as the rows say: clips where they agree, and how intervals were made."""
     words = []
     clips = {row["n"] for row in rows if row.get("n")}
     if len(clips) == 1:
         words.append(f"{clips.pop():,} clips.")
-    resampled = {
-        (interval["over"], interval["units"]) for row in rows if isinstance(interval := row.get("interval"), Mapping)
-    }
-    if len(resampled) == 1:
-        over, units = resampled.pop()
-        words.append(f"95 % intervals: bootstrap over {units:,} {over}.")
-    elif resampled:
-        words.append(f"95 % intervals: bootstrap over {' or '.join(sorted({over for over, _ in resampled}))}.")
+    intervals = [interval for row in rows if isinstance(interval := row.get("interval"), Mapping)]
+    if intervals:
+        from affetto.reporting.statistics import interval_words
+
+        words.append(f"{interval_words(intervals)}.")
     return " ".join(words)
 
 

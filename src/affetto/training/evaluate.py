@@ -10,7 +10,7 @@ can recompute it from a run's predictions file:
 
 A label that is predicted but never true therefore counts as an F1 of 0 in macro F1, and one that is
 neither does not count. All are fractions (0–1). All follow from the confusion matrix, so one
-vectorised function scores the whole set, every speaker and every bootstrap resample.
+vectorised function scores the whole set, every speaker, and the set without any one of them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.errors import unknown
+from affetto.training.intervals import BY, LEVEL, can_be_drawn, effective, jackknife
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,6 @@ def scores(
     probabilities: np.ndarray,
     labels: Sequence[str],
     speakers: Sequence[str],
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """All scores of one set of predictions, ready for JSON.
 
@@ -110,7 +106,7 @@ def scores(
     true, predicted = _indices(truth, probabilities, labels, speakers)
     names, owner = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     by_speaker = confusions(true, predicted, owner.reshape(-1), len(names), len(labels))
-    return {**counted_scores(by_speaker, names.tolist(), labels), "interval": _interval(by_speaker, resamples, seed)}
+    return {**counted_scores(by_speaker, names.tolist(), labels), "interval": _interval(true, predicted, by_speaker)}
 
 
 def counted_scores(by_speaker: Counts, speakers: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
@@ -276,38 +272,26 @@ def per_class(confusion: Counts, labels: Sequence[str]) -> dict[str, dict[str, f
     }
 
 
-def _interval(by_speaker: Counts, resamples: int, seed: int) -> dict[str, Any]:
-    """Percentile bootstrap of the measures, from each speaker's matrix (speakers, truth, predicted).
+def _interval(true: Counts, predicted: Counts, by_speaker: Counts) -> dict[str, Any]:
+    """Student's interval of the measures, over speakers, whose matrices are (speakers, truth, predicted).
 
-    Clips of one speaker err together, so speakers are what is drawn anew; clips only where there is
-    one speaker, and then the interval says nothing about other voices. Drawing clips means drawing
-    cells of the confusion matrix, hence one multinomial in either case. A label that a resample
-    happens to lack in truth is left out of that resample's means, rather than scored as an F1 of 0.
-    With few speakers (six in EMOVO) a percentile bootstrap is known to come out too narrow.
+    Clips of one speaker err together, so speakers are what is drawn; clips only where speakers are too few for it
+    (`can_be_drawn`), and then the interval says nothing about other voices. See `affetto.training.intervals`.
     """
-    confusion = by_speaker.sum(axis=0)
-    speakers, k = len(by_speaker), len(confusion)
-    generator = np.random.default_rng(seed)
-    if speakers >= 2:
-        over, units = "speakers", speakers
-        resampled = recombined(draws(speakers, resamples, generator), by_speaker)
-    else:
-        over, units = "clips", int(confusion.sum())
-        cells = confusion.reshape(-1) / units
-        resampled = generator.multinomial(units, cells, size=resamples).reshape(-1, k, k).astype(np.float64)
-    spread = measures(resampled, never_true=confusion.sum(axis=1) == 0)
-    return {
-        "level": LEVEL,
-        "over": over,
-        "units": units,
-        "resamples": resamples,
-        **{name: list(percentiles(spread[name])) for name in MEASURES},
+    sizes = by_speaker.sum(axis=(1, 2))
+    over, matrices = "speakers", by_speaker
+    if not can_be_drawn(sizes):
+        n, k = len(true), by_speaker.shape[1]
+        over, matrices, sizes = "clips", confusions(true, predicted, np.arange(n), n, k), np.ones(n, dtype=np.int64)
+    facts = {"level": LEVEL, "by": BY, "over": over, "units": len(sizes), "effective": effective(sizes)}
+    confusion = matrices.sum(axis=0)
+    if len(sizes) < 2:
+        return {**facts, **{name: [0.0, 1.0] for name in MEASURES}}  # nothing is known from one clip
+    whole, without = measures(confusion[None]), measures(confusion - matrices, never_true=confusion.sum(axis=1) == 0)
+    ends = {
+        name: jackknife(float(whole[name][0]), without[name], sizes).interval(least=0.0, most=1.0) for name in MEASURES
     }
-
-
-def draws(units: int, resamples: int, generator: np.random.Generator) -> Floats:
-    """How often each unit is drawn in each bootstrap resample: (resamples, units), each row summing to `units`."""
-    return generator.multinomial(units, np.full(units, 1 / units), size=resamples).astype(np.float64)
+    return {**facts, **{name: list(each) for name, each in ends.items()}}
 
 
 def recombined(weights: NDArray[Any], by_unit: NDArray[Any]) -> Floats:
@@ -315,10 +299,3 @@ def recombined(weights: NDArray[Any], by_unit: NDArray[Any]) -> Floats:
     # Float matrices multiply through BLAS; counts stay exact far below 2**53.
     flat = by_unit.reshape(len(by_unit), -1).astype(np.float64)
     return (weights.astype(np.float64) @ flat).reshape(len(weights), *by_unit.shape[1:])
-
-
-def percentiles(values: NDArray[Any], level: float = LEVEL) -> tuple[float, float]:
-    """Lower and upper end of the central interval that holds `level` of the values."""
-    tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)

@@ -9,6 +9,7 @@ from typing import Any
 from affetto import __version__
 from affetto.models.keys import BACKBONES
 from affetto.training.evaluate import MEASURES
+from affetto.training.intervals import title
 
 
 def written(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
@@ -59,6 +60,7 @@ def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) ->
 def _scores(metrics: Mapping[str, Any]) -> str:
     interval = metrics["test"]["interval"]
     level, over, units = round(100 * interval["level"]), interval["over"], interval["units"]
+    by = title(interval.get("by"))
     beside = metrics.get("probe", {}).get("test")
     lines = [f"| | test | {level} % interval |", "| --- | ---: | ---: |"]
     if beside:
@@ -69,7 +71,7 @@ def _scores(metrics: Mapping[str, Any]) -> str:
         low, high = interval[key]
         row = f"| {measure.title} | {_percent(metrics['test'][key])} | {_percent(low)}–{_percent(high)} |"
         lines.append(row + (f" {_percent(beside[key])} |" if beside else ""))
-    told = f"\n\nPer cent, {metrics['test']['n']} test clips; intervals by bootstrap over {units} {over}."
+    told = f"\n\nPer cent, {metrics['test']['n']} test clips; intervals by {by} over {units} {over}."
     if beside:
         told += " The probe is logistic regression on the frozen backbone."
     return "\n".join(lines) + told
