@@ -144,11 +144,13 @@ def test_a_probe_that_does_not_fit_is_left_out_alone(tmp_path):
 def test_probabilities_alike_to_the_last_digit_may_go_either_way(tmp_path):
     run = write_run(tmp_path / "run")
     rows = RunFolder(run).read_lines("predictions.jsonl")
-    ranked = sorted(rows[0]["probabilities"], key=lambda label: -rows[0]["probabilities"][label])
-    rows[0]["probabilities"][ranked[1]] = rows[0]["probabilities"][ranked[0]] + 1e-6
+    values = rows[0]["probabilities"]
+    first, second, *_ = sorted(values, key=lambda label: -values[label])
+    middle = (values[first] + values[second]) / 2
+    values |= {first: middle - 5e-7, second: middle + 5e-7}
     RunFolder(run).write_lines("predictions.jsonl", rows)
     assert collect(run).done
-    rows[0]["probabilities"][ranked[1]] += 1e-3
+    values |= {first: middle - 5e-4, second: middle + 5e-4}
     RunFolder(run).write_lines("predictions.jsonl", rows)
     with pytest.raises(UserError, match=r"its confusion matrix differs in 1 clip\)"):
         collect(run)
