@@ -12,6 +12,7 @@ import numpy as np
 
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.reporting.records import key_of
 from affetto.splits import make_split
 from affetto.training.evaluate import scores
 from affetto.training.runs import LOG, METRICS, PREDICTIONS, PROBE_PREDICTIONS, SPEC, RunFolder
@@ -20,24 +21,27 @@ from affetto.training.spec import CorpusSpec, RunSpec, settings
 TRAINABLE = {"probe": 5_383, "frozen": 297_735, "adapter": 692_999, "lora": 420_615}
 
 
-def manifest(corpus: str = "emovo", speakers: int = 6, takes: int = 2, synthetic: bool = False) -> Manifest:
+def manifest(
+    corpus: str = "emovo", speakers: int = 6, takes: int = 2, synthetic: bool = False, labels: Sequence[str] = EMOTIONS
+) -> Manifest:
     """Half of the speakers are women; every prompt is spoken by all."""
     clips = [
         Clip(f"s{s:02}/{emotion}-{take}.wav", emotion, f"s{s:02}", corpus, ("female", "male")[s % 2], f"prompt {take}")
-        for s in range(speakers) for emotion in EMOTIONS for take in range(takes)
+        for s in range(speakers) for emotion in labels for take in range(takes)
     ]  # fmt: skip
     return Manifest(corpus, Path("/nowhere"), tuple(clips), synthetic)
 
 
 def rows(corpus: Manifest, chosen: Sequence[str], skill: float, seed: int, fold: str | None = None) -> list[dict]:
     """Predictions that are right more often the greater the skill, and more for later speakers."""
+    labels = [label for label in EMOTIONS if label in {clip.emotion for clip in corpus.clips}]
     generator = np.random.default_rng(seed)
     found = []
     for clip in corpus.clips:
-        drawn = generator.random(len(EMOTIONS))
-        drawn[EMOTIONS.index(clip.emotion)] += skill * (1 + 0.1 * int(clip.speaker[1:]))
+        drawn = generator.random(len(labels))
+        drawn[labels.index(clip.emotion)] += skill * (1 + 0.1 * int(clip.speaker[1:]))
         if clip.id in chosen:
-            values = dict(zip(EMOTIONS, (round(float(p), 6) for p in drawn / drawn.sum()), strict=True))
+            values = dict(zip(labels, (round(float(p), 6) for p in drawn / drawn.sum()), strict=True))
             row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
             row |= {"probabilities": values} | ({"fold": fold} if fold else {})
             found.append(row | ({"gender": clip.gender} if clip.gender else {}))
@@ -47,23 +51,25 @@ def rows(corpus: Manifest, chosen: Sequence[str], skill: float, seed: int, fold:
 def scored(found: list[dict]) -> dict[str, Any]:
     return scores(
         [row["truth"] for row in found], np.array([list(row["probabilities"].values()) for row in found]),
-        EMOTIONS, [row["speaker"] for row in found],
+        list(found[0]["probabilities"]), [row["speaker"] for row in found],
     )  # fmt: skip
 
 
 def write_run(
     folder: Path, *, method: str = "frozen", backbone: str = "wav2vec2-base", corpus: str = "emovo", seed: int = 0,
     recipe: str = "paper", split: str = "loso", skill: float = 0.5, speakers: int = 6, synthetic: bool = False,
-    probe_skill: float | None = 0.4, overrides: dict[str, str] | None = None, part: int = 2, **fields: Any,
+    probe_skill: float | None = 0.4, overrides: dict[str, str] | None = None, part: int = 2,
+    labels: Sequence[str] = EMOTIONS, weights: str = "", **fields: Any,
 ) -> Path:  # fmt: skip
     """A run that is done; `part` of 3 leaves out metrics (1), or all but the spec (0)."""
-    data = manifest(corpus, speakers, synthetic=synthetic)
+    data = manifest(corpus, speakers, synthetic=synthetic, labels=labels)
     spec = RunSpec(
         corpora=(CorpusSpec(name=corpus, path=f"/data/{corpus}"),), backbone=backbone, method=method, recipe=recipe,
         split=split, seed=seed, settings=settings(recipe, overrides or {}, method=method), final=False, **fields,
     )  # fmt: skip
     made = make_split(data, split)
-    facts = {"manifest": data.checksum(), "split": made.checksum, "weights": f"{zlib.crc32(backbone.encode()):08x}" * 8}
+    weights = weights or f"{zlib.crc32((key_of(backbone) or backbone).encode()):08x}" * 8
+    facts = {"manifest": data.checksum(), "split": made.checksum, "weights": weights}
     run = RunFolder(folder)
     run.write(SPEC, {"identity": spec.identity(facts), "affetto": "0", "spec": spec.model_dump(), "facts": facts})
     if part == 0:

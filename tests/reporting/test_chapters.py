@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from affetto.reporting import ablation_sheets, contrasts, cross_sheets, group_sheets, paper_sheets, run_sheets
+from affetto.reporting import ablation_sheets, contrasts, cross_sheets, group_sheets, paper_sheets, pictures, run_sheets
 from affetto.reporting.chapters import chapters
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.report import write
@@ -102,6 +103,20 @@ def test_methods_stand_beside_the_probe_and_means_are_those_of_the_runs(paper_gr
     over = cell(sheet, "over probe", corpus="EMOVO", method="LoRA").key
     assert over == pytest.approx(50 * sum(runs) - 100 * probe["macro_f1"])
     assert cell(sheet, "over probe", corpus="EMOVO", method="probe").shown == "baseline"
+
+
+def test_confusion_counts_all_seeds_and_says_what_table_and_card_say(paper_grid):
+    picture = next(one for one in pictures.confusions(paper_grid) if one.name == "confusion-emovo-lora")
+    drawn = picture.draw.keywords
+    runs = [r for r in paper_grid.results.done if (r.axes.corpus, r.axes.method) == ("emovo", "lora")]
+    counts = sum(np.array(run.test["confusion"]) for run in runs)
+    assert drawn["seeds"] == len(runs) == 2 and drawn["scores"]["confusion"] == counts.tolist()
+    said = values(cell(run_sheets.methods(paper_grid), "macro F1", corpus="EMOVO", method="LoRA"))
+    scores = drawn["scores"]
+    assert 100 * scores["macro_f1"] == pytest.approx(said["mean"]) and scores["n"] == runs[0].test["n"]
+    assert [100 * end for end in scores["interval"]["macro_f1"]] == pytest.approx([said["low"], said["high"]])
+    joy = values(cell(run_sheets.per_class(paper_grid), "joy", corpus="EMOVO", method="LoRA"))["F1"]
+    assert 100 * scores["per_class"]["joy"]["f1"] == pytest.approx(joy)
 
 
 def test_comparisons_are_of_what_differs_in_one_thing(paper_grid):
@@ -205,14 +220,48 @@ def test_what_all_runs_of_a_method_share_is_no_ablation_of_one(tmp_path):
     assert ("LoRA", "frozen") not in pairs and pairs
 
 
+def test_what_all_runs_share_keeps_them_in_the_paper_s_tables_under_its_name(tmp_path):
+    fewer = {"training.epochs": "5"}
+    runs = [({"method": method, "settings": fewer, "split": "paper"}, {}) for method in ("frozen", "lora")]
+    runs += [({"method": "lora", "settings": fewer | {"lora.alpha": "8"}, "split": "paper"}, {"skill": 0.9})]
+    evidence = Evidence(collect(write_grid(tmp_path / "out", runs)))
+    first = paper_sheets.table_1(evidence)
+    trained = [cell(first, name, backbone="Wav2Vec 2.0 Base").shown for name in ("frozen", "LoRA")]
+    assert trained == ["297,735", "420,615"]
+    (protocol,) = paper_sheets.protocols(evidence)
+    assert len(protocol.ones) == 2 and not protocol.is_paper_s
+    assert "training.epochs 5: not the paper's protocol" in paper_sheets.table_3(protocol).caption
+
+
+def test_where_few_speakers_were_tested_every_interval_says_that_clips_were_drawn(tmp_path):
+    """Six speakers by 80/10/10: one of them tests, with 14 clips."""
+    runs = [({"corpus": corpus, "split": "paper"}, {}) for corpus in ("emovo", "emozionalmente", "demos")]
+    runs += [({"method": "lora", "split": "paper"}, {})]
+    evidence = Evidence(collect(write_grid(tmp_path / "out", runs)))
+    (protocol,) = paper_sheets.protocols(evidence)
+    where = {"scenario": "A", "backbone": "Wav2Vec 2.0 Base"}
+    marked = [(paper_sheets.table_3(protocol), "frozen", where), (paper_sheets.figure_4(protocol), "EMOVO", where)]
+    marked += [(run_sheets.methods(evidence), "macro F1", {"corpus": "EMOVO", "method": "frozen"})]
+    marked += [(group_sheets.genders(evidence), "women", {"corpus": "EMOVO", "method": "frozen"})]
+    for sheet, name, row in marked:
+        assert sheet is not None and "†" in cell(sheet, name, **row).under, sheet.name
+        assert "over 14 clips" in sheet.caption, sheet.name
+        assert any(note.startswith("† EMOVO") for note in sheet.notes), sheet.name
+    (cost,) = (picture for picture in pictures.cost(evidence) if picture.name == "cost-emovo")
+    assert "over 14 clips" in cost.draw.keywords["interval"]
+    assert {line.method for line in cost.draw.keywords["lines"]} == {"probe"}
+
+
 def test_tests_on_other_corpora_make_a_matrix(tmp_path):
-    runs = [write_run(tmp_path / "runs" / f"{seed}", seed=seed) for seed in (0, 1)]
+    runs = [write_run(tmp_path / "runs" / f"{seed}", seed=seed, skill=0.2 + seed) for seed in (0, 1)]
     scores = []
     for run in runs:
         tested = json.loads((run / METRICS).read_text())["test"]
         scores.append(100 * tested["macro_f1"])
         told = {"test": tested, "trained_on": "emovo", "corpus": "demos", "crossed": "demos", "synthetic": False}
-        RunFolder(run).crossed("demos").write(METRICS, told)
+        there = RunFolder(run).crossed("demos")
+        there.write(METRICS, told)
+        there.write_lines("predictions.jsonl", RunFolder(run).read_lines("predictions.jsonl"))
         # What `affetto evaluate` has put beside is no further seed.
         RunFolder(run / "on-demos").write(METRICS, {name: told[name] for name in ("test", "trained_on", "corpus")})
         left = told | {"shared_sentences_left_out": {"sentences": ["a"], "clips": 3}}
@@ -222,6 +271,13 @@ def test_tests_on_other_corpora_make_a_matrix(tmp_path):
     assert sheet is not None and [each.name for each in sheet.columns] == ["trained on", "method", "EMOVO", "DEMoS"]
     found = cell(sheet, "DEMoS", **{"trained on": "EMOVO"})
     assert values(found)["mean"] == pytest.approx(sum(scores) / 2) and values(found)["seeds"] == 2
+    # Of both seeds: the very interval that the same predictions have at home.
+    home = cell(sheet, "EMOVO", **{"trained on": "EMOVO"})
+    ends = [values(found)[name] for name in ("low", "high")]
+    assert ends == [values(home)[name] for name in ("low", "high")] and ends[0] < values(found)["mean"] < ends[1]
+    left_out = cross_sheets.matrix(evidence, unshared=True)
+    assert left_out is not None and "no interval" in cell(left_out, "DEMoS", **{"trained on": "EMOVO"}).under
+    assert any("no predictions; the test has no interval" in note for note in evidence.notes)
     assert cell(sheet, "EMOVO", **{"trained on": "EMOVO"}).shown.startswith("(")
     assert cross_sheets.matrix(evidence, unshared=True) is not None and cross_sheets.lone(evidence) is None
     assert "across" in [chapter.name for chapter in chapters(evidence)]
@@ -236,6 +292,9 @@ def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):
     made = write(tmp_path / "tested", tmp_path / "out")
     assert made.summary.what == ("1 test of trained models on other corpora; no run of its own.",)
     assert "tables/evaluations.csv" in made.files and made.headline is None
+    assert (
+        "emovo" in (made.out / "results.csv").read_text() and "test on demos" in (made.out / "results.csv").read_text()
+    )
 
 
 def test_genders_come_from_the_predictions_or_from_single_speaker_folds(tmp_path):

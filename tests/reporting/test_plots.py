@@ -9,7 +9,7 @@ from affetto.errors import UserError
 from affetto.reporting import bars, costs, layers, reliability, strips
 from affetto.reporting.bars import Bar
 from affetto.reporting.calibration import calibration
-from affetto.reporting.costs import Point
+from affetto.reporting.costs import Line, Point
 from affetto.reporting.systems import Predictions, System
 from reporting.drawing import assert_clean, texts
 from reporting.folders import manifest, rows
@@ -22,9 +22,9 @@ PANELS = {
 }  # fmt: skip
 
 
-def strip_scores(speakers):
+def strip_scores(speakers, names=NAMES):
     generator = np.random.default_rng(0)
-    return {name: {f"s{n:02}": float(generator.random()) for n in range(speakers)} for name in NAMES}
+    return {name: {f"s{n:02}": float(generator.random()) for n in range(speakers)} for name in names}
 
 
 def systems():
@@ -33,10 +33,20 @@ def systems():
     return {name: calibration(System(name, "emovo", {0: Predictions.of(found)})) for name in (*NAMES, "full")}
 
 
-def points():
+BACKBONES = ("XLSR-53 (A)", "WavLM Base+ (A)", "Whisper Small (B)")
+LONG = tuple(f"LoRA, recommended, training.class_weights false, lora.alpha {n}" for n in range(5))
+
+
+def points(methods=("LoRA", "dora"), backbones=BACKBONES):
     return [
-        Point(name, 50.0 + n, 40.0, 60.0 + n, 5_000 * 7**n, 20.0 * 4**n) for n, name in enumerate(("probe", "LoRA"))
+        Point(method, name, 50.0 + n, 40.0, 60.0 + n, 5_000 * 7**n + m, 20.0 * 4**n + m)
+        for n, method in enumerate(methods)
+        for m, name in enumerate(backbones)
     ]
+
+
+def lines(backbones=BACKBONES):
+    return [Line("probe", name, 44.0 + n) for n, name in enumerate(backbones)]
 
 
 def sizes():
@@ -51,7 +61,12 @@ DRAWINGS = {
     "few speakers": lambda path, stamp: strips.speaker_strips(strip_scores(6), path, "UAR by speaker", 1 / 7, stamp),
     "many speakers": lambda path, stamp: strips.speaker_strips(strip_scores(43), path, "UAR by speaker", 1 / 7, stamp),
     "reliability": lambda path, stamp: reliability.reliability_curves(systems(), path, "Reliability", stamp),
-    "cost": lambda path, stamp: costs.cost_against_score(points(), path, "Cost against macro F1", stamp),
+    "long names": lambda path, stamp: strips.speaker_strips(
+        strip_scores(6, LONG), path, "UAR by speaker", 1 / 7, stamp
+    ),
+    "cost": lambda path, stamp: costs.cost_against_score(
+        points(), path, "Cost against macro F1", stamp, lines=lines(), interval="95 % interval over 14 clips"
+    ),
     "states": lambda path, stamp: layers.state_sizes(sizes(), path, "Sizes of the hidden states", stamp),
 }
 
@@ -95,7 +110,35 @@ def test_speakers_go_from_easy_to_hard(tmp_path, drawn):
     axes = drawn[0].axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["m1", "f1"]
     lora = next(line for line in axes.get_lines() if line.get_label() == "LoRA")
-    np.testing.assert_allclose(lora.get_xydata(), [[70, 0], [60, 1]])
+    np.testing.assert_allclose(lora.get_xydata()[:, 0], [70, 60])
+
+
+def test_marks_of_equal_scores_do_not_hide_one_another(tmp_path, drawn):
+    strips.speaker_strips({name: {"f1": 0.4} for name in NAMES}, tmp_path / "a.svg", "t")
+    marks = [line.get_xydata()[0] for line in drawn[0].axes[0].get_lines() if line.get_label() in NAMES]
+    heights = sorted(height for _, height in marks)
+    assert len(marks) == len(NAMES) and min(np.diff(heights)) > 0.1 and heights[0] > -0.5 and heights[-1] < 0.5
+
+
+def test_no_entry_of_a_legend_is_cut_off(tmp_path, drawn):
+    DRAWINGS["long names"](tmp_path / "a.svg", "")
+    (legend,) = drawn[0].legends
+    shown = [text.get_text().replace("\n", " ") for text in legend.get_texts()]
+    assert shown == [*LONG, "chance"]
+    for text in legend.get_texts():
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= drawn[0].bbox.width and box.y1 <= drawn[0].bbox.height, text.get_text()
+
+
+def test_each_method_and_backbone_is_drawn_and_told_apart_a_strange_one_too(tmp_path, drawn):
+    DRAWINGS["cost"](tmp_path / "a.svg", "")
+    marks = [line for line in drawn[0].axes[0].get_lines() if line.get_marker() != "None"]
+    assert {line.get_label() for line in marks} == {f"{m}, {b}" for m in ("LoRA", "dora") for b in BACKBONES}
+    assert len({(line.get_color(), line.get_marker()) for line in marks}) == len(marks) == 6
+    across = {line.get_label(): line.get_ydata()[0] for line in drawn[0].axes[0].get_lines() if line not in marks}
+    assert across == {f"probe, {name}": 44.0 + n for n, name in enumerate(BACKBONES)}
+    words = " ".join(text.get_text() for text in texts(drawn[0]))
+    assert "95 % interval over 14 clips" in words.replace("\n", " ")
 
 
 def test_nothing_to_draw_is_a_mistake(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -13,8 +14,10 @@ from typer.testing import CliRunner
 
 from affetto.cli import app
 from affetto.errors import UserError
-from affetto.reporting import report
+from affetto.reporting import data, report
+from affetto.reporting.evidence import Evidence
 from affetto.reporting.report import write
+from affetto.reporting.results import collect
 from affetto.training.runs import METRICS
 from reporting.folders import write_grid, write_run
 
@@ -132,9 +135,12 @@ def test_cells_of_figure_4_stand_beside_the_paper_and_none_is_guessed(made):
 
 
 def test_the_same_results_give_the_same_bytes_and_leave_nothing_behind(made, grid, tmp_path):
-    again = write(grid, tmp_path / "again")
-    assert again.files == made.files
-    for file in made.files:
+    # PNG files beside: that a figure's bytes are the same is shown where figures are tested.
+    again = write(grid, tmp_path / "again", only=[name for name in report.FORMATS if name != "png"])
+    assert again.files == tuple(file for file in made.files if not file.endswith(".png"))
+    for file in again.files:
+        if file in ("index.html", "report.json"):
+            continue  # they name the PNG files
         assert (made.out / file).read_bytes() == (again.out / file).read_bytes(), file
     there = {str(path.relative_to(again.out)) for path in again.out.rglob("*") if path.is_file()}
     assert there == set(again.files)
@@ -172,29 +178,30 @@ def test_a_corrupt_run_is_named_and_the_rest_reported(grid, tmp_path):
 
 def test_an_earlier_report_is_replaced_and_what_is_gone_is_taken_away(grid, tmp_path):
     out = tmp_path / "out"
-    write(grid, out, only=("html", "csv"))
+    write(grid, out, only=("csv",))
     (out / "mine.txt").write_text("kept")
-    assert (out / "tables" / "methods.csv").is_file()
-    made = write(grid, out, only=("html",))
-    assert not (out / "tables").exists() and (out / "mine.txt").read_text() == "kept"
-    assert json.loads((out / "report.json").read_text())["files"] == ["index.html"] and "index.html" in made.files
+    assert (out / "tables" / "methods.csv").is_file() and (out / "results.csv").is_file()
+    made = write(grid, out, only=("predictions",))
+    assert sorted(os.listdir(out)) == ["mine.txt", "predictions", "report.json"]
+    assert (out / "mine.txt").read_text() == "kept"
+    assert [*json.loads((out / "report.json").read_text())["files"], "report.json"] == list(made.files)
 
 
 def test_a_full_disk_leaves_the_earlier_report_as_it_was(grid, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    write(grid, out, only=("html",))
-    before = (out / "index.html").read_bytes()
+    write(grid, out, only=("markdown",))
+    before = (out / "report.json").read_bytes()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(report._Writer, "_put", full)
     with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); make room"):
-        write(grid, out, only=("html",), title="another")
-    assert (out / "index.html").read_bytes() == before
-    assert sorted(os.listdir(out)) == ["index.html", "report.json"]
+        write(grid, out, only=("markdown",), title="another")
+    assert (out / "report.json").read_bytes() == before
+    assert sorted(os.listdir(out)) == ["report.json", "tables"]
     with pytest.raises(UserError, match="No space left"):
-        write(grid, tmp_path / "new")
+        write(grid, tmp_path / "new", only=("markdown",))
     assert not (tmp_path / "new").exists()
 
 
@@ -222,3 +229,41 @@ def test_the_command_prints_the_table_and_what_it_wrote(grid, tmp_path):
     assert told["done"] == 3 and told["states"] == {"done": 3, "failed": 1} and told["best"][0]["corpus"] == "EMOVO"
     metrics = json.loads(next(grid.glob(f"runs/*lora*/{METRICS}")).read_text())
     assert told["best"][0]["macro_f1"] == pytest.approx(100 * metrics["test"]["macro_f1"])
+
+
+def test_scores_and_predictions_lie_beside_for_programs_and_give_each_other(made, grid):
+    with (made.out / "results.csv").open(newline="") as file:
+        scores = list(csv.DictReader(file))
+    rows = [row for row in scores if row["method"] == "lora"]
+    (file,) = (name for name in made.files if name.startswith("predictions/") and "lora" in name)
+    with (made.out / file).open(newline="") as opened:
+        clips = list(csv.DictReader(opened))
+    spoken = dict.fromkeys(clip["truth"] for clip in clips)
+    right = [max(spoken, key=lambda label: float(clip[label])) == clip["truth"] for clip in clips]
+    test = {row["measure"]: row for row in rows if row["part"] == "test"}
+    assert float(test["accuracy"]["score"]) == pytest.approx(sum(right) / len(right))
+    metrics = json.loads(next(grid.glob(f"runs/*lora*/{METRICS}")).read_text())
+    facts = json.loads(next(grid.glob("runs/*lora*_0/spec.json")).read_text())["facts"]
+    row = test["macro_f1"]
+    assert float(row["score"]) == pytest.approx(metrics["test"]["macro_f1"]) and row["run"].endswith("_lora_paper_0")
+    assert row["manifest"] == facts["manifest"] and row["split checksum"] == metrics["split_checksum"]
+    assert row["labels"].split() == metrics["test"]["labels"] and (row["clips"], row["speakers"]) == ("84", "6")
+    assert float(row["low"]) < float(row["score"]) < float(row["high"]) and row["drawn"] == "speakers"
+    assert {"macro_f1", "uar"} <= {row["measure"] for row in rows if row["part"] == "validation"}
+    (probe,) = (
+        row
+        for row in scores
+        if row["run"] == test["uar"]["run"]
+        if (row["part"], row["measure"]) == ("probe beside", "macro_f1")
+    )
+    assert float(probe["score"]) == pytest.approx(metrics["probe"]["test"]["macro_f1"]) and probe["method"] == "probe"
+
+
+def test_many_predictions_are_copied_only_when_asked_for(grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "MOST_ROWS", 100)
+    made = write(grid, tmp_path / "out", only=("csv",))
+    assert not any(file.startswith("predictions/") for file in made.files)
+    evidence = Evidence(collect(grid))
+    assert data.predictions(evidence, asked=False) == {} and "--format predictions writes them" in evidence.notes[0]
+    made = write(grid, tmp_path / "out", only=("predictions",))
+    assert any(file.startswith("predictions/") for file in made.files)

@@ -10,7 +10,7 @@ import pytest
 from affetto.errors import UserError
 from affetto.reporting.report import write
 from affetto.reporting.results import collect
-from affetto.training.runs import METRICS
+from affetto.training.runs import METRICS, RunFolder
 from affetto.training.train import train
 from reporting.folders import write_grid, write_run
 from training.corpora import spec, write_table
@@ -41,10 +41,11 @@ def test_of_a_run_its_scores_predictions_logs_and_split_can_be_read(grid):
     results = collect(grid)
     run = results.done[0]
     assert run.test == json.loads((run.path / METRICS).read_text())["test"]
-    assert len(run.predictions) == run.test["n"] == 84
-    probe = run.as_probe()
-    assert probe is not None and probe.axes.method == "probe" and len(probe.predictions) == 84
-    assert probe.test == run.probe != run.test and probe.predictions != run.predictions
+    assert run.scored is not None and len(run.scored.clips) == run.test["n"] == 84
+    probe = run.beside
+    assert probe is not None and probe.axes.method == "probe" and probe.scored is not None
+    assert probe.test == run.probe != run.test and probe.scored.clips == run.scored.clips
+    assert not (probe.scored.probabilities == run.scored.probabilities).all()
     assert list(run.logs) == [f"s{n:02}" for n in range(6)] and len(run.logs["s00"]) == 5
     assert [split.protocol for split in results.splits.values()] == ["loso"]
 
@@ -59,7 +60,8 @@ def test_a_real_run_is_read_like_those_that_tests_write(grid, tmp_path):
     assert run.axes.corpus == "table" and run.axes.split == "column" and list(run.logs) == ["run"]
     written = collect(grid).done[0]
     assert set(written.metrics) - {"folds"} <= set(made)
-    assert set(written.predictions[0]) - {"gender", "fold"} == set(run.predictions[0])
+    first, second = (RunFolder(each.path).read_lines("predictions.jsonl")[0] for each in (written, run))
+    assert set(first) - {"gender", "fold"} == set(second)
 
 
 def test_a_folder_of_runs_and_grids_is_read_as_a_whole(grid, tmp_path):
@@ -88,10 +90,10 @@ def test_a_corrupt_metrics_file_is_named_and_left_out(grid, tmp_path, content):
 def test_copies_and_second_runs_of_the_same_axes_count_once(grid, tmp_path):
     first = write_run(tmp_path / "all" / "a")
     shutil.copytree(first, tmp_path / "all" / "b")
-    write_run(tmp_path / "all" / "c", speakers=5)
+    write_run(tmp_path / "all" / "c", skip_bad=True, probe=False)
     results = collect(tmp_path / "all")
     assert [run.name for run in results.runs] == ["a"]
-    assert "the same run as" in results.notes[0] and "other data" in results.notes[1]
+    assert "the same run as" in results.notes[0] and "asked for or computed otherwise" in results.notes[1]
 
 
 def test_of_an_unfinished_and_a_finished_run_the_finished_counts(tmp_path):
@@ -167,7 +169,7 @@ def test_checkpoints_whose_folders_share_a_name_are_told_apart(tmp_path):
         write_run(tmp_path / "runs" / str(number), backbone=backbone)
     titles = [one.axes.title for one in collect(tmp_path / "runs").configurations]
     assert sorted(titles) == ["de", "one/it", "two/it"]
-    write(tmp_path / "runs", tmp_path / "report", only=("html", "csv"))
+    write(tmp_path / "runs", tmp_path / "report", only=("csv",))
     assert "two/it" in (tmp_path / "report" / "tables" / "methods.csv").read_text()
 
 
@@ -201,10 +203,15 @@ def test_broken_evaluations_predictions_and_logs_are_named(tmp_path):
     told = {"test": {}, "trained_on": "emovo", "corpus": "demos"}
     (run / "on-demos" / METRICS).write_text(json.dumps(told))
     assert "it lacks test." in " ".join(collect(tmp_path).notes)
+    second = write_run(tmp_path / "second", split="paper", speakers=8, seed=1)
+    (second / "log.jsonl").write_text("5\n")
     first, *rest = (run / "predictions.jsonl").read_text().splitlines()
     row = json.loads(first)
     row["probabilities"][next(iter(row["probabilities"]))] = "much"
     (run / "predictions.jsonl").write_text("\n".join([json.dumps(row), *rest]) + "\n")
-    (run / "log.jsonl").write_text("5\n")
-    made = write(tmp_path, tmp_path / "report", only=("html", "csv"))
-    assert made.files
+    made = write(tmp_path, tmp_path / "report", only=("csv",))
+    told = " ".join(made.notes)
+    assert str(run / "predictions.jsonl") in told and str(second / "log.jsonl") in told
+    shutil.rmtree(second)
+    with pytest.raises(UserError, match=r"is not done \(run: .*no predictions of affetto's"):
+        write(run, tmp_path / "none", only=("csv",))

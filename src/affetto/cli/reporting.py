@@ -25,13 +25,15 @@ def report(
     out: Annotated[Path, typer.Option(help="the report's folder; an earlier report there is replaced")],
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="html, markdown, latex, csv, svg or png; may be repeated; none: all"),
+        typer.Option(
+            "--format", help="html, markdown, latex, csv, svg, png or predictions; may be repeated; none: all of them"
+        ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="what the page is called")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tables (Markdown, LaTeX, CSV), figures (SVG, PNG) and one HTML page of what was run, beside the paper."""
+    """Tables (Markdown, LaTeX, CSV), figures (SVG, PNG), data and one HTML page of what was run, beside the paper."""
     from affetto.reporting.report import write
 
     with counter("drawing", quiet or as_json) as progress:

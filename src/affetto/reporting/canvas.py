@@ -128,16 +128,52 @@ def legend(axes: Axes) -> None:
 
 
 def legend_above(figure: Figure, panels: Iterable[Axes]) -> None:
-    """One legend for several panels, in a line of its own between the title and them."""
+    """One legend for several panels between the title and them, in as many lines as its words need.
+
+    The figure grows by the lines beyond the first.
+    """
     once = entries(panels)
     engine = figure.get_layout_engine()
     if not once or engine is None:
         return
-    x, y, width, height = engine.get()["rect"]
-    line = LEGEND_INCHES / figure.get_size_inches()[1]
-    figure.set_layout_engine("constrained", rect=(x, y, width, height - line))
-    place: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (x + width, y + height), "ncols": len(once)}
-    figure.legend(once.values(), once.keys(), frameon=False, fontsize=8, borderaxespad=0, **place)
+    x, _, width, _ = engine.get()["rect"]
+    look: dict[str, Any] = {"frameon": False, "fontsize": 8, "borderaxespad": 0, "loc": "upper right"}
+    names = ["\n".join(textwrap.wrap(name, _characters(figure, width), break_on_hyphens=False)) for name in once]
+    place: dict[str, Any] = {"bbox_to_anchor": (x + width, 1.0), **look}
+    drawn = figure.legend(once.values(), names, ncols=len(once), **place)
+    for columns in range(len(once), 0, -1):
+        drawn.remove()
+        drawn = figure.legend(once.values(), names, ncols=columns, **place)
+        extent = drawn.get_window_extent()
+        if extent.width <= width * figure.bbox.width:
+            break
+    height = max(LEGEND_INCHES, extent.height / figure.dpi + 0.06)
+    _grow(figure, height - LEGEND_INCHES)
+    x, y, width, rest = engine.get()["rect"]
+    share = height / figure.get_size_inches()[1]
+    figure.set_layout_engine("constrained", rect=(x, y, width, rest - share))
+    drawn.set_bbox_to_anchor((x + width, y + rest))
+
+
+def _characters(figure: Figure, width: float) -> int:
+    """The number of characters of a legend's print that fit a line of it, beside its mark."""
+    return int((width * figure.get_size_inches()[0] * 72 - 40) / (8 * BOLD_CHARACTER))
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    """Make the figure taller between title and caption, which keep their distances from its upper and lower edge."""
+    width, height = figure.get_size_inches()
+    engine = figure.get_layout_engine()
+    if inches <= 0 or engine is None:
+        return
+    taller = height + inches
+    x, y, across, along = engine.get()["rect"]
+    for text in figure.texts:
+        at = text.get_position()[1]
+        text.set_y(1 - (1 - at) * height / taller if text.get_verticalalignment() == "top" else at * height / taller)
+    figure.set_size_inches(width, taller)
+    rect = (x, y * height / taller, across, (along * height + inches) / taller)
+    figure.set_layout_engine("constrained", rect=rect)
 
 
 def entries(panels: Iterable[Axes]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from affetto.reporting import claims, paper
 from affetto.reporting.contrasts import small
 from affetto.reporting.naming import corpus_title
-from affetto.reporting.paper_sheets import Protocol
+from affetto.reporting.protocols import Protocol
 from affetto.reporting.run_sheets import stamp_of
 from affetto.reporting.sheet import Cell, Column, Sheet, columns, plus_minus, words
 
@@ -23,7 +23,7 @@ def judge(protocol: Protocol) -> tuple[claims.Judgement, ...]:
     for one in protocol.ones:
         system = protocol.evidence.system(one)
         if system is not None and one.axes.key is not None:
-            systems[one.axes.key, one.axes.corpus, one.axes.method] = system
+            systems[one.axes.key, one.axes.dataset, one.axes.method] = system
     return claims.judge(systems)
 
 

@@ -166,7 +166,7 @@ def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, 
 def _circumstances(evidence: Evidence, one: Configuration, kind: str, probe: bool) -> list[Any]:
     axes = one.axes
     named = [name for name in ("random_weights", "split_seed", "backbone", "method") if name != kind]
-    fixed = (one.split, *(getattr(axes, name) for name in named))
+    fixed = (one.split, one.pool, *(getattr(axes, name) for name in named))
     if kind != "backbone":
         fixed += (axes.weights_seed,)
     if probe and kind == "method":

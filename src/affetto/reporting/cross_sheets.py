@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
+from affetto.errors import UserError
+from affetto.reporting import statistics, tables
 from affetto.reporting.evidence import Evidence
+from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.naming import Naming, corpus_title
-from affetto.reporting.records import Configuration, Evaluation
+from affetto.reporting.records import Configuration, Evaluation, read_lines
 from affetto.reporting.run_sheets import stamp
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, Value, words
-from affetto.training.runs import CROSSED
+from affetto.reporting.systems import Predictions, System
+from affetto.training.runs import CROSSED, PREDICTIONS
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,10 @@ class Place:
     """One cell: the tests of a configuration's seeds on one corpus."""
 
     tests: tuple[Mapping[str, Any], ...]
-    within: bool
+    estimate: statistics.Estimate | None
+    """Over all of its seeds; None where their predictions do not lie beside them."""
+    within: bool = False
     """On its own corpus' test speakers."""
-    synthetic: bool
 
 
 def matrix(evidence: Evidence, *, unshared: bool = False) -> Sheet | None:
@@ -36,25 +40,27 @@ def matrix(evidence: Evidence, *, unshared: bool = False) -> Sheet | None:
         [one.axes.corpus for one in ones] + [corpus for one in ones for corpus in inside[id(one)]]
     ))  # fmt: skip
     naming = Naming(ones, hide=("corpus",))
-    rows, origins = [], []
+    rows, origins, estimates = [], [], []
     for one in sorted(ones, key=lambda each: naming.label(each)):
-        places = {one.axes.corpus: Place(tuple(run.test for run in one.done), True, one.synthetic)}
+        places = {one.axes.corpus: Place(tuple(run.test for run in one.done), evidence.estimate(one), True)}
+        origins.append(one.synthetic)
         for corpus, found in inside[id(one)].items():
-            places[corpus] = Place(tuple(each.test for each in found), False, any(each.synthetic for each in found))
-        origins += [place.synthetic for place in places.values()]
+            places[corpus] = Place(tuple(each.test for each in found.values()), _estimate(evidence, found, corpus))
+            origins.append(any(each.synthetic for each in found.values()))
+        estimates += [place.estimate for place in places.values() if place.estimate]
         cells = [_cell(places.get(corpus)) for corpus in corpora]
         rows.append((words(corpus_title(one.axes.corpus)), *naming.cells(one), *cells))
     heads = (Column("trained on", False), *naming.columns(), *(Column(corpus_title(corpus)) for corpus in corpora))
     without = " without the sentences that both corpora have" if unshared else ""
     caption = (
         f"Macro F1 ×100 of a model trained on the corpus of the row, tested on that of the column{without}; mean ± "
-        "standard deviation (ddof 1) over seeds; below: 95 % interval over speakers of the first seed, and clips. In "
-        "brackets: on its own corpus, the test speakers of its split. Clips that were trained on are left out."
+        f"standard deviation (ddof 1) over seeds; below: {interval_words(estimates)}, and clips. "
+        "In brackets: on its own corpus, the test speakers of its split. Clips that were trained on are left out."
     )
     name, title = ("across-unshared", "Across corpora, shared sentences left out") if unshared else (
         "across", "Across corpora")  # fmt: skip
     said = stamp(synthetic=all(origins), partly=any(origins))
-    return Sheet(name, title, heads, tuple(rows), caption, (), said)
+    return Sheet(name, title, heads, tuple(rows), caption, footnotes(estimates), said)
 
 
 def lone(evidence: Evidence) -> Sheet | None:
@@ -63,31 +69,59 @@ def lone(evidence: Evidence) -> Sheet | None:
     found = [each for each in evidence.results.evaluations if not _home(each, known)]
     if not found:
         return None
+    estimates = [_estimate(evidence, {0: each}, each.corpus) for each in found]
     rows = [
-        (words(corpus_title(each.trained_on)), words(corpus_title(each.corpus)),
-         _cell(Place((each.test,), False, each.synthetic)), words(each.path.name))
-        for each in found
-    ]  # fmt: skip
+        (
+            words(corpus_title(each.trained_on)),
+            words(corpus_title(each.corpus)),
+            _cell(Place((each.test,), estimate)),
+            words(each.path.name),
+        )
+        for each, estimate in zip(found, estimates, strict=True)
+    ]
+    drawn = [estimate for estimate in estimates if estimate]
     heads = (Column("trained on", False), Column("tested on", False), Column("macro F1"), Column("folder", False))
     origins = [each.synthetic for each in found]
-    caption = "Macro F1 ×100; below: 95 % interval, and clips."
-    return Sheet("evaluations", "Single evaluations", heads, tuple(rows), caption, (),
-                 stamp(synthetic=all(origins), partly=any(origins)))  # fmt: skip
+    caption = f"Macro F1 ×100; below: {interval_words(drawn)}, and clips."
+    said = stamp(synthetic=all(origins), partly=any(origins))
+    return Sheet("evaluations", "Single evaluations", heads, tuple(rows), caption, footnotes(drawn), said)
 
 
-def _inside(evidence: Evidence, unshared: bool) -> dict[int, dict[str, list[Evaluation]]]:
-    """{configuration: {corpus: its evaluations}} of those that lie in the runs' folders, one of each run: the one that
-    `affetto grid cross` has made, where there are others beside."""
+def _inside(evidence: Evidence, unshared: bool) -> dict[int, dict[str, dict[int, Evaluation]]]:
+    """{configuration: {corpus: {seed: its evaluation}}} of those that lie in the runs' folders.
+
+    One of each run: that which `affetto grid cross` has made, where there are others beside.
+    """
     known = _paths(evidence)
     chosen: dict[tuple[Path, str], Evaluation] = {}
     for each in sorted(evidence.results.evaluations, key=lambda one: one.path.parent.name != CROSSED):
         run = _run_of(each, known)
         if run is not None and each.unshared == unshared:
             chosen.setdefault((run, each.corpus), each)
-    found: dict[int, dict[str, list[Evaluation]]] = {}
-    for (run, corpus), each in chosen.items():
-        found.setdefault(id(known[str(run)]), {}).setdefault(corpus, []).append(each)
+    found: dict[int, dict[str, dict[int, Evaluation]]] = {}
+    for (path, corpus), each in chosen.items():
+        one = known[str(path)]
+        seed = next(run.axes.seed for run in one.done if run.path == path)
+        found.setdefault(id(one), {}).setdefault(corpus, {})[seed] = each
     return found
+
+
+def _estimate(evidence: Evidence, tests: Mapping[int, Evaluation], corpus: str) -> statistics.Estimate | None:
+    """The score over all seeds with its interval; None, and a note, where predictions are missing or not of one set."""
+    try:
+        runs = {}
+        for seed, each in tests.items():
+            file = each.path / PREDICTIONS["test"]
+            rows = read_lines(file)
+            if not rows:
+                raise UserError(f"{file}: no predictions; the test has no interval")
+            # The models of several folds each answered to all clips.
+            rows = [{**row, "file": f"{row['file']} {row['fold']}"} if "fold" in row else row for row in rows]
+            runs[seed] = Predictions.of(rows, where=str(file))
+        return statistics.estimate([System("model", corpus, runs)])
+    except UserError as problem:
+        evidence.notes.append(str(problem))
+        return None
 
 
 def _run_of(each: Evaluation, known: Mapping[str, Configuration]) -> Path | None:
@@ -109,12 +143,18 @@ def _home(each: Evaluation, known: Mapping[str, Configuration]) -> Configuration
 def _cell(place: Place | None) -> Cell:
     if place is None:
         return Cell(MISSING)
-    scores = [100 * test["macro_f1"] for test in place.tests]
-    mean, sd = fmean(scores), stdev(scores) if len(scores) > 1 else None
-    shown = f"{mean:.1f}" + (f" ± {sd:.1f}" if sd is not None else "")
-    interval = place.tests[0]["interval"]
-    low, high = (100 * end for end in interval["macro_f1"])
-    clips = place.tests[0]["n"]
-    values: dict[str, Value] = {"mean": mean, "sd": sd, "low": low, "high": high, "clips": clips, "seeds": len(scores)}
-    under = f"{low:.1f}–{high:.1f}\n{clips:,} clips"
-    return Cell(f"({shown})" if place.within else shown, mean, under, tuple(values.items()))
+    spread = statistics.over_seeds({number: test["macro_f1"] for number, test in enumerate(place.tests)})
+    shown = tables.percent(spread.mean)
+    if spread.deviation is not None:
+        shown += f" ± {tables.percent(spread.deviation)}"
+    clips, estimate = place.tests[0]["n"], place.estimate
+    values: dict[str, Value] = {
+        "mean": 100 * spread.mean,
+        "sd": None if spread.deviation is None else 100 * spread.deviation,
+        "low": None if estimate is None else 100 * estimate.low,
+        "high": None if estimate is None else 100 * estimate.high,
+        "clips": clips,
+        "seeds": len(place.tests),
+    }
+    under = f"{'no interval' if estimate is None else span(estimate)}\n{clips:,} clips"
+    return Cell(f"({shown})" if place.within else shown, 100 * spread.mean, under, tuple(values.items()))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from affetto.errors import UserError
 from affetto.reporting import statistics
 from affetto.reporting.naming import METHODS
-from affetto.reporting.records import Axes, Configuration, Results, Run
+from affetto.reporting.records import Configuration, Results, Run
 from affetto.reporting.systems import Predictions, System
 from affetto.splits.split import Split
+from affetto.training.evaluate import counted_scores
 
-Key = tuple[Axes, str]
+Key = tuple[tuple[str, str], ...]
 Settings = tuple[tuple[str, str], ...]
 
 
@@ -91,8 +95,20 @@ class Evidence:
         assert system is not None
         return statistics.score_by_seed(system, measure)
 
+    def pooled(self, one: Configuration) -> dict[str, Any]:
+        """The scores of all its seeds' predictions taken together, so that each clip counts once a seed."""
+        system = self.system(one)
+        assert system is not None
+        matrices = system.by_speaker(system.seeds).sum(axis=1)
+        return counted_scores(np.asarray(matrices, dtype=np.int64), system.speakers, system.labels)
+
     def baseline(self, one: Configuration) -> Configuration | None:
-        """The probe on the same corpus, split and backbone."""
+        """The probe that was tested beside it, on its clips, labels and settings; else that of its conditions."""
+        if one.axes.method == "probe":
+            return one
+        beside = Configuration(tuple(run.beside for run in one.done if run.beside))
+        if beside.runs and self.system(beside):
+            return beside
         alike = _conditions(one)
         return next((p for p in self.configurations if p.axes.method == "probe" and _conditions(p) == alike), None)
 
@@ -102,7 +118,7 @@ class Evidence:
         probes = []
         # One of an unchanged recipe where there is one: a setting may have changed the probe too.
         for one in sorted(usable, key=lambda each: len(each.axes.settings)):
-            beside = tuple(probe for run in one.done if (probe := run.as_probe()))
+            beside = tuple(run.beside for run in one.done if run.beside)
             if beside and _conditions(one) not in known:
                 made = Configuration(beside)
                 if self.system(made):
@@ -111,22 +127,15 @@ class Evidence:
         return probes
 
     def _predictions(self, run: Run) -> Predictions:
-        rows = run.predictions
-        if not rows:
-            raise UserError(f"{run.path / run.tested}: no predictions; the run is left out")
+        assert run.scored is not None
         split = self.results.splits.get(run.metrics["split_checksum"] if run.metrics else "")
-        if split is not None and not any("gender" in row for row in rows):
-            genders = _genders(split)  # of a run whose predictions do not say
-            rows = [{**row, "gender": genders.get(str(row["speaker"]))} for row in rows]
-        return Predictions.of(rows, where=str(run.path / run.tested))
+        if split is None or any(run.scored.genders):
+            return run.scored
+        genders = _genders(split)  # of a run whose predictions do not say
+        return replace(run.scored, genders=tuple(genders.get(speaker) for speaker in run.scored.speakers))
 
     def _system(self, one: Configuration) -> System | None:
-        runs = {}
-        for run in one.done:
-            try:
-                runs[run.axes.seed] = self._predictions(run)
-            except UserError as problem:
-                self.notes.append(str(problem))
+        runs = {run.axes.seed: self._predictions(run) for run in one.done}
         try:
             return System(one.axes.method, one.axes.corpus, runs) if runs else None
         except UserError as problem:
@@ -139,7 +148,8 @@ def _kind(one: Configuration) -> tuple[str, ...]:
 
 
 def _key(one: Configuration) -> Key:
-    return one.axes, one.runs[0].tested
+    """Not its axes alone: each run has a probe of its own beside it, and their axes are alike."""
+    return tuple((str(run.path), run.tested) for run in one.runs)
 
 
 def _genders(split: Split) -> dict[str, str]:

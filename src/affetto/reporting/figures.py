@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def confusion_matrix(scores: Mapping[str, Any], path: str | Path, title: str, synthetic: bool = False) -> Path:
-    """Confusion of one scored set: percent of each true label, clips below, F1 beside the row."""
+def confusion_matrix(
+    scores: Mapping[str, Any], path: str | Path, title: str, synthetic: bool = False, *, seeds: int = 1
+) -> Path:
+    """Confusion of one scored set: percent of each true label, clips below, F1 beside the row.
+
+    `seeds`: how many runs' predictions of the same clips the matrix counts.
+    """
     labels = list(scores["labels"])
     counts = np.asarray(scores["confusion"])
     support = counts.sum(axis=1, keepdims=True)
@@ -30,7 +35,8 @@ def confusion_matrix(scores: Mapping[str, Any], path: str | Path, title: str, sy
     longest = max(map(len, labels))
     side = 0.74 * len(labels)
     with style():
-        words = f"Cells: percent of the true label's clips, their number below. {_resting_on(scores)}"
+        together = f", of {seeds} seeds together" if seeds > 1 else ""
+        words = f"Cells: percent of the true label's clips, their number below{together}. {_resting_on(scores)}"
         figure = framed(side + 1.75 + 0.075 * longest, side + 0.9, title, words, tables.SYNTHETIC if synthetic else "")
         axes = figure.add_subplot()
         axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=2)

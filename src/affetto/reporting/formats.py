@@ -95,7 +95,7 @@ def comma_separated(sheet: Sheet) -> str:
         fields: list[str] = []
         for cell, of_column in zip(row, suffixes, strict=True):
             known = dict(cell.values or (("", cell.key),))
-            fields += [_field(known.get(suffix)) for suffix in of_column]
+            fields += [field_text(known.get(suffix)) for suffix in of_column]
         writer.writerow(fields + ([sheet.stamp] if sheet.stamp else []))
     return out.getvalue()
 
@@ -147,7 +147,7 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>])", r"\\\1", text.replace("\n", " "))
 
 
-def _field(value: Value) -> str:
+def field_text(value: Value) -> str:
     """A value as programs read it; text that a spreadsheet would take for a formula is made text."""
     if value is None:
         return ""

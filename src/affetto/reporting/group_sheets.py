@@ -6,6 +6,7 @@ import math
 
 from affetto.reporting import calibration, groups, raters, tables
 from affetto.reporting.evidence import Evidence
+from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.naming import Naming
 from affetto.reporting.run_sheets import shared, stamp_of
 from affetto.reporting.sheet import Cell, Column, Sheet, columns, percent, plus_minus, signed, whole
@@ -17,22 +18,23 @@ def genders(evidence: Evidence) -> Sheet | None:
     if not ones:
         return None
     naming = Naming(ones)
-    rows = []
+    rows, estimates = [], []
     for one in ones:
         system = evidence.system(one)
         assert system is not None
         found = {each.gender: each for each in groups.by_gender(system, ("uar",))}
+        estimates += [each.estimates["uar"] for each in found.values()]
         gap = groups.gender_gap(system)
         rows.append(
             (*naming.cells(one), *(_gender(found.get(name)) for name in (groups.FEMALE, groups.MALE)), _gap(gap))
         )
     caption = (
-        f"{shared(naming)}UAR of the test clips by women and by men, ×100, mean over seeds, with 95 % interval by "
-        "Student's t over speakers and seeds (over clips where there are too few speakers). Gap: women minus men, with "
-        "its interval (Welch's t over the speakers of each, and seeds): one that spans 0 is no finding."
+        f"{shared(naming)}UAR of the test clips by women and by men, ×100, mean over seeds, with "
+        f"{interval_words(estimates)}. Gap: women minus men, with its interval (Welch's t over the speakers of each, "
+        "and seeds): one that spans 0 is no finding."
     )
     heads = (*naming.columns(), *columns("women", "men", "gap"))
-    return Sheet("genders", "Women and men", heads, tuple(rows), caption, (), stamp_of(ones))
+    return Sheet("genders", "Women and men", heads, tuple(rows), caption, footnotes(estimates), stamp_of(ones))
 
 
 def human_raters(evidence: Evidence) -> Sheet | None:
@@ -98,8 +100,7 @@ def _gender(each: groups.GenderScore | None) -> Cell:
     values = (("UAR", 100 * found.value), ("low", 100 * found.low), ("high", 100 * found.high),
               ("speakers", each.speakers), ("clips", each.clips))  # fmt: skip
     people = f"{each.speakers} speaker{'s' if each.speakers > 1 else ''}"
-    between = f"{tables.percent(found.low)}–{tables.percent(found.high)}"
-    return Cell(tables.percent(found.value), 100 * found.value, f"{between}, {people}", values)
+    return Cell(tables.percent(found.value), 100 * found.value, f"{span(found)}, {people}", values)
 
 
 def _gap(gap: groups.Gap | None) -> Cell:

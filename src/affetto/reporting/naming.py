@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from affetto.reporting.records import BESIDE, Axes, Configuration
+from affetto.reporting.records import BESIDE, EDITION, Axes, Configuration
 from affetto.reporting.sheet import Cell, Column, words
 
 METHODS = {"probe": "probe", "frozen": "frozen", "adapter": "Adapter", "lora": "LoRA", "full": "full"}
@@ -25,12 +25,21 @@ def split_title(split: str) -> str:
 
 
 def method_title(method: str) -> str:
+    """As tables name it; a method that is not in their list goes by its own name."""
     return METHODS.get(method, method)
 
 
+def method_order(titles: Iterable[str]) -> list[str]:
+    """Titles of methods in the tables' order, those that are not in it last."""
+    order = list(METHODS.values())
+    return sorted(titles, key=lambda title: order.index(title) if title in order else len(order))
+
+
 def corpus_title(corpus: str) -> str:
-    """`emovo+demos` → `EMOVO + DEMoS`."""
-    return " + ".join(CORPORA.get(name, name) for name in corpus.split("+"))
+    """`emovo+demos` → `EMOVO + DEMoS`, `emovo@4-labels` → `EMOVO (4 labels)`."""
+    names, _, edition = corpus.partition(EDITION)
+    title = " + ".join(CORPORA.get(name, name) for name in names.split("+"))
+    return title + (f" ({edition.replace('-', ' ').replace(',', ', ')})" if edition else "")
 
 
 def backbone_title(axes: Axes) -> str:

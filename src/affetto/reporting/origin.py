@@ -10,7 +10,6 @@ from affetto.reporting.naming import backbone_title, corpus_title
 from affetto.reporting.records import Run
 from affetto.reporting.run_sheets import stamp
 from affetto.reporting.sheet import Cell, Sheet, columns, whole, words
-from affetto.training.runs import SPEC, RunFolder
 
 DIGITS = 12
 
@@ -47,7 +46,7 @@ def _inputs(runs: Sequence[Run], said: str) -> Sheet:
     """A row for each backbone on each corpus: SHA-256 of clips, labels and weights."""
     rows = {}
     for run in runs:
-        facts = (RunFolder(run.path).read(SPEC) or {}).get("facts") or {}
+        facts = run.facts
         named = (run.axes.corpus, run.axes.backbone, run.axes.weights_seed)
         digests = tuple(str(facts.get(name, "")) for name in ("manifest", "audio", "weights"))
         title = backbone_title(run.axes) + (" (random weights)" if run.axes.random_weights else "")

@@ -21,8 +21,10 @@ COLOURS = {"#222222": "var(--ink)", "#666666": "var(--muted)", "#e5e5e5": "var(-
 def render(
     title: str, source: str, summary: Summary, chapters: Sequence[Chapter], provenance: Sequence[Sheet], *,
     drawings: Mapping[str, str], files: Mapping[str, Mapping[str, Sequence[str]]], stamp: str, notes: Sequence[str],
+    data: Sequence[tuple[str, str]] = (),
 ) -> str:  # fmt: skip
-    """The page as text. `drawings` has each picture's SVG, `files` what lies beside: {kind: {name: paths}}.
+    """The page as text. `drawings` has each picture's SVG, `files` what lies beside: {kind: {name: paths}}, `data` the
+    files for programs: (path, title).
 
     Raises UserError where jinja2 is not installed.
     """
@@ -39,7 +41,7 @@ def render(
     downloads += [(picture.title, figures[picture.name]) for picture in pictures if figures.get(picture.name)]
     return template.render(
         title=title, source=source, summary=summary, chapters=chapters, provenance=provenance, version=__version__,
-        stamp=stamp, notes=notes, css=_text("page.css"), script=_text("page.js"), downloads=downloads,
+        stamp=stamp, notes=notes, data=data, css=_text("page.css"), script=_text("page.js"), downloads=downloads,
         table_files={sheet.name: tables.get(sheet.name, ()) for sheet in sheets},
         picture_files={picture.name: figures.get(picture.name, ()) for picture in pictures},
         drawings={picture.name: inline(drawings[picture.name], picture) for picture in pictures},

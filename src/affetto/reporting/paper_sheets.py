@@ -2,77 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from affetto.models.keys import BACKBONES
 from affetto.reporting import paper, statistics, tables
 from affetto.reporting.evidence import Evidence
+from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.naming import backbone_title, corpus_title, method_title
-from affetto.reporting.records import Configuration, Run
+from affetto.reporting.protocols import BASELINE, SCENARIOS
+from affetto.reporting.protocols import Protocol as Protocol
+from affetto.reporting.protocols import protocols as protocols
+from affetto.reporting.records import EDITION, Configuration, Run
 from affetto.reporting.run_sheets import stamp, stamp_of
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, Value, columns, plus_minus, whole, words
 from affetto.splits.split import Split
 
-SCENARIOS = tuple(key for key, one in BACKBONES.items() if one.scenario in ("A", "B"))
-"""The paper's backbones, scenario A before B, as in its Table III."""
 EXPECTED = (
     "whether the paper's value is what an equal study with speakers and seeds of its own may give: inside our interval "
     "widened by √2, for the paper's value has such an error too (undecided: outside, where clips of too few speakers "
     "were drawn, which says nothing of other voices)"
 )
-BASELINE = "probe"
-PROTOCOL = "paper"
-
-
-class Protocol:
-    """Configurations that may stand in one of the paper's tables: alike but for backbone, corpus and method."""
-
-    def __init__(self, evidence: Evidence, ones: Sequence[Configuration]) -> None:
-        self.evidence, self.ones = evidence, ones
-        first = ones[0]
-        self.recipe, self.split = first.axes.recipe, first.split
-        self.is_paper_s = (self.recipe, self.split) == (PROTOCOL, PROTOCOL)
-        self.suffix = "" if self.is_paper_s else f"-{self.recipe}-{self.split}".replace(":", "")
-
-    def find(self, key: str, method: str, corpus: str) -> Configuration | None:
-        """The cell's configuration, done or planned; the probe's is that beside the others."""
-        found = (one for one in self.ones if one.axes.key == key and one.axes.corpus == corpus)
-        if method == BASELINE:
-            return next((probe for one in found if (probe := self.evidence.baseline(one))), None)
-        return next((one for one in found if one.axes.method == method), None)
-
-    def done(self, key: str, method: str) -> list[Configuration]:
-        """Those of the three corpora that have a result, in the paper's order."""
-        found = (self.find(key, method, corpus) for corpus in paper.CORPORA)
-        return [one for one in found if one is not None and self.evidence.system(one)]
-
-    @property
-    def words(self) -> str:
-        if self.is_paper_s:
-            return "Recipe and split are the project's reading of the paper's. "
-        return f"Recipe {self.recipe}, split {self.split}: not the paper's protocol, so the figures do not compare. "
-
-
-def protocols(evidence: Evidence) -> list[Protocol]:
-    """The groups of the paper's backbones with nothing changed in their recipe, the paper's own protocol first."""
-    groups: dict[tuple[Any, ...], list[Configuration]] = {}
-    for one in evidence.planned:
-        axes = one.axes
-        if (
-            axes.key in SCENARIOS
-            and axes.method in paper.METHODS
-            and axes.corpus in paper.CORPORA
-            and not axes.settings
-        ):
-            groups.setdefault((axes.recipe, one.split or PROTOCOL, axes.split_seed), []).append(one)
-    made = [Protocol(evidence, ones) for ones in groups.values() if any(evidence.system(one) for one in ones)]
-    return sorted(made, key=lambda each: not each.is_paper_s)
 
 
 def table_1(evidence: Evidence) -> Sheet:
     """The encoders as loaded, beside the paper's figures, and what each method trains."""
     done = [run for one in evidence.configurations for run in one.done]
+    plain = [run for one in evidence.configurations if not evidence.changed(one) for run in one.done]
     recipes = list(dict.fromkeys(run.axes.recipe for run in done if run.axes.method in paper.METHODS))
     known = [run.axes.key for run in done]
     names: list[tuple[str, str | None]] = [(key, key) for key in SCENARIOS] if set(known) & set(SCENARIOS) else []
@@ -86,7 +42,8 @@ def table_1(evidence: Evidence) -> Sheet:
             notes.append(row.footnote)
         mark = f" [{notes.index(row.footnote) + 1}]" if row else ""
         title = row.title if row else backbone_title(own[0].axes)
-        trained = [_trained(own, method, recipe) for recipe in recipes for method in paper.METHODS]
+        alike = [run for run in plain if run in own]
+        trained = [_trained(alike, method, recipe) for recipe in recipes for method in paper.METHODS]
         rows.append((
             words(title), words(row.language if row else "–"), words(_scenario(key, own)),
             Cell(MISSING if loaded is None else f"{loaded:,}", loaded),
@@ -121,22 +78,24 @@ def table_2(evidence: Evidence) -> Sheet:
     """Clips of each emotion as found in the corpora that were used, the paper's counts below."""
     used = _corpora(evidence)
     planned = [one.axes.corpus for one in evidence.planned]
-    wanted = [corpus for corpus in paper.CORPORA if corpus in (*planned, *used)]
+    wanted = [corpus for name in paper.CORPORA for corpus in dict.fromkeys((*planned, *used)) if _name(corpus) == name]
     wanted += [corpus for corpus in used if corpus not in wanted]
-    labels = list(dict.fromkeys([*paper.TABLE_II["emovo"], *(label for s, _ in used.values() for label in s)]))
+    labels = list(dict.fromkeys([*paper.TABLE_II["emovo"], *(label for _, s, _ in used.values() for label in s)]))
     rows, notes = [], []
     for corpus in wanted:
-        counts, speakers = used.get(corpus, ({}, None))
-        printed = paper.TABLE_II.get(corpus, {})
+        labelled, counts, speakers = used.get(corpus, (None, {}, None))
+        # Labels that were joined or left out make counts that the paper's are not to be held against.
+        printed = paper.TABLE_II.get(_name(corpus), {})
+        alike = labelled is None or labelled == set(printed)
         total = sum(counts.values()) if counts else None
         rows.append((
             words(corpus_title(corpus)),
-            *(_count(counts.get(label, 0) if counts else None, printed.get(label)) for label in labels),
-            _count(total, paper.TABLE_II_TOTALS.get(corpus)),
-            _count(speakers, paper.TABLE_II_SPEAKERS.get(corpus)),
+            *(_clips(label, labelled, counts, printed if alike else {}) for label in labels),
+            _count(total, paper.TABLE_II_TOTALS.get(_name(corpus)) if alike else None),
+            _count(speakers, paper.TABLE_II_SPEAKERS.get(_name(corpus)) if alike else None),
         ))  # fmt: skip
-        if corpus in paper.TABLE_II_FOOTNOTES:
-            notes.append(f"{corpus_title(corpus)}: {paper.TABLE_II_FOOTNOTES[corpus]}")
+        if alike and _name(corpus) in paper.TABLE_II_FOOTNOTES:
+            notes.append(f"{corpus_title(corpus)}: {paper.TABLE_II_FOOTNOTES[_name(corpus)]}")
     heads = (Column("corpus", number=False), *map(Column, (*labels, "total", "speakers")))
     caption = (
         "Clips of each emotion in the corpora as they were read here; below: the paper's Table II, where it differs."
@@ -154,9 +113,9 @@ def table_3(protocol: Protocol) -> Sheet:
         rows.append((words(BACKBONES[key].scenario), words(BACKBONES[key].title), *cells))
     caption = (
         "Macro F1 ×100, mean over EMOVO, Emozionalmente and DEMoS. For each seed the mean of the three corpora, then "
-        "mean ± sample standard deviation (ddof 1) of these numbers over seeds. Second line: 95 % interval by "
-        "Student's t over the test speakers of each corpus and the seeds. Third: the paper's Table III. Fourth: the "
-        f"difference, and {EXPECTED}. {protocol.words}"
+        "mean ± sample standard deviation (ddof 1) of these numbers over seeds. Second line: "
+        f"{interval_words(protocol.estimates)}. Third: the paper's Table III. Fourth: the difference, and {EXPECTED}. "
+        f"{protocol.words}"
         "Probe: logistic regression on the frozen states, the baseline; the paper has none."
     )
     heads = columns(
@@ -174,9 +133,9 @@ def figure_4(protocol: Protocol) -> Sheet:
                      _over_corpora(protocol, key, "frozen")))  # fmt: skip
     caption = (
         "Macro F1 ×100 of the downstream classifier on the frozen backbone, by corpus: mean ± standard deviation "
-        "(ddof 1) over seeds, 95 % interval by Student's t over test speakers and seeds, the probe's macro F1, and the "
-        f"paper's value with {EXPECTED}. Of its Figure 4 the paper's text gives three values; the others are bars in "
-        f"an image and are not read off. {protocol.words}"
+        f"(ddof 1) over seeds, {interval_words(protocol.estimates)}, the probe's macro F1, and the paper's value with "
+        f"{EXPECTED}. Of its Figure 4 the paper's text gives three values; the others are bars in an image and are not "
+        f"read off. {protocol.words}"
     )
     heads = columns("scenario", "backbone", *map(corpus_title, paper.CORPORA), "mean", left=("scenario", "backbone"))
     return _sheet(protocol, "figure-4", "Figure 4: frozen backbones by corpus", heads, rows, caption)
@@ -185,7 +144,7 @@ def figure_4(protocol: Protocol) -> Sheet:
 def _sheet(protocol: Protocol, name: str, title: str, heads: Any, rows: list[Any], caption: str) -> Sheet:
     title += "" if protocol.is_paper_s else f" (recipe {protocol.recipe}, split {protocol.split})"
     first_b = next(number for number, key in enumerate(SCENARIOS) if BACKBONES[key].scenario == "B")
-    notes = []
+    notes = list(footnotes(protocol.estimates))
     if any(run.stand_in for one in protocol.ones for run in one.runs):
         notes.append("A miniature: small random backbones and synthetic corpora. It shows that all of it works.")
     origins = [one.synthetic for one in protocol.ones if protocol.evidence.system(one)]
@@ -228,7 +187,7 @@ def _beside(
     mean, sd = 100 * spread.mean, None if spread.deviation is None else 100 * spread.deviation
     low, high = 100 * estimate.low, 100 * estimate.high
     values: dict[str, Value] = {"mean": mean, "sd": sd, "low": low, "high": high, "seeds": len(spread.seeds)}
-    lines = [f"{low:.1f}–{high:.1f}"]
+    lines = [span(estimate)]
     if len(spread.seeds) < planned:
         lines[0] += f", {len(spread.seeds)} of {planned} seeds"
     if probe is not None:
@@ -264,12 +223,11 @@ def _planned(ones: Sequence[Configuration]) -> int:
 
 
 def _trained(runs: Sequence[Run], method: str, recipe: str) -> Cell:
-    alike = [run for run in runs if run.axes.method == method and run.axes.recipe == recipe]
-    plain = [run.metrics for run in alike if run.metrics and not run.axes.settings]
-    count = plain[0]["trainable_parameters"] if plain else None
-    if count is None or not plain:
+    alike = [run.metrics for run in runs if run.metrics and (run.axes.method, run.axes.recipe) == (method, recipe)]
+    if not alike or alike[0].get("trainable_parameters") is None:
         return Cell(MISSING)
-    share = 100 * count / (count + plain[0]["backbone_parameters"])
+    count = alike[0]["trainable_parameters"]
+    share = 100 * count / (count + alike[0]["backbone_parameters"])
     return Cell(f"{count:,}", count, f"{share:.2f} %", (("", count), ("share (%)", share)))
 
 
@@ -291,11 +249,27 @@ def _count(found: int | None, printed: int | None) -> Cell:
     return Cell(cell.shown, found, below, (("", found), ("paper", printed)))
 
 
-def _corpora(evidence: Evidence) -> dict[str, tuple[Mapping[str, int], int]]:
-    """{corpus: (clips of each emotion, speakers)} from the splits of the runs, the largest where they differ."""
-    found: dict[str, Split] = {}
-    for split in evidence.results.splits.values():
-        known = found.get(split.corpus)
-        if known is None or split.audit["clips"] > known.audit["clips"]:
-            found[split.corpus] = split
-    return {corpus: (split.audit["classes"], split.audit["speakers"]) for corpus, split in found.items()}
+def _clips(label: str, labelled: Set[str] | None, counts: Mapping[str, int], printed: Mapping[str, int]) -> Cell:
+    """Clips of a label; a dash where the runs' models do not know it."""
+    if labelled is not None and label not in labelled:
+        return Cell(tables.DASH)
+    return _count(counts.get(label, 0) if counts else None, printed.get(label))
+
+
+def _name(corpus: str) -> str:
+    return corpus.partition(EDITION)[0]
+
+
+def _corpora(evidence: Evidence) -> dict[str, tuple[Set[str], Mapping[str, int], int]]:
+    """{corpus: (labels, clips of each emotion, speakers)} from the runs' splits, the largest where they differ."""
+    largest: dict[str, tuple[Set[str], Split]] = {}
+    for run in evidence.results.done:
+        split = evidence.results.splits.get(run.metrics["split_checksum"] if run.metrics else "")
+        if split is None:
+            continue
+        before = largest.get(run.axes.corpus)
+        if before is None or split.audit["clips"] > before[1].audit["clips"]:
+            largest[run.axes.corpus] = (set(run.labels), split)
+    return {
+        corpus: (labels, split.audit["classes"], split.audit["speakers"]) for corpus, (labels, split) in largest.items()
+    }

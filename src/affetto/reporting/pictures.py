@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,10 @@ from affetto.models.keys import BACKBONES
 from affetto.reporting import ablation_sheets, bars, calibration, costs, figures, paper, strips, tables
 from affetto.reporting import reliability as reliable
 from affetto.reporting.evidence import Evidence
+from affetto.reporting.intervals import interval_words
 from affetto.reporting.layers import state_sizes
-from affetto.reporting.naming import Naming, corpus_title, method_title, split_title
-from affetto.reporting.paper_sheets import SCENARIOS, Protocol
+from affetto.reporting.naming import Naming, backbone_title, corpus_title, method_title, split_title
+from affetto.reporting.protocols import SCENARIOS, Protocol
 from affetto.reporting.records import Configuration
 from affetto.reporting.run_sheets import stamp_of
 
@@ -64,8 +65,8 @@ def figure_4(protocol: Protocol) -> Picture:
     panels = {corpus_title(corpus): [_bar(protocol, key, corpus) for key in SCENARIOS] for corpus in paper.CORPORA}
     title = "Frozen backbones by corpus, after the paper's Figure 4"
     words = (
-        "Macro F1 of the downstream classifier on frozen backbones, mean over seeds; whiskers: 95 % interval over test "
-        "speakers (over clips where one speaker is tested). Diamonds: the three values that the paper's text gives; "
+        "Macro F1 of the downstream classifier on frozen backbones, mean over seeds; whiskers: "
+        f"{interval_words(protocol.estimates)}. Diamonds: the three values that the paper's text gives; "
         f"its other bars are not published as text. {protocol.words}"
     )
     ones = [one for one in protocol.ones if protocol.evidence.system(one)]
@@ -106,12 +107,11 @@ def confusions(evidence: Evidence) -> list[Picture]:
         naming = Naming(ones, hide=("corpus", "split"))
         best = highest(evidence, ones)
         for one in sorted(ones, key=lambda each: each is not best) if len(ones) <= MOST else [best]:
-            run = one.done[0]
-            seed = f", seed {run.axes.seed}" if len(one.runs) > 1 else ""
-            title = f"Confusion: {naming.label(one)}{seed}, {_under(corpus, split, naming)}"
+            scores = _pooled(evidence, one)
+            title = f"Confusion: {naming.label(one)}, {_under(corpus, split, naming)}"
             name = f"confusion-{stem(evidence, corpus, split)}-{slug(naming.label(one))}"
-            alt = f"{title}. {_told(run.test)}"
-            picture = Picture(name, title, alt, _drawing(figures.confusion_matrix, run.test, title, one.synthetic))
+            draw = partial(_confusion, scores=scores, title=title, synthetic=one.synthetic, seeds=len(one.done))
+            picture = Picture(name, title, f"{title}. {_told(scores)}", draw)
             (first if one is best else rest).append(picture)
     return [*first, *rest]
 
@@ -160,23 +160,52 @@ def cost(evidence: Evidence) -> list[Picture]:
     """A figure a corpus: what is trained and how long it took, against macro F1."""
     made = []
     for corpus, split, ones in grouped(evidence):
-        points = []
+        points, lines, estimates = [], [], []
         for one in ones:
             runs = [run.metrics for run in one.done if run.metrics and "wall_seconds" in run.metrics]
+            method, backbone = method_title(one.axes.method), backbone_title(one.axes)
+            estimate, score = evidence.estimate(one), 100 * evidence.spread(one).mean
             if runs:
-                estimate = evidence.estimate(one)
-                seconds = max(0.1, fmean(run["wall_seconds"] for run in runs))
-                ends = (100 * evidence.spread(one).mean, 100 * estimate.low, 100 * estimate.high)
-                trained = max(1, runs[0]["trainable_parameters"])
-                points.append(costs.Point(method_title(one.axes.method), *ends, trained, seconds))
-        if len(points) > 1:
+                estimates.append(estimate)
+                points.append(
+                    costs.Point(
+                        method=method,
+                        backbone=backbone,
+                        score=score,
+                        low=100 * estimate.low,
+                        high=100 * estimate.high,
+                        trained=max(1, runs[0]["trainable_parameters"]),
+                        seconds=max(0.1, fmean(run["wall_seconds"] for run in runs)),
+                    )
+                )
+            else:
+                lines.append(costs.Line(method=method, backbone=backbone, score=score))
+        if len(points) + len(lines) > 1 and points:
             title = f"Cost against macro F1: {_under(corpus, split, Naming(ones))}"
-            said = stamp_of(ones)
-
-            draw = partial(_cost, points=points, title=title, stamp=said)
+            interval = interval_words(estimates)
+            draw = partial(_cost, points=points, lines=lines, title=title, interval=interval, stamp=stamp_of(ones))
             name = f"cost-{stem(evidence, corpus, split)}"
             made.append(Picture(name, title, f"{title}. The same values stand in the tables.", draw))
     return made
+
+
+def _cost(path: Path, **drawn: Any) -> Path:
+    return costs.cost_against_score(path=path, **drawn)
+
+
+def _pooled(evidence: Evidence, one: Configuration) -> dict[str, Any]:
+    """For the figure of confusions: the counts of all seeds together, the scores as in the tables, clips once."""
+    scores, estimate = evidence.pooled(one), evidence.estimate(one)
+    tests = [run.test for run in one.done]
+    for label, each in scores["per_class"].items():
+        each["f1"] = fmean(test["per_class"][label]["f1"] for test in tests)
+    return scores | {
+        "macro_f1": evidence.spread(one).mean,
+        "uar": evidence.spread(one, "uar").mean,
+        "n": tests[0]["n"],
+        "chance": tests[0]["chance"],
+        "interval": {"macro_f1": [estimate.low, estimate.high], **estimate.basis},
+    }
 
 
 def _row(evidence: Evidence, one: Configuration, name: str) -> dict[str, Any]:
@@ -208,8 +237,8 @@ def _bar(protocol: Protocol, key: str, corpus: str) -> bars.Bar:
     return bars.Bar(bar.name, bar.scenario, mean, *ends, probe, bar.published)
 
 
-def _cost(path: Path, **told: Any) -> Path:
-    return costs.cost_against_score(path=path, **told)
+def _confusion(path: Path, scores: Mapping[str, Any], title: str, synthetic: bool, seeds: int) -> Path:
+    return figures.confusion_matrix(scores, path, title, synthetic, seeds=seeds)
 
 
 def _speakers(one: Configuration, measure: str = "uar") -> dict[str, float]:

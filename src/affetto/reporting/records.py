@@ -11,11 +11,14 @@ from typing import Any
 
 from affetto.errors import UserError
 from affetto.models.keys import BACKBONES
+from affetto.reporting.systems import Predictions
 from affetto.splits.split import Split
 from affetto.training.runs import FOLDS, LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT
 from affetto.training.spec import Settings
 
 Rows = list[dict[str, Any]]
+EDITION, LABELS, CLIPS = "@", "labels", "clips"
+"""Between a name and what tells apart the editions of it that a report has: `emovo@4-labels`; and its words."""
 BESIDE = "–"
 """The recipe of a probe that was run beside a method: it is the same under each."""
 
@@ -30,7 +33,9 @@ class Axes:
     """What tells one run of a report from another."""
 
     backbone: str
+    """An edition, `xlsr-53@0a1b2c3d`, where runs of a report have other weights under one name."""
     corpus: str
+    """An edition, `emovo@4-labels`, where runs of a report have other labels or clips of one corpus."""
     method: str
     recipe: str
     seed: int
@@ -43,6 +48,11 @@ class Axes:
     """The settings in which it differs from its recipe, as text, sorted by name."""
     called: str = ""
     """A backbone of the user's own, where its folder's name is another's too."""
+
+    @property
+    def dataset(self) -> str:
+        """The corpus without its edition."""
+        return self.corpus.partition(EDITION)[0]
 
     @property
     def key(self) -> str | None:
@@ -86,6 +96,12 @@ class Run:
     """What the grid calls it, where it is a variant of another run: that one with one thing changed."""
     tested: str = PREDICTIONS["test"]
     """The file that its predictions stand in."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """SHA-256 of what went in: `manifest` (clips and labels), `audio`, `weights`."""
+    scored: Predictions | None = field(default=None, compare=False, repr=False)
+    """Its predictions, of a run that is done."""
+    beside: Run | None = field(default=None, compare=False, repr=False)
+    """The probe that was tested beside it, as a run of its own; None where there was none."""
 
     @property
     def done(self) -> bool:
@@ -112,36 +128,29 @@ class Run:
     def synthetic(self) -> bool:
         return bool(self.stand_in) if self.metrics is None else bool(self.metrics["synthetic"])
 
-    @cached_property
-    def predictions(self) -> Rows:
-        """A row a test clip: file, speaker, truth, probabilities; fold, gender, corpus, ratings where known."""
-        return _lines(self.path / self.tested)
-
-    @cached_property
-    def validation_predictions(self) -> Rows:
-        return _lines(self.path / PREDICTIONS["validation"])
-
-    @cached_property
-    def probe_predictions(self) -> Rows:
-        """The probe's rows beside it; none where the run was made without."""
-        return self.predictions if self.axes.method == "probe" else _lines(self.path / PROBE_PREDICTIONS)
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that its model knows; none of a run that is not done."""
+        return tuple(self.metrics["test"]["labels"]) if self.metrics else ()
 
     def as_probe(self) -> Run | None:
-        """The probe that was tested beside it, as a run of its own; None where there was none."""
+        """The probe that was tested beside it, with the scores that stand in this run's metrics; None: no probe."""
         if self.probe is None or self.metrics is None or self.axes.method == "probe":
             return None
         axes = replace(self.axes, method="probe", recipe=BESIDE, settings=())
         metrics = {**self.metrics, "test": self.probe, "method": "probe"}
         for name in ("trainable_parameters", "wall_seconds", "peak_memory_bytes", "folds"):
             metrics.pop(name, None)  # the method's, not the probe's
-        return replace(self, axes=axes, metrics=metrics, tested=PROBE_PREDICTIONS, variant=None)
+        return replace(
+            self, axes=axes, metrics=metrics, tested=PROBE_PREDICTIONS, variant=None, scored=None, beside=None
+        )
 
     @cached_property
     def logs(self) -> dict[str, Rows]:
         """{fold: a record an epoch}; a run of one fold has one log, under its own name."""
         names = [fold["name"] for fold in (self.metrics or {}).get("folds", ())]
         places = {name: self.path / FOLDS / name / LOG for name in names} or {self.name: self.path / LOG}
-        found = {name: _lines(file) for name, file in places.items()}
+        found = {name: read_lines(file) for name, file in places.items()}
         return {name: rows for name, rows in found.items() if rows}
 
     @property
@@ -197,6 +206,12 @@ class Configuration:
         return len(self.runs) - len(self.done)
 
     @property
+    def pool(self) -> tuple[tuple[str, ...], str]:
+        """Labels and edition of the clips: alike where scores on several corpora may be averaged."""
+        clips = [part for part in self.axes.corpus.partition(EDITION)[2].split(",") if CLIPS in part.split("-")]
+        return tuple(sorted(self.done[0].labels)) if self.done else (), "".join(clips)
+
+    @property
     def split(self) -> str:
         """The protocol as it was run; as asked for where nothing is done."""
         return str(self.done[0].metrics["split"]) if self.done and self.done[0].metrics else self.axes.split
@@ -247,7 +262,7 @@ class Results:
         return [run.synthetic for run in self.done] + [one.synthetic for one in self.evaluations]
 
 
-def _lines(file: Path) -> Rows:
+def read_lines(file: Path) -> Rows:
     """JSON Lines; none where the file is missing. Raises UserError where it is broken."""
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

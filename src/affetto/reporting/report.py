@@ -3,6 +3,8 @@
 OUT/index.html            the page; it needs nothing beside it
 OUT/tables/NAME.md .tex .csv
 OUT/figures/NAME.svg .png
+OUT/results.csv           every score of every run, for programs
+OUT/predictions/NAME.csv  what the scores are computed from, a file a configuration
 OUT/report.json           which files are the report's, so that a later one can take away what it no longer has
 """
 
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from affetto import __version__
 from affetto.errors import UserError, unknown
-from affetto.reporting import formats, page
+from affetto.reporting import data, formats, page
 from affetto.reporting.chapters import Chapter, chapters
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.origin import provenance
@@ -28,8 +30,9 @@ from affetto.reporting.sheet import Sheet
 from affetto.reporting.summary import Summary, summary
 
 PAGE, INDEX, TABLES, FIGURES = "index.html", "report.json", "tables", "figures"
+RESULTS, PREDICTIONS = "results.csv", "predictions"
 DRAWN = {"svg": ".svg", "png": ".png"}
-FORMATS = ("html", *formats.FORMATS, *DRAWN)
+FORMATS = ("html", *formats.FORMATS, *DRAWN, PREDICTIONS)
 MOST_LINES = 24
 """Of a table on the terminal, where a shorter one says as much."""
 Progress = Callable[[int, int], None]
@@ -68,7 +71,7 @@ def write(
     found = chapters(evidence)
     told = summary(evidence)
     origin = provenance(evidence)
-    writer = _Writer(out, wanted, progress)
+    writer = _Writer(out, wanted, progress, asked=PREDICTIONS in only)
     title = title or f"{evidence.results.name}: speech emotion recognition"
     try:
         files = writer.write(title, evidence, told, found, origin)
@@ -94,8 +97,10 @@ def _headline(found: Sequence[Chapter]) -> Sheet | None:
 class _Writer:
     """Writes everything into a hidden folder inside `out`, from where it is moved, file by file, in the end."""
 
-    def __init__(self, out: Path, wanted: Sequence[str], progress: Progress) -> None:
+    def __init__(self, out: Path, wanted: Sequence[str], progress: Progress, *, asked: bool = False) -> None:
         self.out, self.wanted, self.progress = out, wanted, progress
+        self.asked = asked
+        """True where the predictions are asked for by name, however many they are."""
         self.stage = out / f".report.{os.getpid()}.part"
         self.new = not out.exists()
 
@@ -109,13 +114,15 @@ class _Writer:
             assert sheet.name not in files[TABLES], f"two tables are called {sheet.name}"
             files[TABLES][sheet.name] = self._tables(sheet)
         drawings = self._draw(found, files[FIGURES])
+        beside = self._data(evidence)
         every = [file for of_kind in files.values() for paths in of_kind.values() for file in paths]
+        every += [file for file, _ in beside]
         if "html" in self.wanted:
             results = evidence.results
             text = page.render(
                 title, results.path.resolve().name, told, found, origin, drawings=drawings, files=files,
                 stamp=stamp(synthetic=results.synthetic, partly=results.partly_synthetic),
-                notes=tuple(dict.fromkeys(evidence.notes)),
+                notes=tuple(dict.fromkeys(evidence.notes)), data=beside,
             )  # fmt: skip
             self._put(PAGE, text)
             every.append(PAGE)
@@ -132,7 +139,7 @@ class _Writer:
             os.replace(self.stage / file, place)
         for file in set(before) - set(files):
             (self.out / file).unlink(missing_ok=True)
-        for folder in (TABLES, FIGURES):
+        for folder in (TABLES, FIGURES, PREDICTIONS):
             if (self.out / folder).is_dir() and not any((self.out / folder).iterdir()):
                 (self.out / folder).rmdir()
 
@@ -148,6 +155,18 @@ class _Writer:
                 made.append(f"{TABLES}/{sheet.name}{suffix}")
                 self._put(made[-1], text(sheet))
         return made
+
+    def _data(self, evidence: Evidence) -> list[tuple[str, str]]:
+        """Write the files for programs; returns (path, title) of each."""
+        files = {}
+        if "csv" in self.wanted:
+            files[RESULTS] = ("All scores of all runs", data.scores(evidence))
+        if PREDICTIONS in self.wanted:
+            for name, text in data.predictions(evidence, asked=self.asked).items():
+                files[f"{PREDICTIONS}/{name}.csv"] = (f"Predictions, {name}", text)
+        for file, (_, text) in files.items():
+            self._put(file, text)
+        return [(file, title) for file, (title, _) in files.items()]
 
     def _draw(self, found: Sequence[Chapter], files: dict[str, list[str]]) -> dict[str, str]:
         """Draw every picture in the formats that are wanted; returns the SVG of each, for the page."""
@@ -183,7 +202,7 @@ def _examine(out: Path) -> list[str]:
         content = json.loads((out / INDEX).read_text(encoding="utf-8"))
         files = [str(name) for name in content["files"]]
     except (FileNotFoundError, NotADirectoryError):
-        taken = [name for name in (PAGE, TABLES, FIGURES) if (out / name).exists()]
+        taken = [name for name in (PAGE, TABLES, FIGURES, RESULTS, PREDICTIONS) if (out / name).exists()]
         if taken:
             raise UserError(f"{out} holds {taken[0]!r}, and no report of affetto's: give another --out") from None
         return []

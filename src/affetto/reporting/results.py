@@ -17,10 +17,11 @@ from affetto.errors import UserError
 from affetto.experiments.grid import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
 from affetto.models.traits import method_traits
+from affetto.reporting.checks import checked, completed
+from affetto.reporting.editions import with_editions
 from affetto.reporting.records import Axes, Evaluation, Results, Run, key_of
 from affetto.splits.split import Split
 from affetto.training.effects import belongs
-from affetto.training.evaluate import MEASURES
 from affetto.training.runs import FOLDS, METRICS, SPEC, RunFolder
 from affetto.training.spec import RunSpec, Settings, acting, settings
 
@@ -30,7 +31,8 @@ NEEDED = (
     "test", "corpus", "synthetic", "method", "seed", "split", "split_checksum", "identity", "precision",
     "backbone_parameters",
 )  # fmt: skip
-SCORED = (*MEASURES, "n", "labels", "confusion", "per_class", "per_speaker", "chance", "interval")
+SCORED = ("n", "labels", "confusion", "per_class", "per_speaker", "chance", "interval")
+"""Parts of a set of scores; the measures themselves can be computed."""
 
 
 def collect(path: str | Path) -> Results:
@@ -55,7 +57,8 @@ def collect(path: str | Path) -> Results:
     if not runs and not evaluations:
         told = f" ({notes[0]})" if notes else ""
         raise UserError(f"{path} holds no run{told}: give the --out of an `affetto train` or `affetto grid run`")
-    kept = _once(_told_apart(_resolved(runs)), notes)
+    read = [_checked(run, notes) for run in with_editions(_told_apart(_resolved(runs)))]
+    kept = _once(read, notes)
     if not any(run.done for run in kept) and not evaluations:
         raise UserError(_none_done(path, kept))
     name = names[0] if len(names) == 1 else path.resolve().name
@@ -157,20 +160,42 @@ def _loose(folder: Path, notes: list[str]) -> Run | None:
 
 def _filled(run: Run, notes: list[str]) -> Run:
     """The run with what its files say; a broken file is named, and the run counts as broken."""
+    files = RunFolder(run.path)
     if run.state == BROKEN:
         notes.append(run.error)
-    if run.state != DONE:
         return run
-    files = RunFolder(run.path)
     try:
-        spec, metrics = files.read(SPEC), files.read(METRICS)
+        spec = files.read(SPEC) or {}
+        run = replace(run, facts=spec.get("facts") or {})
+        if run.state != DONE:
+            return run
+        metrics = files.read(METRICS)
     except UserError as problem:
         return _broken(run, str(problem), notes)
     lacks = [name for name in NEEDED if name not in (metrics or {})]
     lacks += [f"test.{name}" for name in SCORED if metrics and name not in (metrics.get("test") or {})]
     if lacks or metrics is None:
         return _broken(run, f"{run.path / METRICS}: broken (it lacks {lacks[0]}); remove it and run again", notes)
-    return replace(run, spec=(spec or {}).get("spec"), metrics=metrics)
+    return replace(run, spec=spec.get("spec"), metrics=metrics)
+
+
+def _checked(run: Run, notes: list[str]) -> Run:
+    """The run with its predictions and its probe's; broken where they are not those that its metrics are of."""
+    if not run.done:
+        return run
+    try:
+        run = checked(run)
+    except UserError as problem:
+        return _broken(run, str(problem), notes)
+    probe = run.as_probe()
+    if probe is None:
+        return run
+    try:
+        return replace(run, beside=checked(probe))
+    except UserError as problem:
+        notes.append(f"{problem} (the probe beside it is left out)")
+        assert run.metrics is not None
+        return replace(run, metrics={name: value for name, value in run.metrics.items() if name != "probe"})
 
 
 def _as_done(run: Run) -> Run:
@@ -184,7 +209,7 @@ def _as_done(run: Run) -> Run:
 
 def _broken(run: Run, error: str, notes: list[str]) -> Run:
     notes.append(error)
-    return replace(run, state=BROKEN, error=error)
+    return replace(run, state=BROKEN, error=error, metrics=None)
 
 
 def _evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
@@ -199,6 +224,11 @@ def _evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
     lacks = next((name for name in SCORED if name not in metrics["test"]), None)
     if lacks:
         notes.append(f"{folder / METRICS}: broken (it lacks test.{lacks}); left out")
+        return []
+    try:
+        metrics = {**metrics, "test": completed(metrics["test"])}
+    except (KeyError, TypeError, ValueError):
+        notes.append(f"{folder / METRICS}: broken (its test.confusion is no matrix); left out")
         return []
     corpus = metrics.get("crossed") or metrics["corpus"]
     unshared = bool((metrics.get("shared_sentences_left_out") or {}).get("clips"))
@@ -260,8 +290,9 @@ def _once(runs: Sequence[Run], notes: list[str]) -> list[Run]:
         elif run.done:
             assert run.metrics is not None and first.metrics is not None
             same = run.metrics["identity"] == first.metrics["identity"]
-            what = "the same run as" if same else "other data or weights under the same axes as"
-            notes.append(f"{run.path}: {what} {first.path}; left out")
+            what = "the same run as" if same else "the same axes as"
+            more = "" if same else ", but asked for or computed otherwise"
+            notes.append(f"{run.path}: {what} {first.path}{more}; left out")
     return list(kept.values())
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 from affetto.reporting import tables
 from affetto.reporting.evidence import Evidence
+from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.naming import Naming, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.records import Configuration, Results, Run
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, columns, percent, signed, whole, words
-from affetto.reporting.statistics import interval_words
 from affetto.training.evaluate import MEASURES
 
-TITLES = {"macro_f1": "macro F1", "uar": "UAR", "weighted_f1": "weighted F1", "accuracy": "accuracy"}
 MOST_SPEAKERS = 12
 """More do not fit side by side: their spread is shown."""
 SEEDS = "mean ± standard deviation (ddof 1) over seeds"
@@ -33,7 +32,7 @@ def stamp_of(configurations: Sequence[Configuration]) -> str:
 def all_runs(results: Results) -> Sheet:
     """A row a run, done or not."""
     names = ("corpus", "backbone", "method", "recipe", "split", "seed", "changed", "state")
-    told = (*TITLES.values(), "probe macro F1", "time (s)", "folder")
+    told = (*(measure.title for measure in MEASURES.values()), "probe macro F1", "time (s)", "folder")
     left = ("corpus", "backbone", "method", "recipe", "split", "changed", "state", "folder")
     rows = []
     for run in results.runs:
@@ -44,13 +43,13 @@ def all_runs(results: Results) -> Sheet:
             words(corpus_title(axes.corpus)), words(backbone_title(axes)), words(method_title(axes.method)),
             words(axes.recipe), words(split or "default"), Cell(str(axes.seed), axes.seed),
             Cell(changes(axes.settings)), words(state),
-            *(percent(run.test[measure] if run.done else None) for measure in TITLES),
+            *(percent(run.test[measure] if run.done else None) for measure in MEASURES),
             percent(run.probe["macro_f1"] if run.probe else None),
             Cell(MISSING if seconds is None else f"{seconds:,.0f}", seconds), words(run.name),
         ))  # fmt: skip
     states = {run.state for run in results.runs}
     caption = f"{len(results.runs)} runs, {len(results.done)} of them done. Scores on the test speakers, ×100."
-    notes = [f"{run.name}: {run.error}" for run in results.runs if run.error and run.state == "failed"]
+    notes = [f"{run.name}: {run.error}" for run in results.runs if run.error]
     if states & {"running", "begun"}:
         notes.append("running, begun: at work when this was made, or broken off; the same command goes on.")
     shown = _stamp(results)
@@ -68,7 +67,7 @@ def methods(evidence: Evidence) -> Sheet:
             breaks.add(number)
         before = (one.axes.corpus, one.axes.split)
         if one not in ones:
-            rows.append((*naming.cells(one), seeds(one), *[Cell(MISSING)] * (len(MEASURES) + 2)))
+            rows.append((*naming.cells(one), seeds(evidence, one), *[Cell(MISSING)] * (len(MEASURES) + 2)))
             continue
         baseline = evidence.baseline(one)
         gap = None
@@ -76,24 +75,25 @@ def methods(evidence: Evidence) -> Sheet:
             gap = evidence.spread(one).mean - evidence.spread(baseline).mean
         is_probe = one.axes.method == "probe"
         rows.append((
-            *naming.cells(one), seeds(one),
+            *naming.cells(one), seeds(evidence, one),
             *(_measure(evidence, one, measure, strong=measure == "macro_f1" and one in best) for measure in MEASURES),
             Cell("baseline", None, values=(("", None),)) if is_probe else signed(gap),
             percent(fmean(run.test["chance"]["macro_f1"] for run in one.done)),
         ))  # fmt: skip
     heads = (
-        *naming.columns(), Column("seeds"), *(Column(TITLES[measure]) for measure in MEASURES),
+        *naming.columns(), Column("seeds"), *(Column(measure.title) for measure in MEASURES.values()),
         Column("over probe"), Column("chance"),
     )  # fmt: skip
+    estimates = [evidence.estimate(one) for one in ones]
     caption = (
-        f"{shared(naming)}×100; {SEEDS}; below: {interval_words(map(evidence.estimate, ones))}. "
+        f"{shared(naming)}×100; {SEEDS}; below: {interval_words(estimates)}. "
+        "Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
         "Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
         "Chance: macro F1 of a guesser. Bold: the highest macro F1 of each corpus, which is no claim (see the "
         "comparisons)."
     )
-    return Sheet(
-        "methods", "Methods", heads, tuple(rows), caption, missing_notes(evidence), stamp_of(ones), frozenset(breaks)
-    )
+    notes = (*footnotes(estimates), *missing_notes(evidence))
+    return Sheet("methods", "Methods", heads, tuple(rows), caption, notes, stamp_of(ones), frozenset(breaks))
 
 
 def per_class(evidence: Evidence) -> Sheet:
@@ -165,26 +165,33 @@ def shared(naming: Naming) -> str:
     return f"{text[:1].upper()}{text[1:]}. " if text else ""
 
 
-def seeds(one: Configuration) -> Cell:
-    """How many seeds there are of those that were planned: `3`, or `1 of 3`."""
-    done, planned = len(one.done), len(one.runs)
+def seeds(evidence: Evidence, one: Configuration) -> Cell:
+    """The number of seeds that its scores are of, beside the planned: `3`, or `1 of 3`."""
+    done, planned = _usable(evidence, one), len(one.runs)
     return Cell(str(done) if done == planned else f"{done} of {planned}", done)
 
 
 def missing_notes(evidence: Evidence) -> tuple[str, ...]:
-    """Which configurations lack seeds, or are there not at all."""
+    """Sentences on configurations that lack seeds, or have no result at all."""
     ones = evidence.results.configurations
     naming = Naming(ones)
     absent = [naming.label(one) for one in ones if not evidence.system(one)]
     partly = [
-        f"{naming.label(one)} ({one.missing} of {len(one.runs)} seeds)" for one in ones if one.done and one.missing
+        f"{naming.label(one)} ({len(one.runs) - usable} of {len(one.runs)} seeds)"
+        for one in ones
+        if 0 < (usable := _usable(evidence, one)) < len(one.runs)
     ]
     told = []
     if partly:
         told.append(f"Seeds are missing of: {_some(partly)}.")
     if absent:
-        told.append(f"Nothing is there yet of: {_some(absent)}.")
+        told.append(f"No result is there of: {_some(absent)}.")
     return tuple(told)
+
+
+def _usable(evidence: Evidence, one: Configuration) -> int:
+    system = evidence.system(one)
+    return len(system.seeds) if system else 0
 
 
 def _some(items: Sequence[str], most: int = 6) -> str:
@@ -198,7 +205,7 @@ def _measure(evidence: Evidence, one: Configuration, measure: str, *, strong: bo
     if spread.deviation is not None:
         shown += f" ± {tables.percent(spread.deviation)}"
     return Cell(
-        shown, 100 * spread.mean, f"{tables.percent(estimate.low)}–{tables.percent(estimate.high)}",
+        shown, 100 * spread.mean, span(estimate),
         (("mean", 100 * spread.mean), ("sd", None if spread.deviation is None else 100 * spread.deviation),
          ("low", 100 * estimate.low), ("high", 100 * estimate.high)), strong,
     )  # fmt: skip

@@ -69,7 +69,7 @@ def differences(evidence: Evidence) -> Sheet | None:
             for parent, digest in digests:
                 alike = parent.axes.without("backbone", "seed") == child.axes.without("backbone", "seed")
                 if alike and digest is not None and digest == told["parent"]["digest"] and parent.split == child.split:
-                    under = (child.axes.without("backbone", "seed", "corpus"), parent.axes.backbone)
+                    under = (child.axes.without("backbone", "seed", "corpus"), child.pool, parent.axes.backbone)
                     groups.setdefault(under, []).append((child, parent))
         made += [each for pairs in groups.values() for each in contrasts.by_corpus(evidence, "backbone", pairs)]
     if not made:

@@ -23,12 +23,13 @@ def splits(evidence: Evidence) -> Sheet:
         folds = split.audit["folds"]
         runs = [run for run in evidence.results.done if run.metrics and run.metrics["split_checksum"] == checksum]
         origins += [run.synthetic for run in runs]
+        corpus = corpus_title(runs[0].axes.corpus if runs else split.corpus)
         rows.append((
-            words(corpus_title(split.corpus)), words(split.protocol), whole(len(folds)),
+            words(corpus), words(split.protocol), whole(len(folds)),
             *(_part([fold["parts"][part] for fold in folds]) for part in PARTS), _overlap(folds), _copies(folds),
             Cell(checksum[:SHOWN_DIGITS], checksum), whole(len(runs)),
         ))  # fmt: skip
-        notes += [f"{corpus_title(split.corpus)}, {split.protocol}: {note}" for note in split.notes]
+        notes += [f"{corpus}, {split.protocol}: {note}" for note in split.notes]
     heads = columns(
         "corpus", "split", "folds", *PARTS, "known prompts (%)", "copies", "checksum", "runs",
         left=("corpus", "split", "checksum"),

@@ -20,6 +20,8 @@ MARKS = (
 )  # fmt: skip
 """Colours of Okabe and Ito, each with a shape of its own."""
 MOST_ROWS = 12
+SPREAD = 0.3
+"""The largest distance of a mark from its speaker's line, in lines."""
 MOST_MARKS = len(MARKS)
 
 Scores = Mapping[str, Mapping[str, float]]
@@ -59,8 +61,10 @@ def _by_speaker(axes: Axes, scores: Scores, speakers: list[str]) -> None:
     for y, speaker in enumerate(order):
         known = [100 * each[speaker] for each in scores.values() if speaker in each]
         axes.plot([min(known), max(known)], [y, y], color="#CCCCCC", linewidth=2, zorder=1, solid_capstyle="round")
-    for (name, each), (colour, mark) in zip(scores.items(), MARKS, strict=False):
-        places = [(100 * each[speaker], y) for y, speaker in enumerate(order) if speaker in each]
+    # Side by side, so that equal scores do not hide one another.
+    offsets = np.linspace(-SPREAD, SPREAD, len(scores)) if len(scores) > 1 else [0.0]
+    for (name, each), (colour, mark), offset in zip(scores.items(), MARKS, offsets, strict=False):
+        places = [(100 * each[speaker], y + offset) for y, speaker in enumerate(order) if speaker in each]
         axes.plot(*zip(*places, strict=True), mark, color=colour, markersize=7, markeredgecolor="white", label=name)
     axes.set_yticks(range(len(order)), order)
 

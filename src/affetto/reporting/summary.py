@@ -10,7 +10,7 @@ from affetto.reporting import tables
 from affetto.reporting.contrasts import by_folds
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.naming import Naming, corpus_title, split_title
-from affetto.reporting.records import Configuration
+from affetto.reporting.records import EDITION, Configuration
 from affetto.reporting.sheet import plus_minus
 from affetto.reporting.statistics import FEW_SPEAKERS, FOLDS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
@@ -93,18 +93,24 @@ def _what(evidence: Evidence) -> list[str]:
     what = told["methods"][:1].upper() + told["methods"][1:]
     lines = [
         f"{what} on {told['corpora']}, with {told['backbones']}; recipe {told['recipes']}; {splits}. "
-        + (f"All {planned} runs are done." if done == planned else f"{done} of {planned} runs are done.")
+        + _done(done, planned)
     ]
     failed, broken = results.in_state("failed"), results.in_state("broken")
     begun, waiting = results.in_state("begun", "running"), results.in_state("waiting")
     parts = [
         f"{len(runs)} {what}" for runs, what in
-        ((failed, "failed"), (broken, "cannot be read"), (begun, "begun and not finished"), (waiting, "not begun"))
+        ((failed, "failed"), (broken, "cannot be used"), (begun, "begun and not finished"), (waiting, "not begun"))
         if runs
     ]  # fmt: skip
     if parts:
         lines.append(f"Missing: {', '.join(parts)}. What is missing is shown as —, and never filled in.")
     return lines
+
+
+def _done(done: int, planned: int) -> str:
+    if done == planned:
+        return "The one run is done." if planned == 1 else f"All {planned} runs are done."
+    return f"{done} of {planned} run{'s' if planned > 1 else ''} {'is' if done == 1 else 'are'} done."
 
 
 def _highlights(evidence: Evidence) -> list[Highlight]:
@@ -151,12 +157,14 @@ def _caveats(evidence: Evidence, highlights: Sequence[Highlight]) -> list[str]:
             f"The highest of up to {most} configurations was picked on the test speakers: its score is somewhat "
             "optimistic."
         )
-    for split in evidence.results.splits.values():
+    titles = {run.metrics["split_checksum"]: run.axes.corpus for run in evidence.results.done if run.metrics}
+    for checksum, split in evidence.results.splits.items():
         known = [fold["prompt_overlap_percent"] for fold in split.audit["folds"]]
         worst = max((overlap for overlap in known if overlap is not None), default=0.0)
         if worst > OVERLAP_FLAG_PERCENT:
+            corpus = corpus_title(titles.get(checksum, split.corpus))
             lines.append(
-                f"{corpus_title(split.corpus)}, {split_title(split.protocol)}: {worst:.0f} % of the test clips have a "
+                f"{corpus}, {split_title(split.protocol)}: {worst:.0f} % of the test clips have a "
                 "sentence that is also spoken in training; the score may owe to known words."
             )
     return lines
@@ -186,12 +194,28 @@ def _of_what_was_run(evidence: Evidence) -> list[str]:
         lines.append("Small backbones with random weights stood in for the named ones: a miniature.")
     elif any(run.axes.random_weights for run in results.done):
         lines.append("Some of the backbones have random weights.")
-    recipes = {(run.axes.corpus, run.axes.recipe, run.synthetic) for run in results.done}
+    lines += _editions(evidence)
+    recipes = {(run.axes.dataset, run.axes.recipe, run.synthetic) for run in results.done}
     if (RECOMMENDED_ON, "recommended", False) in recipes:
         lines.append(
             "The shape of the recommended recipe was chosen on EMOVO as a whole, so its lead there is somewhat "
             "optimistic; whatever data decide was decided inside each fold."
         )
+    return lines
+
+
+def _editions(evidence: Evidence) -> list[str]:
+    """Names that stand for several things in this report."""
+    lines, done = [], evidence.results.done
+    for name in dict.fromkeys(run.axes.dataset for run in done):
+        editions = list(dict.fromkeys(corpus_title(run.axes.corpus) for run in done if run.axes.dataset == name))
+        if len(editions) > 1:
+            lines.append(
+                f"{corpus_title(name)} was run with different labels or clips, which are kept apart: "
+                f"{_listed(editions)}. Scores of one and of another do not compare."
+            )
+    for name in dict.fromkeys(run.axes.backbone.partition(EDITION)[0] for run in done if EDITION in run.axes.backbone):
+        lines.append(f"The backbone {name} was loaded with different weights, which are kept apart.")
     return lines
 
 

@@ -15,7 +15,8 @@ vectorised function scores the whole set, every speaker, and the set without any
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,68 @@ from affetto.training.intervals import BY, LEVEL, can_be_drawn, effective, jackk
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-MEASURES = ("macro_f1", "uar", "weighted_f1", "accuracy")
+
+@dataclass(frozen=True)
+class Tally:
+    """Confusion matrices summed up for the measures; each field (matrices, labels)."""
+
+    support: NDArray[Any]
+    """Clips of the label in truth."""
+    called: NDArray[Any]
+    """Clips that were taken for it."""
+    hits: NDArray[Any]
+    """Clips of it that were recognised."""
+    counted: NDArray[np.bool_]
+    """True where the label counts in a mean over labels."""
+
+    @property
+    def clips(self) -> NDArray[Any]:
+        """All clips of each matrix: (matrices,)."""
+        return self.support.sum(axis=1)
+
+    @property
+    def f1(self) -> Floats:
+        return _ratio(2 * self.hits, self.support + self.called)
+
+    @property
+    def recall(self) -> Floats:
+        return _ratio(self.hits, self.support)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A score of a set of predictions: all that tables, cards and intervals need to know of it."""
+
+    title: str
+    function: Callable[[Tally], Floats]
+    """From a tally to a fraction a matrix: (matrices,)."""
+    hub_type: str
+    """The metric's name on the model hub."""
+
+
+def _macro_f1(tally: Tally) -> Floats:
+    return np.asarray((tally.f1 * tally.counted).sum(axis=1) / tally.counted.sum(axis=1), dtype=np.float64)
+
+
+def _uar(tally: Tally) -> Floats:
+    return np.asarray(tally.recall.sum(axis=1) / (tally.support > 0).sum(axis=1), dtype=np.float64)
+
+
+def _weighted_f1(tally: Tally) -> Floats:
+    return np.asarray((tally.f1 * tally.support).sum(axis=1) / tally.clips, dtype=np.float64)
+
+
+def _accuracy(tally: Tally) -> Floats:
+    return np.asarray(tally.hits.sum(axis=1) / tally.clips, dtype=np.float64)
+
+
+MEASURES: dict[str, Measure] = {
+    "macro_f1": Measure("macro F1", _macro_f1, "f1"),
+    "uar": Measure("UAR", _uar, "recall"),
+    "weighted_f1": Measure("weighted F1", _weighted_f1, "f1"),
+    "accuracy": Measure("accuracy", _accuracy, "accuracy"),
+}
+"""By key, in the order of the tables. Another measure is another row: older runs get it from their predictions."""
 
 
 def scores(
@@ -44,11 +106,16 @@ def scores(
     true, predicted = _indices(truth, probabilities, labels, speakers)
     names, owner = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     by_speaker = confusions(true, predicted, owner.reshape(-1), len(names), len(labels))
+    return {**counted_scores(by_speaker, names.tolist(), labels), "interval": _interval(true, predicted, by_speaker)}
+
+
+def counted_scores(by_speaker: Counts, speakers: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
+    """All scores but the interval, ready for JSON, from each speaker's matrix (speakers, truth, predicted)."""
     confusion = by_speaker.sum(axis=0)
     each = measures(by_speaker)
     return {
         **{name: float(value[0]) for name, value in measures(confusion[None]).items()},
-        "n": len(true),
+        "n": int(confusion.sum()),
         "labels": list(labels),
         "confusion": confusion.tolist(),
         "per_class": per_class(confusion, labels),
@@ -57,10 +124,9 @@ def scores(
                 **{key: float(each[key][row]) for key in ("macro_f1", "uar", "accuracy")},
                 "n": int(by_speaker[row].sum()),
             }
-            for row, name in enumerate(names)
+            for row, name in enumerate(speakers)
         },
         "chance": chance(confusion.sum(axis=1)),
-        "interval": _interval(true, predicted, by_speaker),
     }
 
 
@@ -180,23 +246,16 @@ def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
 
 
 def measures(confusions: NDArray[Any], never_true: NDArray[np.bool_] | None = None) -> dict[str, Floats]:
-    """The four measures of each matrix of (matrices, truth, predicted).
+    """All MEASURES of each matrix of (matrices, truth, predicted).
 
     `never_true` (labels) marks labels that count in macro F1 although this matrix has none of them
     in truth, provided they are predicted; without it, every label not in this matrix's truth.
     """
     support, called = confusions.sum(axis=2), confusions.sum(axis=1)
-    hits = np.diagonal(confusions, axis1=1, axis2=2)
-    f1, recall = _ratio(2 * hits, support + called), _ratio(hits, support)
     in_truth = support > 0
     counted = in_truth | ((called > 0) & (~in_truth if never_true is None else never_true))
-    n = support.sum(axis=1)
-    return {
-        "macro_f1": (f1 * counted).sum(axis=1) / counted.sum(axis=1),
-        "uar": recall.sum(axis=1) / in_truth.sum(axis=1),
-        "weighted_f1": (f1 * support).sum(axis=1) / n,
-        "accuracy": hits.sum(axis=1) / n,
-    }
+    tally = Tally(support, called, np.diagonal(confusions, axis1=1, axis2=2), counted)
+    return {name: measure.function(tally) for name, measure in MEASURES.items()}
 
 
 def per_class(confusion: Counts, labels: Sequence[str]) -> dict[str, dict[str, float | int]]:
@@ -214,7 +273,7 @@ def per_class(confusion: Counts, labels: Sequence[str]) -> dict[str, dict[str, f
 
 
 def _interval(true: Counts, predicted: Counts, by_speaker: Counts) -> dict[str, Any]:
-    """Student's interval of the four measures, over speakers, whose matrices are (speakers, truth, predicted).
+    """Student's interval of the measures, over speakers, whose matrices are (speakers, truth, predicted).
 
     Clips of one speaker err together, so speakers are what is drawn; clips only where speakers are too few for it
     (`can_be_drawn`), and then the interval says nothing about other voices. See `affetto.training.intervals`.

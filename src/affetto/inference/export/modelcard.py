@@ -8,15 +8,8 @@ from typing import Any
 
 from affetto import __version__
 from affetto.models.keys import BACKBONES
+from affetto.training.evaluate import MEASURES
 from affetto.training.intervals import title
-
-MEASURES = {
-    "macro_f1": ("f1", "macro F1"),
-    "uar": ("recall", "UAR (macro recall)"),
-    "weighted_f1": ("f1", "weighted F1"),
-    "accuracy": ("accuracy", "accuracy"),
-}
-"""Of the metrics: the hub's type, and our name."""
 
 
 def written(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
@@ -51,10 +44,11 @@ def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) ->
         EvalResult(
             task_type="audio-classification", task_name="Speech emotion recognition", dataset_type=metrics["corpus"],
             dataset_name=metrics["corpus"] + (" (synthetic speech)" if synthetic else ""),
-            dataset_split=f"{metrics['split']}, test", metric_type=kind, metric_name=said,
-            metric_value=round(metrics["test"][measure], 4),
+            dataset_split=f"{metrics['split']}, test", metric_type=measure.hub_type,
+            metric_name=measure.title, metric_value=round(metrics["test"][key], 4),
         )
-        for measure, (kind, said) in MEASURES.items()
+        for key, measure in MEASURES.items()
+        if key in metrics["test"]
     ]  # fmt: skip
     tags = ["speech-emotion-recognition", "affetto", metrics["method"], *(["synthetic"] if synthetic else [])]
     return ModelCardData(
@@ -71,10 +65,12 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     lines = [f"| | test | {level} % interval |", "| --- | ---: | ---: |"]
     if beside:
         lines = [lines[0] + " probe |", lines[1] + " ---: |"]
-    for measure, (_, said) in MEASURES.items():
-        low, high = interval[measure]
-        row = f"| {said} | {_percent(metrics['test'][measure])} | {_percent(low)}–{_percent(high)} |"
-        lines.append(row + (f" {_percent(beside[measure])} |" if beside else ""))
+    for key, measure in MEASURES.items():
+        if key not in metrics["test"]:
+            continue  # a run made before the measure was
+        low, high = interval[key]
+        row = f"| {measure.title} | {_percent(metrics['test'][key])} | {_percent(low)}–{_percent(high)} |"
+        lines.append(row + (f" {_percent(beside[key])} |" if beside else ""))
     told = f"\n\nPer cent, {metrics['test']['n']} test clips; intervals by {by} over {units} {over}."
     if beside:
         told += " The probe is logistic regression on the frozen backbone."
