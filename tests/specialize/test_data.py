@@ -10,6 +10,7 @@ import pytest
 from affetto.corpora.speech_readers import open_speech
 from affetto.errors import UserError
 from affetto.specialize.data import Chooser, Sample, plain_characters, vocabulary_for
+from affetto.specialize.examine import Examiner
 from affetto.specialize.spec import Spec, settings
 from affetto.specialize.text import ITALIAN, Vocabulary
 from specialize.recordings import VOCABULARY, write_speech
@@ -28,7 +29,7 @@ def choose(
                 settings=settings("ctc", "full", None, chosen))  # fmt: skip
     corpus = open_speech(None, table)
     return Chooser(
-        corpus, spec, vocabulary, vocabulary is not None, fits, {} if checked is None else checked,
+        corpus, spec, vocabulary, vocabulary is not None, fits, Examiner(checked),
         told if told is not None else Told(), lambda _done, _all: None,
     ).choose()  # fmt: skip
 
