@@ -98,8 +98,8 @@ def read_folder(path: Path) -> SpeechCorpus:
 
 def _by_folder(root: Path, speakers: Sequence[str]) -> str:
     return (
-        f"{root}: {len(speakers)} speakers, one a folder ({cells.shown(speakers)}); if these are sets of recordings and "
-        "not people, give a table with a column speaker"
+        f"{root}: {len(speakers)} speakers, one a folder ({cells.shown(speakers)}); if these are sets of recordings "
+        "and not people, give a table with a column speaker"
     )
 
 

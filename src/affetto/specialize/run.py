@@ -19,6 +19,7 @@ from affetto import __version__, audio
 from affetto.corpora.speech import SpeechCorpus
 from affetto.corpora.speech_readers import open_speech
 from affetto.errors import UserError
+from affetto.locks import take
 from affetto.models.backbones import load_backbone
 from affetto.specialize import objectives
 from affetto.specialize.data import Chooser, Sample, vocabulary_for
@@ -103,13 +104,17 @@ class _Specialisation:
         if not wanted:
             yield
             return
+        lock = FileLock(self.folder.lock, timeout=0)
         try:
-            with FileLock(self.folder.lock, timeout=0):
-                yield
+            take(lock)
         except Timeout:
             raise UserError(
                 f"{self.folder.path}: another process is at work on it; wait for it, or give another --out"
             ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _vocabulary(self, corpus: SpeechCorpus) -> Vocabulary | None:
         if not objectives.over_characters(self.spec.objective, self.spec.settings):
