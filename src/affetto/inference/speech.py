@@ -18,6 +18,8 @@ from affetto.errors import UserError
 
 FRAME = 512
 """Samples at 16 kHz that silero-vad hears at a time."""
+LEAVING = 0.15
+"""How far the probability of speech falls below the one that it began at before it may end."""
 Detector = Callable[[np.ndarray], float]
 """A frame (512,) → how likely it holds speech; remembers the frames before it."""
 
@@ -61,7 +63,7 @@ class Rules:
     """When speech begins and ends."""
 
     threshold: float = 0.5
-    """Speech begins at this probability, and may end 0.15 below it."""
+    """Speech begins at this probability, and may end `LEAVING` below it: above that, up to 1."""
     pause_seconds: float = 0.5
     """Shorter pauses belong to the speech around them."""
     shortest_seconds: float = 0.25
@@ -69,6 +71,10 @@ class Rules:
     padding_seconds: float = 0.3
     """Before and behind a stretch of speech. Clips that models are trained on begin and end so: with 0.1, what is faint
     at its edges is cut off, and labels were worse (docs/results/timeline.md)."""
+
+    def __post_init__(self) -> None:
+        if not LEAVING < self.threshold <= 1:  # speech would never end
+            raise UserError(f"the threshold of speech is {self.threshold:g}; it is above {LEAVING:g}, up to 1")
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def stretches(blocks: Iterable[np.ndarray], detect: Detector, rules: Rules) -> I
             begun, quiet, sure = now, None, False
         if likely >= rules.threshold:
             quiet = None
-        elif likely < rules.threshold - 0.15 and quiet is None:
+        elif likely < rules.threshold - LEAVING and quiet is None:
             quiet = now
         sure = sure or (quiet or end) - begun >= shortest
         if quiet is not None and end - quiet >= pause:
