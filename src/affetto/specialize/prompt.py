@@ -45,9 +45,8 @@ def set_language(model: Any, tokenizer: Any, language: str, instead: str) -> boo
     lacking = {k: value for k, value in facts.items() if getattr(model.generation_config, k, None) is None}
     for name, value in lacking.items():
         setattr(model.generation_config, name, value)
-    model.generation_config._from_model_config = (
-        False  # else `generate` of the saved one makes it up anew, without them
-    )
+    # Else `generate` of the saved checkpoint makes the whole configuration up anew, without them.
+    model.generation_config._from_model_config = False
     return "is_multilingual" in lacking
 
 
