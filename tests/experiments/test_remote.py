@@ -104,6 +104,7 @@ class Nodes:
     def remote(self, **decorated: Any) -> Callable[[Any], SimpleNamespace]:
         def options(**needs: Any) -> SimpleNamespace:
             self.asked.append(decorated | needs)
+            assert len(self.asked) < 30, "it is handed out without an end"
             return SimpleNamespace(remote=lambda _task: self.answers(needs, len(self.asked)))
 
         return lambda _function: SimpleNamespace(options=options)
