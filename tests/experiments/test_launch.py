@@ -98,7 +98,7 @@ def _read(file: Path) -> str:
 
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(small, undisturbed, tmp_path):
     chance, out, kills = random.Random(0), tmp_path / "out", 0
-    for _ in range(6):
+    for _ in range(3):
         process = start(small, out, "--workers", "2")
         begun = len(list(out.glob("runs/*/spec.json")))
         while len(list(out.glob("runs/*/spec.json"))) == min(begun, 3) and process.poll() is None:

@@ -51,9 +51,18 @@ def test_whisper_is_asked_as_it_was_trained_and_still_generates_after_two_steps(
             rows.append(f"{clip}\t{emovo.SENTENCES[prompt]}\t{speaker}")
     (tmp_path / "speech.tsv").write_text("\n".join(rows) + "\n")
     words = [
-        "specialize", "--table", tmp_path / "speech.tsv", "--backbone", whisper_base, "--objective", "seq2seq",
-        "--out", tmp_path / "child", "--device", "cpu",
-    ]  # fmt: skip
+        "specialize",
+        "--table",
+        tmp_path / "speech.tsv",
+        "--backbone",
+        whisper_base,
+        "--objective",
+        "seq2seq",
+        "--out",
+        tmp_path / "child",
+        "--device",
+        "cpu",
+    ]
     for setting in ("steps=2", "batch_size=2", "validations=1", "precision=float32", "held_out=0.34"):
         words += ["--set", setting]
     done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)

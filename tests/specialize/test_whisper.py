@@ -35,11 +35,23 @@ def whisper(folder: Path, tokens: int = MULTILINGUAL_TOKENS) -> Path:
 
     end = NUMBERS["<|endoftext|>"]
     config = WhisperConfig(
-        d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
-        encoder_ffn_dim=16, decoder_ffn_dim=16, vocab_size=tokens, max_source_positions=150, max_target_positions=64,
-        pad_token_id=end, bos_token_id=end, eos_token_id=end, decoder_start_token_id=NUMBERS["<|startoftranscript|>"],
-        suppress_tokens=[1, 2], begin_suppress_tokens=[220, end],
-    )  # fmt: skip
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        vocab_size=tokens,
+        max_source_positions=150,
+        max_target_positions=64,
+        pad_token_id=end,
+        bos_token_id=end,
+        eos_token_id=end,
+        decoder_start_token_id=NUMBERS["<|startoftranscript|>"],
+        suppress_tokens=[1, 2],
+        begin_suppress_tokens=[220, end],
+    )
     torch.manual_seed(0)
     WhisperForConditionalGeneration(config).save_pretrained(folder)
     (folder / "generation_config.json").unlink()
@@ -71,8 +83,10 @@ def test_a_text_is_written_as_whisper_learned_to_write(parent: Path) -> None:
     """After the tokens of language and task, which no generation_config.json has to ask for, and after a space."""
     objective = seq2seq(parent)
     assert objective._labels("Mare. ") == [
-        *BEFORE, *(NUMBERS[letter] for letter in ("Ġ", "M", "a", "r", "e", ".")), NUMBERS["<|endoftext|>"],
-    ]  # fmt: skip
+        *BEFORE,
+        *(NUMBERS[letter] for letter in ("Ġ", "M", "a", "r", "e", ".")),
+        NUMBERS["<|endoftext|>"],
+    ]
     assert objective.facts() == {"before_text": [*BEFORE, " "]} and objective.heads == "of the parent"
     assert ["taken for it by its vocabulary" in note for note in objective.notes] == [True]
     assert objective.doubt(4.9) is None and "7.3 nats a token before training" in str(objective.doubt(7.349))

@@ -64,9 +64,13 @@ class _Work:
     def submit(self, attempt: _Attempt) -> None:
         run = attempt.run
         task = {
-            "grid": str(self.folder.path), "run": run.name, "device": self.device, **surroundings(),
-            "spec": run.spec(self.corpora).model_dump(mode="json"), "threads": max(1, int(run.resources.cpus)),
-        }  # fmt: skip
+            "grid": str(self.folder.path),
+            "run": run.name,
+            "device": self.device,
+            **surroundings(),
+            "spec": run.spec(self.corpora).model_dump(mode="json"),
+            "threads": max(1, int(run.resources.cpus)),
+        }
         needs = options(run.resources.cpus, run.resources.gpus, without=self.blind)
         do = self.do[run.resources.gpus > 0]
         self.at_work[do.options(**needs, name=run.name).remote(task)] = attempt
@@ -111,7 +115,7 @@ class _Work:
             self.tell(Event("", "note", f"{error}; its runs go to other nodes"))
         others = (there for there in self.ray.nodes() if there["Alive"] and there["NodeID"] not in self.blind)
         if not any(run.resources.fit(there["Resources"]) for there in others):
-            raise UserError(f"{error}, and no node does that has room for {run.name}")
+            raise UserError(f"{error}, and no other node that has room for {run.name} does")
 
 
 def _next(ray: Any, stream: Any) -> dict[str, Any]:

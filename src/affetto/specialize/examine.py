@@ -27,9 +27,14 @@ class Examiner:
     """
 
     def __init__(
-        self, checked: Checked | None = None, keep: Callable[[Checked], None] = lambda _: None, *, process: int = 0,
-        processes: int = 1, gather: Callable[[list[Any]], list[Any]] = list,
-    ) -> None:  # fmt: skip
+        self,
+        checked: Checked | None = None,
+        keep: Callable[[Checked], None] = lambda _: None,
+        *,
+        process: int = 0,
+        processes: int = 1,
+        gather: Callable[[list[Any]], list[Any]] = list,
+    ) -> None:
         self.checked: Checked = {} if checked is None else checked
         self.keep, self.process, self.processes, self.gather = keep, process, processes, gather
 

@@ -135,9 +135,12 @@ class _Specialisation:
                 self.folder.remember(checked)
 
         examiner = Examiner(
-            self.checked, keep, process=accelerator.process_index, processes=accelerator.num_processes,
+            self.checked,
+            keep,
+            process=accelerator.process_index,
+            processes=accelerator.num_processes,
             gather=gather_object if accelerator.num_processes > 1 else list,
-        )  # fmt: skip
+        )
         sample = Chooser(
             corpus, self.spec, vocabulary, objectives.writes(self.spec.objective), objective.fits, examiner,
             self.display.say, self.display.advance,
@@ -148,7 +151,7 @@ class _Specialisation:
             f"{told['validation']['clips']} clips of {told['validation']['speakers']} others validate"
         )
         repeated, all_clips = len(sample.repeated), len(sample.validation)
-        if repeated:
+        if repeated and objectives.writes(self.spec.objective):
             self.display.say(
                 f"note: {repeated} of {all_clips} validation clips ({repeated / all_clips:.0%}) say a sentence that is "
                 "trained on too, which may be known by heart; error rates on the others are told beside, where there "
