@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ TOGETHER = (
     "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE",
 )  # fmt: skip
 """Variables by which launchers (torchrun, srun, mpirun) tell processes to do one run together; a worker is alone."""
+HANDED_OUT = frozenset({"cuda"})
+"""Devices that a cluster hands out to tasks, by its `gpus`."""
+UNSEEN_GPUS = {"CUDA_VISIBLE_DEVICES": ""}
+NODE_ID = "ray.io/node-id"
+"""The label that Ray gives each node by itself."""
 ABSENT = "--engine ray needs ray: pip install 'affetto[ray]'"
 
 
@@ -74,6 +79,22 @@ def connected(address: str | None = None) -> Iterator[Any]:
 def nodes(ray: Any) -> list[dict[str, float]]:
     """What each living node has in all, by Ray's names: {"CPU": 16.0, "GPU": 4.0, …}."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def options(cpus: float, gpus: float, *, memory: int = 0, without: Collection[str] = ()) -> dict[str, Any]:
+    """Options of a Ray task or actor that takes so many cores and GPUs, and bytes of memory, on a node not `without`.
+
+    One without a GPU sees none, from its process's first moment: Ray itself shows it all of the node's, those included
+    that other tasks were given.
+    """
+    chosen: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus}
+    if not gpus:
+        chosen["runtime_env"] = {"env_vars": dict(UNSEEN_GPUS)}
+    if memory:
+        chosen["memory"] = memory
+    if without:
+        chosen["label_selector"] = {NODE_ID: f"!in({','.join(sorted(without))})"}
+    return chosen
 
 
 def surroundings() -> dict[str, Any]:

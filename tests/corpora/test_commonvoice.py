@@ -62,7 +62,11 @@ def test_the_folder_around_and_the_clips_inside_mean_the_same(tmp_path: Path) ->
 def test_another_split_is_another_table(tmp_path: Path) -> None:
     root = tree(tmp_path / "it", "anna\ta.mp3\tCiao\tit\n")
     tree(root, "bea\tb.mp3\tSì\tit\n", table="train.tsv")
-    assert open_speech(None, root, split="train").utterances[0].speaker == "bea"
+    assert not open_speech(None, root).notes
+    put(root / "test.tsv", HEADER)
+    assert ["official dev and test sets too" in note for note in open_speech(None, root).notes] == [True]
+    train = open_speech(None, root, split="train")
+    assert train.utterances[0].speaker == "bea" and not train.notes
     assert "did you mean 'validated'" in told(root, split="validate")
 
 

@@ -77,4 +77,5 @@ def test_chapters_are_their_speaker_s(above: str, tmp_path: Path) -> None:
             soundfile.write(place / "0001.wav", np.zeros(1600), 16_000)
     corpus = open_speech("folder", tmp_path, with_sentences=False)
     found = {utterance.speaker.rpartition("/")[2] for utterance in corpus.utterances}
-    assert found == {"19", "26"} and corpus.has_speakers and not corpus.notes
+    assert found == {"19", "26"} and corpus.has_speakers
+    assert ["2 speakers, one a folder" in note for note in corpus.notes] == [True]

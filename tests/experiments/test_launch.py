@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from affetto.cli import grids
 from affetto.errors import UserError
 from affetto.experiments import worker
 from affetto.experiments.grid import read
@@ -97,7 +98,7 @@ def _read(file: Path) -> str:
 
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(small, undisturbed, tmp_path):
     chance, out, kills = random.Random(0), tmp_path / "out", 0
-    for _ in range(6):
+    for _ in range(3):
         process = start(small, out, "--workers", "2")
         begun = len(list(out.glob("runs/*/spec.json")))
         while len(list(out.glob("runs/*/spec.json"))) == min(begun, 3) and process.poll() is None:
@@ -175,6 +176,16 @@ def test_what_another_launcher_has_failed_with_since_this_one_looked_is_not_trie
     assert settle(folder, run, 0, {"state": "busy"}, told.append) is None, "it is not waited for either"
     folder.forgive(run.name)
     assert worker.do(task)["state"] == "failed" and len(tried) == 2
+
+
+def test_a_run_that_another_launcher_holds_is_told_of_once_with_its_lock(small, tmp_path, capsys):
+    grid, folder = read(small[0]), GridFolder(tmp_path / "out")
+    run = grid.runs[0]
+    with grids._Progress(grid, folder, quiet=False) as progress:
+        for _ in range(4):  # at first others may still be left to do before it
+            assert settle(folder, run, 0, {"state": "busy"}, progress.tell) == 0
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line == f"waiting: {run.name} (another launcher is at it, and holds {folder.lock(run.name).lock_file})"
 
 
 def test_the_paper_s_grid_in_small_goes_from_the_command_to_its_metrics(tmp_path):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from affetto import audio
 from affetto.corpora.speech_readers import open_speech
 from affetto.errors import UserError
+from affetto.specialize import examine
 from affetto.specialize.data import Chooser, Sample, plain_characters, vocabulary_for
+from affetto.specialize.examine import Examiner
+from affetto.specialize.scores import all_rates
 from affetto.specialize.spec import Spec, settings
 from affetto.specialize.text import ITALIAN, Vocabulary
 from specialize.recordings import VOCABULARY, write_speech
@@ -22,13 +28,13 @@ class Told(list[str]):
 
 def choose(
     table: Path, told: Told | None = None, *, vocabulary: Vocabulary | None = VOCABULARY, hours: float | None = None,
-    checked: dict[str, Any] | None = None, fits: Any = lambda _samples, _text: True, **chosen: str,
+    examiner: Examiner | None = None, fits: Any = lambda _samples, _text: True, **chosen: str,
 ) -> Sample:  # fmt: skip
     spec = Spec(corpus=None, path=str(table), backbone="x", objective="ctc", hours=hours,
                 settings=settings("ctc", "full", None, chosen))  # fmt: skip
     corpus = open_speech(None, table)
     return Chooser(
-        corpus, spec, vocabulary, vocabulary is not None, fits, {} if checked is None else checked,
+        corpus, spec, vocabulary, vocabulary is not None, fits, Examiner() if examiner is None else examiner,
         told if told is not None else Told(), lambda _done, _all: None,
     ).choose()  # fmt: skip
 
@@ -65,15 +71,76 @@ def test_unreadable_clips_are_counted_and_left_out_up_to_a_limit(tmp_path: Path)
 
 def test_clips_are_decoded_once_and_again_only_when_they_change(tmp_path: Path) -> None:
     table, checked = write_speech(tmp_path), {}  # type: ignore[var-annotated]
-    first = choose(table, checked=checked)
+    first = choose(table, examiner=Examiner(checked))
     known = {name: dict(entry) for name, entry in checked.items()}
     for entry in checked.values():
         entry["audio"] = "as remembered"
-    assert {clip.audio for clip in choose(table, checked=checked).train} == {"as remembered"}
+    assert {clip.audio for clip in choose(table, examiner=Examiner(checked)).train} == {"as remembered"}
     name = first.train[0].id
     checked[name]["stamp"] = [0, 0]
-    again = choose(table, checked=checked)
+    again = choose(table, examiner=Examiner(checked))
     assert again.train[0].audio == known[name]["audio"]
+
+
+def test_validation_sentences_that_are_trained_on_are_counted_and_scored_apart(tmp_path: Path) -> None:
+    table = write_speech(tmp_path, speakers=2, clips=3)
+    rows = [row.split(",") for row in table.read_text().splitlines()[1:]]
+    sentences = {"s0": ("Una mela.", "neve", "luna"), "s1": ("una  MELA!", "ramo", "verme")}
+    lines = [f"{file},{sentences[who][n % 3]},{who}" for n, (file, _, who) in enumerate(rows)]
+    table.write_text("\n".join(["file,sentence,speaker", *lines]) + "\n")
+    sample = choose(table)
+    assert [clip.said for clip in sample.validation if clip.id in sample.repeated] == ["una mela"]
+    assert sample.told()["validation"]["clips_with_a_trained_sentence"] == 1
+    heard = [("una mela", "una mela", True), ("ramo", "remo", False)]
+    rates = all_rates(heard)
+    assert rates["cer"] == pytest.approx(1 / 12) and rates["cer_unseen"] == pytest.approx(1 / 4)
+    assert all_rates(heard[:1]).keys() == {"cer", "wer"} and all_rates([]) == {}
+
+
+def test_what_was_decoded_outlives_a_kill_in_the_midst_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, kept = write_speech(tmp_path), []  # type: ignore[var-annotated]
+    monkeypatch.setattr(examine, "LOT", 4)
+    monkeypatch.setattr(examine, "KEEP_SECONDS", 0.0)
+    loaded: list[Path] = []
+
+    def load(path: Path) -> Any:
+        loaded.append(path)
+        if len(loaded) > 10:
+            raise KeyboardInterrupt
+        return decoded(path)
+
+    decoded = audio.load
+    monkeypatch.setattr(audio, "load", load)
+    with pytest.raises(KeyboardInterrupt):
+        choose(table, examiner=Examiner(keep=lambda checked: kept.append(dict(checked))))
+    assert [len(checked) for checked in kept] == [4, 8]
+    monkeypatch.setattr(audio, "load", lambda path: loaded.append(path) or decoded(path))
+    loaded.clear()
+    choose(table, examiner=Examiner(kept[-1]))
+    assert len(loaded) == 24 - 8
+
+
+def test_processes_share_the_decoding_and_know_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, loaded = write_speech(tmp_path), []  # type: ignore[var-annotated]
+    monkeypatch.setattr(examine, "LOT", 4)
+    own = examine.examine
+    monkeypatch.setattr(examine, "examine", lambda path, before: loaded.append(path) or own(path, before))
+    together, given = threading.Barrier(2), {}  # type: ignore[var-annotated]
+
+    def process(number: int) -> Sample:
+        def gather(entries: list[Any]) -> list[Any]:
+            given[number] = entries
+            together.wait()
+            joined = given[0] + given[1]
+            together.wait()
+            return joined
+
+        return choose(table, examiner=Examiner(process=number, processes=2, gather=gather))
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(process, range(2))
+    assert first.facts() == second.facts() == choose(table).facts()
+    assert len(loaded) == 24 + 24  # once by the two, once by the one
 
 
 def test_empty_sentences_and_foreign_characters_are_left_out_and_listed(tmp_path: Path) -> None:

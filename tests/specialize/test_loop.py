@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from affetto import audio
 from affetto.errors import UserError
 from affetto.specialize.loop import Loop, Progress, learning_rate, validation_steps
 from affetto.specialize.spec import settings
@@ -91,6 +93,20 @@ def test_a_step_may_take_as_many_passes_as_it_likes(tmp_path: Path) -> None:
     assert by_clip.heard_seconds == pytest.approx(at_once.heard_seconds)
     for key, tensor in weights(one).items():
         torch.testing.assert_close(tensor, weights(other)[key], rtol=1e-2, atol=1e-4)
+
+
+def test_a_step_goes_by_the_mean_over_its_units(tmp_path: Path) -> None:
+    """AdamW itself would hide another divisor, clipping would not."""
+    write_speech(tmp_path, speakers=2, clips=3, words=1)
+    chosen = {"steps": "1", "batch_size": "8", "lr": "1e-12", "clip_norm": "1e9", "device_seconds": "2"}
+    _, fitted = fit(tmp_path, tmp_path / "a.safetensors", **chosen)
+    fresh = make("whisper", "ctc", **(FAST | chosen))
+    clips = choose(tmp_path / "speech.csv", **FAST).train
+    random = np.random.default_rng(0)
+    loss, units = fresh.loss(fresh.batch([fresh.item(audio.load(clip.path), clip.text, random) for clip in clips]))
+    (loss / units).backward()
+    for name, parameter in fresh.trainable().items():
+        torch.testing.assert_close(fitted.trainable()[name].grad, parameter.grad, rtol=1e-3, atol=1e-6, msg=name)
 
 
 def test_a_fit_that_diverges_is_stopped(tmp_path: Path) -> None:

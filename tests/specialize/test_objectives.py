@@ -33,20 +33,6 @@ def items(objective: Any, texts: tuple[str, ...] = TEXTS) -> list[Any]:
     return [objective.item(said(text, n), text, generator(n)) for n, text in enumerate(texts)]
 
 
-@pytest.fixture(autouse=True)
-def short_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """seq2seq pads to the encoder's window; 30 s are long for a test."""
-    own = parents.scratch
-
-    def short(family: str, size: str) -> Any:
-        made = own(family, size)
-        return made.__class__(**{**vars(made), "config": made.config | {"max_source_positions": 150}}) if (
-            family == "whisper"
-        ) else made  # fmt: skip
-
-    monkeypatch.setattr(parents, "scratch", short)
-
-
 @pytest.mark.parametrize(("family", "name"), SYSTEMS)
 def test_a_clips_loss_does_not_depend_on_what_is_beside_it(family: str, name: str) -> None:
     objective = built(family, name)
@@ -180,6 +166,11 @@ def test_a_head_goes_on_where_the_parent_has_it_for_the_same_characters(tmp_path
     other = objectives.make("ctc", parent, chosen, "full", Vocabulary(" aelmnruvz"), "it")
     assert not torch.equal(other.model.lm_head.weight, objective.model.lm_head.weight)
     assert not again.trains_front_end
+    assert (again.heads, again.notes, other.heads) == ("of the parent", [], "new")
+    assert ["has none for this vocabulary" in note for note in other.notes] == [True]
+    encoder = parents.load_parent(str(tmp_path), None, "masked", 0)
+    masked = objectives.make("masked", encoder, settings("masked", "full", None), "full", None, "it")
+    assert masked.heads == "new" and ["codebook and projections are new" in note for note in masked.notes] == [True]
 
 
 def test_the_codebook_goes_on_in_masked(tmp_path: Path) -> None:
@@ -192,7 +183,7 @@ def test_the_codebook_goes_on_in_masked(tmp_path: Path) -> None:
 
     again: Any = objectives.make("masked", parent, settings("masked", "full", None), "full", None, "it")
     torch.testing.assert_close(again.model.quantizer.codevectors, objective.model.quantizer.codevectors)
-    assert len(again.found) == 7
+    assert again.heads == "of the parent" and again.notes == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from affetto.cli import app
 from affetto.corpora.synthetic_speech import make_common_voice
 from affetto.errors import UserError
+from affetto.specialize import examine
 from affetto.specialize.folder import Folder, provenance
 from affetto.specialize.spec import Settings
 from specialize.recordings import tiny, write_speech  # noqa: F401  # a fixture
@@ -53,6 +54,7 @@ def test_a_finished_one_tells_where_it_comes_from_and_is_not_done_again(tmp_path
     assert made["objective"] == "ctc" and made["steps"] == 2 and made["parent"]["name"] == "whisper, tiny, from nothing"
     corpus = made["corpus"]
     assert corpus["name"] == "speech" and corpus["train"]["speakers"] == 2 and corpus["validation"]["speakers"] == 1
+    assert made["heads"] == "new" and corpus["validation"]["clips_with_a_trained_sentence"] <= 4
     assert 0 < made["hours_heard"] < 0.01 and len(made["curve"]) == 2 and len(made["history"]) == 2
     assert {"cer", "wer", "validation_loss", "loss"} <= set(made["history"][-1])
     assert len(made["cka"]) == 3 and all(0.1 < value <= 1.0 for value in made["cka"])
@@ -91,6 +93,27 @@ def test_one_that_was_killed_while_it_saved_ends_with_the_same_bits(
     whole, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     assert whole.keys() == cut.keys()
     assert not [name for name in whole if not torch.equal(whole[name], cut[name])]
+
+
+def test_a_kill_while_clips_are_looked_at_leaves_what_was_seen_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_speech(tmp_path, speakers=3, clips=4, words=1)
+    monkeypatch.setattr(examine, "LOT", 2)
+    monkeypatch.setattr(examine, "KEEP_SECONDS", 0.0)
+    decoded, seen = examine.examine, []  # type: ignore[var-annotated]
+
+    def killed(path: Path, before: Any) -> Any:
+        seen.append(path)
+        if len(seen) == 6:
+            raise Killed
+        return decoded(path, before)
+
+    monkeypatch.setattr(examine, "examine", killed)
+    with pytest.raises(Killed):
+        run(*words(tmp_path, "out"))
+    assert len(Folder(tmp_path / "out").work.read("checked.json") or {}) == 4
+    assert "is a checkpoint" in run(*words(tmp_path, "out"))  # a folder that holds no more is no stranger's
 
 
 def test_what_a_kill_left_beside_a_finished_one_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

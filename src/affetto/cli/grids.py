@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,7 +144,7 @@ class _Progress(Bar):
     def __init__(self, grid: Grid, folder: Any, quiet: bool) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-        self.lock, self.running = threading.Lock(), set[str]()
+        self.lock, self.running, self.busy = threading.Lock(), set[str](), Counter[str]()
         self.done = sum(1 for run in grid.runs if folder.state(run.name)[0] == "done")
         self.failed = 0
         columns = (
@@ -162,7 +163,10 @@ class _Progress(Bar):
             self.failed += event.state == "failed"
             self.running.discard(event.run)
             self.running |= {event.run} if event.state == "begun" else set()
-            if event.state not in ("begun", "busy"):
+            self.busy[event.run] += event.state == "busy"
+            if event.state == "busy" and self.busy[event.run] == 2:  # the first time others are done before it
+                self.say(f"waiting: {event.run} ({event.error})")
+            elif event.state not in ("begun", "busy"):
                 said = f"{event.seconds:.0f} s" if event.state == "done" else event.error
                 self.say(f"{event.state}: {event.run} ({said})" if event.run else f"{event.state}: {said}")
             self.show(completed=self.done + self.failed, failed=self.failed, running=len(self.running))

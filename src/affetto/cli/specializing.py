@@ -63,13 +63,14 @@ def specialize(
         settings=chosen,
     )  # fmt: skip
     from affetto.specialize.run import specialize as run
+    from affetto.specialize.scores import RATES
     from affetto.training import device as devices
     from affetto.training.display import Display
 
     made = run(spec, out, device=device, display=Display(quiet))
     if not devices.speaks():
         return
-    last = {name: made["history"][-1].get(name) for name in ("validation_loss", "cer", "wer")}
+    last = {name: made["history"][-1].get(name) for name in ("validation_loss", *RATES)}
     typer.echo(json.dumps({name: value for name, value in last.items() if value is not None}))
     typer.echo(
         f"{out} is a checkpoint{' trained on synthetic speech' * made['synthetic']}: use it with --backbone {out}"

@@ -27,6 +27,8 @@ from affetto.errors import UserError, unknown
 NAME = "common-voice"
 LICENCE = "CC0"
 SPLITS = ("validated", "train")
+OFFICIAL = ("dev", "test")
+"""Sets on which error rates are reported; `validated` holds their clips, `train` does not."""
 CLIPS, DURATIONS = "clips", "clip_durations.tsv"
 NEEDED = ("client_id", "path", "sentence")
 _VERSION = re.compile(r"cv-corpus-(\d+(?:\.\d+)*)")
@@ -70,6 +72,9 @@ def read(path: Path, *, split: str = "validated", language: str | None = "it") -
     if not utterances:
         raise UserError(f"{table} lists no clips; take another split ({', '.join(SPLITS)}) or unpack the archive again")
     version = _VERSION.search(root.parent.name) or _VERSION.search(root.name)
+    if split == "validated" and any((root / f"{part}.tsv").is_file() for part in OFFICIAL):
+        advice = "to report error rates on those later, take --split train"
+        notes = (*notes, f"{table.name} holds the clips of the official dev and test sets too: {advice}")
     return SpeechCorpus(
         name=NAME, root=root, utterances=utterances, version=version[1] if version else None,
         language=locale or language, split=split, licence=LICENCE,

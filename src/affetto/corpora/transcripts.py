@@ -85,11 +85,23 @@ def read_folder(path: Path) -> SpeechCorpus:
     def speaker(file: str) -> str:
         return unified("/".join(PurePosixPath(file).parent.parts[: above + 1]))
 
+    utterances = tuple(Utterance(file, speaker(file) if grouped else file) for file in files)
+    speakers = sorted({utterance.speaker for utterance in utterances})
     return SpeechCorpus(
-        name=root.name, root=root, has_speakers=grouped, synthetic=folders.is_synthetic(root),
-        utterances=tuple(Utterance(file, speaker(file) if grouped else file) for file in files),
-        notes=() if grouped else (_unknown(root),),
-    )  # fmt: skip
+        name=root.name,
+        root=root,
+        has_speakers=grouped,
+        synthetic=folders.is_synthetic(root),
+        utterances=utterances,
+        notes=(_by_folder(root, speakers) if grouped else _unknown(root),),
+    )
+
+
+def _by_folder(root: Path, speakers: Sequence[str]) -> str:
+    return (
+        f"{root}: {len(speakers)} speakers, one a folder ({cells.shown(speakers)}); if these are sets of recordings "
+        "and not people, give a table with a column speaker"
+    )
 
 
 def _unknown(place: Path) -> str:

@@ -41,6 +41,8 @@ def launch(
             state = ""
         if state not in (DONE, FAILED, BROKEN):
             todo.append(run)
+    if todo:
+        folder.check_locks()
     if todo and engine == "ray":
         from affetto.experiments import remote
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from affetto.experiments.grid import PlannedRun
@@ -35,7 +36,8 @@ def settle(folder: GridFolder, run: PlannedRun, deaths: int, answer: dict[str, A
     """Note and tell what a worker answered. Returns the deaths to try the run again with; None: it is settled."""
     state, error = answer["state"], answer.get("error", "")
     if state == "busy":
-        tell(Event(run.name, "busy"))
+        lock = Path(folder.lock(run.name).lock_file).resolve()
+        tell(Event(run.name, "busy", f"another launcher is at it, and holds {lock}"))
         # Another launcher's failure: that one has told of it.
         return None if folder.state(run.name)[0] == FAILED else deaths
     if state == "died" and deaths + 1 < DEATHS:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from affetto.cluster import adopt, connected, nodes, surroundings, unseen
+from affetto.cluster import HANDED_OUT, adopt, connected, nodes, options, surroundings, unseen
 from affetto.errors import UserError
 from affetto.experiments import worker
 from affetto.experiments.grid import PlannedRun
@@ -20,47 +21,101 @@ from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, settle
 from affetto.experiments.states import PLAN, GridFolder
 
 WAIT_SECONDS = 0.5
+LOSSES = 10
+"""Nodes that may vanish under one run, before it is taken for what makes them: on preemptible machines they do."""
 
 
 def launch(
     runs: Sequence[PlannedRun], folder: GridFolder, corpora: Mapping[str, str], device: str, address: str | None,
     tell: Tell,
 ) -> None:  # fmt: skip
-    """Do the runs. Raises UserError where no cluster answers, or none of its nodes can ever take a run."""
+    """Do the runs. Raises UserError where no cluster answers, none of its nodes can ever take a run or none of those
+    that can sees the grid's folder, and for a device that a run is given none of."""
+    _check_device(runs, device)
     with connected(address) as ray:
         _check_room(ray, runs, address, tell)
-        do: Any = ray.remote(num_returns="streaming", max_retries=0)(_task)
-        at_work: dict[Any, tuple[PlannedRun, int]] = {}
-
-        def submit(run: PlannedRun, deaths: int) -> None:
-            task = {
-                "grid": str(folder.path), "run": run.name, "device": device, **surroundings(),
-                "spec": run.spec(corpora).model_dump(mode="json"), "threads": max(1, int(run.resources.cpus)),
-            }  # fmt: skip
-            needs = {"num_cpus": run.resources.cpus, "num_gpus": run.resources.gpus}
-            at_work[do.options(**needs, name=run.name).remote(task)] = (run, deaths)
-
+        work = _Work(ray, folder, corpora, device, tell)
         for run in runs:
-            submit(run, 0)
-        later: list[tuple[float, PlannedRun, int]] = []
-        while at_work or later:
-            for due in [one for one in later if one[0] <= time.monotonic()]:
-                later.remove(due)
-                submit(*due[1:])
-            if not at_work:
-                time.sleep(WAIT_SECONDS)
-                continue
-            for stream in ray.wait(list(at_work), num_returns=1, timeout=WAIT_SECONDS)[0]:
-                run, deaths = at_work[stream]
-                answer = _next(ray, stream)
-                if answer["state"] == "begun":
-                    tell(Event(run.name, "begun", process=answer["process"]))
-                    continue
-                del at_work[stream]
-                again = settle(folder, run, deaths, answer, tell)
-                if again is not None:
-                    wait = BUSY_SECONDS if answer["state"] == "busy" else 0.0
-                    later.append((time.monotonic() + wait, run, again))
+            work.submit(_Attempt(run))
+        while work.at_work or work.later:
+            work.step()
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    run: PlannedRun
+    deaths: int = 0
+    losses: int = 0
+
+
+class _Work:
+    """Runs that the cluster is at, and those that it is to be handed again."""
+
+    def __init__(self, ray: Any, folder: GridFolder, corpora: Mapping[str, str], device: str, tell: Tell) -> None:
+        self.ray, self.folder, self.corpora, self.device, self.tell = ray, folder, corpora, device, tell
+        # A process that was at one GPU would stay there, whichever the next run is given: each has its own.
+        alone: Any = ray.remote(num_returns="streaming", max_retries=0, max_calls=1)(_task)
+        self.do = {True: alone, False: ray.remote(num_returns="streaming", max_retries=0)(_task)}
+        self.at_work: dict[Any, _Attempt] = {}
+        self.later: list[tuple[float, _Attempt]] = []
+        self.blind: set[str] = set()
+        """Ids of nodes that do not see the grid's folder."""
+
+    def submit(self, attempt: _Attempt) -> None:
+        run = attempt.run
+        task = {
+            "grid": str(self.folder.path),
+            "run": run.name,
+            "device": self.device,
+            **surroundings(),
+            "spec": run.spec(self.corpora).model_dump(mode="json"),
+            "threads": max(1, int(run.resources.cpus)),
+        }
+        needs = options(run.resources.cpus, run.resources.gpus, without=self.blind)
+        do = self.do[run.resources.gpus > 0]
+        self.at_work[do.options(**needs, name=run.name).remote(task)] = attempt
+
+    def step(self) -> None:
+        """Hand out what is due, and take answers for a moment."""
+        for due in [entry for entry in self.later if entry[0] <= time.monotonic()]:
+            self.later.remove(due)
+            self.submit(due[1])
+        if not self.at_work:
+            time.sleep(WAIT_SECONDS)
+            return
+        for stream in self.ray.wait(list(self.at_work), num_returns=1, timeout=WAIT_SECONDS)[0]:
+            answer = _next(self.ray, stream)
+            if answer["state"] == "begun":
+                self.tell(Event(self.at_work[stream].run.name, "begun", process=answer["process"]))
+            else:
+                self._settle(self.at_work.pop(stream), answer)
+
+    def _settle(self, attempt: _Attempt, answer: dict[str, Any]) -> None:
+        run, wait = attempt.run, 0.0
+        if answer["state"] == "unseen":
+            self._without(answer["node"], answer["error"], run)
+            again = attempt
+        elif answer["state"] == "lost" and attempt.losses < LOSSES:
+            self.tell(Event(run.name, "died", answer["error"]))
+            again = replace(attempt, losses=attempt.losses + 1)
+        else:
+            if answer["state"] == "lost":
+                answer = {"state": "failed", "error": f"{LOSSES + 1} nodes were lost while at it", "unnoted": True}
+            deaths = settle(self.folder, run, attempt.deaths, answer, self.tell)
+            if deaths is None:
+                return
+            again = replace(attempt, deaths=deaths)
+            wait = BUSY_SECONDS if answer["state"] == "busy" else 0.0
+        self.later.append((time.monotonic() + wait, again))
+
+    def _without(self, node: str, error: str, run: PlannedRun) -> None:
+        """Hand that node nothing more. Raises UserError where no other can take the run."""
+        if node not in self.blind:
+            self.blind.add(node)
+            self.tell(Event("", "note", f"{error}; its runs go to other nodes"))
+        others = (there for there in self.ray.nodes() if there["Alive"] and there["NodeID"] not in self.blind)
+        if not any(run.resources.fit(there["Resources"]) for there in others):
+            raise UserError(f"{error}, and no other node that has room for {run.name} does")
 
 
 def _next(ray: Any, stream: Any) -> dict[str, Any]:
@@ -71,9 +126,10 @@ def _next(ray: Any, stream: Any) -> dict[str, Any]:
         return answer
     except StopIteration:
         return {"state": "died", "error": "its worker ended without an answer"}
+    except errors.NodeDiedError:
+        return {"state": "lost", "error": "its node was lost; that is no fault of the run's, another node takes it"}
     except (
         errors.WorkerCrashedError,
-        errors.NodeDiedError,
         errors.OutOfMemoryError,
         errors.ObjectLostError,
     ) as problem:
@@ -93,15 +149,31 @@ def _task(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     except OSError:
         there = False
     if not there:
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
         yield {
-            "state": "failed", "unnoted": True,
+            "state": "unseen",
+            "node": node,
             "error": unseen(Path(task["cwd"]) / task["grid"], "the grid's folder"),
-        }  # fmt: skip
+        }
         return
     import torch
 
     torch.set_num_threads(task["threads"])
     yield worker.do(task)
+
+
+def _check_device(runs: Sequence[PlannedRun], device: str) -> None:
+    """Raise UserError for a device of the cluster's that a run asks for and takes none of: it would use another's."""
+    if device not in HANDED_OUT:
+        return
+    for run in runs:
+        if not run.resources.gpus:
+            raise UserError(
+                f"--device {device}: run {run.name} takes no GPU ({run.resources}); give it one in the grid file, "
+                "`resources: {gpus: 1}`, or leave --device out"
+            )
 
 
 def _check_room(ray: Any, runs: Sequence[PlannedRun], address: str | None, tell: Tell) -> None:

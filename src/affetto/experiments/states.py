@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -12,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from affetto.errors import UserError
 from affetto.experiments.grid import Grid, PlannedRun
+from affetto.locks import take
 from affetto.training.runs import METRICS, SPEC, RunFolder
 
 DONE, FAILED, BROKEN, RUNNING, BEGUN, WAITING = "done", "failed", "broken", "running", "begun", "waiting"
@@ -38,6 +40,13 @@ class GridFolder:
         except OSError as problem:
             raise self._unusable(problem) from None
         return FileLock(folder / f"{name}.lock", timeout=0)
+
+    def check_locks(self) -> None:
+        """Raise UserError, before any run is begun, where the disk has no locks to tell launchers from each other."""
+        lock = self.lock(".probe")
+        with contextlib.suppress(Timeout, PermissionError):  # another launcher's own check
+            take(lock)
+            lock.release()
 
     def claim(self, grid: Grid) -> None:
         """Make the folder this grid's, or an earlier, smaller version's of it. Raises UserError for another grid's."""
@@ -108,14 +117,18 @@ class GridFolder:
             (folder / METRICS).unlink(missing_ok=True)
 
     def _held(self, name: str) -> bool:
-        lock = self.path / LOCKS / f"{name}.lock"
-        if not lock.exists():
+        file = self.path / LOCKS / f"{name}.lock"
+        if not file.exists():
             return False
+        lock = FileLock(file, timeout=0)
         try:
-            with FileLock(lock, timeout=0):
-                return False
-        except (Timeout, OSError):
+            take(lock)
+        except (Timeout, PermissionError):  # of another user's nobody can tell
             return True
+        except UserError:  # where none can be had nobody holds one
+            return False
+        lock.release()
+        return False
 
     def _unusable(self, problem: OSError) -> UserError:
         return UserError(f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out")

@@ -18,6 +18,7 @@ from filelock import Timeout
 from affetto.cluster import alone
 from affetto.errors import UserError
 from affetto.experiments.states import ERROR, GridFolder
+from affetto.locks import take
 
 
 def main() -> None:
@@ -44,12 +45,10 @@ def do(task: dict[str, Any]) -> dict[str, Any]:
     folder, name = GridFolder(Path(task["grid"])), task["run"]
     try:
         lock = folder.lock(name)
-        lock.acquire()
+        take(lock)
     except Timeout:
         return {"state": "busy"}
-    except (OSError, NotImplementedError) as problem:
-        return {"state": "failed", "error": f"{folder.path}: no lock can be had there ({problem}); give another --out"}
-    except UserError as problem:
+    except (PermissionError, UserError) as problem:
         return {"state": "failed", "error": str(problem)}
     try:
         if folder.failure(name) is not None:  # of another launcher's, since this one has looked

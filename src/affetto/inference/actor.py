@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -52,11 +53,21 @@ def granted(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask(task: dict[str, Any]) -> dict[str, Any]:
-    """The `labelling.Facts` of the model, or why it cannot be used."""
+    """`facts`: the `labelling.Facts` of the model, and `memory`: bytes that it took to load it; or why it cannot be."""
     try:
-        return asdict(facts(_predictor(task)))
+        return {"facts": asdict(facts(_predictor(task))), "memory": _most_memory()}
     except UserError as problem:
         return _refused(problem)
+
+
+def _most_memory() -> int:
+    """The most bytes that this process has had in memory; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 class Tries:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import accumulate
 from typing import Any
 
-from affetto.cluster import ABSENT, connected, nodes, unseen
+from affetto.cluster import ABSENT, HANDED_OUT, connected, nodes, options, unseen
 from affetto.errors import UserError
 from affetto.inference.actor import SHARED, Actor, Tries, ask, granted, handful, task
 from affetto.inference.inputs import Input
@@ -30,39 +31,64 @@ ROUNDS = 4
 """Handfuls for each actor at least, so that all of them end at about the same time."""
 AHEAD = 2
 """Handfuls that an actor has at once, so that it never waits for one."""
+HEARING_BYTES = 2**29
+"""Memory that an actor takes beside its loaded model, for recordings and what is computed of them."""
 PATIENCE_SECONDS = 30.0
 """After which it is told that the cluster is busy."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """What an actor takes of a node, and how many actors the cluster has room for."""
+    """What an actor takes of a node, and how many actors the cluster has room for. `memory`: bytes, 0 where none are
+    asked for."""
 
     cpus: int
     gpus: int
     actors: int
+    memory: int = 0
 
     @property
-    def needs(self) -> dict[str, int]:
+    def needs(self) -> dict[str, Any]:
         """By the names of Ray's options."""
-        return {"num_cpus": self.cpus, "num_gpus": self.gpus}
+        return options(self.cpus, self.gpus, memory=self.memory)
 
 
-def room(there: Sequence[Mapping[str, float]], device: str) -> Room:
+def room(there: Sequence[Mapping[str, float]], device: str, memory: int = 0) -> Room:
     """One actor a GPU where the nodes have some and `device` may be one, else one for each four cores.
 
-    `there`: `cluster.nodes`. Raises UserError where no node can take an actor.
+    `there`: `cluster.nodes`; `memory`: bytes that an actor needs. Fewer than four cores where the nodes that hold half
+    of all cores have fewer; nodes that are smaller still stay idle, and so do those without the memory. Where no node
+    has it, none is asked for. Raises UserError where no node can take an actor.
     """
     able = [node for node in there if node.get("CPU", 0) >= 1]
     if not able:
         raise UserError("no node of the cluster has a core to label on: start one with --num-cpus above 0")
-    gpus = sum(int(min(node.get("GPU", 0), node["CPU"])) for node in able)
-    if gpus and device in ("auto", "cuda"):
-        return Room(1, 1, gpus)
-    if device == "cuda":
-        raise UserError("--device cuda: no node of the cluster has a GPU (see `ray status`); use auto or cpu")
-    cpus = min(ACTOR_CPUS, *(int(node["CPU"]) for node in able))
-    return Room(cpus, 0, sum(int(node["CPU"]) // cpus for node in able))
+    if any(node.get("GPU", 0) >= 1 for node in able) and (device == "auto" or device in HANDED_OUT):
+        cpus, gpus = 1, 1
+    elif device in HANDED_OUT:
+        raise UserError(f"--device {device}: no node of the cluster has a GPU (see `ray status`); use auto or cpu")
+    else:
+        cpus, gpus = min(ACTOR_CPUS, _usual_cores(able)), 0
+    actors = sum(_places(node, cpus, gpus, memory) for node in able)
+    if not actors:
+        memory, actors = 0, sum(_places(node, cpus, gpus, 0) for node in able)
+    return Room(cpus, gpus, actors, memory)
+
+
+def _usual_cores(there: Sequence[Mapping[str, float]]) -> int:
+    """Cores of the smallest node among the largest ones that hold half of all cores."""
+    sizes = sorted((int(node["CPU"]) for node in there), reverse=True)
+    return next(size for size, held in zip(sizes, accumulate(sizes), strict=True) if 2 * held >= sum(sizes))
+
+
+def _places(node: Mapping[str, float], cpus: int, gpus: int, memory: int) -> int:
+    """How many actors a node has room for."""
+    places = [int(node["CPU"]) // cpus]
+    if gpus:
+        places.append(int(node.get("GPU", 0)) // gpus)
+    if memory and "memory" in node:
+        places.append(int(node["memory"]) // memory)
+    return min(places)
 
 
 def handfuls(inputs: Sequence[Input], actors: int) -> list[str]:
@@ -91,15 +117,22 @@ class Cluster:
     """A model on the nodes of a cluster. `workers`: how many recordings each (node, process) has labelled."""
 
     def __init__(self, ray: Any, order: Order, tell: Callable[[str], None] = lambda _: None) -> None:
-        self.ray, self.room = ray, room(nodes(ray), order.device)
+        self.ray, self.tell = ray, tell
         self.workers: Counter[tuple[str, int]] = Counter()
+        there = nodes(ray)
+        self.room = room(there, order.device)
         self.task = task(order, self.room.cpus)
         # Asked of a node and not found out here, which needs no torch; what cannot be is told before anything is begun.
         with _as_errors(ray):
-            asked = ray.remote(max_retries=1, **self.room.needs)(ask).remote(self.task)
+            asked = ray.remote(max_retries=1, max_calls=1)(ask).options(**self.room.needs).remote(self.task)
             if not ray.wait([asked], timeout=PATIENCE_SECONDS)[0]:
-                tell(f"note: waiting for the cluster, which may be busy; an actor needs {self.room.needs}")
-            self.facts = Facts(**granted(ray.get(asked)))
+                tell(f"note: waiting for the cluster, which may be busy; an actor needs {self.room}")
+            answer = granted(ray.get(asked))
+        self.facts = Facts(**answer["facts"])
+        memory = answer["memory"] + HEARING_BYTES
+        self.room = room(there, order.device, memory)
+        if not self.room.memory:
+            tell(f"note: an actor may need {memory / 2**30:.1f} GiB, and no node has as much free by Ray's books")
 
     def label(self, inputs: Iterable[Input]) -> Iterator[Row]:
         """A row for each input, in order, as results come. An actor that dies is replaced and its work done again."""

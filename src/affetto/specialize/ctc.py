@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from affetto.specialize.heads import SpeechEncoderCTC, carried_over
-from affetto.specialize.objective import Item, Objective, WaveObjective, padded_labels
-from affetto.specialize.parents import same_vocabulary
+from affetto.specialize.heads import SpeechEncoderCTC, carried_over, origin
+from affetto.specialize.objective import PARENTS, Item, Objective, WaveObjective, padded_labels
+from affetto.specialize.parents import Parent, same_vocabulary
 from affetto.specialize.text import END, PAD, START
 from affetto.specialize.whisper import save_encoder
 
@@ -48,7 +48,9 @@ class CTC(WaveObjective):
         self.model = cls(config)
         setattr(self.model, self.family, encoder)
         folder = self.parent.folder if same_vocabulary(self.parent.folder, numbers) else None
-        self.found = carried_over(self.model, folder, f"{self.family}.")
+        carried = carried_over(self.model, folder, f"{self.family}.")
+        self.heads = origin(self.model, carried, f"{self.family}.")
+        self.notes += _note_on(self.heads, self.parent)
         self.exact()
 
     def trainable(self) -> dict[str, nn.Parameter]:
@@ -96,6 +98,7 @@ class WhisperCTC(Objective):
     def build(self) -> None:
         assert self.vocabulary is not None
         self.model = SpeechEncoderCTC(self.backbone, len(self.vocabulary.tokens))
+        self.notes += _note_on(self.heads, self.parent)
 
     def new_parts(self) -> list[nn.Module]:
         return [self.model.lm_head]
@@ -138,6 +141,12 @@ class WhisperCTC(Objective):
         save_encoder(self, folder)
         head = {name: t.detach().cpu().contiguous() for name, t in self.model.lm_head.state_dict().items()}
         save_file(head, folder / HEAD_FILE, {"tokens": "".join(f"{token}\n" for token in self.vocabulary.tokens)})
+
+
+def _note_on(heads: str, parent: Parent) -> list[str]:
+    if parent.folder is None or heads == PARENTS:
+        return []
+    return [f"the layer over characters is {heads}: {parent.folder} has none for this vocabulary"]
 
 
 def frames_needed(text: str) -> int:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from affetto import audio
 from affetto.corpora.speech import SpeechCorpus, Utterance, fill, hold_out
+from affetto.corpora.spoken import normalised
 from affetto.errors import UserError
-from affetto.models.parallel import cores
+from affetto.specialize.examine import Examiner
 from affetto.specialize.spec import Settings, Spec
-from affetto.specialize.text import Vocabulary, listed, plain
+from affetto.specialize.text import APOSTROPHES, Vocabulary, listed, plain
 
 GUESSED_SECONDS = 5.0
 """Of a clip that has not been looked at yet: about Common Voice's mean."""
 HOUR = 3600.0
-Checked = dict[str, dict[str, Any]]
-"""By file: its size and time when it was decoded, and `samples` and `audio` (SHA-256), or `problem`."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,25 @@ class Sample:
     def clips(self) -> dict[str, Clip]:
         return {clip.id: clip for clip in (*self.train, *self.validation)}
 
+    @property
+    def repeated(self) -> frozenset[str]:
+        """Clips that validate with a sentence that is trained on too, by their ids: it may be known by heart."""
+        trained_on = {normalised(clip.said) for clip in self.train} - {""}
+        return frozenset(clip.id for clip in self.validation if normalised(clip.said) in trained_on)
+
     def told(self) -> dict[str, Any]:
         parts = {"train": self.train, "validation": self.validation}
-        return {
+        facts: dict[str, Any] = {
             name: {
                 "clips": len(clips),
                 "hours": round(hours(clips), 4),
                 "speakers": len({clip.speaker for clip in clips}),
             }
             for name, clips in parts.items()
-        } | {"left_out": self.left_out, "unreadable": self.unreadable[:20]}
+        }
+        if any(clip.said for clip in self.validation):
+            facts["validation"]["clips_with_a_trained_sentence"] = len(self.repeated)
+        return facts | {"left_out": self.left_out, "unreadable": self.unreadable[:20]}
 
     def facts(self) -> dict[str, Any]:
         """What the result depends on: each clip's audio and text, in order."""
@@ -72,16 +80,16 @@ def hours(clips: Sequence[Clip]) -> float:
 
 
 class Chooser:
-    """Draws the sample. `fits(samples, text)` is the objective's; `checked` remembers what was decoded before."""
+    """Draws the sample. `fits(samples, text)` is the objective's; `examiner` decodes, and knows what was before."""
 
     def __init__(
         self, corpus: SpeechCorpus, spec: Spec, vocabulary: Vocabulary | None, with_text: bool,
-        fits: Callable[[int, str], bool], checked: Checked, say: Callable[[str], None],
+        fits: Callable[[int, str], bool], examiner: Examiner, say: Callable[[str], None],
         progress: Callable[[int, int], None],
     ) -> None:  # fmt: skip
         self.corpus, self.spec, self.chosen = corpus, spec, spec.settings
         self.vocabulary, self.with_text, self.fits = vocabulary, with_text, fits
-        self.checked, self.say, self.progress = checked, say, progress
+        self.examiner, self.say, self.progress = examiner, say, progress
         self.left_out: Counter[str] = Counter()
         self.refused: set[str] = set()
         self.unreadable: list[str] = []
@@ -161,18 +169,15 @@ class Chooser:
     def _length(self, one: Utterance) -> float:
         if one.seconds is not None:
             return one.seconds
-        entry = self.checked.get(one.file, {}) if one.file in self.looked_at else {}
+        entry = self.examiner.checked.get(one.file, {}) if one.file in self.looked_at else {}
         return float(entry["samples"]) / audio.RATE_HZ if "samples" in entry else GUESSED_SECONDS
 
     def _look_at(self, new: list[Utterance]) -> None:
-        """Decode each clip once, so that training never meets one that cannot be read."""
-        with ThreadPoolExecutor(cores()) as pool:
-            found = pool.map(lambda one: examine(self.corpus.path(one), self.checked.get(one.file)), new)
-            for done, (one, entry) in enumerate(zip(new, found, strict=True), start=1):
-                self.checked[one.file] = entry
-                self.looked_at.add(one.file)
-                self._judge(one, entry)
-                self.progress(done, len(new))
+        clips = [(one.file, self.corpus.path(one)) for one in new]
+        for done, (one, (file, entry)) in enumerate(zip(new, self.examiner.look(clips), strict=True), start=1):
+            self.looked_at.add(file)
+            self._judge(one, entry)
+            self.progress(done, len(new))
         if len(self.unreadable) > max(1.0, self.chosen.max_bad * len(self.looked_at)):
             raise UserError(
                 f"{len(self.unreadable)} of {len(self.looked_at)} clips cannot be read, more than max_bad "
@@ -200,26 +205,11 @@ class Chooser:
         return plain(one.sentence) if self.vocabulary is not None else one.sentence
 
     def _clip(self, one: Utterance) -> Clip:
-        entry = self.checked[one.file]
+        entry = self.examiner.checked[one.file]
         return Clip(
             one.file, self.corpus.path(one), one.speaker, self._text(one), plain(one.sentence), entry["samples"],
             entry["audio"],
         )  # fmt: skip
-
-
-def examine(path: Path, known: dict[str, Any] | None) -> dict[str, Any]:
-    """Decode a clip, unless it was before and has not changed."""
-    try:
-        status = path.stat()
-        stamp = [status.st_size, status.st_mtime_ns]
-    except OSError:
-        stamp = []
-    if known is not None and known.get("stamp") == stamp:
-        return known
-    try:
-        return {"stamp": stamp, "samples": len(audio.load(path)), "audio": audio.content_digest(path)}
-    except audio.AudioError as problem:
-        return {"stamp": stamp, "problem": str(problem)}
 
 
 def vocabulary_for(spec: Spec, corpus: SpeechCorpus) -> tuple[Vocabulary, str | None]:
@@ -236,8 +226,13 @@ def vocabulary_for(spec: Spec, corpus: SpeechCorpus) -> tuple[Vocabulary, str | 
 
 
 def plain_characters(text: str) -> set[str]:
-    """The characters that `--characters` names, as plain sentences have them."""
-    return {c for c in text.lower() if not c.isspace()}
+    """The characters that `--characters` names, composed and lowered as those of plain sentences.
+
+    >>> sorted(plain_characters("E\u0300 ’"))
+    ["'", 'è']
+    """
+    composed = unicodedata.normalize("NFC", text).lower()
+    return {"'" if c in APOSTROPHES else c for c in composed if not c.isspace()}
 
 
 def steps_of(settings: Settings, clips: int) -> tuple[int, int]:

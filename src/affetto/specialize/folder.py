@@ -71,6 +71,10 @@ class Folder:
     def begin(self, identity: str, told: dict[str, Any], checked: dict[str, Any]) -> None:
         if self.work.read(SPEC) is None:
             self.work.write(SPEC, {"identity": identity, "asked": told})
+        self.remember(checked)
+
+    def remember(self, checked: dict[str, Any]) -> None:
+        """Keep what has been decoded so far: looking at all of a corpus may take hours."""
         self.work.write(CHECKED, checked)
 
     def making(self) -> Path:

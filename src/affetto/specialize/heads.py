@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from affetto.models.backbone import Backbone, Context, frame_mask
-from affetto.specialize.objective import quiet_transformers
+from affetto.specialize.objective import NEW, PARENTS, PARTLY, quiet_transformers
+
+
+def origin(model: Any, carried: list[str], encoder: str) -> str:
+    """Where weights beside the encoder (names that begin so) come from, `carried` being those of the parent."""
+    own = {name for name in model.state_dict() if not name.startswith(encoder)}
+    return NEW if not carried else PARENTS if own <= set(carried) else PARTLY
 
 
 def carried_over(model: Any, folder: Path | None, encoder: str) -> list[str]:
@@ -21,9 +27,9 @@ def carried_over(model: Any, folder: Path | None, encoder: str) -> list[str]:
             folder, config=model.config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
         )
     absent = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
-    found = {k: v for k, v in loaded.state_dict().items() if not k.startswith(encoder) and k not in absent}
-    model.load_state_dict(found, strict=False)
-    return sorted(found)
+    carried = {k: v for k, v in loaded.state_dict().items() if not k.startswith(encoder) and k not in absent}
+    model.load_state_dict(carried, strict=False)
+    return sorted(carried)
 
 
 class SpeechEncoderCTC(nn.Module):

@@ -29,7 +29,7 @@ from affetto.errors import UserError
 from affetto.models.device import capabilities
 from affetto.specialize.data import Clip, Sample, steps_of
 from affetto.specialize.objective import Item, Objective
-from affetto.specialize.scores import error_rates
+from affetto.specialize.scores import all_rates
 from affetto.specialize.spec import Settings
 from affetto.training import checkpoint
 from affetto.training.ahead import one_ahead
@@ -68,7 +68,7 @@ class Loop:
         self.on_step, self.on_validation = on_step, on_validation
         self.each, self.total = steps_of(settings, len(sample.train))
         self.frames = {clip.id: clip.samples for clip in sample.clips.values()}
-        self.clips = sample.clips
+        self.clips, self.repeated = sample.clips, sample.repeated
         self.progress = Progress()
         self.kept = time.monotonic()
 
@@ -209,7 +209,7 @@ class Loop:
         ids = [clip.id for clip in self.sample.validation]
         parts = [part for batch in by_length(ids, self.frames, 16) for part in self._passes(batch)]
         totals = torch.zeros(2, dtype=torch.float64)
-        pairs: list[tuple[str, str]] = []
+        pairs: list[tuple[str, str, bool]] = []
         for part in parts[self.accelerator.process_index :: self.accelerator.num_processes]:
             clips = [self.clips[i] for i in part]
             batch = self._moved(objective.batch([self.item(clip, VALIDATION_EPOCH) for clip in clips]))
@@ -217,16 +217,16 @@ class Loop:
                 loss, units = objective.loss(batch)
                 heard = objective.transcribe(batch)
             totals += torch.tensor([float(loss), float(units)], dtype=torch.float64)
-            pairs += [(clip.said, text) for clip, text in zip(clips, heard or [], strict=False)]
+            pairs += [
+                (clip.said, text, clip.id in self.repeated) for clip, text in zip(clips, heard or [], strict=False)
+            ]
         loss_sum, units_sum = self._summed(totals).tolist()
         recent = progress.curve[progress.history[-1]["step"] if progress.history else 0 :]
         record: dict[str, Any] = {
             "step": progress.step, "heard_hours": round(progress.heard_seconds / 3600, 4),
             "loss": sum(recent) / len(recent) if recent else None, "validation_loss": loss_sum / units_sum,
         }  # fmt: skip
-        pairs = self._gathered(pairs)
-        if pairs:
-            record |= error_rates(pairs)
+        record |= all_rates(self._gathered(pairs))
         progress.history.append(record)
         self.on_validation(record)
 
@@ -241,7 +241,7 @@ class Loop:
         summed: Tensor = self.accelerator.reduce(totals.to(self.device), "sum")
         return summed.cpu()
 
-    def _gathered(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    def _gathered(self, pairs: list[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
         if self.accelerator.num_processes == 1:
             return sorted(pairs)
         from accelerate.utils import gather_object

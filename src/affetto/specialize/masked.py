@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.specialize.heads import carried_over
+from affetto.specialize.heads import carried_over, origin
 from affetto.specialize.masking import draw_mask, draw_negatives
-from affetto.specialize.objective import Item, WaveObjective
+from affetto.specialize.objective import PARENTS, Item, WaveObjective
 
 
 class Masked(WaveObjective):
@@ -30,7 +30,14 @@ class Masked(WaveObjective):
             encoder.config.mask_time_prob = self.chosen.mask_share  # with 0 it would not be loaded again
         self.model = Wav2Vec2ForPreTraining(encoder.config)
         self.model.wav2vec2 = encoder
-        self.found = carried_over(self.model, self.parent.folder, "wav2vec2.")
+        carried = carried_over(self.model, self.parent.folder, "wav2vec2.")
+        self.heads = origin(self.model, carried, "wav2vec2.")
+        if self.parent.folder is not None and self.heads != PARENTS:
+            self.notes.append(
+                f"codebook and projections are {self.heads}: {self.parent.folder} has none that fit, as no fine-tuned "
+                "checkpoint has; until the new ones are learned they pull the encoder about. A pre-trained checkpoint "
+                "has them"
+            )
         self.exact()
 
     def new_parts(self) -> list[nn.Module]:

@@ -19,6 +19,9 @@ from affetto.specialize.parents import Parent
 from affetto.specialize.spec import Settings
 from affetto.specialize.text import Vocabulary
 
+NEW, PARENTS, PARTLY = "new", "of the parent", "in part of the parent"
+"""Where what a model has beside its encoder comes from."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -41,10 +44,15 @@ class Objective(ABC):
     """What the loss is a mean of: characters, tokens or masked frames."""
     model: Any
     """What trains: transformers' own class for the objective (`SpeechEncoderCTC` around Whisper's encoder)."""
+    heads: str = NEW
+    """Where what it has beside its encoder comes from: `NEW`, `PARENTS` or `PARTLY`."""
+    notes: list[str]
+    """Remarks for the user on how it was built."""
 
     def __init__(self, parent: Parent, chosen: Settings, method: str, vocabulary: Vocabulary | None) -> None:
         self.parent, self.chosen, self.method, self.vocabulary = parent, chosen, method, vocabulary
         self.lora: Lora | None = None
+        self.notes = []
         self.build()
         self._choose_what_trains()
         if chosen.gradient_checkpointing:
@@ -86,6 +94,14 @@ class Objective(ABC):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write an ordinary checkpoint folder, all but `preprocessor_config.json`."""
+
+    def facts(self) -> dict[str, Any]:
+        """Of the identity of a specialisation, what is no setting: JSON."""
+        return {}
+
+    def doubt(self, loss: float) -> str | None:
+        """A remark on a validation loss before training, a unit, that cannot be right; None: it can be."""
+        return None
 
     def at_step(self, step: int) -> None:
         """What changes from step to step: nothing, in most."""

@@ -12,21 +12,25 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from filelock import FileLock, Timeout
 
 from affetto import __version__, audio
 from affetto.corpora.speech import SpeechCorpus
 from affetto.corpora.speech_readers import open_speech
 from affetto.errors import UserError
+from affetto.locks import take
 from affetto.models.backbones import load_backbone
 from affetto.specialize import objectives
 from affetto.specialize.data import Chooser, Sample, vocabulary_for
+from affetto.specialize.examine import Checked, Examiner
 from affetto.specialize.folder import CHECKED, PROVENANCE, Folder
+from affetto.specialize.folder import provenance as provenance_of
 from affetto.specialize.loop import Loop, Progress
 from affetto.specialize.moved import CLIPS, moved
 from affetto.specialize.objective import Objective
 from affetto.specialize.parents import Parent, load_parent
-from affetto.specialize.scores import need_jiwer
+from affetto.specialize.scores import RATES, need_jiwer
 from affetto.specialize.spec import Spec
 from affetto.specialize.text import Vocabulary
 from affetto.training import device as devices
@@ -54,6 +58,9 @@ class _Specialisation:
     def go(self) -> dict[str, Any]:
         spec = self.spec
         self.folder.examine()
+        accelerator = devices.accelerator(self.device)
+        if not accelerator.is_main_process:  # one speaks for all
+            self.display = Display(quiet=True)
         with_text = objectives.writes(spec.objective)
         if with_text:
             need_jiwer()
@@ -62,14 +69,15 @@ class _Specialisation:
         )
         for note in corpus.notes:
             self.display.say(f"note: {note}")
-        accelerator = devices.accelerator(self.device)
         torch.manual_seed(spec.seed)  # a checkpoint may lack weights, such as the embedding of masked frames
         parent = load_parent(spec.backbone, spec.from_scratch, spec.objective, spec.seed)
         vocabulary = self._vocabulary(corpus)
         torch.manual_seed(spec.seed)
         objective = objectives.make(spec.objective, parent, spec.settings, spec.method, vocabulary, spec.language)
-        sample = self._sample(corpus, objective, vocabulary)
-        told = spec.told() | {
+        for note in objective.notes:
+            self.display.say(f"note: {note}")
+        sample = self._sample(corpus, objective, vocabulary, accelerator)
+        told = spec.told() | objective.facts() | {
             "corpus": corpus.name, "version": corpus.version, "corpus_split": corpus.split, "parent": parent.identity(),
             "precision": self.precision, "vocabulary": vocabulary.characters if vocabulary else None,
             "sample": _digest(sample.facts()),
@@ -84,7 +92,7 @@ class _Specialisation:
         accelerator.wait_for_everyone()
         with self._held(accelerator.is_main_process):
             progress = self._train(objective, sample, accelerator, identity)
-            made = self._made(corpus, parent, sample, progress, accelerator, told, identity)
+            made = self._made(corpus, objective, sample, progress, accelerator, told, identity)
             if accelerator.is_main_process:
                 self._save(objective, sample, made)
         accelerator.wait_for_everyone()
@@ -96,13 +104,17 @@ class _Specialisation:
         if not wanted:
             yield
             return
+        lock = FileLock(self.folder.lock, timeout=0)
         try:
-            with FileLock(self.folder.lock, timeout=0):
-                yield
+            take(lock)
         except Timeout:
             raise UserError(
                 f"{self.folder.path}: another process is at work on it; wait for it, or give another --out"
             ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _vocabulary(self, corpus: SpeechCorpus) -> Vocabulary | None:
         if not objectives.over_characters(self.spec.objective, self.spec.settings):
@@ -112,11 +124,25 @@ class _Specialisation:
             self.display.say(f"note: {note}")
         return vocabulary
 
-    def _sample(self, corpus: SpeechCorpus, objective: Objective, vocabulary: Vocabulary | None) -> Sample:
+    def _sample(
+        self, corpus: SpeechCorpus, objective: Objective, vocabulary: Vocabulary | None, accelerator: Accelerator
+    ) -> Sample:
         self.display.begin("looking at clips")
         self.checked = self.folder.work.read(CHECKED) or {}
+
+        def keep(checked: Checked) -> None:
+            if accelerator.is_main_process and provenance_of(self.folder.path) is None:
+                self.folder.remember(checked)
+
+        examiner = Examiner(
+            self.checked,
+            keep,
+            process=accelerator.process_index,
+            processes=accelerator.num_processes,
+            gather=gather_object if accelerator.num_processes > 1 else list,
+        )
         sample = Chooser(
-            corpus, self.spec, vocabulary, objectives.writes(self.spec.objective), objective.fits, self.checked,
+            corpus, self.spec, vocabulary, objectives.writes(self.spec.objective), objective.fits, examiner,
             self.display.say, self.display.advance,
         ).choose()  # fmt: skip
         told = sample.told()
@@ -124,6 +150,13 @@ class _Specialisation:
             f"{told['train']['clips']} clips, {told['train']['hours']:.2f} h of {told['train']['speakers']} speakers; "
             f"{told['validation']['clips']} clips of {told['validation']['speakers']} others validate"
         )
+        repeated, all_clips = len(sample.repeated), len(sample.validation)
+        if repeated and objectives.writes(self.spec.objective):
+            self.display.say(
+                f"note: {repeated} of {all_clips} validation clips ({repeated / all_clips:.0%}) say a sentence that is "
+                "trained on too, which may be known by heart; error rates on the others are told beside, where there "
+                "are some"
+            )
         return sample
 
     def _train(self, objective: Objective, sample: Sample, accelerator: Accelerator, identity: str) -> Progress:
@@ -137,8 +170,11 @@ class _Specialisation:
         def validated(record: dict[str, Any]) -> None:
             where = f"step {record['step']}, {record['heard_hours']:.2f} h heard" if record["step"] else said[0]
             loss = "" if record["loss"] is None else f"  loss {record['loss']:.3f}"
-            rates = "".join(f"  {name.upper()} {record[name]:.1%}" for name in ("cer", "wer") if name in record)
+            rates = "".join(f"  {text} {record[name]:.1%}" for name, text in RATES.items() if name in record)
             self.display.say(f"{where}:{loss}  validation {record['validation_loss']:.3f}{rates}")
+            doubt = None if record["step"] else objective.doubt(record["validation_loss"])
+            if doubt:
+                self.display.say(f"note: {doubt}")
 
         main = accelerator.is_main_process
         loop = Loop(
@@ -158,14 +194,14 @@ class _Specialisation:
         return progress
 
     def _made(
-        self, corpus: SpeechCorpus, parent: Parent, sample: Sample, progress: Progress, accelerator: Accelerator,
+        self, corpus: SpeechCorpus, objective: Objective, sample: Sample, progress: Progress, accelerator: Accelerator,
         told: dict[str, Any], identity: str,
     ) -> dict[str, Any]:  # fmt: skip
         """Where the checkpoint comes from."""
         spec = self.spec
         return {
-            "affetto": __version__, "objective": spec.objective, "method": spec.method, "parent": parent.told(),
-            "from_scratch": spec.from_scratch,
+            "affetto": __version__, "objective": spec.objective, "method": spec.method,
+            "parent": objective.parent.told(), "heads": objective.heads, "from_scratch": spec.from_scratch,
             "corpus": {
                 "name": corpus.name, "version": corpus.version, "language": corpus.language, "split": corpus.split,
                 "licence": corpus.licence, "synthetic": corpus.synthetic, **sample.told(),

@@ -7,6 +7,21 @@ from typing import Any
 from affetto.errors import UserError
 from affetto.specialize.text import plain
 
+RATES = {"cer": "CER", "wer": "WER", "cer_unseen": "CER of unseen sentences", "wer_unseen": "WER of these"}
+"""Of characters and of words, as a record of a validation names them and as they are shown."""
+
+
+def all_rates(clips: list[tuple[str, str, bool]]) -> dict[str, float]:
+    """Error rates of (said, heard, whether the sentence was trained on), and beside them, where some were and some were
+    not, those of the others alone: `cer_unseen` and `wer_unseen`. Of no clips: none."""
+    if not clips:
+        return {}
+    rates = error_rates([(said, heard) for said, heard, _ in clips])
+    unseen = [(said, heard) for said, heard, is_repeated in clips if not is_repeated]
+    if 0 < len(unseen) < len(clips):
+        rates |= {f"{name}_unseen": rate for name, rate in error_rates(unseen).items()}
+    return rates
+
 
 def error_rates(pairs: list[tuple[str, str]]) -> dict[str, float]:
     """`cer` and `wer` of (said, heard) pairs, both made plain: edits in all by characters or words in all."""

@@ -16,7 +16,7 @@ LANGUAGES = {"it": ITALIAN}
 PAD, START, END, UNKNOWN, SPACE = "<pad>", "<s>", "</s>", "<unk>", "|"
 SPECIAL = (PAD, START, END, UNKNOWN, SPACE)
 """The first tokens, in the order of wav2vec 2.0's own vocabularies; the padding is CTC's blank."""
-_APOSTROPHES = "’‘ʼ`´′"
+APOSTROPHES = "’‘ʼ`´′"
 _SPOKEN = "%&@#*+"
 """Punctuation, by Unicode, that is read aloud."""
 
@@ -30,7 +30,7 @@ def plain(sentence: str) -> str:
     text = unicodedata.normalize("NFC", sentence).lower()
     out = []
     for character in text:
-        if character in _APOSTROPHES or character == "'":
+        if character in APOSTROPHES or character == "'":
             out.append("'")
         elif character.isspace() or (unicodedata.category(character)[0] == "P" and character not in _SPOKEN):
             out.append(" ")
@@ -99,8 +99,15 @@ class Vocabulary:
 
 
 def letters(texts: Iterable[str]) -> str:
-    """A vocabulary of what is in the texts: for languages of which none is known here."""
-    return "".join(sorted({" ", *(c for text in texts for c in text if c.isalpha() or c == "'")}))
+    """A vocabulary of what is in the texts: for languages of which none is known here.
+
+    Marks count as letters: without their vowel signs words of Hindi or Thai cannot be written.
+    """
+    return "".join(sorted({" ", *(c for text in texts for c in text if _is_letter(c))}))
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalpha() or character == "'" or unicodedata.category(character)[0] == "M"
 
 
 def listed(found: Counter[str], most: int = 20) -> str:

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.models.whisper import SAMPLES_PER_POSITION
-from affetto.specialize.objective import Item, Objective, padded_labels, quiet_transformers
+from affetto.specialize.objective import NEW, PARENTS, Item, Objective, padded_labels, quiet_transformers
 from affetto.specialize.parents import need_folder
+from affetto.specialize.prompt import is_whispers, set_language
 from affetto.specialize.text import END, PAD, START
 
 NEW_DECODER_BLOCKS = 2
-WHISPER_LANGUAGES = {"it": "italian", "de": "german", "fr": "french", "es": "spanish", "en": "english"}
-"""For others Whisper knows the code itself."""
+SUSPECT_NATS = 5.0
+"""A token, before training: far more than a trained decoder has that is asked as it was trained; chance has 10.9."""
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 
@@ -32,6 +33,8 @@ class Seq2Seq(Objective):
 
     def build(self) -> None:
         self.tokenizer: Any = None
+        self.spaced = False
+        self.heads = NEW if self.vocabulary is not None else PARENTS
         self.model = self._with_new_decoder() if self.vocabulary is not None else self._with_own_decoder()
         self.model.model.encoder = self.backbone.model
         self.start = int(self.model.config.decoder_start_token_id)
@@ -47,7 +50,8 @@ class Seq2Seq(Objective):
         config.vocab_size, config.pad_token_id = len(numbers), numbers[PAD]
         config.bos_token_id = config.decoder_start_token_id = numbers[START]
         config.eos_token_id = numbers[END]
-        config.suppress_tokens = config.begin_suppress_tokens = None
+        # Tokens of the parent's vocabulary: `generate` would take them for numbers of this one.
+        config.suppress_tokens = config.begin_suppress_tokens = config.forced_decoder_ids = None
         model = WhisperForConditionalGeneration(config)
         model.generation_config = GenerationConfig(
             bos_token_id=numbers[START], eos_token_id=numbers[END], pad_token_id=numbers[PAD],
@@ -77,12 +81,12 @@ class Seq2Seq(Objective):
         if missing or len(self.tokenizer) > model.config.vocab_size:
             said = f"{len(missing)} weights of it are missing" if missing else "it has fewer tokens than the tokenizer"
             raise UserError(f"{folder}: its decoder is a placeholder ({said}); {instead}")
-        if getattr(model.generation_config, "is_multilingual", False) and hasattr(self.tokenizer, "set_prefix_tokens"):
-            code = self.language
-            try:
-                self.tokenizer.set_prefix_tokens(language=WHISPER_LANGUAGES.get(code, code), task="transcribe")
-            except ValueError:
-                raise UserError(f"Whisper knows no language {code!r}; {instead}") from None
+        self.spaced = is_whispers(self.tokenizer)
+        if set_language(model, self.tokenizer, self.language, instead):
+            self.notes.append(
+                f"{folder} does not say that it is multilingual (generation_config.json): taken for it by its "
+                f"vocabulary, so texts begin with <|{self.language}|><|transcribe|>"
+            )
         return model
 
     def new_parts(self) -> list[nn.Module]:
@@ -103,8 +107,11 @@ class Seq2Seq(Objective):
         return Item(self.backbone.prepare(padded), len(wave), tuple(self._labels(text)))
 
     def _labels(self, text: str) -> list[int]:
-        """Tokens with the end, without the start, which the model puts before them."""
-        numbers = self.tokenizer(text).input_ids
+        """Tokens with the end, without the start, which the model puts before them.
+
+        A text of Whisper's own begins with a space: its first word is the token that it is within a sentence.
+        """
+        numbers = self.tokenizer(f" {text.strip()}" if self.spaced else text).input_ids
         return list(numbers[1:] if numbers[0] == self.start else numbers)
 
     def batch(self, items: list[Item]) -> dict[str, Tensor]:
@@ -131,8 +138,19 @@ class Seq2Seq(Objective):
         return [str(text) for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
 
     def _prefix(self) -> list[int]:
-        """What Whisper's tokenizer puts before a text beside the start: language, task, no time stamps."""
+        """Tokens before a text beside the start: language, task, no time stamps."""
         return list(getattr(self.tokenizer, "prefix_tokens", []))[1:]
+
+    def facts(self) -> dict[str, Any]:
+        return {"before_text": [*self._prefix(), *([" "] if self.spaced else [])]}
+
+    def doubt(self, loss: float) -> str | None:
+        if self.vocabulary is not None or loss < SUSPECT_NATS:
+            return None
+        return (
+            f"{loss:.1f} nats a token before training are too many for a trained decoder: is --language "
+            f"{self.language} the corpus's, and is the tokenizer in {self.parent.folder} the checkpoint's own?"
+        )
 
     def save(self, folder: Path) -> None:
         self.save_model(self.model, folder)
