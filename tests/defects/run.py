@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import importlib
 import multiprocessing
 import os
@@ -111,6 +112,8 @@ def run_tests(copy: Path, tests: Sequence[str], failures: Path, log: Path) -> No
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.setsid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: nothing of it outlives an interrupted runner
     os.chdir(copy)
     os.environ["PYTHONPATH"] = str(copy / "src")
     sys.path[:0] = [str(copy / "src")]

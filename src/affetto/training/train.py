@@ -10,7 +10,7 @@ from typing import Any
 from accelerate import Accelerator
 from filelock import FileLock, Timeout
 
-from affetto import __version__
+from affetto import __version__, locks
 from affetto.errors import UserError, unknown
 from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
@@ -236,7 +236,7 @@ def median_epochs(best_epochs: list[int], least: int) -> int:
 
 def _take(lock: FileLock) -> None:
     try:
-        lock.acquire()
+        locks.take(lock)
     except Timeout:
         raise UserError(
             f"{Path(lock.lock_file).parent}: another process is at work on this run; wait for it, or give another --out"
