@@ -13,7 +13,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,22 +81,40 @@ def stream(path: str | Path, start: float | None = None, end: float | None = Non
         yield from at_16k(_decoded(file, *span, str(path)), file.samplerate, name=str(path))
 
 
-def decode(content: bytes, *, name: str = "audio", longest_seconds: float = math.inf) -> np.ndarray:
+def decode(
+    content: bytes,
+    *,
+    name: str = "audio",
+    longest_seconds: float = math.inf,
+    cancelled: Callable[[], bool] | None = None,
+) -> np.ndarray:
     """What `load` returns, of a file's bytes: nothing touches a disk. Errors call it `name`.
 
-    Raises AudioError as `load` does: UnknownFormatError for what is no audio, TooLongError for a recording that plays
-    longer than `longest_seconds`, before it is decoded.
+    `cancelled` is asked between blocks; once it says so, AudioError is raised. Raises AudioError as `load` does:
+    UnknownFormatError for what is no audio, TooLongError for a recording that plays longer than `longest_seconds`,
+    before it is decoded.
     """
     if not content:
         raise AudioError(f"{name}: empty (0 bytes); send it again")
     kind = containers.kind(content[: containers.HEAD_BYTES])
     if kind is not None:
-        return joined(_contained(io.BytesIO(content), kind, name, longest_seconds=longest_seconds))
+        blocks_ = _contained(io.BytesIO(content), kind, name, longest_seconds=longest_seconds)
+        return joined(_while_wanted(blocks_, cancelled, name))
     with _opened(io.BytesIO(content), name) as file:
         seconds = file.frames / file.samplerate
         if seconds > longest_seconds:
             raise _too_long(name, seconds, longest_seconds)
-        return joined(at_16k(_decoded(file, 0, file.frames, name), file.samplerate, name=name))
+        wanted = _while_wanted(_decoded(file, 0, file.frames, name), cancelled, name)
+        return joined(at_16k(wanted, file.samplerate, name=name))
+
+
+def _while_wanted(
+    blocks: Iterable[np.ndarray], cancelled: Callable[[], bool] | None, name: str
+) -> Iterator[np.ndarray]:
+    for block in blocks:
+        if cancelled is not None and cancelled():
+            raise AudioError(f"{name}: given up")
+        yield block
 
 
 def at_16k(blocks: Iterable[np.ndarray], rate_hz: int, *, name: str = "audio") -> Iterator[np.ndarray]:
