@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import soundfile
 
-from affetto.inference.predictor import Prediction
-from affetto.inference.server import running
-from affetto.inference.server.app import Service, create_app
+from affetto.inference.predictor import Predictor
+from affetto.inference.server import address, running
+from affetto.inference.server.app import create_app
 from affetto.inference.server.catalogue import Catalogue
 from affetto.inference.server.limits import Limits
+from affetto.inference.server.service import Service
+from affetto.inference.server.shelf import Shelf
 from affetto.models.classifier import Classifier
 from affetto.models.saved import save_classifier
 from models.systems import blueprint, classifier
@@ -47,50 +50,59 @@ def write_model(folder: Path, method: str, key: str = KEY, **options: Any) -> Pa
 class Serving:
     """`with Serving(predictors, limits) as url:` — the real server, on a free port, in a thread."""
 
-    def __init__(self, predictors: Mapping[str, Any], limits: Limits | None = None, *, page: bool = False) -> None:
+    def __init__(
+        self,
+        predictors: Mapping[str, Any],
+        limits: Limits | None = None,
+        *,
+        page: bool = False,
+        names: Collection[str] | None = None,
+    ) -> None:
+        self._stack = contextlib.ExitStack()
         self.service = Service(Catalogue(predictors), limits or Limits())
-        app, self.guard = create_app(self.service)
+        app, self.guard = create_app(self.service, names)
+        self.shelf: Shelf | None = None
         if page:
             from affetto.inference.server.page import mount
 
-            mount(app, self.service)
-        self.bound = running.bind("127.0.0.1", 0)
+            self.shelf = self._stack.enter_context(Shelf.opened(self.service.limits))
+            mount(app, self.guard, self.service, self.shelf)
+        self.app = app
+        self.listening = address.listen("127.0.0.1", 0)
         up = threading.Event()
         self.server = running.server(
-            self.guard, head_seconds=self.service.limits.head_seconds, busy=self.service.busy, started=up.set
+            self.guard, head_seconds=self.service.limits.head_seconds, is_busy=self.service.is_busy, on_start=up.set
         )
         self._up = up
-        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.bound]}, daemon=True)
+        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listening]}, daemon=True)
 
     def __enter__(self) -> str:
         self._thread.start()
-        assert self._up.wait(30)
-        return running.url(self.bound)
+        assert self._up.wait(60)
+        return address.url(self.listening)
 
     def __exit__(self, *_: object) -> None:
         self.server.should_exit = True
-        self._thread.join(30)
-        self.service.close()
+        self._thread.join(60)
+        assert self.service.close()
+        self._stack.close()
         assert not self._thread.is_alive()
 
 
-class Stub:
+class Stub(Predictor):
     """A predictor that answers at once, or when it is let."""
 
-    labels = ("joy", "anger")
-    window_seconds = 4.0
-    card: ClassVar[dict[str, Any]] = {"synthetic": True}
-
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 4.0) -> None:
+        super().__init__(("joy", "anger"), {"audio": {"seconds": seconds}, "synthetic": True})
         self.let, self.entered = threading.Event(), threading.Event()
         self.let.set()
         self.batches: list[int] = []
 
-    def classify(self, waves: Sequence[np.ndarray]) -> list[Prediction]:
+    def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         self.entered.set()
         self.batches.append(len(waves))
-        assert self.let.wait(20)
-        return [Prediction("", "joy", {"joy": 0.75, "anger": 0.25}, len(w) / RATE_HZ, len(w) / RATE_HZ) for w in waves]
+        assert self.let.wait(60)
+        return np.tile([0.75, 0.25], (len(waves), 1))
 
 
 def wav(wave: np.ndarray, rate_hz: int = RATE_HZ, **options: Any) -> bytes:

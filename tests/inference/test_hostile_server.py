@@ -37,7 +37,7 @@ from inference.hostile_requests import (
 from inference.served import Serving
 from inference.test_predictor import Loudness
 
-LIMITS = Limits(max_megabytes=0.5, max_seconds=5.0, upload_seconds=3.0, queue=32)
+LIMITS = Limits(max_megabytes=0.5, max_seconds=5.0, upload_seconds=5.0, queue=32)
 ENDS_SECONDS = 30.0
 """The longest that an answer may take: an upload that does not end is waited for, LIMITS.upload_seconds."""
 UNUSABLE = ("not_audio", "unusable_audio", "too_long")
@@ -56,7 +56,7 @@ def url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptu
     with serving as url:
         yield url
         _alive(url)
-        assert serving.service.batcher.load == 0
+        assert serving.service.batcher.waiting == 0 and serving.service.places == 0
     assert serving.guard.open_answers == 0
     assert list(folder.rglob("*")) == []
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]

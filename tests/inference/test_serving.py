@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from inference.served import wav, write_model
 from models.systems import clips
 
+TOKEN = "correct-horse-battery"
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 def test_what_it_prints_works_and_a_signal_ends_it(tmp_path):
+    pytest.importorskip("gradio")
     models = [str(write_model(tmp_path / name, name)) for name in ("lora", "frozen")]
     (tmp_path / "clip.wav").write_bytes(wav(clips(0.5)[0]))
+    (tmp_path / "uploads").mkdir()
     command = [sys.executable, "-m", "affetto", "serve", *models, "--port", "0", "--device", "cpu"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+    environment = os.environ | {"AFFETTO_TOKEN": TOKEN, "TMPDIR": str(tmp_path / "uploads")}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    with subprocess.Popen(command, **options) as server:
         assert server.stdout is not None and server.stderr is not None
         said = ""
         while "/v1/predict" not in said:
@@ -29,17 +36,32 @@ def test_what_it_prints_works_and_a_signal_ends_it(tmp_path):
             assert line, said + server.stderr.read()
             said += line
         assert "model lora: lora on whisper-mini" in said and "one backbone with frozen" in said
-        assert "SYNTHETIC" in said and "warning" not in said
+        assert "SYNTHETIC" in said and "warning" not in said and TOKEN not in said
         if shutil.which("curl"):
             (line,) = [line for line in said.splitlines() if "curl" in line]
             tried = subprocess.run(
-                line.partition("try")[2], shell=True, cwd=tmp_path, capture_output=True, text=True, check=True
+                line.partition("try")[2],
+                shell=True,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=True,
+                env=environment,
             )
             assert json.loads(tried.stdout)["model"] == "lora"
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0
+        url = said.split()[3]
+        with httpx.Client(base_url=url, auth=("me", TOKEN)) as browser:
+            assert "gradio" in browser.get("/en/").text
+            assert browser.post("/en/gradio_api/upload", files={"files": wav(clips(0.5)[0])}).status_code == 200
+            assert len(list((tmp_path / "uploads").glob("affetto-page-*/*.wav"))) == 1
+            assert httpx.get(f"{url}/en/").status_code == 401
+            server.send_signal(signal.SIGHUP)  # as a closed terminal does
+            assert server.wait(120) == 0
         logged = server.stderr.read()
-    assert json.loads(logged.splitlines()[-1])["event"] == "ended" and "Traceback" not in logged
+    events = [json.loads(line) for line in logged.splitlines()]
+    assert events[-1]["event"] == "ended" and "traceback" not in logged.lower() and TOKEN not in logged
+    assert [event["path"] for event in events if event.get("status") == 401] == ["/en/"]
+    assert not list((tmp_path / "uploads").glob("affetto-*")), "nothing is left behind"
 
 
 @pytest.mark.slow

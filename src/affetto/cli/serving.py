@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from affetto.cli.arguments import Device, Moved, Precision
+from affetto.inference.server.limits import TOKEN_VARIABLE, Limits, access_token
 
 
 def serve(
@@ -15,11 +17,17 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8000,
     token: Annotated[
         str | None,
-        typer.Option(envvar="AFFETTO_TOKEN", show_envvar=True, help="what requests must bring, as a bearer token"),
+        typer.Option(
+            envvar=TOKEN_VARIABLE,
+            show_envvar=True,
+            help="what requests must bring, as a bearer token; other users of the machine see a command line",
+        ),
     ] = None,
+    no_token: Annotated[bool, typer.Option("--no-token", help="serve other machines without asking for one")] = False,
     max_seconds: Annotated[float, typer.Option(help="the longest recording that is taken")] = 600.0,
     max_megabytes: Annotated[float, typer.Option(help="the largest upload that is taken")] = 25.0,
     upload_seconds: Annotated[float, typer.Option(help="how long an upload may take")] = 60.0,
+    compute_seconds: Annotated[float, typer.Option(help="how long a recording may wait and be heard")] = 300.0,
     queue: Annotated[int, typer.Option(help="requests at once; more are told to come back later (503)")] = 64,
     page: Annotated[bool, typer.Option("--page/--no-page", help="a page for a browser beside the API")] = True,
     backbone: Moved = None,
@@ -28,12 +36,24 @@ def serve(
 ) -> None:
     """Answer over HTTP, on this machine unless told otherwise, until Ctrl-C or SIGTERM; see docs/serving.md."""
     from affetto.inference.server.launch import serve as run
-    from affetto.inference.server.limits import Limits
 
     limits = Limits(
-        max_seconds=max_seconds, max_megabytes=max_megabytes, upload_seconds=upload_seconds, queue=queue, token=token,
-    )  # fmt: skip
+        max_seconds=max_seconds,
+        max_megabytes=max_megabytes,
+        upload_seconds=upload_seconds,
+        compute_seconds=compute_seconds,
+        queue=queue,
+        token=access_token(token, without=no_token, environment=os.environ),
+    )
     run(
-        models, limits, host=host, port=port, device=device, backbone=backbone, precision=precision, page=page,
+        models,
+        limits,
+        host=host,
+        port=port,
+        is_public=no_token,
+        device=device,
+        backbone=backbone,
+        precision=precision,
+        page=page,
         say=lambda line: typer.echo(line),
-    )  # fmt: skip
+    )

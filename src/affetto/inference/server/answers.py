@@ -122,13 +122,15 @@ class RefusalAnswer(BaseModel):
 _REFUSALS = {
     400: "the form cannot be read, or holds no file",
     401: "the token is missing or wrong",
+    403: "another site's page asks, or the host that is asked for is not this one",
     404: "no such model",
     408: "the upload took too long",
     413: "the upload is too large, or the recording too long",
     415: "the upload is no audio that can be read",
     422: "the audio is broken, empty or too short",
+    500: "a defect of the server, which its log tells of under the X-Request-ID",
     501: "the server cannot find speech in recordings",
-    503: "the queue is full: try again after the seconds in Retry-After",
+    503: "the queue is full, or the computing took too long: try again after the seconds in Retry-After",
 }
 
 

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import importlib.util
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import numpy as np
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from affetto import __version__, audio
-from affetto.inference.predictor import Prediction, Predictor
+from affetto.inference.predictor import Prediction
 from affetto.inference.server import answers
-from affetto.inference.server.batching import Batcher, ClosedError, QueueFullError, Work
-from affetto.inference.server.catalogue import Catalogue
 from affetto.inference.server.guard import Guard
-from affetto.inference.server.limits import Limits
-from affetto.inference.server.refusals import RefusalError, queue_full, unusable
-from affetto.inference.server.uploads import RAW_TYPES, Upload, receive
-from affetto.models.parallel import cores
+from affetto.inference.server.refusals import RefusalError
+from affetto.inference.server.service import Hearing, Service
+from affetto.inference.server.uploads import RAW_TYPES, receive
 
 if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
 
 T = TypeVar("T")
-Gone = Callable[[], Coroutine[Any, Any, None]]
-"""Returns once the client has left."""
-RECORDING = "the recording"
-"""What messages call an upload: the name that the client gave it is never used."""
 Model = Annotated[str | None, Query(description="one of /v1/models; the first, if none is given", max_length=200)]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -58,206 +46,149 @@ BODY: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Service:
-    """The models at work: what is uploaded is decoded, waits in the queue and is answered, within the limits."""
+def create_app(service: Service, names: Collection[str] | None = None) -> tuple[FastAPI, Guard]:
+    """The application without its guard, for more to be mounted on, and the guard around it, which is to be served.
 
-    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
-        self.catalogue, self.limits = catalogue, limits
-        kinds: dict[str, Work] = {name: predictor.classify for name, predictor in catalogue.predictors.items()}
-        for name, predictor in catalogue.predictors.items():
-            kinds[_timelines(name)] = partial(segments, predictor)
-        self.batcher = Batcher(kinds, capacity=limits.queue)
-        self._decoding = ThreadPoolExecutor(cores(), thread_name_prefix="affetto-decoding")
-        self._places = 0
-        self.makes_timelines = importlib.util.find_spec("silero_vad") is not None
-
-    @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """A place among those who are served at once. Raises RefusalError (503) if there is none."""
-        if self._places >= self.limits.queue:
-            raise queue_full(self.batcher.retry_seconds())
-        self._places += 1
-        try:
-            yield
-        finally:
-            self._places -= 1
-
-    async def decode(self, content: bytes) -> np.ndarray:
-        """The wave (samples,) of an upload. Raises RefusalError for one that cannot be used."""
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._decoding, self._decode, content)
-        except audio.AudioError as problem:
-            raise unusable(problem) from None
-
-    def _decode(self, content: bytes) -> np.ndarray:
-        return audio.decode(content, name=RECORDING, longest_seconds=self.limits.max_seconds)
-
-    async def predict(self, model: str, wave: np.ndarray, gone: Gone | None = None) -> Prediction:
-        """Raises RefusalError, and ClientDisconnect where `gone` returns while the work still waits for its turn."""
-        found: Prediction = await self._computed(model, wave, gone)
-        return found
-
-    async def timeline(self, model: str, wave: np.ndarray, gone: Gone | None = None) -> list[Segment]:
-        """As `predict`."""
-        found: list[Segment] = await self._computed(_timelines(model), wave, gone)
-        return found
-
-    async def _computed(self, kind: str, wave: np.ndarray, gone: Gone | None) -> Any:
-        try:
-            future = self.batcher.submit(kind, wave)
-            answer = asyncio.wrap_future(future)
-            if gone is not None and await _is_first(gone, answer) and self.batcher.drop(future):
-                raise ClientDisconnect
-            # What is at work is finished for nobody, so that its place is kept as long as it takes one.
-            return await answer
-        except QueueFullError as problem:
-            raise queue_full(problem.retry_seconds) from None
-        except ClosedError:
-            raise queue_full(self.batcher.retry_seconds()) from None
-        except audio.AudioError as problem:
-            raise unusable(problem) from None
-
-    def busy(self) -> bool:
-        return self.batcher.load > 0
-
-    def close(self) -> None:
-        """Finish what was taken."""
-        self.batcher.close()
-        self._decoding.shutdown()
-
-
-async def _is_first(gone: Gone, answer: asyncio.Future[Any]) -> bool:
-    """Whether the client goes before the answer comes."""
-    leaving = asyncio.ensure_future(gone())
-    try:
-        await asyncio.wait({leaving, answer}, return_when=asyncio.FIRST_COMPLETED)
-        return not answer.done()
-    finally:
-        leaving.cancel()
-
-
-def _timelines(model: str) -> str:
-    """The kind of work that makes timelines: a slash is in no model's name."""
-    return f"timeline/{model}"
-
-
-def segments(predictor: Predictor, waves: Sequence[np.ndarray]) -> list[list[Segment]]:
-    """Each wave's timeline, one after the other: each is many windows by itself."""
-    from affetto.inference.timeline import Timeline
-
-    timeline = Timeline(predictor)
-    return [list(timeline(wave)) for wave in waves]
-
-
-def create_app(service: Service) -> tuple[FastAPI, Guard]:
-    """The application without its guard, for more to be mounted on, and the guard around it, which is to be served."""
-    # Their usual pages fetch scripts from a CDN; /openapi.json is there for any tool that shows it.
+    `names`: what a request's `Host` may be; None: anything.
+    """
+    bearer = HTTPBearer(auto_error=False, scheme_name="token", description="the server's token")
     app = FastAPI(
-        title="affetto", version=__version__, docs_url=None, redoc_url=None,
+        title="affetto",
+        version=__version__,
+        # Their usual pages fetch scripts from a CDN; /openapi.json is there for any tool that shows it.
+        docs_url=None,
+        redoc_url=None,
         description="Speech emotion recognition: a recording in, emotions and their probabilities out.",
-    )  # fmt: skip
-    guard = Guard(app, service.limits.token)
+    )
+    guard = Guard(app, service.limits, names)
+    # The guard asks for the token; here it is only described.
+    described = [] if service.limits.token is None else [Security(bearer)]
     _add_handlers(app)
-    _add_state(app, service, guard)
-    _add_predict(app, service)
-    _add_timeline(app, service)
+    _add_state(app, service, guard, described)
+    _add_predict(app, service, described)
+    _add_timeline(app, service, described)
     return app, guard
 
 
-def _add_predict(app: FastAPI, service: Service) -> None:
+def _add_predict(app: FastAPI, service: Service, described: Sequence[Any]) -> None:
+    def predicted(hearing: Hearing) -> Prediction:
+        return hearing.predictor.classify([hearing.wave])[0]
+
     @app.post(
-        "/v1/predict", summary="The emotion of a recording", openapi_extra=BODY,
-        responses=answers.refused(400, 401, 404, 408, 413, 415, 422, 503),
-    )  # fmt: skip
+        "/v1/predict",
+        summary="The emotion of a recording",
+        openapi_extra=BODY,
+        dependencies=described,
+        responses=answers.refused(400, 401, 403, 404, 408, 413, 415, 422, 500, 503),
+    )
     async def predict(request: Request, model: Model = None) -> answers.PredictionAnswer:
-        async def work(name: str, wave: np.ndarray, gone: Gone) -> answers.PredictionAnswer:
-            found = await service.predict(name, wave, gone)
-            return answers.PredictionAnswer(
-                model=name, emotion=found.emotion, probabilities=found.probabilities, seconds=found.seconds,
-                seconds_heard=found.seconds_heard, windows=getattr(found, "windows", 1),
-                synthetic=bool(service.catalogue.predictors[name].card.get("synthetic")),
-            )  # fmt: skip
+        name, prediction = await _heard(request, service, model, predicted)
+        return answers.PredictionAnswer(
+            model=name,
+            emotion=prediction.emotion,
+            probabilities=prediction.probabilities,
+            seconds=prediction.seconds,
+            seconds_heard=prediction.seconds_heard,
+            windows=prediction.windows,
+            synthetic=bool(service.catalogue.predictors[name].card.get("synthetic")),
+        )
 
-        return await _heard(request, service, model, work)
+
+def segmented(hearing: Hearing) -> list[Segment]:
+    """The timeline of a recording."""
+    from affetto.inference.timeline import Timeline
+
+    return list(Timeline(hearing.predictor).stream(hearing.blocks()))
 
 
-def _add_timeline(app: FastAPI, service: Service) -> None:
+def _add_timeline(app: FastAPI, service: Service, described: Sequence[Any]) -> None:
+    def timed(hearing: Hearing) -> tuple[float, list[Segment]]:
+        return len(hearing.wave) / audio.RATE_HZ, segmented(hearing)
+
     @app.post(
-        "/v1/timeline", summary="Emotions over the time of a long recording", openapi_extra=BODY,
-        responses=answers.refused(400, 401, 404, 408, 413, 415, 422, 501, 503),
-    )  # fmt: skip
+        "/v1/timeline",
+        summary="Emotions over the time of a long recording",
+        openapi_extra=BODY,
+        dependencies=described,
+        responses=answers.refused(400, 401, 403, 404, 408, 413, 415, 422, 500, 501, 503),
+    )
     async def timeline(request: Request, model: Model = None) -> answers.TimelineAnswer:
-        async def work(name: str, wave: np.ndarray, gone: Gone) -> answers.TimelineAnswer:
-            found = await service.timeline(name, wave, gone)
-            return answers.TimelineAnswer(
-                model=name, seconds=len(wave) / audio.RATE_HZ,
-                segments=[answers.SegmentAnswer(**asdict(segment)) for segment in found],
-                synthetic=bool(service.catalogue.predictors[name].card.get("synthetic")),
-            )  # fmt: skip
-
         if not service.makes_timelines:
             raise RefusalError(501, "no_timeline", "this server has no silero-vad, which finds speech in a recording")
-        return await _heard(request, service, model, work)
+        name, (seconds, segments) = await _heard(request, service, model, timed)
+        return answers.TimelineAnswer(
+            model=name,
+            seconds=seconds,
+            segments=[answers.SegmentAnswer(**asdict(segment)) for segment in segments],
+            synthetic=bool(service.catalogue.predictors[name].card.get("synthetic")),
+        )
 
 
-async def _heard(
-    request: Request, service: Service, model: str | None, work: Callable[[str, np.ndarray, Gone], Awaitable[T]]
-) -> T:
-    """What every request with a recording goes through: a place, the upload, decoding, `work(model, wave, gone)`."""
+async def _heard(request: Request, service: Service, model: str | None, task: Callable[[Hearing], T]) -> tuple[str, T]:
+    """The way of every request with a recording: a place, the upload, `task`. The model's name, and the result."""
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
+    def heard(hearing: Hearing) -> T:
+        facts["audio_seconds"] = round(len(hearing.wave) / audio.RATE_HZ, 3)
+        return task(hearing)
+
     name = service.catalogue.resolve(model)
     facts: dict[str, Any] = request.state.facts
     with service.place():
-        upload: Upload = await receive(request, service.limits)
+        upload = await receive(request, service.limits)
         if model is None:
             name = service.catalogue.resolve(upload.fields.get("model"))
         facts |= {"model": name, "bytes": len(upload.audio)}
-        wave = await service.decode(upload.audio)
-        del upload
-        facts["audio_seconds"] = round(len(wave) / audio.RATE_HZ, 3)
-        return await work(name, wave, gone)
+        hearing = service.hear(name, upload.audio, heard, gone)
+        del upload  # whose bytes are not needed once they are decoded
+        return name, await hearing
 
 
-def _add_state(app: FastAPI, service: Service, guard: Guard) -> None:
-    @app.get("/v1/models", summary="The models that are served", responses=answers.refused(401))
+def _add_state(app: FastAPI, service: Service, guard: Guard, described: Sequence[Any]) -> None:
+    @app.get(
+        "/v1/models",
+        summary="The models that are served",
+        dependencies=described,
+        responses=answers.refused(401, 403, 500),
+    )
     async def models() -> answers.ModelsAnswer:
         return answers.ModelsAnswer(models=service.catalogue.describe())
 
-    @app.get("/healthz", summary="Whether the server lives")
-    async def healthz() -> answers.StateAnswer:
-        return answers.StateAnswer(status="ok")
+    unwell: dict[int | str, dict[str, Any]] = {503: {"model": answers.StateAnswer, "description": "it does not"}}
 
-    @app.get(
-        "/readyz", summary="Whether it takes requests",
-        responses={503: {"model": answers.StateAnswer, "description": "it does not"}},
-    )  # fmt: skip
+    @app.head("/healthz", include_in_schema=False)
+    @app.get("/healthz", summary="Whether the server lives, its computing thread too", responses=unwell)
+    async def healthz(response: Response) -> answers.StateAnswer:
+        status = "stalled" if service.is_stalled() else "ok"
+        response.status_code = 200 if status == "ok" else 503
+        return answers.StateAnswer(status=status)
+
+    @app.head("/readyz", include_in_schema=False)
+    @app.get("/readyz", summary="Whether it takes requests", responses=unwell)
     async def readyz(response: Response) -> answers.StateAnswer:
-        status = "draining" if guard.draining else "ready" if service.batcher.alive else "stalled"
+        status = "draining" if guard.draining else "stalled" if service.is_stalled() else "ready"
         response.status_code = 200 if status == "ready" else 503
         return answers.StateAnswer(status=status)
 
 
 def _add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RefusalError)
-    async def refuse(_request: Request, problem: RefusalError) -> JSONResponse:
+    async def refuse(request: Request, problem: RefusalError) -> JSONResponse:
+        request.state.facts["error"] = problem.code
         return problem.response()
 
     @app.exception_handler(HTTPException)
     async def missed(request: Request, problem: HTTPException) -> JSONResponse:
-        words = {
-            404: ("not_found", "no such path; /openapi.json describes what there is"),
-            405: ("wrong_method", f"{request.method} is not taken here; /openapi.json describes what is"),
-        }
-        code, message = words.get(problem.status_code, ("refused", str(problem.detail)))
-        return RefusalError(problem.status_code, code, message, problem.headers).response()
+        # Behind the guard only what a route itself misses comes here: a file of the page's.
+        code = "not_found" if problem.status_code == 404 else "refused"
+        return RefusalError(problem.status_code, code, str(problem.detail), problem.headers).response()
 
     @app.exception_handler(ClientDisconnect)
-    async def left(_request: Request, _problem: ClientDisconnect) -> Response:
+    async def left(request: Request, _problem: ClientDisconnect) -> Response:
+        request.state.facts["client_left"] = True
         return _NoAnswer()
 
     @app.exception_handler(Exception)

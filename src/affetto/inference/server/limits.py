@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from affetto.errors import UserError
 
 MEGABYTE = 1_000_000
+TOKEN_VARIABLE = "AFFETTO_TOKEN"
 _TOKEN = re.compile(r"[!-~]{8,}")
 """What fits into a header as it is."""
 
@@ -22,18 +24,25 @@ class Limits:
     """The largest upload, 10⁶ bytes."""
     upload_seconds: float = 60.0
     """So long an upload may take, and a request's headers a sixth of it."""
+    compute_seconds: float = 300.0
+    """So long after its upload a recording may wait, be decoded and be heard; then it is given up."""
     queue: int = 64
     """Requests that are uploaded, waiting or at work at once."""
     token: str | None = field(default=None, repr=False)
     """What a request must bring (`Authorization: Bearer …`); None: nothing."""
 
     def __post_init__(self) -> None:
-        for option in ("max_seconds", "max_megabytes", "upload_seconds", "queue"):
+        for option in ("max_seconds", "max_megabytes", "upload_seconds", "compute_seconds", "queue"):
             value = getattr(self, option)
             if not 0 < value < float("inf"):
                 raise UserError(f"--{option.replace('_', '-')} {value:g}: give a number above 0")
         if self.token is not None and not _TOKEN.fullmatch(self.token):
             raise UserError("the token must have 8 characters or more, printable ASCII without spaces")
+
+    @property
+    def ending_seconds(self) -> float:
+        """How long what was accepted before a signal may take: no upload, and then no answer, takes longer."""
+        return self.upload_seconds + self.compute_seconds
 
     @property
     def max_bytes(self) -> int:
@@ -43,3 +52,18 @@ class Limits:
     def head_seconds(self) -> float:
         """How long a request's line and headers may take."""
         return self.upload_seconds / 6
+
+
+def access_token(token: str | None, *, without: bool, environment: Mapping[str, str]) -> str | None:
+    """The token that requests must bring, by `--token` or the environment; None where none is wanted.
+
+    Raises UserError for `--no-token` beside one, and for a variable that is set and empty: the command that should
+    have filled it failed, and nobody would notice.
+    """
+    if without:
+        if token is not None:
+            raise UserError("a token and --no-token: choose one of them")
+        return None
+    if token is None and environment.get(TOKEN_VARIABLE) == "":
+        raise UserError(f"{TOKEN_VARIABLE} is set and empty: fill it, unset it, or give --no-token")
+    return token

@@ -8,6 +8,9 @@ from starlette.responses import JSONResponse
 
 from affetto import audio
 
+LONGEST_RETRY_SECONDS = 60
+"""The longest that a client is asked to wait before it comes back."""
+
 
 class RefusalError(Exception):
     """`code` is a word that stays the same whatever the message says."""
@@ -26,6 +29,10 @@ def too_large(max_megabytes: float) -> RefusalError:
     )
 
 
+def call_too_large(most_bytes: int) -> RefusalError:
+    return RefusalError(413, "too_large", f"the request is larger than {most_bytes:,} bytes, the most that it may be")
+
+
 def too_slow(seconds: float) -> RefusalError:
     return RefusalError(408, "too_slow", f"the upload was not complete after {seconds:g} s; send it again")
 
@@ -37,6 +44,16 @@ def broken_request() -> RefusalError:
 def queue_full(retry_seconds: int) -> RefusalError:
     message = f"the server is busy; try again in about {retry_seconds} s"
     return RefusalError(503, "queue_full", message, {"Retry-After": str(retry_seconds)})
+
+
+def timed_out(seconds: float) -> RefusalError:
+    message = f"no answer within {seconds:g} s (--compute-seconds): send a shorter recording, or try again later"
+    return RefusalError(503, "timed_out", message, {"Retry-After": str(LONGEST_RETRY_SECONDS)})
+
+
+def storage_full(retry_seconds: int) -> RefusalError:
+    message = f"the server has no room for more uploads; try again in {retry_seconds} s"
+    return RefusalError(507, "storage_full", message, {"Retry-After": str(retry_seconds)})
 
 
 def unusable(problem: audio.AudioError) -> RefusalError:

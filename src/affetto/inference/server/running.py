@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NoReturn
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from affetto.errors import UserError
 from affetto.inference.server import logs
 from affetto.inference.server.guard import Guard
 from affetto.inference.server.refusals import broken_request
@@ -21,29 +22,7 @@ from affetto.inference.server.refusals import broken_request
 DRAINING_SECONDS = 0.5
 """After the signal: who is connected learns by `Connection: close` to come no more, who is connecting is answered."""
 LEAVING_SECONDS = 2
-"""Then what is no request for an answer (a page's open stream) is cut off."""
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket at the address, which nobody can reach yet. Raises UserError where it cannot be had."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        found = socket.socket(family, kind, protocol)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-    except (OSError, OverflowError, UnicodeError) as problem:
-        reason = getattr(problem, "strerror", None) or problem
-        raise UserError(f"cannot serve at {host}:{port} ({reason}): give another --host or --port") from None
-    return found
-
-
-def url(bound: socket.socket) -> str:
-    """How a browser on this machine reaches it."""
-    host, port = bound.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+"""Then what is no request for an answer (a page's open stream) is closed, and has so long to notice."""
 
 
 class _Protocol(H11Protocol):
@@ -87,14 +66,14 @@ class _Protocol(H11Protocol):
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, guard: Guard, busy: Callable[[], bool], started: Callable[[], None]
+        self, config: uvicorn.Config, guard: Guard, is_busy: Callable[[], bool], on_start: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self.guard, self.busy, self.tell_started = guard, busy, started
+        self.guard, self.is_busy, self.on_start = guard, is_busy, on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.tell_started()
+        self.on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.guard.draining = True
@@ -104,34 +83,80 @@ class _Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        while (self.guard.open_answers or self.busy()) and not self.force_exit:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.guard.limits.ending_seconds
+        while (self.guard.open_answers or self.is_busy()) and not self.force_exit and loop.time() < until:
             await asyncio.sleep(0.02)
+        # A page's stream ends by itself once it has brought its result.
+        until = min(until, loop.time() + LEAVING_SECONDS)
+        while self.server_state.tasks and not self.force_exit and loop.time() < until:
+            await asyncio.sleep(0.02)
+        # To an application whose client has left, unlike to one whose task is cancelled, this is no error. Whatever has
+        # been answered is left to arrive.
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, _Protocol)
+            if connection.cycle is not None and not connection.cycle.response_complete:
+                connection.transport.abort()
         await super().shutdown(sockets)
         logs.event("ended", accepted=self.guard.accepted, answered=self.guard.answered)
 
 
 def server(
-    guard: Guard, *, head_seconds: float, busy: Callable[[], bool], started: Callable[[], None]
-) -> uvicorn.Server:  # fmt: skip
-    """uvicorn around the guarded application. `busy`: whether work is left beside open requests."""
+    guard: Guard, *, head_seconds: float, is_busy: Callable[[], bool], on_start: Callable[[], None]
+) -> uvicorn.Server:
+    """uvicorn around the guarded application. `is_busy`: whether work is left beside open requests."""
     protocol = type("Protocol", (_Protocol,), {"head_seconds": head_seconds})
     config = uvicorn.Config(
-        guard, http=protocol, ws="none", log_config=None, access_log=False, server_header=False, lifespan="on",
-        timeout_graceful_shutdown=LEAVING_SECONDS, timeout_keep_alive=15, h11_max_incomplete_event_size=32_768,
-    )  # fmt: skip
-    return _Server(config, guard, busy, started)
+        guard,
+        http=protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=LEAVING_SECONDS,
+        timeout_keep_alive=15,
+        h11_max_incomplete_event_size=32_768,
+    )
+    return _Server(config, guard, is_busy, on_start)
 
 
-def run(server: uvicorn.Server, bound: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, answer what was accepted, return. A second SIGINT gives up waiting."""
+def run(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serve until SIGTERM, SIGHUP or SIGINT, answer what was accepted, return. A second SIGINT gives up waiting."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+        logging.getLogger("affetto.server").debug("signal %d", number)
+
     # uvicorn raises the signal again once it has ended, so that its default would kill us: we end by ourselves, with 0.
-    before: dict[int, Any] = {number: signal.signal(number, _noted) for number in (signal.SIGTERM, signal.SIGINT)}
+    with _handled(end, "SIGTERM", "SIGINT", "SIGHUP"):
+        server.run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Within it, while models are loaded, SIGTERM and SIGHUP end the process in order, what it wrote removed.
+
+    The first process of a container would not even hear of a signal that it does not handle.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    with _handled(end, "SIGTERM", "SIGHUP"):
+        yield
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None], *names: str) -> Iterator[None]:
+    """Signals, where this system has them and they are not ignored (as SIGHUP is by nohup), go to `handler`."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: former for number, former in before.items() if former is not signal.SIG_IGN}
     try:
-        server.run(sockets=[bound])
-    finally:
-        for number, handler in before.items():
+        for number in before:
             signal.signal(number, handler)
-
-
-def _noted(_number: int, _frame: object) -> None:
-    logging.getLogger("affetto.server").debug("signal")
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -1,17 +1,15 @@
-"""A recording as it arrives: into memory, never onto a disk, no more and no longer than the limits say."""
+"""A recording as it arrives: into memory, never onto a disk. The guard stops what is too large or too slow."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from affetto.inference.server.limits import Limits
-from affetto.inference.server.refusals import RefusalError, too_large, too_slow
+from affetto.inference.server.refusals import RefusalError, too_large
 
 RAW_TYPES = ("application/octet-stream", "application/ogg", "video/mp4", "video/webm")
 """Raw bodies that may hold sound, beside `audio/…`."""
@@ -36,58 +34,39 @@ class _InMemory(MultiPartParser):
 async def receive(request: Request, limits: Limits, part: str = "file") -> Upload:
     """The upload of a request: the part `part` of a form, or the whole body.
 
-    Raises RefusalError: 413 too large, 408 too slow, 415 neither a form nor audio, 400 a form that is broken or lacks
-    the part; and starlette's ClientDisconnect if the client has gone.
+    Raises RefusalError: 413 too large, 408 too slow (both raised by the guard's `receive`), 415 neither a form nor
+    audio, 400 a form that is broken or lacks the part; and starlette's ClientDisconnect if the client has gone.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     form = kind == "multipart/form-data"
     if not (form or kind in RAW_TYPES + UNSAID or kind.startswith("audio/")):
         raise RefusalError(
-            415, "wrong_content_type",
+            415,
+            "wrong_content_type",
             f"content type {kind[:80]!r} is no recording: send a form (multipart/form-data) with a part {part!r}, or "
             "the recording alone as audio/wav, audio/flac, audio/mpeg, audio/ogg …",
-        )  # fmt: skip
-    most = limits.max_bytes + (ENVELOPE_BYTES if form else 0)
-    stream = _limited(request, most, limits)
-    try:
-        async with asyncio.timeout(limits.upload_seconds):
-            if not form:
-                return Upload(b"".join([chunk async for chunk in stream]))
-            return await _parsed(request, stream, limits, part)
-    except TimeoutError:
-        raise too_slow(limits.upload_seconds) from None
+        )
+    upload = await _parsed(request, part) if form else Upload(b"".join([chunk async for chunk in request.stream()]))
+    if len(upload.audio) > limits.max_bytes:
+        raise too_large(limits.max_megabytes)
+    return upload
 
 
-async def _parsed(request: Request, stream: AsyncGenerator[bytes, None], limits: Limits, part: str) -> Upload:
+async def _parsed(request: Request, part: str) -> Upload:
     parser = _InMemory(
-        request.headers, stream, max_files=1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD_BYTES
-    )  # fmt: skip
+        request.headers, request.stream(), max_files=1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD_BYTES
+    )
     try:
         items = await parser.parse()
     except MultiPartException as problem:
         raise RefusalError(400, "broken_form", f"the form cannot be read: {problem.message}") from None
     except UnicodeError:  # Python has character sets that decode nothing, and a form may name one
         raise RefusalError(400, "broken_form", "the form cannot be read in the charset that it names") from None
-    found = items.get(part)
-    if found is None or isinstance(found, str):
+    file = items.get(part)
+    if file is None or isinstance(file, str):
         raise RefusalError(400, "no_file", f"the form has no file in a part named {part!r}")
     try:
-        content = await found.read()
+        content = await file.read()
     finally:
         await items.close()
-    if len(content) > limits.max_bytes:
-        raise too_large(limits.max_megabytes)
     return Upload(content, {name: value for name, value in items.items() if isinstance(value, str)})
-
-
-async def _limited(request: Request, most: int, limits: Limits) -> AsyncGenerator[bytes, None]:
-    """The body's chunks; stops the client who sends too much, whether or not it said so beforehand."""
-    declared = request.headers.get("content-length", "")
-    received = 0
-    if declared.isdigit() and int(declared) > most:
-        raise too_large(limits.max_megabytes)
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > most:
-            raise too_large(limits.max_megabytes)
-        yield chunk

@@ -1,0 +1,52 @@
+"""A server's address: taken at once, before anything heavy is imported, and the names by which it is asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from affetto.errors import UserError
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted, as uvicorn has it."""
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket at the address. Raises UserError where it cannot be had.
+
+    Who connects before the server runs waits. A socket that is bound and does not listen would let a second server
+    bind the same address, and fail only after it has loaded its models.
+    """
+    bound = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except (OSError, OverflowError, UnicodeError) as problem:
+        if bound is not None:
+            bound.close()
+        reason = getattr(problem, "strerror", None) or problem
+        raise UserError(f"cannot serve at {host}:{port} ({reason}): give another --host or --port") from None
+    return bound
+
+
+def url(bound: socket.socket) -> str:
+    """The address as a browser on this machine reaches it."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(bound: socket.socket) -> bool:
+    """Whether only this machine reaches the socket."""
+    return ipaddress.ip_address(str(bound.getsockname()[0]).partition("%")[0]).is_loopback
+
+
+def own_names(bound: socket.socket, host: str) -> frozenset[str]:
+    """The names in a request's `Host` by which a socket at a loopback address is meant, in lower case."""
+    return frozenset({*LOOPBACK_NAMES, host.lower(), str(bound.getsockname()[0])})
