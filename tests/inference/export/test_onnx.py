@@ -153,6 +153,13 @@ def test_a_file_of_another_origin(tmp_path: Path, exported: Path) -> None:
     onnx.save(graph, tmp_path / "other.onnx")
     with pytest.raises(UserError, match=r"no export of affetto's"):
         affetto.load(tmp_path / "other.onnx")
+    graph = onnx.load(exported / "model.onnx")
+    for entry in graph.metadata_props:
+        if entry.key == "card":
+            entry.value = json.dumps(json.loads(entry.value) | {"confidence": {"temperature": 0}})
+    onnx.save(graph, tmp_path / "cold.onnx")
+    with pytest.raises(UserError, match=r"cold\.onnx: confidence\.temperature: "):
+        affetto.load(tmp_path / "cold.onnx")
     (tmp_path / "text.onnx").write_text("no graph")
     with pytest.raises(UserError, match=r"text\.onnx: onnxruntime cannot load it"):
         affetto.load(tmp_path / "text.onnx")
