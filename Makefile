@@ -2,11 +2,13 @@
 #   make test ARGS="-k splits"          arguments for pytest, `affetto demo` or `affetto bench`
 #   make demo PYTHON=/opt/py/bin/python3   another interpreter (matters only while there is no .venv)
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo   another build of PyTorch
+#   make test JOBS=1                    the tests in one process (by default in as many as there are cores, four at most)
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -c constraints.txt
 ARGS ?=
+JOBS ?= auto
 
 # The first of these that runs and is new enough; empty if none is. Asked only while there is no .venv.
 FIND_PYTHON = for p in python3.11 python3 python3.12 python3.13 python3.14 python; do \
@@ -24,7 +26,7 @@ demo: $(VENV)/.demo ## see everything at work, on synthetic Italian speech (minu
 	@$(VENV)/bin/affetto demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV)/bin/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
 
 defects: $(VENV)/.dev ## plant wrong lines and see that quick tests fail (before a release; some ten minutes)
 	@$(VENV)/bin/python tests/defects/run.py $(ARGS)
