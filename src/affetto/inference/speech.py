@@ -19,8 +19,6 @@ from affetto.errors import UserError
 
 FRAME = 512
 """Samples at 16 kHz that silero-vad hears at a time."""
-LEAVING = 0.15
-"""How far the probability of speech falls below the one that it began at before it may end."""
 Detector = Callable[[np.ndarray], float]
 """A frame (512,) → how likely it holds speech; remembers the frames before it."""
 
