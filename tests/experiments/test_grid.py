@@ -69,6 +69,22 @@ overrides:
             assert not named
 
 
+def test_every_axis_reaches_the_run_and_its_identity(tmp_path):
+    axes = {"split": "kfold:3", "split_seed": 4, "weights_seed": 5, "recipe": "paper", "seed": 6}
+    base = "axes:\n  backbone: whisper-mini\n  corpus: table\n  method: lora\n  random_weights: true\n"
+
+    def planned(text: str) -> grid.PlannedRun:
+        (run,) = grid.read(written(tmp_path, base + text)).runs
+        return run
+
+    plain, corpora = planned(""), {"table": "clips.csv"}
+    for axis, value in axes.items():
+        run = planned(f"  {axis}: {value}\n")
+        assert run.identity != plain.identity
+        assert getattr(run.spec(corpora), axis) == value
+        assert run.spec(corpora).identity({}) != plain.spec(corpora).identity({})
+
+
 def test_a_setting_reaches_the_runs_that_it_has_an_effect_on(tmp_path):
     """The probe is one and the same whatever the epochs of others; the others are told apart by them."""
     text = SMALL.replace("[frozen, lora]", "[probe, frozen, lora]").replace(
