@@ -94,9 +94,14 @@ def test_nothing_left_says_why_and_what_to_do(trained: Heard, tmp_path: Path) ->
         choose(trained, LABELS, trained_on(run_of(tmp_path / "run", trained)))
 
 
-def test_a_model_s_own_folder_finds_what_its_run_was_trained_on(trained: Heard, tmp_path: Path) -> None:
+def test_a_model_s_own_folder_finds_what_its_run_was_trained_on(
+    trained: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = run_of(tmp_path / "run", trained)
+    (run / "model").mkdir()
     assert trained_on(run / "model") == trained_on(run) and trained_on(run).is_known
+    monkeypatch.chdir(run / "model")
+    assert trained_on(Path()) == trained_on(run)
     lines: list[str] = []
     choose(trained, LABELS, trained_on(tmp_path / "exported"), say=lines.append)
     assert trained_on(tmp_path / "exported") == Seen(is_known=False) and "no trained_on.jsonl" in lines[0]

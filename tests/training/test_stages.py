@@ -65,3 +65,20 @@ def test_a_fresh_classifier_is_its_seed_s_whatever_was_trained_before(method: st
     again, (_, other) = builder.fresh(None).snapshot(), fresh(1)
     assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
     assert not torch.equal(other["head.per_clip.0.weight"], first["head.per_clip.0.weight"])
+
+
+def test_a_fold_lies_in_a_folder_of_its_own_whatever_its_speaker_is_called(tmp_path: Path) -> None:
+    names = {"s0": "..", "s1": "Ses01/F", "s2": "Ses01%2FF"}
+    table = write_table(tmp_path / "corpus", speakers=3, parts=False)
+    text = table.read_text()
+    for plain, name in names.items():
+        text = text.replace(f",{plain}\n", f",{name}\n")
+    table.write_text(text)
+    quick = {"model.layer": "1", "probe.inner_folds": "2", "probe.strengths": "[0.01]"}
+    wanted = spec(table, "probe", backbone="whisper-mini", split="loso", final=False, overrides=quick)
+    metrics = train(wanted, tmp_path / "out" / "run")
+    assert sorted(fold["name"] for fold in metrics["folds"]) == sorted(names.values()) and metrics["test"]["n"] == 21
+    models = {file.parent.parent.name for file in (tmp_path / "out" / "run" / "folds").glob("*/model/affetto.json")}
+    assert models == {"%2E.", "Ses01%2FF", "Ses01%252FF"}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["run"]
+    assert not (tmp_path / "out" / "run" / "fold.json").exists()
