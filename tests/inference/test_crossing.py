@@ -66,8 +66,9 @@ def write_emozionalmente(root: Path) -> Path:
         for emotion, label in enumerate(EMOTIONS):
             for take, sentence in enumerate((f"  {SENTENCES['b1'].upper()}. ", OTHER)):
                 file = f"{speaker}-{label}-{take}.wav"
-                # The first is longer than what a run hears of a clip.
-                wave = sound(emotion, speaker + 10, take, 0.4 if rows else 6.0)
+                wave = sound(emotion, speaker + 10, take, 0.4 if rows else 4.0)
+                if not rows:  # longer than what a run hears of a clip, and another sound from there on
+                    wave = np.concatenate([wave, np.random.default_rng(0).uniform(-1, 1, 2 * RATE_HZ)])
                 soundfile.write(root / "audio" / file, wave, RATE_HZ, subtype="FLOAT")
                 rows.append([file, sentence, "it", f"a{speaker}", label])
     with (root / "metadata/samples.csv").open("w", newline="") as out:
