@@ -260,7 +260,8 @@ def test_a_variant_that_matches_nothing_or_states_that_are_no_switch_are_mistake
         grid.read(written(tmp_path, SMALL + "allow_duplicates: 'no'\n"))
     runs = grid.read(written(tmp_path, SMALL + "allow_duplicates: true\n")).runs
     plain = grid.read(written(tmp_path, SMALL)).runs
-    assert all(run.allow_duplicates for run in runs) and [run.name for run in runs] == [run.name for run in plain]
+    assert all(run.spec({"table": "clips.csv"}).allow_duplicates for run in runs)
+    assert [run.name for run in runs] == [run.name for run in plain]
 
 
 def test_the_short_ablations_change_an_adapter_and_a_lora_of_ten_epochs():
