@@ -10,7 +10,7 @@ import pytest
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.inference.evaluation import Heard, choose
-from affetto.inference.seen import Seen, trained_on
+from affetto.inference.seen import Seen, person, trained_on
 from affetto.models.prefix import Source
 from affetto.training.contents import contents_of, marks_of
 from corpora.babble import babble, stored
@@ -87,6 +87,10 @@ def test_speakers_of_merged_corpora_are_those_of_their_corpus(trained: Heard, tm
     (run / "trained_on.jsonl").write_text(text.replace('"anna"', '"mine:anna"'))
     clips = heard(tmp_path / "tested", CLIPS, corpus="mine")
     assert choose(clips, LABELS, trained_on(run))[1]["trained_on_by"]["speaker"] == 1
+
+
+def test_speakers_of_earlier_runs_are_known_in_every_writing() -> None:
+    assert person("x", "Niccolo\u0300") == person("x", "x:Niccol\u00f2") == ("x", "Niccol\u00f2")
 
 
 def test_nothing_left_says_why_and_what_to_do(trained: Heard, tmp_path: Path) -> None:

@@ -26,13 +26,19 @@ def test_each_stage_is_fitted_on_its_own_clips_under_the_run_s_seeds(
     """With steps that change nothing epoch 0 is the best, which refit and final model then train for."""
     table = write_table(tmp_path / "corpus", parts=False)
     tasks: list[Task] = []
-    fit = folds.fit
+    asked: list[tuple[int, tuple[str, ...]]] = []
+    fit, predict = folds.fit, folds.predict
 
     def watched(classifier: Any, prefixes: Any, task: Task, *arguments: Any, **more: Any) -> Any:
         tasks.append(task)
         return fit(classifier, prefixes, task, *arguments, **more)
 
+    def heard(classifier: Any, prefixes: Any, ids: tuple[str, ...], *arguments: Any) -> Any:
+        asked.append((len(tasks), ids))
+        return predict(classifier, prefixes, ids, *arguments)
+
     monkeypatch.setattr(folds, "fit", watched)
+    monkeypatch.setattr(folds, "predict", heard)
     still = {"training.lr": "1e-12"}
     metrics = train(spec(table, split="kfold:3", split_seed=4, seed=7, overrides=still), tmp_path / "run")
     manifest = open_corpus("table", table)
@@ -43,6 +49,11 @@ def test_each_stage_is_fitted_on_its_own_clips_under_the_run_s_seeds(
         expected += [(fold.train, fold.validation, 2), (fold.train + fold.validation, None, 0)]
     expected.append((tuple(clip.id for clip in manifest.clips), None, 0))
     assert [(task.train, task.validation, task.epochs) for task in tasks] == expected
+    # What validates is asked before a model has learned from it: scores and temperature rest on these answers.
+    pairs = enumerate(split.folds)
+    assert asked == [
+        (2 * n + stage, part) for n, fold in pairs for stage, part in ((1, fold.validation), (2, fold.test))
+    ]
     assert [fold["best_epoch"] for fold in metrics["folds"]] == [0, 0, 0]
     assert {task.seed for task in tasks} == {7}
     assert len({task.identity for task in tasks}) == len(tasks), "no stage goes on with the checkpoint of another"
@@ -65,6 +76,31 @@ def test_a_fresh_classifier_is_its_seed_s_whatever_was_trained_before(method: st
     again, (_, other) = builder.fresh(None).snapshot(), fresh(1)
     assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
     assert not torch.equal(other["head.per_clip.0.weight"], first["head.per_clip.0.weight"])
+
+
+def test_a_method_s_state_lies_above_its_blocks_and_the_probe_s_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = write_table(tmp_path / "corpus", speakers=4)
+    offered: list[list[int]] = []
+    choose = folds.choose
+
+    def watched(features: Any, target: Any, speakers: Any, layers: Any, *arguments: Any, **more: Any) -> Any:
+        offered.append(list(layers))
+        return choose(features, target, speakers, layers, *arguments, **more)
+
+    monkeypatch.setattr(folds, "choose", watched)
+    chosen = {"training.first_block": "1", "training.epochs": "1", "probe.strengths": "[0.01]"}
+    train(spec(table, "lora", backbone="whisper-mini", overrides=chosen), tmp_path / "run")
+    depth = load_backbone("whisper-mini", random_weights=True).depth
+    assert offered == [list(range(2, depth + 1)), list(range(depth + 1))]
+
+
+def test_another_state_is_another_classifier(tmp_path: Path) -> None:
+    run = spec(write_table(tmp_path / "corpus", speakers=3), backbone="whisper-mini")
+    backbone = load_backbone("whisper-mini", random_weights=True)
+    builder = Builder(run, data.read(run, lambda _: None), backbone, torch.device("cpu"), Display(quiet=True))
+    assert [builder.fresh(layer).pooling.last for layer in (1, 1, 2, 0)] == [1, 1, 2, 0]
 
 
 def test_a_fold_lies_in_a_folder_of_its_own_whatever_its_speaker_is_called(tmp_path: Path) -> None:
