@@ -72,3 +72,36 @@ def test_marks_survive_json_and_those_of_another_version_are_not_compared() -> N
     assert Content.from_json(entry) == marks
     for other in (entry | {"version": 0}, entry | {"print": "AAAA"}, {}, None, [1]):
         assert Content.from_json(other) is None
+
+
+def printed(bits: np.ndarray, loud: int = 64) -> Content:
+    """A content by its print alone: `bits` (64, 16), of which the first `loud` steps count."""
+    counts = np.arange(64) < loud
+    mark = np.packbits(counts).tobytes() + np.packbits((bits == 1) & counts[:, None]).tobytes()
+    return Content(str(id(bits)), mark)
+
+
+@pytest.mark.parametrize(
+    ("loud", "agreement", "expected"),
+    [
+        pytest.param(64, 0.55, set(), id="too little of a long clip"),
+        pytest.param(64, 0.65, {"a"}, id="enough of a long clip"),
+        pytest.param(17, 0.70, set(), id="enough of too few bits"),
+        pytest.param(17, 0.90, {"a"}, id="nearly all of few bits"),
+    ],
+)
+def test_copies_agree_in_a_share_of_bits_and_beyond_chance(loud: int, agreement: float, expected: set[str]) -> None:
+    """Agreement is that of equal bits less unequal ones: 0.6 of them, and 12.5 times the root of their number."""
+    random = np.random.default_rng(0)
+    bits = random.integers(0, 2, (64, 16))
+    counted = loud * 16
+    flipped = random.permutation(counted)[: round(counted * (1 - agreement) / 2)]
+    other = bits.copy().reshape(-1)
+    other[flipped] = 1 - other[flipped]
+    assert copies({"a": printed(other.reshape(64, 16), loud)}, [printed(bits, loud)]) == expected
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(-2, set()), (-1, {"a"}), (1, {"a"}), (2, set())])
+def test_copies_may_lie_a_step_apart(shift: int, expected: set[str]) -> None:
+    bits = np.random.default_rng(0).integers(0, 2, (64, 16))
+    assert copies({"a": printed(np.roll(bits, shift, axis=0))}, [printed(bits)]) == expected

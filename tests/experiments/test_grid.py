@@ -69,6 +69,22 @@ overrides:
             assert not named
 
 
+def test_every_axis_reaches_the_run_and_its_identity(tmp_path):
+    axes = {"split": "kfold:3", "split_seed": 4, "weights_seed": 5, "recipe": "paper", "seed": 6}
+    base = "axes:\n  backbone: whisper-mini\n  corpus: table\n  method: lora\n  random_weights: true\n"
+
+    def planned(text: str) -> grid.PlannedRun:
+        (run,) = grid.read(written(tmp_path, base + text)).runs
+        return run
+
+    plain, corpora = planned(""), {"table": "clips.csv"}
+    for axis, value in axes.items():
+        run = planned(f"  {axis}: {value}\n")
+        assert run.identity != plain.identity
+        assert getattr(run.spec(corpora), axis) == value
+        assert run.spec(corpora).identity({}) != plain.spec(corpora).identity({})
+
+
 def test_a_setting_reaches_the_runs_that_it_has_an_effect_on(tmp_path):
     """The probe is one and the same whatever the epochs of others; the others are told apart by them."""
     text = SMALL.replace("[frozen, lora]", "[probe, frozen, lora]").replace(
@@ -244,7 +260,8 @@ def test_a_variant_that_matches_nothing_or_states_that_are_no_switch_are_mistake
         grid.read(written(tmp_path, SMALL + "allow_duplicates: 'no'\n"))
     runs = grid.read(written(tmp_path, SMALL + "allow_duplicates: true\n")).runs
     plain = grid.read(written(tmp_path, SMALL)).runs
-    assert all(run.allow_duplicates for run in runs) and [run.name for run in runs] == [run.name for run in plain]
+    assert all(run.spec({"table": "clips.csv"}).allow_duplicates for run in runs)
+    assert [run.name for run in runs] == [run.name for run in plain]
 
 
 def test_the_short_ablations_change_an_adapter_and_a_lora_of_ten_epochs():

@@ -10,7 +10,7 @@ import pytest
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.inference.evaluation import Heard, choose
-from affetto.inference.seen import Seen, trained_on
+from affetto.inference.seen import Seen, person, trained_on
 from affetto.models.prefix import Source
 from affetto.training.contents import contents_of, marks_of
 from corpora.babble import babble, stored
@@ -89,14 +89,23 @@ def test_speakers_of_merged_corpora_are_those_of_their_corpus(trained: Heard, tm
     assert choose(clips, LABELS, trained_on(run))[1]["trained_on_by"]["speaker"] == 1
 
 
+def test_speakers_of_earlier_runs_are_known_in_every_writing() -> None:
+    assert person("x", "Niccolo\u0300") == person("x", "x:Niccol\u00f2") == ("x", "Niccol\u00f2")
+
+
 def test_nothing_left_says_why_and_what_to_do(trained: Heard, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"3 clips of 1 speaker .* \(3 the very files\).*--corpus NAME=PATH"):
         choose(trained, LABELS, trained_on(run_of(tmp_path / "run", trained)))
 
 
-def test_a_model_s_own_folder_finds_what_its_run_was_trained_on(trained: Heard, tmp_path: Path) -> None:
+def test_a_model_s_own_folder_finds_what_its_run_was_trained_on(
+    trained: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = run_of(tmp_path / "run", trained)
+    (run / "model").mkdir()
     assert trained_on(run / "model") == trained_on(run) and trained_on(run).is_known
+    monkeypatch.chdir(run / "model")
+    assert trained_on(Path()) == trained_on(run)
     lines: list[str] = []
     choose(trained, LABELS, trained_on(tmp_path / "exported"), say=lines.append)
     assert trained_on(tmp_path / "exported") == Seen(is_known=False) and "no trained_on.jsonl" in lines[0]

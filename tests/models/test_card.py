@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from affetto.errors import UserError
 from affetto.inference.predictor import load
@@ -116,3 +117,13 @@ def test_a_backbone_that_prepares_waves_otherwise_is_refused_wherever_it_is_join
     ):
         with pytest.raises(UserError, match=r"prepares the sound otherwise \(normalize False instead of True\)"):
             join()
+
+
+def test_a_backbone_with_other_weights_is_refused(tmp_path: Path) -> None:
+    other = checkpoint(tmp_path / "other", "wav2vec2-mini", do_normalize=True)
+    weights = load_file(other / "model.safetensors")
+    name = next(name for name in weights if name.endswith("layers.0.feed_forward.output_dense.bias"))
+    save_file(weights | {name: weights[name] + 1e-3}, other / "model.safetensors", {"format": "pt"})
+    model = saved_model(tmp_path / "one", "wav2vec2-mini", "frozen")
+    with pytest.raises(UserError, match=r"holds other weights than those that .* was trained on"):
+        load(model, backbone=str(other))

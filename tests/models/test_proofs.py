@@ -38,6 +38,15 @@ def backward(made: Classifier, waves: list[np.ndarray]) -> None:
 # Gradients ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("key", FAMILIES)
+def test_full_fine_tuning_trains_all_but_the_front_end(key: str) -> None:
+    made = assemble(load_backbone(key, random_weights=True), blueprint("full"))
+    frozen = {
+        name.split(".")[0] for name, parameter in made.backbone.model.named_parameters() if not parameter.requires_grad
+    }
+    assert frozen in ({"feature_extractor", "masked_spec_embed"}, {"conv1", "conv2", "embed_positions"})
+
+
 @everything
 def test_every_trainable_parameter_is_shown_to_train_and_nothing_is_changed(key: str, method: str) -> None:
     torch.manual_seed(0)

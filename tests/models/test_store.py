@@ -207,3 +207,11 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"--max-size .* no size"):
         storage.parse_size(text, "--max-size")
+
+
+def test_a_section_has_an_address_of_its_own(write_wav: Callable[..., Path]) -> None:
+    file = write_wav("long.wav")
+    sections = [(None, None), (None, 0.5), (0.5, None), (0.25, 0.5), (0.25, 0.75)]
+    digests = [Source(file, start, end).digest() for start, end in sections]
+    assert len(set(digests)) == len(sections)
+    assert digests == [Source(write_wav("same.wav"), start, end).digest() for start, end in sections]

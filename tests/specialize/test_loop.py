@@ -109,6 +109,29 @@ def test_a_step_goes_by_the_mean_over_its_units(tmp_path: Path) -> None:
         torch.testing.assert_close(fitted.trainable()[name].grad, parameter.grad, rtol=1e-3, atol=1e-6, msg=name)
 
 
+def test_gradients_are_clipped_and_matrices_alone_decay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_speech(tmp_path, speakers=2, clips=3, words=1)
+    made: list[torch.optim.Optimizer] = []
+    optimizer = Loop._optimizer
+    monkeypatch.setattr(Loop, "_optimizer", lambda loop: made.append(optimizer(loop)) or made[-1])  # type: ignore[func-returns-value]
+    _, fitted = fit(tmp_path, tmp_path / "a.safetensors", steps="1", clip_norm="0.01", weight_decay="0.3")
+    norms = [float(parameter.grad.norm()) for parameter in fitted.trainable().values()]
+    assert np.linalg.norm(norms) == pytest.approx(0.01, rel=1e-3)
+    decays = {p: group["weight_decay"] for group in made[0].param_groups for p in group["params"]}
+    assert len(decays) == len(norms)
+    assert {(p.dim() > 1, decay) for p, decay in decays.items()} == {(True, 0.3), (False, 0.0)}
+
+
+def test_validation_asks_the_same_each_time(tmp_path: Path) -> None:
+    """The same masks, no dropout, no noise: where nothing is learned, the loss stays."""
+    write_speech(tmp_path, speakers=3, clips=4, words=1)
+    progress, _ = fit(
+        tmp_path, tmp_path / "a.safetensors", family="wav2vec2", name="masked", steps="2", lr="1e-12", validations="2"
+    )
+    losses = [record["validation_loss"] for record in progress.history]
+    assert len(losses) == 3 and losses == pytest.approx([losses[0]] * 3, rel=1e-4)
+
+
 def test_a_fit_that_diverges_is_stopped(tmp_path: Path) -> None:
     write_speech(tmp_path, speakers=2, clips=4, words=1)
     with pytest.raises(UserError, match=r"training diverged in step .* lower --set lr"):

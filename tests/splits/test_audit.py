@@ -13,6 +13,7 @@ from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.splits import Fold, Split, make_split, render
 from affetto.splits.audit import Ledger, prove
+from affetto.splits.copies import without
 
 PARTS = {"a": "train", "b": "train", "c": "validation", "d": "test"}
 
@@ -132,6 +133,13 @@ def test_copies_are_left_out_of_the_later_part_where_that_is_asked_for() -> None
     assert audit["parts"]["test"]["clips"] == 2 and audit["left_out"] == 3
     assert any(note.startswith("3 clips are left out of test or validation") for note in split.notes)
     assert split.checksum != make_split(MANIFEST, "column").checksum
+
+
+def test_copies_are_left_out_whichever_is_listed_first() -> None:
+    fold = Fold("x", tuple(IDS[name] for name in ("1.wav",)), (IDS["5.wav"],), (IDS["8.wav"], IDS["9.wav"]))
+    by_id = {clip.id: clip for clip in MANIFEST.clips}
+    group = [by_id[IDS[name]] for name in ("8.wav", "5.wav", "1.wav")]
+    assert without(fold, [group]) == Fold("x", fold.train, (), (IDS["9.wav"],))
 
 
 def test_remarks_on_what_should_be_known() -> None:

@@ -27,7 +27,8 @@ from affetto.training.spec import AugmentSettings, TrainingSettings
 
 FEATURES, LABELS = 6, ("a", "b", "c")
 CLIPS = tuple(f"c{i}" for i in range(11))
-TARGET = {clip: (0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 0)[i] for i, clip in enumerate(CLIPS)}
+TARGET = {clip: (0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 0)[i] for i, clip in enumerate(CLIPS)} | {"tested": 2}
+"""Of clips that others test, too: how many there are of a class is none of the fit's business."""
 STEPS = TrainingSettings(
     epochs=3, batch_size=4, lr=0.03, method_lr=0.2, betas=(0.7, 0.9), weight_decay=0.05, lr_decay=0.5,
     label_smoothing=0.2, class_weights=True,
@@ -102,7 +103,7 @@ def smoothed(logits: Tensor, targets: Tensor, weights: Tensor, smoothing: float)
 def by_hand(clips: Clips, s: TrainingSettings, decoupled: bool) -> tuple[dict[str, Tensor], list[float], list[float]]:
     """The same fit: Adam written out, weight decay in the gradient or decoupled, two rates that decay each epoch."""
     start = Linear()
-    weights = torch.tensor([11 / (3 * n) for n in (6, 3, 2)])
+    weights = torch.tensor([11 / (3 * n) for n in (6, 3, 2)]) if s.class_weights else torch.ones(3)
     values = {name: p.detach().clone().requires_grad_() for name, p in start.trainable().items()}
     mean, square = ({name: torch.zeros_like(p) for name, p in values.items()} for _ in range(2))
     losses, rates, step = [], [], 0
@@ -134,7 +135,7 @@ def by_hand(clips: Clips, s: TrainingSettings, decoupled: bool) -> tuple[dict[st
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_a_fit_is_that_of_plain_torch(optimizer: Any, clips: Clips, tmp_path: Path) -> None:
     """Rates, their decay, betas, weight decay, class weights, smoothing and batches: all of them in the weights."""
-    settings = STEPS.model_copy(update={"optimizer": optimizer})
+    settings = STEPS.model_copy(update={"optimizer": optimizer, "class_weights": optimizer == "adam"})
     classifier, progress = fitted(clips, tmp_path, settings)
     expected, losses, rates = by_hand(clips, settings, decoupled=optimizer == "adamw")
     for name, value in classifier.trainable().items():
@@ -193,6 +194,78 @@ def test_the_best_epoch_s_weights_are_left_and_ties_keep_the_earlier(
     )  # fmt: skip
     assert progress.best_epoch == best
     assert [torch.equal(classifier.head.weight, state["head.weight"]) for state in after].index(True) == best - 1  # type: ignore[union-attr]
+
+
+def test_validation_is_of_the_validation_clips_without_dropout(clips: Clips, tmp_path: Path) -> None:
+    """Steps drop features, judging does not, and it judges by the clips held out."""
+    classifier = Linear()
+    modes: list[bool] = []
+    forward = classifier.forward
+
+    def watched(prefix: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+        modes.append(classifier.training)
+        return forward(prefix, lengths)
+
+    classifier.forward = watched  # type: ignore[method-assign]
+    settings = STEPS.model_copy(update={"epochs": 1})
+    _, progress = fitted(clips, tmp_path, settings, classifier=classifier, validation=CLIPS[4:9])
+    # The proof of gradients, three batches, then the validation clips in one.
+    assert modes[-4:] == [True, True, True, False] and not classifier.training
+    held_out = torch.stack([clips.features[clip] for clip in CLIPS[4:9]])[:, None]
+    logs = torch.log_softmax(forward({"statistics": held_out}, None).detach().double(), 1)
+    truth = torch.tensor([TARGET[clip] for clip in CLIPS[4:9]])
+    measured = progress.history[0]["validation"]
+    assert measured["loss"] == pytest.approx(float(-logs[torch.arange(5), truth].mean()), rel=1e-5)
+    recalls = [
+        float((logs.argmax(1)[truth == label] == label).double().mean()) for label in (0, 1, 2) if label in truth
+    ]
+    assert measured["uar"] == pytest.approx(sum(recalls) / len(recalls))
+
+
+# Checkpoints -------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_of_another_fit_is_not_gone_on_with(clips: Clips, tmp_path: Path) -> None:
+    """One that the same fit has left is: it begins where that one ended."""
+    settings, accelerator = STEPS.model_copy(update={"epochs": 2}), devices.accelerator(torch.device("cpu"))
+
+    def epochs(identity: str) -> list[int]:
+        task = Task(CLIPS, None, TARGET, seed=5, epochs=2, identity=identity)
+        done: list[int] = []
+        fit(
+            Linear(), clips, task, settings, accelerator, checkpoint_file=tmp_path / "checkpoint.safetensors",  # type: ignore[arg-type]
+            on_epoch=lambda progress: done.append(progress.epoch),
+        )  # fmt: skip
+        return done
+
+    assert [epochs("run 1 select"), epochs("run 1 select"), epochs("run 2 select")] == [[1, 2], [], [1, 2]]
+
+
+# Augmentation ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "augment", [AugmentSettings(noise_snr_db=10.0), AugmentSettings(feature_mask=0.9)], ids=["waves", "masks"]
+)
+def test_each_epoch_draws_anew(augment: AugmentSettings, clips: Clips, tmp_path: Path) -> None:
+    class Waves(Clips):
+        def fresh_batch(self, ids: Any, device: torch.device, change: Callable[[str, np.ndarray], np.ndarray]) -> Any:
+            waves = [torch.from_numpy(change(i, self.features[i].numpy())) for i in ids]
+            return {"statistics": torch.stack(waves)[:, None]}, torch.ones(len(ids)).long()
+
+    heard: list[Tensor] = []
+
+    class Watched(Linear):
+        def forward(self, prefix: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
+            heard.append(prefix["statistics"].clone())
+            return super().forward(prefix, lengths)
+
+    settings = STEPS.model_copy(update={"epochs": 3, "batch_size": len(CLIPS)})
+    waves = Waves(torch.stack(list(clips.features.values())))
+    fitted(waves, tmp_path, settings, classifier=Watched(), augment=augment)
+    # The clips of an epoch come in another order each time.
+    epochs = [sorted(batch[:, 0].tolist()) for batch in heard[-3:]]
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
 
 
 # What a launcher and an accelerator may do -------------------------------------------------------

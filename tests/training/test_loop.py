@@ -170,6 +170,13 @@ def test_noise_is_chosen_at_chance() -> None:
     assert choice.uar == pytest.approx(0.25, abs=0.08)
 
 
+def test_a_rare_class_counts_as_much_as_another_in_the_choice() -> None:
+    """Whoever always names the frequent class has nine clips of ten right, and half of the recall."""
+    target, speakers = np.array([0] * 9 + [1]).repeat(6), [f"s{i % 6}" for i in range(60)]
+    nothing = np.zeros((60, 2))
+    assert choose(lambda _: nothing, target, speakers, [0], (1.0,), 3, balanced=False) == Choice(0, 1.0, 0.5)
+
+
 def test_on_a_tie_the_lower_state_and_the_smaller_strength_win() -> None:
     target, speakers = np.tile(np.arange(3), 8), [f"s{i // 6}" for i in range(24)]
     x = np.eye(3)[target] * 10 + np.random.default_rng(0).standard_normal((24, 3)) * 0.01

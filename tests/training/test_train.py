@@ -120,9 +120,12 @@ def test_a_run_with_folds_pools_them_and_ends_with_an_untested_model(folded: Pat
     assert len(names) == 3 and metrics["test"]["n"] == 42
     mean = np.mean([fold["test"]["macro_f1"] for fold in metrics["folds"]])
     assert metrics["mean_of_folds"]["macro_f1"] == pytest.approx(mean)
+    spread = np.std([fold["test"]["uar"] for fold in metrics["folds"]], ddof=1)
+    assert metrics["mean_of_folds"]["standard_deviation"]["uar"] == pytest.approx(spread) and spread > 0
     assert metrics["final"]["epochs"] == sorted(fold["best_epoch"] for fold in metrics["folds"])[1]
     assert metrics["final"]["tested"] is False
     assert json.loads((folded / "model/affetto.json").read_text())["trained_on"] == "final"
+    assert {row["speaker"] for row in lines(folded / "trained_on.jsonl")} == {f"s{k}" for k in range(6)}
     for name in names:  # whom a fold tests, it has not seen
         seen = {row["speaker"] for row in lines(folded / f"folds/{name}/trained_on.jsonl")}
         tested = {row["speaker"] for row in lines(folded / f"folds/{name}/predictions.jsonl")}
@@ -187,14 +190,20 @@ def test_what_is_learned_does_depend_on_the_validation_clips_after_the_refit(tmp
     assert not same_weights(tmp_path / "a", tmp_path / "b")
 
 
+@pytest.mark.parametrize("balanced", [True, False])
 def test_the_probe_is_logistic_regression_on_standardised_statistics(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    balanced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On all clips, at a C that is as strong as the one that was chosen on the clips of three speakers."""
-    monkeypatch.setattr(folds, "whole_speakers", lambda speakers: whole_speakers(speakers, 21))
+    table = write_table(tmp_path / "corpus")
+    rare = [f"audio/s{speaker}-joy-0.wav" for speaker in (0, 1, 2)]
+    table.write_text("\n".join(row for row in table.read_text().splitlines() if row.split(",")[0] not in rare) + "\n")
+    monkeypatch.setattr(folds, "whole_speakers", lambda speakers: whole_speakers(speakers, 20))
     run = tmp_path / "run"
-    metrics = train(spec(table, "probe", overrides={"store.precision": "float32"}), run)
-    layer, strength = metrics["choice"]["layer"], metrics["choice"]["strength"] * 21 / 35
+    chosen = {"store.precision": "float32", "training.class_weights": str(balanced).lower()}
+    metrics = train(spec(table, "probe", overrides=chosen), run)
+    layer, strength = metrics["choice"]["layer"], metrics["choice"]["strength"] * metrics["choice"]["share"]
+    assert 18 <= round(metrics["choice"]["share"] * 32) <= 20
     predictor = load(run)
     backbone = predictor.classifier.backbone
 
@@ -213,7 +222,8 @@ def test_the_probe_is_logistic_regression_on_standardised_statistics(
     rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
     known = [row for row in rows if row[3] != "test"]
     scaler = StandardScaler().fit(np.stack([statistics(row[0]) for row in known]))
-    model = LogisticRegression(C=strength, max_iter=2000, tol=1e-6)
+    weights = "balanced" if balanced else None
+    model = LogisticRegression(C=strength, max_iter=2000, tol=1e-6, class_weight=weights)
     model.fit(scaler.transform(np.stack([statistics(row[0]) for row in known])), [row[1] for row in known])
     for row in lines(run / "predictions.jsonl"):
         expected = model.predict_proba(scaler.transform(statistics(row["file"])[None]))[0]
@@ -313,7 +323,12 @@ def test_evaluation_gives_the_test_s_scores_on_the_clips_it_has_not_seen(table: 
     assert again["left_out"]["trained_on"] == 35 and any("35 clips" in line for line in told)
     contents = [row["content"]["samples"] for row in lines(tmp_path / "run/trained_on.jsonl")]
     assert len(set(contents)) == 35 and metrics["copies_left_out"] == 0
-    assert len(lines(tmp_path / "tested/predictions.jsonl")) == 7
+    # As the model gives them, without the temperature that predictions have.
+    assert metrics["confidence"]["temperature"] != 1
+    rows, before = lines(tmp_path / "tested/predictions.jsonl"), lines(tmp_path / "run/predictions.jsonl")
+    for row, other in zip(rows, before, strict=True):
+        assert row["file"] == other["file"]
+        assert row["probabilities"] == pytest.approx(other["probabilities"], abs=2e-5)
     both = evaluate(tmp_path / "run", (CorpusSpec(name="table", path=str(table)),), include_seen=True)
     assert both["test"]["n"] == 42 and both["include_seen"]
 

@@ -43,6 +43,23 @@ def test_the_split_is_of_the_clips_that_are_left(tmp_path: Path) -> None:
     assert train(spec(table, "probe", backbone="whisper-mini"), tmp_path / "run") == metrics
 
 
+def test_copies_are_left_out_of_the_split_of_the_clips_that_are_left(tmp_path: Path) -> None:
+    """A clip that cannot be decoded is no copy of any, and takes none of the others out of the test."""
+    table = write_table(tmp_path / "corpus", speakers=4)
+    audio = table.parent / "audio"
+    for original, copy in (("s0-joy", "s3-joy"), ("s0-fear", "s3-fear"), ("s1-anger", "s2-anger")):
+        (audio / f"{copy}-0.wav").write_bytes((audio / f"{original}-0.wav").read_bytes())
+    spoil(table, "s0-fear", "s1-joy")
+    wanted = spec(table, "probe", backbone="whisper-mini", skip_bad=True, allow_duplicates=True)
+    metrics = train(wanted, tmp_path / "run")
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    (fold,) = split["audit"]["folds"]
+    assert fold["copies_left_out"] == {"train": 0, "validation": 1, "test": 1} and metrics["copies_left_out"] == 2
+    assert {part: facts["clips"] for part, facts in fold["parts"].items()} == {"train": 12, "validation": 6, "test": 6}
+    tested = (tmp_path / "run" / "predictions.jsonl").read_text()
+    assert "s3-fear" in tested and "s3-joy" not in tested and metrics["test"]["n"] == 6
+
+
 def test_a_class_that_is_left_without_training_clips_is_an_error(tmp_path: Path) -> None:
     table = write_table(tmp_path / "corpus", speakers=4)
     spoil(table, "s0-joy", "s1-joy")

@@ -149,7 +149,7 @@ class _Target:
         for folder in models:
             own, card, left_out = self._answers(folder, pair.store_precision, leave_out)
             counts.append(left_out)
-            rows += [{**row, "fold": folder.name} for row in own] if kind == FOLDS else own
+            rows += [{**row, "fold": card["trained_on"]} for row in own] if kind == FOLDS else own
             temperatures += [temperature_of(card)] * len(own)
         metrics = summary(pair.run.path.name, card, self.heard, rows, _of_all(counts), temperatures) | {
             "model": kind, "models": len(models), "tested_on": self.heard.digest, "crossed": self.name,

@@ -75,7 +75,8 @@ def person(corpus: str, speaker: str) -> tuple[str, str]:
 
 def trained_on(run: Path) -> Seen:
     """What the model in `run`, or of the run around it, has seen, where its folder still says so."""
-    places = [run, run.parent] if run.name == MODEL else [run]
+    around = run.resolve()  # it may be the folder that one stands in
+    places = [run, around.parent] if around.name == MODEL else [run]
     file = next((place / TRAINED_ON for place in places if (place / TRAINED_ON).is_file()), None)
     if file is None:
         return Seen(is_known=False)

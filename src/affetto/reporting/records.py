@@ -13,7 +13,7 @@ from affetto.errors import UserError
 from affetto.models.keys import BACKBONES
 from affetto.reporting.systems import Predictions
 from affetto.splits.split import Split
-from affetto.training.runs import FOLDS, LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT
+from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT, RunFolder
 from affetto.training.spec import Settings
 
 Rows = list[dict[str, Any]]
@@ -149,7 +149,7 @@ class Run:
     def logs(self) -> dict[str, Rows]:
         """{fold: a record an epoch}; a run of one fold has one log, under its own name."""
         names = [fold["name"] for fold in (self.metrics or {}).get("folds", ())]
-        places = {name: self.path / FOLDS / name / LOG for name in names} or {self.name: self.path / LOG}
+        places = {name: RunFolder(self.path).fold(name).path / LOG for name in names} or {self.name: self.path / LOG}
         found = {name: read_lines(file) for name, file in places.items()}
         return {name: rows for name, rows in found.items() if rows}
 

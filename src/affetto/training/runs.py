@@ -9,7 +9,8 @@ run/
   validation_predictions.jsonl  one line a validation clip
   probe_predictions.jsonl       the probe's, beside every other method's
   trained_on.jsonl              the clips that the model has seen: name, speaker and the audio's SHA-256
-  folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several
+  folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several; NAME is the
+                                fold's, of --split loso the tested speaker's, with %2F for a slash
   crossed/CORPUS/               metrics and predictions on another corpus (`affetto grid cross`); those without the
                                 sentences that it shares with the training corpus in crossed/CORPUS-unshared/
   metrics.json                  written last: where it is, the run is done
@@ -34,6 +35,16 @@ CROSSED, UNSHARED = "crossed", "-unshared"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
 
+def folder_name(name: str) -> str:
+    """The name of one folder for a speaker, a fold or a corpus, another for each: a slash or a dot in front leads out.
+
+    >>> [folder_name(name) for name in ("emovo:f1", "Niccolò", "Ses01/F", "..", "100%")]
+    ['emovo:f1', 'Niccolò', 'Ses01%2FF', '%2E.', '100%25']
+    """
+    quoted = name.replace("%", "%25").replace("/", "%2F").replace("\\", "%5C").replace("\0", "%00")
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
+
+
 class RunFolder:
     """A run's folder, or that of one fold within it."""
 
@@ -41,11 +52,11 @@ class RunFolder:
         self.path = Path(path)
 
     def fold(self, name: str) -> RunFolder:
-        return RunFolder(self.path / FOLDS / name)
+        return RunFolder(self.path / FOLDS / folder_name(name))
 
     def crossed(self, corpus: str, *, unshared: bool = False) -> RunFolder:
         """Where the result on another corpus lies; `unshared`: without the sentences that both have."""
-        return RunFolder(self.path / CROSSED / f"{corpus}{UNSHARED if unshared else ''}")
+        return RunFolder(self.path / CROSSED / folder_name(f"{corpus}{UNSHARED if unshared else ''}"))
 
     @property
     def model(self) -> Path:

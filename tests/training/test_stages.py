@@ -1,0 +1,120 @@
+"""The stages of a run: the clips, the seed and the epochs that each fit gets, and the weights that it starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from affetto.corpora.readers import open_corpus
+from affetto.models.backbones import load_backbone
+from affetto.splits import make_split
+from affetto.training import data, folds
+from affetto.training.build import Builder
+from affetto.training.display import Display
+from affetto.training.loop import Task
+from affetto.training.train import train
+from training.corpora import spec, write_table
+
+
+def test_each_stage_is_fitted_on_its_own_clips_under_the_run_s_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With steps that change nothing epoch 0 is the best, which refit and final model then train for."""
+    table = write_table(tmp_path / "corpus", parts=False)
+    tasks: list[Task] = []
+    asked: list[tuple[int, tuple[str, ...]]] = []
+    fit, predict = folds.fit, folds.predict
+
+    def watched(classifier: Any, prefixes: Any, task: Task, *arguments: Any, **more: Any) -> Any:
+        tasks.append(task)
+        return fit(classifier, prefixes, task, *arguments, **more)
+
+    def heard(classifier: Any, prefixes: Any, ids: tuple[str, ...], *arguments: Any) -> Any:
+        asked.append((len(tasks), ids))
+        return predict(classifier, prefixes, ids, *arguments)
+
+    monkeypatch.setattr(folds, "fit", watched)
+    monkeypatch.setattr(folds, "predict", heard)
+    still = {"training.lr": "1e-12"}
+    metrics = train(spec(table, split="kfold:3", split_seed=4, seed=7, overrides=still), tmp_path / "run")
+    manifest = open_corpus("table", table)
+    split = make_split(manifest, "kfold:3", seed=4)
+    assert split.checksum != make_split(manifest, "kfold:3", seed=0).checksum
+    expected: list[tuple[tuple[str, ...], tuple[str, ...] | None, int]] = []
+    for fold in split.folds:
+        expected += [(fold.train, fold.validation, 2), (fold.train + fold.validation, None, 0)]
+    expected.append((tuple(clip.id for clip in manifest.clips), None, 0))
+    assert [(task.train, task.validation, task.epochs) for task in tasks] == expected
+    # What validates is asked before a model has learned from it: scores and temperature rest on these answers.
+    pairs = enumerate(split.folds)
+    assert asked == [
+        (2 * n + stage, part) for n, fold in pairs for stage, part in ((1, fold.validation), (2, fold.test))
+    ]
+    assert [fold["best_epoch"] for fold in metrics["folds"]] == [0, 0, 0]
+    assert {task.seed for task in tasks} == {7}
+    assert len({task.identity for task in tasks}) == len(tasks), "no stage goes on with the checkpoint of another"
+
+
+@pytest.mark.parametrize("method", ["frozen", "adapter", "lora", "full"])
+def test_a_fresh_classifier_is_its_seed_s_whatever_was_trained_before(method: str, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus", speakers=3)
+
+    def fresh(seed: int) -> tuple[Builder, dict[str, Tensor]]:
+        run = spec(table, method, "paper", "whisper-mini", seed=seed)
+        backbone = load_backbone("whisper-mini", random_weights=True)
+        builder = Builder(run, data.read(run, lambda _: None), backbone, torch.device("cpu"), Display(quiet=True))
+        return builder, builder.fresh(None).snapshot()
+
+    builder, first = fresh(0)
+    with torch.no_grad():
+        for parameter in builder.current.trainable().values():
+            parameter.add_(1.0)
+    again, (_, other) = builder.fresh(None).snapshot(), fresh(1)
+    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+    assert not torch.equal(other["head.per_clip.0.weight"], first["head.per_clip.0.weight"])
+
+
+def test_a_method_s_state_lies_above_its_blocks_and_the_probe_s_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = write_table(tmp_path / "corpus", speakers=4)
+    offered: list[list[int]] = []
+    choose = folds.choose
+
+    def watched(features: Any, target: Any, speakers: Any, layers: Any, *arguments: Any, **more: Any) -> Any:
+        offered.append(list(layers))
+        return choose(features, target, speakers, layers, *arguments, **more)
+
+    monkeypatch.setattr(folds, "choose", watched)
+    chosen = {"training.first_block": "1", "training.epochs": "1", "probe.strengths": "[0.01]"}
+    train(spec(table, "lora", backbone="whisper-mini", overrides=chosen), tmp_path / "run")
+    depth = load_backbone("whisper-mini", random_weights=True).depth
+    assert offered == [list(range(2, depth + 1)), list(range(depth + 1))]
+
+
+def test_another_state_is_another_classifier(tmp_path: Path) -> None:
+    run = spec(write_table(tmp_path / "corpus", speakers=3), backbone="whisper-mini")
+    backbone = load_backbone("whisper-mini", random_weights=True)
+    builder = Builder(run, data.read(run, lambda _: None), backbone, torch.device("cpu"), Display(quiet=True))
+    assert [builder.fresh(layer).pooling.last for layer in (1, 1, 2, 0)] == [1, 1, 2, 0]
+
+
+def test_a_fold_lies_in_a_folder_of_its_own_whatever_its_speaker_is_called(tmp_path: Path) -> None:
+    names = {"s0": "..", "s1": "Ses01/F", "s2": "Ses01%2FF"}
+    table = write_table(tmp_path / "corpus", speakers=3, parts=False)
+    text = table.read_text()
+    for plain, name in names.items():
+        text = text.replace(f",{plain}\n", f",{name}\n")
+    table.write_text(text)
+    quick = {"model.layer": "1", "probe.inner_folds": "2", "probe.strengths": "[0.01]"}
+    wanted = spec(table, "probe", backbone="whisper-mini", split="loso", final=False, overrides=quick)
+    metrics = train(wanted, tmp_path / "out" / "run")
+    assert sorted(fold["name"] for fold in metrics["folds"]) == sorted(names.values()) and metrics["test"]["n"] == 21
+    models = {file.parent.parent.name for file in (tmp_path / "out" / "run" / "folds").glob("*/model/affetto.json")}
+    assert models == {"%2E.", "Ses01%2FF", "Ses01%252FF"}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["run"]
+    assert not (tmp_path / "out" / "run" / "fold.json").exists()
