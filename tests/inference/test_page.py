@@ -210,8 +210,17 @@ def test_a_call_reaches_uploads_by_their_tokens_and_no_file_beside(serving, url,
     assert "no such upload" in _called(url, _file("0" * 32 + ".wav"))[0]
     assert _called(url, _file(token), "../first").json()["error"] == "unknown_model"
     assert ENGLISH.nothing in _called(url, None, None)[0]
-    for options in ({"fn_index": "0"}, {"session_hash": "../x"}, {"data": []}, {"data": [None, None, None]}):
+    wrong = ({"fn_index": "0"}, {"fn_index": 1}, {"session_hash": "../x"}, {"data": []}, {"data": [None, None, None]})
+    for options in wrong:
         assert _called(url, None, **options).status_code == 422
+
+
+def test_a_stream_of_no_session_is_a_refusal_and_no_defect(url, caplog):
+    with caplog.at_level(logging.INFO, logger="affetto.server"):
+        answer = httpx.get(f"{url}/en/gradio_api/queue/data", params={"session_hash": "nobody"}, auth=AUTH)
+    assert "404" in answer.text
+    events = [(record.message, getattr(record, "facts", {}).get("error")) for record in caplog.records]
+    assert ("request", "refused_404") in events and not [event for event in events if event[0] != "request"]
 
 
 def test_a_call_is_made_anew_of_what_may_be_in_it():
