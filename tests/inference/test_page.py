@@ -215,6 +215,19 @@ def test_a_call_reaches_uploads_by_their_tokens_and_no_file_beside(serving, url,
         assert _called(url, None, **options).status_code == 422
 
 
+def test_calls_of_the_page_and_its_uploads_take_places_among_all_others(serving, url, monkeypatch):
+    token = _uploaded(url, wav(clips(0.8)[0]))
+    monkeypatch.setattr(serving.service, "_places", serving.service.limits.queue)
+    assert "the server is busy" in _called(url, _file(token))[0]
+    refused = httpx.post(f"{url}/it/gradio_api/upload", files={"files": ("x", b"x")}, auth=AUTH)
+    assert (refused.status_code, refused.json()["error"]) == (503, "queue_full")
+
+
+def test_what_an_error_says_is_text_and_no_html():
+    for words in ("", "Mended how?"):
+        assert "<b>" not in page._problem(words, "<b>") and "&lt;b&gt;" in page._problem(words, "<b>")
+
+
 def test_a_stream_of_no_session_is_a_refusal_and_no_defect(url, caplog):
     with caplog.at_level(logging.INFO, logger="affetto.server"):
         answer = httpx.get(f"{url}/en/gradio_api/queue/data", params={"session_hash": "nobody"}, auth=AUTH)
