@@ -107,6 +107,16 @@ def test_a_flac_is_heard_to_its_end_whatever_its_header_says(tone: Tone, tmp_pat
         audio.decode(with_length(good, 0)[:100])
 
 
+def test_samples_that_look_like_a_flac_s_frame_are_none() -> None:
+    # Noise is stored as it is. These bytes are the head of a frame that ends at sample 524,288, checksum and all.
+    head = bytes.fromhex("fff8c5087f15")
+    noise = np.random.default_rng(0).integers(-32_768, 32_768, 16_000).astype(np.int16)
+    noise[-500:-497] = np.frombuffer(head, ">i2")
+    content = io.BytesIO()
+    soundfile.write(content, noise, 16_000, format="FLAC", subtype="PCM_16")
+    assert head in content.getvalue() and len(audio.decode(content.getvalue())) == 16_000
+
+
 def test_a_wav_or_aiff_that_holds_more_than_it_promises_is_refused(tone: Tone) -> None:
     good = encoded("wav", tone(3.0))
     lying = good[:40] + (32_000).to_bytes(4, "little") + good[44:]
