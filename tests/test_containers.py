@@ -58,6 +58,10 @@ def test_limits_and_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
     path = encoded(tmp_path / "clip.m4a", "aac")
     with pytest.raises(TooLongError, match="at most 1 s"):
         audio.decode(path.read_bytes(), longest_seconds=1)
+    twice = encoded(tmp_path / "clip.webm", "libopus").read_bytes() * 2  # of which the header tells the first
+    assert len(audio.decode(twice, longest_seconds=5)) > 3.9 * audio.RATE_HZ
+    with pytest.raises(TooLongError, match="at most 3 s"):
+        audio.decode(twice, longest_seconds=3)
     with pytest.raises(AudioError, match="lies outside"):
         audio.load(path, 5, 6)
     for span in ((0.5, 2.2), (-0.5, 1.0), (1.5, 1.0), (float("nan"), 1.0)):

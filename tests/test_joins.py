@@ -107,6 +107,16 @@ def test_a_flac_is_heard_to_its_end_whatever_its_header_says(tone: Tone, tmp_pat
         audio.decode(with_length(good, 0)[:100])
 
 
+def test_samples_that_look_like_a_flac_s_frame_are_none() -> None:
+    # Noise is stored as it is. These bytes are the head of a frame that ends at sample 524,288, checksum and all.
+    head = bytes.fromhex("fff8c5087f15")
+    noise = np.random.default_rng(0).integers(-32_768, 32_768, 16_000).astype(np.int16)
+    noise[-500:-497] = np.frombuffer(head, ">i2")
+    content = io.BytesIO()
+    soundfile.write(content, noise, 16_000, format="FLAC", subtype="PCM_16")
+    assert head in content.getvalue() and len(audio.decode(content.getvalue())) == 16_000
+
+
 def test_a_wav_or_aiff_that_holds_more_than_it_promises_is_refused(tone: Tone) -> None:
     good = encoded("wav", tone(3.0))
     lying = good[:40] + (32_000).to_bytes(4, "little") + good[44:]
@@ -118,6 +128,41 @@ def test_a_wav_or_aiff_that_holds_more_than_it_promises_is_refused(tone: Tone) -
         audio.decode(aiff[:at] + (32_008).to_bytes(4, "big") + aiff[at + 4 :])
     padding = b"LIST" + (6).to_bytes(4, "little") + b"INFOxx" + bytes(10_000)
     assert len(audio.decode(good + padding)) == 48_000
+
+
+def test_good_recordings_with_careless_chunks_and_tags_are_heard(tone: Tone) -> None:
+    wav = encoded("wav", tone(3.0))
+    tag = b"ID3\4\0\0\0\1\0\0"  # of 16,384 bytes
+    image = np.random.default_rng(0).integers(0, 256, 16_384, np.uint8).tobytes()
+    notes = b"LIST" + (10_001).to_bytes(4, "little") + b"x" * 10_001
+    odd = io.BytesIO()
+    soundfile.write(odd, tone(3.0)[:-1], 16_000, format="WAV", subtype="PCM_U8")
+    unpadded = b"RIFF" + (36 + 47_999).to_bytes(4, "little") + odd.getvalue()[8 : 44 + 47_999]
+    for content, seconds in (
+        (wav + notes + b"bext" + (5_000).to_bytes(4, "little") + bytes(5_000), 3),  # an odd length without its padding
+        (unpadded + notes, 3),
+        (unpadded + unpadded, 6),
+        (wav + tag + image, 3),
+    ):
+        assert len(audio.decode(content)) == pytest.approx(seconds * 16_000, abs=2)
+    mp3 = encoded("mp3", tone(3.0))
+    expected = audio.decode(mp3)
+    empty = b"ID3\3\0\0\0\0\0\0"
+    for before in (tag + image, tag + image + tag + image, empty, tag + image + bytes(20_000), tag + 2 * image):
+        np.testing.assert_array_equal(audio.decode(before + mp3), expected)
+
+
+def test_what_cannot_be_sought_in_is_read_from_its_begin(tone: Tone, tmp_path: Path) -> None:
+    # The code of mobile telephones.
+    soundfile.write(tmp_path / "a.wav", tone(3.0, 440, 8_000), 8_000, subtype="GSM610")
+    wave = audio.load(tmp_path / "a.wav")
+    assert len(wave) == pytest.approx(48_000, abs=640)
+    np.testing.assert_allclose(audio.load(tmp_path / "a.wav", 1, 2)[200:-200], wave[16_200:31_800], atol=1e-3)
+
+
+def test_an_ogg_of_ruins_ends(tone: Tone) -> None:
+    with pytest.raises(AudioError, match="damaged in more than 1000 places"):
+        audio.decode(encoded("vorbis", tone(0.2)) + (b"OggS" + bytes(16)) * 3_000)
 
 
 def test_a_cut_link_does_not_hide_the_next_one(tone: Tone) -> None:

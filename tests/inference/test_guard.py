@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import re
@@ -194,6 +195,12 @@ def test_the_token_comes_before_what_there_is():
     assert {error(door("GET", path)) for path in (*paths, "/nothing")} == {(401, "unauthorised")}
     assert door("GET", "/healthz")[0] == 200
     assert door("GET", "/v1/models", Authorization="Bearer correct-horse")[0] == 200
+    basic = {name: f"Basic {base64.b64encode(name.encode()).decode()}" for name in ("me:correct-horse", "me:correct")}
+    assert door("GET", "/en/", Authorization=basic["me:correct-horse"])[0] == 200
+    assert error(door("GET", "/en/", Authorization=basic["me:correct"])) == (401, "unauthorised")
+    others = ("correct-hors", "correct-horse1", "c", "", "Correct-Horse", "correct-horse, Bearer x")
+    for value in (*(f"Bearer {other}" for other in others), "correct-horse", basic["me:correct-horse"]):
+        assert error(door("GET", "/v1/models", Authorization=value)) == (401, "unauthorised"), value
 
 
 # -- answers ------------------------------------------------------------------------------------------------------

@@ -210,8 +210,30 @@ def test_a_call_reaches_uploads_by_their_tokens_and_no_file_beside(serving, url,
     assert "no such upload" in _called(url, _file("0" * 32 + ".wav"))[0]
     assert _called(url, _file(token), "../first").json()["error"] == "unknown_model"
     assert ENGLISH.nothing in _called(url, None, None)[0]
-    for options in ({"fn_index": "0"}, {"session_hash": "../x"}, {"data": []}, {"data": [None, None, None]}):
+    wrong = ({"fn_index": "0"}, {"fn_index": 1}, {"session_hash": "../x"}, {"data": []}, {"data": [None, None, None]})
+    for options in wrong:
         assert _called(url, None, **options).status_code == 422
+
+
+def test_calls_of_the_page_and_its_uploads_take_places_among_all_others(serving, url, monkeypatch):
+    token = _uploaded(url, wav(clips(0.8)[0]))
+    monkeypatch.setattr(serving.service, "_places", serving.service.limits.queue)
+    assert "the server is busy" in _called(url, _file(token))[0]
+    refused = httpx.post(f"{url}/it/gradio_api/upload", files={"files": ("x", b"x")}, auth=AUTH)
+    assert (refused.status_code, refused.json()["error"]) == (503, "queue_full")
+
+
+def test_what_an_error_says_is_text_and_no_html():
+    for words in ("", "Mended how?"):
+        assert "<b>" not in page._problem(words, "<b>") and "&lt;b&gt;" in page._problem(words, "<b>")
+
+
+def test_a_stream_of_no_session_is_a_refusal_and_no_defect(url, caplog):
+    with caplog.at_level(logging.INFO, logger="affetto.server"):
+        answer = httpx.get(f"{url}/en/gradio_api/queue/data", params={"session_hash": "nobody"}, auth=AUTH)
+    assert "404" in answer.text
+    events = [(record.message, getattr(record, "facts", {}).get("error")) for record in caplog.records]
+    assert ("request", "refused_404") in events and not [event for event in events if event[0] != "request"]
 
 
 def test_a_call_is_made_anew_of_what_may_be_in_it():

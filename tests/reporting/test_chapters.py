@@ -12,6 +12,7 @@ from affetto.reporting.chapters import chapters
 from affetto.reporting.evidence import Evidence
 from affetto.reporting.report import write
 from affetto.reporting.results import collect
+from affetto.reporting.statistics import interval_words
 from affetto.reporting.summary import summary
 from affetto.training.runs import METRICS, RunFolder
 from reporting.folders import write_grid, write_run
@@ -115,6 +116,7 @@ def test_confusion_counts_all_seeds_and_says_what_table_and_card_say(paper_grid)
     scores = drawn["scores"]
     assert 100 * scores["macro_f1"] == pytest.approx(said["mean"]) and scores["n"] == runs[0].test["n"]
     assert [100 * end for end in scores["interval"]["macro_f1"]] == pytest.approx([said["low"], said["high"]])
+    assert interval_words([scores["interval"]]).endswith(" and 2 seeds")
     joy = values(cell(run_sheets.per_class(paper_grid), "joy", corpus="EMOVO", method="LoRA"))["F1"]
     assert 100 * scores["per_class"]["joy"]["f1"] == pytest.approx(joy)
 

@@ -104,6 +104,9 @@ def test_the_interval_is_student_s_around_the_difference_and_under_ten_speakers_
     assert result.effect_size == pytest.approx(gaps.mean() / gaps.std(ddof=1))
     low, high = compare([(first, second)]).interval
     assert (low + high) / 2 == pytest.approx(compare([(first, second)]).difference)
+    # Scores differ by 1 at the most, however wide the interval of three speakers.
+    wide = compare([(drawn(3, 0.8, 2, spread=0.3), drawn(3, 0.1, 2))]).interval
+    assert wide[1] == 1 and wide[0] < 0.5
 
 
 def test_each_speaker_s_difference_is_averaged_over_seeds():

@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 from affetto.errors import UserError
 from affetto.reporting.statistics import estimate, interval_words, over_corpora, over_seeds, score_by_seed
 from affetto.reporting.systems import Predictions, System
+from affetto.training import intervals
 from affetto.training.evaluate import MEASURES, scores
 from reporting.voices import drawn, rows, system
 
@@ -120,6 +121,14 @@ def test_too_few_speakers_are_drawn_by_clip_and_it_is_told(speakers):
     error = (alone.value * (1 - alone.value) / (n - 1)) ** 0.5
     assert alone.half == pytest.approx(stats.t.ppf(0.975, n - 1) * error)
     assert "nothing is said of other voices" in interval_words([alone])
+
+
+def test_p_is_that_of_student_s_interval_from_both_sides():
+    for value in (0.1, -0.1):
+        sampled = intervals.Sampled(value, 0.0016, 5)
+        low, high = sampled.interval(1 - sampled.p)
+        assert min(abs(low), abs(high)) == pytest.approx(0, abs=1e-9)
+    assert intervals.Sampled(0.0, 0.0016, 5).p == 1
 
 
 def test_an_interval_ends_where_scores_do():

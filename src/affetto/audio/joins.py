@@ -74,9 +74,12 @@ def _between(starts: list[int], size: int) -> list[tuple[range]]:
 
 
 def _ogg_links(file: BinaryIO, at: int) -> Iterator[int]:
-    """Where each link of a chain begins: at a page that begins a stream, behind one that does not."""
+    """Where each link of a chain begins: at a page that begins a stream, behind one that does not.
+
+    Raises HeaderError where so much is damaged that the search for pages alone would take minutes.
+    """
     beginning = False
-    last = at
+    last, lost = at, 0
     while True:
         file.seek(at)
         page = file.read(27)
@@ -87,6 +90,9 @@ def _ogg_links(file: BinaryIO, at: int) -> Iterator[int]:
             following = next(_places(file, rb"OggS\x00", last + 4), None)
             if following is None:
                 return
+            lost += 1
+            if lost > MOST:
+                raise HeaderError(f"its pages are damaged in more than {MOST} places")
             at = last = following
             continue
         if page[5] & 2 and not beginning:
@@ -110,14 +116,26 @@ def _chunked_files(file: BinaryIO, size: int, order: Literal["little", "big"], s
             at += 12
             continue
         if name == sound:
-            if not 0 < length <= size - at - 8 or is_of_a_pipe(length):
+            if length > size - at - 8 or is_of_a_pipe(length):
                 return  # to the end of the file, or broken off, which libsndfile tells
             promised = length
-        elif not (name.isascii() and name.decode("ascii").isprintable()) or at + 8 + length > size:
+        elif not _is_chunk(head, at, size, order):
             break
-        at += 8 + length + length % 2
+        at += 8 + length
+        if length % 2:
+            # Lengths are made even by a byte of padding, which careless programs leave out.
+            file.seek(at)
+            at += not _is_chunk(file.read(8), at, size, order)
+    at = mp3.behind_tags(file, at)
     if promised is not None and size - at > TOLERATED_BYTES and not _is_empty(file, at):
         raise HeaderError(f"the header promises {promised} bytes of samples, and {size - at} more lie behind them")
+
+
+def _is_chunk(head: bytes, at: int, size: int, order: Literal["little", "big"]) -> bool:
+    """Whether a chunk begins with `head` at `at`: with a name of letters and signs, and a length that fits the file."""
+    name = head[:4]
+    is_named = len(head) >= 8 and name.isascii() and name.decode("ascii").isprintable()
+    return is_named and at + 8 + int.from_bytes(head[4:8], order) <= size
 
 
 def is_of_a_pipe(length: int) -> bool:

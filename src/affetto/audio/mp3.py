@@ -94,13 +94,16 @@ class Stream:
 def pieces(file: BinaryIO, start: int, size: int) -> list[tuple[Part, ...]]:
     """The MP3 files that are joined in one which begins at `start`; one of the whole file where it is no MP3."""
     whole: list[tuple[Part, ...]] = [(range(size),)]
+    if start:
+        start = _found(file, start, size)  # some programs leave room behind a tag
     if _chain(file, start) < 2:
         return whole
     streams = [stream for stream in _streams(file, start, size) if stream.frames > 1]
     if not streams:
         return whole
     cut = [stream.parts() for stream in streams]
-    return whole if len(cut) == 1 and len(cut[0]) == 1 else cut
+    # libsndfile skips a tag, but not two, nor an empty one.
+    return whole if not start and len(cut) == 1 and len(cut[0]) == 1 else cut
 
 
 def behind_tags(file: BinaryIO, at: int) -> int:

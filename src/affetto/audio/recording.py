@@ -113,13 +113,12 @@ class Recording:
     @contextmanager
     def _file(self, parts: tuple[Part, ...]) -> Iterator[soundfile.SoundFile]:
         """One of the joined recordings, open for decoding."""
-        is_whole = not self.is_joined and len(parts) == 1
         if isinstance(self.source, io.BytesIO):
             self.source.seek(0)
         with ExitStack() as stack:
             try:
                 source: Source | Spliced = self.source
-                if not is_whole:
+                if parts != (range(_size(self.source)),):
                     source = Spliced(stack.enter_context(self._bytes()), parts)
                 file = stack.enter_context(soundfile.SoundFile(source))
             except (soundfile.LibsndfileError, RuntimeError, TypeError) as problem:
@@ -154,8 +153,12 @@ def _span(seconds: float, start: float | None, end: float | None) -> tuple[float
 def blocks(file: soundfile.SoundFile, first: int, last: int) -> Iterator[np.ndarray]:
     """The frames from `first` to `last` as float32 (frames, channels), a block at a time: what a damaged header
     claims is never allocated. Ends early where the file does."""
-    file.seek(first)
     most = max(1, BLOCK_FRAMES // file.channels)
+    if file.seekable():
+        file.seek(first)
+    else:  # some telephones' codes, which can be read from the begin alone
+        for at in range(0, first, most):
+            file.read(min(first - at, most), dtype="float32")
     while first < last:
         block = file.read(min(last - first, most), dtype="float32", always_2d=True)
         if not len(block):

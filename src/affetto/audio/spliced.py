@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, BinaryIO
 
 Part = range | bytes
@@ -18,8 +20,8 @@ class Spliced(io.RawIOBase):
     """
 
     def __init__(self, file: BinaryIO, parts: Sequence[Part]) -> None:
-        self.file, self.parts = file, tuple(parts)
-        self.size = sum(map(len, self.parts))
+        self.file, self.parts = file, tuple(part for part in parts if len(part))
+        *self._starts, self.size = accumulate(map(len, self.parts), initial=0)
         self._at = 0
 
     def readable(self) -> bool:
@@ -46,13 +48,11 @@ class Spliced(io.RawIOBase):
 
     def _next(self, most: int) -> bytes:
         """What lies at the present place, of one part, at most so many bytes; empty at the end."""
-        before = 0
-        for part in self.parts:
-            offset = self._at - before
-            if offset < len(part):
-                if isinstance(part, bytes):
-                    return part[offset : offset + most]
-                self.file.seek(part.start + offset)
-                return self.file.read(min(most, len(part) - offset))
-            before += len(part)
-        return b""
+        if self._at >= self.size:
+            return b""
+        number = bisect_right(self._starts, self._at) - 1
+        part, offset = self.parts[number], self._at - self._starts[number]
+        if isinstance(part, bytes):
+            return part[offset : offset + most]
+        self.file.seek(part.start + offset)
+        return self.file.read(min(most, len(part) - offset))

@@ -19,6 +19,7 @@ from affetto.reporting.naming import Naming, backbone_title, corpus_title, metho
 from affetto.reporting.protocols import SCENARIOS, Protocol
 from affetto.reporting.records import Configuration
 from affetto.reporting.run_sheets import stamp_of
+from affetto.reporting.statistics import Estimate
 
 MOST_PANELS = 9
 MOST = 8
@@ -204,14 +205,13 @@ def _pooled(evidence: Evidence, one: Configuration) -> dict[str, Any]:
         "uar": evidence.spread(one, "uar").mean,
         "n": tests[0]["n"],
         "chance": tests[0]["chance"],
-        "interval": {"macro_f1": [estimate.low, estimate.high], **estimate.basis},
+        "interval": _interval(estimate),
     }
 
 
 def _row(evidence: Evidence, one: Configuration, name: str) -> dict[str, Any]:
     """A row for the figure of methods: mean over seeds, interval with seeds averaged, each speaker's mean."""
     estimate = evidence.estimate(one)
-    ends = [estimate.low, estimate.high]
     speakers = {speaker for run in one.done for speaker in run.test["per_speaker"]}
     of_speaker = {
         speaker: {"macro_f1": fmean(r.test["per_speaker"][speaker]["macro_f1"] for r in one.done)}
@@ -219,9 +219,14 @@ def _row(evidence: Evidence, one: Configuration, name: str) -> dict[str, Any]:
     }
     return {
         "name": name, "macro_f1": evidence.spread(one).mean, "n": one.done[0].test["n"], "synthetic": one.synthetic,
-        "interval": {"macro_f1": ends, **estimate.basis},
+        "interval": _interval(estimate),
         "chance": fmean(run.test["chance"]["macro_f1"] for run in one.done), "per_speaker": of_speaker,
     }  # fmt: skip
+
+
+def _interval(estimate: Estimate) -> dict[str, Any]:
+    """What a figure is told of an interval: as `metrics.json` tells of a run's, and the seeds that are in it."""
+    return {"macro_f1": [estimate.low, estimate.high], **estimate.basis, "seeds": len(estimate.seeds)}
 
 
 def _bar(protocol: Protocol, key: str, corpus: str) -> bars.Bar:

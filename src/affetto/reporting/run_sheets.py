@@ -88,7 +88,6 @@ def methods(evidence: Evidence) -> Sheet:
     caption = (
         f"{shared(naming)}×100; {SEEDS}; below: {interval_words(estimates)}. "
         "Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
-        "Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
         "Chance: macro F1 of a guesser. Bold: the highest macro F1 of each corpus, which is no claim (see the "
         "comparisons)."
     )

@@ -187,6 +187,7 @@ def interval_words(scores: Iterable[Estimate | Mapping[str, Any]], *, folds: boo
             units = list(zip(each.over, each.units, each.effective, strict=True))
         else:
             methods.add(intervals.title(each.get("by")))
+            seeds.add(each.get("seeds", 1))
             levels.add(each.get("level", LEVEL))
             units = [(each["over"], each["units"], each.get("effective", each["units"]))]
         for over, number, effective in units:

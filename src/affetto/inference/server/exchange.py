@@ -88,7 +88,8 @@ class Exchange:
 
     def log(self) -> None:
         """Write the line, if the route has one or the request was refused, whatever its path."""
-        if self.status < 400 and not (self.route is not None and self.route.is_logged):
+        is_ordinary = self.status < 400 and "error" not in self.facts
+        if is_ordinary and not (self.route is not None and self.route.is_logged):
             return
         logs.event(
             "request",

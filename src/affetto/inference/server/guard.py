@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Collection, Iterator
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -56,6 +57,11 @@ class Guard:
                 exchange.facts["client_left"] = True
             except Exception as problem:
                 # The application has answered it already.
+                if isinstance(problem.__cause__, HTTPException) and problem.__cause__.status_code < 500:
+                    # A refusal that came within an answer: a stream of the page's, of a session that there is none of.
+                    exchange.facts["error"] = f"refused_{problem.__cause__.status_code}"
+                    await exchange.send({"type": "http.response.body", "body": b""})
+                    return
                 logs.failure("defect", problem, id=exchange.id, path=exchange.path[:200])
 
     @contextlib.contextmanager

@@ -12,7 +12,7 @@ import asyncio
 import os
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -105,7 +105,7 @@ class _Call(BaseModel):
     model_config = ConfigDict(strict=True)
 
     data: tuple[_File | None, str | None]
-    fn_index: int = Field(ge=0, le=10_000)
+    fn_index: Literal[0]  # the page has one function
     trigger_id: int | None = Field(default=None, ge=0, le=10_000)
     session_hash: str = Field(pattern="^[A-Za-z0-9]{1,64}$")
 
