@@ -26,7 +26,7 @@ demo: $(VENV)/.demo ## see everything at work, on synthetic Italian speech (minu
 	@$(VENV)/bin/affetto demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV)/bin/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV)/bin/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 defects: $(VENV)/.dev ## plant wrong lines and see that quick tests fail (before a release; some ten minutes)
 	@$(VENV)/bin/python tests/defects/run.py $(ARGS)

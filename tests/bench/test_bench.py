@@ -51,6 +51,7 @@ def test_ratios_are_medians_over_rounds_and_above_one_where_ours_is_faster():
     assert told["yardstick_clips_per_second"] == 2.0 and told["our_clips_per_second"] == 4.0
 
 
+@pytest.mark.slow
 def test_both_sides_train_and_classify():
     ours = Task("ours", "whisper-mini", "lora", 16, 4, "float32")
     theirs = Task("yardstick", "whisper-mini", "lora", 16, 4, "float32")

@@ -96,6 +96,7 @@ def _read(file: Path) -> str:
         return ""
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(small, undisturbed, tmp_path):
     chance, out, kills = random.Random(0), tmp_path / "out", 0
     for _ in range(3):
@@ -124,6 +125,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(small, undisturb
     assert not list(out.rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_two_launchers_share_the_work_and_do_none_twice(small, undisturbed, tmp_path):
     both = [start(small, tmp_path / "out"), start(small, tmp_path / "out")]
     told = [process.communicate()[1] for process in both]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ def write_model(folder: Path, method: str, key: str = KEY, **options: Any) -> Pa
     digest = load_backbone(key, random_weights=True).weights_digest()
     save_classifier(made, folder, card(made, plan, key, digest))
     return folder
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for what another thread does; an answer may be there before the line of the log that tells of it."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
 
 
 class Serving:

@@ -8,7 +8,6 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -18,7 +17,7 @@ import pytest
 from affetto import audio
 from affetto.inference.server import logs
 from affetto.inference.server.limits import Limits
-from inference.served import Serving, Stub, wav
+from inference.served import Serving, Stub, until, wav
 from inference.test_server import CLIP, post, refused
 from models.systems import clips
 
@@ -36,13 +35,6 @@ class Turnstile(Stub):
         rows = super().window_probabilities(waves)
         assert self.passes.acquire(timeout=60)
         return rows
-
-
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.01)
 
 
 def head(url: str, length: int, path: str = "/v1/predict") -> socket.socket:
@@ -165,7 +157,7 @@ def test_what_takes_too_long_is_given_up_and_a_stuck_thread_is_told_of(caplog):
         late = post(url, wav(CLIP))
         assert refused(late) == (503, "timed_out") and "Retry-After" in late.headers
         assert refused(post(url, wav(CLIP))) == (503, "queue_full"), "its thread is still at work"
-        until(lambda: httpx.get(f"{url}/healthz").status_code == 503, seconds=20)
+        until(lambda: httpx.get(f"{url}/healthz").status_code == 503)
         assert httpx.get(f"{url}/healthz").json() == httpx.get(f"{url}/readyz").json() == {"status": "stalled"}
         stub.let.set()
         until(lambda: httpx.get(f"{url}/healthz").status_code == 200)

@@ -21,7 +21,7 @@ from affetto.inference.server.catalogue import Catalogue
 from affetto.inference.server.limits import Limits
 from affetto.inference.server.texts import ENGLISH, ITALIAN, LANGUAGES
 from affetto.inference.timeline import Segment
-from inference.served import Serving, Stub, wav
+from inference.served import Serving, Stub, until, wav
 from models.systems import clips
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -231,6 +231,7 @@ def test_what_an_error_says_is_text_and_no_html():
 def test_a_stream_of_no_session_is_a_refusal_and_no_defect(url, caplog):
     with caplog.at_level(logging.INFO, logger="affetto.server"):
         answer = httpx.get(f"{url}/en/gradio_api/queue/data", params={"session_hash": "nobody"}, auth=AUTH)
+        until(lambda: "request" in caplog.messages)
     assert "404" in answer.text
     events = [(record.message, getattr(record, "facts", {}).get("error")) for record in caplog.records]
     assert ("request", "refused_404") in events and not [event for event in events if event[0] != "request"]

@@ -155,6 +155,7 @@ SAME = ("audio/s5-joy-0.wav", "audio/s5-neutrality-0.wav")
 
 
 @pytest.mark.parametrize(("method", "recipe"), [("probe", "recommended"), ("frozen", "paper"), ("lora", "recommended")])
+@pytest.mark.slow
 def test_what_is_learned_does_not_depend_on_the_test_clips(method: str, recipe: str, tmp_path: Path) -> None:
     """Other labels and other sounds of the tested speaker: the model is the same, bit for bit, and so is the probe."""
     plain = write_table(tmp_path / "plain")
