@@ -5,6 +5,9 @@ torch's `meta` device stands in: its tensors have no values, and refuse to be mi
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,3 +114,14 @@ def test_float32_on_cuda_is_float32_and_its_libraries_are_told_to_repeat_themsel
     finally:
         for (library, flag, _), value in zip(wanted, before, strict=True):
             setattr(library, flag, value)
+
+
+def test_products_for_shapes_of_long_ago_are_not_kept() -> None:
+    """Set before torch's first product, unless the user has: memory would grow with every shape of a batch."""
+    command = "import os, affetto.models.device; print(os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'])"
+    without = {name: value for name, value in os.environ.items() if name != "ONEDNN_PRIMITIVE_CACHE_CAPACITY"}
+    for chosen, expected in (({}, "64"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"}, "7")):
+        done = subprocess.run(
+            [sys.executable, "-c", command], env=without | chosen, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == [expected]
