@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from affetto.inference.predictor import Prediction, load
+from affetto.inference.loading import load
+from affetto.inference.predictor import Prediction
 from affetto.training.data import Data, read
 from affetto.training.evaluate import scores
 from affetto.training.runs import FOLDS, MODEL, PREDICTIONS, SPEC, RunFolder

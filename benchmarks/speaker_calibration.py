@@ -21,8 +21,8 @@ import torch
 
 from affetto import audio
 from affetto.inference import speaker
-from affetto.inference.classifier import ClassifierPredictor
-from affetto.inference.predictor import load
+from affetto.inference.backends.trained import ClassifierPredictor
+from affetto.inference.loading import load
 from affetto.models.head import StatisticsHead
 from affetto.reporting.canvas import BLUE, GREY, INK, VERMILLION, framed, legend, save, style
 from affetto.training.calibration import calibrated

@@ -91,7 +91,7 @@ def offline(model: Path, file: Path) -> dict[str, Any]:
 
 def compared(model: Path, file: Path, truth: list[Clip], more: bool) -> dict[str, Any]:
     """The command's timeline beside the truth, and, with `more`, the stream's and plain predictions of the clips."""
-    from affetto.inference.predictor import load
+    from affetto.inference.loading import load
 
     segments = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["segments"]
     found = {"segments": len(segments)} | detection(truth, segments) | labelling(truth, segments)

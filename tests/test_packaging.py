@@ -41,7 +41,7 @@ def test_built_installed_and_run_elsewhere(tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert {"affetto/py.typed", "affetto/grids/paper.yaml", "affetto/inference/export/example.py"} <= held
+    assert {"affetto/py.typed", "affetto/grids/paper.yaml", "affetto/export/example.py"} <= held
     assert not [name for name in held if "test" in name.lower().split("/")[0]]
 
     venv.create(tmp_path / "env", with_pip=False)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from affetto._version import __version__
+
 if TYPE_CHECKING:
     from affetto.errors import UserError
-    from affetto.inference.predictor import Predictor, load
+    from affetto.inference.loading import load
+    from affetto.inference.predictor import Predictor
     from affetto.inference.timeline import Timeline
     from affetto.training.train import train
-
-__version__ = "0.1.0"
 
 __all__ = ["Predictor", "Timeline", "UserError", "__version__", "load", "train"]
 
@@ -22,7 +23,7 @@ _HOME = {
     "UserError": "affetto.errors",
     "Predictor": "affetto.inference.predictor",
     "Timeline": "affetto.inference.timeline",
-    "load": "affetto.inference.predictor",
+    "load": "affetto.inference.loading",
     "train": "affetto.training.train",
 }
 

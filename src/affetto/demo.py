@@ -21,7 +21,8 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from affetto.corpora import audit, folders, synthetic
+from affetto.corpora import audit
+from affetto.corpora.formats import folders
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
@@ -32,6 +33,7 @@ from affetto.experiments.states import GridFolder
 from affetto.models.parallel import cores
 from affetto.reporting import tables
 from affetto.reporting.report import PAGE, write
+from affetto.synthetic import emotional as synthetic
 from affetto.training.display import Display
 from affetto.training.runs import METRICS
 
@@ -160,7 +162,7 @@ class _Demo:
         self._say(f"Open {self.out / REPORT / PAGE} in a browser; its tables and figures lie beside it as files.")
 
     def _predict(self) -> None:
-        from affetto.inference.predictor import load
+        from affetto.inference.loading import load
 
         self._step("A voice that nobody has heard")
         unseen, model = self.out / UNSEEN, self._model()

@@ -11,6 +11,6 @@ No code is taken from the folder: the classes are this package's own.
 
 from __future__ import annotations
 
-from affetto.inference.pretrained import AffettoConfig, AffettoForAudioClassification
+from affetto.inference.backends.transformers_model import AffettoConfig, AffettoForAudioClassification
 
 __all__ = ["AffettoConfig", "AffettoForAudioClassification"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import audiofolder
+from affetto.corpora.formats import audiofolder
 from affetto.errors import UserError
 
 

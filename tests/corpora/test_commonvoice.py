@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from affetto import audio
-from affetto.corpora.speech_readers import open_speech
-from affetto.corpora.synthetic_speech import make_common_voice
+from affetto.corpora.transcribed.readers import open_speech
 from affetto.errors import UserError
+from affetto.synthetic.read_speech import make_common_voice
 
 HEADER = "client_id\tpath\tsentence\tlocale\n"
 

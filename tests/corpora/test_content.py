@@ -9,7 +9,7 @@ import pytest
 
 from affetto import audio
 from affetto.corpora.content import Content, content, copies, groups
-from corpora.babble import babble, stored
+from synthetic.babble import babble, stored
 
 WAVE = np.round(babble(0) * 32768) / 32768
 """Samples that 16 bits hold exactly."""

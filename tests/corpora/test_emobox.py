@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import emobox
+from affetto.corpora.formats import emobox
 from affetto.errors import UserError
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from affetto.corpora.speech_readers import open_speech
-from affetto.inference.inputs import recordings
+from affetto.corpora.transcribed.readers import open_speech
+from affetto.inference.batch.inputs import recordings
 
 
 def test_folders_behind_links_are_walked_once(tmp_path: Path) -> None:

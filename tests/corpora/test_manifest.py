@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import tables
+from affetto.corpora.formats import tables
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest, NoClipsError, in_root, merge
 from affetto.corpora.readers import open_corpus

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import audit, commonvoice, emozionalmente
+from affetto.corpora import audit, emozionalmente
 from affetto.corpora.labels import canonical
 from affetto.corpora.names import look_alikes
 from affetto.corpora.readers import open_corpus
-from affetto.corpora.speech_readers import open_speech
+from affetto.corpora.transcribed import commonvoice
+from affetto.corpora.transcribed.readers import open_speech
 from affetto.splits import make_split
 
 NAME = "Niccolò"

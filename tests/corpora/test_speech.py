@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from affetto.corpora.speech import Utterance, fill, hold_out
-from affetto.corpora.speech_readers import open_speech
+from affetto.corpora.transcribed.readers import open_speech
+from affetto.corpora.transcribed.speech import Utterance, fill, hold_out
 
 
 def listing(**clips: int) -> list[Utterance]:
@@ -62,7 +62,7 @@ def test_held_out_speakers_are_a_share_and_at_least_one() -> None:
 
 
 def test_paths_are_the_roots(tmp_path: Path) -> None:
-    from affetto.corpora.speech import SpeechCorpus
+    from affetto.corpora.transcribed.speech import SpeechCorpus
 
     corpus = SpeechCorpus("x", tmp_path, ())
     assert corpus.path(Utterance("clips/a.mp3", "a")) == tmp_path / "clips" / "a.mp3"

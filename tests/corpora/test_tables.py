@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import tables
+from affetto.corpora.formats import tables
 from affetto.corpora.manifest import Clip, Manifest, merge
 from affetto.errors import UserError
-from affetto.inference.inputs import recordings
+from affetto.inference.batch.inputs import recordings
 
 HEADER = "file,emotion,speaker"
 

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from affetto.audio import RATE_HZ
 from affetto.cli import app
 from affetto.errors import UserError
-from affetto.inference import actor, distributed
-from affetto.inference.distributed import HANDFUL, Cluster, Room, handfuls, on_cluster, room
-from affetto.inference.inputs import Input, recordings
-from affetto.inference.labelling import Here
+from affetto.inference.batch import actor, distributed
+from affetto.inference.batch.distributed import HANDFUL, Cluster, Room, handfuls, on_cluster, room
+from affetto.inference.batch.inputs import Input, recordings
+from affetto.inference.batch.labelling import Here
 from affetto.inference.order import Order
 from inference.saved import saved_model
 from models.systems import clips
@@ -86,8 +86,8 @@ def test_rows_of_several_actors_are_those_of_one_process(cluster, folder: Path, 
 DRIVER = """
 import os, signal, sys
 from affetto.cli import main
-from affetto.inference import distributed
-from affetto.inference.distributed import Cluster
+from affetto.inference.batch import distributed
+from affetto.inference.batch.distributed import Cluster
 
 distributed.PATIENCE_SECONDS = 600  # a slow machine is not told of
 label = Cluster.label

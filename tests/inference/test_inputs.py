@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from affetto.errors import UserError
-from affetto.inference.inputs import Input, has_sections, recordings
+from affetto.inference.batch.inputs import Input, has_sections, recordings
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from affetto.errors import UserError
-from affetto.inference.outputs import Writer, header, resume
+from affetto.inference.batch.outputs import Writer, header, resume
 
 LABELS = ("joy", "sadness")
 ROWS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from affetto.inference.outputs import TIMELINE_FORMATS
+from affetto.inference.batch.outputs import TIMELINE_FORMATS
 from affetto.inference.segments import written
 from affetto.inference.timeline import Segment
 

@@ -15,8 +15,8 @@ from affetto.audio import RATE_HZ
 from affetto.cli import app
 from affetto.errors import UserError
 from affetto.inference import speaker
-from affetto.inference.classifier import ClassifierPredictor
-from affetto.inference.predictor import load
+from affetto.inference.backends.trained import ClassifierPredictor
+from affetto.inference.loading import load
 from affetto.models.head import StatisticsHead
 from inference.saved import saved_model
 from models.systems import clips

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.errors import UserError
-from affetto.inference.classifier import ClassifierPredictor
+from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models.adapter import Adapter, Bottleneck
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone

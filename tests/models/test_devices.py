@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from affetto.bench.ours import Ours
-from affetto.inference.classifier import ClassifierPredictor
+from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models import device as devices
 from affetto.models.device import KINDS, Capabilities, capabilities
 from affetto.models.prefix import collate

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from affetto.errors import UserError
-from affetto.inference.classifier import ClassifierPredictor
+from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models.dropout import Dropout, keep
 from affetto.models.int8 import Int8Linear
 from affetto.models.lowrank import LowRank

@@ -12,7 +12,7 @@ from affetto.corpora.content import content, copies, groups
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.readers import open_corpus
 from affetto.errors import UserError
-from corpora.babble import stored
+from synthetic.babble import stored
 
 pytestmark = pytest.mark.real
 

@@ -10,9 +10,9 @@ import torch
 
 import affetto
 from affetto import audio
-from affetto.inference.export.hf import export_hf
-from affetto.inference.export.onnx import export_onnx
-from affetto.inference.export.source import trained_predictor
+from affetto.export.onnx_graph import export_onnx
+from affetto.export.source import trained_predictor
+from affetto.export.transformers_folder import export_hf
 from affetto.models.backbones import load_backbone
 from affetto.models.saved import assemble, save_classifier
 from models.systems import blueprint, stir_up

@@ -12,11 +12,11 @@ import typer.testing
 from safetensors.torch import load_file, save_file
 
 from affetto.cli import app
-from affetto.corpora.synthetic_speech import make_common_voice
 from affetto.errors import UserError
 from affetto.specialize import examine
 from affetto.specialize.folder import Folder, provenance
 from affetto.specialize.spec import Settings
+from affetto.synthetic.read_speech import make_common_voice
 from specialize.recordings import tiny, write_speech  # noqa: F401  # a fixture
 
 FAST = ("batch_size=4", "validations=1", "precision=float32", "shortest_seconds=0.4", "steps=2")

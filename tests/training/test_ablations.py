@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from affetto.errors import UserError
-from affetto.inference.predictor import load
+from affetto.inference.loading import load
 from affetto.models.saved import read_card
 from affetto.training.runs import RunFolder
 from affetto.training.spec import RunSpec

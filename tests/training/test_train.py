@@ -17,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip
 from affetto.errors import UserError
-from affetto.inference.evaluation import evaluate
-from affetto.inference.predictor import load
+from affetto.evaluation.testing import evaluate
+from affetto.inference.loading import load
 from affetto.training import folds
 from affetto.training.calibration import calibrated, fit_temperature
 from affetto.training.evaluate import expected_calibration_error

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from affetto.bench.clips import CLASSES, write
 from affetto.corpora.labels import EMOTIONS
-from affetto.inference.classifier import ClassifierPredictor
+from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models.backbones import load_backbone
 from affetto.models.device import synchronise
 from affetto.models.saved import assemble

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from affetto import __version__
+from affetto._version import __version__
 from affetto.cli import (
     corpora,
     crossing,

@@ -53,7 +53,9 @@ def make_corpus(
     seed: Annotated[int, typer.Option(min=0, help="other seeds give other voices")] = 0,
 ) -> None:
     """Make a synthetic corpus (Italian, by espeak-ng) in a real corpus's layout."""
-    from affetto.corpora import commonvoice, synthetic, synthetic_speech
+    from affetto.corpora.transcribed import commonvoice
+    from affetto.synthetic import emotional as synthetic
+    from affetto.synthetic import read_speech as synthetic_speech
 
     with counter("speaking") as progress:
         if kind == commonvoice.NAME:

@@ -35,7 +35,7 @@ def cross(
     for path in places.values():
         if not Path(path).exists():
             raise UserError(f"no such corpus folder or table: {path}; check the path")
-    from affetto.inference.crossing import cross as test
+    from affetto.evaluation.crossing import cross as test
 
     with Bar("testing", quiet or as_json) as bar:
 

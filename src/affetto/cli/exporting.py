@@ -40,23 +40,23 @@ def export(
         raise UserError(f"{'--push' if push else '--base'} belongs to --to hub, not to {to}")
     if backbone is not None and to == "hub":
         raise UserError("--backbone belongs to --to onnx and hf; the hub id to name in a card is --base")
-    from affetto.inference.export.folder import examine
-    from affetto.inference.export.source import trained_predictor
+    from affetto.export.folder import examine
+    from affetto.export.source import trained_predictor
 
     examine(out)
     if to == "hub":
         _share(model, out, base, push)
         return
     if to == "onnx":
-        from affetto.inference.export.onnx import TOLERANCE, export_onnx, needed
+        from affetto.export.onnx_graph import TOLERANCE, export_onnx, needed
 
         needed(precision)
         found = export_onnx(trained_predictor(model, backbone), out, precision=precision, say=_say)
         allowed = TOLERANCE[precision]
         runs = f"python {out / 'predict.py'} clip.wav (onnxruntime, numpy and soundfile alone)"
     else:
-        from affetto.inference.export.hf import TOLERANCE as ALLOWED
-        from affetto.inference.export.hf import export_hf
+        from affetto.export.transformers_folder import TOLERANCE as ALLOWED
+        from affetto.export.transformers_folder import export_hf
 
         found = export_hf(trained_predictor(model, backbone), out, stock_class=stock, say=_say)
         allowed = ALLOWED
@@ -70,7 +70,7 @@ def export(
 
 
 def _share(model: str, out: Path, base: str | None, push: str | None) -> None:
-    from affetto.inference.export.share import export_hub
+    from affetto.export.upload import export_hub
     from affetto.models.saved import read_card
 
     place = export_hub(Path(model), out, base=base, push=push)

@@ -15,8 +15,8 @@ from affetto.cli.arguments import counter
 from affetto.errors import UserError, printable, unknown
 
 if TYPE_CHECKING:
-    from affetto.inference.inputs import Input
-    from affetto.inference.labelling import Facts, Labeller
+    from affetto.inference.batch.inputs import Input
+    from affetto.inference.batch.labelling import Facts, Labeller
 
 TABLE = "table"
 """For people; all other formats are files' too."""
@@ -24,7 +24,7 @@ TABLE = "table"
 
 def check(kind: str, out: Path | None, resume: bool) -> None:
     """Raise UserError for what can be no output, before a model is loaded."""
-    from affetto.inference.outputs import FORMATS
+    from affetto.inference.batch.outputs import FORMATS
 
     if kind not in (TABLE, *FORMATS):
         raise unknown("format", kind, (TABLE, *FORMATS))
@@ -41,7 +41,7 @@ def check(kind: str, out: Path | None, resume: bool) -> None:
 
 def advice(kind: str, out: Path | None, calibrate: Path | None) -> str:
     """How an interrupted call is gone on with; nothing where its labels went to the terminal."""
-    from affetto.inference.outputs import GOES_ON
+    from affetto.inference.batch.outputs import GOES_ON
 
     if out is None:
         return ""
@@ -63,8 +63,8 @@ def write(
     quiet: bool,
 ) -> tuple[int, int]:  # fmt: skip
     """Label and write; how many could not be used, of how many, those of an earlier call included."""
-    from affetto.inference import outputs
-    from affetto.inference.inputs import has_sections
+    from affetto.inference.batch import outputs
+    from affetto.inference.batch.inputs import has_sections
 
     facts, sections = labeller.facts, has_sections(named)
     done = outputs.resume(out, kind, facts.labels, sections=sections) if resume and out is not None else {}
@@ -85,7 +85,7 @@ def write(
 @contextmanager
 def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: bool) -> Iterator[Any]:
     """What takes a row: a writer on standard output or a file, or a table that is shown at the end."""
-    from affetto.inference.outputs import NAMES, Writer
+    from affetto.inference.batch.outputs import NAMES, Writer
 
     marked = facts.protocol is not None
     if kind == TABLE:
@@ -120,7 +120,7 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
 
 def by_bytes(stream: Any) -> None:
     """Let names of files that are no UTF-8 through."""
-    from affetto.inference.outputs import NAMES
+    from affetto.inference.batch.outputs import NAMES
 
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors=NAMES)

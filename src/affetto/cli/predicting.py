@@ -18,8 +18,8 @@ from affetto.cluster import check_engine
 from affetto.errors import UserError
 
 if TYPE_CHECKING:
-    from affetto.inference.inputs import Input
-    from affetto.inference.labelling import Facts, Labeller
+    from affetto.inference.batch.inputs import Input
+    from affetto.inference.batch.labelling import Facts, Labeller
     from affetto.inference.order import Order
 
 CALIBRATED = (
@@ -77,7 +77,7 @@ def predict(
             raise UserError("--picture shows a timeline: give --timeline too")
         labels.check(kind or labels.TABLE, out, resume)
         listed = _listed(inputs, engine)
-    from affetto.inference.labelling import facts
+    from affetto.inference.batch.labelling import facts
     from affetto.inference.order import Order
 
     order = Order(model, device, backbone, precision, abstain_below, _clips(calibrate))
@@ -95,7 +95,7 @@ def predict(
 
 
 def _suffix(out: Path | None) -> str | None:
-    from affetto.inference.outputs import FORMATS, TIMELINE_FORMATS
+    from affetto.inference.batch.outputs import FORMATS, TIMELINE_FORMATS
 
     suffix = out.suffix.removeprefix(".") if out is not None else ""
     return suffix if suffix in (*FORMATS, *TIMELINE_FORMATS) else None
@@ -103,7 +103,7 @@ def _suffix(out: Path | None) -> str | None:
 
 def _listed(inputs: list[str], engine: str) -> Iterable[Input]:
     """What is to be labelled; a list on standard input is taken as it comes, but a cluster is given all at once."""
-    from affetto.inference.inputs import STANDARD_INPUT, recordings
+    from affetto.inference.batch.inputs import STANDARD_INPUT, recordings
 
     if STANDARD_INPUT in inputs and sys.stdin is None:
         raise UserError(f"{STANDARD_INPUT} reads names of recordings from standard input, which is closed")
@@ -115,20 +115,20 @@ def _listed(inputs: list[str], engine: str) -> Iterable[Input]:
 @contextmanager
 def _labeller(order: Order, engine: str, address: str | None) -> Iterator[Labeller]:
     if engine == "ray":
-        from affetto.inference.distributed import on_cluster
+        from affetto.inference.batch.distributed import on_cluster
 
         note = partial(typer.echo, err=True)
         with only_python_speaks(), on_cluster(order, address, note) as cluster:
             yield cluster
         return
-    from affetto.inference.labelling import Here
+    from affetto.inference.batch.labelling import Here
 
     yield Here(order.predictor())
 
 
 def _clips(folder: Path | None) -> tuple[str, ...]:
     """The recordings of a folder to calibrate by, found before a model is loaded."""
-    from affetto.inference.inputs import recordings
+    from affetto.inference.batch.inputs import recordings
 
     if folder is None:
         return ()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from affetto.cli.arguments import Device, Moved, Precision
-from affetto.inference.server.limits import TOKEN_VARIABLE, Limits, access_token
+from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
 
 
 def serve(
@@ -35,7 +35,7 @@ def serve(
     precision: Precision = "auto",
 ) -> None:
     """Answer over HTTP, on this machine unless told otherwise, until Ctrl-C or SIGTERM; see docs/serving.md."""
-    from affetto.inference.server.launch import serve as run
+    from affetto.serving.launch import serve as run
 
     limits = Limits(
         max_seconds=max_seconds,

@@ -22,7 +22,7 @@ PICTURES = (".png", ".svg")
 
 def check(inputs: list[str], format_: str | None, out: Path | None, picture: Path | None) -> None:
     """Raise UserError for what makes no timeline, before a model is loaded."""
-    from affetto.inference.outputs import TIMELINE_FORMATS
+    from affetto.inference.batch.outputs import TIMELINE_FORMATS
 
     if format_ is not None and format_ not in TIMELINE_FORMATS:
         raise unknown("format of a timeline", format_, TIMELINE_FORMATS)

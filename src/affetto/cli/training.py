@@ -136,7 +136,7 @@ def evaluate(
 ) -> None:
     """Test a trained run on another corpus: labels mapped, what was left out named."""
     corpora = named_corpora(corpus, table, option)
-    from affetto.inference.evaluation import evaluate as test
+    from affetto.evaluation.testing import evaluate as test
 
     with counter("testing", quiet=as_json) as progress:
         metrics = test(

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from affetto.corpora.folders import (
+from affetto.corpora.formats.folders import (
     candidates,
     compare_counts,
     files_of,

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from affetto.corpora.folders import (
+from affetto.corpora.formats.folders import (
     candidates,
     compare_counts,
     files_of,

@@ -22,12 +22,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from affetto.corpora.cells import PART_ALIASES, gender, shown, speaker
-from affetto.corpora.folders import candidates, compare_counts, is_synthetic, only_root, passed_over, visible
+from affetto.corpora.formats.cells import PART_ALIASES, gender, shown, speaker
+from affetto.corpora.formats.folders import candidates, compare_counts, is_synthetic, only_root, passed_over, visible
+from affetto.corpora.formats.tables import open_table
 from affetto.corpora.labels import EMOTIONS, canonical, known
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import unified
-from affetto.corpora.tables import open_table
 from affetto.errors import UserError
 
 NAME = "emozionalmente"

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from affetto.corpora import audiofolder, commonvoice, demos, emobox, emovo, emozionalmente, folders, tables
+from affetto.corpora import demos, emovo, emozionalmente
+from affetto.corpora.formats import audiofolder, emobox, folders, tables
 from affetto.corpora.labels import DROP, parse_label_map
 from affetto.corpora.manifest import Manifest, NoClipsError
+from affetto.corpora.transcribed import commonvoice
 from affetto.errors import UserError, unknown
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from affetto.corpora import synthetic
-from affetto.corpora.folders import MARKER
+from affetto.corpora.formats.folders import MARKER
 from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid, PlannedRun, text
 from affetto.models.keys import BACKBONES
+from affetto.synthetic import emotional as synthetic
 from affetto.training.spec import acting, settings
 
 SIZES = {"emovo": (6, 84), "emozionalmente": (12, 84), "demos": (12, 84)}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Order:
-    """`model`, `device`, `backbone` and `precision` as `predictor.load` takes them."""
+    """`model`, `device`, `backbone` and `precision` as `loading.load` takes them."""
 
     model: str
     device: str = "auto"
@@ -23,7 +23,7 @@ class Order:
 
     def predictor(self) -> Predictor:
         """Raises UserError for what is no model, and for clips that it cannot be calibrated by."""
-        from affetto.inference.predictor import load
+        from affetto.inference.loading import load
 
         predictor = load(self.model, device=self.device, backbone=self.backbone, precision=self.precision)
         predictor.abstain_below = self.abstain_below

@@ -20,7 +20,6 @@ from affetto.errors import UserError, unknown
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
 from affetto.training.calibration import calibrated
-from affetto.training.runs import FOLDS, MODEL
 
 BATCH = 16
 LONG_CLIPS = ("windows", "cropped")
@@ -265,44 +264,3 @@ def _finished(queue: deque[_Heard]) -> Iterator[_Heard]:
 def temperature_of(card: dict[str, Any]) -> float:
     """The temperature in a model's card; 1, which changes nothing, where it was saved without."""
     return float(card.get("confidence", {}).get("temperature", 1.0))
-
-
-def load(
-    model: str | Path,
-    *,
-    device: str = "auto",
-    backbone: str | None = None,
-    precision: str = "auto",
-    long_clips: str = "windows",
-    calibrate: bool = True,
-) -> Predictor:
-    """A trained model, ready to be called: a run's folder, an exported folder, an ONNX file or a hub id.
-
-    `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
-    linear layers in 8-bit integers, the quickest on a CPU (docs/performance.md says what it costs).
-    `backbone` says where the backbone's weights lie now, if they have moved since training.
-    `long_clips`: `windows` covers a clip that is longer than the model's window by windows and averages them;
-    `cropped` hears its beginning alone, as training and its tests do. Without `calibrate` probabilities are as in a
-    run's predictions files, without the model's temperature.
-    Raises UserError for a folder without a trained model.
-    """
-    from affetto.inference.kinds import load_found
-
-    predictor = load_found(model, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
-    if not calibrate:
-        predictor.temperature = 1.0
-    return predictor
-
-
-def model_folder(folder: Path) -> Path:
-    """The folder with the model: of a run, that of its final one. Raises UserError where there is none."""
-    if not folder.is_dir():
-        raise UserError(f"no run folder {folder}: give the --out of a finished `affetto train`")
-    model = folder / MODEL if (folder / MODEL).is_dir() else folder
-    if model == folder and (folder / FOLDS).is_dir():
-        folds = ", ".join(sorted(path.name for path in (folder / FOLDS).iterdir()))
-        raise UserError(
-            f"{folder} has no final model (unfinished, or trained with --no-final); "
-            f"a fold's is in {folder / FOLDS}: {folds}"
-        )
-    return model

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from affetto.errors import unknown
-from affetto.inference.outputs import TIMELINE_FORMATS
+from affetto.inference.batch.outputs import TIMELINE_FORMATS
 from affetto.inference.timeline import Segment
 
 ABSTAINED = "–"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-from affetto import __version__
+from affetto._version import __version__
 from affetto.errors import UserError
 from affetto.reporting.chapters import Chapter
 from affetto.reporting.pictures import Picture

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from affetto import __version__
+from affetto._version import __version__
 from affetto.errors import UserError, unknown
 from affetto.reporting import data, formats, page
 from affetto.reporting.chapters import Chapter, chapters

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from affetto import audio
-from affetto.corpora.speech import SpeechCorpus, Utterance, fill, hold_out
-from affetto.corpora.spoken import normalised
+from affetto.corpora.prompts import normalised
+from affetto.corpora.transcribed.speech import SpeechCorpus, Utterance, fill, hold_out
 from affetto.errors import UserError
 from affetto.specialize.examine import Examiner
 from affetto.specialize.spec import Settings, Spec

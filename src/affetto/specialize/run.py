@@ -15,9 +15,10 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from filelock import FileLock, Timeout
 
-from affetto import __version__, audio
-from affetto.corpora.speech import SpeechCorpus
-from affetto.corpora.speech_readers import open_speech
+from affetto import audio
+from affetto._version import __version__
+from affetto.corpora.transcribed.readers import open_speech
+from affetto.corpora.transcribed.speech import SpeechCorpus
 from affetto.errors import UserError
 from affetto.locks import take
 from affetto.models.backbones import load_backbone

@@ -10,7 +10,8 @@ from typing import Any
 from accelerate import Accelerator
 from filelock import FileLock, Timeout
 
-from affetto import __version__, locks
+from affetto import locks
+from affetto._version import __version__
 from affetto.errors import UserError, unknown
 from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier

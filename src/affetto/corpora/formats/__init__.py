@@ -1,0 +1,1 @@
+"""Layouts that anybody may use: tables, folders, EmoBox."""

@@ -1,0 +1,109 @@
+"""Hugging Face's AudioFolder.
+
+It is the layout that `datasets.load_dataset("audiofolder", data_dir=…)` takes, in two forms, each
+directly in the root or once per part in folders such as `train/` and `test/`:
+
+    metadata.csv | metadata.jsonl     with `file_name` beside the label, relative to the metadata's own folder
+    <emotion>/<clip>.wav              where the folder's name is the label
+
+It says nothing of speakers: they come from a column of the metadata, or from `speaker_pattern`, a regular
+expression with one group that is searched in each clip's path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from affetto.corpora.formats import emobox, tables
+from affetto.corpora.formats.cells import PART_ALIASES
+from affetto.corpora.formats.folders import (
+    AUDIO_SUFFIXES,
+    existing_folder,
+    files_of,
+    found_in,
+    is_synthetic,
+    subfolders,
+)
+from affetto.corpora.formats.rows import Rules, Table, check_files, parse
+from affetto.corpora.labels import canonical
+from affetto.corpora.manifest import Clip, Manifest
+from affetto.errors import UserError
+
+METADATA = ("metadata.csv", "metadata.jsonl")
+
+
+def matches(path: Path) -> bool:
+    """Whether a folder has metadata with `file_name`, or folders named after emotions that hold audio."""
+    path = Path(path).expanduser()
+    return path.is_dir() and any(_metadata(folder) or _class_folders(folder) for folder, _ in _parts(path))
+
+
+def read(
+    path: Path,
+    *,
+    label_map: dict[str, str] | None = None,
+    strict: bool = False,
+    name: str = "audiofolder",
+    speaker_pattern: str | None = None,
+) -> Manifest:
+    """The clips of an AudioFolder. Raises UserError where speakers or labels cannot be told."""
+    root = existing_folder(path, "an AudioFolder")
+    rules = Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
+    clips: list[Clip] = []
+    notes: list[str] = []
+    synthetic = is_synthetic(root)
+    for folder, part in _parts(root):
+        table = _table(folder)
+        if table is None:
+            continue
+        prefix = "" if folder == root else folder.relative_to(root).as_posix() + "/"
+        parsed = parse(table, rules, part=part, prefix=prefix)
+        clips += parsed.clips
+        notes += parsed.notes
+        synthetic = synthetic or parsed.synthetic
+    if not clips:
+        raise UserError(
+            f"{root}: no AudioFolder here. Looked for {' or '.join(METADATA)} with file_name, or folders named after "
+            f"emotions with audio in them; found {found_in(root)}. Give the folder that holds them"
+        )
+    notes += check_files(root, clips, strict=strict)
+    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(dict.fromkeys(notes)))
+
+
+def _parts(root: Path) -> list[tuple[Path, str | None]]:
+    """The root itself, or the folders of the parts in it (also those in `data/`) with the parts' names."""
+    for folder in (root, root / "data"):
+        if folder.is_dir():
+            named = [(child, PART_ALIASES.get(child.name.casefold())) for child in subfolders(folder)]
+            parts = [(child, part) for child, part in named if part]
+            if parts and not _metadata(root):
+                return list(parts)
+    return [(root, None)]
+
+
+def _metadata(folder: Path) -> Path | None:
+    return next((folder / name for name in METADATA if (folder / name).is_file()), None)
+
+
+def _class_folders(folder: Path) -> bool:
+    for child in subfolders(folder):
+        try:
+            canonical(child.name, where="")
+        except UserError:
+            continue
+        if files_of(child, AUDIO_SUFFIXES):
+            return True
+    return False
+
+
+def _table(folder: Path) -> Table | None:
+    """A part's metadata, or its class folders as if they were a table; None where there is neither."""
+    metadata = _metadata(folder)
+    if metadata:
+        return emobox.open_jsonl(metadata) if metadata.suffix == ".jsonl" else tables.open_table(metadata)
+    rows = [
+        (0, [f"{child.name}/{file.name}", child.name])
+        for child in subfolders(folder)
+        for file in files_of(child, AUDIO_SUFFIXES)
+    ]
+    return Table(f"{folder.name}/", ["file_name", "label"], iter(rows)) if rows else None

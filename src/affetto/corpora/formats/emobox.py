@@ -1,0 +1,116 @@
+"""EmoBox's JSONL, and any other table of clips with one JSON object a line.
+
+EmoBox (Ma et al., Interspeech 2024, github.com/emo-box/EmoBox) describes 32 corpora in lines such as
+
+    {"key": "rab-f1-b1", "dataset": "emovo", "wav": "downloads/emovo/EMOVO/f1/rab-f1-b1.wav", "emo": "angry", …}
+
+in one file per part (`…_train_…`, `…_test_…`). There is no speaker in it, and its split of Emozionalmente shares
+speakers between the parts; so the speaker must come from a further key (`spk`, `speaker`) or from
+`speaker_pattern`, a regular expression with one group that is searched in `key` (in the file where there is none).
+Relative files start in the JSONL's own folder, or in `audio_root`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from affetto.corpora.formats.cells import COLUMNS, PART_ALIASES
+from affetto.corpora.formats.folders import existing, found_in, is_synthetic
+from affetto.corpora.formats.rows import EXTRA, Rules, Table, check_files, parse
+from affetto.corpora.manifest import Clip, Manifest
+from affetto.errors import UserError
+
+SUFFIX = ".jsonl"
+_KNOWN = {alias for aliases in COLUMNS.values() for alias in aliases}
+
+
+def matches(path: Path) -> bool:
+    """Whether `path` is a JSONL file, or a folder that holds some which are not AudioFolder's metadata."""
+    return bool(_files(Path(path).expanduser()))
+
+
+def read(
+    path: Path,
+    *,
+    label_map: dict[str, str] | None = None,
+    strict: bool = False,
+    name: str = "emobox",
+    speaker_pattern: str | None = None,
+    audio_root: str | None = None,
+) -> Manifest:
+    """The clips of a JSONL file, or of all in a folder, where a file's name tells its part."""
+    path = existing(path, f"EmoBox's {SUFFIX}, or of its folder")
+    files = _files(path)
+    if not files:
+        held = f"; it holds {found_in(path)}" if path.is_dir() else ""
+        wanted = f"give EmoBox's {SUFFIX}, or the folder of its parts"
+        raise UserError(f"{path}: neither a {SUFFIX} file nor a folder of some{held}; {wanted}")
+    folder = path if path.is_dir() else path.parent
+    root = Path(audio_root).expanduser().resolve() if audio_root else folder
+    rules = Rules(root, name, label_map, speaker_pattern)
+    clips: list[Clip] = []
+    notes: list[str] = []
+    synthetic = is_synthetic(root)
+    for file in files:
+        parsed = parse(open_jsonl(file), rules, part=_part(file))
+        clips += parsed.clips
+        notes += parsed.notes
+        synthetic = synthetic or parsed.synthetic
+    notes += check_files(root, clips, strict=strict)
+    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes))
+
+
+def open_jsonl(path: Path) -> Table:
+    """A file of JSON objects as a table. Its columns are the known keys of the first object."""
+    objects = _objects(path)
+    first = next(objects, None)
+    if first is None:
+        raise UserError(f"{path}: an empty table; each line must hold an object with a file, an emotion and a speaker")
+    header = [key for key in first[1] if key.casefold() in _KNOWN or key.startswith(EXTRA)]
+    return Table(path.name, header or list(first[1]), _rows(path, header))
+
+
+def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
+    for line, found in _objects(path):
+        yield line, ["" if (value := found.get(key)) is None else str(value) for key in header]
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    yield line, _object(text, f"{path.name} line {line}")
+    except OSError as problem:
+        raise UserError(f"{path}: cannot be read ({problem.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path.name} is not UTF-8 text; save it as UTF-8") from None
+
+
+def _object(text: str, where: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise UserError(f"{where} is no JSON ({problem}); each line must hold one object") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{where} is no object but {text.strip()[:40]!r}; each line must hold one object")
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.casefold() == SUFFIX else []
+    if not path.is_dir():
+        return []
+    return sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix.casefold() == SUFFIX and not file.name.startswith(".") and file.name != "metadata.jsonl"
+    )
+
+
+def _part(file: Path) -> str | None:
+    words = file.stem.casefold().replace("-", "_").split("_")
+    return next((PART_ALIASES[word] for word in words if word in PART_ALIASES), None)

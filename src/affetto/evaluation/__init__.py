@@ -1,0 +1,1 @@
+"""Testing of trained models on other corpora."""

@@ -1,0 +1,208 @@
+"""A trained run tested on another corpus: labels mapped, what cannot count named, what was trained on left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affetto.audio import AudioError
+from affetto.corpora.content import Content
+from affetto.corpora.manifest import Clip, Manifest
+from affetto.errors import UserError
+from affetto.evaluation.seen import Overlap, Seen, trained_on
+from affetto.inference.loading import load
+from affetto.inference.predictor import Prediction, Predictor, temperature_of
+from affetto.models.prefix import Source
+from affetto.training.calibration import before_and_after
+from affetto.training.contents import contents_of
+from affetto.training.data import read_clips, refuse_or_name
+from affetto.training.evaluate import scores
+from affetto.training.folds import DECIMALS, known_of
+from affetto.training.runs import METRICS, PREDICTIONS, TRAINED_ON, RunFolder
+from affetto.training.spec import CorpusSpec
+
+
+def evaluate(
+    run: str | Path,
+    corpora: tuple[CorpusSpec, ...],
+    *,
+    labels: dict[str, str] | None = None,
+    out: str | Path | None = None,
+    include_seen: bool = False,
+    skip_bad: bool = False,
+    device: str = "auto",
+    backbone: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> dict[str, Any]:
+    """Test the model of `run` on `corpora`; returns what `metrics.json` in `out`, if given, holds.
+
+    Left out, and counted: clips of emotions that the model does not know; unless `include_seen`, clips that it was
+    trained on, however they are stored, and other clips of the speakers it was trained on; unusable clips (with
+    `skip_bad`). The scores are over the emotions of the corpus that the model knows; a prediction of another one is
+    an error like any. Raises UserError.
+    """
+    # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
+    predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
+    folder = None if out is None else _new(Path(out))
+    clips = read_heard(corpora, labels or {}, skip_bad=skip_bad, say=say)
+    chosen, left_out = choose(clips, predictor.labels, trained_on(Path(run)), include_seen=include_seen, say=say)
+    rows = []
+    for clip, result in _results(predictor, chosen, clips.sources, progress):
+        if isinstance(result, AudioError):
+            left_out["unusable"][clip.id] = str(result)
+            refuse_or_name({clip.id: str(result)}, len(clips.manifest.clips), skip_bad, say)
+        else:
+            rows.append(row_of(clip, result.probabilities, clips.several))
+    if not rows:
+        raise UserError(f"none of the {len(chosen)} clips could be used; mend them")
+    metrics = summary(run, predictor.card, clips, rows, left_out) | {"include_seen": include_seen}
+    if folder is not None:
+        folder.write_lines(PREDICTIONS["test"], rows)
+        folder.write(METRICS, metrics)
+    return metrics
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The clips of one or several corpora that a model is tested on: where they lie, what their audio is."""
+
+    manifest: Manifest
+    sources: dict[str, Source]
+    digests: dict[str, str]
+    bad: dict[str, str]
+    """By id the problem of a clip that cannot be read."""
+    several: bool = False
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over names, labels and audio."""
+        audio = "".join(self.digests.get(clip.id, "") for clip in self.manifest.clips)
+        return hashlib.sha256(f"{self.manifest.checksum()} {audio}".encode()).hexdigest()
+
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """What each clip sounds like, by id; clips that cannot be decoded are not in it."""
+        return contents_of(self.sources, self.digests)
+
+
+def read_heard(
+    corpora: tuple[CorpusSpec, ...], labels: dict[str, str], *, skip_bad: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Heard:  # fmt: skip
+    """The clips of corpora, to be tested on. Raises UserError for what cannot be read, unless it is skipped."""
+    manifest, sources, digests, bad = read_clips(corpora, labels, say)
+    if bad:
+        refuse_or_name(bad, len(manifest.clips), skip_bad, say)
+    return Heard(manifest, sources, digests, bad, len(corpora) > 1)
+
+
+def choose(
+    heard: Heard,
+    labels: Sequence[str],
+    seen: Seen,
+    *,
+    include_seen: bool = False,
+    leave_out: Set[str] = frozenset(),
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[list[Clip], dict[str, Any]]:
+    """The clips to test on, and what was left out: other emotions than `labels`, and what was `seen`.
+
+    Of the ids in `leave_out` nothing is told. Raises UserError where nothing is left.
+    """
+    if not seen.is_known:
+        say(f"note: no {TRAINED_ON} tells what the model was trained on: clips it has heard are tested as well")
+    usable = [clip for clip in heard.manifest.clips if clip.id not in heard.bad and clip.id not in leave_out]
+    unknown_emotions = Counter(clip.emotion for clip in usable if clip.emotion not in labels)
+    known = [clip for clip in usable if clip.emotion in labels]
+    reasons = seen.reasons(known, heard.digests, heard.contents if seen.contents else {})
+    overlap = Overlap.of(known, reasons)
+    chosen = known if include_seen else [clip for clip in known if clip.id not in reasons]
+    for line in _left_out(unknown_emotions, overlap, labels, include_seen):
+        say(line)
+    if not chosen:
+        raise UserError(
+            f"nothing is left to test on of {len(heard.manifest.clips)} clips: {overlap}, "
+            f"{unknown_emotions.total()} have an emotion that the model does not know. Map labels with --label "
+            "NAME=EMOTION; --include-seen tests on training clips too; a corpus of other people that has the training "
+            "corpus's name by chance needs one of its own: --corpus NAME=PATH"
+        )
+    return chosen, {
+        "unknown_emotions": dict(sorted(unknown_emotions.items())),
+        "trained_on": len(known) - len(chosen),
+        "trained_on_by": overlap.to_json(),
+        "unusable": dict(heard.bad),
+    }
+
+
+def summary(
+    run: str | Path, card: dict[str, Any], heard: Heard, rows: list[dict[str, Any]], left_out: dict[str, Any],
+    temperatures: Sequence[float] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """What `metrics.json` says of the answers, uncalibrated, of the model that `card` is of.
+
+    `temperatures`: each row's, where the rows are of several models; their one temperature is then None.
+    """
+    own = list(temperatures) or [temperature_of(card)] * len(rows)
+    return {
+        "test": scores(
+            [row["truth"] for row in rows],
+            np.array([list(row["probabilities"].values()) for row in rows]),
+            card["blueprint"]["labels"],
+            [row["speaker"] for row in rows],
+        ),
+        "run": str(run),
+        "identity": card["run"],
+        "trained_on": card["corpus"],
+        "trained_on_synthetic": card["synthetic"],
+        "affetto": card["affetto"],
+        "corpus": heard.manifest.corpus,
+        "synthetic": heard.manifest.synthetic,
+        "left_out": left_out,
+        "confidence": {"temperature": own[0] if len(set(own)) == 1 else None, "test": before_and_after(rows, own)},
+    }
+
+
+def _results(
+    predictor: Predictor, clips: list[Clip], sources: Mapping[str, Any], progress: Callable[[int, int], None]
+) -> Iterator[tuple[Clip, Prediction | AudioError]]:
+    """Each clip with what the model says of it, told to `progress` as it comes."""
+    results = predictor.stream_sources(sources[clip.id] for clip in clips)
+    for n, (clip, result) in enumerate(zip(clips, results, strict=True), 1):
+        progress(n, len(clips))
+        yield clip, result
+
+
+def _left_out(emotions: Counter[str], overlap: Overlap, labels: Sequence[str], include_seen: bool) -> list[str]:
+    lines = []
+    if emotions:
+        named = ", ".join(f"{name} ({clips})" for name, clips in sorted(emotions.items()))
+        lines.append(f"left out: {named}: the model knows {', '.join(labels)}; map others with --label NAME=EMOTION")
+    if overlap.clips and include_seen:
+        lines.append(f"note: the scores are flattered by {overlap}")
+    elif overlap.clips:
+        lines.append(f"left out: {overlap}; --include-seen tests on them too")
+    return lines
+
+
+def row_of(clip: Clip, probabilities: Mapping[str, float], several: bool) -> dict[str, Any]:
+    """A line of the predictions file."""
+    row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
+    row["probabilities"] = {label: round(p, DECIMALS) for label, p in probabilities.items()}
+    if several:
+        row["corpus"] = clip.corpus
+    return row | known_of(clip)
+
+
+def _new(out: Path) -> RunFolder:
+    """The folder for the result: new or empty."""
+    folder = RunFolder(out)
+    folder.examine("")
+    return folder

@@ -1,0 +1,153 @@
+"""The model card: what a model was trained on, how well it did on whom, what it is for and what it is not for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from affetto._version import __version__
+from affetto.models.keys import BACKBONES
+from affetto.training.evaluate import MEASURES
+from affetto.training.intervals import title
+
+
+def written(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
+    """README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others."""
+    synthetic = bool(card["synthetic"]) or bool(metrics["synthetic"])
+    final = metrics.get("final") or {}
+    values = {
+        "front": _front(name, metrics, base, synthetic), "name": name, "repo": repo, "version": __version__,
+        "synthetic": SYNTHETIC if synthetic else "", "labels": ", ".join(card["blueprint"]["labels"]), "base": base,
+        "method": metrics["method"], "recipe": metrics["recipe"], "corpus": metrics["corpus"],
+        "clips": metrics["clips"], "licence": card["licence"] or "not known to affetto: ask where the corpus is from",
+        "split": metrics["split"], "checksum": metrics["split_checksum"], "scores": _scores(metrics),
+        "classes": _classes(metrics["test"]), "untested": _untested(final), "seconds": _window(card),
+        "digest": card["backbone"]["digest"],
+    }  # fmt: skip
+    return CARD.format(**values)
+
+
+def base_name(card: Mapping[str, Any], given: str | None) -> str:
+    """What others call the backbone: as given, else the hub id of its key, else the name that training used."""
+    name: str = given or card["backbone"]["name"]
+    if given is None and not card["backbone"]["random_weights"] and name in BACKBONES:
+        return BACKBONES[name].hub_id or name
+    return name
+
+
+def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) -> str:
+    """The YAML that the hub reads, model-index included."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = [
+        EvalResult(
+            task_type="audio-classification", task_name="Speech emotion recognition", dataset_type=metrics["corpus"],
+            dataset_name=metrics["corpus"] + (" (synthetic speech)" if synthetic else ""),
+            dataset_split=f"{metrics['split']}, test", metric_type=measure.hub_type,
+            metric_name=measure.title, metric_value=round(metrics["test"][key], 4),
+        )
+        for key, measure in MEASURES.items()
+        if key in metrics["test"]
+    ]  # fmt: skip
+    tags = ["speech-emotion-recognition", "affetto", metrics["method"], *(["synthetic"] if synthetic else [])]
+    return ModelCardData(
+        library_name="affetto", pipeline_tag="audio-classification", tags=tags, model_name=name, eval_results=results,
+        base_model=base if "/" in base and not Path(base).is_absolute() else None,
+    ).to_yaml()  # fmt: skip
+
+
+def _scores(metrics: Mapping[str, Any]) -> str:
+    interval = metrics["test"]["interval"]
+    level, over, units = round(100 * interval["level"]), interval["over"], interval["units"]
+    by = title(interval.get("by"))
+    beside = metrics.get("probe", {}).get("test")
+    lines = [f"| | test | {level} % interval |", "| --- | ---: | ---: |"]
+    if beside:
+        lines = [lines[0] + " probe |", lines[1] + " ---: |"]
+    for key, measure in MEASURES.items():
+        if key not in metrics["test"]:
+            continue  # a run made before the measure was
+        low, high = interval[key]
+        row = f"| {measure.title} | {_percent(metrics['test'][key])} | {_percent(low)}–{_percent(high)} |"
+        lines.append(row + (f" {_percent(beside[key])} |" if beside else ""))
+    told = f"\n\nPer cent, {metrics['test']['n']} test clips; intervals by {by} over {units} {over}."
+    if beside:
+        told += " The probe is logistic regression on the frozen backbone."
+    return "\n".join(lines) + told
+
+
+def _classes(test: Mapping[str, Any]) -> str:
+    lines = ["| emotion | precision | recall | F1 | clips |", "| --- | ---: | ---: | ---: | ---: |"]
+    for label, row in test["per_class"].items():
+        shown = " | ".join(_percent(row[name]) for name in ("precision", "recall", "f1"))
+        lines.append(f"| {label} | {shown} | {row['n']} |")
+    return "\n".join(lines)
+
+
+def _untested(final: Mapping[str, Any]) -> str:
+    if not final.get("trained"):
+        return ""
+    return (
+        "The scores are those of the folds' models, each tested on speakers whom it never heard. This model was\n"
+        "trained on all speakers and was not tested itself.\n"
+    )
+
+
+def _window(card: Mapping[str, Any]) -> str:
+    seconds = card["audio"]["seconds"]
+    return "whole clips" if seconds is None else f"the first {seconds:g} s of a clip"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+SYNTHETIC = "\n> **Trained on synthetic speech. It is a demonstration, of no use on real recordings.**\n"
+CARD = """---
+{front}
+---
+
+# {name}
+{synthetic}
+Names the emotion in a recording of speech: {labels}. Method `{method}` on `{base}`, made with affetto {version}.
+
+## Use
+
+```python
+import affetto
+
+model = affetto.load("{repo}")
+print(model("clip.wav").probabilities)
+```
+
+The folder holds what was trained and the head; the backbone is found by its name and checked by its weights' SHA-256
+(`{digest}`); `affetto.load(…, backbone=DIR)` takes it from
+a folder. It was trained on {seconds}; longer recordings are covered by windows.
+
+## Training data
+
+{corpus}, {clips} clips; recipe `{recipe}`. Licence of the data: {licence}.
+The licence of the data may bind what is made from them.
+
+## How well it does
+
+Split `{split}`, by speakers, checksum `{checksum}`.
+
+{scores}
+
+{classes}
+
+{untested}
+## Intended use and limits
+
+For research on speech and emotion, and for sorting recordings whose results a person looks at. The scores are of the
+corpus above alone; how well it does on other languages, microphones, ages and ways of speaking was not measured, and
+acted emotions are not spontaneous ones. A voice does not show what a person feels: the answer says which training
+clips a recording sounds like. Do not use it to judge a person.
+
+**European law.** Regulation (EU) 2024/1689 (AI Act), Article 5(1)(f), prohibits AI systems that infer emotions of
+people at the workplace and in education institutions, but for medical or safety reasons. Elsewhere emotion recognition
+from biometric data, of which a voice is one, counts as high-risk (Annex III), and people must be told that they are
+exposed to it (Article 50(3)).
+"""

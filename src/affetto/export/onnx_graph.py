@@ -1,0 +1,165 @@
+"""An ONNX graph from the wave to probabilities, with the model's own preprocessing inside.
+
+    waves (batch, samples) float32, 16 kHz mono  →  logits (batch, labels), probabilities (batch, labels)
+
+Batch and length are free. The clips of a batch are of one length, because front ends with group norm are not
+invariant to padding, masked or not (docs/decisions.md): short clips go one by one, a long recording's windows go
+together. Labels, window, temperature and the rest are in the file's metadata, each value in JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from affetto._version import __version__
+from affetto.audio import RATE_HZ
+from affetto.errors import UserError, unknown
+from affetto.export import example, parity
+from affetto.export import quantize as int8
+from affetto.export.folder import new_folder
+from affetto.export.source import without_paths
+from affetto.inference.predictor import HOP, Predictor
+from affetto.models.classifier import Classifier
+
+MODEL_FILE, EXAMPLE_FILE = "model.onnx", "predict.py"
+TOLERANCE = {"float32": 1e-4, "int8": 0.25}
+"""How far a probability may lie from the trained model's, in float32, before the export is refused."""
+PRECISIONS = tuple(TOLERANCE)
+OPSET = 20
+CONTRACT = (
+    "waves: (batch, samples) float32, mono, within ±1, at sample_rate_hz, the clips of a batch of one length "
+    "(never padded), each at least 0.1 s and at most window_samples long; longer recordings are covered by windows "
+    "of window_samples every hop_samples, the last one ending where the recording does, and their probabilities "
+    "averaged. Calibrated probabilities are the softmax of the logarithm of the mean divided by temperature"
+)
+_LARGEST_FILE = 2 * 10**9
+"""Of a single ONNX file, which is one protobuf message."""
+
+
+class WaveGraph(nn.Module):
+    """Waves (batch, samples) of one length → logits and their softmax, both (batch, labels)."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.classifier.from_waves(waves)
+        return logits, torch.softmax(logits, dim=1)
+
+
+def export_onnx(
+    predictor: Predictor, out: Path, *, precision: str = "float32", say: Callable[[str], None] = lambda _: None
+) -> parity.Parity:
+    """Write `model.onnx` and `predict.py`, which needs onnxruntime, numpy and soundfile alone, into the folder `out`.
+
+    `predictor` is one of affetto's own models, on the CPU in float32; it is of no use afterwards. `precision`: float32,
+    or int8 for the linear layers of the blocks. Raises UserError where the graph does not say what the model says.
+    """
+    needed(precision)
+    from affetto.inference.backends.onnx import Session
+    from affetto.inference.backends.trained import ClassifierPredictor
+
+    assert isinstance(predictor, ClassifierPredictor)
+    waves = parity.clips(predictor.window_seconds)
+    reference = [predictor.window_probabilities([wave])[0] for wave in waves]
+    with new_folder(out) as folder:
+        say("tracing the model")
+        graph = trace(WaveGraph(predictor.classifier).eval())
+        if precision == "int8":
+            say("rounding to 8 bits")
+            graph = int8.quantise(graph, predictor.classifier, folder)
+        facts = metadata(predictor, precision)
+        _write(graph, facts, folder / MODEL_FILE)
+        found = _checked(Session(folder / MODEL_FILE), waves, reference)
+        parity.refuse(found, TOLERANCE[precision], f"the {precision} ONNX file")
+        _write(graph, facts | {"parity": asdict(found)}, folder / MODEL_FILE)
+        shutil.copyfile(example.__file__, folder / EXAMPLE_FILE)
+    return found
+
+
+def needed(precision: str) -> None:
+    """Raise UserError for a precision that there is not, and where a package is missing that the export needs."""
+    if precision not in PRECISIONS:
+        raise unknown("precision of an ONNX file", precision, PRECISIONS)
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as problem:
+        raise UserError(f"export to ONNX needs {problem.name}: pip install 'affetto[onnx]'") from None
+
+
+def trace(module: nn.Module) -> Any:
+    """The module as an ONNX model (a protobuf message), batch and length free."""
+    waves = torch.zeros(2, 2 * RATE_HZ)
+    waves[:, ::7] = 0.1
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            module, (waves,), input_names=["waves"], output_names=["logits", "probabilities"], opset_version=OPSET,
+            dynamic_shapes=({0: "batch", 1: "samples"},), dynamo=True, verbose=False,
+        )  # fmt: skip
+    assert program is not None
+    graph = program.model_proto
+    for node in graph.graph.node:
+        del node.metadata_props[:]  # stack traces, with this machine's paths
+    return graph
+
+
+def metadata(predictor: Predictor, precision: str) -> dict[str, Any]:
+    """What the file says of itself."""
+    card, backbone = predictor.card, predictor.card["backbone"]
+    assert predictor.window_seconds is not None
+    window = round(predictor.window_seconds * RATE_HZ)
+    inside = "log-mel" if backbone["family"] == "whisper" else "zero mean and unit variance of a clip"
+    if backbone["preprocessing"].get("normalize") is False:
+        inside = "none"
+    return {
+        "labels": list(predictor.labels), "sample_rate_hz": RATE_HZ, "window_samples": window,
+        "hop_samples": max(1, round(HOP * window)), "temperature": predictor.temperature, "contract": CONTRACT,
+        "preprocessing": f"within the graph: {inside}", "precision": precision, "synthetic": card["synthetic"],
+        "affetto": __version__, "card": without_paths(card),
+    }  # fmt: skip
+
+
+def _write(graph: Any, facts: dict[str, Any], file: Path) -> None:
+    import onnx
+
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()})
+    beside = graph.ByteSize() > _LARGEST_FILE
+    onnx.save_model(graph, file, save_as_external_data=beside, location=f"{file.name}.data" if beside else None)
+
+
+def _checked(session: Any, waves: list[np.ndarray], reference: list[np.ndarray]) -> parity.Parity:
+    known = {id(wave): row for wave, row in zip(waves, reference, strict=True)}
+    return parity.compare(lambda wave: known[id(wave)], lambda wave: session.probabilities(wave[None])[0], waves)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter prints its progress, and logs which packages it could have used."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

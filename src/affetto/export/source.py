@@ -1,0 +1,25 @@
+"""The trained model that an export begins with: affetto's own, on the CPU, in float32."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from affetto.errors import UserError
+from affetto.inference.loading import kind_of, load
+
+
+def trained_predictor(model: str | Path, backbone: str | None = None) -> Any:
+    """Its predictor; what was exported already is no source. Raises UserError."""
+    if kind_of(Path(model)) != "trained":
+        raise UserError(f"{model} was exported already: give the run's folder")
+    return load(model, device="cpu", backbone=backbone, precision="float32")
+
+
+def without_paths(card: dict[str, Any]) -> dict[str, Any]:
+    """The card as others may see it: a backbone that was a folder here goes by the folder's name."""
+    public = copy.deepcopy(card)
+    if Path(public["backbone"]["name"]).is_absolute():
+        public["backbone"]["name"] = Path(public["backbone"]["name"]).name
+    return public

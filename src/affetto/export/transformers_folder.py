@@ -1,0 +1,161 @@
+"""A folder that transformers' pipeline runs: by affetto's registered class, or by a stock class where that can be.
+
+Both hold all weights, the backbone's included, and the temperature; both are loaded again and compared with the
+trained model before the folder appears.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affetto.audio import RATE_HZ
+from affetto.errors import UserError
+from affetto.export import parity, stock
+from affetto.export.folder import new_folder
+from affetto.export.source import without_paths
+from affetto.inference.backends.transformers import quiet
+from affetto.inference.predictor import HOP, Predictor
+
+TOLERANCE = 1e-4
+"""How far a probability may lie from the trained model's before the export is refused."""
+
+
+def export_hf(
+    predictor: Predictor, out: Path, *, stock_class: bool = False, say: Callable[[str], None] = lambda _: None
+) -> parity.Parity:
+    """Write the folder `out`. `predictor` is one of affetto's own models, on the CPU in float32.
+
+    `stock_class`: transformers' own class, which needs no affetto. Raises UserError where no stock class can be this
+    model, and where the folder does not say what the model says.
+    """
+    from affetto.inference.backends.trained import ClassifierPredictor
+
+    assert isinstance(predictor, ClassifierPredictor)
+    classifier, card = predictor.classifier, predictor.card
+    if classifier.backbone.layer_norm_swap != "none":
+        raise UserError("model.layer_norm_swap is an ablation: export it with --to onnx")
+    if stock_class:
+        reason = stock.obstacle(classifier, card["blueprint"])
+        if reason is not None:
+            raise UserError(
+                f"no stock class of transformers' can be this model: {reason}. Leave --stock out: the folder then runs "
+                "after `import affetto.hf`"
+            )
+    waves = _clips(predictor, stock_class)
+    reference = {id(wave): predictor.calibrated(predictor.window_probabilities([wave])[0]) for wave in waves}
+    with new_folder(out) as folder, quiet():
+        say("writing the model")
+        if stock_class:
+            model, extractor = stock.build(
+                classifier, without_paths(card), predictor.window_seconds, predictor.temperature
+            )
+        else:
+            model, extractor = _own(predictor)
+        model.save_pretrained(folder)
+        extractor.save_pretrained(folder)
+        (folder / "README.md").write_text(_readme(predictor, stock_class, out.name), encoding="utf-8")
+        found = parity.compare(lambda wave: reference[id(wave)], _reloaded(folder), waves)
+        parity.refuse(found, TOLERANCE, "the folder for transformers")
+    return found
+
+
+def _clips(predictor: Predictor, stock_class: bool) -> list[np.ndarray]:
+    """What to compare on; the stock Whisper takes one length alone."""
+    waves = parity.clips(predictor.window_seconds)
+    if stock_class and predictor.card["backbone"]["family"] == "whisper":
+        seconds = stock.whisper_seconds(predictor.window_seconds, predictor.classifier.backbone.longest_seconds)  # type: ignore[attr-defined]
+        waves = [np.resize(wave, seconds * RATE_HZ) for wave in waves]
+    return waves
+
+
+def _own(predictor: Any) -> tuple[Any, Any]:
+    """affetto's registered class: the merged classifier as it is, and an extractor that leaves the wave alone."""
+    from transformers import Wav2Vec2FeatureExtractor
+
+    from affetto.inference.backends.transformers_model import AffettoConfig, AffettoForAudioClassification
+
+    classifier, card = predictor.classifier, predictor.card
+    backbone, blueprint = classifier.backbone, copy.deepcopy(card["blueprint"])
+    if blueprint["method"]["name"] != "adapter":  # the Adapter stays beside the blocks; all else is merged
+        blueprint["method"] = {"name": "frozen", "first_block": 0, "settings": {}}
+    window = round(predictor.window_seconds * RATE_HZ)
+    config = AffettoConfig(
+        classifier=blueprint,
+        backbone={
+            "family": backbone.family, "config": backbone.model.config.to_diff_dict(),
+            "preprocessing": backbone.preprocessing,
+        },
+        window_samples=window, hop_samples=max(1, round(HOP * window)), confidence_temperature=predictor.temperature,
+        affetto_card=without_paths(card), id2label=dict(enumerate(predictor.labels)),
+        label2id={label: number for number, label in enumerate(predictor.labels)},
+    )  # fmt: skip
+    model: Any = AffettoForAudioClassification(config)
+    model.eval()
+    model.classifier.load_state_dict(classifier.state_dict())
+    return model, Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
+
+
+def _reloaded(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The folder as a function from wave to probabilities, loaded as a user's transformers would load it."""
+    from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+
+    import affetto.inference.backends.transformers_model  # noqa: F401  # registers what a folder of ours names
+
+    model = AutoModelForAudioClassification.from_pretrained(folder).eval()
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+
+    @torch.no_grad()
+    def probabilities(wave: np.ndarray) -> np.ndarray:
+        inputs = extractor(wave, sampling_rate=RATE_HZ, return_tensors="pt")
+        return torch.softmax(model(**inputs).logits.double(), 1)[0].numpy()
+
+    return probabilities
+
+
+def _readme(predictor: Any, stock_class: bool, name: str) -> str:
+    classifier, card = predictor.classifier, predictor.card
+    pre_norm = classifier.backbone.final_norm() is not None
+    lengths = f"A clip longer than {predictor.window_seconds:g} s is covered by windows, as `affetto predict` does it."
+    if stock_class:
+        lengths = "transformers takes a clip whole; affetto would cover one longer than "
+        lengths += f"{predictor.window_seconds:g} s by windows."
+        if classifier.backbone.family == "whisper":
+            seconds = stock.whisper_seconds(predictor.window_seconds, classifier.backbone.longest_seconds)
+            lengths = (
+                f"The stock Whisper takes {seconds} s: on such a clip it says what affetto says; a shorter one is "
+            )
+            lengths += "padded with silence, over which it averages too, and a longer one is cut."
+    synthetic = "\n**Trained on synthetic speech: of no use on real recordings.**\n" if card["synthetic"] else ""
+    return README.format(
+        name=name, synthetic=synthetic, lengths=lengths, temperature=predictor.temperature,
+        labels=", ".join(predictor.labels), state=stock.trained_on(classifier.pooling, pre_norm),
+        needs="transformers alone" if stock_class else "transformers and affetto", rate_hz=RATE_HZ,
+        register="" if stock_class else "import affetto.hf\n",
+    )  # fmt: skip
+
+
+README = """# {name}
+
+An emotion classifier for speech, exported by affetto. It needs {needs}.
+{synthetic}
+```python
+import soundfile
+{register}from transformers import pipeline
+
+classify = pipeline("audio-classification", model="{name}", top_k=None)
+samples, rate_hz = soundfile.read("clip.wav", dtype="float32")  # mono, {rate_hz} Hz
+print(classify({{"raw": samples, "sampling_rate": rate_hz}}))
+```
+
+Labels: {labels}.
+
+The head was trained on {state}.
+{lengths}
+The logits are calibrated: affetto's, divided by the temperature {temperature:g}.
+"""

@@ -1,0 +1,1 @@
+"""Predictors by the kind of model: trained here, ONNX, transformers."""

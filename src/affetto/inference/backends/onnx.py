@@ -1,0 +1,104 @@
+"""An exported ONNX file as a predictor: the same recordings, windows and answers, by onnxruntime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affetto.audio import RATE_HZ, SHORTEST_SECONDS
+from affetto.errors import UserError, unknown
+from affetto.inference.predictor import Predictor
+from affetto.models.card import checked
+from affetto.models.parallel import threads
+
+FILE = "model.onnx"
+FACTS = ("labels", "window_samples", "sample_rate_hz", "precision", "card")
+DEVICES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Session:
+    """The file in onnxruntime, and what its metadata say. Raises UserError for a file that affetto did not export."""
+
+    def __init__(self, file: Path, device: str = "auto") -> None:
+        runtime = _onnxruntime()
+        available = runtime.get_available_providers()
+        if device == "auto":
+            device = "cuda" if DEVICES["cuda"] in available else "cpu"
+        provider = DEVICES[device]
+        if provider not in available:
+            raise UserError(f"{file}: this onnxruntime has no {device}: install onnxruntime-gpu, or use --device cpu")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads()
+        options.log_severity_level = 3
+        try:
+            self.session = runtime.InferenceSession(file, options, providers=[provider])
+        except Exception as problem:  # onnxruntime raises kinds of its own, none of them exported
+            raise UserError(f"{file}: onnxruntime cannot load it ({problem}); export the model again") from None
+        self.facts = _facts(self.session.get_modelmeta().custom_metadata_map, file)
+
+    def logits(self, waves: np.ndarray) -> np.ndarray:
+        """(batch, samples) float32 of one length → (batch, labels), before the temperature."""
+        return self.session.run(["logits"], {"waves": waves})[0]
+
+    def probabilities(self, waves: np.ndarray) -> np.ndarray:
+        """(batch, samples) float32 of one length → (batch, labels)."""
+        return self.session.run(["probabilities"], {"waves": waves})[0]
+
+
+class OnnxPredictor(Predictor):
+    """Made by `load` of an ONNX file, or of the folder that holds one."""
+
+    def __init__(self, session: Session, long_clips: str = "windows") -> None:
+        facts = session.facts
+        window = facts["window_samples"] / facts["sample_rate_hz"]
+        super().__init__(facts["labels"], facts["card"], longest_seconds=window, long_clips=long_clips)
+        self.session, self.precision = session, facts["precision"]
+
+    def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        rows = [self.session.probabilities(np.ascontiguousarray(wave, np.float32)[None])[0] for wave in waves]
+        return np.stack(rows).astype(np.float64)
+
+
+def load_onnx(
+    file: Path, *, device: str = "auto", precision: str = "auto", long_clips: str = "windows"
+) -> OnnxPredictor:
+    """The predictor of an ONNX file, or of the folder that holds one; see `loading.load`."""
+    file = file / FILE if file.is_dir() else file
+    if device not in ("auto", *DEVICES):
+        raise unknown("device of an ONNX file", device, ("auto", *DEVICES))
+    session = Session(file, device)
+    made = session.facts["precision"]
+    if precision not in ("auto", made):
+        raise UserError(f"{file} computes in {made}, not in {precision}: its precision was chosen at its export")
+    return OnnxPredictor(session, long_clips)
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError("an ONNX model needs onnxruntime: pip install 'affetto[onnx]'") from None
+    return onnxruntime
+
+
+def _facts(written: dict[str, str], file: Path) -> dict[str, Any]:
+    try:
+        facts = {name: json.loads(text) for name, text in written.items()}
+    except (ValueError, RecursionError):
+        facts = {}
+    absent = [name for name in FACTS if name not in facts]
+    if absent:
+        raise UserError(f"{file}: no export of affetto's (its metadata lack {absent[0]!r}): make it by affetto export")
+    card = checked(facts["card"], str(file))
+    samples, rate_hz = facts["window_samples"], facts["sample_rate_hz"]
+    if facts["labels"] != card["blueprint"]["labels"] or rate_hz != RATE_HZ or not _is_window(samples):
+        raise UserError(f"{file}: its metadata contradict its model card; make it again by affetto export")
+    return facts
+
+
+def _is_window(samples: Any) -> bool:
+    return isinstance(samples, int) and samples >= RATE_HZ * SHORTEST_SECONDS

@@ -1,0 +1,107 @@
+"""affetto's own models as predictors: prefix, then forward, in torch, as in training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affetto.audio import RATE_HZ
+from affetto.errors import UserError, unknown
+from affetto.inference import speaker
+from affetto.inference.predictor import ONLY_STATISTICS, Predictor
+from affetto.models.classifier import Classifier, Prefix
+from affetto.models.device import capabilities
+from affetto.models.head import StatisticsHead
+from affetto.models.parallel import side_by_side
+from affetto.models.prefix import collate
+from affetto.models.saved import load_classifier
+from affetto.training import device as devices
+
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+
+
+class ClassifierPredictor(Predictor):
+    """A classifier, merged for inference, and its card."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        card: dict[str, Any],
+        device: torch.device,
+        precision: str = "auto",
+        long_clips: str = "windows",
+        fold: bool = True,
+    ) -> None:
+        """`fold`: LoRA is folded into the backbone's weights, which then serve no other model."""
+        super().__init__(
+            classifier.labels, card, longest_seconds=classifier.backbone.longest_seconds, long_clips=long_clips
+        )
+        self.classifier = classifier.merge(whole_clips=capabilities(device).clips_side_by_side, fold=fold).to(device)
+        self.precision = resolve_precision(precision, card["precision"], device)
+        if self.precision == "int8":
+            self.classifier.quantise(devices.resolve_precision("auto", device))
+        else:
+            self.classifier.compute_in(self.precision)
+        self.device = device
+
+    @torch.no_grad()
+    def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        batch, lengths = collate(self._prefixes(waves), self.device)
+        return torch.softmax(self.classifier(batch, lengths).double(), dim=1).cpu().numpy()
+
+    @torch.no_grad()
+    def window_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        """As `window_probabilities`: what a statistics head standardises, (waves, 2 width), float64."""
+        batch, lengths = collate(self._prefixes(waves), self.device)
+        return self.classifier.statistics(batch, lengths).double().cpu().numpy()
+
+    def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> ClassifierPredictor:
+        head = self.classifier.head
+        if not isinstance(head, StatisticsHead):
+            raise UserError(ONLY_STATISTICS)
+        if self.speaker_clips:
+            raise UserError("this model is calibrated to a speaker already: begin with the model as it was loaded")
+        if isinstance(recordings, (str, Path)):
+            raise UserError("calibration to a speaker takes a list of clips: give [clip, …], not one name")
+        samples = (self._samples(recording, RATE_HZ) for recording in recordings)
+        rows = speaker.usable(self._heard(samples, self.window_statistics))
+        adjusted = copy.copy(self)
+        adjusted.classifier = self.classifier.under(speaker.adjusted(head, rows))
+        adjusted.speaker_clips = len(rows)
+        return adjusted
+
+    def _prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
+        """What lies at the cut, clip by clip; on the CPU, where that is all of the model, side by side."""
+        if len(waves) == 1 or not capabilities(self.device).clips_side_by_side:
+            return [self.classifier.prefix(wave) for wave in waves]
+        prefixes: list[Prefix] = []
+        for outcome in side_by_side(self.classifier.prefix, waves):
+            if isinstance(outcome, Exception):
+                raise outcome
+            prefixes.append(outcome)
+        return prefixes
+
+
+def load_trained(
+    folder: Path, *, device: str, backbone: str | None, precision: str, long_clips: str
+) -> ClassifierPredictor:
+    """The predictor of a model folder; see `loading.load`."""
+    classifier, card = load_classifier(folder, backbone=backbone)
+    return ClassifierPredictor(classifier, card, devices.choose(device), precision, long_clips)
+
+
+def resolve_precision(asked: str, trained: str, device: torch.device) -> str:
+    """What a model that was `trained` in one precision computes in, where `asked` is wanted."""
+    if asked not in PRECISIONS:
+        raise unknown("precision", asked, PRECISIONS)
+    if asked == "int8" and not capabilities(device).int8:
+        raise UserError(f"precision int8 is for the CPU, not for {device.type}; choose auto, or --device cpu")
+    if asked != "auto":
+        return devices.resolve_precision(asked, device)
+    # What is not native here is slow, and not more exact than float32.
+    return devices.resolve_precision("auto", device) if trained == "bfloat16" else trained

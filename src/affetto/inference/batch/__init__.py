@@ -1,0 +1,1 @@
+"""Many recordings labelled: inputs, outputs, this machine or a cluster."""

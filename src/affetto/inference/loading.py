@@ -1,0 +1,111 @@
+"""Loading of a model from a folder, a file or the hub: which kind it is, and the predictor of that kind."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from affetto.errors import UserError
+from affetto.inference.predictor import Predictor
+from affetto.models.hub import model_snapshot
+from affetto.models.saved import CARD
+from affetto.training.runs import FOLDS, MODEL
+
+ONNX, ONNX_FILE, TRANSFORMERS_FILE = ".onnx", "model.onnx", "config.json"
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def load(
+    model: str | Path,
+    *,
+    device: str = "auto",
+    backbone: str | None = None,
+    precision: str = "auto",
+    long_clips: str = "windows",
+    calibrate: bool = True,
+) -> Predictor:
+    """A trained model, ready to be called: a run's folder, an exported folder, an ONNX file or a hub id.
+
+    `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
+    linear layers in 8-bit integers, the quickest on a CPU (docs/performance.md says what it costs).
+    `backbone` says where the backbone's weights lie now, if they have moved since training.
+    `long_clips`: `windows` covers a clip that is longer than the model's window by windows and averages them;
+    `cropped` hears its beginning alone, as training and its tests do. Without `calibrate` probabilities are as in a
+    run's predictions files, without the model's temperature.
+    Raises UserError for a folder without a trained model.
+    """
+    predictor = _load(model, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
+    if not calibrate:
+        predictor.temperature = 1.0
+    return predictor
+
+
+def model_folder(folder: Path) -> Path:
+    """The folder with the model: of a run, that of its final one. Raises UserError where there is none."""
+    if not folder.is_dir():
+        raise UserError(f"no run folder {folder}: give the --out of a finished `affetto train`")
+    model = folder / MODEL if (folder / MODEL).is_dir() else folder
+    if model == folder and (folder / FOLDS).is_dir():
+        folds = ", ".join(sorted(path.name for path in (folder / FOLDS).iterdir()))
+        raise UserError(
+            f"{folder} has no final model (unfinished, or trained with --no-final); "
+            f"a fold's is in {folder / FOLDS}: {folds}"
+        )
+    return model
+
+
+def _load(
+    model: str | Path, *, device: str, backbone: str | None, precision: str, long_clips: str
+) -> Predictor:  # fmt: skip
+    """The predictor of whatever kind of model this is, with its own temperature. See `load`."""
+    place = _place(model)
+    kind = kind_of(place)
+    if kind == "trained":
+        from affetto.inference.backends.trained import load_trained
+
+        folder = model_folder(place)
+        return load_trained(folder, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
+    if backbone is not None:
+        raise UserError(f"{model} holds its backbone's weights itself: leave --backbone out")
+    return _loader(kind)(place, device=device, precision=precision, long_clips=long_clips)
+
+
+def kind_of(place: Path) -> str:
+    """`onnx`, `transformers`, or `trained`, a folder of a run or of its model (what nothing else can be)."""
+    if place.suffix == ONNX or (place / ONNX_FILE).is_file():
+        return "onnx"
+    if not (place / CARD).is_file() and "affetto_card" in _configuration(place / TRANSFORMERS_FILE):
+        return "transformers"
+    return "trained"
+
+
+def _loader(kind: str) -> Callable[..., Predictor]:
+    if kind == "onnx":
+        from affetto.inference.backends.onnx import load_onnx
+
+        return load_onnx
+    from affetto.inference.backends.transformers import load_exported
+
+    return load_exported
+
+
+def _place(model: str | Path) -> Path:
+    """The folder or file; of a hub id, the folder that it was downloaded to."""
+    place = Path(model)
+    if place.exists() or not HUB_ID.fullmatch(str(model)):
+        return place
+    try:
+        return model_snapshot(str(model))
+    except UserError as problem:
+        raise UserError(f"no run folder {model}; as a hub id: {problem}") from None
+
+
+def _configuration(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,158 @@
+"""From folders of models to a running server."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from affetto.errors import UserError
+from affetto.serving import address
+from affetto.serving.limits import TOKEN_VARIABLE
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from affetto.serving.catalogue import Catalogue
+    from affetto.serving.guard import Guard
+    from affetto.serving.limits import Limits
+    from affetto.serving.service import Service
+
+NEEDED = ("fastapi", "uvicorn", "python_multipart")
+_NAME = re.compile(r"[\w.-]{1,64}")
+
+
+def serve(
+    models: Sequence[str],
+    limits: Limits,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    is_public: bool = False,
+    device: str = "auto",
+    backbone: str | None = None,
+    precision: str = "auto",
+    page: bool = True,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
+
+    `is_public`: other machines may reach it without a token. Raises UserError where a model cannot be loaded, the
+    address cannot be had or is open to others without a token, or an extra is not installed.
+    """
+    for module in NEEDED:
+        if importlib.util.find_spec(module) is None:
+            raise UserError(f"serving needs {module}, which is not installed: pip install 'affetto[serve]'")
+    folders = named(models)
+    # Before torch is imported and the models are loaded: that takes a while, and a mistake should be known at once.
+    with address.listen(host, port) as listening:
+        is_local = address.is_loopback(listening)
+        if not is_local and limits.token is None and not is_public:
+            raise UserError(
+                f"{host} is reached by other machines: set {TOKEN_VARIABLE} to a token (docs/serving.md), "
+                "or let everybody in with --no-token"
+            )
+        names = address.own_names(listening, host) if is_local and limits.token is None else None
+        from affetto.serving import logs, running
+
+        with logs.on_standard_error(), running.ending_at_once():
+            service = _load(folders, limits, device=device, backbone=backbone, precision=precision)
+            try:
+                _serve(service, listening, names, page=page, say=say)
+            finally:
+                is_closed = service.close()
+            if not is_closed:
+                # Python would wait for ever for a thread that hangs in somebody's native code.
+                logs.event("stuck", logging.ERROR)
+                os._exit(1)
+
+
+def _load(folders: Mapping[str, Path], limits: Limits, *, device: str, backbone: str | None, precision: str) -> Service:
+    from affetto.inference.shared_weights import load_together
+    from affetto.serving.catalogue import Catalogue
+    from affetto.serving.service import Service
+
+    return Service(Catalogue(load_together(folders, device=device, backbone=backbone, precision=precision)), limits)
+
+
+def _serve(
+    service: Service,
+    listening: socket.socket,
+    names: Collection[str] | None,
+    *,
+    page: bool,
+    say: Callable[[str], None],
+) -> None:
+    from affetto.serving import running
+    from affetto.serving.app import create_app
+
+    limits = service.limits
+    app, guard = create_app(service, names)
+    with contextlib.ExitStack() as stack:
+        missing = _add_page(app, guard, service, stack) if page else None
+
+        def tell() -> None:
+            is_open = names is None and limits.token is None
+            for line in greeting(address.url(listening), service.catalogue, limits, page and not missing, is_open):
+                say(line)
+            if missing:
+                say(f"no page for a browser: {missing}")
+
+        server = running.server(guard, head_seconds=limits.head_seconds, is_busy=service.is_busy, on_start=tell)
+        running.run(server, listening)
+
+
+def _add_page(app: FastAPI, guard: Guard, service: Service, stack: contextlib.ExitStack) -> str | None:
+    """Why there is no page; None once it is there. Its uploads are removed as `stack` is left."""
+    if importlib.util.find_spec("gradio") is None:
+        return "pip install 'affetto[web]'"
+    from affetto.serving.shelf import Shelf
+
+    try:
+        shelf = stack.enter_context(Shelf.opened(service.limits))
+    except OSError as problem:
+        return f"no folder for its uploads ({problem.strerror or problem}); set TMPDIR to one that can be written"
+    from affetto.serving.page import mount
+
+    mount(app, guard, service, shelf)
+    return None
+
+
+def named(models: Sequence[str]) -> dict[str, Path]:
+    """`NAME=PATH`, or a path whose last part is the name → names and paths. Raises UserError for a name given twice."""
+    found: dict[str, Path] = {}
+    for model in models:
+        name, equals, path = model.partition("=")
+        if not equals or not _NAME.fullmatch(name) or Path(model).exists():
+            folder = Path(model)
+            path = model
+            own = folder.resolve()
+            name = own.parent.name if own.name == "model" else own.name
+        if name in found:
+            raise UserError(f"two models are called {name!r}: give one another name, as in other={path}")
+        found[name] = Path(path)
+    return found
+
+
+def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open: bool) -> list[str]:
+    """The lines for the terminal once the server runs; the one with curl works as it stands."""
+    lines = [f"affetto serves at {url}"]
+    for model in catalogue.describe():
+        facts = [model.method or "", f"on {model.backbone}" if model.backbone else "", ", ".join(model.labels)]
+        shared = f"; one backbone with {', '.join(model.shares_backbone_with)}" if model.shares_backbone_with else ""
+        synthetic = "; trained on SYNTHETIC speech" if model.synthetic else ""
+        lines.append(f"  model {model.name}: {' '.join(filter(None, facts[:2]))} ({facts[2]}){shared}{synthetic}")
+    if page:
+        password = " (any user name, the token as password)" if limits.token else ""
+        lines.append(f"  page  {url}/{password}")
+    token = f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"' if limits.token else ""
+    lines.append(f"  try   curl{token} -F file=@clip.wav {url}/v1/predict")
+    if is_open:
+        lines.append("warning: other machines may reach it, and no token is asked for")
+    return lines

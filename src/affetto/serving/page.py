@@ -1,0 +1,222 @@
+"""A page for a browser, by Gradio, in English and Italian; everything that it shows comes from this server.
+
+Of Gradio's routes the guard lets through what a browser needs. Two are ours: uploads, because Gradio's own keeps the
+name that the client gave and asks nobody for a limit, and their playing, because Gradio's own would read other files
+and fetch addresses. A call for an answer is made anew of what may be in it. Its analytics, run history and outside
+links are off, its fonts are the system's, and the guard's policy forbids the browser to ask any other host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import partial
+from html import escape
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse
+
+from affetto import audio
+from affetto.inference.predictor import Prediction
+from affetto.serving import drawing, logs, routes
+from affetto.serving.app import segmented
+from affetto.serving.catalogue import Catalogue
+from affetto.serving.guard import Guard
+from affetto.serving.refusals import RefusalError
+from affetto.serving.routes import Route
+from affetto.serving.service import Hearing, Service
+from affetto.serving.shelf import TOKEN, Shelf
+from affetto.serving.texts import LANGUAGES, Texts
+from affetto.serving.uploads import receive
+
+STYLE = """
+.affetto-languages {text-align: right; font-size: .95rem} .affetto-languages a {margin-left: .8em}
+.affetto-note {padding: .6em .8em; border-radius: .5em; background: #fff4d6; color: #4a3b00}
+.affetto-problem {padding: .6em .8em; border-radius: .5em; background: #fde2e0; color: #7a1008}
+.affetto-timeline svg {width: 100%; height: 110px; display: block}
+.affetto-times {display: flex; justify-content: space-between; font-size: .85rem; opacity: .8}
+.affetto-key {display: inline-flex; align-items: center; margin-right: 1em}
+.affetto-key i {width: .8em; height: .8em; border-radius: 50%; margin-right: .35em}
+"""
+
+
+def mount(app: FastAPI, guard: Guard, service: Service, shelf: Shelf) -> None:
+    """Add the page in every language, and a way to it from `/`."""
+    os.environ |= {
+        "GRADIO_TEMP_DIR": str(shelf.folder / "gradio"),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    import gradio
+
+    _add_entrance(app)
+    guard.routes += (Route("/"),)
+    for texts in LANGUAGES.values():
+        _add_uploads(app, service, texts.code, shelf)
+        gradio.mount_gradio_app(
+            app,
+            _blocks(service, texts, shelf),
+            f"/{texts.code}",
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            max_file_size=service.limits.max_bytes,
+            show_error=True,
+            enable_monitoring=False,
+            mcp_server=False,
+            pwa=False,
+            css=STYLE,
+            theme=_theme(),
+        )
+        guard.routes += routes.page(texts.code, partial(checked_call, service.catalogue))
+
+
+def _add_entrance(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def entrance(request: Request) -> RedirectResponse:
+        wanted = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
+        return RedirectResponse(f"/{next((code for code in wanted if code in LANGUAGES), 'en')}/")
+
+
+def _add_uploads(app: FastAPI, service: Service, code: str, shelf: Shelf) -> None:
+    @app.post(f"/{code}/gradio_api/upload", include_in_schema=False)
+    async def upload(request: Request) -> JSONResponse:
+        with service.place():
+            content = (await receive(request, service.limits, "files")).audio
+            return JSONResponse([await shelf.keep(content)])
+
+    @app.get(f"/{code}/gradio_api/file={{token}}", include_in_schema=False)
+    async def play(token: str) -> FileResponse:
+        return FileResponse(shelf.path(token), filename=token)
+
+
+# -- calls ----------------------------------------------------------------------------------------------------------
+
+
+class _File(BaseModel):
+    path: str = Field(pattern=f"^{TOKEN.pattern}$")
+
+
+class _Call(BaseModel):
+    """A browser's call for an answer, with a recording and a model's name; whatever else it says is left out."""
+
+    model_config = ConfigDict(strict=True)
+
+    data: tuple[_File | None, str | None]
+    fn_index: Literal[0]  # the page has one function
+    trigger_id: int | None = Field(default=None, ge=0, le=10_000)
+    session_hash: str = Field(pattern="^[A-Za-z0-9]{1,64}$")
+
+
+def checked_call(catalogue: Catalogue, content: bytes) -> bytes:
+    """A call as Gradio may see it: values that it would read or fetch by themselves are in none.
+
+    Raises RefusalError: 422 for what a page of ours does not send, 404 for a model that is not there.
+    """
+    try:
+        call = _Call.model_validate_json(content)
+    except ValidationError:
+        raise RefusalError(422, "invalid_call", "not a call that the page makes; programs use /v1") from None
+    file, model = call.data
+    recording = None if file is None else {"path": file.path, "meta": {"_type": "gradio.FileData"}}
+    call = call.model_copy(update={"data": (recording, catalogue.resolve(model))})
+    return call.model_dump_json(warnings=False).encode()
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+
+def _theme() -> Any:
+    import gradio
+
+    system = [gradio.themes.Font("system-ui"), gradio.themes.Font("sans-serif")]
+    return gradio.themes.Soft(font=system, font_mono=[gradio.themes.Font("monospace")])
+
+
+def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
+    import gradio as gr
+
+    names = list(service.catalogue.predictors)
+    others = "".join(
+        f'<a href="../{code}/" hreflang="{code}" lang="{code}">{other.name}</a>' if other is not texts
+        else f'<a aria-current="true" style="font-weight:bold;text-decoration:none">{other.name}</a>'
+        for code, other in LANGUAGES.items()
+    )  # fmt: skip
+    with gr.Blocks(title=f"affetto: {texts.title}", analytics_enabled=False) as blocks:
+        _html(f'<nav class="affetto-languages">{others}</nav>')
+        gr.Markdown(f"# {texts.title}\n{texts.lead}")
+        with gr.Row():
+            with gr.Column():
+                recording = gr.Audio(
+                    sources=["upload", "microphone"], type="filepath", label=texts.recording, buttons=[],
+                    editable=False, elem_id="recording",
+                )  # fmt: skip
+                model = gr.Dropdown(names, value=names[0], label=texts.model, interactive=True, visible=len(names) > 1)
+                button = gr.Button(texts.button, variant="primary", elem_id="listen")
+            with gr.Column():
+                told = _html(elem_id="told")
+                bars = gr.Label(label=texts.emotions, num_top_classes=20, elem_id="emotions")
+        over_time = _html(elem_id="timeline")
+        with gr.Accordion(texts.limits_title, open=True):
+            gr.Markdown(texts.limits)
+        recording.__dict__["async_move_resource_to_block_cache"] = _as_it_is
+        _connect(button.click, service, texts, shelf, [recording, model], [told, bars, over_time])
+    blocks.queue(default_concurrency_limit=None, api_open=False)
+    return blocks
+
+
+def _html(value: str = "", elem_id: str | None = None) -> Any:
+    """A place for HTML of ours. Gradio's own compiles it as a template, which the page's policy does not allow."""
+    import gradio
+
+    return gradio.Markdown(value, sanitize_html=False, latex_delimiters=[], elem_id=elem_id)
+
+
+async def _as_it_is(token: str | None) -> str | None:
+    """Gradio would copy a file, or fetch an address; a token stays one until the shelf is asked."""
+    return token
+
+
+def _connect(event: Any, service: Service, texts: Texts, shelf: Shelf, inputs: list[Any], outputs: list[Any]) -> None:
+    async def hear(token: str | None, model: str) -> tuple[str, dict[str, float] | None, str]:
+        if not token:
+            return _problem(texts.nothing), None, ""
+        try:
+            with service.place():
+                content = await asyncio.to_thread(shelf.read, token)
+                result, picture = await service.hear(model, content, lambda hearing: _heard(hearing, service, texts))
+        except RefusalError as problem:
+            logs.event("page", status=problem.status, error=problem.code)
+            return _problem(texts.problems.get(problem.code, ""), problem.message), None, ""
+        logs.event("page", status=200, model=model, audio_seconds=round(result.seconds, 3))
+        words = {texts.labels.get(label, label): share for label, share in result.probabilities.items()}
+        return _told(result, service, model, texts), words, picture
+
+    event(hear, inputs, outputs, api_visibility="private", concurrency_limit=None)
+
+
+def _heard(hearing: Hearing, service: Service, texts: Texts) -> tuple[Prediction, str]:
+    """The prediction, and the timeline's picture where the recording is longer than a window."""
+    predictor = hearing.predictor
+    result = predictor.classify([hearing.wave])[0]
+    window = predictor.window_seconds
+    if window is None or result.seconds <= window or not service.makes_timelines:
+        return result, ""
+    segments = segmented(hearing)
+    drawn = drawing.timeline(hearing.wave, audio.RATE_HZ, segments, predictor.labels, texts.labels)
+    none = "" if segments else f"<p>{texts.timeline_none}</p>"
+    return result, f"<h3>{texts.timeline}</h3>{drawn}{none}"
+
+
+def _told(result: Prediction, service: Service, model: str, texts: Texts) -> str:
+    notes = [texts.synthetic] if service.catalogue.predictors[model].card.get("synthetic") else []
+    notes += [texts.abstained] if result.emotion is None else []
+    note = "".join(f'<p class="affetto-note">{line}</p>' for line in notes)
+    return f"{note}<p>{texts.heard.format(seconds=result.seconds_heard, model=escape(model))}</p>"
+
+
+def _problem(words: str, detail: str = "") -> str:
+    detail = f"<small>{escape(detail)}</small>" if words and detail else escape(detail)
+    return f'<p class="affetto-problem" role="alert">{words} {detail}</p>'

@@ -1,0 +1,82 @@
+"""The paths that are let through, each with its methods and what its body may be; everything else is 404.
+
+A web framework adds routes with every version (Gradio's read files, fetch addresses, run programs): what is not named
+here does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from affetto.serving import policies
+from affetto.serving.refusals import RefusalError
+
+CALL_BYTES = 65_536
+"""The most that a request may send which brings no recording."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """Paths that are let through. `path` is a regular expression of a whole path, as decoded."""
+
+    path: str
+    methods: Collection[str] = ("GET",)
+    takes_recording: bool = False
+    """Whether its body is an upload, which the route reads itself, within the limits; else it is a short message."""
+    check: Callable[[bytes], bytes] | None = None
+    """Makes of a message what the application may see of it; raises RefusalError."""
+    is_open: bool = False
+    """Whether it is answered without a token."""
+    is_document: bool = False
+    """Whether it is a page for a browser, with scripts in it."""
+    head: bytes = b""
+    """What is put before all else into the head of a document."""
+    is_static: bool = False
+    """Whether its answers may be kept by a browser."""
+    is_logged: bool = False
+    """Whether it is logged also where all went well."""
+    policy: str = policies.ANSWER
+
+
+API = (
+    Route("/v1/predict", ("POST",), takes_recording=True, is_logged=True),
+    Route("/v1/timeline", ("POST",), takes_recording=True, is_logged=True),
+    Route("/v1/models", is_logged=True),
+    Route("/healthz", ("GET", "HEAD"), is_open=True),
+    Route("/readyz", ("GET", "HEAD"), is_open=True),
+    Route("/openapi.json"),
+)
+
+
+def page(language: str, check_call: Callable[[bytes], bytes]) -> tuple[Route, ...]:
+    """The routes of the page in a language: all that a browser asks of Gradio, and two of ours in its place."""
+    own, inner = f"/{language}", f"/{language}/gradio_api"
+    file = r"/[\w-][\w.-]*"
+    # The browser's language is what Gradio's own words follow; here it is the page's.
+    head = (
+        "<script>for (const name of ['language', 'languages']) Object.defineProperty(navigator, name, "
+        f"{{get: () => name === 'language' ? '{language}' : ['{language}']}})</script>"
+    )
+    return (
+        Route(own),  # which leads to the next
+        Route(f"{own}/", is_document=True, head=head.encode()),
+        Route(rf"{own}/(?:assets|static)(?:{file})+", is_static=True),
+        Route(f"{own}/theme\\.css", is_static=True),
+        Route(f"{inner}/upload", ("POST",), takes_recording=True, is_logged=True),
+        Route(rf"{inner}/file={file[1:]}", policy=policies.RECORDING),
+        Route(f"{inner}/queue/join", ("POST",), check=check_call),
+        Route(f"{inner}/queue/data"),
+    )
+
+
+def find(routes: Collection[Route], path: str, method: str) -> Route:
+    """The route of a path. Raises RefusalError: 404 where there is none, 405 where it takes another method."""
+    for route in routes:
+        if re.fullmatch(route.path, path):
+            if method in route.methods:
+                return route
+            message = f"{method[:20]} is not taken here; /openapi.json describes what is"
+            raise RefusalError(405, "wrong_method", message, {"Allow": ", ".join(route.methods)})
+    raise RefusalError(404, "not_found", "no such path; /openapi.json describes what there is")

@@ -1,0 +1,189 @@
+"""The models at work: a recording gets a place, is decoded, takes its turns at the model and is answered in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import importlib.util
+import math
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
+
+import numpy as np
+from starlette.requests import ClientDisconnect
+
+from affetto import audio
+from affetto.inference.predictor import Predictor
+from affetto.serving.batching import Batcher, ClosedError
+from affetto.serving.catalogue import Catalogue
+from affetto.serving.limits import Limits
+from affetto.serving.refusals import LONGEST_RETRY_SECONDS, queue_full, timed_out, unusable
+
+T = TypeVar("T")
+RECORDING = "the recording"
+"""The name of an upload in messages: the name that the client gave it is never used."""
+CLOSING_SECONDS = 5.0
+"""The time for the batch at work to end once nobody waits for an answer."""
+Gone = Callable[[], Coroutine[Any, Any, None]]
+"""Returns once the client has left."""
+
+
+class GivenUpError(Exception):
+    """Nobody waits for this recording's answer any more."""
+
+
+class Hearing:
+    """A recording at work, in a thread of its own. `predictor` computes each batch of windows when it is its turn.
+
+    So `Predictor.classify` and `Timeline` work as everywhere else, a long recording delays a short one by its turns
+    alone, and one that is given up ends at the next turn.
+    """
+
+    def __init__(self, service: Service, model: str, content: bytes) -> None:
+        self._service, self._model, self._content = service, model, content
+        self._given_up = threading.Event()
+        self.predictor: Predictor = copy.copy(service.catalogue.predictors[model])
+        self.predictor.__dict__["window_probabilities"] = self._window_probabilities
+        self.wave = np.zeros(0, np.float32)
+
+    def decode(self) -> None:
+        """Fill `wave`, (samples,). Raises AudioError for what cannot be used."""
+        self.wave = audio.decode(
+            self._content,
+            name=RECORDING,
+            longest_seconds=self._service.limits.max_seconds,
+            cancelled=self._given_up.is_set,
+        )
+        self._content = b""
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The wave by the second. Raises GivenUpError between them."""
+        for start in range(0, len(self.wave), audio.RATE_HZ):
+            self.check()
+            yield self.wave[start : start + audio.RATE_HZ]
+
+    def check(self) -> None:
+        """Raise GivenUpError where nobody waits any more."""
+        if self._given_up.is_set():
+            raise GivenUpError
+
+    def give_up(self) -> None:
+        self._given_up.set()
+        self._service.batcher.drop(self)
+
+    def _window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        """`Predictor.window_probabilities`, by the batcher's thread. Raises GivenUpError."""
+        self.check()
+        try:
+            return np.stack([row.result() for row in self._service.batcher.submit(self._model, self, waves)])
+        except (CancelledError, ClosedError):
+            raise GivenUpError from None
+
+
+class Service:
+    """Recordings in, answers out, within the limits: places, threads and turns."""
+
+    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+        self.catalogue, self.limits = catalogue, limits
+        work = {name: predictor.window_probabilities for name, predictor in catalogue.predictors.items()}
+        self.batcher = Batcher(work)
+        self.makes_timelines = importlib.util.find_spec("silero_vad") is not None
+        self._places = 0
+        self._seconds_each = 1.0
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among those who are served at once. Raises RefusalError (503) if there is none."""
+        if self._places >= self.limits.queue:
+            raise queue_full(self.retry_seconds())
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
+
+    @property
+    def places(self) -> int:
+        """The number of places that are taken."""
+        return self._places
+
+    def retry_seconds(self) -> int:
+        """About when a place becomes free: all in work share the model, so that each takes as long as all of them."""
+        return max(1, min(LONGEST_RETRY_SECONDS, math.ceil(self._seconds_each)))
+
+    async def hear(self, model: str, content: bytes, task: Callable[[Hearing], T], gone: Gone | None = None) -> T:
+        """What `task` makes of the recording, in a thread of its own; to be called within a place.
+
+        Raises RefusalError for what cannot be used (4xx) and where `compute_seconds` are over (503), and
+        ClientDisconnect where `gone` returns first. A recording that is given up keeps a place until its thread ends.
+        """
+        hearing = Hearing(self, model, content)
+        del content
+
+        def heard() -> T:
+            hearing.decode()
+            return task(hearing)
+
+        started = time.monotonic()
+        answer = asyncio.wrap_future(_in_thread(heard))
+        leaving = None if gone is None else asyncio.ensure_future(gone())
+        ends: set[asyncio.Future[Any]] = {answer} if leaving is None else {answer, leaving}
+        try:
+            await asyncio.wait(
+                ends,
+                timeout=self.limits.compute_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if answer.done():
+                return answer.result()
+            if leaving is not None and leaving.done():
+                raise ClientDisconnect
+            raise timed_out(self.limits.compute_seconds)
+        except audio.AudioError as problem:
+            raise unusable(problem) from None
+        except GivenUpError:  # the server has ended
+            raise queue_full(self.retry_seconds()) from None
+        finally:
+            if leaving is not None:
+                leaving.cancel()
+            if answer.done():
+                self._seconds_each += 0.2 * (time.monotonic() - started - self._seconds_each)
+            else:
+                hearing.give_up()
+                self._places += 1
+                answer.add_done_callback(self._abandoned)
+
+    def _abandoned(self, answer: asyncio.Future[Any]) -> None:
+        self._places -= 1
+        if not answer.cancelled():
+            answer.exception()  # looked at, so that asyncio does not call it forgotten
+
+    def is_stalled(self) -> bool:
+        """Whether the computing thread has died, or is at one batch for longer than a whole recording may take."""
+        return not self.batcher.is_alive or self.batcher.seconds_at_work() > self.limits.compute_seconds
+
+    def is_busy(self) -> bool:
+        return self._places > 0
+
+    def close(self) -> bool:
+        """Take nothing more; whether the computing thread has ended."""
+        return self.batcher.close(CLOSING_SECONDS)
+
+
+def _in_thread(task: Callable[[], T]) -> Future[T]:
+    """`task` in a thread of its own, for which no exit waits. There are no more of them than places."""
+    outcome: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(task())
+        except BaseException as problem:
+            outcome.set_exception(problem)
+
+    outcome.set_running_or_notify_cancel()
+    threading.Thread(target=work, name="affetto-hearing", daemon=True).start()
+    return outcome

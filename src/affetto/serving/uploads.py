@@ -1,0 +1,72 @@
+"""A recording as it arrives: into memory, never onto a disk. The guard stops what is too large or too slow."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from affetto.serving.limits import Limits
+from affetto.serving.refusals import RefusalError, too_large
+
+RAW_TYPES = ("application/octet-stream", "application/ogg", "video/mp4", "video/webm")
+"""Raw bodies that may hold sound, beside `audio/…`."""
+UNSAID = ("", "application/x-www-form-urlencoded")
+"""What a client says that did not think of it; the latter is said by `curl --data-binary`."""
+ENVELOPE_BYTES, MOST_FIELDS, LONGEST_FIELD_BYTES = 16_384, 8, 1024
+"""What a multipart body may hold beside the file."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The bytes of a recording, and the other fields of its form. The name that the client gave it is not kept."""
+
+    audio: bytes
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = sys.maxsize
+
+
+async def receive(request: Request, limits: Limits, part: str = "file") -> Upload:
+    """The upload of a request: the part `part` of a form, or the whole body.
+
+    Raises RefusalError: 413 too large, 408 too slow (both raised by the guard's `receive`), 415 neither a form nor
+    audio, 400 a form that is broken or lacks the part; and starlette's ClientDisconnect if the client has gone.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    form = kind == "multipart/form-data"
+    if not (form or kind in RAW_TYPES + UNSAID or kind.startswith("audio/")):
+        raise RefusalError(
+            415,
+            "wrong_content_type",
+            f"content type {kind[:80]!r} is no recording: send a form (multipart/form-data) with a part {part!r}, or "
+            "the recording alone as audio/wav, audio/flac, audio/mpeg, audio/ogg …",
+        )
+    upload = await _parsed(request, part) if form else Upload(b"".join([chunk async for chunk in request.stream()]))
+    if len(upload.audio) > limits.max_bytes:
+        raise too_large(limits.max_megabytes)
+    return upload
+
+
+async def _parsed(request: Request, part: str) -> Upload:
+    parser = _InMemory(
+        request.headers, request.stream(), max_files=1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD_BYTES
+    )
+    try:
+        items = await parser.parse()
+    except MultiPartException as problem:
+        raise RefusalError(400, "broken_form", f"the form cannot be read: {problem.message}") from None
+    except UnicodeError:  # Python has character sets that decode nothing, and a form may name one
+        raise RefusalError(400, "broken_form", "the form cannot be read in the charset that it names") from None
+    file = items.get(part)
+    if file is None or isinstance(file, str):
+        raise RefusalError(400, "no_file", f"the form has no file in a part named {part!r}")
+    try:
+        content = await file.read()
+    finally:
+        await items.close()
+    return Upload(content, {name: value for name, value in items.items() if isinstance(value, str)})

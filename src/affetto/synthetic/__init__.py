@@ -1,0 +1,1 @@
+"""Synthetic speech: emotional corpora and read sentences, by espeak-ng."""
