@@ -7,12 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from affetto.reporting import ablation_sheets, contrasts, cross_sheets, group_sheets, paper_sheets, pictures, run_sheets
+from affetto.reporting import ablation_sheets, contrasts, cross_sheets, group_sheets, pictures, run_sheets
 from affetto.reporting.chapters import chapters
-from affetto.reporting.evidence import Evidence
+from affetto.reporting.papers.dasaro2024 import sheets
 from affetto.reporting.report import write
-from affetto.reporting.results import collect
-from affetto.reporting.statistics import interval_words
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.collect import collect
+from affetto.reporting.stats.estimation import interval_words
 from affetto.reporting.summary import summary
 from affetto.training.runs import METRICS, RunFolder
 from reporting.folders import write_grid, write_run
@@ -48,9 +49,9 @@ def paper_grid(tmp_path_factory):
 
 
 def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(paper_grid):
-    (protocol,) = paper_sheets.protocols(paper_grid)
+    (protocol,) = sheets.protocols(paper_grid)
     assert protocol.is_paper_s
-    sheet = paper_sheets.table_3(protocol)
+    sheet = sheets.table_3(protocol)
     found = values(cell(sheet, "LoRA", scenario="A", backbone="Wav2Vec 2.0 Base"))
     scores = {
         (run.axes.corpus, run.axes.seed): 100 * run.test["macro_f1"]
@@ -69,8 +70,8 @@ def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(pa
 
 
 def test_figure_4_has_the_three_published_values_and_says_so_of_the_others(paper_grid):
-    (protocol,) = paper_sheets.protocols(paper_grid)
-    sheet = paper_sheets.figure_4(protocol)
+    (protocol,) = sheets.protocols(paper_grid)
+    sheet = sheets.figure_4(protocol)
     base = {"scenario": "A", "backbone": "Wav2Vec 2.0 Base"}
     assert values(cell(sheet, "Emozionalmente", **base))["paper"] == 66.26
     assert cell(sheet, "EMOVO", **base).under.endswith("paper: not published as text")
@@ -78,12 +79,12 @@ def test_figure_4_has_the_three_published_values_and_says_so_of_the_others(paper
 
 
 def test_tables_1_and_2_count_what_was_loaded_and_read(paper_grid):
-    first = paper_sheets.table_1(paper_grid)
+    first = sheets.table_1(paper_grid)
     where = {"backbone": "Wav2Vec 2.0 Base"}
     assert cell(first, "encoder as loaded", **where).key == 94_371_712
     assert cell(first, "difference (%)", **where).shown == "−0.70"
     assert cell(first, "LoRA", **where).under == "0.44 %"
-    second = paper_sheets.table_2(paper_grid)
+    second = sheets.table_2(paper_grid)
     found = cell(second, "joy", corpus="DEMoS")
     assert (found.shown, found.under, cell(second, "speakers", corpus="EMOVO").shown) == ("24", "paper 1,395", "12")
 
@@ -227,12 +228,12 @@ def test_what_all_runs_share_keeps_them_in_the_paper_s_tables_under_its_name(tmp
     runs = [({"method": method, "settings": fewer, "split": "paper"}, {}) for method in ("frozen", "lora")]
     runs += [({"method": "lora", "settings": fewer | {"lora.alpha": "8"}, "split": "paper"}, {"skill": 0.9})]
     evidence = Evidence(collect(write_grid(tmp_path / "out", runs)))
-    first = paper_sheets.table_1(evidence)
+    first = sheets.table_1(evidence)
     trained = [cell(first, name, backbone="Wav2Vec 2.0 Base").shown for name in ("frozen", "LoRA")]
     assert trained == ["297,735", "420,615"]
-    (protocol,) = paper_sheets.protocols(evidence)
+    (protocol,) = sheets.protocols(evidence)
     assert len(protocol.ones) == 2 and not protocol.is_paper_s
-    assert "training.epochs 5: not the paper's protocol" in paper_sheets.table_3(protocol).caption
+    assert "training.epochs 5: not the paper's protocol" in sheets.table_3(protocol).caption
 
 
 def test_where_few_speakers_were_tested_every_interval_says_that_clips_were_drawn(tmp_path):
@@ -240,9 +241,9 @@ def test_where_few_speakers_were_tested_every_interval_says_that_clips_were_draw
     runs = [({"corpus": corpus, "split": "paper"}, {}) for corpus in ("emovo", "emozionalmente", "demos")]
     runs += [({"method": "lora", "split": "paper"}, {})]
     evidence = Evidence(collect(write_grid(tmp_path / "out", runs)))
-    (protocol,) = paper_sheets.protocols(evidence)
+    (protocol,) = sheets.protocols(evidence)
     where = {"scenario": "A", "backbone": "Wav2Vec 2.0 Base"}
-    marked = [(paper_sheets.table_3(protocol), "frozen", where), (paper_sheets.figure_4(protocol), "EMOVO", where)]
+    marked = [(sheets.table_3(protocol), "frozen", where), (sheets.figure_4(protocol), "EMOVO", where)]
     marked += [(run_sheets.methods(evidence), "macro F1", {"corpus": "EMOVO", "method": "frozen"})]
     marked += [(group_sheets.genders(evidence), "women", {"corpus": "EMOVO", "method": "frozen"})]
     for sheet, name, row in marked:

@@ -10,7 +10,7 @@ from affetto.reporting import bars, costs, layers, reliability, strips
 from affetto.reporting.bars import Bar
 from affetto.reporting.calibration import calibration
 from affetto.reporting.costs import Line, Point
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.stats.systems import Predictions, System
 from reporting.drawing import assert_clean, texts
 from reporting.folders import manifest, rows
 

@@ -11,9 +11,9 @@ import pytest
 
 from affetto.reporting import specialised
 from affetto.reporting.chapters import chapters
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.paper_sheets import table_1
-from affetto.reporting.results import collect
+from affetto.reporting.papers.dasaro2024.sheets import table_1
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.collect import collect
 from affetto.training.provenance import specialised as told
 from affetto.training.runs import METRICS
 from reporting.folders import write_run

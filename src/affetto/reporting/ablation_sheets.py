@@ -8,9 +8,9 @@ from typing import Any
 
 from affetto.reporting import contrasts
 from affetto.reporting.contrasts import Contrast
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.naming import Naming, backbone_title, changes, corpus_title, method_title
-from affetto.reporting.records import BESIDE, Configuration
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import Naming, backbone_title, changes, corpus_title, method_title
+from affetto.reporting.results.records import BESIDE, Configuration
 from affetto.reporting.run_sheets import stamp_of
 from affetto.reporting.sheet import Cell, Column, Sheet, percent, plus_minus, words
 

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 
 from affetto.reporting import (
     ablation_sheets,
-    claim_sheets,
     contrasts,
     cross_sheets,
     group_sheets,
     learning,
-    paper,
-    paper_sheets,
     pictures,
     run_sheets,
     specialised,
     split_sheets,
 )
-from affetto.reporting.claims import Judgement
-from affetto.reporting.evidence import Evidence
+from affetto.reporting.papers.dasaro2024 import claim_sheets, numbers, sheets
+from affetto.reporting.papers.dasaro2024.claims import Judgement
 from affetto.reporting.pictures import Picture
+from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.sheet import Sheet
 
 MOST_ROWS = 24
@@ -52,7 +50,7 @@ def chapters(evidence: Evidence) -> list[Chapter]:
     """All that the results have something for, in the order of the page."""
     made = [make(evidence) for make in CHAPTERS] if evidence.configurations else [_across(evidence)]
     found = [chapter for chapter in made if chapter is not None and (chapter.items or chapter.folded)]
-    if any(protocol.is_paper_s for protocol in paper_sheets.protocols(evidence)):
+    if any(protocol.is_paper_s for protocol in sheets.protocols(evidence)):
         # Of the paper's own grid its tables say in a page what a row a configuration says in many.
         found.sort(key=lambda chapter: chapter.name not in ("paper", "claims"))
     return found
@@ -70,23 +68,23 @@ def _results(evidence: Evidence) -> Chapter:
 
 
 def _paper(evidence: Evidence) -> Chapter | None:
-    found = paper_sheets.protocols(evidence)
+    found = sheets.protocols(evidence)
     items: list[Sheet | Picture] = []
     for protocol in found:
-        items += [paper_sheets.table_3(protocol), paper_sheets.figure_4(protocol), pictures.figure_4(protocol)]
-    tables = (paper_sheets.table_1(evidence), paper_sheets.table_2(evidence))
+        items += [sheets.table_3(protocol), sheets.figure_4(protocol), pictures.figure_4(protocol)]
+    tables = (sheets.table_1(evidence), sheets.table_2(evidence))
     intro = (
-        f"Each cell beside what the paper prints ({paper.CITATION}), with the difference and whether the paper's "
+        f"Each cell beside what the paper prints ({numbers.CITATION}), with the difference and whether the paper's "
         "value lies within the interval. Of its Figure 4 the text gives three values; nothing is read off the image."
         if found
         else "What was loaded and read here, beside what the paper prints of it where it has the same "
-        f"({paper.CITATION}). None of its own backbones was run under its methods, so its scores have no place here."
+        f"({numbers.CITATION}). None of its own backbones was run under its methods, so its scores have no place here."
     )
     return Chapter("paper", "Beside the paper", intro, (*items, *tables) if found else tables)
 
 
 def _claims(evidence: Evidence) -> Chapter | None:
-    found = paper_sheets.protocols(evidence)
+    found = sheets.protocols(evidence)
     items: list[Sheet | Picture] = []
     folded: list[Sheet | Picture] = []
     judged: list[Judgement] = []

@@ -9,13 +9,13 @@ from statistics import fmean
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.reporting import paired
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.naming import backbone_title, changes, corpus_title, method_title
-from affetto.reporting.records import Configuration
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
+from affetto.reporting.results.records import Configuration
 from affetto.reporting.run_sheets import MOST_SPEAKERS, stamp_of
 from affetto.reporting.sheet import Cell, Sheet, columns, plus_minus, signed, words
-from affetto.reporting.statistics import FEW_SPEAKERS, FOLDS
+from affetto.reporting.stats import paired
+from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 
 KINDS = ("method", "recipe", "backbone", "settings")
 """What two compared configurations may differ in. Changed settings are compared with the recipe as it is."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from affetto.errors import UserError
 from affetto.reporting import tables
 from affetto.reporting.canvas import GREY, framed, legend_above, save, style
-from affetto.reporting.naming import method_order
+from affetto.reporting.results.naming import method_order
 from affetto.reporting.strips import MARKS
 
 if TYPE_CHECKING:

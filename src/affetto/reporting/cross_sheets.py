@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.reporting import statistics, tables
-from affetto.reporting.evidence import Evidence
+from affetto.reporting import tables
 from affetto.reporting.intervals import footnotes, interval_words, span
-from affetto.reporting.naming import Naming, corpus_title
-from affetto.reporting.records import Configuration, Evaluation, read_lines
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import Naming, corpus_title
+from affetto.reporting.results.records import Configuration, Evaluation, read_lines
 from affetto.reporting.run_sheets import stamp
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, Value, words
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.stats import estimation
+from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.runs import CROSSED, PREDICTIONS
 
 
@@ -24,7 +25,7 @@ class Place:
     """One cell: the tests of a configuration's seeds on one corpus."""
 
     tests: tuple[Mapping[str, Any], ...]
-    estimate: statistics.Estimate | None
+    estimate: estimation.Estimate | None
     """Over all of its seeds; None where their predictions do not lie beside them."""
     within: bool = False
     """On its own corpus' test speakers."""
@@ -106,7 +107,7 @@ def _inside(evidence: Evidence, unshared: bool) -> dict[int, dict[str, dict[int,
     return found
 
 
-def _estimate(evidence: Evidence, tests: Mapping[int, Evaluation], corpus: str) -> statistics.Estimate | None:
+def _estimate(evidence: Evidence, tests: Mapping[int, Evaluation], corpus: str) -> estimation.Estimate | None:
     """The score over all seeds with its interval; None, and a note, where predictions are missing or not of one set."""
     try:
         runs = {}
@@ -118,7 +119,7 @@ def _estimate(evidence: Evidence, tests: Mapping[int, Evaluation], corpus: str) 
             # The models of several folds each answered to all clips.
             rows = [{**row, "file": f"{row['file']} {row['fold']}"} if "fold" in row else row for row in rows]
             runs[seed] = Predictions.of(rows, where=str(file))
-        return statistics.estimate([System("model", corpus, runs)])
+        return estimation.estimate([System("model", corpus, runs)])
     except UserError as problem:
         evidence.notes.append(str(problem))
         return None
@@ -143,7 +144,7 @@ def _home(each: Evaluation, known: Mapping[str, Configuration]) -> Configuration
 def _cell(place: Place | None) -> Cell:
     if place is None:
         return Cell(MISSING)
-    spread = statistics.over_seeds({number: test["macro_f1"] for number, test in enumerate(place.tests)})
+    spread = estimation.over_seeds({number: test["macro_f1"] for number, test in enumerate(place.tests)})
     shown = tables.percent(spread.mean)
     if spread.deviation is not None:
         shown += f" ± {tables.percent(spread.deviation)}"

@@ -15,7 +15,7 @@ from affetto.reporting import tables
 from affetto.reporting.canvas import BLUE, GREY, INK, framed, legend, save, style
 from affetto.reporting.curves import curves_by_method as curves_by_method
 from affetto.reporting.curves import learning_curves as learning_curves
-from affetto.reporting.statistics import interval_words
+from affetto.reporting.stats.estimation import interval_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from affetto.reporting import calibration, groups, raters, tables
-from affetto.reporting.evidence import Evidence
+from affetto.reporting import calibration, tables
 from affetto.reporting.intervals import footnotes, interval_words, span
-from affetto.reporting.naming import Naming
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import Naming
 from affetto.reporting.run_sheets import shared, stamp_of
 from affetto.reporting.sheet import Cell, Column, Sheet, columns, percent, plus_minus, signed, whole
+from affetto.reporting.stats import groups, raters
 
 
 def genders(evidence: Evidence) -> Sheet | None:

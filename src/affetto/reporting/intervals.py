@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affetto.reporting import statistics, tables
-from affetto.reporting.naming import corpus_title
-from affetto.reporting.statistics import Estimate
+from affetto.reporting import tables
+from affetto.reporting.results.naming import corpus_title
+from affetto.reporting.stats import estimation
+from affetto.reporting.stats.estimation import Estimate
 
 MARK = "†"
 ALONE = "too few speakers were tested, so clips were drawn, and nothing is said of other voices"
@@ -16,7 +17,7 @@ def interval_words(estimates: Sequence[Estimate]) -> str:
     """A caption's words for the intervals of these estimates, and for the mark beside some of them."""
     if not estimates:
         return "95 % interval"
-    return statistics.interval_words(estimates)
+    return estimation.interval_words(estimates)
 
 
 def span(estimate: Estimate) -> str:

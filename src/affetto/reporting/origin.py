@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.naming import backbone_title, corpus_title
-from affetto.reporting.records import Run
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import backbone_title, corpus_title
+from affetto.reporting.results.records import Run
 from affetto.reporting.run_sheets import stamp
 from affetto.reporting.sheet import Cell, Sheet, columns, whole, words
 

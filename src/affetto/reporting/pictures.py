@@ -10,16 +10,17 @@ from statistics import fmean
 from typing import Any
 
 from affetto.models.keys import BACKBONES
-from affetto.reporting import ablation_sheets, bars, calibration, costs, figures, paper, strips, tables
+from affetto.reporting import ablation_sheets, bars, calibration, costs, figures, strips, tables
 from affetto.reporting import reliability as reliable
-from affetto.reporting.evidence import Evidence
 from affetto.reporting.intervals import interval_words
 from affetto.reporting.layers import state_sizes
-from affetto.reporting.naming import Naming, backbone_title, corpus_title, method_title, split_title
-from affetto.reporting.protocols import SCENARIOS, Protocol
-from affetto.reporting.records import Configuration
+from affetto.reporting.papers.dasaro2024 import numbers
+from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import Naming, backbone_title, corpus_title, method_title, split_title
+from affetto.reporting.results.records import Configuration
 from affetto.reporting.run_sheets import stamp_of
-from affetto.reporting.statistics import Estimate
+from affetto.reporting.stats.estimation import Estimate
 
 MOST_PANELS = 9
 MOST = 8
@@ -63,7 +64,7 @@ def methods(evidence: Evidence) -> list[Picture]:
 
 def figure_4(protocol: Protocol) -> Picture:
     """The paper's Figure 4 with what was run."""
-    panels = {corpus_title(corpus): [_bar(protocol, key, corpus) for key in SCENARIOS] for corpus in paper.CORPORA}
+    panels = {corpus_title(corpus): [_bar(protocol, key, corpus) for key in SCENARIOS] for corpus in numbers.CORPORA}
     title = "Frozen backbones by corpus, after the paper's Figure 4"
     words = (
         "Macro F1 of the downstream classifier on frozen backbones, mean over seeds; whiskers: "
@@ -231,7 +232,7 @@ def _interval(estimate: Estimate) -> dict[str, Any]:
 
 def _bar(protocol: Protocol, key: str, corpus: str) -> bars.Bar:
     one = protocol.find(key, "frozen", corpus)
-    printed = paper.published(key, "frozen", corpus)
+    printed = numbers.published(key, "frozen", corpus)
     bar = bars.Bar(BACKBONES[key].title, BACKBONES[key].scenario, published=printed.mean if printed else None)
     if one is None or not protocol.evidence.system(one):
         return bar

@@ -21,10 +21,10 @@ from affetto._version import __version__
 from affetto.errors import UserError, unknown
 from affetto.reporting import data, formats, page
 from affetto.reporting.chapters import Chapter, chapters
-from affetto.reporting.evidence import Evidence
 from affetto.reporting.origin import provenance
-from affetto.reporting.records import Results
-from affetto.reporting.results import collect
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.collect import collect
+from affetto.reporting.results.records import Results
 from affetto.reporting.run_sheets import stamp
 from affetto.reporting.sheet import Sheet
 from affetto.reporting.summary import Summary, summary

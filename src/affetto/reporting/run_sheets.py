@@ -7,10 +7,10 @@ from statistics import fmean
 from typing import Any
 
 from affetto.reporting import tables
-from affetto.reporting.evidence import Evidence
 from affetto.reporting.intervals import footnotes, interval_words, span
-from affetto.reporting.naming import Naming, backbone_title, changes, corpus_title, method_title
-from affetto.reporting.records import Configuration, Results, Run
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import Naming, backbone_title, changes, corpus_title, method_title
+from affetto.reporting.results.records import Configuration, Results, Run
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, columns, percent, signed, whole, words
 from affetto.training.evaluate import MEASURES
 

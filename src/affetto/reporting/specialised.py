@@ -12,10 +12,10 @@ from typing import Any
 
 from affetto.reporting import contrasts
 from affetto.reporting.canvas import BLUE, INK, VERMILLION, framed, legend_above, save, style
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.naming import backbone_title
 from affetto.reporting.pictures import Picture
-from affetto.reporting.records import Configuration
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import backbone_title
+from affetto.reporting.results.records import Configuration
 from affetto.reporting.run_sheets import stamp
 from affetto.reporting.sheet import Cell, Sheet, columns, percent, words
 from affetto.training.runs import SPEC, RunFolder

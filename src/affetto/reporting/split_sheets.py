@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from affetto.reporting import tables
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.naming import corpus_title
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import corpus_title
 from affetto.reporting.run_sheets import stamp
 from affetto.reporting.sheet import Cell, Sheet, columns, whole, words
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT

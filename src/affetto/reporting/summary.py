@@ -8,11 +8,11 @@ from statistics import fmean
 
 from affetto.reporting import tables
 from affetto.reporting.contrasts import by_folds
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.naming import Naming, corpus_title, split_title
-from affetto.reporting.records import EDITION, Configuration
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import Naming, corpus_title, split_title
+from affetto.reporting.results.records import EDITION, Configuration
 from affetto.reporting.sheet import plus_minus
-from affetto.reporting.statistics import FEW_SPEAKERS, FOLDS
+from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
 
 RECOMMENDED_ON = "emovo"

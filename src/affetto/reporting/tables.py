@@ -84,7 +84,7 @@ def caption(rows: Sequence[Row]) -> str:
         words.append(f"{clips.pop():,} clips.")
     intervals = [interval for row in rows if isinstance(interval := row.get("interval"), Mapping)]
     if intervals:
-        from affetto.reporting.statistics import interval_words
+        from affetto.reporting.stats.estimation import interval_words
 
         words.append(f"{interval_words(intervals)}.")
     return " ".join(words)

@@ -10,8 +10,8 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from affetto.errors import UserError
-from affetto.reporting.statistics import estimate, interval_words, over_corpora, over_seeds, score_by_seed
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.stats.estimation import estimate, interval_words, over_corpora, over_seeds, score_by_seed
+from affetto.reporting.stats.systems import Predictions, System
 from affetto.training import intervals
 from affetto.training.evaluate import MEASURES, scores
 from reporting.voices import drawn, rows, system

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import UserError
-from affetto.reporting.records import Run, read_lines
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.results.records import Run, read_lines
+from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.evaluate import MEASURES, Counts, counted_scores, measures
 from affetto.training.runs import METRICS
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from affetto.models.keys import BACKBONES
-from affetto.reporting import paper, statistics
-from affetto.reporting.evidence import Evidence, Settings
-from affetto.reporting.naming import changes
-from affetto.reporting.records import Configuration
+from affetto.reporting.papers.dasaro2024 import numbers
+from affetto.reporting.results.analysis import Evidence, Settings
+from affetto.reporting.results.naming import changes
+from affetto.reporting.results.records import Configuration
+from affetto.reporting.stats import estimation
 
 SCENARIOS = tuple(key for key, one in BACKBONES.items() if one.scenario in ("A", "B"))
 """The paper's backbones, scenario A before B, as in its Table III."""
@@ -41,13 +42,13 @@ class Protocol:
         return next((one for one in found if one.axes.method == method), None)
 
     @property
-    def estimates(self) -> list[statistics.Estimate]:
+    def estimates(self) -> list[estimation.Estimate]:
         """The score of each configuration with a result on its corpus, with its interval."""
         return [self.evidence.estimate(one) for one in self.ones if self.evidence.system(one)]
 
     def done(self, key: str, method: str) -> list[Configuration]:
         """Those of the three corpora that have a result, in the paper's order."""
-        found = (self.find(key, method, corpus) for corpus in paper.CORPORA)
+        found = (self.find(key, method, corpus) for corpus in numbers.CORPORA)
         return [one for one in found if one is not None and self.evidence.system(one)]
 
     @property
@@ -72,7 +73,7 @@ def protocols(evidence: Evidence) -> list[Protocol]:
         axes = one.axes
         if (
             axes.key in SCENARIOS
-            and axes.method in paper.METHODS
+            and axes.method in numbers.METHODS
             and axes.corpus in chosen
             and not evidence.changed(one)
         ):
@@ -91,13 +92,13 @@ def _paper_corpora(evidence: Evidence) -> set[str]:
     open_corpora = set()
     for config in evidence.planned:
         name = config.axes.dataset
-        if name not in paper.CORPORA:
+        if name not in numbers.CORPORA:
             continue
         if not config.done:
             open_corpora.add(config.axes.corpus)
             continue
         run = config.done[0]
-        if set(run.labels) == set(paper.TABLE_II[name]):
+        if set(run.labels) == set(numbers.TABLE_II[name]):
             clips = int((run.metrics or {}).get("clips") or 0)
             most[name] = max(most.get(name, (0, "")), (clips, config.axes.corpus))
     read = {config.axes.corpus for config in evidence.planned if config.done}

@@ -7,7 +7,7 @@ import statistics
 import pytest
 
 from affetto.models.keys import BACKBONES
-from affetto.reporting.paper import (
+from affetto.reporting.papers.dasaro2024.numbers import (
     CORPORA,
     FIGURE_4,
     METHODS,

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
-from affetto.reporting.groups import by_class, by_gender, by_speaker, gender_gap
-from affetto.reporting.raters import OTHERS, humans
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.stats.groups import by_class, by_gender, by_speaker, gender_gap
+from affetto.reporting.stats.raters import OTHERS, humans
+from affetto.reporting.stats.systems import Predictions, System
 from reporting.voices import LABELS, drawn, rows, told
 
 

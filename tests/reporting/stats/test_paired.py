@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from affetto.errors import UserError
-from affetto.reporting.paired import compare, holm, permutation_p, smallest_p
+from affetto.reporting.stats.paired import compare, holm, permutation_p, smallest_p
 from reporting.voices import drawn, system
 
 
@@ -53,7 +53,7 @@ def test_the_smallest_p_is_two_of_all_exchanges():
 def test_drawn_exchanges_agree_with_all_of_them(monkeypatch):
     first, second = drawn(13, 0.62, 1), drawn(13, 0.55, 2)
     exact = permutation_p(first, second)
-    monkeypatch.setattr("affetto.reporting.paired.EXACT_SPEAKERS", 5)
+    monkeypatch.setattr("affetto.reporting.stats.paired.EXACT_SPEAKERS", 5)
     assert 0.02 < exact < 0.9
     assert permutation_p(first, second) == pytest.approx(exact, abs=0.02)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from affetto.errors import UserError
 from affetto.models.keys import BACKBONES
-from affetto.reporting.systems import Predictions
+from affetto.reporting.stats.systems import Predictions
 from affetto.splits.split import Split
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT, RunFolder
 from affetto.training.spec import Settings

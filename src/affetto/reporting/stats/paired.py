@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from affetto.errors import UserError
-from affetto.reporting.statistics import FEW_SPEAKERS, left_out, sampled, seed_scores, shared_seeds, sizes
-from affetto.reporting.systems import System, same_clips
+from affetto.reporting.stats.estimation import FEW_SPEAKERS, left_out, sampled, seed_scores, shared_seeds, sizes
+from affetto.reporting.stats.systems import System, same_clips
 from affetto.training import intervals
 from affetto.training.evaluate import Counts, Floats, measures
 from affetto.training.intervals import LEVEL, Sampled

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from affetto.reporting.paired import NONE
-from affetto.reporting.statistics import Estimate, estimate, left_out, sampled, sizes
-from affetto.reporting.systems import System
+from affetto.reporting.stats.estimation import Estimate, estimate, left_out, sampled, sizes
+from affetto.reporting.stats.paired import NONE
+from affetto.reporting.stats.systems import System
 from affetto.training import intervals
 from affetto.training.evaluate import Floats, measures, per_class
 

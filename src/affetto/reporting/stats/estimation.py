@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.reporting.systems import System
+from affetto.reporting.stats.systems import System
 from affetto.training import intervals
 from affetto.training.evaluate import Counts, Floats, measures, recombined
 from affetto.training.intervals import LEVEL, Sampled

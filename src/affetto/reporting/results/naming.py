@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from affetto.reporting.records import BESIDE, EDITION, Axes, Configuration
+from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
 from affetto.reporting.sheet import Cell, Column, words
 
 METHODS = {"probe": "probe", "frozen": "frozen", "adapter": "Adapter", "lora": "LoRA", "full": "full"}

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from affetto.reporting.claims import (
+from affetto.reporting.papers.dasaro2024.claims import (
     AT_LEAST,
     CLAIMS,
     DOES_NOT,
@@ -19,9 +19,9 @@ from affetto.reporting.claims import (
     Statement,
     judge,
 )
-from affetto.reporting.paired import compare
-from affetto.reporting.paper import CORPORA, TABLE_III
-from affetto.reporting.systems import System
+from affetto.reporting.papers.dasaro2024.numbers import CORPORA, TABLE_III
+from affetto.reporting.stats.paired import compare
+from affetto.reporting.stats.systems import System
 from reporting.voices import drawn, system
 
 BASE, WAVLM = "wav2vec2-base", "wavlm-base-plus"

@@ -10,10 +10,11 @@ import pytest
 
 from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
-from affetto.reporting import contrasts, group_sheets, paper_sheets, run_sheets
-from affetto.reporting.evidence import Evidence
+from affetto.reporting import contrasts, group_sheets, run_sheets
+from affetto.reporting.papers.dasaro2024 import sheets
 from affetto.reporting.report import write
-from affetto.reporting.results import collect
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.collect import collect
 from affetto.reporting.summary import summary
 from affetto.training import evaluate
 from affetto.training.runs import METRICS, RunFolder
@@ -57,11 +58,11 @@ def test_each_label_set_has_a_card_a_guesser_and_a_row_of_its_own(mixed):
     caption = group_sheets.calibrations(evidence).caption
     for count in (4, 7):
         assert f"a guesser among {count} has {math.log(count):.2f} and {1 - 1 / count:.2f}" in caption
-    table = paper_sheets.table_2(evidence)
+    table = sheets.table_2(evidence)
     assert cell(table, "disgust", corpus="EMOVO (4 labels)").shown == "–"
     assert cell(table, "disgust", corpus="EMOVO (7 labels)").under == "paper 84"
     # The paper knows seven labels: four have no place beside its figures.
-    (protocol,) = paper_sheets.protocols(evidence)
+    (protocol,) = sheets.protocols(evidence)
     assert {one.axes.corpus for one in protocol.ones} == {"emovo@7-labels"}
 
 
@@ -69,7 +70,7 @@ def test_four_labels_alone_have_no_place_beside_the_paper(tmp_path):
     write_run(tmp_path / "four", labels=FOUR)
     evidence = Evidence(collect(tmp_path))
     assert [run.axes.corpus for run in evidence.results.done] == ["emovo"]
-    assert paper_sheets.protocols(evidence) == []
+    assert sheets.protocols(evidence) == []
 
 
 def test_the_baseline_of_a_run_is_the_probe_in_its_own_folder(tmp_path):

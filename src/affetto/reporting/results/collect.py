@@ -17,9 +17,9 @@ from affetto.errors import UserError
 from affetto.experiments.grid import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
 from affetto.models.traits import method_traits
-from affetto.reporting.checks import checked, completed
-from affetto.reporting.editions import with_editions
-from affetto.reporting.records import Axes, Evaluation, Results, Run, key_of
+from affetto.reporting.results.checks import checked, completed
+from affetto.reporting.results.editions import with_editions
+from affetto.reporting.results.records import Axes, Evaluation, Results, Run, key_of
 from affetto.splits.split import Split
 from affetto.training.effects import belongs
 from affetto.training.runs import FOLDS, METRICS, SPEC, RunFolder

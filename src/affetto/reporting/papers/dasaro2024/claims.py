@@ -27,9 +27,9 @@ from dataclasses import dataclass, field, replace
 
 from affetto.errors import UserError
 from affetto.models.keys import BACKBONES
-from affetto.reporting.paired import ALPHA, Comparison, can_be_tested, compare, difference, holm
-from affetto.reporting.paper import CORPORA, TABLE_I, TABLE_III
-from affetto.reporting.systems import System
+from affetto.reporting.papers.dasaro2024.numbers import CORPORA, TABLE_I, TABLE_III
+from affetto.reporting.stats.paired import ALPHA, Comparison, can_be_tested, compare, difference, holm
+from affetto.reporting.stats.systems import System
 
 HOLDS, DOES_NOT, UNDECIDED, NOT_RUN = "holds", "does not", "undecided", "not run"
 ABOVE, AT_LEAST = "above", "at least"

@@ -9,7 +9,7 @@ import pytest
 
 from affetto.errors import UserError
 from affetto.reporting.report import write
-from affetto.reporting.results import collect
+from affetto.reporting.results.collect import collect
 from affetto.training.runs import METRICS, RunFolder
 from affetto.training.train import train
 from reporting.folders import write_grid, write_run

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from affetto.reporting.records import CLIPS, EDITION, LABELS, Run
+from affetto.reporting.results.records import CLIPS, EDITION, LABELS, Run
 
 DIGITS = 8
 

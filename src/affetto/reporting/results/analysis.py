@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import UserError
-from affetto.reporting import statistics
-from affetto.reporting.naming import METHODS
-from affetto.reporting.records import Configuration, Results, Run
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.results.naming import METHODS
+from affetto.reporting.results.records import Configuration, Results, Run
+from affetto.reporting.stats import estimation
+from affetto.reporting.stats.systems import Predictions, System
 from affetto.splits.split import Split
 from affetto.training.evaluate import counted_scores
 
@@ -28,7 +28,7 @@ class Evidence:
         self.results = results
         self.notes = list(results.notes)
         self._systems: dict[Key, System | None] = {}
-        self._estimates: dict[tuple[Key, str], statistics.Estimate] = {}
+        self._estimates: dict[tuple[Key, str], estimation.Estimate] = {}
 
     @cached_property
     def configurations(self) -> tuple[Configuration, ...]:
@@ -76,24 +76,24 @@ class Evidence:
             self._systems[key] = self._system(one)
         return self._systems[key]
 
-    def estimate(self, one: Configuration, measure: str = "macro_f1") -> statistics.Estimate:
+    def estimate(self, one: Configuration, measure: str = "macro_f1") -> estimation.Estimate:
         """Its score over seeds with the interval over speakers. Only of a configuration with a system."""
         key = (_key(one), measure)
         if key not in self._estimates:
             system = self.system(one)
             assert system is not None
-            self._estimates[key] = statistics.estimate([system], measure)
+            self._estimates[key] = estimation.estimate([system], measure)
         return self._estimates[key]
 
-    def spread(self, one: Configuration, measure: str = "macro_f1") -> statistics.Spread:
+    def spread(self, one: Configuration, measure: str = "macro_f1") -> estimation.Spread:
         """Mean and deviation over its seeds."""
-        return statistics.over_seeds(self.by_seed(one, measure))
+        return estimation.over_seeds(self.by_seed(one, measure))
 
     def by_seed(self, one: Configuration, measure: str = "macro_f1") -> dict[int, float]:
         """{seed: score}. Only of a configuration with a system."""
         system = self.system(one)
         assert system is not None
-        return statistics.score_by_seed(system, measure)
+        return estimation.score_by_seed(system, measure)
 
     def pooled(self, one: Configuration) -> dict[str, Any]:
         """The scores of all its seeds' predictions taken together, so that each clip counts once a seed."""

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from affetto.models.keys import BACKBONES
-from affetto.reporting import paper, statistics, tables
-from affetto.reporting.evidence import Evidence
+from affetto.reporting import tables
 from affetto.reporting.intervals import footnotes, interval_words, span
-from affetto.reporting.naming import backbone_title, corpus_title, method_title
-from affetto.reporting.protocols import BASELINE, SCENARIOS
-from affetto.reporting.protocols import Protocol as Protocol
-from affetto.reporting.protocols import protocols as protocols
-from affetto.reporting.records import EDITION, Configuration, Run
+from affetto.reporting.papers.dasaro2024 import numbers
+from affetto.reporting.papers.dasaro2024.protocols import BASELINE, SCENARIOS
+from affetto.reporting.papers.dasaro2024.protocols import Protocol as Protocol
+from affetto.reporting.papers.dasaro2024.protocols import protocols as protocols
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import backbone_title, corpus_title, method_title
+from affetto.reporting.results.records import EDITION, Configuration, Run
 from affetto.reporting.run_sheets import stamp, stamp_of
 from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, Value, columns, plus_minus, whole, words
+from affetto.reporting.stats import estimation
 from affetto.splits.split import Split
 
 EXPECTED = (
@@ -29,21 +31,21 @@ def table_1(evidence: Evidence) -> Sheet:
     """The encoders as loaded, beside the paper's figures, and what each method trains."""
     done = [run for one in evidence.configurations for run in one.done]
     plain = [run for one in evidence.configurations if not evidence.changed(one) for run in one.done]
-    recipes = list(dict.fromkeys(run.axes.recipe for run in done if run.axes.method in paper.METHODS))
+    recipes = list(dict.fromkeys(run.axes.recipe for run in done if run.axes.method in numbers.METHODS))
     known = [run.axes.key for run in done]
     names: list[tuple[str, str | None]] = [(key, key) for key in SCENARIOS] if set(known) & set(SCENARIOS) else []
     names += [(run.axes.backbone, None) for run in done if run.axes.key not in SCENARIOS]
     rows, notes = [], []
     for name, key in dict.fromkeys(names):
         own = [run for run in done if (run.axes.key == key if key else run.axes.backbone == name)]
-        row = paper.row_of(key)
+        row = numbers.row_of(key)
         loaded = next((run.metrics["backbone_parameters"] for run in own if run.metrics), None)
         if row and row.footnote not in notes:
             notes.append(row.footnote)
         mark = f" [{notes.index(row.footnote) + 1}]" if row else ""
         title = row.title if row else backbone_title(own[0].axes)
         alike = [run for run in plain if run in own]
-        trained = [_trained(alike, method, recipe) for recipe in recipes for method in paper.METHODS]
+        trained = [_trained(alike, method, recipe) for recipe in recipes for method in numbers.METHODS]
         rows.append((
             words(title), words(row.language if row else "–"), words(_scenario(key, own)),
             Cell(MISSING if loaded is None else f"{loaded:,}", loaded),
@@ -51,7 +53,7 @@ def table_1(evidence: Evidence) -> Sheet:
             _beside_count(loaded, row), *trained,
         ))  # fmt: skip
     told = len(recipes) > 1
-    heads = [f"{method_title(m)}, {recipe}" if told else method_title(m) for recipe in recipes for m in paper.METHODS]
+    heads = [f"{method_title(m)}, {recipe}" if told else method_title(m) for recipe in recipes for m in numbers.METHODS]
     caption = (
         "Parameters of the encoder as loaded, with the paper's Table I beside, and the parameters that each method "
         "trains (head included)" + (f" under the recipe {recipes[0]}. " if len(recipes) == 1 else ". ")
@@ -78,24 +80,26 @@ def table_2(evidence: Evidence) -> Sheet:
     """Clips of each emotion as found in the corpora that were used, the paper's counts below."""
     used = _corpora(evidence)
     planned = [one.axes.corpus for one in evidence.planned]
-    wanted = [corpus for name in paper.CORPORA for corpus in dict.fromkeys((*planned, *used)) if _name(corpus) == name]
+    wanted = [
+        corpus for name in numbers.CORPORA for corpus in dict.fromkeys((*planned, *used)) if _name(corpus) == name
+    ]
     wanted += [corpus for corpus in used if corpus not in wanted]
-    labels = list(dict.fromkeys([*paper.TABLE_II["emovo"], *(label for _, s, _ in used.values() for label in s)]))
+    labels = list(dict.fromkeys([*numbers.TABLE_II["emovo"], *(label for _, s, _ in used.values() for label in s)]))
     rows, notes = [], []
     for corpus in wanted:
         labelled, counts, speakers = used.get(corpus, (None, {}, None))
         # Labels that were joined or left out make counts that the paper's are not to be held against.
-        printed = paper.TABLE_II.get(_name(corpus), {})
+        printed = numbers.TABLE_II.get(_name(corpus), {})
         alike = labelled is None or labelled == set(printed)
         total = sum(counts.values()) if counts else None
         rows.append((
             words(corpus_title(corpus)),
             *(_clips(label, labelled, counts, printed if alike else {}) for label in labels),
-            _count(total, paper.TABLE_II_TOTALS.get(_name(corpus)) if alike else None),
-            _count(speakers, paper.TABLE_II_SPEAKERS.get(_name(corpus)) if alike else None),
+            _count(total, numbers.TABLE_II_TOTALS.get(_name(corpus)) if alike else None),
+            _count(speakers, numbers.TABLE_II_SPEAKERS.get(_name(corpus)) if alike else None),
         ))  # fmt: skip
-        if alike and _name(corpus) in paper.TABLE_II_FOOTNOTES:
-            notes.append(f"{corpus_title(corpus)}: {paper.TABLE_II_FOOTNOTES[_name(corpus)]}")
+        if alike and _name(corpus) in numbers.TABLE_II_FOOTNOTES:
+            notes.append(f"{corpus_title(corpus)}: {numbers.TABLE_II_FOOTNOTES[_name(corpus)]}")
     heads = (Column("corpus", number=False), *map(Column, (*labels, "total", "speakers")))
     caption = (
         "Clips of each emotion in the corpora as they were read here; below: the paper's Table II, where it differs."
@@ -109,7 +113,7 @@ def table_3(protocol: Protocol) -> Sheet:
     """Backbone × method, the mean over the three corpora, by scenario, beside the paper's."""
     rows = []
     for key in SCENARIOS:
-        cells = [_over_corpora(protocol, key, method) for method in (BASELINE, *paper.METHODS)]
+        cells = [_over_corpora(protocol, key, method) for method in (BASELINE, *numbers.METHODS)]
         rows.append((words(BACKBONES[key].scenario), words(BACKBONES[key].title), *cells))
     caption = (
         "Macro F1 ×100, mean over EMOVO, Emozionalmente and DEMoS. For each seed the mean of the three corpora, then "
@@ -119,7 +123,7 @@ def table_3(protocol: Protocol) -> Sheet:
         "Probe: logistic regression on the frozen states, the baseline; the paper has none."
     )
     heads = columns(
-        "scenario", "backbone", *map(method_title, (BASELINE, *paper.METHODS)), left=("scenario", "backbone")
+        "scenario", "backbone", *map(method_title, (BASELINE, *numbers.METHODS)), left=("scenario", "backbone")
     )
     return _sheet(protocol, "table-3", "Table III: methods by backbone", heads, rows, caption)
 
@@ -128,7 +132,7 @@ def figure_4(protocol: Protocol) -> Sheet:
     """Frozen backbones by corpus, beside the three values that the paper's text gives."""
     rows = []
     for key in SCENARIOS:
-        cells = [_of_corpus(protocol, key, corpus) for corpus in paper.CORPORA]
+        cells = [_of_corpus(protocol, key, corpus) for corpus in numbers.CORPORA]
         rows.append((words(BACKBONES[key].scenario), words(BACKBONES[key].title), *cells,
                      _over_corpora(protocol, key, "frozen")))  # fmt: skip
     caption = (
@@ -137,7 +141,7 @@ def figure_4(protocol: Protocol) -> Sheet:
         f"{EXPECTED}. Of its Figure 4 the paper's text gives three values; the others are bars in an image and are not "
         f"read off. {protocol.words}"
     )
-    heads = columns("scenario", "backbone", *map(corpus_title, paper.CORPORA), "mean", left=("scenario", "backbone"))
+    heads = columns("scenario", "backbone", *map(corpus_title, numbers.CORPORA), "mean", left=("scenario", "backbone"))
     return _sheet(protocol, "figure-4", "Figure 4: frozen backbones by corpus", heads, rows, caption)
 
 
@@ -156,31 +160,31 @@ def _sheet(protocol: Protocol, name: str, title: str, heads: Any, rows: list[Any
 
 def _over_corpora(protocol: Protocol, key: str, method: str) -> Cell:
     done = protocol.done(key, method)
-    printed = paper.published(key, method)
-    if len(done) < len(paper.CORPORA):
-        told = f"{len(done)} of {len(paper.CORPORA)} corpora done" if done else "not run"
+    printed = numbers.published(key, method)
+    if len(done) < len(numbers.CORPORA):
+        told = f"{len(done)} of {len(numbers.CORPORA)} corpora done" if done else "not run"
         return _absent(told, printed)
     systems = [system for one in done if (system := protocol.evidence.system(one))]
     try:
-        spread = statistics.over_corpora({s.corpus: statistics.score_by_seed(s, "macro_f1") for s in systems})
+        spread = estimation.over_corpora({s.corpus: estimation.score_by_seed(s, "macro_f1") for s in systems})
     except ValueError:
         return _absent("no seed that all corpora have", printed)
-    return _beside(spread, statistics.estimate(systems), printed, _planned(done))
+    return _beside(spread, estimation.estimate(systems), printed, _planned(done))
 
 
 def _of_corpus(protocol: Protocol, key: str, corpus: str) -> Cell:
     one = protocol.find(key, "frozen", corpus)
-    printed = paper.published(key, "frozen", corpus)
+    printed = numbers.published(key, "frozen", corpus)
     if one is None or not protocol.evidence.system(one):
-        return _absent("not run", printed, said=paper.NOT_PUBLISHED)
+        return _absent("not run", printed, said=numbers.NOT_PUBLISHED)
     baseline = protocol.evidence.baseline(one)
     probe = None if baseline is None else protocol.evidence.spread(baseline).mean
     spread, estimate = protocol.evidence.spread(one), protocol.evidence.estimate(one)
-    return _beside(spread, estimate, printed, len(one.runs), said=paper.NOT_PUBLISHED, probe=probe)
+    return _beside(spread, estimate, printed, len(one.runs), said=numbers.NOT_PUBLISHED, probe=probe)
 
 
 def _beside(
-    spread: statistics.Spread, estimate: statistics.Estimate, printed: paper.Published | None, planned: int, *,
+    spread: estimation.Spread, estimate: estimation.Estimate, printed: numbers.Published | None, planned: int, *,
     said: str = "", probe: float | None = None,
 ) -> Cell:  # fmt: skip
     """One result, its interval, the paper's value, and what lies between them."""
@@ -206,7 +210,7 @@ def _beside(
     return Cell(shown, mean, "\n".join(lines), tuple(values.items()))
 
 
-def _absent(told: str, printed: paper.Published | None, said: str = "") -> Cell:
+def _absent(told: str, printed: numbers.Published | None, said: str = "") -> Cell:
     values: tuple[tuple[str, Value], ...] = (("mean", None), ("paper", None))
     if printed is None:
         return Cell(MISSING, None, told + (f"\npaper: {said}" if said else ""), values)
@@ -214,7 +218,7 @@ def _absent(told: str, printed: paper.Published | None, said: str = "") -> Cell:
     return Cell(MISSING, None, f"{told}\n{_printed(printed)}", values)
 
 
-def _printed(printed: paper.Published) -> str:
+def _printed(printed: numbers.Published) -> str:
     return f"paper {printed.mean:.2f}" + ("" if printed.deviation is None else f" ± {printed.deviation:.2f}")
 
 
@@ -231,7 +235,7 @@ def _trained(runs: Sequence[Run], method: str, recipe: str) -> Cell:
     return Cell(f"{count:,}", count, f"{share:.2f} %", (("", count), ("share (%)", share)))
 
 
-def _beside_count(loaded: int | None, row: paper.Backbone | None) -> Cell:
+def _beside_count(loaded: int | None, row: numbers.Backbone | None) -> Cell:
     if row is None:
         return Cell(tables.DASH)
     if loaded is None:

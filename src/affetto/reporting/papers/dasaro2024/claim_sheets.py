@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from affetto.reporting import claims, paper
 from affetto.reporting.contrasts import small
-from affetto.reporting.naming import corpus_title
-from affetto.reporting.protocols import Protocol
+from affetto.reporting.papers.dasaro2024 import claims, numbers
+from affetto.reporting.papers.dasaro2024.protocols import Protocol
+from affetto.reporting.results.naming import corpus_title
 from affetto.reporting.run_sheets import stamp_of
 from affetto.reporting.sheet import Cell, Column, Sheet, columns, plus_minus, words
 
@@ -84,7 +84,7 @@ def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell
     between = "none" if low is None or high is None else f"{plus_minus(low)} to {plus_minus(high)}"
     level = f"{100 * c.level:.1f} %, {c.interval_by}" if c.interval else ""
     p = c.p if c.adjusted_p is None else c.adjusted_p
-    tested = [corpus for corpus in paper.CORPORA if corpus not in found.missing]
+    tested = [corpus for corpus in numbers.CORPORA if corpus not in found.missing]
     told = ", ".join(
         f"{corpus_title(corpus)} {plus_minus(100 * found.by_corpus[corpus])}"
         + (" (too few speakers)" if corpus in found.lone else "")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from affetto.corpora.labels import EMOTIONS
-from affetto.reporting.groups import by_class
-from affetto.reporting.paired import Comparison, Pair, compare_counted
-from affetto.reporting.systems import System
+from affetto.reporting.stats.groups import by_class
+from affetto.reporting.stats.paired import Comparison, Pair, compare_counted
+from affetto.reporting.stats.systems import System
 from affetto.training.evaluate import Floats
 
 OTHERS = "another"
