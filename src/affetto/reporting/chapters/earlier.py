@@ -30,8 +30,8 @@ def _results(evidence: Evidence) -> Section:
     long = len(table.rows) > MOST_ROWS
     return Section(
         words=(
-            "Every configuration on speakers whom it never heard, beside the probe: a method that does not beat logistic "
-            "regression on the frozen states has learned nothing that matters."
+            "Every configuration on speakers whom it never heard, beside the probe: a method that does not beat "
+            "logistic regression on the frozen states has learned nothing that matters."
         ),
         items=drawn if long else (table, *drawn),
         folded=(table,) if long else (),
@@ -46,9 +46,9 @@ def _comparisons(evidence: Evidence) -> Section | None:
     long = len(made) > MOST_ROWS
     return Section(
         words=(
-            "Two configurations that differ in one thing, on the same clips. Speakers are what is resampled and exchanged, "
-            "since the clips of one speaker err together; the number of speakers limits how small p can get. "
-            f"{_told_apart(made)}"
+            "Two configurations that differ in one thing, on the same clips. Speakers are what is resampled and "
+            "exchanged, since the clips of one speaker err together; the number of speakers limits how small p can "
+            f"get. {_told_apart(made)}"
         ),
         items=() if long else (contrasts.sheet(made),),
         folded=(*((contrasts.sheet(made),) if long else ()), *contrasts.differences(made)),
