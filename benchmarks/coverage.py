@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.reporting.paired import Pair, spread_of
-from affetto.reporting.statistics import left_out, sampled, seed_scores, sizes
+from affetto.reporting.stats.estimation import left_out, sampled, seed_scores, sizes
+from affetto.reporting.stats.paired import Pair, spread_of
 from affetto.training import intervals
 from affetto.training.evaluate import measures
 
@@ -160,7 +160,7 @@ class Bench:
         self._add(columns, "bootstrap", _bootstrap(scores, pairs, generator), truth)
 
     def _score(self, corpora: Sequence[Floats]) -> intervals.Sampled:
-        """The score as `affetto.reporting.statistics.estimate` has it, of matrices (units, seeds, k, k) by corpus."""
+        """Score of matrices (units, seeds, k, k) by corpus, as `affetto.reporting.stats.estimation.estimate` has it."""
         both = [(left_out(each, _support(each), self.measure), sizes(each)) for each in corpora]
         parts = [sampled(scores, without, clips) for (scores, without), clips in both]
         return intervals.over_seeds(intervals.mean(parts), np.mean([scores for (scores, _), _ in both], axis=0))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from affetto.reporting.paper import FIGURE_4, METHODS, TABLE_I, TABLE_II, TABLE_II_TOTALS, TABLE_III
+from affetto.reporting.papers.dasaro2024.numbers import FIGURE_4, METHODS, TABLE_I, TABLE_II, TABLE_II_TOTALS, TABLE_III
 
 pytestmark = pytest.mark.real
 

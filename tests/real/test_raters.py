@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from affetto.corpora import emozionalmente
-from affetto.reporting.raters import humans
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.stats.raters import humans
+from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.folds import known_of
 
 pytestmark = pytest.mark.real

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from affetto.reporting.calibration import FLOOR, brier, calibration, reliability
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.calibration import log_loss
 from affetto.training.evaluate import expected_calibration_error
 from reporting.voices import LABELS, drawn

@@ -7,12 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from affetto.reporting import ablation_sheets, contrasts, cross_sheets, group_sheets, paper_sheets, pictures, run_sheets
-from affetto.reporting.chapters import chapters
-from affetto.reporting.evidence import Evidence
+from affetto.reporting import ablation_sheets, contrasts, cross_sheets, group_sheets, pictures, run_sheets
+from affetto.reporting.chapters.listing import build_sections
+from affetto.reporting.papers.dasaro2024 import sheets
 from affetto.reporting.report import write
-from affetto.reporting.results import collect
-from affetto.reporting.statistics import interval_words
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.collect import collect
+from affetto.reporting.stats.estimation import interval_words
 from affetto.reporting.summary import summary
 from affetto.training.runs import METRICS, RunFolder
 from reporting.folders import write_grid, write_run
@@ -48,9 +49,9 @@ def paper_grid(tmp_path_factory):
 
 
 def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(paper_grid):
-    (protocol,) = paper_sheets.protocols(paper_grid)
+    (protocol,) = sheets.protocols(paper_grid)
     assert protocol.is_paper_s
-    sheet = paper_sheets.table_3(protocol)
+    sheet = sheets.table_3(protocol)
     found = values(cell(sheet, "LoRA", scenario="A", backbone="Wav2Vec 2.0 Base"))
     scores = {
         (run.axes.corpus, run.axes.seed): 100 * run.test["macro_f1"]
@@ -69,8 +70,8 @@ def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(pa
 
 
 def test_figure_4_has_the_three_published_values_and_says_so_of_the_others(paper_grid):
-    (protocol,) = paper_sheets.protocols(paper_grid)
-    sheet = paper_sheets.figure_4(protocol)
+    (protocol,) = sheets.protocols(paper_grid)
+    sheet = sheets.figure_4(protocol)
     base = {"scenario": "A", "backbone": "Wav2Vec 2.0 Base"}
     assert values(cell(sheet, "Emozionalmente", **base))["paper"] == 66.26
     assert cell(sheet, "EMOVO", **base).under.endswith("paper: not published as text")
@@ -78,18 +79,18 @@ def test_figure_4_has_the_three_published_values_and_says_so_of_the_others(paper
 
 
 def test_tables_1_and_2_count_what_was_loaded_and_read(paper_grid):
-    first = paper_sheets.table_1(paper_grid)
+    first = sheets.table_1(paper_grid)
     where = {"backbone": "Wav2Vec 2.0 Base"}
     assert cell(first, "encoder as loaded", **where).key == 94_371_712
     assert cell(first, "difference (%)", **where).shown == "−0.70"
     assert cell(first, "LoRA", **where).under == "0.44 %"
-    second = paper_sheets.table_2(paper_grid)
+    second = sheets.table_2(paper_grid)
     found = cell(second, "joy", corpus="DEMoS")
     assert (found.shown, found.under, cell(second, "speakers", corpus="EMOVO").shown) == ("24", "paper 1,395", "12")
 
 
 def test_the_paper_s_tables_come_first_and_claims_follow(paper_grid):
-    names = [chapter.name for chapter in chapters(paper_grid)]
+    names = [chapter.name for chapter in build_sections(paper_grid)]
     assert names[:3] == ["paper", "claims", "results"] and names[-1] == "runs" and "ablations" not in names
 
 
@@ -194,7 +195,7 @@ def test_ablations_stand_beside_the_unchanged_recipe_with_the_sizes_of_their_sta
     assert sizes is not None and cell(sizes, "1", changed="unchanged").shown == "20"
     assert "probe" not in {word for row in sizes.rows for word in row[0].shown.split(", ")}
     assert [one.kind for one in contrasts.contrasts(evidence) if one.kind != "settings"] == ["method"]
-    assert "ablations" in [chapter.name for chapter in chapters(evidence)]
+    assert "ablations" in [chapter.name for chapter in build_sections(evidence)]
 
 
 def test_an_ablation_with_fewer_seeds_stands_beside_the_same_seeds(tmp_path):
@@ -227,12 +228,12 @@ def test_what_all_runs_share_keeps_them_in_the_paper_s_tables_under_its_name(tmp
     runs = [({"method": method, "settings": fewer, "split": "paper"}, {}) for method in ("frozen", "lora")]
     runs += [({"method": "lora", "settings": fewer | {"lora.alpha": "8"}, "split": "paper"}, {"skill": 0.9})]
     evidence = Evidence(collect(write_grid(tmp_path / "out", runs)))
-    first = paper_sheets.table_1(evidence)
+    first = sheets.table_1(evidence)
     trained = [cell(first, name, backbone="Wav2Vec 2.0 Base").shown for name in ("frozen", "LoRA")]
     assert trained == ["297,735", "420,615"]
-    (protocol,) = paper_sheets.protocols(evidence)
+    (protocol,) = sheets.protocols(evidence)
     assert len(protocol.ones) == 2 and not protocol.is_paper_s
-    assert "training.epochs 5: not the paper's protocol" in paper_sheets.table_3(protocol).caption
+    assert "training.epochs 5: not the paper's protocol" in sheets.table_3(protocol).caption
 
 
 def test_where_few_speakers_were_tested_every_interval_says_that_clips_were_drawn(tmp_path):
@@ -240,9 +241,9 @@ def test_where_few_speakers_were_tested_every_interval_says_that_clips_were_draw
     runs = [({"corpus": corpus, "split": "paper"}, {}) for corpus in ("emovo", "emozionalmente", "demos")]
     runs += [({"method": "lora", "split": "paper"}, {})]
     evidence = Evidence(collect(write_grid(tmp_path / "out", runs)))
-    (protocol,) = paper_sheets.protocols(evidence)
+    (protocol,) = sheets.protocols(evidence)
     where = {"scenario": "A", "backbone": "Wav2Vec 2.0 Base"}
-    marked = [(paper_sheets.table_3(protocol), "frozen", where), (paper_sheets.figure_4(protocol), "EMOVO", where)]
+    marked = [(sheets.table_3(protocol), "frozen", where), (sheets.figure_4(protocol), "EMOVO", where)]
     marked += [(run_sheets.methods(evidence), "macro F1", {"corpus": "EMOVO", "method": "frozen"})]
     marked += [(group_sheets.genders(evidence), "women", {"corpus": "EMOVO", "method": "frozen"})]
     for sheet, name, row in marked:
@@ -282,7 +283,7 @@ def test_tests_on_other_corpora_make_a_matrix(tmp_path):
     assert any("no predictions; the test has no interval" in note for note in evidence.notes)
     assert cell(sheet, "EMOVO", **{"trained on": "EMOVO"}).shown.startswith("(")
     assert cross_sheets.matrix(evidence, unshared=True) is not None and cross_sheets.lone(evidence) is None
-    assert "across" in [chapter.name for chapter in chapters(evidence)]
+    assert "across" in [chapter.name for chapter in build_sections(evidence)]
 
 
 def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):

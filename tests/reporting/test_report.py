@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from affetto.cli import app
 from affetto.errors import UserError
 from affetto.reporting import data, report
-from affetto.reporting.evidence import Evidence
 from affetto.reporting.report import write
-from affetto.reporting.results import collect
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.collect import collect
 from affetto.training.runs import METRICS
 from reporting.folders import write_grid, write_run
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.stats.systems import Predictions, System
 
 LABELS = ("anger", "joy", "sadness")
 

@@ -110,7 +110,7 @@ def test_synthetic_corpora_are_the_same_to_the_byte_when_made_again(kind: str, t
 @needs_espeak
 def test_synthetic_speech_is_the_same_in_another_process_and_another_order(tmp_path: Path) -> None:
     code = (
-        "import hashlib\nfrom affetto.corpora import prosody\n"
+        "import hashlib\nfrom affetto.synthetic import prosody\n"
         "people = [prosody.draw_speaker('x', 0, gender, 0, gender) for gender in ('female', 'male')]\n"
         "takes = [(who, how) for who in people for how in ('joy', 'sadness', 'fear')]\n"
         "made = {(w.name, h): prosody.speak(w, h, 'Il treno arriva').tobytes() for w, h in takes[::ORDER]}\n"

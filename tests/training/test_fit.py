@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from affetto.models.classifier import Classifier
 from affetto.models.head import StatisticsHead
-from affetto.models.method import NOTHING
+from affetto.models.method import NOTHING, Method
 from affetto.models.pooling import StatePooling
 from affetto.training import device as devices
 from affetto.training import loop
@@ -35,14 +35,28 @@ STEPS = TrainingSettings(
 )  # fmt: skip
 
 
-class Gain(nn.Module):
-    """A stand-in for a method: one factor a feature."""
+class Gain(Method):
+    """A stand-in for a method: one factor a feature, and the sum of its gradients."""
 
-    lowest_block = NOTHING
+    name = "gain"
 
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        self.lowest_block = NOTHING
         self.gain = nn.Parameter(torch.linspace(0.5, 1.5, FEATURES))
+        self.steps: list[tuple[int, int]] = []
+        self.gradients = torch.zeros(FEATURES)
+
+    def after_step(self, step: int, total: int) -> None:
+        self.steps.append((step, total))
+        if self.gain.grad is not None:
+            self.gradients = self.gradients + self.gain.grad
+
+    def step_state(self) -> dict[str, Tensor]:
+        return {"gradients": self.gradients}
+
+    def restore_step_state(self, state: dict[str, Tensor]) -> None:
+        self.gradients = state.get("gradients", torch.zeros(FEATURES))
 
 
 class Linear(Classifier):
@@ -239,6 +253,26 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_with(clips: Clips, tmp_path:
         return done
 
     assert [epochs("run 1 select"), epochs("run 1 select"), epochs("run 2 select")] == [[1, 2], [], [1, 2]]
+
+
+def test_a_method_acts_after_each_step_and_its_state_outlives_a_kill(clips: Clips, tmp_path: Path) -> None:
+    used = Linear()
+    used.method.gradients += 1.0  # of a fit before
+    undisturbed, _ = fitted(clips, tmp_path / "undisturbed", classifier=used)
+    assert undisturbed.method.steps == [(step, 9) for step in range(1, 10)]  # type: ignore[comparison-overlap]
+    assert bool(undisturbed.method.gradients.any())
+
+    def stop(progress: Fit) -> None:
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(clips, tmp_path, on_epoch=stop)
+    task = Task(CLIPS, None, TARGET, seed=5, epochs=STEPS.epochs, identity=str(tmp_path))
+    again, file = Linear(), tmp_path / "checkpoint.safetensors"
+    fit(again, clips, task, STEPS, devices.accelerator(torch.device("cpu")), checkpoint_file=file)  # type: ignore[arg-type]
+    assert again.method.steps == [(7, 9), (8, 9), (9, 9)]  # type: ignore[comparison-overlap]
+    assert torch.equal(again.method.gradients, undisturbed.method.gradients)  # type: ignore[arg-type]
 
 
 # Augmentation ------------------------------------------------------------------------------------

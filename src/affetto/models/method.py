@@ -28,6 +28,16 @@ class Method(nn.Module):
         super().__init__()
         self.lowest_block = blocks.start if len(blocks) else NOTHING
 
+    def after_step(self, step: int, total: int) -> None:
+        """Act after an optimiser step, while its gradients are still there. `step` counts from 1 to `total`."""
+
+    def step_state(self) -> dict[str, Tensor]:
+        """Tensors that `after_step` has gathered so far, beside the parameters: a checkpoint keeps them."""
+        return {}
+
+    def restore_step_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `step_state` gave. At the beginning of a fit it is empty: forget what was gathered."""
+
     def save(self, folder: Path) -> None:
         """Write what was trained to `folder` (JSON and safetensors only)."""
 

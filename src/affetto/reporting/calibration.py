@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from affetto.reporting.systems import Predictions, System
+from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.calibration import log_loss
 from affetto.training.evaluate import confidence_bins, expected_calibration_error
 

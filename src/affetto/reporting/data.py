@@ -11,14 +11,14 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from affetto.reporting import statistics
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.formats import field_text
-from affetto.reporting.naming import changes
-from affetto.reporting.pictures import slug
-from affetto.reporting.records import Configuration, Evaluation, Run
-from affetto.reporting.systems import Predictions, System
-from affetto.reporting.tables import SYNTHETIC
+from affetto.reporting.render.formats import field_text
+from affetto.reporting.render.picture import slug
+from affetto.reporting.render.stamps import SYNTHETIC
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import changes
+from affetto.reporting.results.records import Configuration, Evaluation, Run
+from affetto.reporting.stats import estimation
+from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.evaluate import MEASURES
 
 MOST_ROWS = 200_000
@@ -76,7 +76,7 @@ def _of_run(run: Run, part: str) -> Iterator[dict[str, Any]]:
     system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.scored})
     named = _named(run) | {"seed": run.axes.seed}
     for measure in MEASURES:
-        estimate = statistics.estimate([system], measure)
+        estimate = estimation.estimate([system], measure)
         yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.scored)
     validation = (run.metrics or {}).get("validation") or {}
     if part == TEST:
@@ -140,7 +140,7 @@ def _named(run: Run) -> dict[str, Any]:
     }
 
 
-def _estimated(estimate: statistics.Estimate) -> dict[str, Any]:
+def _estimated(estimate: estimation.Estimate) -> dict[str, Any]:
     return {
         "score": estimate.value,
         "low": estimate.low,

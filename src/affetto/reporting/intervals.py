@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affetto.reporting import statistics, tables
-from affetto.reporting.naming import corpus_title
-from affetto.reporting.statistics import Estimate
+from affetto.reporting.render.text import percent_text
+from affetto.reporting.results.naming import corpus_title
+from affetto.reporting.stats import estimation
+from affetto.reporting.stats.estimation import Estimate
 
 MARK = "†"
 ALONE = "too few speakers were tested, so clips were drawn, and nothing is said of other voices"
@@ -16,12 +17,12 @@ def interval_words(estimates: Sequence[Estimate]) -> str:
     """A caption's words for the intervals of these estimates, and for the mark beside some of them."""
     if not estimates:
         return "95 % interval"
-    return statistics.interval_words(estimates)
+    return estimation.interval_words(estimates)
 
 
 def span(estimate: Estimate) -> str:
     """`38.1–45.2`, ×100, with the mark where clips of a corpus were drawn."""
-    return f"{tables.percent(estimate.low)}–{tables.percent(estimate.high)}{mark(estimate)}"
+    return f"{percent_text(estimate.low)}–{percent_text(estimate.high)}{mark(estimate)}"
 
 
 def mark(estimate: Estimate) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 from affetto.errors import UserError
 from affetto.reporting import curves
-from affetto.reporting.evidence import Evidence
-from affetto.reporting.naming import Naming, backbone_title, corpus_title, split_title
-from affetto.reporting.pictures import Picture, grouped, highest, slug, stem
-from affetto.reporting.records import Configuration
+from affetto.reporting.pictures import grouped, highest, stem
+from affetto.reporting.render.picture import Picture, slug
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import Naming, backbone_title, corpus_title, split_title
+from affetto.reporting.results.records import Configuration
 
 FEW = 3
 """Up to so many backbones of a corpus are all drawn."""

@@ -92,6 +92,7 @@ def fit(
     # Not by `accelerator.prepare`, which would keep it, and all that it holds, for as long as the accelerator lives.
     optimizer = _optimizer(classifier, settings)
     progress, best = Fit(), classifier.snapshot()
+    classifier.method.restore_step_state({})
     saved = checkpoint.read(checkpoint_file, task.identity)
     if saved is not None:
         progress, best = _resume(classifier, optimizer, saved)
@@ -158,7 +159,9 @@ class _Steps:
             loss = summed(loss, trained, self.accelerator)
             self.optimizer.step()
             losses.append(loss * len(batches[number]))
-            on_step(progress.epoch * len(batches) + number + 1, self.task.epochs * len(batches))
+            step, total = progress.epoch * len(batches) + number + 1, self.task.epochs * len(batches)
+            self.classifier.method.after_step(step, total)
+            on_step(step, total)
             late = time.monotonic() - kept > CHECKPOINT_SECONDS and number + 1 < len(batches)
             if late and self.accelerator.is_main_process:
                 kept = time.monotonic()
@@ -312,6 +315,7 @@ def _keep(
     file: Path, classifier: Classifier, optimizer: Any, progress: Fit, best: dict[str, Tensor], task: Task
 ) -> None:
     tensors = checkpoint.with_prefix("now.", classifier.snapshot())
+    tensors |= checkpoint.with_prefix("method.", classifier.method.step_state())
     tensors |= checkpoint.with_prefix("best.", best) | checkpoint.pack_optimizer(optimizer)
     tensors["rng"] = torch.get_rng_state()
     if torch.cuda.is_available():
@@ -327,6 +331,7 @@ def _resume(
 ) -> tuple[Fit, dict[str, Tensor]]:
     tensors, facts = saved
     classifier.restore(checkpoint.without_prefix("now.", tensors))
+    classifier.method.restore_step_state(checkpoint.without_prefix("method.", tensors))
     checkpoint.unpack_optimizer(optimizer, tensors)
     torch.set_rng_state(tensors["rng"])
     if "rng_cuda" in tensors and torch.cuda.is_available():

@@ -1,0 +1,1 @@
+"""Papers whose tables and claims a report sets beside its results, one package each."""

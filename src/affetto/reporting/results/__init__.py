@@ -1,0 +1,1 @@
+"""Runs of a folder, read, checked, named and grouped into configurations."""
