@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 SILENT = logging.CRITICAL + 1
 
@@ -47,7 +47,7 @@ def quiet_output() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _at_level(level: int, outlets: list[logging.Logger] | list[logging.Handler]) -> Iterator[None]:
+def _at_level(level: int, outlets: Sequence[logging.Logger | logging.Handler]) -> Iterator[None]:
     before = [outlet.level for outlet in outlets]
     for outlet in outlets:
         outlet.setLevel(level)
