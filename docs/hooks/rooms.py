@@ -35,8 +35,8 @@ def picture(layers: Sequence[Sequence[str]]) -> str:
     )
     names = "; ".join(", ".join(layer) for layer in layers)
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" style="max-width:{WIDTH}px;width:100%" '
-        f'aria-label="Rooms from top to bottom: {escape(names)}">{arrow}{"".join(shapes)}</svg>'
+        f'<div><svg viewBox="0 0 {WIDTH} {height}" role="img" style="max-width:{WIDTH}px;width:100%" '
+        f'aria-label="Rooms from top to bottom: {escape(names)}">{arrow}{"".join(shapes)}</svg></div>'
     )
 
 

@@ -178,8 +178,8 @@ def summary(
 
 
 def _specs(corpora: CorpusLike | Sequence[CorpusLike]) -> tuple[CorpusSpec, ...]:
-    single = isinstance(corpora, CorpusLike)
-    return tuple(CorpusSpec.model_validate(corpus) for corpus in ([corpora] if single else corpora))
+    items = [corpora] if isinstance(corpora, CorpusSpec | str | Path) else corpora
+    return tuple(CorpusSpec.model_validate(item) for item in items)
 
 
 def _results(
