@@ -16,8 +16,9 @@ from typing import Any
 from affetto.errors import UserError
 from affetto.experiments.grid import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
+from affetto.measures.scores import completed
 from affetto.models.methods.registry import METHODS
-from affetto.reporting.results.checks import checked, completed
+from affetto.reporting.results.checks import checked
 from affetto.reporting.results.editions import with_editions
 from affetto.reporting.results.records import Axes, Evaluation, Results, Run, key_of
 from affetto.splits.split import Split
