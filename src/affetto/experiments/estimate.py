@@ -17,8 +17,8 @@ from affetto.errors import UserError
 from affetto.experiments.grid import AXES, PlannedRun
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
+from affetto.models.flops import count
 from affetto.models.keys import BACKBONES
-from affetto.models.operations import count
 from affetto.models.traits import method_traits
 from affetto.training.identity import own_fields
 from affetto.training.runs import METRICS

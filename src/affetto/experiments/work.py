@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from affetto.corpora import demos, emovo, emozionalmente
 from affetto.experiments.grid import PlannedRun
 from affetto.experiments.miniature import SIZES
+from affetto.models.flops import Operations, count
 from affetto.models.keys import BACKBONES
-from affetto.models.operations import Operations, count
 from affetto.models.traits import method_traits
 from affetto.splits.protocols import TARGET
 

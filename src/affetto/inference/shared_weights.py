@@ -87,7 +87,7 @@ class _Member:
 
     def on(self, base: Backbone) -> Backbone:
         """The backbone itself where the method leaves it as it is, else modules to change over its weights."""
-        return base if issubclass(METHODS[self.method], Frozen) else base.twin()
+        return base if issubclass(METHODS[self.method], Frozen) else base.copy_sharing_weights()
 
 
 def _member(name: str, model: str | Path) -> _Member | None:
