@@ -10,12 +10,12 @@ import torch
 
 from affetto.errors import UserError, unknown
 from affetto.models.backbone import Backbone
+from affetto.models.catalogue import BACKBONES, Architecture, check_backbone
 from affetto.models.encoders.hubert import HubertBackbone
 from affetto.models.encoders.wav2vec2 import Wav2Vec2Backbone
 from affetto.models.encoders.wavlm import WavLMBackbone
 from affetto.models.encoders.whisper import WhisperBackbone
 from affetto.models.hub import snapshot
-from affetto.models.keys import BACKBONES, Architecture, check_backbone
 from affetto.models.layer_norm_swap import swap_layer_norm
 from affetto.quiet import quiet_transformers
 

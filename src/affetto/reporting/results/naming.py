@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.render.sheet import Cell, Column, text_cell
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
 
-METHODS = {"probe": "probe", "frozen": "frozen", "adapter": "Adapter", "lora": "LoRA", "full": "full"}
-"""How tables name a method, in their order."""
 CORPORA = {"emovo": "EMOVO", "emozionalmente": "Emozionalmente", "demos": "DEMoS"}
 
 
@@ -26,12 +25,12 @@ def split_title(split: str) -> str:
 
 def method_title(method: str) -> str:
     """As tables name it; a method that is not in their list goes by its own name."""
-    return METHODS.get(method, method)
+    return METHODS[method].title if method in METHODS else method
 
 
 def method_order(titles: Iterable[str]) -> list[str]:
     """Titles of methods in the tables' order, those that are not in it last."""
-    order = list(METHODS.values())
+    order = [method.title for method in METHODS.values()]
     return sorted(titles, key=lambda title: order.index(title) if title in order else len(order))
 
 
