@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from affetto.corpora.registry import title_of
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
 from affetto.reporting.sheet import Cell, Column, words
 
 METHODS = {"probe": "probe", "frozen": "frozen", "adapter": "Adapter", "lora": "LoRA", "full": "full"}
 """How tables name a method, in their order."""
-CORPORA = {"emovo": "EMOVO", "emozionalmente": "Emozionalmente", "demos": "DEMoS"}
 
 
 SPLITS = {
@@ -38,7 +38,7 @@ def method_order(titles: Iterable[str]) -> list[str]:
 def corpus_title(corpus: str) -> str:
     """`emovo+demos` → `EMOVO + DEMoS`, `emovo@4-labels` → `EMOVO (4 labels)`."""
     names, _, edition = corpus.partition(EDITION)
-    title = " + ".join(CORPORA.get(name, name) for name in names.split("+"))
+    title = " + ".join(title_of(name) for name in names.split("+"))
     return title + (f" ({edition.replace('-', ' ').replace(',', ', ')})" if edition else "")
 
 
