@@ -30,7 +30,7 @@ from affetto.experiments.launch import launch
 from affetto.experiments.outcome import Event
 from affetto.experiments.states import GridFolder
 from affetto.models.parallel import cores
-from affetto.reporting import tables
+from affetto.reporting.render.text import duration_text
 from affetto.reporting.report import PAGE, write
 from affetto.synthetic import emotional as synthetic
 from affetto.training.display import Display
@@ -95,7 +95,7 @@ class _Demo:
         self._report()
         with _one_thread():
             self._predict()
-        self._step(f"Done, in {tables.duration(time.monotonic() - started)}. What next")
+        self._step(f"Done, in {duration_text(time.monotonic() - started)}. What next")
         for line in NEXT:
             self._say(line)
         return made

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from affetto.reporting import ablation_sheets, contrasts, cross_sheets, group_sheets, pictures, run_sheets
-from affetto.reporting.chapters import chapters
+from affetto.reporting.chapters.listing import build_sections
 from affetto.reporting.papers.dasaro2024 import sheets
 from affetto.reporting.report import write
 from affetto.reporting.results.analysis import Evidence
@@ -90,7 +90,7 @@ def test_tables_1_and_2_count_what_was_loaded_and_read(paper_grid):
 
 
 def test_the_paper_s_tables_come_first_and_claims_follow(paper_grid):
-    names = [chapter.name for chapter in chapters(paper_grid)]
+    names = [chapter.name for chapter in build_sections(paper_grid)]
     assert names[:3] == ["paper", "claims", "results"] and names[-1] == "runs" and "ablations" not in names
 
 
@@ -195,7 +195,7 @@ def test_ablations_stand_beside_the_unchanged_recipe_with_the_sizes_of_their_sta
     assert sizes is not None and cell(sizes, "1", changed="unchanged").shown == "20"
     assert "probe" not in {word for row in sizes.rows for word in row[0].shown.split(", ")}
     assert [one.kind for one in contrasts.contrasts(evidence) if one.kind != "settings"] == ["method"]
-    assert "ablations" in [chapter.name for chapter in chapters(evidence)]
+    assert "ablations" in [chapter.name for chapter in build_sections(evidence)]
 
 
 def test_an_ablation_with_fewer_seeds_stands_beside_the_same_seeds(tmp_path):
@@ -283,7 +283,7 @@ def test_tests_on_other_corpora_make_a_matrix(tmp_path):
     assert any("no predictions; the test has no interval" in note for note in evidence.notes)
     assert cell(sheet, "EMOVO", **{"trained on": "EMOVO"}).shown.startswith("(")
     assert cross_sheets.matrix(evidence, unshared=True) is not None and cross_sheets.lone(evidence) is None
-    assert "across" in [chapter.name for chapter in chapters(evidence)]
+    assert "across" in [chapter.name for chapter in build_sections(evidence)]
 
 
 def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):

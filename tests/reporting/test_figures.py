@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from affetto.errors import UserError
-from affetto.reporting import canvas, curves, figures, tables
+from affetto.reporting import curves, figures, tables
+from affetto.reporting.render import canvas
 from affetto.training.evaluate import scores
 from reporting.drawing import assert_clean, texts
 

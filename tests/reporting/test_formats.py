@@ -5,8 +5,18 @@ from __future__ import annotations
 import csv
 import io
 
-from affetto.reporting import formats
-from affetto.reporting.sheet import MISSING, Cell, Sheet, columns, percent, plus_minus, signed, whole, words
+from affetto.reporting.render import formats
+from affetto.reporting.render.sheet import (
+    MISSING,
+    Cell,
+    Sheet,
+    columns,
+    count_cell,
+    difference_cell,
+    percent_cell,
+    text_cell,
+)
+from affetto.reporting.render.text import signed_text
 
 BESIDE = Cell(
     "67.1 ± 1.3", 67.1, "paper 67.61\n−0.5, inside",
@@ -15,8 +25,8 @@ BESIDE = Cell(
 SHEET = Sheet(
     "table-3", "F1 | by <method>", columns("backbone", "frozen", "clips", left=("backbone",)),
     (
-        (words("A_1 & co | 50 %"), BESIDE, whole(1234)),
-        (words("[b]"), Cell(MISSING, None, "3 seeds missing"), whole(None)),
+        (text_cell("A_1 & co | 50 %"), BESIDE, count_cell(1234)),
+        (text_cell("[b]"), Cell(MISSING, None, "3 seeds missing"), count_cell(None)),
     ),
     "Mean ± sd.", ("A note: 100 %.",), "synthetic speech", frozenset({1}),
 )  # fmt: skip
@@ -57,18 +67,18 @@ def test_csv_has_a_column_for_each_value_and_nothing_for_what_is_missing():
 
 
 def test_a_formula_in_a_name_stays_text_in_a_spreadsheet():
-    sheet = Sheet("x", "x", columns("a", "b", left=("a",)), ((words("=HYPERLINK(1)"), signed(-0.031)),))
+    sheet = Sheet("x", "x", columns("a", "b", left=("a",)), ((text_cell("=HYPERLINK(1)"), difference_cell(-0.031)),))
     assert formats.comma_separated(sheet) == "a,b\n'=HYPERLINK(1),-3.1\n"
 
 
 def test_a_long_sheet_breaks_over_pages():
-    sheet = Sheet("x", "x", columns("a"), tuple((whole(n),) for n in range(50)))
+    sheet = Sheet("x", "x", columns("a"), tuple((count_cell(n),) for n in range(50)))
     text = formats.latex(sheet)
     assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1 and r"\endhead" in text
     assert text.count("{") == text.count("}")
 
 
 def test_cells_by_hand():
-    assert (percent(0.4884).shown, percent(None).shown, percent(0.4884).key) == ("48.8", "—", 48.84)
-    assert (signed(0.021).shown, signed(-0.021).shown, signed(0.0).shown) == ("+2.1", "−2.1", "0.0")
-    assert plus_minus(-0.049) == "0.0" and words("").missing and not words("a").missing
+    assert (percent_cell(0.4884).shown, percent_cell(None).shown, percent_cell(0.4884).key) == ("48.8", "—", 48.84)
+    assert [difference_cell(value).shown for value in (0.021, -0.021, 0.0)] == ["+2.1", "−2.1", "0.0"]
+    assert signed_text(-0.049) == "0.0" and text_cell("").missing and not text_cell("a").missing

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from affetto.errors import UserError
-from affetto.reporting import bars, costs, layers, reliability, strips
-from affetto.reporting.bars import Bar
+from affetto.reporting import costs, layers, reliability, strips
 from affetto.reporting.calibration import calibration
 from affetto.reporting.costs import Line, Point
+from affetto.reporting.papers.dasaro2024 import figure_4
+from affetto.reporting.papers.dasaro2024.figure_4 import Bar
 from affetto.reporting.stats.systems import Predictions, System
 from reporting.drawing import assert_clean, texts
 from reporting.folders import manifest, rows
@@ -55,7 +56,7 @@ def sizes():
 
 
 DRAWINGS = {
-    "figure 4": lambda path, stamp: bars.figure_4(
+    "figure 4": lambda path, stamp: figure_4.draw_bars(
         PANELS, path, "Frozen backbones by corpus", "A caption that is as long as they come. " * 9, stamp
     ),
     "few speakers": lambda path, stamp: strips.speaker_strips(strip_scores(6), path, "UAR by speaker", 1 / 7, stamp),
@@ -75,7 +76,7 @@ DRAWINGS = {
 def drawn(monkeypatch):
     """The figures that are saved, kept for inspection."""
     kept = []
-    for module in (bars, strips, reliability, costs, layers):
+    for module in (figure_4, strips, reliability, costs, layers):
         save = module.save
         monkeypatch.setattr(
             module, "save", lambda figure, path, save=save: (kept.append(figure), save(figure, path))[1]
@@ -148,4 +149,4 @@ def test_nothing_to_draw_is_a_mistake(tmp_path):
     with pytest.raises(UserError, match="no cost to draw"):
         costs.cost_against_score([], tmp_path / "a.svg", "t")
     with pytest.raises(UserError, match="no bars to draw"):
-        bars.figure_4({}, tmp_path / "a.svg", "t", "w")
+        figure_4.draw_bars({}, tmp_path / "a.svg", "t", "w")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from affetto.reporting import specialised
-from affetto.reporting.chapters import chapters
+from affetto.reporting.chapters.listing import build_sections
 from affetto.reporting.papers.dasaro2024.sheets import table_1
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
@@ -62,7 +62,7 @@ def test_without_the_parent_there_is_no_difference_but_the_backbone_is_listed(tm
     shown = [cell.shown for cell in sheet.rows[0]]
     assert shown[:6] == ["mine-it", "B", "copy", "ctc", "full", "common-voice (synthetic speech)"]
     assert shown[6:] == ["1.09", "3.27", "204", "0.063", "1.2", "8.3"]
-    chapter = next(one for one in chapters(found) if one.name == "specialised")
+    chapter = next(one for one in build_sections(found) if one.name == "specialised")
     assert [item.name for item in (*chapter.sheets, *chapter.pictures)] == ["specialised", "specialised-cka"]
 
 
@@ -74,7 +74,7 @@ def test_table_1_lists_it_under_scenario_b(tmp_path: Path) -> None:
 
 def test_a_report_without_specialised_backbones_has_no_such_chapter(tmp_path: Path) -> None:
     write_run(tmp_path / "one")
-    assert "specialised" not in [one.name for one in chapters(Evidence(collect(tmp_path)))]
+    assert "specialised" not in [one.name for one in build_sections(Evidence(collect(tmp_path)))]
 
 
 def test_the_figure_says_its_values_in_words(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affetto.bench.report import TITLES
-from affetto.reporting.canvas import BLUE, GREY, INK, VERMILLION, framed, save, style
+from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,7 +21,7 @@ def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: boo
     `device`: this machine's, where the runs will be done; None on a cluster, whose speed is not known.
     """
     from affetto.experiments.estimate import estimates, stored_bytes
-    from affetto.reporting.tables import duration
+    from affetto.reporting.render.text import duration_text
 
     takes = estimates(folder, grid.runs, None if device is None else _rate(device))
     sharing: dict[tuple[Any, ...], str] = {}
@@ -44,7 +44,7 @@ def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: boo
     for row in rows:
         lacks = f"  needs --corpus {row['absent'][0]}=PATH" if row["absent"] else ""
         seconds = row["estimated_seconds"]
-        about = "" if seconds is None or row["state"] == "done" else f"  about {duration(seconds)}"
+        about = "" if seconds is None or row["state"] == "done" else f"  about {duration_text(seconds)}"
         typer.echo(f"{row['state']:8} {row['run']}{about}{lacks}")
     shared = sum(1 for row in rows if row["shares_stored_states_with"])
     typer.echo(f"{len(rows)} runs; {shared} of them find another's stored states")
@@ -56,7 +56,7 @@ def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: boo
 
 
 def _tell_time(left: Sequence[Mapping[str, Any]], takes: Mapping[str, Estimate], folder: GridFolder) -> None:
-    from affetto.reporting.tables import duration
+    from affetto.reporting.render.text import duration_text
 
     measured = [takes[row["run"]] for row in left if takes[row["run"]].basis]
     reckoned = [takes[row["run"]].seconds or 0.0 for row in left if takes[row["run"]].operations is not None]
@@ -64,13 +64,13 @@ def _tell_time(left: Sequence[Mapping[str, Any]], takes: Mapping[str, Estimate],
     if measured:
         seconds, room = sum(one.seconds or 0 for one in measured), sum(one.size_bytes or 0 for one in measured) / 1e6
         typer.echo(
-            f"{len(measured)} of the {len(left)} that are left: about {duration(seconds)} one after another "
+            f"{len(measured)} of the {len(left)} that are left: about {duration_text(seconds)} one after another "
             f"and {room:.1f} MB in {folder.path}, as finished runs that differ in seeds alone took"
         )
     if reckoned:
         typer.echo(
-            f"{len(reckoned)} of the {len(left)} that are left: about {duration(sum(reckoned))} one after another on "
-            "this machine, reckoned from their operations; may be off by half"
+            f"{len(reckoned)} of the {len(left)} that are left: about {duration_text(sum(reckoned))} one after another "
+            "on this machine, reckoned from their operations; may be off by half"
         )
     if unknown:
         typer.echo(f"{unknown} unknown in time and size: no run of their kind is finished in {folder.path}")

@@ -11,8 +11,8 @@ import typer
 from affetto.cli.arguments import Quiet, counter
 
 if TYPE_CHECKING:
+    from affetto.reporting.render.sheet import Sheet
     from affetto.reporting.report import Report
-    from affetto.reporting.sheet import Sheet
 
 
 LEFT_OUT = ("weighted F1", "accuracy", "chance")

@@ -8,11 +8,12 @@ from typing import Any
 
 from affetto.reporting import contrasts
 from affetto.reporting.contrasts import Contrast
+from affetto.reporting.render.sheet import Cell, Column, Sheet, percent_cell, text_cell
+from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import signed_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import BESIDE, Configuration
-from affetto.reporting.run_sheets import stamp_of
-from affetto.reporting.sheet import Cell, Column, Sheet, percent, plus_minus, words
 
 HYPOTHESES = {
     "model.layer_norm_swap": "Does it matter that pre-LayerNorm weights are computed in post-LayerNorm order?",
@@ -40,23 +41,44 @@ def effects(evidence: Evidence, made: Sequence[Contrast]) -> Sheet:
             firsts, seconds, sign = seconds, firsts, -1
         axes, c = firsts[0].axes, one.comparison
         ends = None if c.interval is None else sorted(sign * 100 * end for end in c.interval)
-        between = "–" if ends is None else f"{plus_minus(ends[0])} to {plus_minus(ends[1])}"
+        between = "–" if ends is None else f"{signed_text(ends[0])} to {signed_text(ends[1])}"
         difference = sign * 100 * c.difference
         by = contrasts.why_none(c)
-        values = (("", difference), ("low", ends[0] if ends else None), ("high", ends[1] if ends else None),
-                  ("by", c.interval_by))  # fmt: skip
-        rows.append((
-            words(changes(evidence.changed(firsts[0]))), words(backbone_title(axes)), words(method_title(axes.method)),
-            words(" + ".join(corpus_title(each.axes.corpus) for each in firsts)), words(axes.recipe),
-            _mean(evidence, seconds, firsts), _mean(evidence, firsts, seconds),
-            Cell(plus_minus(difference), difference, f"{between}{', ' + by if by else ''}", values),
-            contrasts.p_cell(c), Cell(contrasts.verdict(c, difference, "raises F1", "lowers F1")),
-        ))  # fmt: skip
+        values = (
+            ("", difference),
+            ("low", ends[0] if ends else None),
+            ("high", ends[1] if ends else None),
+            ("by", c.interval_by),
+        )
+        rows.append(
+            (
+                text_cell(changes(evidence.changed(firsts[0]))),
+                text_cell(backbone_title(axes)),
+                text_cell(method_title(axes.method)),
+                text_cell(" + ".join(corpus_title(each.axes.corpus) for each in firsts)),
+                text_cell(axes.recipe),
+                _mean(evidence, seconds, firsts),
+                _mean(evidence, firsts, seconds),
+                Cell(signed_text(difference), difference, f"{between}{', ' + by if by else ''}", values),
+                contrasts.p_cell(c),
+                Cell(contrasts.verdict(c, difference, "raises F1", "lowers F1")),
+            )
+        )
     heads = tuple(
         Column(name, name not in ("changed", "backbone", "method", "corpora", "recipe", "verdict"))
-        for name in ("changed", "backbone", "method", "corpora", "recipe", "unchanged", "with the change", "difference",
-                     "p, corrected", "verdict")
-    )  # fmt: skip
+        for name in (
+            "changed",
+            "backbone",
+            "method",
+            "corpora",
+            "recipe",
+            "unchanged",
+            "with the change",
+            "difference",
+            "p, corrected",
+            "verdict",
+        )
+    )
     ones = [o for one in made for o in one.configurations]
     named = {name for one in ones for name, _ in evidence.changed(one)}
     notes = [f"{name}: {question}" for name, question in HYPOTHESES.items() if name in named]
@@ -100,7 +122,7 @@ def sizes(evidence: Evidence) -> Sheet | None:
     for name, group in groups.items():
         for changed, each in group.items():
             cells = [_size(each, number) for number in range(most)]
-            rows.append((words(name), words(changed), *cells))
+            rows.append((text_cell(name), text_cell(changed), *cells))
     heads = (Column("configuration", False), Column("changed", False), *(Column(str(n)) for n in range(most)))
     caption = (
         "Size of each hidden state (root mean square of its elements over the frames of some test clips of one fold, "
@@ -130,4 +152,4 @@ def _mean(evidence: Evidence, ones: Sequence[Configuration], others: Sequence[Co
     for one, other in zip(ones, others, strict=True):
         scores, theirs = evidence.by_seed(one), evidence.by_seed(other)
         means.append(fmean(score for seed, score in scores.items() if seed in theirs))
-    return percent(fmean(means))
+    return percent_cell(fmean(means))

@@ -9,11 +9,13 @@ from statistics import fmean
 from typing import Any
 
 from affetto.errors import UserError
+from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, text_cell
+from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import signed_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Configuration
-from affetto.reporting.run_sheets import MOST_SPEAKERS, stamp_of
-from affetto.reporting.sheet import Cell, Sheet, columns, plus_minus, signed, words
+from affetto.reporting.run_sheets import MOST_SPEAKERS
 from affetto.reporting.stats import paired
 from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 
@@ -86,10 +88,10 @@ def sheet(made: Sequence[Contrast]) -> Sheet:
         before = one.kind
         c = one.comparison
         low, high = (None, None) if c.interval is None else (100 * c.interval[0], 100 * c.interval[1])
-        between = "–" if low is None or high is None else f"{plus_minus(low)} to {plus_minus(high)}"
+        between = "–" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
         rows.append((
-            words(one.first), words(one.second), words(one.under), _speakers(c),
-            Cell(plus_minus(100 * c.difference), 100 * c.difference),
+            text_cell(one.first), text_cell(one.second), text_cell(one.under), _speakers(c),
+            Cell(signed_text(100 * c.difference), 100 * c.difference),
             Cell(between, low, why_none(c), (("low", low), ("high", high), ("by", c.interval_by))),
             Cell("–" if c.effect_size is None else f"{c.effect_size:+.2f}".replace("-", "−"), c.effect_size),
             Cell(f"{100 * c.share_better:.0f}", 100 * c.share_better), p_cell(c),
@@ -129,8 +131,16 @@ def differences(made: Sequence[Contrast]) -> list[Sheet]:
         rows = []
         for one in ones:
             values = one.comparison.per_speaker[corpus]
-            cells = [signed(values[speaker]) for speaker in speakers]
-            rows.append((words(one.first), words(one.second), words(one.under), *cells, signed(fmean(values.values()))))
+            cells = [difference_cell(values[speaker]) for speaker in speakers]
+            rows.append(
+                (
+                    text_cell(one.first),
+                    text_cell(one.second),
+                    text_cell(one.under),
+                    *cells,
+                    difference_cell(fmean(values.values())),
+                )
+            )
         heads = columns("first", "second", "under", *speakers, "mean", left=("first", "second", "under"))
         caption = "Macro F1 within each speaker, the first minus the second, ×100, seeds averaged."
         shown = stamp_of([c for one in ones for c in one.configurations])

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
-from affetto.reporting import tables
-from affetto.reporting.canvas import GREY, framed, legend_above, save, style
+from affetto.reporting.render.canvas import GREY, framed, legend_above, save, style
+from affetto.reporting.render.text import count_text
 from affetto.reporting.results.naming import method_order
 from affetto.reporting.strips import MARKS
 
@@ -70,7 +70,7 @@ def cost_against_score(
         figure = framed(8.2, 3.3, title, words, stamp)
         left, right = figure.subplots(1, 2, sharey=True)
         for axes, quantity, label, shown_as in (
-            (left, "trained", "parameters trained", lambda value: tables.count(round(value))),
+            (left, "trained", "parameters trained", lambda value: count_text(round(value))),
             (right, "seconds", "time of a run (s)", lambda value: f"{value:,.10g}"),
         ):
             _panel(axes, points, quantity, colours, backbones)

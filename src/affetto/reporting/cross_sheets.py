@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.reporting import tables
 from affetto.reporting.intervals import footnotes, interval_words, span
+from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, Value, text_cell
+from affetto.reporting.render.stamps import stamp
+from affetto.reporting.render.text import percent_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming, corpus_title
 from affetto.reporting.results.records import Configuration, Evaluation, read_lines
-from affetto.reporting.run_sheets import stamp
-from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, Value, words
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.runs import CROSSED, PREDICTIONS
@@ -37,9 +37,9 @@ def matrix(evidence: Evidence, *, unshared: bool = False) -> Sheet | None:
     if not any(inside.values()):
         return None
     ones = [one for one in evidence.configurations if inside.get(id(one))]
-    corpora = list(dict.fromkeys(
-        [one.axes.corpus for one in ones] + [corpus for one in ones for corpus in inside[id(one)]]
-    ))  # fmt: skip
+    corpora = list(
+        dict.fromkeys([one.axes.corpus for one in ones] + [corpus for one in ones for corpus in inside[id(one)]])
+    )
     naming = Naming(ones, hide=("corpus",))
     rows, origins, estimates = [], [], []
     for one in sorted(ones, key=lambda each: naming.label(each)):
@@ -50,7 +50,7 @@ def matrix(evidence: Evidence, *, unshared: bool = False) -> Sheet | None:
             origins.append(any(each.synthetic for each in found.values()))
         estimates += [place.estimate for place in places.values() if place.estimate]
         cells = [_cell(places.get(corpus)) for corpus in corpora]
-        rows.append((words(corpus_title(one.axes.corpus)), *naming.cells(one), *cells))
+        rows.append((text_cell(corpus_title(one.axes.corpus)), *naming.cells(one), *cells))
     heads = (Column("trained on", False), *naming.columns(), *(Column(corpus_title(corpus)) for corpus in corpora))
     without = " without the sentences that both corpora have" if unshared else ""
     caption = (
@@ -58,8 +58,9 @@ def matrix(evidence: Evidence, *, unshared: bool = False) -> Sheet | None:
         f"standard deviation (ddof 1) over seeds; below: {interval_words(estimates)}, and clips. "
         "In brackets: on its own corpus, the test speakers of its split. Clips that were trained on are left out."
     )
-    name, title = ("across-unshared", "Across corpora, shared sentences left out") if unshared else (
-        "across", "Across corpora")  # fmt: skip
+    name, title = (
+        ("across-unshared", "Across corpora, shared sentences left out") if unshared else ("across", "Across corpora")
+    )
     said = stamp(synthetic=all(origins), partly=any(origins))
     return Sheet(name, title, heads, tuple(rows), caption, footnotes(estimates), said)
 
@@ -73,10 +74,10 @@ def lone(evidence: Evidence) -> Sheet | None:
     estimates = [_estimate(evidence, {0: each}, each.corpus) for each in found]
     rows = [
         (
-            words(corpus_title(each.trained_on)),
-            words(corpus_title(each.corpus)),
+            text_cell(corpus_title(each.trained_on)),
+            text_cell(corpus_title(each.corpus)),
             _cell(Place((each.test,), estimate)),
-            words(each.path.name),
+            text_cell(each.path.name),
         )
         for each, estimate in zip(found, estimates, strict=True)
     ]
@@ -145,9 +146,9 @@ def _cell(place: Place | None) -> Cell:
     if place is None:
         return Cell(MISSING)
     spread = estimation.over_seeds({number: test["macro_f1"] for number, test in enumerate(place.tests)})
-    shown = tables.percent(spread.mean)
+    shown = percent_text(spread.mean)
     if spread.deviation is not None:
-        shown += f" ± {tables.percent(spread.deviation)}"
+        shown += f" ± {percent_text(spread.deviation)}"
     clips, estimate = place.tests[0]["n"], place.estimate
     values: dict[str, Value] = {
         "mean": 100 * spread.mean,

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.errors import UserError
-from affetto.reporting import tables
-from affetto.reporting.canvas import BLUE, INK, VERMILLION, framed, legend, legend_above, save, style
+from affetto.reporting.render.canvas import BLUE, INK, VERMILLION, framed, legend, legend_above, save, style
+from affetto.reporting.render.stamps import SYNTHETIC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def learning_curves(
     best = _best(marks)
     with style():
         words = _words(len(logs), best) + _zero(marks)
-        figure = framed(8.2, 3.2, title, words, tables.SYNTHETIC if synthetic else "")
+        figure = framed(8.2, 3.2, title, words, SYNTHETIC if synthetic else "")
         left, right = figure.subplots(1, 2, sharex=True)
         _draw(left, losses)
         _draw(right, marks, best, chance)
@@ -62,7 +62,7 @@ def curves_by_method(
         words = "Thin: a fold; bold: the mean over the epochs that all folds reached."
         words += _zero([mark for _, marks in lines for mark in marks])
         width = max(4.5, 1 + 2.4 * len(methods))
-        figure = framed(width, 4.6, title, words, tables.SYNTHETIC if synthetic else "")
+        figure = framed(width, 4.6, title, words, SYNTHETIC if synthetic else "")
         panels = figure.subplots(2, len(methods), sharex=True, sharey="row", squeeze=False)
         for (above, below), name, (losses, marks) in zip(panels.T, methods, lines, strict=True):
             _draw(above, losses)

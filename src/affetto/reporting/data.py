@@ -11,14 +11,14 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from affetto.reporting.formats import field_text
-from affetto.reporting.pictures import slug
+from affetto.reporting.render.formats import field_text
+from affetto.reporting.render.picture import slug
+from affetto.reporting.render.stamps import SYNTHETIC
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import changes
 from affetto.reporting.results.records import Configuration, Evaluation, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.reporting.tables import SYNTHETIC
 from affetto.training.evaluate import MEASURES
 
 MOST_ROWS = 200_000

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from affetto.errors import UserError
 from affetto.reporting import tables
-from affetto.reporting.canvas import BLUE, GREY, INK, framed, legend, save, style
 from affetto.reporting.curves import curves_by_method as curves_by_method
 from affetto.reporting.curves import learning_curves as learning_curves
+from affetto.reporting.render.canvas import BLUE, GREY, INK, framed, legend, save, style
+from affetto.reporting.render.stamps import SYNTHETIC
+from affetto.reporting.render.text import DASH, percent_text
 from affetto.reporting.stats.estimation import interval_words
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def confusion_matrix(
     with style():
         together = f", of {seeds} seeds together" if seeds > 1 else ""
         words = f"Cells: percent of the true label's clips, their number below{together}. {_resting_on(scores)}"
-        figure = framed(side + 1.75 + 0.075 * longest, side + 0.9, title, words, tables.SYNTHETIC if synthetic else "")
+        figure = framed(side + 1.75 + 0.075 * longest, side + 0.9, title, words, SYNTHETIC if synthetic else "")
         axes = figure.add_subplot()
         axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=2)
         for row, column in np.ndindex(counts.shape):
@@ -49,7 +51,7 @@ def confusion_matrix(
         axes.set(aspect="equal", xlabel="predicted", ylabel="true (clips)", ylim=(len(labels), 0))
         right = axes.secondary_yaxis("right")
         classes = [scores["per_class"][label] for label in labels]
-        right.set_yticks(centres, [tables.percent(each["f1"] if each["n"] else None) for each in classes])
+        right.set_yticks(centres, [percent_text(each["f1"] if each["n"] else None) for each in classes])
         axes.text(1.0, 1.01, "  F1", transform=axes.transAxes, va="bottom")
         for side_axes in (axes, right):
             side_axes.tick_params(length=0)
@@ -70,8 +72,8 @@ def method_bars(
     stamped = synthetic or tables.all_synthetic(rows)
     names = [textwrap.fill(str(row["name"]) if stamped else tables.shown_name(row), 30) for row in rows]
     with style():
-        partly = f"partly {tables.SYNTHETIC}" if any(row.get("synthetic") for row in rows) else ""
-        stamp = tables.SYNTHETIC if stamped else partly
+        partly = f"partly {SYNTHETIC}" if any(row.get("synthetic") for row in rows) else ""
+        stamp = SYNTHETIC if stamped else partly
         bars = "Whiskers: the interval. " if any(map(tables.macro_interval, rows)) else ""
         dots = "Dots: macro F1 within one speaker. " if any(row.get("per_speaker") for row in rows) else ""
         words = f"{bars}{dots}{tables.caption(rows)}"
@@ -98,7 +100,7 @@ def _cell(axes: Axes, row: int, column: int, share: float, clips: int, known: bo
     # Above 0.71 white reads better on this colour map, below it black: each at 4.5:1 or more.
     place: dict[str, Any] = {"ha": "center", "color": "white" if share > 0.71 else "black"}
     if not known:
-        axes.text(column + 0.5, row + 0.5, tables.DASH, va="center", **place)
+        axes.text(column + 0.5, row + 0.5, DASH, va="center", **place)
         return
     weight = "bold" if row == column else "normal"
     axes.text(column + 0.5, row + 0.44, f"{100 * share:.0f}", va="center", fontsize=11, fontweight=weight, **place)
@@ -108,11 +110,11 @@ def _cell(axes: Axes, row: int, column: int, share: float, clips: int, known: bo
 def _resting_on(scores: Mapping[str, Any]) -> str:
     """Headline numbers of one scored set, and what they rest on."""
     interval, speakers = scores["interval"], len(scores["per_speaker"])
-    low, high = (tables.percent(end) for end in interval["macro_f1"])
+    low, high = (percent_text(end) for end in interval["macro_f1"])
     return (
-        f"Macro F1 {tables.percent(scores['macro_f1'])} ({low}–{high}: {interval_words([interval])}), "
-        f"UAR {tables.percent(scores['uar'])}; "
-        f"chance {tables.percent(scores['chance']['macro_f1'])}. "
+        f"Macro F1 {percent_text(scores['macro_f1'])} ({low}–{high}: {interval_words([interval])}), "
+        f"UAR {percent_text(scores['uar'])}; "
+        f"chance {percent_text(scores['chance']['macro_f1'])}. "
         f"{scores['n']:,} clips, {speakers:,} {'speaker' if speakers == 1 else 'speakers'}."
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
-from affetto.reporting import calibration, tables
+from affetto.reporting import calibration
 from affetto.reporting.intervals import footnotes, interval_words, span
+from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, count_cell, difference_cell, percent_cell
+from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import DASH, percent_text, signed_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming
-from affetto.reporting.run_sheets import shared, stamp_of
-from affetto.reporting.sheet import Cell, Column, Sheet, columns, percent, plus_minus, signed, whole
+from affetto.reporting.run_sheets import shared
 from affetto.reporting.stats import groups, raters
 
 
@@ -54,10 +56,10 @@ def human_raters(evidence: Evidence) -> Sheet | None:
     rows = []
     for one, each in zip(ones, found.values(), strict=True):
         between = each.versus.interval
-        span = "" if between is None else f"{plus_minus(100 * between[0])} to {plus_minus(100 * between[1])}"
-        gap = Cell(signed(each.system_uar - each.uar).shown, 100 * (each.system_uar - each.uar), span)
+        span = "" if between is None else f"{signed_text(100 * between[0])} to {signed_text(100 * between[1])}"
+        gap = Cell(difference_cell(each.system_uar - each.uar).shown, 100 * (each.system_uar - each.uar), span)
         recalls = [_versus(each.system_recall.get(label), each.recall.get(label)) for label in labels]
-        rows.append((*naming.cells(one), _versus(each.system_uar, each.uar), gap, *recalls, whole(each.clips)))
+        rows.append((*naming.cells(one), _versus(each.system_uar, each.uar), gap, *recalls, count_cell(each.clips)))
     caption = (
         f"{shared(naming)}Recall of each emotion by the system, and below by human raters of the very same clips, "
         "×100. A clip counts once, and is as right as the share of its raters who named what was intended: a system "
@@ -79,11 +81,17 @@ def calibrations(evidence: Evidence) -> Sheet:
         assert system is not None
         classes.add(len(system.labels))
         found = calibration.calibration(system)
-        rows.append((
-            *naming.cells(one), percent(found.ece), percent(found.confidence), percent(found.accuracy),
-            signed(found.over_confident), Cell(f"{found.log_loss:.2f}", found.log_loss),
-            Cell(f"{found.brier:.2f}", found.brier),
-        ))  # fmt: skip
+        rows.append(
+            (
+                *naming.cells(one),
+                percent_cell(found.ece),
+                percent_cell(found.confidence),
+                percent_cell(found.accuracy),
+                difference_cell(found.over_confident),
+                Cell(f"{found.log_loss:.2f}", found.log_loss),
+                Cell(f"{found.brier:.2f}", found.brier),
+            )
+        )
     heads = (*naming.columns(), *columns("ECE", "confidence", "accuracy", "too sure by", "log loss", "Brier"))
     caption = (
         f"{shared(naming)}ECE: expected calibration error over {calibration.BINS} bins, ×100, 0 is calibrated. Too "
@@ -96,25 +104,30 @@ def calibrations(evidence: Evidence) -> Sheet:
 
 def _gender(each: groups.GenderScore | None) -> Cell:
     if each is None:
-        return Cell(tables.DASH)
+        return Cell(DASH)
     found = each.estimates["uar"]
-    values = (("UAR", 100 * found.value), ("low", 100 * found.low), ("high", 100 * found.high),
-              ("speakers", each.speakers), ("clips", each.clips))  # fmt: skip
+    values = (
+        ("UAR", 100 * found.value),
+        ("low", 100 * found.low),
+        ("high", 100 * found.high),
+        ("speakers", each.speakers),
+        ("clips", each.clips),
+    )
     people = f"{each.speakers} speaker{'s' if each.speakers > 1 else ''}"
-    return Cell(tables.percent(found.value), 100 * found.value, f"{span(found)}, {people}", values)
+    return Cell(percent_text(found.value), 100 * found.value, f"{span(found)}, {people}", values)
 
 
 def _gap(gap: groups.Gap | None) -> Cell:
     if gap is None:
-        return Cell(tables.DASH)
+        return Cell(DASH)
     low, high = (None, None) if gap.interval is None else (100 * gap.interval[0], 100 * gap.interval[1])
-    under = "" if low is None or high is None else f"{plus_minus(low)} to {plus_minus(high)}"
+    under = "" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
     values = (("", 100 * gap.difference), ("low", low), ("high", high), ("by", gap.interval_by))
-    return Cell(signed(gap.difference).shown, 100 * gap.difference, under, values)
+    return Cell(difference_cell(gap.difference).shown, 100 * gap.difference, under, values)
 
 
 def _versus(system: float | None, people: float | None) -> Cell:
     if system is None or people is None:
-        return Cell(tables.DASH)
+        return Cell(DASH)
     values = (("system", 100 * system), ("raters", 100 * people))
-    return Cell(tables.percent(system), 100 * system, f"raters {tables.percent(people)}", values)
+    return Cell(percent_text(system), 100 * system, f"raters {percent_text(people)}", values)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.reporting.canvas import framed, legend_above, save, style
+from affetto.reporting.render.canvas import framed, legend_above, save, style
 from affetto.reporting.strips import MARKS
 
 ACROSS = 3

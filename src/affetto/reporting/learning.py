@@ -9,7 +9,8 @@ from typing import Any
 
 from affetto.errors import UserError
 from affetto.reporting import curves
-from affetto.reporting.pictures import Picture, grouped, highest, slug, stem
+from affetto.reporting.pictures import grouped, highest, stem
+from affetto.reporting.render.picture import Picture, slug
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming, backbone_title, corpus_title, split_title
 from affetto.reporting.results.records import Configuration

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, text_cell
+from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title, corpus_title
 from affetto.reporting.results.records import Run
-from affetto.reporting.run_sheets import stamp
-from affetto.reporting.sheet import Cell, Sheet, columns, whole, words
 
 DIGITS = 12
 
@@ -31,13 +31,25 @@ def _machines(runs: Sequence[Run], said: str) -> Sheet:
     for key, members in groups.items():
         told = json.loads(key)
         versions = told.get("versions") or {}
-        rows.append((
-            whole(len(members)), words(told.get("device")), words(told.get("threads")), words(told.get("commit")),
-            words(", ".join(sorted({str(run.metrics["precision"]) for run in members if run.metrics}))),
-            Cell(", ".join(f"{name} {version}" for name, version in versions.items() if version)),
-        ))  # fmt: skip
-    heads = columns("runs", "device", "threads", "commit", "precision", "versions",
-                    left=("device", "commit", "precision", "versions"))  # fmt: skip
+        rows.append(
+            (
+                count_cell(len(members)),
+                text_cell(told.get("device")),
+                text_cell(told.get("threads")),
+                text_cell(told.get("commit")),
+                text_cell(", ".join(sorted({str(run.metrics["precision"]) for run in members if run.metrics}))),
+                Cell(", ".join(f"{name} {version}" for name, version in versions.items() if version)),
+            )
+        )
+    heads = columns(
+        "runs",
+        "device",
+        "threads",
+        "commit",
+        "precision",
+        "versions",
+        left=("device", "commit", "precision", "versions"),
+    )
     caption = "What the runs were computed by. Numbers may differ in their last digits between devices and precisions."
     return Sheet("provenance", "Machines and versions", heads, tuple(rows), caption, (), said)
 
@@ -51,8 +63,10 @@ def _inputs(runs: Sequence[Run], said: str) -> Sheet:
         digests = tuple(str(facts.get(name, "")) for name in ("manifest", "audio", "weights"))
         title = backbone_title(run.axes) + (" (random weights)" if run.axes.random_weights else "")
         rows[*named, *digests] = (
-            words(corpus_title(run.axes.corpus)), words(title), *(Cell(d[:DIGITS] or "–", d or None) for d in digests),
-        )  # fmt: skip
+            text_cell(corpus_title(run.axes.corpus)),
+            text_cell(title),
+            *(Cell(d[:DIGITS] or "–", d or None) for d in digests),
+        )
     names = ("corpus", "backbone", "clips and labels", "audio", "weights")
     caption = "SHA-256 of what went in (whole in the CSV file): equal sums mean equal inputs."
     return Sheet("inputs", "Inputs", columns(*names, left=names), tuple(rows.values()), caption, (), said)

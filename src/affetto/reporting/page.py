@@ -9,9 +9,9 @@ from importlib import resources
 
 from affetto._version import __version__
 from affetto.errors import UserError
-from affetto.reporting.chapters import Chapter
-from affetto.reporting.pictures import Picture
-from affetto.reporting.sheet import Sheet
+from affetto.reporting.render.picture import Picture
+from affetto.reporting.render.section import Section
+from affetto.reporting.render.sheet import Sheet
 from affetto.reporting.summary import Summary
 
 # What a figure's colours are called on the page, so that they follow light and dark.
@@ -19,10 +19,18 @@ COLOURS = {"#222222": "var(--ink)", "#666666": "var(--muted)", "#e5e5e5": "var(-
 
 
 def render(
-    title: str, source: str, summary: Summary, chapters: Sequence[Chapter], provenance: Sequence[Sheet], *,
-    drawings: Mapping[str, str], files: Mapping[str, Mapping[str, Sequence[str]]], stamp: str, notes: Sequence[str],
+    title: str,
+    source: str,
+    summary: Summary,
+    chapters: Sequence[Section],
+    provenance: Sequence[Sheet],
+    *,
+    drawings: Mapping[str, str],
+    files: Mapping[str, Mapping[str, Sequence[str]]],
+    stamp: str,
+    notes: Sequence[str],
     data: Sequence[tuple[str, str]] = (),
-) -> str:  # fmt: skip
+) -> str:
     """The page as text. `drawings` has each picture's SVG, `files` what lies beside: {kind: {name: paths}}, `data` the
     files for programs: (path, title).
 
@@ -40,12 +48,22 @@ def render(
     downloads = [(sheet.title, tables[sheet.name]) for sheet in sheets if tables.get(sheet.name)]
     downloads += [(picture.title, figures[picture.name]) for picture in pictures if figures.get(picture.name)]
     return template.render(
-        title=title, source=source, summary=summary, chapters=chapters, provenance=provenance, version=__version__,
-        stamp=stamp, notes=notes, data=data, css=_text("page.css"), script=_text("page.js"), downloads=downloads,
+        title=title,
+        source=source,
+        summary=summary,
+        chapters=chapters,
+        provenance=provenance,
+        version=__version__,
+        stamp=stamp,
+        notes=notes,
+        data=data,
+        css=_text("page.css"),
+        script=_text("page.js"),
+        downloads=downloads,
         table_files={sheet.name: tables.get(sheet.name, ()) for sheet in sheets},
         picture_files={picture.name: figures.get(picture.name, ()) for picture in pictures},
         drawings={picture.name: inline(drawings[picture.name], picture) for picture in pictures},
-    )  # fmt: skip
+    )
 
 
 def inline(svg: str, picture: Picture) -> str:

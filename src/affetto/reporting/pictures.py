@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from affetto.models.keys import BACKBONES
-from affetto.reporting import ablation_sheets, bars, calibration, costs, figures, strips, tables
+from affetto.reporting import ablation_sheets, calibration, costs, figures, strips, tables
 from affetto.reporting import reliability as reliable
 from affetto.reporting.intervals import interval_words
 from affetto.reporting.layers import state_sizes
-from affetto.reporting.papers.dasaro2024 import numbers
-from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol
+from affetto.reporting.render.picture import Picture, slug
+from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import percent_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming, backbone_title, corpus_title, method_title, split_title
 from affetto.reporting.results.records import Configuration
-from affetto.reporting.run_sheets import stamp_of
 from affetto.reporting.stats.estimation import Estimate
 
 MOST_PANELS = 9
 MOST = 8
 """Configurations of a corpus that are each drawn; of more only the highest, and its baseline."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """`draw(path)` writes it, as PNG or SVG by the suffix."""
-
-    name: str
-    title: str
-    alt: str
-    draw: Callable[[Path], Path]
 
 
 Group = tuple[str, str, tuple[Configuration, ...]]
@@ -60,24 +48,6 @@ def methods(evidence: Evidence) -> list[Picture]:
         synthetic = all(one.synthetic for one in ones)
         made.append(Picture(name, title, f"{title}. {told}.", _drawing(figures.method_bars, rows, title, synthetic)))
     return made
-
-
-def figure_4(protocol: Protocol) -> Picture:
-    """The paper's Figure 4 with what was run."""
-    panels = {corpus_title(corpus): [_bar(protocol, key, corpus) for key in SCENARIOS] for corpus in numbers.CORPORA}
-    title = "Frozen backbones by corpus, after the paper's Figure 4"
-    words = (
-        "Macro F1 of the downstream classifier on frozen backbones, mean over seeds; whiskers: "
-        f"{interval_words(protocol.estimates)}. Diamonds: the three values that the paper's text gives; "
-        f"its other bars are not published as text. {protocol.words}"
-    )
-    ones = [one for one in protocol.ones if protocol.evidence.system(one)]
-    said = stamp_of(ones)
-
-    def draw(path: Path) -> Path:
-        return bars.figure_4(panels, path, title, words, said)
-
-    return Picture(f"figure-4{protocol.suffix}", title, f"{title}. The same values stand in the table.", draw)
 
 
 def speakers(evidence: Evidence) -> list[Picture]:
@@ -219,28 +189,19 @@ def _row(evidence: Evidence, one: Configuration, name: str) -> dict[str, Any]:
         for speaker in speakers
     }
     return {
-        "name": name, "macro_f1": evidence.spread(one).mean, "n": one.done[0].test["n"], "synthetic": one.synthetic,
+        "name": name,
+        "macro_f1": evidence.spread(one).mean,
+        "n": one.done[0].test["n"],
+        "synthetic": one.synthetic,
         "interval": _interval(estimate),
-        "chance": fmean(run.test["chance"]["macro_f1"] for run in one.done), "per_speaker": of_speaker,
-    }  # fmt: skip
+        "chance": fmean(run.test["chance"]["macro_f1"] for run in one.done),
+        "per_speaker": of_speaker,
+    }
 
 
 def _interval(estimate: Estimate) -> dict[str, Any]:
     """What a figure is told of an interval: as `metrics.json` tells of a run's, and the seeds that are in it."""
     return {"macro_f1": [estimate.low, estimate.high], **estimate.basis, "seeds": len(estimate.seeds)}
-
-
-def _bar(protocol: Protocol, key: str, corpus: str) -> bars.Bar:
-    one = protocol.find(key, "frozen", corpus)
-    printed = numbers.published(key, "frozen", corpus)
-    bar = bars.Bar(BACKBONES[key].title, BACKBONES[key].scenario, published=printed.mean if printed else None)
-    if one is None or not protocol.evidence.system(one):
-        return bar
-    estimate, baseline = protocol.evidence.estimate(one), protocol.evidence.baseline(one)
-    probe = None if baseline is None else 100 * protocol.evidence.spread(baseline).mean
-    mean = 100 * protocol.evidence.spread(one).mean
-    ends = (100 * estimate.low, 100 * estimate.high)
-    return bars.Bar(bar.name, bar.scenario, mean, *ends, probe, bar.published)
 
 
 def _confusion(path: Path, scores: Mapping[str, Any], title: str, synthetic: bool, seeds: int) -> Path:
@@ -277,13 +238,8 @@ def stem(evidence: Evidence, corpus: str, split: str) -> str:
     return slug(f"{corpus} {split}" if several else corpus)
 
 
-def slug(text: str) -> str:
-    kept = "".join(c if c.isalnum() and c.isascii() else " " for c in text.lower())
-    return "-".join(kept.split()) or "one"
-
-
 def _told(scores: Any) -> str:
-    parts = [f"{label} F1 {tables.percent(each['f1'])}" for label, each in scores["per_class"].items()]
+    parts = [f"{label} F1 {percent_text(each['f1'])}" for label, each in scores["per_class"].items()]
     return "; ".join(parts) + "."
 
 

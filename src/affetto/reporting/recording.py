@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from affetto.reporting import tables
-from affetto.reporting.canvas import BLUE, GREY, framed, save, style
+from affetto.reporting.render.canvas import BLUE, GREY, framed, save, style
+from affetto.reporting.render.stamps import SYNTHETIC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,9 +52,13 @@ class Envelope:
 
 
 def over_time(
-    envelope: Envelope, segments: Sequence[Mapping[str, Any]], labels: Sequence[str], path: str | Path, title: str,
+    envelope: Envelope,
+    segments: Sequence[Mapping[str, Any]],
+    labels: Sequence[str],
+    path: str | Path,
+    title: str,
     synthetic: bool = False,
-) -> Path:  # fmt: skip
+) -> Path:
     """Draw a recording. `segments` have `start`, `end` (seconds), `emotion` (None: not drawn) and `probabilities`."""
     minutes = envelope.seconds > 180
     scale, unit = (60, "minutes") if minutes else (1, "seconds")
@@ -74,7 +78,7 @@ def over_time(
     named = [one for one in segments if one["emotion"] is not None]
     end = max(envelope.seconds, BIN_SECONDS) / scale
     with style():
-        figure = framed(9.0, 1.2 + 0.26 * len(labels), title, words, tables.SYNTHETIC if synthetic else "")
+        figure = framed(9.0, 1.2 + 0.26 * len(labels), title, words, SYNTHETIC if synthetic else "")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 0.26 * len(labels)])
         times = (np.arange(len(peaks)) + 0.5) * peak_seconds / scale
         above.fill_between(times, -peaks, peaks, color=GREY, linewidth=0)
@@ -114,9 +118,14 @@ def _draw_columns(axes: Axes, shares: np.ndarray, end: float) -> None:
     colours = LinearSegmentedColormap.from_list("heard", [(*_rgb(BLUE), 0.0), (*_rgb(BLUE), 1.0)])
     for row, band in enumerate(shares):
         axes.imshow(
-            band[None], cmap=colours, vmin=0, vmax=float(shares.max()) or 1.0, aspect="auto", interpolation="none",
+            band[None],
+            cmap=colours,
+            vmin=0,
+            vmax=float(shares.max()) or 1.0,
+            aspect="auto",
+            interpolation="none",
             extent=(0, end, row + 0.38, row - 0.38),
-        )  # fmt: skip
+        )
 
 
 def _shade(sure: float) -> tuple[float, float, float]:

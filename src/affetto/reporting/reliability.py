@@ -10,7 +10,7 @@ import numpy as np
 
 from affetto.errors import UserError
 from affetto.reporting.calibration import Calibration
-from affetto.reporting.canvas import BLUE, GREY, INK, VERMILLION, framed, legend_above, save, style
+from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend_above, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

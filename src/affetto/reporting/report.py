@@ -19,14 +19,16 @@ from pathlib import Path
 
 from affetto._version import __version__
 from affetto.errors import UserError, unknown
-from affetto.reporting import data, formats, page
-from affetto.reporting.chapters import Chapter, chapters
+from affetto.reporting import data, page
+from affetto.reporting.chapters.listing import build_sections
 from affetto.reporting.origin import provenance
+from affetto.reporting.render import formats
+from affetto.reporting.render.section import Section
+from affetto.reporting.render.sheet import Sheet
+from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.reporting.results.records import Results
-from affetto.reporting.run_sheets import stamp
-from affetto.reporting.sheet import Sheet
 from affetto.reporting.summary import Summary, summary
 
 PAGE, INDEX, TABLES, FIGURES = "index.html", "report.json", "tables", "figures"
@@ -53,9 +55,13 @@ class Report:
 
 
 def write(
-    source: str | Path, out: str | Path, *, title: str | None = None, only: Collection[str] = (),
+    source: str | Path,
+    out: str | Path,
+    *,
+    title: str | None = None,
+    only: Collection[str] = (),
     progress: Progress = lambda _done, _all: None,
-) -> Report:  # fmt: skip
+) -> Report:
     """Report on what the folder `source` holds into the folder `out`; `only` names some of FORMATS (none: all).
 
     An earlier report in `out` is replaced once the new one is whole. Raises UserError for a folder without results,
@@ -68,7 +74,7 @@ def write(
     wanted = tuple(name for name in FORMATS if not only or name in only)
     before = _examine(out)
     evidence = Evidence(collect(source))
-    found = chapters(evidence)
+    found = build_sections(evidence)
     told = summary(evidence)
     origin = provenance(evidence)
     writer = _Writer(out, wanted, progress, asked=PREDICTIONS in only)
@@ -85,13 +91,10 @@ def write(
     return Report(out, tuple(files), evidence.results, told, _headline(found), notes)
 
 
-def _headline(found: Sequence[Chapter]) -> Sheet | None:
-    """The table for a terminal: that of the methods, or of many the paper's Table III."""
-    sheets = {sheet.name: sheet for chapter in found for sheet in chapter.sheets}
-    methods = sheets.get("methods")
-    if methods is not None and len(methods.rows) > MOST_LINES and "table-3" in sheets:
-        return sheets["table-3"]
-    return methods
+def _headline(found: Sequence[Section]) -> Sheet | None:
+    """The table for a terminal: the first that is short enough, else the first."""
+    sheets = [section.headline for section in sorted(found, key=lambda section: section.is_first) if section.headline]
+    return next((sheet for sheet in sheets if len(sheet.rows) <= MOST_LINES), sheets[0] if sheets else None)
 
 
 class _Writer:
@@ -105,7 +108,7 @@ class _Writer:
         self.new = not out.exists()
 
     def write(
-        self, title: str, evidence: Evidence, told: Summary, found: Sequence[Chapter], origin: Sequence[Sheet]
+        self, title: str, evidence: Evidence, told: Summary, found: Sequence[Section], origin: Sequence[Sheet]
     ) -> list[str]:
         self.stage.mkdir(parents=True)
         sheets = [sheet for chapter in found for sheet in chapter.sheets] + list(origin)
@@ -120,10 +123,17 @@ class _Writer:
         if "html" in self.wanted:
             results = evidence.results
             text = page.render(
-                title, results.path.resolve().name, told, found, origin, drawings=drawings, files=files,
+                title,
+                results.path.resolve().name,
+                told,
+                found,
+                origin,
+                drawings=drawings,
+                files=files,
                 stamp=stamp(synthetic=results.synthetic, partly=results.partly_synthetic),
-                notes=tuple(dict.fromkeys(evidence.notes)), data=beside,
-            )  # fmt: skip
+                notes=tuple(dict.fromkeys(evidence.notes)),
+                data=beside,
+            )
             self._put(PAGE, text)
             every.append(PAGE)
         index = {"title": title, "affetto": __version__, "files": sorted(every)}
@@ -168,7 +178,7 @@ class _Writer:
             self._put(file, text)
         return [(file, title) for file, (title, _) in files.items()]
 
-    def _draw(self, found: Sequence[Chapter], files: dict[str, list[str]]) -> dict[str, str]:
+    def _draw(self, found: Sequence[Section], files: dict[str, list[str]]) -> dict[str, str]:
         """Draw every picture in the formats that are wanted; returns the SVG of each, for the page."""
         drawings = {}
         pictures = [picture for chapter in found for picture in chapter.pictures]

@@ -6,27 +6,28 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from affetto.reporting import tables
 from affetto.reporting.intervals import footnotes, interval_words, span
+from affetto.reporting.render.sheet import (
+    MISSING,
+    Cell,
+    Column,
+    Sheet,
+    columns,
+    count_cell,
+    difference_cell,
+    percent_cell,
+    text_cell,
+)
+from affetto.reporting.render.stamps import stamp, stamp_of
+from affetto.reporting.render.text import DASH, count_text, duration_text, percent_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Configuration, Results, Run
-from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, columns, percent, signed, whole, words
 from affetto.training.evaluate import MEASURES
 
 MOST_SPEAKERS = 12
 """More do not fit side by side: their spread is shown."""
 SEEDS = "mean ± standard deviation (ddof 1) over seeds"
-
-
-def stamp(*, synthetic: bool, partly: bool = False) -> str:
-    """What is said on tables and figures of synthetic speech."""
-    return tables.SYNTHETIC if synthetic else f"partly {tables.SYNTHETIC}" if partly else ""
-
-
-def stamp_of(configurations: Sequence[Configuration]) -> str:
-    origins = [one.synthetic for one in configurations]
-    return stamp(synthetic=bool(origins) and all(origins), partly=any(origins))
 
 
 def all_runs(results: Results) -> Sheet:
@@ -39,14 +40,22 @@ def all_runs(results: Results) -> Sheet:
         axes, state = run.axes, "not run" if run.state == "waiting" else run.state
         split = str(run.metrics["split"]) if run.metrics else axes.split
         seconds = run.metrics["wall_seconds"] if run.metrics and _timed(run) else None
-        rows.append((
-            words(corpus_title(axes.corpus)), words(backbone_title(axes)), words(method_title(axes.method)),
-            words(axes.recipe), words(split or "default"), Cell(str(axes.seed), axes.seed),
-            Cell(changes(axes.settings)), words(state),
-            *(percent(run.test[measure] if run.done else None) for measure in MEASURES),
-            percent(run.probe["macro_f1"] if run.probe else None),
-            Cell(MISSING if seconds is None else f"{seconds:,.0f}", seconds), words(run.name),
-        ))  # fmt: skip
+        rows.append(
+            (
+                text_cell(corpus_title(axes.corpus)),
+                text_cell(backbone_title(axes)),
+                text_cell(method_title(axes.method)),
+                text_cell(axes.recipe),
+                text_cell(split or "default"),
+                Cell(str(axes.seed), axes.seed),
+                Cell(changes(axes.settings)),
+                text_cell(state),
+                *(percent_cell(run.test[measure] if run.done else None) for measure in MEASURES),
+                percent_cell(run.probe["macro_f1"] if run.probe else None),
+                Cell(MISSING if seconds is None else f"{seconds:,.0f}", seconds),
+                text_cell(run.name),
+            )
+        )
     states = {run.state for run in results.runs}
     caption = f"{len(results.runs)} runs, {len(results.done)} of them done. Scores on the test speakers, ×100."
     notes = [f"{run.name}: {run.error}" for run in results.runs if run.error]
@@ -74,16 +83,25 @@ def methods(evidence: Evidence) -> Sheet:
         if baseline is not None and baseline is not one:
             gap = evidence.spread(one).mean - evidence.spread(baseline).mean
         is_probe = one.axes.method == "probe"
-        rows.append((
-            *naming.cells(one), seeds(evidence, one),
-            *(_measure(evidence, one, measure, strong=measure == "macro_f1" and one in best) for measure in MEASURES),
-            Cell("baseline", None, values=(("", None),)) if is_probe else signed(gap),
-            percent(fmean(run.test["chance"]["macro_f1"] for run in one.done)),
-        ))  # fmt: skip
+        rows.append(
+            (
+                *naming.cells(one),
+                seeds(evidence, one),
+                *(
+                    _measure(evidence, one, measure, strong=measure == "macro_f1" and one in best)
+                    for measure in MEASURES
+                ),
+                Cell("baseline", None, values=(("", None),)) if is_probe else difference_cell(gap),
+                percent_cell(fmean(run.test["chance"]["macro_f1"] for run in one.done)),
+            )
+        )
     heads = (
-        *naming.columns(), Column("seeds"), *(Column(measure.title) for measure in MEASURES.values()),
-        Column("over probe"), Column("chance"),
-    )  # fmt: skip
+        *naming.columns(),
+        Column("seeds"),
+        *(Column(measure.title) for measure in MEASURES.values()),
+        Column("over probe"),
+        Column("chance"),
+    )
     estimates = [evidence.estimate(one) for one in ones]
     caption = (
         f"{shared(naming)}×100; {SEEDS}; below: {interval_words(estimates)}. "
@@ -139,17 +157,31 @@ def cost(evidence: Evidence) -> Sheet:
         trained, frozen = runs[0]["trainable_parameters"], runs[0]["backbone_parameters"]
         total = frozen if one.axes.method in METHODS and METHODS[one.axes.method].trains_backbone else trained + frozen
         seconds, memory = fmean(run["wall_seconds"] for run in runs), max(run["peak_memory_bytes"] for run in runs)
-        rows.append((
-            *naming.cells(one), Cell(tables.count(frozen), frozen), Cell(tables.count(trained), trained),
-            Cell(f"{100 * trained / total:.2f}", 100 * trained / total), Cell(tables.duration(seconds), seconds),
-            Cell(f"{memory / 2**30:.2f}", memory / 2**30), words(str(runs[0].get("precision", ""))),
-            words(_device(runs[0])),
-        ))  # fmt: skip
+        rows.append(
+            (
+                *naming.cells(one),
+                Cell(count_text(frozen), frozen),
+                Cell(count_text(trained), trained),
+                Cell(f"{100 * trained / total:.2f}", 100 * trained / total),
+                Cell(duration_text(seconds), seconds),
+                Cell(f"{memory / 2**30:.2f}", memory / 2**30),
+                text_cell(str(runs[0].get("precision", ""))),
+                text_cell(_device(runs[0])),
+            )
+        )
     heads = (
         *naming.columns(),
-        *columns("encoder", "trained", "share (%)", "time a run", "memory (GiB)", "precision", "device",
-                 left=("precision", "device")),
-    )  # fmt: skip
+        *columns(
+            "encoder",
+            "trained",
+            "share (%)",
+            "time a run",
+            "memory (GiB)",
+            "precision",
+            "device",
+            left=("precision", "device"),
+        ),
+    )
     caption = (
         f"{shared(naming)}Parameters of the encoder as loaded, and those that are trained (head included), "
         "with their share of both. Time: mean over seeds, stored states found or made on the way, folds, probe and "
@@ -200,14 +232,21 @@ def _some(items: Sequence[str], most: int = 6) -> str:
 
 def _measure(evidence: Evidence, one: Configuration, measure: str, *, strong: bool = False) -> Cell:
     spread, estimate = evidence.spread(one, measure), evidence.estimate(one, measure)
-    shown = tables.percent(spread.mean)
+    shown = percent_text(spread.mean)
     if spread.deviation is not None:
-        shown += f" ± {tables.percent(spread.deviation)}"
+        shown += f" ± {percent_text(spread.deviation)}"
     return Cell(
-        shown, 100 * spread.mean, span(estimate),
-        (("mean", 100 * spread.mean), ("sd", None if spread.deviation is None else 100 * spread.deviation),
-         ("low", 100 * estimate.low), ("high", 100 * estimate.high)), strong,
-    )  # fmt: skip
+        shown,
+        100 * spread.mean,
+        span(estimate),
+        (
+            ("mean", 100 * spread.mean),
+            ("sd", None if spread.deviation is None else 100 * spread.deviation),
+            ("low", 100 * estimate.low),
+            ("high", 100 * estimate.high),
+        ),
+        strong,
+    )
 
 
 def _best(evidence: Evidence, ones: Sequence[Configuration]) -> list[Configuration]:
@@ -222,14 +261,14 @@ def _best(evidence: Evidence, ones: Sequence[Configuration]) -> list[Configurati
 def _class(one: Configuration, label: str) -> Cell:
     found = [run.test["per_class"][label] for run in one.done if label in run.test["per_class"]]
     if not found or not found[0]["n"]:
-        return Cell(tables.DASH)
+        return Cell(DASH)
     f1, recall, precision = (100 * fmean(each[name] for each in found) for name in ("f1", "recall", "precision"))
     values = (("F1", f1), ("recall", recall), ("precision", precision), ("clips", found[0]["n"]))
     return Cell(f"{f1:.1f}", f1, f"{recall:.1f}", values)
 
 
 def _weakest(labels: Sequence[str], cells: Sequence[Cell], low: float | None) -> Cell:
-    return words(next((label for label, cell in zip(labels, cells, strict=True) if cell.key == low), None))
+    return text_cell(next((label for label, cell in zip(labels, cells, strict=True) if cell.key == low), None))
 
 
 def _of_speaker(one: Configuration, speaker: str) -> float | None:
@@ -244,7 +283,7 @@ def _side_by_side(name: str, title: str, ones: Sequence[Configuration], speakers
         values = [_of_speaker(one, speaker) for speaker in speakers]
         known = [value for value in values if value is not None]
         gap = max(known) - min(known) if len(known) > 1 else None
-        rows.append((*naming.cells(one), *map(percent, values), percent(gap)))
+        rows.append((*naming.cells(one), *map(percent_cell, values), percent_cell(gap)))
     caption = f"{shared(naming)}UAR within each test speaker, ×100, mean over seeds; gap: best minus worst."
     heads = (*naming.columns(), *map(Column, speakers), Column("gap"))
     return Sheet(name, title, heads, tuple(rows), caption, (), stamp_of(ones))
@@ -258,7 +297,7 @@ def _spread(name: str, title: str, ones: Sequence[Configuration], speakers: Sequ
     for one in ones:
         values = [value for speaker in speakers if (value := _of_speaker(one, speaker)) is not None]
         cuts = [float(cut) for cut in np.quantile(values, [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])]
-        rows.append((*naming.cells(one), whole(len(values)), *map(percent, cuts)))
+        rows.append((*naming.cells(one), count_cell(len(values)), *map(percent_cell, cuts)))
     heads = (*naming.columns(), *columns("speakers", "worst", "10 %", "25 %", "median", "75 %", "90 %", "best"))
     caption = f"{shared(naming)}How UAR (×100, mean over seeds) is spread over the test speakers."
     return Sheet(name, title, heads, tuple(rows), caption, (), stamp_of(ones))

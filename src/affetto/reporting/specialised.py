@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from affetto.reporting import contrasts
-from affetto.reporting.canvas import BLUE, INK, VERMILLION, framed, legend_above, save, style
-from affetto.reporting.pictures import Picture
+from affetto.reporting.render.canvas import BLUE, INK, VERMILLION, framed, legend_above, save, style
+from affetto.reporting.render.picture import Picture
+from affetto.reporting.render.sheet import Cell, Sheet, columns, percent_cell, text_cell
+from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title
 from affetto.reporting.results.records import Configuration
-from affetto.reporting.run_sheets import stamp
-from affetto.reporting.sheet import Cell, Sheet, columns, percent, words
 from affetto.training.runs import SPEC, RunFolder
 
 LOOKS = ((BLUE, "o", "-"), (VERMILLION, "^", "--"), (INK, "s", ":"), ("#009E73", "D", "-."))
@@ -41,19 +41,39 @@ def backbones(evidence: Evidence) -> Sheet | None:
         corpus = made["corpus"]
         version = f" {corpus['version']}" if corpus["version"] else ""
         parent = made["parent"]
-        rows.append((
-            words(_title(evidence, name)), words("B"), words(Path(parent["name"]).name), words(made["objective"]),
-            words(made["method"]), words(f"{corpus['name']}{version}" + " (synthetic speech)" * corpus["synthetic"]),
-            Cell(f"{corpus['hours']:.2f}", corpus["hours"]), Cell(f"{made['hours_heard']:.2f}", made["hours_heard"]),
-            Cell(f"{made['steps']:,}", made["steps"]), Cell(f"{made['validation_loss']:.3f}", made["validation_loss"]),
-            percent(made.get("cer")), percent(made.get("wer")),
-        ))  # fmt: skip
+        rows.append(
+            (
+                text_cell(_title(evidence, name)),
+                text_cell("B"),
+                text_cell(Path(parent["name"]).name),
+                text_cell(made["objective"]),
+                text_cell(made["method"]),
+                text_cell(f"{corpus['name']}{version}" + " (synthetic speech)" * corpus["synthetic"]),
+                Cell(f"{corpus['hours']:.2f}", corpus["hours"]),
+                Cell(f"{made['hours_heard']:.2f}", made["hours_heard"]),
+                Cell(f"{made['steps']:,}", made["steps"]),
+                Cell(f"{made['validation_loss']:.3f}", made["validation_loss"]),
+                percent_cell(made.get("cer")),
+                percent_cell(made.get("wer")),
+            )
+        )
     if not rows:
         return None
     heads = columns(
-        "backbone", "scenario", "parent", "objective", "trained", "corpus", "hours", "hours heard", "steps",
-        "validation loss", "CER", "WER", left=("backbone", "scenario", "parent", "objective", "trained", "corpus"),
-    )  # fmt: skip
+        "backbone",
+        "scenario",
+        "parent",
+        "objective",
+        "trained",
+        "corpus",
+        "hours",
+        "hours heard",
+        "steps",
+        "validation loss",
+        "CER",
+        "WER",
+        left=("backbone", "scenario", "parent", "objective", "trained", "corpus"),
+    )
     caption = "Specialised by `affetto specialize`. Hours: of the sample; heard: over all passes. Loss and error rates "
     caption += "(×100): on speakers held out, in the end."
     return Sheet("specialised", "Specialised backbones", heads, tuple(rows), caption, (), _stamp(evidence))

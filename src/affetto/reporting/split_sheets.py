@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from affetto.reporting import tables
+from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, text_cell
+from affetto.reporting.render.stamps import stamp
+from affetto.reporting.render.text import DASH
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import corpus_title
-from affetto.reporting.run_sheets import stamp
-from affetto.reporting.sheet import Cell, Sheet, columns, whole, words
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
 
 PARTS = ("train", "validation", "test")
@@ -24,16 +24,30 @@ def splits(evidence: Evidence) -> Sheet:
         runs = [run for run in evidence.results.done if run.metrics and run.metrics["split_checksum"] == checksum]
         origins += [run.synthetic for run in runs]
         corpus = corpus_title(runs[0].axes.corpus if runs else split.corpus)
-        rows.append((
-            words(corpus), words(split.protocol), whole(len(folds)),
-            *(_part([fold["parts"][part] for fold in folds]) for part in PARTS), _overlap(folds), _copies(folds),
-            Cell(checksum[:SHOWN_DIGITS], checksum), whole(len(runs)),
-        ))  # fmt: skip
+        rows.append(
+            (
+                text_cell(corpus),
+                text_cell(split.protocol),
+                count_cell(len(folds)),
+                *(_part([fold["parts"][part] for fold in folds]) for part in PARTS),
+                _overlap(folds),
+                _copies(folds),
+                Cell(checksum[:SHOWN_DIGITS], checksum),
+                count_cell(len(runs)),
+            )
+        )
         notes += [f"{corpus}, {split.protocol}: {note}" for note in split.notes]
     heads = columns(
-        "corpus", "split", "folds", *PARTS, "known prompts (%)", "copies", "checksum", "runs",
+        "corpus",
+        "split",
+        "folds",
+        *PARTS,
+        "known prompts (%)",
+        "copies",
+        "checksum",
+        "runs",
         left=("corpus", "split", "checksum"),
-    )  # fmt: skip
+    )
     caption = (
         "Of each part the speakers, the clips and their share of the fold; no speaker stands in two parts. Known "
         f"prompts: test clips whose sentence is also spoken in training, flagged above {OVERLAP_FLAG_PERCENT:.0f} %. "
@@ -62,7 +76,7 @@ def _overlap(folds: Sequence[dict[str, Any]]) -> Cell:
 
 def _copies(folds: Sequence[dict[str, Any]]) -> Cell:
     known = [fold["duplicates"] for fold in folds if fold["duplicates"] is not None]
-    return whole(sum(known)) if known else Cell(tables.DASH)
+    return count_cell(sum(known)) if known else Cell(DASH)
 
 
 def _range(values: Sequence[float], digits: int = 0) -> str:

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from affetto.errors import UserError
-from affetto.reporting.canvas import BLUE, GREY, INK, VERMILLION, framed, legend_above, save, style
+from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend_above, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKS = (
-    (INK, "s"), (BLUE, "o"), (VERMILLION, "^"), ("#009E73", "D"), ("#CC79A7", "v"), ("#E69F00", "P"),
-    ("#56B4E9", "X"), (GREY, "*"),
-)  # fmt: skip
+    (INK, "s"),
+    (BLUE, "o"),
+    (VERMILLION, "^"),
+    ("#009E73", "D"),
+    ("#CC79A7", "v"),
+    ("#E69F00", "P"),
+    ("#56B4E9", "X"),
+    (GREY, "*"),
+)
 """Colours of Okabe and Ito, each with a shape of its own."""
 MOST_ROWS = 12
 SPREAD = 0.3

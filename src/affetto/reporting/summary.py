@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from affetto.reporting import tables
 from affetto.reporting.contrasts import by_folds
+from affetto.reporting.render.stamps import SYNTHETIC
+from affetto.reporting.render.text import signed_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming, corpus_title, split_title
 from affetto.reporting.results.records import EDITION, Configuration
-from affetto.reporting.sheet import plus_minus
 from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
 
@@ -59,7 +59,7 @@ class Highlight:
             return f"{told}: the baseline itself, logistic regression on the frozen states.{more}"
         if self.probe is None:
             return f"{told}. No probe was run beside it; chance is {self.chance:.1f}."
-        gap = plus_minus(self.mean - self.probe)
+        gap = signed_text(self.mean - self.probe)
         return f"{told}. The probe, the baseline, has {self.probe:.1f} ({gap}); chance is {self.chance:.1f}."
 
 
@@ -187,7 +187,7 @@ def _of_what_was_run(evidence: Evidence) -> list[str]:
     if results.synthetic or results.partly_synthetic:
         whole = "All" if results.synthetic else "Some"
         lines.append(
-            f"{whole} of this is {tables.SYNTHETIC}: it shows that the machinery works, and says nothing about how "
+            f"{whole} of this is {SYNTHETIC}: it shows that the machinery works, and says nothing about how "
             "well real models do on real speech."
         )
     if any(run.stand_in for run in results.runs):

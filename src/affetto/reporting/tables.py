@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from affetto.reporting.render.stamps import SYNTHETIC
+from affetto.reporting.render.text import DASH, count_text, duration_text, percent_text
+
 if TYPE_CHECKING:
     from rich.table import Table
 
 COLUMNS = ("method", "macro F1 (95 %)", "UAR", "chance", "trainable", "time")
 OPTIONAL = COLUMNS[-2:]
 """Left out where no row has them."""
-DASH = "–"
-SYNTHETIC = "synthetic speech"
 
 Row = Mapping[str, Any]
 
@@ -111,57 +112,11 @@ def shown_name(row: Row) -> str:
     return f"{name} ({SYNTHETIC})" if row.get("synthetic") else name
 
 
-def percent(value: float | None) -> str:
-    """A fraction as the field prints it: ×100, one decimal.
-
-    >>> percent(0.4884)
-    '48.8'
-    """
-    return DASH if value is None else f"{100 * value:.1f}"
-
-
 def estimate(row: Row) -> str:
     """Macro F1 with its interval, where there is one: `58.9 (40.7–76.8)`."""
     between = macro_interval(row)
-    spread = f" ({percent(between[0])}–{percent(between[1])})" if between else ""
-    return percent(row.get("macro_f1")) + spread
-
-
-def count(value: int | None) -> str:
-    """A number of parameters, three digits at most.
-
-    >>> count(0), count(987), count(12_345), count(999_600), count(94_371_712), count(1_500_000_000)
-    ('0', '987', '12.3k', '1.00M', '94.4M', '1.50G')
-    """
-    if value is None:
-        return DASH
-    if value < 1000:
-        return str(value)
-    # What would be rounded to 1000 is written in the next unit.
-    power, suffix = next(
-        ((power, suffix) for power, suffix in ((3, "k"), (6, "M")) if value < 999.5 * 10**power), (9, "G")
-    )
-    scaled = value / 10**power
-    return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f}{suffix}"
-
-
-def duration(seconds: float | None) -> str:
-    """A time in its two largest units.
-
-    >>> duration(0.42), duration(59.6), duration(125), duration(3 * 3600 + 299)
-    ('0.4 s', '1 min 00 s', '2 min 05 s', '3 h 05 min')
-    """
-    if seconds is None:
-        return DASH
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    spread = f" ({percent_text(between[0])}–{percent_text(between[1])})" if between else ""
+    return percent_text(row.get("macro_f1")) + spread
 
 
 def _grid(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -171,10 +126,10 @@ def _grid(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         (
             str(row["name"]) if plain else shown_name(row),
             estimate(row),
-            percent(row.get("uar")),
-            percent(macro_chance(row)),
-            count(row.get("trainable_parameters")),
-            duration(row.get("seconds")),
+            percent_text(row.get("uar")),
+            percent_text(macro_chance(row)),
+            count_text(row.get("trainable_parameters")),
+            duration_text(row.get("seconds")),
         )
         for row in rows
     ]
@@ -203,7 +158,7 @@ def prediction_table(rows: Iterable[Mapping[str, Any]]) -> Table:
         ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])
         if row["emotion"] is None:  # the model abstains: what it would have said comes next
             ranked = [(DASH, 0.0), *ranked]
-        first = DASH if row["emotion"] is None else f"{percent(ranked[0][1])} %"
-        second = f"{ranked[1][0]} {percent(ranked[1][1])} %" if len(ranked) > 1 else DASH
+        first = DASH if row["emotion"] is None else f"{percent_text(ranked[0][1])} %"
+        second = f"{ranked[1][0]} {percent_text(ranked[1][1])} %" if len(ranked) > 1 else DASH
         table.add_row(Text(row["file"]), ranked[0][0], first, second)
     return table

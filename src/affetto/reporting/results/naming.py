@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from affetto.corpora.registry import title_of
+from affetto.reporting.render.sheet import Cell, Column, text_cell
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
-from affetto.reporting.sheet import Cell, Column, words
 
 METHODS = {"probe": "probe", "frozen": "frozen", "adapter": "Adapter", "lora": "LoRA", "full": "full"}
 """How tables name a method, in their order."""
@@ -86,7 +86,7 @@ class Naming:
 
     def cells(self, one: Configuration) -> tuple[Cell, ...]:
         found = tuple(Cell(told, told) if (told := self.parts[name](one)) else Cell("", "") for name in self.names)
-        return found or (words(one.axes.method),)
+        return found or (text_cell(one.axes.method),)
 
     def label(self, one: Configuration) -> str:
         """In one line, for figures and sentences: `LoRA, paper` or `EMOVO, Wav2Vec 2.0 Base (A), frozen`."""

@@ -8,9 +8,10 @@ from dataclasses import replace
 from affetto.reporting.contrasts import small
 from affetto.reporting.papers.dasaro2024 import claims, numbers
 from affetto.reporting.papers.dasaro2024.protocols import Protocol
+from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, text_cell
+from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import signed_text
 from affetto.reporting.results.naming import corpus_title
-from affetto.reporting.run_sheets import stamp_of
-from affetto.reporting.sheet import Cell, Column, Sheet, columns, plus_minus, words
 
 Heads = tuple[Column, ...]
 Rows = list[tuple[Cell, ...]]
@@ -32,10 +33,14 @@ def overview(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
     rows = []
     for one in made:
         counts = [one.counts.get(verdict, 0) for verdict in ORDER]
-        rows.append((
-            words(one.claim.words), words(one.claim.place), words(one.verdict, strong=one.verdict in ORDER[:2]),
-            *(Cell(str(count), count) for count in counts),
-        ))  # fmt: skip
+        rows.append(
+            (
+                text_cell(one.claim.words),
+                text_cell(one.claim.place),
+                text_cell(one.verdict, strong=one.verdict in ORDER[:2]),
+                *(Cell(str(count), count) for count in counts),
+            )
+        )
     caption = (
         "A claim is a list of statements, each a paired comparison on the clips that both were tested on, the corpora "
         "weighing the same. It holds when all of its statements do, and does not when one does not. A statement is "
@@ -73,31 +78,31 @@ def statements(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
 def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell, ...]:
     statement, c = found.statement, found.comparison
     published = 100 * statement.published
-    said = (words(judgement.claim.key), words(found.first), words(statement.kind), words(found.second))
-    printed = Cell(plus_minus(published, 2), published)
+    said = (text_cell(judgement.claim.key), text_cell(found.first), text_cell(statement.kind), text_cell(found.second))
+    printed = Cell(signed_text(published, 2), published)
     verdict = Cell(found.verdict, found.verdict, found.reason, strong=found.verdict in ORDER[:2],
                    values=(("", found.verdict), ("reason", found.reason)))  # fmt: skip
     if c is None:
         absent = Cell("—")
-        return (*said, absent, absent, printed, absent, absent, words(None), verdict)
+        return (*said, absent, absent, printed, absent, absent, text_cell(None), verdict)
     low, high = (None, None) if c.interval is None else (100 * c.interval[0], 100 * c.interval[1])
-    between = "none" if low is None or high is None else f"{plus_minus(low)} to {plus_minus(high)}"
+    between = "none" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
     level = f"{100 * c.level:.1f} %, {c.interval_by}" if c.interval else ""
     p = c.p if c.adjusted_p is None else c.adjusted_p
     tested = [corpus for corpus in numbers.CORPORA if corpus not in found.missing]
     told = ", ".join(
-        f"{corpus_title(corpus)} {plus_minus(100 * found.by_corpus[corpus])}"
+        f"{corpus_title(corpus)} {signed_text(100 * found.by_corpus[corpus])}"
         + (" (too few speakers)" if corpus in found.lone else "")
         for corpus in tested
     )
     return (
         *said,
-        Cell(plus_minus(100 * c.difference), 100 * c.difference),
+        Cell(signed_text(100 * c.difference), 100 * c.difference),
         Cell(between, low, level, (("low", low), ("high", high), ("level", c.level), ("by", c.interval_by))),
         printed,
         Cell(" + ".join(map(str, c.speakers.values())), sum(c.speakers.values())),
         Cell("no test" if p is None else small(p), p, f"smallest {c.smallest_p:.2g}"),
-        words(told),
+        text_cell(told),
         verdict,
     )
 

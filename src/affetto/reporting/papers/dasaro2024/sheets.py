@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from affetto.models.keys import BACKBONES
-from affetto.reporting import tables
 from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.protocols import BASELINE, SCENARIOS
 from affetto.reporting.papers.dasaro2024.protocols import Protocol as Protocol
 from affetto.reporting.papers.dasaro2024.protocols import protocols as protocols
+from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, Value, columns, count_cell, text_cell
+from affetto.reporting.render.stamps import stamp, stamp_of
+from affetto.reporting.render.text import DASH, signed_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title, corpus_title, method_title
 from affetto.reporting.results.records import EDITION, Configuration, Run
-from affetto.reporting.run_sheets import stamp, stamp_of
-from affetto.reporting.sheet import MISSING, Cell, Column, Sheet, Value, columns, plus_minus, whole, words
 from affetto.reporting.stats import estimation
 from affetto.splits.split import Split
 
@@ -47,9 +47,9 @@ def table_1(evidence: Evidence) -> Sheet:
         alike = [run for run in plain if run in own]
         trained = [_trained(alike, method, recipe) for recipe in recipes for method in numbers.METHODS]
         rows.append((
-            words(title), words(row.language if row else "–"), words(_scenario(key, own)),
+            text_cell(title), text_cell(row.language if row else "–"), text_cell(_scenario(key, own)),
             Cell(MISSING if loaded is None else f"{loaded:,}", loaded),
-            Cell(f"{row.parameters}{mark}", row.parameters) if row else Cell(tables.DASH),
+            Cell(f"{row.parameters}{mark}", row.parameters) if row else Cell(DASH),
             _beside_count(loaded, row), *trained,
         ))  # fmt: skip
     told = len(recipes) > 1
@@ -73,7 +73,7 @@ def _scenario(key: str | None, own: Sequence[Run]) -> str:
     """The paper's, of its own backbones; B of one that `affetto specialize` made."""
     if key:
         return BACKBONES[key].scenario
-    return "B" if any((run.metrics or {}).get("specialised") for run in own) else tables.DASH
+    return "B" if any((run.metrics or {}).get("specialised") for run in own) else DASH
 
 
 def table_2(evidence: Evidence) -> Sheet:
@@ -93,7 +93,7 @@ def table_2(evidence: Evidence) -> Sheet:
         alike = labelled is None or labelled == set(printed)
         total = sum(counts.values()) if counts else None
         rows.append((
-            words(corpus_title(corpus)),
+            text_cell(corpus_title(corpus)),
             *(_clips(label, labelled, counts, printed if alike else {}) for label in labels),
             _count(total, numbers.TABLE_II_TOTALS.get(_name(corpus)) if alike else None),
             _count(speakers, numbers.TABLE_II_SPEAKERS.get(_name(corpus)) if alike else None),
@@ -114,7 +114,7 @@ def table_3(protocol: Protocol) -> Sheet:
     rows = []
     for key in SCENARIOS:
         cells = [_over_corpora(protocol, key, method) for method in (BASELINE, *numbers.METHODS)]
-        rows.append((words(BACKBONES[key].scenario), words(BACKBONES[key].title), *cells))
+        rows.append((text_cell(BACKBONES[key].scenario), text_cell(BACKBONES[key].title), *cells))
     caption = (
         "Macro F1 ×100, mean over EMOVO, Emozionalmente and DEMoS. For each seed the mean of the three corpora, then "
         "mean ± sample standard deviation (ddof 1) of these numbers over seeds. Second line: "
@@ -133,7 +133,7 @@ def figure_4(protocol: Protocol) -> Sheet:
     rows = []
     for key in SCENARIOS:
         cells = [_of_corpus(protocol, key, corpus) for corpus in numbers.CORPORA]
-        rows.append((words(BACKBONES[key].scenario), words(BACKBONES[key].title), *cells,
+        rows.append((text_cell(BACKBONES[key].scenario), text_cell(BACKBONES[key].title), *cells,
                      _over_corpora(protocol, key, "frozen")))  # fmt: skip
     caption = (
         "Macro F1 ×100 of the downstream classifier on the frozen backbone, by corpus: mean ± standard deviation "
@@ -201,7 +201,7 @@ def _beside(
     if printed is not None:
         inside = estimate.expects(printed.mean / 100)
         verdict = {True: "inside", False: "outside", None: "undecided"}[inside]
-        lines += [_printed(printed), f"{plus_minus(mean - printed.mean)}, {verdict}"]
+        lines += [_printed(printed), f"{signed_text(mean - printed.mean)}, {verdict}"]
         values |= {"paper": printed.mean, "paper sd": printed.deviation, "difference": mean - printed.mean,
                    "paper inside": inside}  # fmt: skip
     elif said:
@@ -237,16 +237,16 @@ def _trained(runs: Sequence[Run], method: str, recipe: str) -> Cell:
 
 def _beside_count(loaded: int | None, row: numbers.Backbone | None) -> Cell:
     if row is None:
-        return Cell(tables.DASH)
+        return Cell(DASH)
     if loaded is None:
         return Cell(MISSING, None, f"{row.counted:,} expected")
     printed = float(row.parameters.removesuffix("M")) * 10**6
     difference = 100 * (loaded - printed) / printed
-    return Cell(plus_minus(difference, 2), difference)
+    return Cell(signed_text(difference, 2), difference)
 
 
 def _count(found: int | None, printed: int | None) -> Cell:
-    cell = whole(found)
+    cell = count_cell(found)
     if printed is None:
         return cell
     below = "" if found == printed else f"paper {printed:,}"
@@ -256,7 +256,7 @@ def _count(found: int | None, printed: int | None) -> Cell:
 def _clips(label: str, labelled: Set[str] | None, counts: Mapping[str, int], printed: Mapping[str, int]) -> Cell:
     """Clips of a label; a dash where the runs' models do not know it."""
     if labelled is not None and label not in labelled:
-        return Cell(tables.DASH)
+        return Cell(DASH)
     return _count(counts.get(label, 0) if counts else None, printed.get(label))
 
 

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Callable
 
-from affetto.reporting.sheet import Cell, Sheet, Value
+from affetto.reporting.render.sheet import Cell, Sheet, Value
 
 LONG = 40
 """More rows than this do not fit a page: a longtable."""
@@ -16,14 +16,44 @@ WIDE = 8
 LONG_WORDS = 34
 """Longer cells are broken into lines."""
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "–": "--", "—": "---", "−": r"\ensuremath{-}", "±": r"\ensuremath{\pm}", "×": r"\ensuremath{\times}",
-    "·": r"\ensuremath{\cdot}", "≥": r"\ensuremath{\geq}", "≤": r"\ensuremath{\leq}", "Δ": r"\ensuremath{\Delta}",
-    "→": r"\ensuremath{\rightarrow}", "√": r"\ensuremath{\surd}", "α": r"\ensuremath{\alpha}", "²": r"\ensuremath{^2}",
-    "’": "'", "‘": "`", "“": "``", "”": "''", "…": r"\dots{}", "✓": r"\ensuremath{\surd}", "\u00a0": "~", "\u202f": "~",
-    "\u2009": r"\,", "|": r"\textbar{}", '"': r"\textquotedbl{}", "≈": r"\ensuremath{\approx}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "–": "--",
+    "—": "---",
+    "−": r"\ensuremath{-}",
+    "±": r"\ensuremath{\pm}",
+    "×": r"\ensuremath{\times}",
+    "·": r"\ensuremath{\cdot}",
+    "≥": r"\ensuremath{\geq}",
+    "≤": r"\ensuremath{\leq}",
+    "Δ": r"\ensuremath{\Delta}",
+    "→": r"\ensuremath{\rightarrow}",
+    "√": r"\ensuremath{\surd}",
+    "α": r"\ensuremath{\alpha}",
+    "²": r"\ensuremath{^2}",
+    "’": "'",
+    "‘": "`",
+    "“": "``",
+    "”": "''",
+    "…": r"\dots{}",
+    "✓": r"\ensuremath{\surd}",
+    "\u00a0": "~",
+    "\u202f": "~",
+    "\u2009": r"\,",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "≈": r"\ensuremath{\approx}",
+}
 
 
 def markdown(sheet: Sheet) -> str:
@@ -101,8 +131,10 @@ def comma_separated(sheet: Sheet) -> str:
 
 
 FORMATS: dict[str, tuple[str, Callable[[Sheet], str]]] = {
-    "markdown": (".md", markdown), "latex": (".tex", latex), "csv": (".csv", comma_separated),
-}  # fmt: skip
+    "markdown": (".md", markdown),
+    "latex": (".tex", latex),
+    "csv": (".csv", comma_separated),
+}
 """By name: the suffix of the file, and what writes it."""
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from affetto.reporting.render.text import signed_text
+
 MISSING = "—"
-"""In place of a result that is not there; `–` (tables.DASH) is for what cannot be."""
+"""In place of a result that is not there; `–` (text.DASH) is for what cannot be."""
 Value = float | int | str | bool | None
 
 
@@ -65,40 +67,29 @@ class Sheet:
         return tuple(found) or ("",)
 
 
-def words(text: object, *, strong: bool = False) -> Cell:
+def text_cell(text: object, *, strong: bool = False) -> Cell:
     """A cell of words; nothing is shown as missing."""
     shown = MISSING if text is None or text == "" else str(text)
     return Cell(shown, None if shown == MISSING else shown, strong=strong)
 
 
-def whole(value: int | None) -> Cell:
+def count_cell(value: int | None) -> Cell:
     """A count: `1,234`."""
     return Cell(MISSING if value is None else f"{value:,}", value)
 
 
-def percent(value: float | None, digits: int = 1, *, strong: bool = False) -> Cell:
+def percent_cell(value: float | None, digits: int = 1, *, strong: bool = False) -> Cell:
     """A fraction, shown ×100; programs read it ×100 too, unrounded."""
     if value is None:
         return Cell(MISSING)
     return Cell(f"{100 * value:.{digits}f}", 100 * value, strong=strong)
 
 
-def signed(value: float | None, digits: int = 1) -> Cell:
+def difference_cell(value: float | None, digits: int = 1) -> Cell:
     """A difference of fractions, shown ×100 with its sign (a true minus)."""
     if value is None:
         return Cell(MISSING)
-    return Cell(plus_minus(100 * value, digits), 100 * value)
-
-
-def plus_minus(value: float, digits: int = 1) -> str:
-    """
-    >>> plus_minus(1.25, 1), plus_minus(-0.04, 1), plus_minus(-3.0, 1)
-    ('+1.2', '0.0', '−3.0')
-    """
-    text = f"{value:+.{digits}f}"
-    if not text.strip("+-0."):
-        return text.lstrip("+-")
-    return text.replace("-", "−")
+    return Cell(signed_text(100 * value, digits), 100 * value)
 
 
 def columns(*names: str, left: Sequence[str] = ()) -> tuple[Column, ...]:

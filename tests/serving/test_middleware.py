@@ -11,8 +11,8 @@ import re
 import pytest
 
 from affetto.serving import policies, routes
-from affetto.serving.guard import Guard
 from affetto.serving.limits import Limits
+from affetto.serving.middleware import Guard
 from affetto.serving.routes import Route
 
 LIMITS = Limits(max_megabytes=0.1, upload_seconds=0.2)

@@ -1,4 +1,4 @@
-"""The server as a process: one address, one signal to end it, nothing accepted that is not answered."""
+"""The server as a process: one address, one signal to end it, every accepted request answered."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from affetto.serving import logs
-from affetto.serving.guard import Guard
+from affetto.serving.middleware import Guard
 from affetto.serving.refusals import broken_request
 
 DRAINING_SECONDS = 0.5
-"""After the signal: who is connected learns by `Connection: close` to come no more, who is connecting is answered."""
+"""Time after the signal in which connected clients get `Connection: close`, and connecting ones are answered."""
 LEAVING_SECONDS = 2
-"""Then what is no request for an answer (a page's open stream) is closed, and has so long to notice."""
+"""Time that a page's open stream, which is no request for an answer, then has to close."""
 
 
 class _Protocol(H11Protocol):
@@ -53,8 +53,8 @@ class _Protocol(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = broken_request().response()
             headers = [*answer.raw_headers, (b"connection", b"close")]
-            said = h11.Response(status_code=answer.status_code, headers=headers, reason=b"Bad Request")
-            for event in (said, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            response = h11.Response(status_code=answer.status_code, headers=headers, reason=b"Bad Request")
+            for event in (response, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
@@ -104,7 +104,7 @@ class _Server(uvicorn.Server):
 def server(
     guard: Guard, *, head_seconds: float, is_busy: Callable[[], bool], on_start: Callable[[], None]
 ) -> uvicorn.Server:
-    """uvicorn around the guarded application. `is_busy`: whether work is left beside open requests."""
+    """uvicorn around the guarded application. `is_busy`: True while work goes on beside open requests."""
     protocol = type("Protocol", (_Protocol,), {"head_seconds": head_seconds})
     config = uvicorn.Config(
         guard,

@@ -1,4 +1,4 @@
-"""The door before every request: who comes in, with what, and how many of them are open."""
+"""ASGI middleware: token, allowed routes, limits on bodies, security headers, access log, count of open requests."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from affetto.serving.routes import Route
 from affetto.serving.uploads import ENVELOPE_BYTES
 
 PREFIX = "/v1/"
-"""Of the paths that take the token as a bearer's alone, and whose requests are counted."""
+"""Prefix of the paths that take the token as a bearer's alone, and whose requests are counted."""
 
 
 class Guard:
     """ASGI middleware. `routes` are the paths that there are; more may be added before it serves.
 
-    `names`: what a request's `Host` may be; None: anything. `accepted`, `answered`, `open_answers` count the API's
+    `names`: allowed values of a request's `Host`; None: any. `accepted`, `answered`, `open_answers` count the API's
     requests; `draining`: the server ends.
     """
 
@@ -76,10 +76,10 @@ class Guard:
             self.answered += counts and exchange.is_complete
             exchange.log()
 
-    # Who is let through --------------------------------------------------------------------------
+    # Admission --------------------------------------------------------------------------
 
     def _route(self, exchange: Exchange) -> Route:
-        """The route that is asked for. Raises RefusalError: 403, 401, 404, 405, in this order."""
+        """Find the request's route. Raises RefusalError: 403, 401, 404, 405, in this order."""
         origins.check_host(exchange.headers, self.names)
         open_paths = [route.path for route in self.routes if route.is_open]
         if exchange.path not in open_paths and not self._has_token(exchange.path, exchange.headers):
@@ -104,14 +104,14 @@ class Guard:
 
     def _unauthorised(self, path: str) -> RefusalError:
         scheme = "Bearer" if path.startswith(PREFIX) else "Basic"
-        message = "this server wants a token: send the header Authorization: Bearer TOKEN"
+        message = "this server needs a token: send the header Authorization: Bearer TOKEN"
         headers = {"WWW-Authenticate": f'{scheme} realm="affetto"'}
         return RefusalError(401, "unauthorised", message, headers)
 
-    # What they may send --------------------------------------------------------------------------
+    # Bodies   --------------------------------------------------------------------------
 
     async def _admitted(self, exchange: Exchange, route: Route, scope: Scope) -> tuple[Scope, Receive, Send]:
-        """The request as the application sees it; a short message has been read, and checked. Raises RefusalError."""
+        """Return the request as the application sees it, a short message read and checked. Raises RefusalError."""
         body, limits = exchange.body, self.limits
         if route.takes_recording:
             body.allow(limits.max_bytes + ENVELOPE_BYTES, too_large(limits.max_megabytes))

@@ -1,0 +1,1 @@
+"""Chapters of a report, one file each: its tables, its figures and its words."""
