@@ -19,8 +19,8 @@ from affetto.errors import UserError
 from affetto.export import parity, stock
 from affetto.export.folder import new_folder
 from affetto.export.source import without_paths
-from affetto.inference.backends.transformers import quiet
 from affetto.inference.predictor import HOP, Predictor
+from affetto.quiet import quiet_transformers
 
 TOLERANCE = 1e-4
 """How far a probability may lie from the trained model's before the export is refused."""
@@ -49,7 +49,7 @@ def export_hf(
             )
     waves = _clips(predictor, stock_class)
     reference = {id(wave): predictor.calibrated(predictor.window_probabilities([wave])[0]) for wave in waves}
-    with new_folder(out) as folder, quiet():
+    with new_folder(out) as folder, quiet_transformers():
         say("writing the model")
         if stock_class:
             model, extractor = stock.build(

@@ -75,8 +75,8 @@ class Lora(Method):
             target_modules=target_modules(backbone, blocks, backbone.lora_targets[targets]),
         )
         # Not registered: its modules are the backbone's own, changed in place.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft's use of an older name of transformers'
+        # peft uses an older name of transformers'.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
             self.__dict__["peft_model"] = get_peft_model(backbone.model, config)
         layers = [module for module in backbone.model.modules() if isinstance(module, LoraLayer)]
         self.__dict__["dropouts"] = [layer.lora_dropout for layer in layers]
