@@ -48,7 +48,7 @@ def open_corpus(
     collection of the user's own has that other name, else the name of its file or folder. Raises UserError.
     """
     path = Path(path)
-    corpus = CORPORA[name] if name in CORPORA else detect(path, name)
+    corpus = CORPORA.get(name or "") or detect(path, name)
     settings = corpus.settings(options or {})
     if corpus.is_format:
         name = settings["name"] = _default_name(path, corpus) if name in (None, corpus.name) else name
