@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -316,12 +317,18 @@ class CorpusSpec(_Record):
     path: str
     options: dict[str, str] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        """A path alone is a corpus whose name is detected."""
+        return {"path": str(value)} if isinstance(value, str | Path) else value
+
 
 LARGEST_SEED = 2**31 - 1
 
 
 class RunSpec(_Record):
-    """One run, as asked for."""
+    """One run: data, backbone, method, recipe, split and seeds. `settings` are the recipe's by default."""
 
     corpora: tuple[CorpusSpec, ...]
     backbone: str
@@ -344,6 +351,14 @@ class RunSpec(_Record):
     """Whether a run with folds ends with a model trained on all speakers."""
     record_states: bool = False
     """Whether the metrics say how large each hidden state is (`affetto.models.sizes`); it changes no result."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_recipe(cls, values: Any) -> Any:
+        """Take the recipe's settings for the method where none are passed."""
+        if not isinstance(values, dict) or "settings" in values or "method" not in values:
+            return values
+        return values | {"settings": settings(values.get("recipe", DEFAULT_RECIPE), method=values["method"])}
 
     def identity(self, facts: dict[str, Any]) -> str:
         """SHA-256 over all that changes the result; paths do not, the content behind them (`facts`) does."""
