@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from affetto.corpora.registry import CORPORA
 from affetto.experiments.grid import PlannedRun
 from affetto.models.keys import BACKBONES
+from affetto.models.methods.registry import METHODS
 from affetto.models.operations import Operations, count
-from affetto.models.traits import method_traits
 from affetto.splits.protocols import TARGET
 from affetto.synthetic.emotional import miniatures
 
-BESIDE_STEP, WITHIN_STEP = 2.0, 3.0
-"""A training step in forward passes of the blocks that change: of weights beside frozen ones, which need no gradient
-themselves; and of the blocks' own weights."""
 HEAD_STEP = 3.0
 
 
@@ -41,12 +38,11 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
         return None
     backbone = BACKBONES[key]
     one = count(backbone.family, backbone.config, seconds)
-    method, first = method_traits(run["method"]), run.settings.training.first_block
+    method, first = METHODS.find(run["method"]), run.settings.training.first_block
     changed = (one.depth - first) * one.block if method.changes_blocks else 0.0
-    fresh = run.settings.augment.waveform or (method.trains_backbone and first == 0)
+    fresh = run.settings.augment.waveform or (method.trains_embedding and first == 0)
     head = _head(run, one)
-    step = WITHIN_STEP if method.trains_backbone else BESIDE_STEP
-    each = (one.forward - changed if fresh else 0.0) + step * changed + HEAD_STEP * head
+    each = (one.forward - changed if fresh else 0.0) + method.step_cost * changed + HEAD_STEP * head
     preparing = 0.0 if stored else clips * one.forward
     return preparing + passes.trained * each + passes.judged * (changed + head)
 
