@@ -26,12 +26,13 @@ CORPORA = Registry(
 
 
 def title_of(name: str) -> str:
-    """The title of a corpus, or its name where no record has it.
+    """The title of a published corpus; any other name as it is.
 
     >>> title_of("demos"), title_of("clips")
     ('DEMoS', 'clips')
     """
-    return CORPORA[name].title if name in CORPORA else name
+    corpus = CORPORA.get(name)
+    return name if corpus is None or corpus.is_format else corpus.title
 
 
 def open_corpus(
