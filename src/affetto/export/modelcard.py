@@ -10,7 +10,7 @@ from affetto._version import __version__
 from affetto.measures.intervals import title
 from affetto.measures.registry import shown_measures
 from affetto.measures.scores import completed
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 
 
 def written(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
