@@ -20,6 +20,7 @@ from affetto.export import parity, stock
 from affetto.export.folder import new_folder
 from affetto.export.source import without_paths
 from affetto.inference.predictor import HOP, Predictor
+from affetto.models.methods.registry import METHODS
 from affetto.quiet import quiet_transformers
 
 TOLERANCE = 1e-4
@@ -82,7 +83,7 @@ def _own(predictor: Any) -> tuple[Any, Any]:
 
     classifier, card = predictor.classifier, predictor.card
     backbone, blueprint = classifier.backbone, copy.deepcopy(card["blueprint"])
-    if blueprint["method"]["name"] != "adapter":  # the Adapter stays beside the blocks; all else is merged
+    if METHODS.find(blueprint["method"]["name"]).mergeable:  # else its weights stay beside the blocks
         blueprint["method"] = {"name": "frozen", "first_block": 0, "settings": {}}
     window = round(predictor.window_seconds * RATE_HZ)
     config = AffettoConfig(

@@ -23,8 +23,8 @@ from affetto.models.backbones import load_backbone
 from affetto.models.card import checked, different_preprocessing, read_json
 from affetto.models.classifier import Classifier
 from affetto.models.head import HEADS
-from affetto.models.method import Method
-from affetto.models.methods import METHODS
+from affetto.models.methods.base import Method
+from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
 
 FORMAT = 1
@@ -42,7 +42,7 @@ def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None
         raise UserError(f"model.layer={pooling.last}: this backbone has states 0 … {backbone.depth}")
     chosen = blueprint["method"]
     blocks = range(chosen["first_block"], pooling.last)
-    kind = METHODS[chosen["name"]]
+    kind = METHODS.find(chosen["name"])
     method: Method
     if weights is None:
         method = kind(backbone, blocks, **chosen["settings"])

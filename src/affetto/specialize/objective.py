@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.models.methods import Lora
+from affetto.models.methods.lora import Lora
 from affetto.quiet import quiet_transformers
 from affetto.specialize.frontend import Lengths, mask_norm
 from affetto.specialize.parents import Parent

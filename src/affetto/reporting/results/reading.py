@@ -11,7 +11,7 @@ from typing import Any
 from affetto.errors import UserError
 from affetto.experiments.grid import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
-from affetto.models.traits import method_traits
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.results.checks import fill_measures
 from affetto.reporting.results.records import Axes, Evaluation, Run, key_of
 from affetto.training.effects import belongs
@@ -184,7 +184,7 @@ def _changed_settings(resolved: Settings, values: Mapping[str, Any]) -> dict[str
     """{setting: value as text} where a value differs from the recipe's for the method."""
     usual = settings(values["recipe"], method=values["method"]).model_dump(mode="json")
     actual = resolved.model_dump(mode="json")
-    method = method_traits(values["method"])
+    method = METHODS.find(values["method"])
     return {
         f"{section}.{name}": text(value)
         for section, record in actual.items()

@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.stats.systems import Predictions
 from affetto.splits.split import Split
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT, RunFolder
 
 Rows = list[dict[str, Any]]
-BASELINE = "probe"
-"""Method that every other one is compared with."""
 EDITION, LABELS, CLIPS = "@", "labels", "clips"
 """Separator between a name and its edition within a report, `emovo@4-labels`, and the words of an edition."""
 BESIDE = "–"
 """Recipe of a baseline that was tested beside a method: it is equal under all recipes."""
+
+
+def baseline_name() -> str:
+    """Name of the method that all others are compared with."""
+    return next(name for name, method in METHODS.items() if method.is_baseline)
 
 
 def key_of(backbone: str) -> str | None:
@@ -76,7 +80,7 @@ class Axes:
     @property
     def is_baseline(self) -> bool:
         """True if the method is the one that all others are compared with."""
-        return self.method == BASELINE
+        return self.method in METHODS and METHODS[self.method].is_baseline
 
     def without(self, *names: str) -> tuple[Any, ...]:
         """Values of all axes but the named ones."""
@@ -147,12 +151,12 @@ class Run:
         """Make a run of the baseline beside the method, from the scores in this run's metrics; None without one."""
         if self.baseline_test is None or self.metrics is None or self.axes.is_baseline:
             return None
-        metrics = {**self.metrics, "test": self.baseline_test, "method": BASELINE}
+        metrics = {**self.metrics, "test": self.baseline_test, "method": baseline_name()}
         for name in ("trainable_parameters", "wall_seconds", "peak_memory_bytes", "folds"):
             metrics.pop(name, None)  # those of the method
         return replace(
             self,
-            axes=replace(self.axes, method=BASELINE, recipe=BESIDE, settings=()),
+            axes=replace(self.axes, method=baseline_name(), recipe=BESIDE, settings=()),
             metrics=metrics,
             predictions_file=PROBE_PREDICTIONS,
             predictions=None,
