@@ -42,7 +42,7 @@ def all_runs(results: Results) -> Sheet:
         axes, state = run.axes, "not run" if run.state == "waiting" else run.state
         split = str(run.metrics["split"]) if run.metrics else axes.split
         seconds = run.metrics["wall_seconds"] if run.metrics and _timed(run) else None
-        test = run.test if run.done else {}
+        test = run.test if run.is_done else {}
         rows.append(
             (
                 text_cell(corpus_title(axes.corpus)),
@@ -54,7 +54,7 @@ def all_runs(results: Results) -> Sheet:
                 Cell(changes(axes.settings)),
                 text_cell(state),
                 *(_score_cell(measure, test.get(measure.name)) for measure in shown_measures()),
-                percent_cell(run.probe["macro_f1"] if run.probe else None),
+                percent_cell(run.baseline_test["macro_f1"] if run.baseline_test else None),
                 Cell(MISSING if seconds is None else f"{seconds:,.0f}", seconds),
                 text_cell(run.name),
             )
