@@ -23,7 +23,7 @@ from affetto.models.saved import assemble
 from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
-from affetto.training.processes import everyone, part
+from affetto.training.processes import on_all_ranks, part
 from affetto.training.spec import PROBE, RunSpec, Settings, method_settings
 
 STATISTICS = {
@@ -138,7 +138,7 @@ class Builder:
         if self.accelerator is not None and self.accelerator.num_processes > 1:
             mine = dict(part(list(self.data.sources.items()), self.accelerator))
             some = PrefixData(classifier, store, mine, self.data.digests, s.audio.seconds)
-            everyone(self.accelerator, lambda: some.prepare(self.display.advance))
+            on_all_ranks(self.accelerator, lambda: some.prepare(self.display.advance))
         bad = data.prepare(self.display.advance)
         storage.touch(store.folder)
         if bad:
