@@ -50,7 +50,7 @@ def paper_grid(tmp_path_factory):
 
 def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(paper_grid):
     (protocol,) = sheets.protocols(paper_grid)
-    assert protocol.is_paper_s
+    assert protocol.is_original
     sheet = sheets.table_3(protocol)
     found = values(cell(sheet, "LoRA", scenario="A", backbone="Wav2Vec 2.0 Base"))
     scores = {
@@ -232,7 +232,7 @@ def test_what_all_runs_share_keeps_them_in_the_paper_s_tables_under_its_name(tmp
     trained = [cell(first, name, backbone="Wav2Vec 2.0 Base").shown for name in ("frozen", "LoRA")]
     assert trained == ["297,735", "420,615"]
     (protocol,) = sheets.protocols(evidence)
-    assert len(protocol.ones) == 2 and not protocol.is_paper_s
+    assert len(protocol.configurations) == 2 and not protocol.is_original
     assert "training.epochs 5: not the paper's protocol" in sheets.table_3(protocol).caption
 
 

@@ -63,7 +63,7 @@ def test_each_label_set_has_a_card_a_guesser_and_a_row_of_its_own(mixed):
     assert cell(table, "disgust", corpus="EMOVO (7 labels)").under == "paper 84"
     # The paper knows seven labels: four have no place beside its figures.
     (protocol,) = sheets.protocols(evidence)
-    assert {one.axes.corpus for one in protocol.ones} == {"emovo@7-labels"}
+    assert {one.axes.corpus for one in protocol.configurations} == {"emovo@7-labels"}
 
 
 def test_four_labels_alone_have_no_place_beside_the_paper(tmp_path):
