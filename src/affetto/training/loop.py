@@ -154,7 +154,9 @@ class _Steps:
             self.optimizer.zero_grad(set_to_none=True)
             reseed(self.accelerator, self.task.seed, progress.epoch, number)
             with self.accelerator.autocast():
-                loss = self.loss(self._logits(ids, progress.epoch, batch, lengths), targets) * share
+                loss = self.loss(self._logits(ids, progress.epoch, batch, lengths), targets)
+                penalty = self.classifier.method.penalty()
+                loss = (loss if penalty is None else loss + penalty) * share
             self.accelerator.backward(loss)
             loss = summed(loss, trained, self.accelerator)
             self.optimizer.step()

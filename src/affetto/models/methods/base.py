@@ -92,6 +92,10 @@ class Method(Module):
         """{section: its settings} of the method alone."""
         return {} if cls.settings is None else {cls.name: cls.settings}
 
+    def penalty(self) -> Tensor | None:
+        """Addition to the loss of a training step, a scalar with gradient; None: there is none."""
+        return None
+
     def after_step(self, step: int, total: int) -> None:
         """Act after an optimiser step, while its gradients are still there. `step` counts from 1 to `total`."""
 
