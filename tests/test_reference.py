@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 import affetto
 from affetto.experiments import grid
@@ -139,3 +140,29 @@ def test_importing_public_names_is_what_the_module_says() -> None:
     assert set(affetto._HOME) | {"__version__"} == set(affetto.__all__) == set(dir(affetto))
     for name, home in affetto._HOME.items():
         assert getattr(affetto, name) is getattr(sys.modules[home], name)
+
+
+def test_contributing_lists_all_rooms_from_bottom_to_top(reference: ModuleType) -> None:
+    """A room may import from the rooms above it in the table, which is the contract the other way round."""
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    level = {room: number for number, layer in enumerate(reversed(reference.contract())) for room in layer}
+    listed = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    assert sorted(listed) == sorted(level)
+    assert [level[room] for room in listed] == sorted(level[room] for room in listed)
+
+
+def test_python_files_that_pages_name_exist() -> None:
+    """Lab notes speak of their own time, and are left out."""
+    existing = [str(path.relative_to(PROJECT)) for path in PROJECT.rglob("*.py") if ".venv" not in path.parts]
+    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    for path in pages:
+        if path.name == "lab-notes.md":
+            continue
+        for name in re.findall(r"[\w./-]*\b\w+\.py\b", path.read_text(encoding="utf-8")):
+            assert any(f"/{file}".endswith(f"/{name}") for file in existing), f"{path.name} names {name}"
+
+
+def test_the_workflow_runs_what_a_developer_runs() -> None:
+    workflow = yaml.safe_load((PROJECT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    assert workflow["jobs"]["test"]["steps"][-1]["run"] == ".ci/run"
+    assert (PROJECT / ".ci" / "run").stat().st_mode & 0o111

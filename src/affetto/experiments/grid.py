@@ -39,7 +39,7 @@ import yaml
 from affetto.errors import UserError, unknown
 from affetto.experiments import resources
 from affetto.experiments.resources import Resources
-from affetto.models.keys import check_backbone
+from affetto.models.catalogue import check_backbone
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import parse_protocol
 from affetto.training.identity import own_fields

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from affetto.corpora import demos, emovo, emozionalmente
+from affetto.corpora.registry import CORPORA
 from affetto.experiments.grid import PlannedRun
-from affetto.experiments.miniature import SIZES
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
+from affetto.models.flops import Operations, count
 from affetto.models.methods.registry import METHODS
-from affetto.models.operations import Operations, count
 from affetto.splits.protocols import TARGET
+from affetto.synthetic.emotional import miniatures
 
-KNOWN = {module.NAME: module for module in (emovo, emozionalmente, demos)}
-CLIPS = {name: sum(module.OFFICIAL.values()) for name, module in KNOWN.items()}
-SPEAKERS = {name: module.OFFICIAL_SPEAKERS for name, module in KNOWN.items()}
 HEAD_STEP = 3.0
 
 
@@ -52,9 +49,16 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
 
 def clips_of(run: PlannedRun) -> int | None:
     """How many clips its corpora have, officially or in a miniature; None for corpora that are not known."""
-    sizes = {name: clips for name, (_, clips) in SIZES.items()} if run.stand_in else CLIPS
+    clips = [clips for _, clips in _sizes(run)]
+    return sum(clips) if all(clips) else None
+
+
+def _sizes(run: PlannedRun) -> list[tuple[int, int]]:
+    """Speakers and clips of each corpus of a run, officially or in a miniature; zeros where they are not known."""
     names = run["corpus"].split("+")
-    return sum(sizes[name] for name in names) if all(name in sizes for name in names) else None
+    if run.stand_in:
+        return [miniatures().get(name, (0, 0)) for name in names]
+    return [(CORPORA[name].speakers, CORPORA[name].clips) if name in CORPORA else (0, 0) for name in names]
 
 
 def _passes(run: PlannedRun, clips: int) -> Passes | None:
@@ -77,8 +81,7 @@ def _folds(run: PlannedRun) -> int | None:
     if protocol == "kfold":
         return int(argument) if argument.isdigit() else None
     if protocol == "loso":
-        speakers = {name: speakers for name, (speakers, _) in SIZES.items()} if run.stand_in else SPEAKERS
-        return sum(speakers.get(name, 0) for name in run["corpus"].split("+")) or None
+        return sum(speakers for speakers, _ in _sizes(run)) or None
     return 1
 
 

@@ -339,7 +339,7 @@ class RunSpec(_Record):
     final: bool = True
     """Whether a run with folds ends with a model trained on all speakers."""
     record_states: bool = False
-    """Whether the metrics say how large each hidden state is (`affetto.models.sizes`); it changes no result."""
+    """Whether the metrics say how large each hidden state is (`affetto.models.state_sizes`); it changes no result."""
 
     @model_validator(mode="before")
     @classmethod

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from affetto.corpora.registry import title_of
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.render.sheet import Cell, Column, text_cell
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
-
-CORPORA = {"emovo": "EMOVO", "emozionalmente": "Emozionalmente", "demos": "DEMoS"}
-
 
 SPLITS = {
     "loso": "leave one speaker out", "paper": "80/10/10 by speakers", "official": "the corpus's own split",
@@ -37,7 +35,7 @@ def method_order(titles: Iterable[str]) -> list[str]:
 def corpus_title(corpus: str) -> str:
     """`emovo+demos` → `EMOVO + DEMoS`, `emovo@4-labels` → `EMOVO (4 labels)`."""
     names, _, edition = corpus.partition(EDITION)
-    title = " + ".join(CORPORA.get(name, name) for name in names.split("+"))
+    title = " + ".join(title_of(name) for name in names.split("+"))
     return title + (f" ({edition.replace('-', ' ').replace(',', ', ')})" if edition else "")
 
 
