@@ -32,7 +32,7 @@ class Lora(PeftMethod):
     title = "LoRA"
     trains = "a low-rank update of linear layers"
     source = "Hu et al. 2022"
-    settings = LoraSettings
+    settings: ClassVar[type[MethodSettings] | None] = LoraSettings
     recommended = {"alpha": 8.0, "dropout": 0.1}
     root_scaling: ClassVar[bool] = False
     """True if the scaling is alpha / √rank."""

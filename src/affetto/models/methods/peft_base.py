@@ -41,7 +41,7 @@ class PeftMethod(Method):
             warnings.simplefilter("ignore", UserWarning)
             # Not registered: its modules are the backbone's own, changed in place.
             self.__dict__["peft_model"] = get_peft_model(backbone.model, configuration)
-        layers = [module for module in backbone.model.modules() if isinstance(module, BaseTunerLayer)]
+        layers: list[Any] = [module for module in backbone.model.modules() if isinstance(module, BaseTunerLayer)]
         self.__dict__["layers"] = layers
         self.__dict__["dropouts"] = [dropout for layer in layers for dropout in _dropouts(layer)]
         self.train(False)
