@@ -65,6 +65,8 @@ class Method(Module):
     """True if the backbone's own weights train, so that no other model can use them."""
     trains_embedding: ClassVar[bool] = False
     """True if training from the first block on reaches below the blocks: the feature projection trains too."""
+    is_baseline: ClassVar[bool] = False
+    """True for the one method that reports compare all others with."""
     mergeable: ClassVar[bool] = False
     """True if `merge` leaves a plain backbone with nothing beside its weights."""
     is_peft: ClassVar[bool] = False
