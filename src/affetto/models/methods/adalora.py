@@ -48,6 +48,7 @@ class AdaLora(PeftMethod):
     source = "Zhang et al. 2023"
     settings = AdaLoraSettings
     recommended = {"dropout": 0.1}
+    part = "linear layers"
 
     def __init__(self, backbone: Backbone, blocks: range, **settings: Any) -> None:
         from affetto.models.rank_budget import RankBudget, Schedule

@@ -46,6 +46,7 @@ class ConvAdapter(Method):
     source = "after Li et al. 2023"
     settings = ConvAdapterSettings
     recommended = {"dropout": 0.1}
+    part = "outputs"
 
     def __init__(self, backbone: Backbone, blocks: range, **settings: Any) -> None:
         from torch import nn

@@ -26,6 +26,7 @@ class Dora(PeftMethod):
     source = "Liu et al. 2024"
     settings = LoraSettings
     recommended = {"alpha": 8.0, "dropout": 0.1}
+    part = "linear layers"
 
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:
         from peft import LoraConfig

@@ -29,6 +29,7 @@ class Ia3(PeftMethod):
     trains = "vectors that scale keys, values and inner features of the feed-forward"
     source = "Liu et al. 2022"
     settings = Ia3Settings
+    part = "linear layers"
 
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:
         from peft import IA3Config

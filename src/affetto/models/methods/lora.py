@@ -34,6 +34,7 @@ class Lora(PeftMethod):
     source = "Hu et al. 2022"
     settings: ClassVar[type[MethodSettings] | None] = LoraSettings
     recommended = {"alpha": 8.0, "dropout": 0.1}
+    part = "linear layers"
     root_scaling: ClassVar[bool] = False
     """True if the scaling is alpha / √rank."""
 

@@ -35,6 +35,7 @@ class Oft(PeftMethod):
     trains = "block-diagonal rotations of the inputs of linear layers"
     source = "Qiu et al. 2023"
     settings = OftSettings
+    part = "linear layers"
 
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:
         from peft import OFTConfig

@@ -30,6 +30,7 @@ class PrefixTuning(Method):
     trains = "keys and values in front of those of a clip in each attention"
     source = "Li & Liang 2021"
     settings = PrefixSettings
+    part = "attention"
     starts_as_backbone = False
 
     def __init__(self, backbone: Backbone, blocks: range, *, length: int = 10) -> None:

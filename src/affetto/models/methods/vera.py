@@ -33,6 +33,7 @@ class Vera(PeftMethod):
     trains = "two vectors a linear layer, around random matrices that all layers share"
     source = "Kopiczko et al. 2024"
     settings = VeraSettings
+    part = "linear layers"
 
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:
         from peft import VeraConfig
