@@ -56,7 +56,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train and test a classifier on a corpus or on your own table."""
-    from affetto.models.keys import check_backbone
+    from affetto.models.catalogue import check_backbone
     from affetto.models.methods.registry import METHODS
     from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
 

@@ -17,9 +17,9 @@ from affetto.errors import UserError
 from affetto.experiments.grid import AXES, PlannedRun
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
+from affetto.models.flops import count
 from affetto.models.methods.registry import METHODS
-from affetto.models.operations import count
 from affetto.training.identity import own_fields
 from affetto.training.runs import METRICS
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from affetto.corpora.folders import MARKER
 from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid, PlannedRun, text
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 from affetto.synthetic import emotional as synthetic
 from affetto.training.spec import acting, settings
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from affetto.corpora.registry import CORPORA
 from affetto.experiments.grid import PlannedRun
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
+from affetto.models.flops import Operations, count
 from affetto.models.methods.registry import METHODS
-from affetto.models.operations import Operations, count
 from affetto.splits.protocols import TARGET
 from affetto.synthetic.emotional import miniatures
 

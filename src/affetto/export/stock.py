@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ
 from affetto.models.classifier import Classifier
+from affetto.models.encoders.whisper import SAMPLES_PER_POSITION
 from affetto.models.head import FrameHead
 from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
-from affetto.models.whisper import SAMPLES_PER_POSITION
 
 NOTHING = -1e4
 """In a softmax: a weight of exactly zero."""

@@ -47,14 +47,14 @@ class Backbone(nn.Module, ABC):
     key_value: ClassVar[tuple[str, str]] = ("k_proj", "v_proj")
     """Names of the layers of an attention that make keys and values."""
     layer_norm_swap: str = "none"
-    """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.swap`."""
+    """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.layer_norm_swap`."""
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
         self.preprocessing = preprocessing
 
-    def narrow(self) -> None:
+    def to_bfloat16(self) -> None:
         """Convert frozen linear and convolution layers to bfloat16; from then on it runs under autocast only."""
         for module in self.model.modules():
             own = list(module.parameters(recurse=False))
@@ -180,7 +180,7 @@ class Backbone(nn.Module, ABC):
         """Stay in eval mode: dropout or layer-drop in frozen parts would make stored states wrong."""
         return super().train(False)
 
-    def twin(self) -> Backbone:
+    def copy_sharing_weights(self) -> Backbone:
         """Modules of its own, for a method to change, over the same weights in memory; none of them may be trained."""
         return copy.deepcopy(self, {id(weight): weight for weight in (*self.parameters(), *self.buffers())})
 

@@ -10,11 +10,13 @@ import torch
 
 from affetto.errors import UserError, unknown
 from affetto.models.backbone import Backbone
+from affetto.models.catalogue import BACKBONES, Architecture, check_backbone
+from affetto.models.encoders.hubert import HubertBackbone
+from affetto.models.encoders.wav2vec2 import Wav2Vec2Backbone
+from affetto.models.encoders.wavlm import WavLMBackbone
+from affetto.models.encoders.whisper import WhisperBackbone
 from affetto.models.hub import snapshot
-from affetto.models.keys import BACKBONES, Architecture, check_backbone
-from affetto.models.swap import swap_layer_norm
-from affetto.models.wav2vec2 import HubertBackbone, Wav2Vec2Backbone, WavLMBackbone
-from affetto.models.whisper import WhisperBackbone
+from affetto.models.layer_norm_swap import swap_layer_norm
 from affetto.quiet import quiet_transformers
 
 FAMILIES: dict[str, type[Backbone]] = {
@@ -31,7 +33,7 @@ def load_backbone(
     """A backbone by key (`wav2vec2-base`), hub id (`facebook/wav2vec2-base`) or local folder.
 
     With `random_weights` the key's shapes are filled from `weights_seed`, the same on every call; `layer_norm_swap` is
-    an ablation (`affetto.models.swap`).
+    an ablation (`affetto.models.layer_norm_swap`).
     Raises UserError for an unknown key, a folder without configuration or weights, a family that is
     not known, weights that are missing in the checkpoint, and a hub that cannot be reached.
     """

@@ -48,7 +48,7 @@ class Classifier(nn.Module):
         """
         self.precision = precision
         if precision == "bfloat16":
-            self.backbone.narrow()
+            self.backbone.to_bfloat16()
         return self
 
     def quantise(self, rest: str) -> Classifier:
@@ -218,7 +218,7 @@ class Classifier(nn.Module):
             self.method.lowest_block = NOTHING
         return self
 
-    def under(self, head: nn.Module) -> Classifier:
+    def with_head(self, head: nn.Module) -> Classifier:
         """The same model, its very weights, under another head."""
         other = Classifier(self.backbone, self.method, self.pooling, head, self.labels)
         other.precision, other._highest = self.precision, self._highest

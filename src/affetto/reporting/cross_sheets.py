@@ -98,7 +98,7 @@ def _inside(evidence: Evidence, unshared: bool) -> dict[int, dict[str, dict[int,
     chosen: dict[tuple[Path, str], Evaluation] = {}
     for each in sorted(evidence.results.evaluations, key=lambda one: one.path.parent.name != CROSSED):
         run = _run_of(each, known)
-        if run is not None and each.unshared == unshared:
+        if run is not None and each.excludes_shared == unshared:
             chosen.setdefault((run, each.corpus), each)
     found: dict[int, dict[str, dict[int, Evaluation]]] = {}
     for (path, corpus), each in chosen.items():

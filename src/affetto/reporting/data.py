@@ -42,8 +42,8 @@ def scores(evidence: Evidence) -> str:
     for config in evidence.configurations:
         for run in config.done:
             # A probe's row stands with the run that it was tested beside.
-            if run.tested == Run.tested:
-                rows += [*_of_run(run, TEST), *(_of_run(run.beside, PROBE) if run.beside else ())]
+            if not run.is_beside:
+                rows += [*_of_run(run, TEST), *(_of_run(run.baseline, PROBE) if run.baseline else ())]
         if len(config.done) > 1:
             rows += _over_seeds(evidence, config)
     for evaluation in evidence.results.evaluations:
@@ -72,12 +72,12 @@ def predictions(evidence: Evidence, *, asked: bool) -> dict[str, str]:
 
 
 def _of_run(run: Run, part: str) -> Iterator[dict[str, Any]]:
-    assert run.scored is not None
-    system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.scored})
+    assert run.predictions is not None
+    system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.predictions})
     named = _named(run) | {"seed": run.axes.seed}
     for measure in MEASURES:
         estimate = estimation.estimate([system], measure)
-        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.scored)
+        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.predictions)
     validation = (run.metrics or {}).get("validation") or {}
     if part == TEST:
         for measure in MEASURES:
@@ -93,7 +93,7 @@ def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     named = {
         "corpus": evaluation.trained_on,
         "labels": " ".join(test["labels"]),
-        "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.unshared else ""),
+        "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.excludes_shared else ""),
         "level": interval.get("level"),
         "drawn": interval.get("over"),
         "units": interval.get("units"),
@@ -110,12 +110,12 @@ def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
 
 def _over_seeds(evidence: Evidence, config: Configuration) -> Iterator[dict[str, Any]]:
     run = config.done[0]
-    assert run.scored is not None
+    assert run.predictions is not None
     named = _named(run) | {"seed": ALL_SEEDS, "identity": None, "run": None}
-    part = PROBE if run.tested != Run.tested else TEST
+    part = PROBE if run.is_beside else TEST
     for measure in MEASURES:
         estimate = evidence.estimate(config, measure)
-        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.scored)
+        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.predictions)
 
 
 def _named(run: Run) -> dict[str, Any]:

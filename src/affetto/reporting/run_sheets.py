@@ -50,8 +50,8 @@ def all_runs(results: Results) -> Sheet:
                 Cell(str(axes.seed), axes.seed),
                 Cell(changes(axes.settings)),
                 text_cell(state),
-                *(percent_cell(run.test[measure] if run.done else None) for measure in MEASURES),
-                percent_cell(run.probe["macro_f1"] if run.probe else None),
+                *(percent_cell(run.test[measure] if run.is_done else None) for measure in MEASURES),
+                percent_cell(run.baseline_test["macro_f1"] if run.baseline_test else None),
                 Cell(MISSING if seconds is None else f"{seconds:,.0f}", seconds),
                 text_cell(run.name),
             )

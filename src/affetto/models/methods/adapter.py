@@ -68,6 +68,7 @@ class Adapter(Method):
     trains = "a bottleneck network in each block"
     source = "Houlsby et al. 2019; He et al. 2022"
     settings = AdapterSettings
+    part = "outputs"
     recommended = {"placement": "parallel", "scale": 1.0, "dropout": 0.1}
 
     def __init__(

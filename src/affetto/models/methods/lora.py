@@ -34,6 +34,7 @@ class Lora(Method):
     source = "Hu et al. 2022"
     settings = LoraSettings
     recommended = {"alpha": 8.0, "dropout": 0.1}
+    part = "linear layers"
     mergeable = True
     is_peft = True
 

@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from affetto.errors import UserError
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024.numbers import CORPORA, TABLE_I, TABLE_III
 from affetto.reporting.stats.paired import ALPHA, Comparison, can_be_tested, compare, difference, holm
 from affetto.reporting.stats.systems import System

@@ -12,9 +12,9 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2EncoderLayer
 from affetto.errors import UserError
 from affetto.models import backbones
 from affetto.models.backbones import load_backbone
-from affetto.models.keys import BACKBONES, Architecture
+from affetto.models.catalogue import BACKBONES, Architecture
+from affetto.models.layer_norm_swap import swap_layer_norm
 from affetto.models.methods.registry import METHODS
-from affetto.models.swap import swap_layer_norm
 from models.systems import classifier, clips
 from models.test_states import close, own_states, wave
 
@@ -27,7 +27,7 @@ def stable_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     config = BACKBONES["xlsr-mini"].config
     more = {f"{family}-stable": Architecture(family, None, "small", "", config) for family in ("hubert", "wavlm")}
     monkeypatch.setattr(backbones, "BACKBONES", BACKBONES | more)
-    monkeypatch.setattr("affetto.models.keys.BACKBONES", BACKBONES | more)
+    monkeypatch.setattr("affetto.models.catalogue.BACKBONES", BACKBONES | more)
 
 
 def loaded(key: str, kind: str = "none") -> backbones.Backbone:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from affetto.models import sizes
+from affetto.models import state_sizes
 from affetto.models.pooling import StatePooling
 from models.systems import classifier, clips
 
@@ -31,7 +31,7 @@ class _Made:
 
 
 def test_sizes_and_shares_by_hand() -> None:
-    found = sizes.measure(_Made("mean"), [np.ones(1, np.float32)])  # type: ignore[arg-type]
+    found = state_sizes.measure(_Made("mean"), [np.ones(1, np.float32)])  # type: ignore[arg-type]
     # Mean squares over two frames: (12.5 + 0) / 2, (0 + 2) / 2, (0.5 + 0.5) / 2.
     assert found["rms"] == pytest.approx([2.5, 1.0, 0.5**0.5], rel=1e-5)
     # Three times the pooled frames: (3, 5) and (0, 3), of squares 34 and 9 together 43.
@@ -40,7 +40,7 @@ def test_sizes_and_shares_by_hand() -> None:
 
 
 def test_a_state_that_is_left_out_has_no_share_and_sizes_pool_over_frames() -> None:
-    found = sizes.measure(_Made("without_embedding"), [np.ones(1), 2 * np.ones(1)])  # type: ignore[arg-type]
+    found = state_sizes.measure(_Made("without_embedding"), [np.ones(1), 2 * np.ones(1)])  # type: ignore[arg-type]
     assert found["share"][0] == 0.0 and sum(found["share"]) == pytest.approx(1)
     assert found["rms"] == pytest.approx([2.5 * 2.5**0.5, 2.5**0.5, 1.25**0.5], rel=1e-5)
 
@@ -58,11 +58,11 @@ def test_the_states_measured_are_those_that_are_pooled(key: str, method: str) ->
 def test_normalised_states_have_one_size_and_yet_are_told_as_they_come() -> None:
     (wave,) = clips(1.0)
     plain, normed = (
-        sizes.measure(classifier("xlsr-mini", "frozen", state_norm=norm), [wave]) for norm in ("none", "layer")
+        state_sizes.measure(classifier("xlsr-mini", "frozen", state_norm=norm), [wave]) for norm in ("none", "layer")
     )
     assert plain["rms"] == normed["rms"] and plain["share"] != normed["share"]
 
 
 def test_no_waves_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="no waves"):
-        sizes.measure(classifier("whisper-mini", "frozen"), [])
+        state_sizes.measure(classifier("whisper-mini", "frozen"), [])

@@ -4,8 +4,8 @@ import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
 from affetto.models.backbones import load_backbone
-from affetto.models.keys import BACKBONES
-from affetto.models.operations import count
+from affetto.models.catalogue import BACKBONES
+from affetto.models.flops import count
 from models.test_states import own_states, wave
 
 SECONDS = 2.0
