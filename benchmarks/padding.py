@@ -12,8 +12,8 @@ import argparse
 import numpy as np
 
 from affetto.bench.clips import lengths_seconds
-from affetto.models.keys import BACKBONES
-from affetto.models.operations import count
+from affetto.models.catalogue import BACKBONES
+from affetto.models.flops import count
 from affetto.training.batches import plan
 from affetto.training.spec import TrainingSettings
 

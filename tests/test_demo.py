@@ -9,7 +9,7 @@ import pytest
 from affetto import demo
 from affetto.errors import UserError
 from affetto.experiments.grid import read
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 
 pytest.importorskip("espeakng_loader")
 pytest.importorskip("matplotlib")

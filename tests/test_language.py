@@ -30,7 +30,6 @@ NOT_YET: set[str] = {
     "inference",
     "models",
     "reporting",
-    "serving",
     "specialize",
     "splits",
     "synthetic",

@@ -9,7 +9,7 @@ import pytest
 from affetto.errors import UserError
 from affetto.experiments import grid
 from affetto.experiments.miniature import miniature
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 
 GRIDS = Path(__file__).parents[2] / "grids"
 ADAPTERS = {"adapter_houlsby": "houlsby", "adapter_parallel": "parallel", "adapter_peft_ser": "peft_ser"}

@@ -16,7 +16,7 @@ import soundfile
 from affetto.inference.predictor import Predictor
 from affetto.models.classifier import Classifier
 from affetto.models.saved import save_classifier
-from affetto.serving import address, running
+from affetto.serving import address, process
 from affetto.serving.app import create_app
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.limits import Limits
@@ -79,7 +79,7 @@ class Serving:
         self.app = app
         self.listening = address.listen("127.0.0.1", 0)
         up = threading.Event()
-        self.server = running.server(
+        self.server = process.server(
             self.guard, head_seconds=self.service.limits.head_seconds, is_busy=self.service.is_busy, on_start=up.set
         )
         self._up = up

@@ -16,7 +16,7 @@ import traceback
 import pytest
 
 from affetto.errors import UserError
-from affetto.serving import address, launch, logs, running
+from affetto.serving import address, launch, logs, process
 from affetto.serving.limits import Limits, access_token
 
 # -- what is asked for --------------------------------------------------------------------------------------------
@@ -24,11 +24,13 @@ from affetto.serving.limits import Limits, access_token
 
 def test_names_of_models(tmp_path):
     (tmp_path / "a=b").mkdir()
-    named = launch.named([f"{tmp_path}/runs/lora", f"{tmp_path}/runs/frozen/model", f"mine={tmp_path}/runs/lora"])
+    named = launch.models_by_name(
+        [f"{tmp_path}/runs/lora", f"{tmp_path}/runs/frozen/model", f"mine={tmp_path}/runs/lora"]
+    )
     assert list(named) == ["lora", "frozen", "mine"] and named["mine"] == tmp_path / "runs/lora"
-    assert list(launch.named([f"{tmp_path}/a=b"])) == ["a=b"]
+    assert list(launch.models_by_name([f"{tmp_path}/a=b"])) == ["a=b"]
     with pytest.raises(UserError, match=r"two models are called 'x'.*other="):
-        launch.named(["1/x", "2/x"])
+        launch.models_by_name(["1/x", "2/x"])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_a_machine_without_a_folder_for_temporary_files_has_no_page(monkeypatch)
 def test_a_signal_while_models_are_loaded_ends_in_order(name):
     number = getattr(signal, name)
     before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as ended, running.ending_at_once():
+    with pytest.raises(SystemExit) as ended, process.ending_at_once():
         signal.raise_signal(number)
     assert ended.value.code == 128 + number and signal.getsignal(number) == before
 
@@ -147,7 +149,7 @@ def test_a_thread_that_hangs_does_not_keep_the_process(monkeypatch, capsys):
 def test_a_closed_terminal_does_not_end_what_nohup_started():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with running.ending_at_once():
+        with process.ending_at_once():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)

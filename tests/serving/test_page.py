@@ -290,7 +290,7 @@ def test_both_languages_say_the_same_things():
     for name in ENGLISH.__dataclass_fields__:
         if name not in ("labels", "problems"):
             assert getattr(ENGLISH, name) and getattr(ITALIAN, name) != getattr(ENGLISH, name)
-    assert ENGLISH.heard.format(seconds=1, model="m") and ITALIAN.heard.format(seconds=1, model="m")
+    assert ENGLISH.summary.format(seconds=1, model="m") and ITALIAN.summary.format(seconds=1, model="m")
 
 
 def test_a_timeline_is_drawn_in_the_colours_of_its_emotions():

@@ -8,8 +8,8 @@ from typing import Any
 from affetto.bench import compare
 from affetto.bench.compare import Task
 from affetto.errors import UserError, unknown
+from affetto.models.catalogue import BACKBONES
 from affetto.models.device import capabilities
-from affetto.models.keys import BACKBONES
 from affetto.training import device as devices
 from affetto.training import machine
 from affetto.training.provenance import provenance

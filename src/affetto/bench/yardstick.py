@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ
 from affetto.bench.clips import CLASSES
-from affetto.models.adapter import Bottleneck
-from affetto.models.keys import BACKBONES
+from affetto.models.bottleneck import Bottleneck
+from affetto.models.catalogue import BACKBONES
 
 NAMES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM", "whisper": "Whisper"}
 """What transformers' classes of a family are called by."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto._version import __version__
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 from affetto.training.evaluate import MEASURES
 from affetto.training.intervals import title
 

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.models.architecture import DIGESTED, IRRELEVANT
+from affetto.models.attention import replace_attend, use_interface
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,17 @@ class Backbone(nn.Module, ABC):
     family: ClassVar[str]
     lora_targets: ClassVar[dict[str, tuple[str, ...]]]
     """Names of the linear layers within a block: `ff`, `attention`, `all`."""
+    key_value: ClassVar[tuple[str, str]] = ("k_proj", "v_proj")
+    """Names of the layers of an attention that make keys and values."""
     layer_norm_swap: str = "none"
-    """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.swap`."""
+    """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.layer_norm_swap`."""
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
         self.preprocessing = preprocessing
 
-    def narrow(self) -> None:
+    def to_bfloat16(self) -> None:
         """Convert frozen linear and convolution layers to bfloat16; from then on it runs under autocast only."""
         for module in self.model.modules():
             own = list(module.parameters(recurse=False))
@@ -105,6 +109,14 @@ class Backbone(nn.Module, ABC):
         """The LayerNorm that the residual stream enters before the feed-forward of a block."""
 
     @abstractmethod
+    def closing_norm(self, block: Any) -> nn.Module | None:
+        """The LayerNorm that ends a block, behind the residual of its feed-forward; None where that sum is the end."""
+
+    @abstractmethod
+    def attention(self, block: Any) -> nn.Module:
+        """The attention of a block."""
+
+    @abstractmethod
     def attention_output(self, block: Any) -> nn.Module:
         """The last layer of a block's attention, before the residual is added."""
 
@@ -137,6 +149,11 @@ class Backbone(nn.Module, ABC):
         out = self.blocks[index](hidden, attention_mask=context.mask)
         return out[0] if isinstance(out, tuple) else out
 
+    def replace_attend(self, block: Any, attend: Callable[..., Tensor]) -> None:
+        """Let the attention of a block mix its values by `attend` (`affetto.models.attention`)."""
+        replace_attend(self.attention(block), attend)
+        use_interface(self.model)
+
     @property
     def width(self) -> int:
         return int(self.model.config.hidden_size)
@@ -163,7 +180,7 @@ class Backbone(nn.Module, ABC):
         """Stay in eval mode: dropout or layer-drop in frozen parts would make stored states wrong."""
         return super().train(False)
 
-    def twin(self) -> Backbone:
+    def copy_sharing_weights(self) -> Backbone:
         """Modules of its own, for a method to change, over the same weights in memory; none of them may be trained."""
         return copy.deepcopy(self, {id(weight): weight for weight in (*self.parameters(), *self.buffers())})
 

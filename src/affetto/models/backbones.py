@@ -10,11 +10,14 @@ import torch
 
 from affetto.errors import UserError, unknown
 from affetto.models.backbone import Backbone
+from affetto.models.catalogue import BACKBONES, Architecture, check_backbone
+from affetto.models.encoders.hubert import HubertBackbone
+from affetto.models.encoders.wav2vec2 import Wav2Vec2Backbone
+from affetto.models.encoders.wavlm import WavLMBackbone
+from affetto.models.encoders.whisper import WhisperBackbone
 from affetto.models.hub import snapshot
-from affetto.models.keys import BACKBONES, Architecture, check_backbone
-from affetto.models.swap import swap_layer_norm
-from affetto.models.wav2vec2 import HubertBackbone, Wav2Vec2Backbone, WavLMBackbone
-from affetto.models.whisper import WhisperBackbone
+from affetto.models.layer_norm_swap import swap_layer_norm
+from affetto.quiet import quiet_transformers
 
 FAMILIES: dict[str, type[Backbone]] = {
     family.family: family for family in (Wav2Vec2Backbone, HubertBackbone, WavLMBackbone, WhisperBackbone)
@@ -30,7 +33,7 @@ def load_backbone(
     """A backbone by key (`wav2vec2-base`), hub id (`facebook/wav2vec2-base`) or local folder.
 
     With `random_weights` the key's shapes are filled from `weights_seed`, the same on every call; `layer_norm_swap` is
-    an ablation (`affetto.models.swap`).
+    an ablation (`affetto.models.layer_norm_swap`).
     Raises UserError for an unknown key, a folder without configuration or weights, a family that is
     not known, weights that are missing in the checkpoint, and a hub that cannot be reached.
     """
@@ -93,22 +96,17 @@ def _pretrained(folder: Path) -> Backbone:
 def _load_weights(folder: Path, family: str) -> Any:
     """The plain encoder in float32, SDPA attention, every weight of it from the checkpoint."""
     from transformers import AutoConfig, WhisperModel
-    from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
-        config = _configure(AutoConfig.from_pretrained(folder))
-        # On a full Whisper folder the encoder's own class looks for other names and would start at random.
-        loader: Any = WhisperModel if family == "whisper" else _model_class(family)
-        model, report = loader.from_pretrained(folder, config=config, dtype=torch.float32, output_loading_info=True)
+        with quiet_transformers():
+            config = _configure(AutoConfig.from_pretrained(folder))
+            # On a full Whisper folder the encoder's own class looks for other names and would start at random.
+            loader: Any = WhisperModel if family == "whisper" else _model_class(family)
+            model, report = loader.from_pretrained(folder, config=config, dtype=torch.float32, output_loading_info=True)
     except Exception as problem:  # transformers, safetensors, torch and the validation of configs raise many kinds
         raise UserError(
             f"{folder}: its weights cannot be loaded as {family} ({problem}); copy the checkpoint again"
         ) from problem
-    finally:
-        logging.set_verbosity(verbosity)
     relevant = "encoder." if family == "whisper" else ""
     missing = sorted(
         key for key in {*report["missing_keys"], *(m[0] for m in report["mismatched_keys"])}

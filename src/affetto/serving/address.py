@@ -1,4 +1,4 @@
-"""A server's address: taken at once, before anything heavy is imported, and the names by which it is asked for."""
+"""A server's address, bound before anything heavy is imported, and the host names that mean this server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def url(bound: socket.socket) -> str:
 
 
 def is_loopback(bound: socket.socket) -> bool:
-    """Whether only this machine reaches the socket."""
+    """True if only this machine can reach the socket."""
     return ipaddress.ip_address(str(bound.getsockname()[0]).partition("%")[0]).is_loopback
 
 

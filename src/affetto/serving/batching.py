@@ -1,4 +1,4 @@
-"""Windows that wait together are computed together: one thread, batches of one model, turns for everybody."""
+"""Batching of windows across requests: one thread, batches of one model, fair turns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Work = Callable[[Sequence[Any]], Any]
 
 
 class ClosedError(Exception):
-    """The batcher takes nothing any more."""
+    """Error of a batcher that is closed."""
 
 
 @dataclass(eq=False)
@@ -51,12 +51,12 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """The number of items that are not at work yet."""
+        """Number of items that are not being computed yet."""
         with self._changed:
             return sum(len(items) for owners in self._waiting.values() for items in owners.values())
 
     def seconds_at_work(self) -> float:
-        """How long the batch at work has been so; 0 where none is."""
+        """Seconds since the present batch began; 0 if there is none."""
         begun = self._begun
         return 0.0 if begun is None else time.monotonic() - begun
 
@@ -71,7 +71,7 @@ class Batcher:
         return [entry.future for entry in entries]
 
     def drop(self, owner: Hashable) -> None:
-        """Cancel what waits of an owner. What is at work goes on."""
+        """Cancel an owner's waiting items. Those being computed go on."""
         with self._changed:
             dropped = [entry for owners in self._waiting.values() for entry in owners.pop(owner, ())]
             self._changed.notify_all()
@@ -79,7 +79,7 @@ class Batcher:
             entry.future.cancel()
 
     def close(self, seconds: float | None = None) -> bool:
-        """Take nothing more, and finish what was taken; whether that was done within `seconds`."""
+        """Take no more items and finish those in the queue. Returns True if that was done within `seconds`."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -92,7 +92,7 @@ class Batcher:
             self._begun = None
 
     def _next(self) -> tuple[str, list[_Item]] | None:
-        """The next batch, as soon as it is full or its oldest item has waited enough; None once all is done."""
+        """Wait for the next batch: full, or its oldest item has waited enough. None once all is done."""
         with self._changed:
             while True:
                 # Looked for anew after each wait: who has gone is dropped in the meantime.
@@ -103,16 +103,16 @@ class Batcher:
                     self._changed.wait()
                     continue
                 items = [entry for queue in self._waiting[kind].values() for entry in queue]
-                left = min(entry.arrived for entry in items) + self.wait_seconds - time.monotonic()
-                if self._closing or len(items) >= self.most or left <= 0:
+                remaining = min(entry.arrived for entry in items) + self.wait_seconds - time.monotonic()
+                if self._closing or len(items) >= self.most or remaining <= 0:
                     break
-                self._changed.wait(left)
+                self._changed.wait(remaining)
             self._waiting.move_to_end(kind)
             self._begun = time.monotonic()
-            return kind, self._taken(self._waiting[kind])
+            return kind, self._take_batch(self._waiting[kind])
 
-    def _taken(self, owners: OrderedDict[Hashable, deque[_Item]]) -> list[_Item]:
-        """A batch of one kind: an item of each owner in turn."""
+    def _take_batch(self, owners: OrderedDict[Hashable, deque[_Item]]) -> list[_Item]:
+        """Take a batch of one kind: an item of each owner in turn."""
         batch: list[_Item] = []
         while owners and len(batch) < self.most:
             owner, queue = owners.popitem(last=False)
@@ -122,20 +122,20 @@ class Batcher:
         return batch
 
     def _compute(self, kind: str, batch: Sequence[_Item]) -> None:
-        wanted = [entry for entry in batch if entry.future.set_running_or_notify_cancel()]
-        if not wanted:
+        entries = [entry for entry in batch if entry.future.set_running_or_notify_cancel()]
+        if not entries:
             return
         try:
-            self._answer(kind, wanted)
+            self._answer(kind, entries)
         except Exception as problem:
-            if len(wanted) == 1:
-                wanted[0].future.set_exception(problem)
+            if len(entries) == 1:
+                entries[0].future.set_exception(problem)
                 return
-            for entry in wanted:
+            for entry in entries:
                 try:
                     self._answer(kind, [entry])
-                except Exception as own:
-                    entry.future.set_exception(own)
+                except Exception as error:
+                    entry.future.set_exception(error)
 
     def _answer(self, kind: str, batch: Sequence[_Item]) -> None:
         results = self.work[kind]([entry.content for entry in batch])

@@ -1,4 +1,4 @@
-"""A request's body on its way in: one limit of size and one of time for all of them."""
+"""Bodies of requests: one limit of size and one of time for all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DISCARDING_SECONDS = 2.0
 
 
 class Body:
-    """`receive` in the place of the server's own, for the application, once `allow` has said how much may come.
+    """Replacement of the server's `receive`; `allow` sets how much may come.
 
     Raises RefusalError: 413 for more than that, whether or not the client said so before, 408 where the body is not
     complete `seconds` after the head.
@@ -30,10 +30,10 @@ class Body:
         length = headers.get("content-length", "0")
         self._declared = int(length) if length.isdecimal() else 0
         self.unread = length != "0" or "transfer-encoding" in headers
-        self._unasked = headers.get("expect", "").lower() == "100-continue"
+        self._awaits_continue = headers.get("expect", "").lower() == "100-continue"
 
     def allow(self, most_bytes: int, large: RefusalError) -> None:
-        """Let so much through, and raise `large` for more."""
+        """Let `most_bytes` through, and raise `large` for more."""
         self._most_bytes, self._large = most_bytes, large
 
     async def receive(self) -> Message:
@@ -42,7 +42,7 @@ class Body:
             return await self._receive()
         if self._declared > self._most_bytes:
             raise self._large
-        self._unasked = False
+        self._awaits_continue = False
         try:
             async with asyncio.timeout_at(self._until):
                 message = await self._next()
@@ -73,7 +73,7 @@ class Body:
 
     async def discard(self) -> None:
         """Read the rest and throw it away: a client that still writes would miss the answer."""
-        if self._unasked:  # it waits for our word to send anything
+        if self._awaits_continue:  # it sends nothing before our `100 Continue`
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DISCARDING_SECONDS):

@@ -1,4 +1,4 @@
-"""The models that are served, by name."""
+"""Models that are served, by name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from affetto.errors import unknown
 from affetto.inference.predictor import Predictor
 from affetto.inference.shared_weights import shared_bytes
-from affetto.serving.answers import ModelAnswer
 from affetto.serving.refusals import RefusalError
+from affetto.serving.schemas import ModelAnswer
 
 
 class Catalogue:
-    """Names → predictors, in the order given; the first is the default."""
+    """Predictors by name, in their order; the first is the default."""
 
     def __init__(self, predictors: Mapping[str, Predictor]) -> None:
         assert predictors
@@ -22,7 +22,7 @@ class Catalogue:
         self.default = next(iter(self.predictors))
 
     def resolve(self, name: str | None) -> str:
-        """The name of a model that is there. Raises RefusalError (404) for one that is not."""
+        """Resolve the name of a model; None: the default. Raises RefusalError (404) for an unknown one."""
         if not name:
             return self.default
         if name not in self.predictors:
@@ -36,14 +36,18 @@ class Catalogue:
         card: dict[str, Any] = predictor.card
         backbone = card.get("backbone", {}).get("name")
         return ModelAnswer(
-            name=name, default=name == self.default, labels=list(predictor.labels),
+            name=name,
+            default=name == self.default,
+            labels=list(predictor.labels),
             method=card.get("blueprint", {}).get("method", {}).get("name"),
-            # A folder is told by its last name: where it lies is nobody's business.
+            # Of a folder only the last name is shown: its place on the server is private.
             backbone=Path(backbone).name if backbone and Path(backbone).is_dir() else backbone,
-            precision=getattr(predictor, "precision", None), window_seconds=predictor.window_seconds,
+            precision=getattr(predictor, "precision", None),
+            window_seconds=predictor.window_seconds,
             shares_backbone_with=[
-                other for other, its in self.predictors.items()
-                if other != name and shared_bytes(predictor, its)
+                neighbour
+                for neighbour, its in self.predictors.items()
+                if neighbour != name and shared_bytes(predictor, its)
             ],
             synthetic=bool(card.get("synthetic")),
-        )  # fmt: skip
+        )

@@ -1,4 +1,4 @@
-"""A recording's waveform with its emotions over time, as SVG within HTML: no script, nothing fetched."""
+"""Picture of a recording's waveform with its emotions over time: SVG within HTML, no script, nothing fetched."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#9
 
 def timeline(
     wave: np.ndarray, rate_hz: int, segments: Sequence[Segment], labels: Sequence[str], words: Mapping[str, str]
-) -> str:  # fmt: skip
-    """The wave (samples,) in columns, each in the colour of its segment's emotion; a legend; times below."""
+) -> str:
+    """Draw the wave (samples,) in columns, each in the colour of its segment's emotion, with a legend and times."""
     seconds = len(wave) / rate_hz
     colours = {label: COLOURS[n % len(COLOURS)] for n, label in enumerate(labels)}
     heights = _heights(wave)
@@ -29,18 +29,19 @@ def timeline(
         f'fill="{_colour(middle, segments, colours)}"/>'
         for n, (height, middle) in enumerate(zip(heights, middles, strict=True))
     )
-    named = [segment.emotion for segment in segments if segment.emotion]
+    emotions = [segment.emotion for segment in segments if segment.emotion]
     legend = "".join(
         f'<span class="affetto-key"><i style="background:{colours[label]}"></i>{escape(words.get(label, label))}</span>'
-        for label in labels if label in named
-    )  # fmt: skip
-    described = "; ".join(
+        for label in labels
+        if label in emotions
+    )
+    description = "; ".join(
         f"{segment.start:.1f}–{segment.end:.1f} s {words.get(segment.emotion or '', segment.emotion or '?')}"
         for segment in segments
     )
     return (
         f'<div class="affetto-timeline"><svg viewBox="0 0 {len(heights)} {HEIGHT}" preserveAspectRatio="none" '
-        f'role="img" aria-label="{escape(described)}">{bars}</svg>'
+        f'role="img" aria-label="{escape(description)}">{bars}</svg>'
         f'<div class="affetto-times"><span>0 s</span><span>{seconds:.1f} s</span></div><div>{legend}</div></div>'
     )
 

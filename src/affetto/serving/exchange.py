@@ -1,4 +1,4 @@
-"""A request and its answer on the way out: the headers that every answer has, and the line in the log."""
+"""A request and its answer: the headers that every answer has, and the line in the log."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Exchange:
-    """`send` in the place of the server's own; `route` is there once the request was let through."""
+    """Replacement of the server's `send`. `route` is set once the request is let through."""
 
     def __init__(self, scope: Scope, body: Body, send: Send, closing: Callable[[], bool]) -> None:
         self.headers = Headers(scope=scope)
         self.path: str = scope["path"]
         self.method: str = scope["method"]
         self.client: str | None = (scope.get("client") or (None,))[0]
-        named = self.headers.get("x-request-id", "")
-        self.id = named if _REQUEST_ID.fullmatch(named) else secrets.token_hex(8)
+        request_id = self.headers.get("x-request-id", "")
+        self.id = request_id if _REQUEST_ID.fullmatch(request_id) else secrets.token_hex(8)
         scope.setdefault("state", {}).update(facts={}, id=self.id)
         self.facts: dict[str, Any] = scope["state"]["facts"]
         self.route: Route | None = None
@@ -70,7 +70,7 @@ class Exchange:
             await self.body.discard()
         self._decorate(MutableHeaders(scope=message))
         if self.status == 200 and self.route is not None and self.route.is_document:
-            self._held = message, []  # its policy is known by its end
+            self._held = message, []  # its policy depends on its whole text
             return
         await self._send(message)
 
@@ -87,7 +87,7 @@ class Exchange:
             headers["Connection"] = "close"
 
     def log(self) -> None:
-        """Write the line, if the route has one or the request was refused, whatever its path."""
+        """Write the log line if the route has one or the request was refused."""
         is_ordinary = self.status < 400 and "error" not in self.facts
         if is_ordinary and not (self.route is not None and self.route.is_logged):
             return

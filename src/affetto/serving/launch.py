@@ -1,4 +1,4 @@
-"""From folders of models to a running server."""
+"""Launch of a server from folders of models."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from affetto.serving.catalogue import Catalogue
-    from affetto.serving.guard import Guard
     from affetto.serving.limits import Limits
+    from affetto.serving.middleware import Guard
     from affetto.serving.service import Service
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
@@ -49,7 +49,7 @@ def serve(
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
             raise UserError(f"serving needs {module}, which is not installed: pip install 'affetto[serve]'")
-    folders = named(models)
+    folders = models_by_name(models)
     # Before torch is imported and the models are loaded: that takes a while, and a mistake should be known at once.
     with address.listen(host, port) as listening:
         is_local = address.is_loopback(listening)
@@ -59,9 +59,9 @@ def serve(
                 "or let everybody in with --no-token"
             )
         names = address.own_names(listening, host) if is_local and limits.token is None else None
-        from affetto.serving import logs, running
+        from affetto.serving import logs, process
 
-        with logs.on_standard_error(), running.ending_at_once():
+        with logs.on_standard_error(), process.ending_at_once():
             service = _load(folders, limits, device=device, backbone=backbone, precision=precision)
             try:
                 _serve(service, listening, names, page=page, say=say)
@@ -89,7 +89,7 @@ def _serve(
     page: bool,
     say: Callable[[str], None],
 ) -> None:
-    from affetto.serving import running
+    from affetto.serving import process
     from affetto.serving.app import create_app
 
     limits = service.limits
@@ -104,12 +104,12 @@ def _serve(
             if missing:
                 say(f"no page for a browser: {missing}")
 
-        server = running.server(guard, head_seconds=limits.head_seconds, is_busy=service.is_busy, on_start=tell)
-        running.run(server, listening)
+        server = process.server(guard, head_seconds=limits.head_seconds, is_busy=service.is_busy, on_start=tell)
+        process.run(server, listening)
 
 
 def _add_page(app: FastAPI, guard: Guard, service: Service, stack: contextlib.ExitStack) -> str | None:
-    """Why there is no page; None once it is there. Its uploads are removed as `stack` is left."""
+    """Add the page. Returns the reason where that is impossible, else None. Leaving `stack` removes its uploads."""
     if importlib.util.find_spec("gradio") is None:
         return "pip install 'affetto[web]'"
     from affetto.serving.shelf import Shelf
@@ -124,24 +124,24 @@ def _add_page(app: FastAPI, guard: Guard, service: Service, stack: contextlib.Ex
     return None
 
 
-def named(models: Sequence[str]) -> dict[str, Path]:
-    """`NAME=PATH`, or a path whose last part is the name → names and paths. Raises UserError for a name given twice."""
-    found: dict[str, Path] = {}
+def models_by_name(models: Sequence[str]) -> dict[str, Path]:
+    """Parse `NAME=PATH`, or a path whose last part is the name. Raises UserError for a repeated name."""
+    folders: dict[str, Path] = {}
     for model in models:
         name, equals, path = model.partition("=")
         if not equals or not _NAME.fullmatch(name) or Path(model).exists():
             folder = Path(model)
             path = model
-            own = folder.resolve()
-            name = own.parent.name if own.name == "model" else own.name
-        if name in found:
+            resolved = folder.resolve()
+            name = resolved.parent.name if resolved.name == "model" else resolved.name
+        if name in folders:
             raise UserError(f"two models are called {name!r}: give one another name, as in other={path}")
-        found[name] = Path(path)
-    return found
+        folders[name] = Path(path)
+    return folders
 
 
 def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open: bool) -> list[str]:
-    """The lines for the terminal once the server runs; the one with curl works as it stands."""
+    """Compose the lines that the terminal shows once the server runs; the line with curl works as it stands."""
     lines = [f"affetto serves at {url}"]
     for model in catalogue.describe():
         facts = [model.method or "", f"on {model.backbone}" if model.backbone else "", ", ".join(model.labels)]
@@ -154,5 +154,5 @@ def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open
     token = f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"' if limits.token else ""
     lines.append(f"  try   curl{token} -F file=@clip.wav {url}/v1/predict")
     if is_open:
-        lines.append("warning: other machines may reach it, and no token is asked for")
+        lines.append("warning: other machines may reach it, and it asks for no token")
     return lines

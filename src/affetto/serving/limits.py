@@ -1,4 +1,4 @@
-"""How much a server takes from whom, and for how long."""
+"""Limits of a server: sizes, times, places, and the token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from affetto.errors import UserError
 MEGABYTE = 1_000_000
 TOKEN_VARIABLE = "AFFETTO_TOKEN"
 _TOKEN = re.compile(r"[!-~]{8,}")
-"""What fits into a header as it is."""
+"""Characters that fit into a header as they are."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Limits:
     max_megabytes: float = 25.0
     """The largest upload, 10⁶ bytes."""
     upload_seconds: float = 60.0
-    """So long an upload may take, and a request's headers a sixth of it."""
+    """Time limit of an upload; a request's headers have a sixth of it."""
     compute_seconds: float = 300.0
-    """So long after its upload a recording may wait, be decoded and be heard; then it is given up."""
+    """Time limit from the end of the upload to the answer; then the recording is given up."""
     queue: int = 64
     """Requests that are uploaded, waiting or at work at once."""
     token: str | None = field(default=None, repr=False)
-    """What a request must bring (`Authorization: Bearer …`); None: nothing."""
+    """Token that a request must carry (`Authorization: Bearer …`); None: no token needed."""
 
     def __post_init__(self) -> None:
         for option in ("max_seconds", "max_megabytes", "upload_seconds", "compute_seconds", "queue"):
@@ -41,7 +41,7 @@ class Limits:
 
     @property
     def ending_seconds(self) -> float:
-        """How long what was accepted before a signal may take: no upload, and then no answer, takes longer."""
+        """Longest time that requests accepted before a signal can take: upload plus computing."""
         return self.upload_seconds + self.compute_seconds
 
     @property
@@ -50,12 +50,12 @@ class Limits:
 
     @property
     def head_seconds(self) -> float:
-        """How long a request's line and headers may take."""
+        """Time limit of a request's line and headers."""
         return self.upload_seconds / 6
 
 
 def access_token(token: str | None, *, without: bool, environment: Mapping[str, str]) -> str | None:
-    """The token that requests must bring, by `--token` or the environment; None where none is wanted.
+    """Choose the token that requests must carry: `--token`, else the environment; None: no token needed.
 
     Raises UserError for `--no-token` beside one, and for a variable that is set and empty: the command that should
     have filled it failed, and nobody would notice.

@@ -1,4 +1,4 @@
-"""Requests that a browser sends on behalf of another site, told by the headers that no script can set."""
+"""Detection of requests that a browser sends on behalf of another site, by headers that no script can set."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def check_origin(headers: Headers) -> None:
     """
     site = headers.get("sec-fetch-site")
     if site is not None:
-        own = site in ("same-origin", "none")
+        is_ours = site in ("same-origin", "none")
     else:
         origin = headers.get("origin")
-        own = origin is None or _is_origin_of(origin, headers.get("host", ""))
-    if not own:
+        is_ours = origin is None or _is_origin_of(origin, headers.get("host", ""))
+    if not is_ours:
         raise RefusalError(403, "cross_site", "this server takes nothing from other sites' pages")
 
 
 def _is_origin_of(origin: str, host: str) -> bool:
     try:
         page = urlsplit(origin)
-        asked = urlsplit(f"//{host}")
+        target = urlsplit(f"//{host}")
         default = _PORTS.get(page.scheme)
-        return (page.hostname, page.port or default) == (asked.hostname, asked.port or default)
+        return (page.hostname, page.port or default) == (target.hostname, target.port or default)
     except ValueError:  # a port that is no number
         return False

@@ -21,12 +21,12 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse
 from affetto import audio
 from affetto.inference.predictor import Prediction
 from affetto.serving import drawing, logs, routes
-from affetto.serving.app import segmented
+from affetto.serving.app import segment
 from affetto.serving.catalogue import Catalogue
-from affetto.serving.guard import Guard
+from affetto.serving.middleware import Guard
 from affetto.serving.refusals import RefusalError
 from affetto.serving.routes import Route
-from affetto.serving.service import Hearing, Service
+from affetto.serving.service import Job, Service
 from affetto.serving.shelf import TOKEN, Shelf
 from affetto.serving.texts import LANGUAGES, Texts
 from affetto.serving.uploads import receive
@@ -76,14 +76,14 @@ def mount(app: FastAPI, guard: Guard, service: Service, shelf: Shelf) -> None:
 def _add_entrance(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def entrance(request: Request) -> RedirectResponse:
-        wanted = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
-        return RedirectResponse(f"/{next((code for code in wanted if code in LANGUAGES), 'en')}/")
+        languages = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
+        return RedirectResponse(f"/{next((code for code in languages if code in LANGUAGES), 'en')}/")
 
 
 def _add_uploads(app: FastAPI, service: Service, code: str, shelf: Shelf) -> None:
     @app.post(f"/{code}/gradio_api/upload", include_in_schema=False)
     async def upload(request: Request) -> JSONResponse:
-        with service.place():
+        with service.take_place():
             content = (await receive(request, service.limits, "files")).audio
             return JSONResponse([await shelf.keep(content)])
 
@@ -139,30 +139,42 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
     import gradio as gr
 
     names = list(service.catalogue.predictors)
-    others = "".join(
-        f'<a href="../{code}/" hreflang="{code}" lang="{code}">{other.name}</a>' if other is not texts
-        else f'<a aria-current="true" style="font-weight:bold;text-decoration:none">{other.name}</a>'
-        for code, other in LANGUAGES.items()
-    )  # fmt: skip
+    links = "".join(
+        f'<a href="../{code}/" hreflang="{code}" lang="{code}">{language.name}</a>'
+        if language is not texts
+        else f'<a aria-current="true" style="font-weight:bold;text-decoration:none">{language.name}</a>'
+        for code, language in LANGUAGES.items()
+    )
     with gr.Blocks(title=f"affetto: {texts.title}", analytics_enabled=False) as blocks:
-        _html(f'<nav class="affetto-languages">{others}</nav>')
+        _html(f'<nav class="affetto-languages">{links}</nav>')
         gr.Markdown(f"# {texts.title}\n{texts.lead}")
         with gr.Row():
             with gr.Column():
                 recording = gr.Audio(
-                    sources=["upload", "microphone"], type="filepath", label=texts.recording, buttons=[],
-                    editable=False, elem_id="recording",
-                )  # fmt: skip
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    label=texts.recording,
+                    buttons=[],
+                    editable=False,
+                    elem_id="recording",
+                )
                 model = gr.Dropdown(names, value=names[0], label=texts.model, interactive=True, visible=len(names) > 1)
                 button = gr.Button(texts.button, variant="primary", elem_id="listen")
             with gr.Column():
-                told = _html(elem_id="told")
+                summary = _html(elem_id="told")
                 bars = gr.Label(label=texts.emotions, num_top_classes=20, elem_id="emotions")
         over_time = _html(elem_id="timeline")
         with gr.Accordion(texts.limits_title, open=True):
             gr.Markdown(texts.limits)
-        recording.__dict__["async_move_resource_to_block_cache"] = _as_it_is
-        _connect(button.click, service, texts, shelf, [recording, model], [told, bars, over_time])
+        recording.__dict__["async_move_resource_to_block_cache"] = _keep_token
+        _connect(
+            button.click,
+            service,
+            texts=texts,
+            shelf=shelf,
+            inputs=[recording, model],
+            outputs=[summary, bars, over_time],
+        )
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks
 
@@ -174,47 +186,49 @@ def _html(value: str = "", elem_id: str | None = None) -> Any:
     return gradio.Markdown(value, sanitize_html=False, latex_delimiters=[], elem_id=elem_id)
 
 
-async def _as_it_is(token: str | None) -> str | None:
+async def _keep_token(token: str | None) -> str | None:
     """Gradio would copy a file, or fetch an address; a token stays one until the shelf is asked."""
     return token
 
 
-def _connect(event: Any, service: Service, texts: Texts, shelf: Shelf, inputs: list[Any], outputs: list[Any]) -> None:
-    async def hear(token: str | None, model: str) -> tuple[str, dict[str, float] | None, str]:
+def _connect(
+    event: Any, service: Service, *, texts: Texts, shelf: Shelf, inputs: list[Any], outputs: list[Any]
+) -> None:
+    async def answer(token: str | None, model: str) -> tuple[str, dict[str, float] | None, str]:
         if not token:
             return _problem(texts.nothing), None, ""
         try:
-            with service.place():
+            with service.take_place():
                 content = await asyncio.to_thread(shelf.read, token)
-                result, picture = await service.hear(model, content, lambda hearing: _heard(hearing, service, texts))
+                result, picture = await service.process(model, content, lambda job: _classify(job, service, texts))
         except RefusalError as problem:
             logs.event("page", status=problem.status, error=problem.code)
             return _problem(texts.problems.get(problem.code, ""), problem.message), None, ""
         logs.event("page", status=200, model=model, audio_seconds=round(result.seconds, 3))
         words = {texts.labels.get(label, label): share for label, share in result.probabilities.items()}
-        return _told(result, service, model, texts), words, picture
+        return _summary(result, service, model, texts), words, picture
 
-    event(hear, inputs, outputs, api_visibility="private", concurrency_limit=None)
+    event(answer, inputs, outputs, api_visibility="private", concurrency_limit=None)
 
 
-def _heard(hearing: Hearing, service: Service, texts: Texts) -> tuple[Prediction, str]:
-    """The prediction, and the timeline's picture where the recording is longer than a window."""
-    predictor = hearing.predictor
-    result = predictor.classify([hearing.wave])[0]
+def _classify(job: Job, service: Service, texts: Texts) -> tuple[Prediction, str]:
+    """Predict, and draw the timeline where the recording is longer than a window."""
+    predictor = job.predictor
+    result = predictor.classify([job.wave])[0]
     window = predictor.window_seconds
     if window is None or result.seconds <= window or not service.makes_timelines:
         return result, ""
-    segments = segmented(hearing)
-    drawn = drawing.timeline(hearing.wave, audio.RATE_HZ, segments, predictor.labels, texts.labels)
+    segments = segment(job)
+    picture = drawing.timeline(job.wave, audio.RATE_HZ, segments, predictor.labels, texts.labels)
     none = "" if segments else f"<p>{texts.timeline_none}</p>"
-    return result, f"<h3>{texts.timeline}</h3>{drawn}{none}"
+    return result, f"<h3>{texts.timeline}</h3>{picture}{none}"
 
 
-def _told(result: Prediction, service: Service, model: str, texts: Texts) -> str:
+def _summary(result: Prediction, service: Service, model: str, texts: Texts) -> str:
     notes = [texts.synthetic] if service.catalogue.predictors[model].card.get("synthetic") else []
     notes += [texts.abstained] if result.emotion is None else []
     note = "".join(f'<p class="affetto-note">{line}</p>' for line in notes)
-    return f"{note}<p>{texts.heard.format(seconds=result.seconds_heard, model=escape(model))}</p>"
+    return f"{note}<p>{texts.summary.format(seconds=result.seconds_heard, model=escape(model))}</p>"
 
 
 def _problem(words: str, detail: str = "") -> str:

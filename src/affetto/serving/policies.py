@@ -1,4 +1,4 @@
-"""Content-Security-Policy: what a browser may do with an answer. Nothing, but with the page's own document."""
+"""Content-Security-Policy of each kind of answer: nothing is allowed but what the page's own document needs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import hashlib
 import re
 
 ANSWER = "default-src 'none'; frame-ancestors 'none'"
-"""Of the API, and of the scripts, styles and pictures that the page loads."""
+"""Policy of the API, and of the scripts, styles and pictures that the page loads."""
 RECORDING = "default-src 'none'; sandbox; frame-ancestors 'none'"
-"""Of an upload that is played: whatever it holds, a browser that opens it by itself runs nothing of it."""
+"""Policy of an upload that is played: whatever it holds, a browser that opens it by itself runs nothing of it."""
 _SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script\s*>", re.IGNORECASE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""What a server answers to a request that it does not fulfil: a status, a word for programs, a line for people."""
+"""Refusals of requests: a status, a code for programs, a message for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_RETRY_SECONDS = 60
 
 
 class RefusalError(Exception):
-    """`code` is a word that stays the same whatever the message says."""
+    """Refusal of a request. `code` is stable, whatever the message says."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)

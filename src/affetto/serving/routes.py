@@ -1,4 +1,4 @@
-"""The paths that are let through, each with its methods and what its body may be; everything else is 404.
+"""Paths that are let through, each with its methods and the kind of its body; everything else is 404.
 
 A web framework adds routes with every version (Gradio's read files, fetch addresses, run programs): what is not named
 here does not exist.
@@ -24,19 +24,19 @@ class Route:
     path: str
     methods: Collection[str] = ("GET",)
     takes_recording: bool = False
-    """Whether its body is an upload, which the route reads itself, within the limits; else it is a short message."""
+    """True if its body is an upload, which the route reads itself within the limits; else it is a short message."""
     check: Callable[[bytes], bytes] | None = None
-    """Makes of a message what the application may see of it; raises RefusalError."""
+    """Reduces a message to what the application may see; raises RefusalError."""
     is_open: bool = False
-    """Whether it is answered without a token."""
+    """True if it is answered without a token."""
     is_document: bool = False
-    """Whether it is a page for a browser, with scripts in it."""
+    """True for a page with scripts, for a browser."""
     head: bytes = b""
-    """What is put before all else into the head of a document."""
+    """HTML put first into the head of a document."""
     is_static: bool = False
-    """Whether its answers may be kept by a browser."""
+    """True if a browser may cache its answers."""
     is_logged: bool = False
-    """Whether it is logged also where all went well."""
+    """True if it is logged even when all went well."""
     policy: str = policies.ANSWER
 
 
@@ -52,7 +52,7 @@ API = (
 
 def page(language: str, check_call: Callable[[bytes], bytes]) -> tuple[Route, ...]:
     """The routes of the page in a language: all that a browser asks of Gradio, and two of ours in its place."""
-    own, inner = f"/{language}", f"/{language}/gradio_api"
+    root, inner = f"/{language}", f"/{language}/gradio_api"
     file = r"/[\w-][\w.-]*"
     # The browser's language is what Gradio's own words follow; here it is the page's.
     head = (
@@ -60,10 +60,10 @@ def page(language: str, check_call: Callable[[bytes], bytes]) -> tuple[Route, ..
         f"{{get: () => name === 'language' ? '{language}' : ['{language}']}})</script>"
     )
     return (
-        Route(own),  # which leads to the next
-        Route(f"{own}/", is_document=True, head=head.encode()),
-        Route(rf"{own}/(?:assets|static)(?:{file})+", is_static=True),
-        Route(f"{own}/theme\\.css", is_static=True),
+        Route(root),  # which leads to the next
+        Route(f"{root}/", is_document=True, head=head.encode()),
+        Route(rf"{root}/(?:assets|static)(?:{file})+", is_static=True),
+        Route(f"{root}/theme\\.css", is_static=True),
         Route(f"{inner}/upload", ("POST",), takes_recording=True, is_logged=True),
         Route(rf"{inner}/file={file[1:]}", policy=policies.RECORDING),
         Route(f"{inner}/queue/join", ("POST",), check=check_call),

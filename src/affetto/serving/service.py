@@ -1,4 +1,4 @@
-"""The models at work: a recording gets a place, is decoded, takes its turns at the model and is answered in time."""
+"""Processing of recordings: each takes a place, is decoded, takes its turns at the model and is answered in time."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Gone = Callable[[], Coroutine[Any, Any, None]]
 
 
 class GivenUpError(Exception):
-    """Nobody waits for this recording's answer any more."""
+    """Error that ends a job whose answer nobody waits for."""
 
 
-class Hearing:
-    """A recording at work, in a thread of its own. `predictor` computes each batch of windows when it is its turn.
+class Job:
+    """Processing of one recording in a thread of its own. `predictor` computes each batch of windows in its turn.
 
     So `Predictor.classify` and `Timeline` work as everywhere else, a long recording delays a short one by its turns
     alone, and one that is given up ends at the next turn.
@@ -85,7 +85,7 @@ class Hearing:
 
 
 class Service:
-    """Recordings in, answers out, within the limits: places, threads and turns."""
+    """Service that answers recordings within the limits: places, threads and turns."""
 
     def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
         self.catalogue, self.limits = catalogue, limits
@@ -96,8 +96,8 @@ class Service:
         self._seconds_each = 1.0
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """A place among those who are served at once. Raises RefusalError (503) if there is none."""
+    def take_place(self) -> Iterator[None]:
+        """Take a place for one request. Raises RefusalError (503) if none is free."""
         if self._places >= self.limits.queue:
             raise queue_full(self.retry_seconds())
         self._places += 1
@@ -115,21 +115,21 @@ class Service:
         """About when a place becomes free: all in work share the model, so that each takes as long as all of them."""
         return max(1, min(LONGEST_RETRY_SECONDS, math.ceil(self._seconds_each)))
 
-    async def hear(self, model: str, content: bytes, task: Callable[[Hearing], T], gone: Gone | None = None) -> T:
-        """What `task` makes of the recording, in a thread of its own; to be called within a place.
+    async def process(self, model: str, content: bytes, task: Callable[[Job], T], gone: Gone | None = None) -> T:
+        """Run `task` on the recording in a thread of its own; call it within a place.
 
         Raises RefusalError for what cannot be used (4xx) and where `compute_seconds` are over (503), and
         ClientDisconnect where `gone` returns first. A recording that is given up keeps a place until its thread ends.
         """
-        hearing = Hearing(self, model, content)
+        job = Job(self, model, content)
         del content
 
-        def heard() -> T:
-            hearing.decode()
-            return task(hearing)
+        def run_task() -> T:
+            job.decode()
+            return task(job)
 
         started = time.monotonic()
-        answer = asyncio.wrap_future(_in_thread(heard))
+        answer = asyncio.wrap_future(_in_thread(run_task))
         leaving = None if gone is None else asyncio.ensure_future(gone())
         ends: set[asyncio.Future[Any]] = {answer} if leaving is None else {answer, leaving}
         try:
@@ -153,7 +153,7 @@ class Service:
             if answer.done():
                 self._seconds_each += 0.2 * (time.monotonic() - started - self._seconds_each)
             else:
-                hearing.give_up()
+                job.give_up()
                 self._places += 1
                 answer.add_done_callback(self._abandoned)
 
@@ -163,14 +163,14 @@ class Service:
             answer.exception()  # looked at, so that asyncio does not call it forgotten
 
     def is_stalled(self) -> bool:
-        """Whether the computing thread has died, or is at one batch for longer than a whole recording may take."""
+        """True if the computing thread has died, or computes one batch for longer than a recording may take."""
         return not self.batcher.is_alive or self.batcher.seconds_at_work() > self.limits.compute_seconds
 
     def is_busy(self) -> bool:
         return self._places > 0
 
     def close(self) -> bool:
-        """Take nothing more; whether the computing thread has ended."""
+        """Take no more work. Returns True if the computing thread has ended."""
         return self.batcher.close(CLOSING_SECONDS)
 
 
@@ -185,5 +185,5 @@ def _in_thread(task: Callable[[], T]) -> Future[T]:
             outcome.set_exception(problem)
 
     outcome.set_running_or_notify_cancel()
-    threading.Thread(target=work, name="affetto-hearing", daemon=True).start()
+    threading.Thread(target=work, name="affetto-job", daemon=True).start()
     return outcome

@@ -1,4 +1,4 @@
-"""The page's uploads: for some minutes on disk, so that they can be played, under names of ours, never for longer.
+"""The page's uploads: on disk for some minutes, so that they can be played, under random names.
 
 A token stands for each; who sends anything else reaches no file. The folder is locked while its server lives, so that
 the next one to start knows what a killed one has left, and removes it.
@@ -31,11 +31,11 @@ except ImportError:  # Windows: nothing can be told of other servers there, and 
 KEPT_SECONDS = 300
 """The time that an upload stays."""
 MOST_UPLOADS = 16
-"""Of the largest size: so much the folder may hold."""
+"""Capacity of the folder, in uploads of the largest size."""
 PREFIX, LOCK = "affetto-page-", "lock"
 TOKEN = re.compile(r"[0-9a-f]{32}\.[a-z0-9]{3,4}")
 _SUFFIXES = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\xff\xfb": "mp3"}
-"""By how a file begins; only so that a browser knows how to play it."""
+"""Suffix by the first bytes of a file, so that a browser knows how to play it."""
 
 
 class Shelf:
@@ -48,7 +48,7 @@ class Shelf:
     @classmethod
     @contextlib.contextmanager
     def opened(cls, limits: Limits) -> Iterator[Shelf]:
-        """A shelf in a new folder, which goes with it; what killed servers have left is removed before.
+        """Open a shelf in a new folder, which is removed with it; remove what killed servers have left first.
 
         Raises OSError where there is no place for one.
         """
@@ -64,7 +64,7 @@ class Shelf:
             atexit.unregister(remove)
 
     async def keep(self, content: bytes) -> str:
-        """Its token. Raises RefusalError (507) where the shelf, or the disk, is full."""
+        """Store an upload and return its token. Raises RefusalError (507) where the shelf or the disk is full."""
         if sum(self._sizes.values()) + len(content) > MOST_UPLOADS * self.limits.max_bytes:
             raise storage_full(KEPT_SECONDS)
         suffix = next((suffix for magic, suffix in _SUFFIXES.items() if content.startswith(magic)), "bin")

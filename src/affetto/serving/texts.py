@@ -1,4 +1,4 @@
-"""What the page says, in English and Italian."""
+"""Texts of the page, in English and Italian."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Texts:
     nothing: str
     synthetic: str
     abstained: str
-    heard: str
+    summary: str
     limits_title: str
     limits: str
     labels: dict[str, str]
@@ -30,15 +30,20 @@ class Texts:
 
 
 ENGLISH = Texts(
-    code="en", name="English",
+    code="en",
+    name="English",
     title="Emotion in speech",
     lead="Record your voice or choose a file: a model tells which emotion it hears, and how sure it is.",
-    model="Model", recording="Recording", button="Listen", emotions="Probabilities",
-    timeline="Over time", timeline_none="no speech was found in this recording",
+    model="Model",
+    recording="Recording",
+    button="Listen",
+    emotions="Probabilities",
+    timeline="Over time",
+    timeline_none="no speech was found in this recording",
     nothing="Record something or choose a file first.",
     synthetic="This model was trained on synthetic speech: it shows how the page works, nothing about people.",
     abstained="The model is not sure enough to name an emotion.",
-    heard="{seconds:.1f} s heard by {model}",
+    summary="{seconds:.1f} s heard by {model}",
     limits_title="What this can and cannot do",
     limits=(
         "The model learned from emotions that were acted. What people feel is not what they show, and spontaneous "
@@ -50,18 +55,23 @@ ENGLISH = Texts(
     ),
     labels={},
     problems={},
-)  # fmt: skip
+)
 
 ITALIAN = Texts(
-    code="it", name="Italiano",
+    code="it",
+    name="Italiano",
     title="Emozioni nel parlato",
     lead="Registra la tua voce o scegli un file: un modello dice quale emozione sente, e con quale sicurezza.",
-    model="Modello", recording="Registrazione", button="Ascolta", emotions="Probabilità",
-    timeline="Nel tempo", timeline_none="in questa registrazione non è stato trovato parlato",
+    model="Modello",
+    recording="Registrazione",
+    button="Ascolta",
+    emotions="Probabilità",
+    timeline="Nel tempo",
+    timeline_none="in questa registrazione non è stato trovato parlato",
     nothing="Prima registra qualcosa o scegli un file.",
     synthetic="Questo modello è stato addestrato su parlato sintetico: mostra come funziona la pagina, nulla di più.",
     abstained="Il modello non è abbastanza sicuro per nominare un'emozione.",
-    heard="{seconds:.1f} s ascoltati da {model}",
+    summary="{seconds:.1f} s ascoltati da {model}",
     limits_title="Che cosa può e non può fare",
     limits=(
         "Il modello ha imparato da emozioni recitate. Ciò che le persone provano non è ciò che mostrano, e il parlato "
@@ -72,8 +82,13 @@ ITALIAN = Texts(
         "elaborate sul server che ospita questa pagina e cancellate entro pochi minuti."
     ),
     labels={
-        "anger": "rabbia", "disgust": "disgusto", "fear": "paura", "joy": "gioia", "neutrality": "neutralità",
-        "sadness": "tristezza", "surprise": "sorpresa",
+        "anger": "rabbia",
+        "disgust": "disgusto",
+        "fear": "paura",
+        "joy": "gioia",
+        "neutrality": "neutralità",
+        "sadness": "tristezza",
+        "surprise": "sorpresa",
     },
     problems={
         "not_audio": "Il file non è un audio che si possa leggere: convertilo in wav o flac.",
@@ -84,6 +99,6 @@ ITALIAN = Texts(
         "timed_out": "Il server ci ha messo troppo: riprova, o con una registrazione più breve.",
         "no_upload": "La registrazione non c'è più: registrala o sceglila di nuovo.",
     },
-)  # fmt: skip
+)
 
 LANGUAGES = {texts.code: texts for texts in (ENGLISH, ITALIAN)}

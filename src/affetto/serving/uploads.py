@@ -13,10 +13,10 @@ from affetto.serving.refusals import RefusalError, too_large
 
 RAW_TYPES = ("application/octet-stream", "application/ogg", "video/mp4", "video/webm")
 """Raw bodies that may hold sound, beside `audio/…`."""
-UNSAID = ("", "application/x-www-form-urlencoded")
-"""What a client says that did not think of it; the latter is said by `curl --data-binary`."""
+UNSET = ("", "application/x-www-form-urlencoded")
+"""Content types of clients that set none; the second is that of `curl --data-binary`."""
 ENVELOPE_BYTES, MOST_FIELDS, LONGEST_FIELD_BYTES = 16_384, 8, 1024
-"""What a multipart body may hold beside the file."""
+"""Limits on the rest of a multipart body, beside the file."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ async def receive(request: Request, limits: Limits, part: str = "file") -> Uploa
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     form = kind == "multipart/form-data"
-    if not (form or kind in RAW_TYPES + UNSAID or kind.startswith("audio/")):
+    if not (form or kind in RAW_TYPES + UNSET or kind.startswith("audio/")):
         raise RefusalError(
             415,
             "wrong_content_type",

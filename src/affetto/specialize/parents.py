@@ -10,7 +10,7 @@ from typing import Any
 from affetto.errors import UserError, unknown
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import checkpoint_family, checkpoint_folder, load_backbone, random_backbone
-from affetto.models.keys import Architecture
+from affetto.models.catalogue import Architecture
 from affetto.specialize.spec import check_family
 
 KEPT = ("layerdrop", "encoder_layerdrop", "decoder_layerdrop", "apply_spec_augment")

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from affetto.errors import UserError
-from affetto.models.whisper import SAMPLES_PER_POSITION
-from affetto.specialize.objective import NEW, PARENTS, Item, Objective, padded_labels, quiet_transformers
+from affetto.models.encoders.whisper import SAMPLES_PER_POSITION
+from affetto.quiet import quiet_transformers
+from affetto.specialize.objective import NEW, PARENTS, Item, Objective, padded_labels
 from affetto.specialize.parents import need_folder
 from affetto.specialize.prompt import is_whispers, set_language
 from affetto.specialize.text import END, PAD, START

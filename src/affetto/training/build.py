@@ -16,16 +16,15 @@ from affetto.models import storage
 from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities
-from affetto.models.method import Method
-from affetto.models.methods import METHODS
+from affetto.models.methods.base import Method
+from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
-from affetto.models.traits import method_traits
 from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
 from affetto.training.processes import everyone, part
-from affetto.training.spec import PROBE, RunSpec, Settings
+from affetto.training.spec import PROBE, RunSpec, Settings, method_settings
 
 STATISTICS = {
     "method": {"name": "frozen", "first_block": 0, "settings": {}},
@@ -59,24 +58,22 @@ class Builder:
         self.precision = devices.resolve_precision(self.spec.settings.compute.precision, self.device)
         if self.precision == "bfloat16" and not self.method.trains_backbone:
             # Before any copy is made: what a fold starts from must not depend on what ran before it.
-            self.backbone.narrow()
+            self.backbone.to_bfloat16()
 
     @property
     def method(self) -> type[Method]:
         """The class of the run's method."""
-        return METHODS[self.spec.method]
+        return METHODS.find(self.spec.method)
 
     def blueprint(self, layer: int | None) -> dict[str, Any]:
         """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
         s: Settings = self.spec.settings
-        section = method_traits(self.spec.method).section
-        chosen = getattr(s, section, None) if section else None  # a method of the user's own may have no settings
         return {
             "labels": list(self.data.manifest.labels),
             "method": {
                 "name": self.spec.method,
                 "first_block": s.training.first_block,
-                "settings": chosen.model_dump() if chosen else {},
+                "settings": method_settings(s, self.spec.method),
             },
             "pooling": {"kind": s.model.pooling, "layer": layer, "state_norm": s.model.state_norm},
             "head": {
@@ -104,7 +101,7 @@ class Builder:
     def _copy(self) -> Backbone:
         """A backbone that a method may change; what stays frozen is the same memory where it need not move."""
         shared = capabilities(self.device).host_memory and not self.method.trains_backbone
-        return self.backbone.twin() if shared else copy.deepcopy(self.backbone)
+        return self.backbone.copy_sharing_weights() if shared else copy.deepcopy(self.backbone)
 
     @property
     def current(self) -> Classifier:

@@ -15,9 +15,9 @@ import numpy as np
 from accelerate import Accelerator
 
 from affetto.corpora.manifest import Clip
-from affetto.models import sizes
+from affetto.models import state_sizes
 from affetto.models.classifier import Classifier
-from affetto.models.traits import method_traits
+from affetto.models.methods.registry import METHODS
 from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.calibration import confidence
@@ -60,7 +60,7 @@ class FoldTrainer:
         self.settings = self.spec.settings
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
-        self.beside = self.spec.probe and method_traits(self.spec.method).takes_steps
+        self.beside = self.spec.probe and METHODS.find(self.spec.method).takes_steps
         """Whether the probe is run beside the method."""
 
     # A fold --------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ class FoldTrainer:
         chosen = sorted({round(place) for place in np.linspace(0, len(clips) - 1, STATES_CLIPS)})
         sources = [self.data.sources[clips[place]] for place in chosen]
         waves = (source.load(self.settings.audio.seconds) for source in sources)
-        return {"fold": fold.name, **sizes.measure(classifier, waves)}
+        return {"fold": fold.name, **state_sizes.measure(classifier, waves)}
 
     def final(self, epochs: int, folder: RunFolder, confidence: dict[str, Any]) -> dict[str, Any]:
         """The model that is used: on all speakers, for `epochs`; its state is chosen on all of them too."""
@@ -202,7 +202,7 @@ class FoldTrainer:
 
     def _states(self) -> range:
         """The states that the method can take: one that changes blocks needs a block below its state."""
-        changes = method_traits(self.spec.method).changes_blocks
+        changes = METHODS.find(self.spec.method).changes_blocks
         return range(self.settings.training.first_block + 1 if changes else 0, self.builder.backbone.depth + 1)
 
     def _choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:

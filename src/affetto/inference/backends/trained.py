@@ -71,7 +71,7 @@ class ClassifierPredictor(Predictor):
         samples = (self._samples(recording, RATE_HZ) for recording in recordings)
         rows = speaker.usable(self._heard(samples, self.window_statistics))
         adjusted = copy.copy(self)
-        adjusted.classifier = self.classifier.under(speaker.adjusted(head, rows))
+        adjusted.classifier = self.classifier.with_head(speaker.adjusted(head, rows))
         adjusted.speaker_clips = len(rows)
         return adjusted
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 from collections import Counter
@@ -21,6 +20,7 @@ from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.labelling import Facts
 from affetto.inference.batch.outputs import Row
 from affetto.inference.order import Order
+from affetto.quiet import quiet_console
 
 ACTOR_CPUS = 4
 """Cores of an actor at most: clips go side by side on them, in the memory of one model."""
@@ -153,7 +153,7 @@ class Cluster:
         context.enable_progress_bars = context.print_on_execution_start = False
         pool = data.ActorPoolStrategy(size=min(self.room.actors, len(handed)), max_tasks_in_flight_per_actor=AHEAD)
         tries = self.ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Tries).remote()
-        with _quiet(), data.DataContext.current(context), _as_errors(self.ray):
+        with quiet_console("ray.data"), data.DataContext.current(context), _as_errors(self.ray):
             answers = data.from_items(
                 [{"handful": one} for one in handed], override_num_blocks=len(handed)
             ).map_batches(
@@ -185,17 +185,3 @@ def _as_errors(ray: Any) -> Iterator[None]:
     except errors.RayError as problem:  # affetto or its environment is not the same on that node
         last = str(problem).strip().splitlines()[-1]
         raise UserError(f"a node of the cluster could not do it ({last}): are all of one installation?") from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Ray Data's notes go to its own log file, and not to the terminal."""
-    shown = [handler for handler in logging.getLogger("ray.data").handlers if handler.name == "console"]
-    levels = [handler.level for handler in shown]
-    for handler in shown:
-        handler.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for handler, level in zip(shown, levels, strict=True):
-            handler.setLevel(level)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 from affetto.reporting.stats.systems import Predictions
 from affetto.splits.split import Split
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT, RunFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 from affetto.reporting.intervals import interval_words
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol

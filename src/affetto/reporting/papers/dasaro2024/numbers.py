@@ -2,7 +2,7 @@
 
 D'Asaro, Márquez Villacís, Rizzo, Bottino: "Transfer Learning of Large Speech Models for Italian Speech Emotion
 Recognition", AICT 2024, doi 10.1109/AICT61888.2024.10740425. Scores are F1 × 100; backbones go by the keys of
-`affetto.models.keys`. Of Figure 4 the text gives three values; the others are bars in an image, and are not read off.
+`affetto.models.catalogue`. Of Figure 4 the text gives three values; the others are bars in an image, not read off.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.protocols import BASELINE, SCENARIOS

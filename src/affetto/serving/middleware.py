@@ -1,0 +1,127 @@
+"""ASGI middleware: token, allowed routes, limits on bodies, security headers, access log, count of open requests."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hmac
+from collections.abc import Collection, Iterator
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from affetto.serving import logs, origins, routes
+from affetto.serving.bodies import Body
+from affetto.serving.exchange import Exchange
+from affetto.serving.limits import Limits
+from affetto.serving.refusals import RefusalError, call_too_large, too_large
+from affetto.serving.routes import Route
+from affetto.serving.uploads import ENVELOPE_BYTES
+
+PREFIX = "/v1/"
+"""Prefix of the paths that take the token as a bearer's alone, and whose requests are counted."""
+
+
+class Guard:
+    """ASGI middleware. `routes` are the paths that there are; more may be added before it serves.
+
+    `names`: allowed values of a request's `Host`; None: any. `accepted`, `answered`, `open_answers` count the API's
+    requests; `draining`: the server ends.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits, names: Collection[str] | None = None) -> None:
+        self.app, self.limits, self.names = app, limits, names
+        self.routes: tuple[Route, ...] = routes.API
+        self.open_answers = self.accepted = self.answered = 0
+        self.draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        assert scope["type"] == "http", scope["type"]  # uvicorn is told to speak nothing else
+        body = Body(receive, Headers(scope=scope), self.limits.upload_seconds)
+        exchange = Exchange(scope, body, send, closing=lambda: self.draining)
+        with self._counted(exchange):
+            try:
+                exchange.route = self._route(exchange)
+                await self.app(*await self._admitted(exchange, exchange.route, scope))
+            except RefusalError as problem:
+                exchange.facts["error"] = problem.code
+                if not exchange.status:
+                    await problem.response()(scope, receive, exchange.send)
+            except ClientDisconnect:
+                exchange.facts["client_left"] = True
+            except Exception as problem:
+                # The application has answered it already.
+                if isinstance(problem.__cause__, HTTPException) and problem.__cause__.status_code < 500:
+                    # A refusal that came within an answer: a stream of the page's, of a session that there is none of.
+                    exchange.facts["error"] = f"refused_{problem.__cause__.status_code}"
+                    await exchange.send({"type": "http.response.body", "body": b""})
+                    return
+                logs.failure("defect", problem, id=exchange.id, path=exchange.path[:200])
+
+    @contextlib.contextmanager
+    def _counted(self, exchange: Exchange) -> Iterator[None]:
+        counts = exchange.path.startswith(PREFIX)
+        self.open_answers += counts
+        self.accepted += counts
+        try:
+            yield
+        finally:
+            self.open_answers -= counts
+            self.answered += counts and exchange.is_complete
+            exchange.log()
+
+    # Admission --------------------------------------------------------------------------
+
+    def _route(self, exchange: Exchange) -> Route:
+        """Find the request's route. Raises RefusalError: 403, 401, 404, 405, in this order."""
+        origins.check_host(exchange.headers, self.names)
+        open_paths = [route.path for route in self.routes if route.is_open]
+        if exchange.path not in open_paths and not self._has_token(exchange.path, exchange.headers):
+            raise self._unauthorised(exchange.path)
+        route = routes.find(self.routes, exchange.path, exchange.method)
+        if exchange.method == "POST":
+            origins.check_origin(exchange.headers)
+        return route
+
+    def _has_token(self, path: str, headers: Headers) -> bool:
+        if self.limits.token is None:
+            return True
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        token = credentials.strip()
+        if scheme.lower() == "basic" and not path.startswith(PREFIX):
+            # A browser asks for a name and a password: any name, and the token.
+            with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+                token = base64.b64decode(token, validate=True).decode("utf-8").partition(":")[2]
+        elif scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(token.encode(), self.limits.token.encode())
+
+    def _unauthorised(self, path: str) -> RefusalError:
+        scheme = "Bearer" if path.startswith(PREFIX) else "Basic"
+        message = "this server needs a token: send the header Authorization: Bearer TOKEN"
+        headers = {"WWW-Authenticate": f'{scheme} realm="affetto"'}
+        return RefusalError(401, "unauthorised", message, headers)
+
+    # Bodies   --------------------------------------------------------------------------
+
+    async def _admitted(self, exchange: Exchange, route: Route, scope: Scope) -> tuple[Scope, Receive, Send]:
+        """Return the request as the application sees it, a short message read and checked. Raises RefusalError."""
+        body, limits = exchange.body, self.limits
+        if route.takes_recording:
+            body.allow(limits.max_bytes + ENVELOPE_BYTES, too_large(limits.max_megabytes))
+            return scope, body.receive, exchange.send
+        body.allow(routes.CALL_BYTES, call_too_large(routes.CALL_BYTES))
+        content = await body.read()
+        if route.check is not None:
+            content = route.check(content)
+        if route.is_document:
+            # Gradio takes a state from a query; what is compressed could not be looked at.
+            headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+            scope = {**scope, "query_string": b"", "headers": headers}
+        return scope, body.replayed(content), exchange.send

@@ -1,0 +1,159 @@
+"""Records of the API's answers, each with an example for /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PREDICTION: dict[str, Any] = {
+    "model": "lora",
+    "emotion": "joy",
+    "probabilities": {
+        "anger": 0.05,
+        "disgust": 0.02,
+        "fear": 0.04,
+        "joy": 0.71,
+        "neutrality": 0.06,
+        "sadness": 0.03,
+        "surprise": 0.09,
+    },
+    "seconds": 3.42,
+    "seconds_heard": 3.42,
+    "windows": 1,
+    "synthetic": False,
+}
+
+
+class PredictionAnswer(BaseModel):
+    """Emotion and probabilities of a recording."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
+
+    model: str = Field(description="the name of the model that answered")
+    emotion: str | None = Field(description="the most probable emotion; null where the model abstains")
+    probabilities: dict[str, float] = Field(
+        description="probability of each emotion that the model knows; they sum to 1"
+    )
+    seconds: float = Field(description="length of the recording in seconds")
+    seconds_heard: float = Field(description="seconds of it that the model processed")
+    windows: int = Field(description="number of windows that the probabilities are averaged over")
+    synthetic: bool = Field(description="true if the model was trained on synthetic speech")
+
+
+class SegmentAnswer(BaseModel):
+    """A stretch of speech of one emotion."""
+
+    start: float = Field(description="seconds from the recording's start")
+    end: float = Field(description="seconds from the recording's start")
+    emotion: str | None = Field(description="the most probable emotion; null where the model abstains")
+    probabilities: dict[str, float] = Field(description="probability of each emotion")
+
+
+class TimelineAnswer(BaseModel):
+    """Stretches of speech in a recording, each with its emotion."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "lora",
+                    "seconds": 63.2,
+                    "synthetic": False,
+                    "segments": [
+                        {"start": 0.4, "end": 7.9, "emotion": "joy", "probabilities": PREDICTION["probabilities"]}
+                    ],
+                }
+            ]
+        }
+    )
+
+    model: str = Field(description="the name of the model that answered")
+    seconds: float = Field(description="length of the recording in seconds")
+    segments: list[SegmentAnswer] = Field(description="stretches of speech in the order of time")
+    synthetic: bool = Field(description="true if the model was trained on synthetic speech")
+
+
+class ModelAnswer(BaseModel):
+    """A model that is served."""
+
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "lora",
+                    "default": True,
+                    "labels": ["anger", "joy", "neutrality", "sadness"],
+                    "method": "lora",
+                    "backbone": "openai/whisper-tiny.en",
+                    "precision": "float32",
+                    "window_seconds": 4.0,
+                    "shares_backbone_with": ["frozen"],
+                    "synthetic": False,
+                }
+            ]
+        },
+    )
+
+    name: str = Field(description="value for the parameter `model`")
+    default: bool = Field(description="true if it answers when no model is named")
+    labels: list[str] = Field(description="emotions that it knows")
+    method: str | None = Field(description="method by which the backbone was adapted")
+    backbone: str | None = Field(description="the backbone's key, hub id or folder's name")
+    precision: str | None = Field(description="number format that it computes in")
+    window_seconds: float | None = Field(description="longer recordings are processed in windows of this length")
+    shares_backbone_with: list[str] = Field(description="models that use the same backbone in memory")
+    synthetic: bool = Field(description="true if it was trained on synthetic speech")
+
+
+class ModelsAnswer(BaseModel):
+    """The models that are served, the default first."""
+
+    models: list[ModelAnswer]
+
+
+class StateAnswer(BaseModel):
+    """State of the server."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ready"}]})
+
+    status: str = Field(description="`ok`, `ready`, `draining` (shutting down, no new requests) or `stalled`")
+
+
+class RefusalAnswer(BaseModel):
+    """Reason why a request was refused."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "error": "not_audio",
+                    "message": "the recording: not audio that soundfile can read; convert it to wav or flac",
+                }
+            ]
+        }
+    )
+
+    error: str = Field(description="stable code, for programs")
+    message: str = Field(description="message, for people")
+
+
+_REFUSALS = {
+    400: "the form cannot be read or holds no file",
+    401: "the token is missing or wrong",
+    403: "the request comes from another site's page, or its Host is not this server",
+    404: "no such model",
+    408: "the upload took too long",
+    413: "the upload is too large, or the recording too long",
+    415: "the upload is no audio that can be read",
+    422: "the audio is broken, empty or too short",
+    500: "a defect of the server; see its log under the X-Request-ID",
+    501: "the server cannot find speech in recordings",
+    503: "the queue is full, or the computing took too long: try again after the seconds in Retry-After",
+}
+
+
+def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe these refusals for FastAPI."""
+    return {status: {"model": RefusalAnswer, "description": _REFUSALS[status]} for status in statuses}
