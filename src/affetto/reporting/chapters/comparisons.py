@@ -79,7 +79,7 @@ def speaker_tables(compared: Sequence[Contrast]) -> list[Sheet]:
     for contrast in compared:
         comparison = contrast.comparison
         for corpus, differences in comparison.per_speaker.items():
-            if len(comparison.corpora) == 1 and comparison.few and len(differences) <= MOST_SPEAKERS:
+            if len(comparison.corpora) == 1 and comparison.has_few_speakers and len(differences) <= MOST_SPEAKERS:
                 groups.setdefault((corpus, tuple(differences)), []).append(contrast)
     is_repeated = len({corpus for corpus, _ in groups}) < len(groups)
     return [
@@ -128,14 +128,14 @@ def missing_interval(comparison: Comparison) -> str:
     """The reason for which a comparison has no interval; empty where it has one."""
     if comparison.interval:
         return ""
-    return "all speakers alike" if comparison.can_be_drawn else "too few speakers"
+    return "all speakers alike" if comparison.allows_interval else "too few speakers"
 
 
 def verdict(comparison: Comparison, difference: float, above: str, below: str) -> str:
     """`above` or `below`, by the sign of the difference, where the two are told apart, and whether as methods."""
-    if comparison.significant is None:
+    if comparison.models_differ is None:
         return "too few speakers to test"
-    if not comparison.significant:
+    if not comparison.models_differ:
         return "not told apart"
     words = above if difference > 0 else below
     if comparison.methods_differ:
@@ -147,10 +147,10 @@ def verdict(comparison: Comparison, difference: float, above: str, below: str) -
 
 def _tally(compared: Sequence[Contrast]) -> str:
     """One sentence on the outcome of all comparisons."""
-    tested = [contrast for contrast in compared if contrast.comparison.significant is not None]
+    tested = [contrast for contrast in compared if contrast.comparison.models_differ is not None]
     if not tested:
         return f"Of {len(compared)} comparisons none could be tested: there are too few speakers."
-    significant = sum(bool(contrast.comparison.significant) for contrast in tested)
+    significant = sum(bool(contrast.comparison.models_differ) for contrast in tested)
     return (
         f"Of {len(compared)} comparisons {len(tested)} could be tested, and {significant} are told apart after "
         "correction."

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
-from affetto.models.methods import METHODS
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import Group, group_by_corpus, opening, stem
 from affetto.reporting.intervals import interval_words

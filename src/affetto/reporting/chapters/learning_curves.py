@@ -112,8 +112,7 @@ def _picture(evidence: Evidence, group: Group, configs: Sequence[Configuration])
     backbone = backbone_title(configs[0].axes)
     title = f"Learning curves: {corpus_title(group.corpus)}, {split_title(group.split)}, {backbone}"
     chance = fmean(run.test["chance"]["macro_f1"] for run in configs[0].done)
-    # All of one group are of the same speech, or none is said to be synthetic.
-    stamp = stamp_of(configs) if all(config.synthetic for config in configs) else ""
+    stamp = stamp_of(configs)
     return Picture(
         name=f"curves-{stem(evidence, group)}-{slug(backbone)}",
         title=title,

@@ -15,9 +15,7 @@ from affetto.reporting.stats import groups, raters
 def gender_table(evidence: Evidence) -> Sheet | None:
     """UAR with women and with men, and the gap; None where no corpus tells genders."""
     systems = [
-        (config, system)
-        for config in evidence.configurations
-        if (system := evidence.system(config)) and system.genders
+        (config, system) for config in evidence.configurations if (system := evidence.system(config)) and system.genders
     ]
     if not systems:
         return None
@@ -55,7 +53,7 @@ def rater_table(evidence: Evidence) -> Sheet | None:
     rated = [
         (config, humans)
         for config in evidence.configurations
-        if (system := evidence.system(config)) and (humans := raters.humans(system)) is not None
+        if (system := evidence.system(config)) and (humans := raters.human_scores(system)) is not None
     ]
     if not rated:
         return None
@@ -116,7 +114,7 @@ def _gap_cell(gap: groups.Gap | None) -> Cell:
     )
 
 
-def _rater_gap_cell(humans: raters.Humans) -> Cell:
+def _rater_gap_cell(humans: raters.HumanScores) -> Cell:
     """UAR of the system minus that of the raters, with its interval below."""
     difference, interval = 100 * (humans.system_uar - humans.uar), humans.versus.interval
     return Cell(

@@ -85,6 +85,4 @@ def _machine_row(provenance: Mapping[str, Any], runs: Sequence[Run]) -> tuple[Ce
     )
 
 
-PROVENANCE = Chapter(
-    name="provenance", title="Where this comes from", order=900, build=build, needs_results=False
-)
+PROVENANCE = Chapter(name="provenance", title="Where this comes from", order=900, build=build, needs_results=False)

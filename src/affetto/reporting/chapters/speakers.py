@@ -83,7 +83,10 @@ def speaker_table(group: Group, *, with_split: bool = False) -> Sheet:
             (
                 *naming.cells(config),
                 count_cell(len(uar)),
-                *(percent_cell(float(cut)) for cut in np.quantile(list(uar.values()), [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])),
+                *(
+                    percent_cell(float(cut))
+                    for cut in np.quantile(list(uar.values()), [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])
+                ),
             )
             for config, uar in scores
         )

@@ -138,7 +138,7 @@ def _row(title: str, record: Mapping[str, Any]) -> tuple[Cell, ...]:
 
 def _pairs(evidence: Evidence, name: str, digest: str) -> list[list[tuple[Configuration, Configuration]]]:
     """Pairs of a child and its parent under the same conditions, grouped so that each group has a pair a corpus."""
-    parents = [config for config in evidence.configurations if _digest(config) == digest]
+    parents = [config for config in evidence.configurations if digest and _digest(config) == digest]
     groups: dict[tuple[Any, ...], list[tuple[Configuration, Configuration]]] = {}
     for child in evidence.configurations:
         if child.axes.backbone != name:

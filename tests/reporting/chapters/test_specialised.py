@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from affetto.reporting import specialised
+from affetto.reporting.chapters import specialised
 from affetto.reporting.chapters.listing import build_sections
 from affetto.reporting.papers.dasaro2024.sheets import table_1
 from affetto.reporting.results.analysis import Evidence
@@ -42,7 +42,7 @@ def evidence(folder: Path, parent: str) -> Evidence:
 
 def test_a_child_is_compared_with_the_parent_of_its_weights(tmp_path: Path) -> None:
     found = evidence(tmp_path, "wav2vec2-base")
-    sheet = specialised.differences(found)
+    sheet = specialised.difference_table(found)
     assert sheet is not None and sheet.name == "from-a-to-b"
     pairs = [(row[0].shown, row[1].shown) for row in sheet.rows]
     assert pairs and {first for first, _ in pairs} == {"mine-it"}
@@ -56,8 +56,8 @@ def test_a_child_is_compared_with_the_parent_of_its_weights(tmp_path: Path) -> N
 
 def test_without_the_parent_there_is_no_difference_but_the_backbone_is_listed(tmp_path: Path) -> None:
     found = evidence(tmp_path, "xlsr-53")
-    assert specialised.differences(found) is None
-    sheet = specialised.backbones(found)
+    assert specialised.difference_table(found) is None
+    sheet = specialised.backbone_table(found)
     assert sheet is not None
     shown = [cell.shown for cell in sheet.rows[0]]
     assert shown[:6] == ["mine-it", "B", "copy", "ctc", "full", "common-voice (synthetic speech)"]
@@ -78,7 +78,7 @@ def test_a_report_without_specialised_backbones_has_no_such_chapter(tmp_path: Pa
 
 
 def test_the_figure_says_its_values_in_words(tmp_path: Path) -> None:
-    picture = specialised.moved(evidence(tmp_path / "runs", "wav2vec2-base"))
+    picture = specialised.similarity_picture(evidence(tmp_path / "runs", "wav2vec2-base"))
     assert picture is not None and "mine-it: 1.00, 0.90, 0.50" in picture.alt
     assert picture.draw(tmp_path / "cka.svg").stat().st_size > 2000
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from affetto.reporting.calibration import FLOOR, brier, calibration, reliability
+from affetto.reporting.chapters.reliability import FLOOR, brier, measure_reliability, reliability_curve
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.calibration import log_loss
 from affetto.training.evaluate import expected_calibration_error
@@ -21,7 +21,6 @@ def predictions(probabilities: list[list[float]], truth: list[int]) -> Predictio
     return Predictions.from_rows(lines)
 
 
-# Confidences .5 (right), .8 (right), .6 (wrong), .8 (wrong).
 BY_HAND = predictions([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.6, 0.4, 0.0], [0.8, 0.2, 0.0]], [0, 1, 1, 2])
 
 
@@ -43,7 +42,7 @@ def test_log_loss_is_scikit_learn_s():
 
 
 def test_reliability_by_hand_with_two_bins():
-    low, high = reliability([BY_HAND], bins=2)
+    low, high = reliability_curve([BY_HAND], bins=2)
     # The upper end belongs to a bin: .5 lies in the lower one.
     assert (low.low, low.high, low.clips, low.confidence, low.accuracy) == (0, 0.5, 1, 0.5, 1.0)
     assert (high.clips, high.confidence) == (3, pytest.approx(2.2 / 3)) and high.accuracy == pytest.approx(1 / 3)
@@ -51,16 +50,16 @@ def test_reliability_by_hand_with_two_bins():
 
 def test_the_curve_s_gaps_are_the_error():
     one = drawn(4, 0.6, 1)
-    result = calibration(one)
+    result = measure_reliability(one)
     gaps = [each.clips / one.clips * abs(each.confidence - each.accuracy) for each in result.bins if each.clips]
     assert len(result.bins) == 15 and sum(gaps) == pytest.approx(result.ece)
     assert all(each.confidence is None and each.accuracy is None for each in result.bins if not each.clips)
-    assert result.over_confident == pytest.approx(0.9 - result.accuracy)
+    assert result.overconfidence == pytest.approx(0.9 - result.accuracy)
 
 
 def test_seeds_are_averaged_and_the_curve_holds_all():
     both = drawn(4, 0.6, 1, seeds=2)
-    result = calibration(both)
+    result = measure_reliability(both)
     each = [expected_calibration_error(run.probabilities, run.truth) for run in both.runs.values()]
     assert result.ece == pytest.approx(np.mean(each))
     assert sum(one.clips for one in result.bins) == 2 * result.clips and result.seeds == (0, 1)
@@ -68,5 +67,5 @@ def test_seeds_are_averaged_and_the_curve_holds_all():
 
 def test_a_clip_that_is_surely_right_is_calibrated():
     sure = System("s", "c", {0: predictions([[1, 0, 0], [0, 1, 0]], [0, 1])})
-    result = calibration(sure)
-    assert (result.ece, result.log_loss, result.brier, result.over_confident) == (0, 0, 0, 0)
+    result = measure_reliability(sure)
+    assert (result.ece, result.log_loss, result.brier, result.overconfidence) == (0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""A recording over time."""
+"""The figure of a recording over time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affetto.reporting.recording import COLUMNS, Envelope, columns, over_time
+from affetto.reporting.render.waveform import COLUMNS, Envelope, column_shares, draw_waveform
 
 RATE_HZ = 16_000
 
@@ -34,10 +34,12 @@ def test_the_picture_shows_what_was_heard(tmp_path: Path) -> None:
         {"start": 0.5, "end": 2.0, "emotion": "joy", "probabilities": {"joy": 0.9, "sadness": 0.1}},
         {"start": 2.0, "end": 3.0, "emotion": None, "probabilities": {"joy": 0.5, "sadness": 0.5}},
     ]
-    first = over_time(envelope, segments, ("joy", "sadness"), tmp_path / "a.svg", "talk.wav").read_bytes()
-    assert first == over_time(envelope, segments, ("joy", "sadness"), tmp_path / "b.svg", "talk.wav").read_bytes()
-    assert first != over_time(envelope, segments[1:], ("joy", "sadness"), tmp_path / "c.svg", "talk.wav").read_bytes()
-    assert over_time(Envelope(RATE_HZ), [], ("joy",), tmp_path / "none.png", "silence.wav", True).stat().st_size > 1000
+    labels, title = ("joy", "sadness"), "talk.wav"
+    first = draw_waveform(envelope, segments, labels, tmp_path / "a.svg", title).read_bytes()
+    assert first == draw_waveform(envelope, segments, labels, tmp_path / "b.svg", title).read_bytes()
+    assert first != draw_waveform(envelope, segments[1:], labels, tmp_path / "c.svg", title).read_bytes()
+    silence = draw_waveform(Envelope(RATE_HZ), [], ("joy",), tmp_path / "none.png", "silence.wav", synthetic=True)
+    assert silence.stat().st_size > 1000
 
 
 def test_columns_by_hand() -> None:
@@ -46,7 +48,7 @@ def test_columns_by_hand() -> None:
         {"start": 2.0, "end": 2.25, "emotion": "joy", "probabilities": {"joy": 0.4, "sadness": 0.6}},
         {"start": COLUMNS - 0.1, "end": COLUMNS + 0.01, "emotion": "sadness", "probabilities": {"sadness": 1.0}},
     ]
-    shares = columns(segments, ("joy", "sadness"), COLUMNS)  # a second each
+    shares = column_shares(segments, ("joy", "sadness"), COLUMNS)  # a second each
     assert shares.shape == (2, COLUMNS)
     np.testing.assert_allclose(shares[0, :4], [0.4, 0.8, 0.1, 0])
     np.testing.assert_allclose(shares[1, -2:], [0, 0.1])
@@ -58,8 +60,8 @@ def test_ten_hours_are_drawn_and_no_segment_vanishes(tmp_path: Path) -> None:
     for _ in range(10):
         envelope.add(np.ones(3600 * 100, np.float32))
     segments = [{"start": 7000.0, "end": 7002.0, "emotion": "joy", "probabilities": {"joy": 0.9}}]
-    empty = over_time(envelope, [], ("joy",), tmp_path / "a.png", "long.wav").read_bytes()
-    assert over_time(envelope, segments, ("joy",), tmp_path / "b.png", "long.wav").read_bytes() != empty
-    drawn = over_time(envelope, segments, ("joy",), tmp_path / "c.svg", "long.wav").read_bytes()
-    assert drawn == over_time(envelope, segments, ("joy",), tmp_path / "d.svg", "long.wav").read_bytes()
+    empty = draw_waveform(envelope, [], ("joy",), tmp_path / "a.png", "long.wav").read_bytes()
+    assert draw_waveform(envelope, segments, ("joy",), tmp_path / "b.png", "long.wav").read_bytes() != empty
+    drawn = draw_waveform(envelope, segments, ("joy",), tmp_path / "c.svg", "long.wav").read_bytes()
+    assert drawn == draw_waveform(envelope, segments, ("joy",), tmp_path / "d.svg", "long.wav").read_bytes()
     assert len(drawn) < 1_000_000
