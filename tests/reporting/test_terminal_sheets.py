@@ -6,10 +6,10 @@ import io
 
 import numpy as np
 
+from affetto.measures.scores import scores
 from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, text_cell
 from affetto.reporting.render.terminal import print_sheet
 from affetto.reporting.terminal_sheets import ScoredSet, headline_sheet, prediction_sheet, score_sheet
-from affetto.training.evaluate import scores
 
 TRUTH = ["joy", "anger", "joy", "anger"]
 SCORES = scores(TRUTH, np.eye(2)[[1, 0, 1, 0]], ["anger", "joy"], ["a", "b", "c", "d"])

@@ -76,7 +76,7 @@ def by_folds(configurations: Sequence[Configuration]) -> bool:
 def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, Configuration]]]:
     """Of each two values of the kind the pairs of configurations, one a corpus, alike in all else."""
     groups: dict[Any, dict[str, dict[str, Configuration]]] = {}
-    plain = any(not evidence.changed(one) for one in evidence.learned)
+    plain = any(not evidence.changed(one) for one in evidence.trained)
     for one in evidence.configurations:
         if kind != "settings" and plain and evidence.changed(one):
             continue  # an ablation: compared with the recipe as it is, and with nothing else
@@ -103,7 +103,7 @@ def _circumstances(evidence: Evidence, one: Configuration, kind: str, probe: boo
     if kind != "backbone":
         fixed += (axes.weights_seed,)
     if probe and kind == "method":
-        recipes = {(o.axes.recipe, o.axes.settings) for o in evidence.learned}
+        recipes = {(o.axes.recipe, o.axes.settings) for o in evidence.trained}
         return [(fixed, recipe, settings) for recipe, settings in sorted(recipes)]
     if kind == "recipe":
         return [(fixed, axes.settings)]

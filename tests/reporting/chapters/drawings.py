@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from affetto.measures.scores import scores
 from affetto.reporting.chapters.cost import Line, Point, draw_cost
 from affetto.reporting.chapters.emotions import draw_confusion
 from affetto.reporting.chapters.layers import draw_states
@@ -14,7 +15,6 @@ from affetto.reporting.chapters.speakers import draw_speakers
 from affetto.reporting.chapters.specialised import draw_similarity
 from affetto.reporting.papers.dasaro2024.figure_4 import Bar, draw_bars
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.training.evaluate import scores
 from reporting.folders import manifest, rows
 
 LABELS = ["anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise"]

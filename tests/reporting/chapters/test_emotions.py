@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from affetto.measures.scores import scores
 from affetto.reporting.chapters.emotions import class_table, confusion_pictures, draw_confusion
 from affetto.reporting.chapters.methods import method_table
-from affetto.training.evaluate import scores
 from reporting.tables import cell, values
 
 

@@ -17,7 +17,7 @@ def test_methods_stand_beside_the_probe_and_means_are_those_of_the_runs(paper_gr
     assert values(found)["mean"] == pytest.approx(50 * sum(runs))
     scores = [row[column(sheet, "macro F1")] for row in sheet.rows if row[0].shown == "EMOVO"]
     assert [each.strong for each in scores].count(True) == 1 and max(scores, key=lambda each: each.key).strong
-    probe = next(r.probe for r in paper_grid.results.done if r.axes.corpus == "emovo")
+    probe = next(r.baseline_test for r in paper_grid.results.done if r.axes.corpus == "emovo")
     over = cell(sheet, "over probe", corpus="EMOVO", method="LoRA").key
     assert over == pytest.approx(50 * sum(runs) - 100 * probe["macro_f1"])
     assert cell(sheet, "over probe", corpus="EMOVO", method="probe").shown == "baseline"

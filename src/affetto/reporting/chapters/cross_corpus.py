@@ -125,7 +125,7 @@ def _tests_of_runs(evidence: Evidence, unshared: bool) -> list[tuple[Configurati
     chosen: dict[tuple[Path, str], Evaluation] = {}
     for evaluation in sorted(evidence.results.evaluations, key=lambda item: item.path.parent.name != CROSSED):
         path = _run_path(evaluation, configs)
-        if path is not None and evaluation.unshared == unshared:
+        if path is not None and evaluation.excludes_shared == unshared:
             chosen.setdefault((path, evaluation.corpus), evaluation)
     tests: dict[int, Tests] = {}
     for (path, corpus), evaluation in chosen.items():

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from affetto.errors import UserError
+from affetto.measures.classification import MACRO_F1
+from affetto.measures.measure import Measure
+from affetto.measures.registry import shown_measures
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import MOST_ROWS, Group, group_by_corpus, opening, stem
 from affetto.reporting.intervals import footnotes, interval_words, span
@@ -24,7 +27,6 @@ from affetto.reporting.render.text import percent_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming
 from affetto.reporting.results.records import Configuration
-from affetto.training.evaluate import MEASURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +82,7 @@ def method_table(evidence: Evidence) -> Sheet:
     corpora = [(config.axes.corpus, config.axes.split) for config in evidence.planned]
     breaks = {number for number in range(1, len(corpora)) if corpora[number] != corpora[number - 1]}
     estimates = [evidence.estimate(config) for config in evidence.configurations]
-    measures = [Column(measure.title) for measure in MEASURES.values()]
+    measures = [Column(measure.title) for measure in shown_measures()]
     return Sheet(
         name="methods",
         title="Methods",
@@ -138,7 +140,7 @@ def _cells(evidence: Evidence, config: Configuration, best: Sequence[Configurati
     usable, planned = _usable_seeds(evidence, config), len(config.runs)
     seeds = Cell(str(usable) if usable == planned else f"{usable} of {planned}", usable)
     if not usable:
-        return [seeds, *[Cell(MISSING)] * (len(MEASURES) + 2)]
+        return [seeds, *[Cell(MISSING)] * (len(shown_measures()) + 2)]
     baseline = evidence.baseline(config)
     if baseline is config:
         over_probe = Cell("baseline", None, values=(("", None),))
@@ -149,26 +151,26 @@ def _cells(evidence: Evidence, config: Configuration, best: Sequence[Configurati
     return [
         seeds,
         *(
-            _measure_cell(evidence, config, measure, strong=measure == "macro_f1" and config in best)
-            for measure in MEASURES
+            _measure_cell(evidence, config, measure, strong=measure is MACRO_F1 and config in best)
+            for measure in shown_measures()
         ),
         over_probe,
         percent_cell(_chance(config)),
     ]
 
 
-def _measure_cell(evidence: Evidence, config: Configuration, measure: str, *, strong: bool) -> Cell:
-    spread, estimate = evidence.spread(config, measure), evidence.estimate(config, measure)
-    deviation = spread.deviation
+def _measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *, strong: bool) -> Cell:
+    spread, estimate = evidence.spread(config, measure.name), evidence.estimate(config, measure.name)
+    scale, deviation = measure.scale, spread.deviation
     return Cell(
-        shown=percent_text(spread.mean) + ("" if deviation is None else f" ± {percent_text(deviation)}"),
-        key=100 * spread.mean,
+        shown=measure.text(spread.mean) + ("" if deviation is None else f" ± {measure.text(deviation)}"),
+        key=scale * spread.mean,
         under=span(estimate),
         values=(
-            ("mean", 100 * spread.mean),
-            ("sd", None if deviation is None else 100 * deviation),
-            ("low", 100 * estimate.low),
-            ("high", 100 * estimate.high),
+            ("mean", scale * spread.mean),
+            ("sd", None if deviation is None else scale * deviation),
+            ("low", scale * estimate.low),
+            ("high", scale * estimate.high),
         ),
         strong=strong,
     )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from affetto.errors import UserError
+from affetto.measures.probability import brier, confidence_bins, expected_calibration_error, log_loss
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import Group, drawn_part, group_by_corpus, opening, stem
 from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend_above, save, style
@@ -28,8 +29,6 @@ from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.training.calibration import log_loss
-from affetto.training.evaluate import confidence_bins, expected_calibration_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +89,7 @@ def measure_reliability(system: System, bins: int = BINS) -> Reliability:
     return Reliability(
         ece=fmean(expected_calibration_error(run.probabilities, run.truth, bins) for run in runs),
         log_loss=fmean(log_loss(run.probabilities, run.truth, FLOOR) for run in runs),
-        brier=fmean(brier(run) for run in runs),
+        brier=fmean(brier(run.probabilities, run.truth) for run in runs),
         confidence=fmean(float(run.probabilities.max(axis=1).mean()) for run in runs),
         accuracy=fmean(float((run.predicted == run.truth).mean()) for run in runs),
         bins=reliability_curve(runs, bins),
@@ -113,12 +112,6 @@ def reliability_curve(runs: Sequence[Predictions], bins: int = BINS) -> tuple[Bi
         )
         for number in range(bins)
     )
-
-
-def brier(run: Predictions) -> float:
-    """Mean over clips of the squared distance of the probabilities from the truth, summed over labels."""
-    truth = np.eye(len(run.labels))[run.truth]
-    return float(((run.probabilities - truth) ** 2).sum(axis=1).mean())
 
 
 def reliability_table(evidence: Evidence) -> Sheet:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from affetto.measures.measure import Measure
+from affetto.measures.registry import shown_measures
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.cost import is_timed
 from affetto.reporting.render.section import Section
@@ -10,7 +12,6 @@ from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Results, Run
-from affetto.training.evaluate import MEASURES
 
 TEXTS = ("corpus", "backbone", "method", "recipe", "split", "changed", "state", "folder")
 
@@ -29,7 +30,7 @@ def run_table(results: Results) -> Sheet:
         title="All runs",
         columns=columns(
             *("corpus", "backbone", "method", "recipe", "split", "seed", "changed", "state"),
-            *(measure.title for measure in MEASURES.values()),
+            *(measure.title for measure in shown_measures()),
             *("probe macro F1", "time (s)", "folder"),
             left=TEXTS,
         ),
@@ -40,8 +41,13 @@ def run_table(results: Results) -> Sheet:
     )
 
 
+def _score_cell(measure: Measure, value: float | None) -> Cell:
+    """A score as the measure shows it; programs read it on the same scale, unrounded."""
+    return Cell(MISSING) if value is None else Cell(measure.text(value), measure.scale * value)
+
+
 def _row(run: Run) -> tuple[Cell, ...]:
-    axes = run.axes
+    axes, test = run.axes, run.test if run.is_done else {}
     split = str(run.metrics["split"]) if run.metrics else axes.split
     seconds = run.metrics["wall_seconds"] if run.metrics and is_timed(run) else None
     return (
@@ -53,8 +59,8 @@ def _row(run: Run) -> tuple[Cell, ...]:
         Cell(str(axes.seed), axes.seed),
         Cell(changes(axes.settings)),
         text_cell("not run" if run.state == "waiting" else run.state),
-        *(percent_cell(run.test[measure] if run.done else None) for measure in MEASURES),
-        percent_cell(run.probe["macro_f1"] if run.probe else None),
+        *(_score_cell(measure, test.get(measure.name)) for measure in shown_measures()),
+        percent_cell(run.baseline_test["macro_f1"] if run.baseline_test else None),
         Cell(MISSING if seconds is None else f"{seconds:,.0f}", seconds),
         text_cell(run.name),
     )

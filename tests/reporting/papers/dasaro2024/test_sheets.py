@@ -58,11 +58,8 @@ def test_tables_1_and_2_count_what_was_loaded_and_read(paper_grid):
 
 def test_the_paper_s_tables_come_first_and_claims_follow(paper_grid):
     names = [chapter.name for chapter in build_sections(paper_grid)]
-    assert (
-        names[:3] == ["paper", "claims", "results"]
-        and names[-2:] == ["runs", "provenance"]
-        and "ablations" not in names
-    )
+    assert names[:3] == ["paper", "claims", "results"] and names[-2:] == ["runs", "provenance"]
+    assert "ablations" not in names
 
 
 def test_what_all_runs_share_keeps_them_in_the_paper_s_tables_under_its_name(tmp_path):
