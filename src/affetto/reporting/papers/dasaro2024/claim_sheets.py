@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affetto.reporting.contrasts import small
+from affetto.reporting.chapters.comparisons import p_text
 from affetto.reporting.papers.dasaro2024 import judging, numbers
 from affetto.reporting.papers.dasaro2024.claims import MARGIN
 from affetto.reporting.papers.dasaro2024.judging import Finding, Judgement
@@ -128,7 +128,7 @@ def _test_cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
     speakers = comparison.speakers.values()
     return (
         Cell(" + ".join(map(str, speakers)), sum(speakers)),
-        Cell("no test" if p is None else small(p), p, f"smallest {comparison.smallest_p:.2g}"),
+        Cell("no test" if p is None else p_text(p), p, f"smallest {comparison.smallest_p:.2g}"),
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCENARIO_COLOURS = {"A": BLUE, "B": VERMILLION}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bar:
     """Score of one backbone on one corpus, ×100."""
 

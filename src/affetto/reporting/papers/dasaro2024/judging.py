@@ -9,7 +9,7 @@ weights of the corpora. Its verdict follows from one interval, widened for the n
     undecided  neither; or no interval, for want of a third test speaker; or one seed
     not run    a cell is missing
 
-The interval is Student's t over speakers and seeds (`affetto.training.intervals`). From ten effective speakers on, a
+The interval is Student's t over speakers and seeds (`affetto.measures.intervals`). From ten effective speakers on, a
 difference must also pass the permutation test with Holm's correction ("at least" is no difference); with fewer the
 interval alone decides. A claim is about methods, and one training of each says nothing about those: with one seed the
 difference is shown and nothing is decided. "A is at least as good as B" needs a margin, which the paper does not name:
