@@ -286,13 +286,13 @@ def _values(file: Path, axis: str, given: Any) -> list[Any]:
 
 
 def _check(file: Path, axis: str, value: Any) -> None:
-    if axis == "method" and value not in METHODS:
-        raise unknown(f"method in {file}", str(value), METHODS)
-    if axis == "split" and value is not None:
-        try:
+    try:
+        if axis == "method":
+            METHODS.find(str(value))
+        if axis == "split" and value is not None:
             parse_protocol(str(value))
-        except UserError as problem:
-            raise UserError(f"{file}: {problem}") from None
+    except UserError as problem:
+        raise UserError(f"{file}: {problem}") from None
     if axis in ("backbone", "corpus", "recipe") and not (isinstance(value, str) and value):
         raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are names")
     if axis in SEEDS and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED):

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from affetto.measures.registry import shown_measures
 from affetto.reporting.render.formats import field_text
 from affetto.reporting.render.picture import slug
 from affetto.reporting.render.stamps import SYNTHETIC
@@ -19,7 +20,6 @@ from affetto.reporting.results.naming import changes
 from affetto.reporting.results.records import Configuration, Evaluation, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.training.evaluate import MEASURES
 
 MOST_ROWS = 200_000
 """Predictions beyond so many rows (some 25 MB) are written only when they are asked for."""
@@ -42,8 +42,8 @@ def scores(evidence: Evidence) -> str:
     for config in evidence.configurations:
         for run in config.done:
             # A probe's row stands with the run that it was tested beside.
-            if run.tested == Run.tested:
-                rows += [*_of_run(run, TEST), *(_of_run(run.beside, PROBE) if run.beside else ())]
+            if not run.is_beside:
+                rows += [*_of_run(run, TEST), *(_of_run(run.baseline, PROBE) if run.baseline else ())]
         if len(config.done) > 1:
             rows += _over_seeds(evidence, config)
     for evaluation in evidence.results.evaluations:
@@ -72,15 +72,15 @@ def predictions(evidence: Evidence, *, asked: bool) -> dict[str, str]:
 
 
 def _of_run(run: Run, part: str) -> Iterator[dict[str, Any]]:
-    assert run.scored is not None
-    system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.scored})
+    assert run.predictions is not None
+    system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.predictions})
     named = _named(run) | {"seed": run.axes.seed}
-    for measure in MEASURES:
+    for measure in (measure.name for measure in shown_measures()):
         estimate = estimation.estimate([system], measure)
-        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.scored)
+        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.predictions)
     validation = (run.metrics or {}).get("validation") or {}
     if part == TEST:
-        for measure in MEASURES:
+        for measure in (measure.name for measure in shown_measures()):
             if measure in validation:
                 counts = {"clips": validation.get("n"), "speakers": len(validation.get("per_speaker") or ()) or None}
                 yield named | {"part": VALIDATION, "measure": measure, "score": validation[measure]} | counts
@@ -93,7 +93,7 @@ def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     named = {
         "corpus": evaluation.trained_on,
         "labels": " ".join(test["labels"]),
-        "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.unshared else ""),
+        "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.excludes_shared else ""),
         "level": interval.get("level"),
         "drawn": interval.get("over"),
         "units": interval.get("units"),
@@ -103,19 +103,19 @@ def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         "run": "/".join(evaluation.path.parts[-3:]),
         "speech": SYNTHETIC if evaluation.synthetic else "recorded",
     }
-    for measure in MEASURES:
+    for measure in (measure.name for measure in shown_measures()):
         low, high = interval.get(measure, (None, None))
-        yield named | {"measure": measure, "score": test[measure], "low": low, "high": high}
+        yield named | {"measure": measure, "score": test.get(measure), "low": low, "high": high}
 
 
 def _over_seeds(evidence: Evidence, config: Configuration) -> Iterator[dict[str, Any]]:
     run = config.done[0]
-    assert run.scored is not None
+    assert run.predictions is not None
     named = _named(run) | {"seed": ALL_SEEDS, "identity": None, "run": None}
-    part = PROBE if run.tested != Run.tested else TEST
-    for measure in MEASURES:
+    part = PROBE if run.is_beside else TEST
+    for measure in (measure.name for measure in shown_measures()):
         estimate = evidence.estimate(config, measure)
-        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.scored)
+        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.predictions)
 
 
 def _named(run: Run) -> dict[str, Any]:

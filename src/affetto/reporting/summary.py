@@ -172,10 +172,10 @@ def _caveats(evidence: Evidence, highlights: Sequence[Highlight]) -> list[str]:
 
 def _of_seeds(evidence: Evidence) -> list[str]:
     """A caution where one seed was run: its score is one draw of the method's."""
-    single = [each for each in evidence.learned if (system := evidence.system(each)) and len(system.seeds) == 1]
+    single = [each for each in evidence.trained if (system := evidence.system(each)) and len(system.seeds) == 1]
     if not single:
         return []
-    of = "all" if len(single) == len(evidence.learned) else f"{len(single)} of {len(evidence.learned)}"
+    of = "all" if len(single) == len(evidence.trained) else f"{len(single)} of {len(evidence.trained)}"
     return [
         f"One seed was run of {of} configurations: their scores, intervals and verdicts are about the models that were "
         "trained, and not about the methods. Another seed gives another score; run three or more."

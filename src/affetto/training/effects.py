@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from affetto.models import traits
 from affetto.models.methods.base import Method
-from affetto.models.methods.registry import METHODS, owners
+from affetto.models.methods.registry import METHODS
 from affetto.models.traits import HeadTraits
 
 
@@ -123,7 +123,7 @@ def idle(settings: BaseModel, method: type[Method], name: str) -> str | None:
     section, _, field = name.partition(".")
     record = getattr(settings, section)
     if not belongs(section, record, method):
-        return f"method {' or '.join(owners(section))}"
+        return f"method {' or '.join(METHODS.owners(section))}"
     here = circumstances(settings, method)
     for mark in type(record).model_fields[field].metadata:
         if isinstance(mark, Acts) and not mark.condition.holds(here):

@@ -260,8 +260,9 @@ def _method(name: str | None) -> type[Method]:
 
 
 def method_settings(chosen: Settings, method: str) -> dict[str, Any]:
-    """The values of the method's own section, as its class takes them."""
-    return {key: value for section in METHODS.find(method).sections() for key, value in getattr(chosen, section)}
+    """Values of the method's own sections, as its class takes them."""
+    record = METHODS.find(method)
+    return record.keywords({section: getattr(chosen, section).model_dump() for section in record.sections()})
 
 
 def _resolved(recipe: str, overrides: dict[str, str], method: str | None) -> Settings:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from affetto.reporting.render.sheet import Cell, Sheet, Value
 
@@ -130,12 +131,19 @@ def comma_separated(sheet: Sheet) -> str:
     return out.getvalue()
 
 
-FORMATS: dict[str, tuple[str, Callable[[Sheet], str]]] = {
-    "markdown": (".md", markdown),
-    "latex": (".tex", latex),
-    "csv": (".csv", comma_separated),
+@dataclass(frozen=True)
+class Format:
+    """A format of tables: the suffix of its files, and the function that gives their text."""
+
+    suffix: str
+    text: Callable[[Sheet], str]
+
+
+FORMATS = {
+    "markdown": Format(".md", markdown),
+    "latex": Format(".tex", latex),
+    "csv": Format(".csv", comma_separated),
 }
-"""By name: the suffix of the file, and what writes it."""
 
 
 def tex(text: str) -> str:

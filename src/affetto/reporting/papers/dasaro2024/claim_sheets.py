@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from affetto.reporting.contrasts import small
+from affetto.reporting.chapters.comparisons import p_text
 from affetto.reporting.papers.dasaro2024 import claims, numbers
 from affetto.reporting.papers.dasaro2024.protocols import Protocol
 from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, text_cell
@@ -101,7 +101,7 @@ def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell
         Cell(between, low, level, (("low", low), ("high", high), ("level", c.level), ("by", c.interval_by))),
         printed,
         Cell(" + ".join(map(str, c.speakers.values())), sum(c.speakers.values())),
-        Cell("no test" if p is None else small(p), p, f"smallest {c.smallest_p:.2g}"),
+        Cell("no test" if p is None else p_text(p), p, f"smallest {c.smallest_p:.2g}"),
         text_cell(told),
         verdict,
     )
