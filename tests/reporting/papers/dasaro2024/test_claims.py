@@ -143,9 +143,8 @@ def test_at_least_holds_within_the_margin_of_nothing():
 
     def verdict(first: dict[str, System], second: dict[str, System]) -> str:
         found = {(BASE, corpus, "frozen"): each for corpus, each in first.items()}
-        return judge(found | {(WAVLM, corpus, "frozen"): each for corpus, each in second.items()}, [at_least])[
-            0
-        ].verdict
+        found |= {(WAVLM, corpus, "frozen"): each for corpus, each in second.items()}
+        return judge(found, [at_least])[0].verdict
 
     same = {corpus: steady(12, 4, corpus) for corpus in CORPORA}
     worse = {corpus: steady(12, 8, corpus) for corpus in CORPORA}

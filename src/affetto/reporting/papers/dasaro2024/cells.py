@@ -114,15 +114,15 @@ def _result_cell(
     elif absent:
         lines.append(f"paper: {absent}")
     text = f"{mean:.1f}" + ("" if sd is None else f" ± {sd:.1f}")
-    return Cell(text, mean, "\n".join(lines), tuple(values.items()))
+    return Cell(text, mean, under="\n".join(lines), values=tuple(values.items()))
 
 
 def _missing_cell(reason: str, published: numbers.Published | None, absent: str = "") -> Cell:
     values: tuple[tuple[str, Value], ...] = (("mean", None), ("paper", None))
     if published is None:
-        return Cell(MISSING, None, reason + (f"\npaper: {absent}" if absent else ""), values)
+        return Cell(MISSING, under=reason + (f"\npaper: {absent}" if absent else ""), values=values)
     values = (("mean", None), ("paper", published.mean), ("paper sd", published.deviation))
-    return Cell(MISSING, None, f"{reason}\n{_published_text(published)}", values)
+    return Cell(MISSING, under=f"{reason}\n{_published_text(published)}", values=values)
 
 
 def _published_text(published: numbers.Published) -> str:

@@ -38,7 +38,7 @@ def overview(protocol: Protocol, judgements: Sequence[Judgement]) -> Sheet:
             (
                 text_cell(judgement.claim.words),
                 text_cell(judgement.claim.source),
-                text_cell(judgement.verdict, strong=judgement.verdict in DECIDED),
+                text_cell(judgement.verdict, is_bold=judgement.verdict in DECIDED),
                 *(Cell(str(count), count) for count in counts),
             )
         )
@@ -54,7 +54,7 @@ def overview(protocol: Protocol, judgements: Sequence[Judgement]) -> Sheet:
     return Sheet(
         name="claims" + protocol.suffix,
         title=protocol.title("The paper's claims"),
-        columns=columns(*names, *ORDER, left=names),
+        columns=columns(*names, *ORDER, texts=names),
         rows=tuple(rows),
         caption=caption.strip(),
         stamp=stamp_of(protocol.usable),
@@ -79,7 +79,7 @@ def statements(protocol: Protocol, judgements: Sequence[Judgement]) -> Sheet:
     return Sheet(
         name="claims-statements" + protocol.suffix,
         title=protocol.title("The statements behind the claims"),
-        columns=columns(*words[:4], *numeric, *words[4:], left=words),
+        columns=columns(*words[:4], *numeric, *words[4:], texts=words),
         rows=tuple(rows),
         caption=caption.strip(),
         stamp=stamp_of(protocol.usable),
@@ -101,9 +101,9 @@ def _statement_row(judgement: Judgement, finding: Finding) -> tuple[Cell, ...]:
         Cell(
             finding.verdict,
             finding.verdict,
-            finding.reason,
+            under=finding.reason,
             values=(("", finding.verdict), ("reason", finding.reason)),
-            strong=finding.verdict in DECIDED,
+            is_bold=finding.verdict in DECIDED,
         ),
     )
 
@@ -117,7 +117,7 @@ def _difference_cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
     between = "none" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
     level = f"{100 * comparison.level:.1f} %, {comparison.interval_by}" if comparison.interval else ""
     values = (("low", low), ("high", high), ("level", comparison.level), ("by", comparison.interval_by))
-    return Cell(signed_text(difference), difference), Cell(between, low, level, values)
+    return Cell(signed_text(difference), difference), Cell(between, low, under=level, values=values)
 
 
 def _test_cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
@@ -128,7 +128,7 @@ def _test_cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
     speakers = comparison.speakers.values()
     return (
         Cell(" + ".join(map(str, speakers)), sum(speakers)),
-        Cell("no test" if p is None else p_text(p), p, f"smallest {comparison.smallest_p:.2g}"),
+        Cell("no test" if p is None else p_text(p), p, under=f"smallest {comparison.smallest_p:.2g}"),
     )
 
 

@@ -62,7 +62,7 @@ def figure_4_table(protocol: Protocol) -> Sheet:
         protocol,
         name="figure-4",
         title="Figure 4: frozen backbones by corpus",
-        columns=columns(*names, left=names[:2]),
+        columns=columns(*names, texts=names[:2]),
         rows=rows,
         caption=caption,
     )

@@ -68,7 +68,7 @@ def _columns(recipes: Sequence[str]) -> tuple[Column, ...]:
         for method in numbers.METHODS
     ]
     names = ("backbone", "language", "scenario", "encoder as loaded", "paper", "difference (%)")
-    return (*columns(*names, left=names[:3]), *map(Column, trained))
+    return (*columns(*names, texts=names[:3]), *map(Column, trained))
 
 
 def _caption(done: Sequence[Run], recipes: Sequence[str]) -> str:
@@ -93,7 +93,7 @@ def _difference_cell(loaded: int | None, row: numbers.Backbone | None) -> Cell:
     if row is None:
         return Cell(DASH)
     if loaded is None:
-        return Cell(MISSING, None, f"{row.counted:,} expected")
+        return Cell(MISSING, under=f"{row.counted:,} expected")
     printed = float(row.parameters.removesuffix("M")) * 10**6
     difference = 100 * (loaded - printed) / printed
     return Cell(signed_text(difference, 2), difference)
@@ -106,4 +106,4 @@ def _trained_cell(runs: Sequence[Run], method: str, recipe: str) -> Cell:
         return Cell(MISSING)
     count = metrics[0]["trainable_parameters"]
     share = 100 * count / (count + metrics[0]["backbone_parameters"])
-    return Cell(f"{count:,}", count, f"{share:.2f} %", (("", count), ("share (%)", share)))
+    return Cell(f"{count:,}", count, under=f"{share:.2f} %", values=(("", count), ("share (%)", share)))

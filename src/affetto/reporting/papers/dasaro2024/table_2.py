@@ -55,7 +55,7 @@ def table_2(evidence: Evidence) -> Sheet:
     return Sheet(
         name="table-2",
         title="Table II: corpora",
-        columns=(Column("corpus", number=False), *map(Column, (*labels, "total", "speakers"))),
+        columns=(Column("corpus", is_number=False), *map(Column, (*labels, "total", "speakers"))),
         rows=tuple(rows),
         caption=(
             "Clips of each emotion in the corpora as they were read here; below: the paper's Table II, where it "
@@ -94,7 +94,7 @@ def _count_cell(count: int | None, printed: int | None) -> Cell:
     if printed is None:
         return cell
     below = "" if count == printed else f"paper {printed:,}"
-    return Cell(cell.shown, count, below, (("", count), ("paper", printed)))
+    return Cell(cell.text, count, under=below, values=(("", count), ("paper", printed)))
 
 
 def _name(corpus: str) -> str:

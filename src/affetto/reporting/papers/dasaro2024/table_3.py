@@ -34,7 +34,7 @@ def table_3(protocol: Protocol) -> Sheet:
         protocol,
         name="table-3",
         title="Table III: methods by backbone",
-        columns=columns(*names, left=names[:2]),
+        columns=columns(*names, texts=names[:2]),
         rows=rows,
         caption=caption,
     )
