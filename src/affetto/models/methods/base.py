@@ -107,6 +107,20 @@ class Method(Module):
         return {} if cls.settings is None else {cls.name: cls.settings}
 
     @classmethod
+    def facts(cls) -> dict[str, str | bool | list[str] | None]:
+        """Facts of the method for lists; JSON-ready."""
+        return {
+            "title": cls.title,
+            "trains": cls.trains,
+            "source": cls.source,
+            "sections": list(cls.sections()),
+            "part": cls.part,
+            "trains_backbone": cls.trains_backbone,
+            "mergeable": cls.mergeable,
+            "is_peft": cls.is_peft,
+        }
+
+    @classmethod
     def keywords(cls, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """Keywords of the class, from the values of its sections, {section: {field: value}}."""
         return dict(sections.get(cls.name, {}))
