@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from affetto.reporting.calibration import FLOOR, brier, calibration, reliability
+from affetto.measures.probability import brier, expected_calibration_error, log_loss
+from affetto.reporting.calibration import FLOOR, calibration, reliability
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.training.calibration import log_loss
-from affetto.training.evaluate import expected_calibration_error
 from reporting.voices import LABELS, drawn
 
 
@@ -30,10 +29,10 @@ def test_log_loss_and_brier_by_hand():
         -(np.log([0.5, 0.8, 0.4]).sum() + np.log(FLOOR)) / 4
     )
     squares = (0.25 + 0.09 + 0.04) + (0.01 + 0.04 + 0.01) + (0.36 + 0.36) + (0.64 + 0.04 + 1)
-    assert brier(BY_HAND) == pytest.approx(squares / 4)
+    assert brier(BY_HAND.probabilities, BY_HAND.truth) == pytest.approx(squares / 4)
     uniform = predictions([[1 / 3] * 3] * 2, [0, 2])
     assert log_loss(uniform.probabilities, uniform.truth, FLOOR) == pytest.approx(np.log(3)) and brier(
-        uniform
+        uniform.probabilities, uniform.truth
     ) == pytest.approx(2 / 3)
 
 

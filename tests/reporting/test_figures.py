@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from affetto.errors import UserError
+from affetto.measures.scores import scores
 from affetto.reporting import curves, figures, tables
 from affetto.reporting.render import canvas
-from affetto.training.evaluate import scores
 from reporting.drawing import assert_clean, texts
 
 LABELS = ["anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise"]

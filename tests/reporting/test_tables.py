@@ -8,8 +8,8 @@ import io
 import numpy as np
 from rich.console import Console
 
+from affetto.measures.scores import scores
 from affetto.reporting import tables
-from affetto.training.evaluate import scores
 
 ROWS = [
     {

@@ -11,7 +11,25 @@ import typer
 from affetto.cli.arguments import Labels, counter, pairs
 from affetto.errors import unknown
 
-app = typer.Typer(no_args_is_help=True, help="Look at corpora, or make synthetic ones.")
+app = typer.Typer(no_args_is_help=True, help="List corpora, look at one, or make a synthetic one.")
+
+
+@app.command("list")
+def list_corpora(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """All corpora and layouts that affetto reads: size, speakers, licence, default split."""
+    from affetto.corpora import overview
+    from affetto.corpora.registry import CORPORA
+    from affetto.corpora.transcribed.registry import TRANSCRIBED
+
+    if as_json:
+        facts = [overview.to_json(corpus) for corpus in CORPORA.values()]
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    Console().print(overview.render(CORPORA.values(), TRANSCRIBED.values()))
 
 
 @app.command("inspect")

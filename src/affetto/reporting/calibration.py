@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from affetto.measures.probability import brier, confidence_bins, expected_calibration_error, log_loss
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.training.calibration import log_loss
-from affetto.training.evaluate import confidence_bins, expected_calibration_error
 
 BINS = 15
 FLOOR = 5e-7
@@ -61,7 +60,7 @@ def calibration(system: System, bins: int = BINS) -> Calibration:
     return Calibration(
         ece=_mean([expected_calibration_error(run.probabilities, run.truth, bins) for run in runs]),
         log_loss=_mean([log_loss(run.probabilities, run.truth, FLOOR) for run in runs]),
-        brier=_mean([brier(run) for run in runs]),
+        brier=_mean([brier(run.probabilities, run.truth) for run in runs]),
         confidence=_mean([float(run.probabilities.max(axis=1).mean()) for run in runs]),
         accuracy=_mean([float((run.predicted == run.truth).mean()) for run in runs]),
         bins=reliability(runs, bins),
@@ -77,12 +76,6 @@ def reliability(runs: Sequence[Predictions], bins: int = BINS) -> tuple[Bin, ...
     return tuple(
         Bin(n / bins, (n + 1) / bins, int(clips[n]), *_means(confidence[n], right[n], clips[n])) for n in range(bins)
     )
-
-
-def brier(run: Predictions) -> float:
-    """Mean over clips of the squared distance of the probabilities from the truth, summed over labels."""
-    truth = np.eye(len(run.labels))[run.truth]
-    return float(((run.probabilities - truth) ** 2).sum(axis=1).mean())
 
 
 def _means(confidence: float, right: float, clips: int) -> tuple[float | None, float | None]:

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from affetto.measures.registry import shown_measures
 from affetto.reporting.render.formats import field_text
 from affetto.reporting.render.picture import slug
 from affetto.reporting.render.stamps import SYNTHETIC
@@ -19,7 +20,6 @@ from affetto.reporting.results.naming import changes
 from affetto.reporting.results.records import Configuration, Evaluation, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.training.evaluate import MEASURES
 
 MOST_ROWS = 200_000
 """Predictions beyond so many rows (some 25 MB) are written only when they are asked for."""
@@ -75,12 +75,12 @@ def _of_run(run: Run, part: str) -> Iterator[dict[str, Any]]:
     assert run.predictions is not None
     system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.predictions})
     named = _named(run) | {"seed": run.axes.seed}
-    for measure in MEASURES:
+    for measure in (measure.name for measure in shown_measures()):
         estimate = estimation.estimate([system], measure)
         yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.predictions)
     validation = (run.metrics or {}).get("validation") or {}
     if part == TEST:
-        for measure in MEASURES:
+        for measure in (measure.name for measure in shown_measures()):
             if measure in validation:
                 counts = {"clips": validation.get("n"), "speakers": len(validation.get("per_speaker") or ()) or None}
                 yield named | {"part": VALIDATION, "measure": measure, "score": validation[measure]} | counts
@@ -103,9 +103,9 @@ def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         "run": "/".join(evaluation.path.parts[-3:]),
         "speech": SYNTHETIC if evaluation.synthetic else "recorded",
     }
-    for measure in MEASURES:
+    for measure in (measure.name for measure in shown_measures()):
         low, high = interval.get(measure, (None, None))
-        yield named | {"measure": measure, "score": test[measure], "low": low, "high": high}
+        yield named | {"measure": measure, "score": test.get(measure), "low": low, "high": high}
 
 
 def _over_seeds(evidence: Evidence, config: Configuration) -> Iterator[dict[str, Any]]:
@@ -113,7 +113,7 @@ def _over_seeds(evidence: Evidence, config: Configuration) -> Iterator[dict[str,
     assert run.predictions is not None
     named = _named(run) | {"seed": ALL_SEEDS, "identity": None, "run": None}
     part = PROBE if run.is_beside else TEST
-    for measure in MEASURES:
+    for measure in (measure.name for measure in shown_measures()):
         estimate = evidence.estimate(config, measure)
         yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.predictions)
 

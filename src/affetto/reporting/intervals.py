@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affetto.reporting.render.text import percent_text
+from affetto.measures.registry import MEASURES
 from affetto.reporting.results.naming import corpus_title
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.estimation import Estimate
@@ -22,7 +22,8 @@ def interval_words(estimates: Sequence[Estimate]) -> str:
 
 def span(estimate: Estimate) -> str:
     """`38.1–45.2`, ×100, with the mark where clips of a corpus were drawn."""
-    return f"{percent_text(estimate.low)}–{percent_text(estimate.high)}{mark(estimate)}"
+    text = MEASURES.find(estimate.measure).text
+    return f"{text(estimate.low)}–{text(estimate.high)}{mark(estimate)}"
 
 
 def mark(estimate: Estimate) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from affetto.measures.classification import MACRO_F1
+from affetto.measures.measure import Measure
+from affetto.measures.registry import shown_measures
 from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.render.sheet import (
     MISSING,
@@ -19,11 +22,10 @@ from affetto.reporting.render.sheet import (
     text_cell,
 )
 from affetto.reporting.render.stamps import stamp, stamp_of
-from affetto.reporting.render.text import DASH, count_text, duration_text, percent_text
+from affetto.reporting.render.text import DASH, count_text, duration_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Configuration, Results, Run
-from affetto.training.evaluate import MEASURES
 
 MOST_SPEAKERS = 12
 """More do not fit side by side: their spread is shown."""
@@ -33,13 +35,14 @@ SEEDS = "mean ± standard deviation (ddof 1) over seeds"
 def all_runs(results: Results) -> Sheet:
     """A row a run, done or not."""
     names = ("corpus", "backbone", "method", "recipe", "split", "seed", "changed", "state")
-    told = (*(measure.title for measure in MEASURES.values()), "probe macro F1", "time (s)", "folder")
+    told = (*(measure.title for measure in shown_measures()), "probe macro F1", "time (s)", "folder")
     left = ("corpus", "backbone", "method", "recipe", "split", "changed", "state", "folder")
     rows = []
     for run in results.runs:
         axes, state = run.axes, "not run" if run.state == "waiting" else run.state
         split = str(run.metrics["split"]) if run.metrics else axes.split
         seconds = run.metrics["wall_seconds"] if run.metrics and _timed(run) else None
+        test = run.test if run.is_done else {}
         rows.append(
             (
                 text_cell(corpus_title(axes.corpus)),
@@ -50,7 +53,7 @@ def all_runs(results: Results) -> Sheet:
                 Cell(str(axes.seed), axes.seed),
                 Cell(changes(axes.settings)),
                 text_cell(state),
-                *(percent_cell(run.test[measure] if run.is_done else None) for measure in MEASURES),
+                *(_score_cell(measure, test.get(measure.name)) for measure in shown_measures()),
                 percent_cell(run.baseline_test["macro_f1"] if run.baseline_test else None),
                 Cell(MISSING if seconds is None else f"{seconds:,.0f}", seconds),
                 text_cell(run.name),
@@ -76,7 +79,7 @@ def methods(evidence: Evidence) -> Sheet:
             breaks.add(number)
         before = (one.axes.corpus, one.axes.split)
         if one not in ones:
-            rows.append((*naming.cells(one), seeds(evidence, one), *[Cell(MISSING)] * (len(MEASURES) + 2)))
+            rows.append((*naming.cells(one), seeds(evidence, one), *[Cell(MISSING)] * (len(shown_measures()) + 2)))
             continue
         baseline = evidence.baseline(one)
         gap = None
@@ -88,8 +91,8 @@ def methods(evidence: Evidence) -> Sheet:
                 *naming.cells(one),
                 seeds(evidence, one),
                 *(
-                    _measure(evidence, one, measure, strong=measure == "macro_f1" and one in best)
-                    for measure in MEASURES
+                    _measure(evidence, one, measure, strong=measure is MACRO_F1 and one in best)
+                    for measure in shown_measures()
                 ),
                 Cell("baseline", None, values=(("", None),)) if is_probe else difference_cell(gap),
                 percent_cell(fmean(run.test["chance"]["macro_f1"] for run in one.done)),
@@ -98,7 +101,7 @@ def methods(evidence: Evidence) -> Sheet:
     heads = (
         *naming.columns(),
         Column("seeds"),
-        *(Column(measure.title) for measure in MEASURES.values()),
+        *(Column(measure.title) for measure in shown_measures()),
         Column("over probe"),
         Column("chance"),
     )
@@ -230,22 +233,25 @@ def _some(items: Sequence[str], most: int = 6) -> str:
     return "; ".join(items[:most]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _measure(evidence: Evidence, one: Configuration, measure: str, *, strong: bool = False) -> Cell:
-    spread, estimate = evidence.spread(one, measure), evidence.estimate(one, measure)
-    shown = percent_text(spread.mean)
-    if spread.deviation is not None:
-        shown += f" ± {percent_text(spread.deviation)}"
+def _score_cell(measure: Measure, value: float | None) -> Cell:
+    """Score as the measure shows it; programs read it on the same scale, unrounded."""
+    return Cell(MISSING) if value is None else Cell(measure.text(value), measure.scale * value)
+
+
+def _measure(evidence: Evidence, one: Configuration, measure: Measure, *, strong: bool = False) -> Cell:
+    spread, estimate = evidence.spread(one, measure.name), evidence.estimate(one, measure.name)
+    scale, deviation = measure.scale, spread.deviation
     return Cell(
-        shown,
-        100 * spread.mean,
-        span(estimate),
-        (
-            ("mean", 100 * spread.mean),
-            ("sd", None if spread.deviation is None else 100 * spread.deviation),
-            ("low", 100 * estimate.low),
-            ("high", 100 * estimate.high),
+        shown=measure.text(spread.mean) + ("" if deviation is None else f" ± {measure.text(deviation)}"),
+        key=scale * spread.mean,
+        under=span(estimate),
+        values=(
+            ("mean", scale * spread.mean),
+            ("sd", None if deviation is None else scale * deviation),
+            ("low", scale * estimate.low),
+            ("high", scale * estimate.high),
         ),
-        strong,
+        strong=strong,
     )
 
 

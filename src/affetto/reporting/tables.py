@@ -2,7 +2,7 @@
 
 A row is a mapping with `name`, `macro_f1`, `interval`, `uar`, `chance`, `trainable_parameters`,
 `seconds` and, where the speech is synthetic, `synthetic: True`. `summary_row` makes one from what
-`affetto.training.evaluate.scores` returns; `interval` may also be a plain pair and `chance` a plain
+`affetto.measures.scores.scores` returns; `interval` may also be a plain pair and `chance` a plain
 number. What a row lacks, or has as None, is shown as a dash.
 """
 

@@ -15,20 +15,20 @@ import numpy as np
 from accelerate import Accelerator
 
 from affetto.corpora.manifest import Clip
+from affetto.measures.scores import scores
 from affetto.models import state_sizes
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
 from affetto.splits import Fold
 from affetto.training.build import Builder
-from affetto.training.calibration import confidence
 from affetto.training.data import Data
 from affetto.training.display import Display
-from affetto.training.evaluate import scores
 from affetto.training.loop import Fit, Task, fit
-from affetto.training.probabilities import predict
+from affetto.training.predict import predict
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
 from affetto.training.spec import RunSpec
+from affetto.training.temperature import confidence
 
 DECIMALS = 6
 """Of the probabilities in the predictions files; the scores are computed from what is written there."""

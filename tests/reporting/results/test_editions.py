@@ -10,13 +10,14 @@ import pytest
 
 from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
+from affetto.measures.measure import LabelMeasure
+from affetto.measures.registry import MEASURES
 from affetto.reporting import contrasts, group_sheets, run_sheets
 from affetto.reporting.papers.dasaro2024 import sheets
 from affetto.reporting.report import write
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.reporting.summary import summary
-from affetto.training import evaluate
 from affetto.training.runs import METRICS, RunFolder
 from reporting.folders import write_run
 from reporting.test_chapters import cell, column, values
@@ -165,7 +166,8 @@ def test_a_new_measure_is_computed_from_the_predictions_of_older_runs(tmp_path, 
 
     run = write_run(tmp_path / "run")
     before = json.loads((run / METRICS).read_text())["test"]
-    monkeypatch.setitem(evaluate.MEASURES, "kappa", evaluate.Measure("Cohen's kappa", kappa, "kappa"))
+    toy = LabelMeasure(name="kappa", title="Cohen's kappa", function=kappa, range=(-1.0, 1.0))
+    monkeypatch.setattr(MEASURES, "_records", {**MEASURES, "kappa": toy})
     evidence = Evidence(collect(run))
     assert not evidence.notes
     found = cell(run_sheets.methods(evidence), "Cohen's kappa", method="frozen")

@@ -125,6 +125,10 @@ class Method(Module):
         """Keywords of the class, from the values of its sections, {section: {field: value}}."""
         return dict(sections.get(cls.name, {}))
 
+    def penalty(self) -> Tensor | None:
+        """Addition to the loss of a training step, a scalar with gradient; None: there is none."""
+        return None
+
     def after_step(self, step: int, total: int) -> None:
         """Act after an optimiser step, while its gradients are still there. `step` counts from 1 to `total`."""
 

@@ -47,6 +47,10 @@ class Combination(Method):
     def keywords(cls, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         return {method.name: method.keywords(sections) for method in cls.components}
 
+    def penalty(self) -> Tensor | None:
+        penalties = [penalty for member in self._members() if (penalty := member.penalty()) is not None]
+        return sum(penalties[1:], start=penalties[0]) if penalties else None
+
     def after_step(self, step: int, total: int) -> None:
         for member in self._members():
             member.after_step(step, total)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import UserError
+from affetto.measures.scores import counted_scores
 from affetto.reporting.results.naming import method_rank
 from affetto.reporting.results.records import Configuration, Results, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.splits.split import Split
-from affetto.training.evaluate import counted_scores
 
 Key = tuple[tuple[str, str], ...]
 Settings = tuple[tuple[str, str], ...]

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import UserError
+from affetto.measures.confusion import Counts
+from affetto.measures.registry import MEASURES
+from affetto.measures.scores import confusion_scores, counted_scores, probability_scores
 from affetto.reporting.results.records import Run, read_lines
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.training.evaluate import MEASURES, Counts, counted_scores, measures
 from affetto.training.runs import METRICS
 
 LAST_DIGIT = 1.5e-6
@@ -45,16 +47,12 @@ def check_run(run: Run) -> Run:
             f"{run.path / METRICS}: broken, or not of {run.predictions_file} beside it ({part}: {problem}); "
             "remove it and run again"
         )
-    test = {**run.test, **counted_scores(by_speaker, system.speakers, system.labels)}
+    test = {
+        **run.test,
+        **probability_scores(predictions.probabilities, predictions.truth),
+        **counted_scores(by_speaker, system.speakers, system.labels),
+    }
     return replace(run, metrics={**(run.metrics or {}), "test": test}, predictions=predictions)
-
-
-def fill_measures(test: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the measures that scores lack, from their confusion matrix. Raises ValueError where that is no matrix."""
-    matrix = np.array(test["confusion"], dtype=np.int64)
-    if matrix.ndim != 2 or matrix.shape != (len(test["labels"]),) * 2:
-        raise ValueError("no confusion matrix")
-    return {**{name: float(value[0]) for name, value in measures(matrix[None]).items()}, **test}
 
 
 def _find_difference(test: Mapping[str, Any], by_speaker: Counts, system: System, predictions: Predictions) -> str:
@@ -67,9 +65,9 @@ def _find_difference(test: Mapping[str, Any], by_speaker: Counts, system: System
     first, second = np.sort(predictions.probabilities, axis=1)[:, :-3:-1].T
     if differing > np.count_nonzero(first - second <= LAST_DIGIT):
         return f"its confusion matrix differs in {differing:.0f} clip{'s' if differing > 1 else ''}"
-    for name, value in measures(written[None]).items():
-        if name in test and not abs(float(test[name]) - float(value[0])) <= CLOSE:
-            return f"{MEASURES[name].title} is {float(test[name]):.4f}, by the predictions {float(value[0]):.4f}"
+    for name, value in confusion_scores(written).items():
+        if name in test and not abs(float(test[name]) - value) <= CLOSE:
+            return f"{MEASURES[name].title} is {float(test[name]):.4f}, by the predictions {value:.4f}"
     speakers = set(system.speakers) ^ set(test["per_speaker"])
     if speakers:
         return f"speaker {min(speakers)!r} is in only one of the two files"

@@ -11,8 +11,8 @@ from typing import Any
 from affetto.errors import UserError
 from affetto.experiments.grid import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
+from affetto.measures.scores import completed
 from affetto.models.methods.registry import METHODS
-from affetto.reporting.results.checks import fill_measures
 from affetto.reporting.results.records import Axes, Evaluation, Run, key_of
 from affetto.training.effects import belongs
 from affetto.training.runs import METRICS, SPEC, RunFolder
@@ -105,7 +105,7 @@ def read_evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
         notes.append(f"{folder / METRICS}: broken (it lacks test.{missing}); left out")
         return []
     try:
-        metrics = {**metrics, "test": fill_measures(metrics["test"])}
+        metrics = {**metrics, "test": completed(metrics["test"])}
     except (KeyError, TypeError, ValueError):
         notes.append(f"{folder / METRICS}: broken (its test.confusion is no matrix); left out")
         return []

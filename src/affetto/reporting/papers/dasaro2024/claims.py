@@ -10,7 +10,7 @@ be tested (Bonferroni: level 1 - 0.05/m), so that a claim of twelve is not found
     undecided  neither; or no interval, for want of a third test speaker; or one seed
     not run    a cell is missing
 
-The interval is Student's t over speakers and seeds (`affetto.training.intervals`). From ten effective speakers on a
+The interval is Student's t over speakers and seeds (`affetto.measures.intervals`). From ten effective speakers on a
 difference must pass the permutation test with Holm's correction as well ("at least" is no difference); with fewer the
 interval alone decides. A claim is about methods, of which one training each tells nothing: of one seed the difference
 is shown and nothing is decided. That "A is at least as good as B" needs a margin, which the paper does not name:

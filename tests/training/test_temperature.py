@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from affetto.training.calibration import HIGHEST, LOWEST, before_and_after, calibrated, fit_temperature, log_loss
-from affetto.training.evaluate import expected_calibration_error
+from affetto.measures.probability import expected_calibration_error, log_loss
+from affetto.training.temperature import HIGHEST, LOWEST, before_and_after, calibrated, fit_temperature
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from affetto.corpora.transcribed.readers import open_speech
-from affetto.corpora.transcribed.speech import Utterance, fill, hold_out
+from affetto.corpora.transcribed.listing import Utterance
+from affetto.corpora.transcribed.registry import open_speech
+from affetto.corpora.transcribed.sampling import fill, hold_out
 
 
 def listing(**clips: int) -> list[Utterance]:
@@ -62,9 +63,9 @@ def test_held_out_speakers_are_a_share_and_at_least_one() -> None:
 
 
 def test_paths_are_the_roots(tmp_path: Path) -> None:
-    from affetto.corpora.transcribed.speech import SpeechCorpus
+    from affetto.corpora.transcribed.listing import Listing
 
-    corpus = SpeechCorpus("x", tmp_path, ())
+    corpus = Listing("x", tmp_path, ())
     assert corpus.path(Utterance("clips/a.mp3", "a")) == tmp_path / "clips" / "a.mp3"
 
 
@@ -78,4 +79,4 @@ def test_chapters_are_their_speaker_s(above: str, tmp_path: Path) -> None:
     corpus = open_speech("folder", tmp_path, with_sentences=False)
     found = {utterance.speaker.rpartition("/")[2] for utterance in corpus.utterances}
     assert found == {"19", "26"} and corpus.has_speakers
-    assert ["2 speakers, one a folder" in note for note in corpus.notes] == [True]
+    assert ["2 speakers, one per folder" in note for note in corpus.notes] == [True]

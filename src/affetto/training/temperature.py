@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from affetto.training.evaluate import expected_calibration_error
+from affetto.measures.probability import FLOOR, expected_calibration_error, log_loss, softmax
 
 Rows = Sequence[Mapping[str, Any]]
 """Lines of a predictions file: `truth`, `speaker`, `probabilities` of every label."""
 LOWEST, HIGHEST = 0.1, 10.0
 """Bounds of a temperature: a few validation clips, all right or all wrong, would drive it to 0 or infinity."""
-FLOOR = 1e-12
 DOUBT = 3.0
 """Speakers differ more in how sure a model may be of them than models do: on EMOVO temperatures fitted on one speaker
 ran from 0.6 to 3.7, and made the next speaker's calibration worse. So the logarithm of a temperature counts
@@ -33,9 +32,7 @@ def calibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """(…, labels) → the softmax of their logarithms divided by `temperature`: of a softmax, that of its logits."""
     if temperature == 1.0:
         return probabilities
-    logarithms = np.log(np.maximum(probabilities, FLOOR)) / temperature
-    powers = np.exp(logarithms - logarithms.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    return softmax(np.log(np.maximum(probabilities, FLOOR)) / temperature)
 
 
 def fit_temperature(probabilities: np.ndarray, truth_index: Sequence[int] | np.ndarray) -> float:
@@ -48,12 +45,6 @@ def fit_temperature(probabilities: np.ndarray, truth_index: Sequence[int] | np.n
     # One minimum: the loss is convex in 1 / temperature.
     found = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded", options={"xatol": 1e-5})
     return round(float(np.exp(found.x)), 4)
-
-
-def log_loss(probabilities: np.ndarray, truth_index: np.ndarray, floor: float = FLOOR) -> float:
-    """Mean negative log-likelihood of the true labels, in nats; no probability counts as less than `floor`."""
-    chosen = probabilities[np.arange(len(truth_index)), truth_index]
-    return float(-np.log(np.maximum(chosen, floor)).mean())
 
 
 def confidence(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

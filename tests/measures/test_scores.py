@@ -14,9 +14,12 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 
 from affetto.errors import UserError
-from affetto.training.evaluate import MEASURES, chance, expected_calibration_error, pool, scores
+from affetto.measures.probability import expected_calibration_error
+from affetto.measures.registry import label_measures
+from affetto.measures.scores import chance, scores
 
 LABELS = ["anger", "joy", "sadness"]
+LABEL_MEASURES = [measure.name for measure in label_measures()]
 
 
 def one_hot(predicted: list[int], width: int) -> np.ndarray:
@@ -78,7 +81,7 @@ def test_speakers_with_one_label_and_all_right_score_one():
 def test_labels_that_are_lost_with_a_speaker_are_not_punished():
     # Each speaker has one label and all is right: whoever is left out, every score is 1.
     interval = score([0, 1, 2], [0, 1, 2], ["a", "b", "c"])["interval"]
-    assert interval["over"] == "speakers" and all(interval[name] == [1.0, 1.0] for name in MEASURES)
+    assert interval["over"] == "speakers" and all(interval[name] == [1.0, 1.0] for name in LABEL_MEASURES)
     # Joy is true of c alone. Without c it is called once, by a, and left out of the mean rather than an F1 of 0.
     interval = score([0, 2, 0, 2, 1, 0], [1, 2, 0, 2, 1, 0], [*"aabbcc"])["interval"]["macro_f1"]
     macro = (4 / 5 + 2 / 3 + 1) / 3
@@ -135,7 +138,7 @@ def test_speaker_interval_covers_the_estimate_and_is_wider_than_that_over_clips(
     by_speaker, by_clip = score(true, predicted, names), score(true, predicted)
     assert (by_speaker["interval"]["over"], by_speaker["interval"]["units"]) == ("speakers", 30)
     assert (by_clip["interval"]["over"], by_clip["interval"]["units"]) == ("clips", 1800)
-    for name in MEASURES:
+    for name in LABEL_MEASURES:
         low, high = by_speaker["interval"][name]
         assert low < by_speaker[name] < high
         low_clip, high_clip = by_clip["interval"][name]
@@ -180,18 +183,6 @@ def test_a_corpus_of_emozionalmente_s_size_is_scored_in_under_a_second():
     start = time.process_time()
     scores(truth, probabilities, labels, speakers)
     assert time.process_time() - start < 1
-
-
-def test_pool_is_concatenation_and_refuses_folds_of_other_labels():
-    first = (["joy"], np.array([[0.1, 0.9, 0.0]]), ["a"])
-    second = (["anger", "joy"], one_hot([0, 2], 3), ["b", "b"])
-    truth, probabilities, speakers = pool([first, second])
-    assert (truth, speakers) == (["joy", "anger", "joy"], ["a", "b", "b"])
-    assert scores(truth, probabilities, LABELS, speakers)["confusion"] == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
-    with pytest.raises(ValueError, match=r"\[2, 3\]"):
-        pool([first, (["joy"], one_hot([1], 2), ["b"])])
-    with pytest.raises(ValueError, match="no folds"):
-        pool([])
 
 
 def test_calibration_error_by_hand():
