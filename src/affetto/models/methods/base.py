@@ -145,6 +145,15 @@ class Method(Module):
     def merge(self) -> None:
         """Fold the trained weights into the backbone's own, where that is possible. For inference."""
 
+    def after_merge(self) -> Method:
+        """The part of the method that stays beside a merged backbone."""
+        return self
+
+    @classmethod
+    def plan_after_merge(cls, plan: dict[str, Any]) -> dict[str, Any]:
+        """Plan of a method, {"name", "first_block", "settings"} → that of what stays beside a merged backbone."""
+        return {"name": "frozen", "first_block": 0, "settings": {}} if cls.mergeable else plan
+
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
         """A method with saved weights, on a fresh backbone."""
