@@ -1,4 +1,4 @@
-"""Extensions by third parties: one file and one entry point each, from training to the exported model."""
+"""Extensions: each toy is one file, registers by an entry point, and walks through the commands that a user knows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,67 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from training.corpora import write_table
+import pytest
+import soundfile
+from typer.testing import CliRunner
 
-TOYS = Path(__file__).parent / "toys"
-DRIVER = """
+from affetto.cli import app
+from affetto.corpora.registry import CORPORA
+from plugins import install
+from training.corpora import RATE_HZ, sound, write_table
+
+TESTS = Path(__file__).parent
+RUN = ["--backbone", "whisper-mini", "--random-weights", "--set", "compute.precision=float32", "--quiet"]
+
+
+@pytest.fixture
+def affetto() -> Callable[..., str]:
+    """`affetto(*words)` runs a command in this process and returns its output."""
+
+    def run(*words: object) -> str:
+        result = CliRunner().invoke(app, list(map(str, words)))
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def lodge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a corpus that only a plug-in can read."""
+    install(tmp_path / "site", monkeypatch, "affetto.corpora", lodge="toys.corpus:CORPUS")
+    CORPORA.reload()
+    folder = tmp_path / "LODGE" / "takes"
+    folder.mkdir(parents=True)
+    for speaker, porter in enumerate(("ada", "bea", "carlo")):
+        for emotion, mood in enumerate(("gio", "tri")):
+            for take in (1, 2):
+                wave = sound(3 * emotion, speaker, take)
+                soundfile.write(folder / f"{porter}-{mood}-{take}.wav", wave, RATE_HZ, subtype="FLOAT")
+    yield folder.parent
+    monkeypatch.undo()
+    CORPORA.reload()
+
+
+def test_a_corpus_is_inspected_split_trained_on_and_reported(
+    lodge: Path, tmp_path: Path, affetto: Callable[..., str]
+) -> None:
+    assert "Lodge" in affetto("corpora", "list") and list(CORPORA)[:4] == ["demos", "emovo", "emozionalmente", "lodge"]
+    facts = json.loads(affetto("corpora", "inspect", lodge, "--json"))
+    assert (facts["corpus"], facts["clips"], facts["speakers"], facts["licence"]) == ("lodge", 12, 3, "public domain")
+    assert facts["official"] == {"joy": 6, "sadness": 6} and not facts["notes"] and not facts["problems"]
+    affetto("train", "--corpus", f"lodge={lodge}", "--method", "probe", *RUN, "--out", tmp_path / "run")
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert (split["protocol"], [fold["name"] for fold in split["folds"]]) == ("loso", ["ada", "bea", "carlo"])
+    affetto("report", tmp_path / "run", "--out", tmp_path / "report", "--format", "csv", "--format", "markdown")
+    pages = "".join(path.read_text() for path in (tmp_path / "report").rglob("*.md"))
+    assert "Lodge" in pages
+
+
+SEVERAL_COMMANDS = """
 import json, sys
 from affetto.cli import main
 for words in json.load(sys.stdin):
@@ -26,42 +80,32 @@ for words in json.load(sys.stdin):
 """
 
 
-def install(folder: Path, group: str, **points: str) -> Path:
-    """An installed distribution in `folder` with these entry points, {name: "module:object"}, of one group."""
-    info = folder / "toys-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
-    rows = "".join(f"{name} = {value}\n" for name, value in points.items())
-    (info / "entry_points.txt").write_text(f"[{group}]\n{rows}")
-    return folder
-
-
-def run(installed: Path, *commands: Sequence[object]) -> list[str]:
-    """What each command of the command line prints, all of them in one new process that has the toys installed."""
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(installed), str(TOYS), os.environ.get("PYTHONPATH", "")])
-    }
+def in_a_new_process(site: Path, *commands: Sequence[object]) -> list[str]:
+    """What each command prints, in one process that has the plug-ins of `site` from its start on."""
+    path = os.pathsep.join([str(site), str(TESTS), os.environ.get("PYTHONPATH", "")])
+    words = json.dumps([[str(word) for word in command] for command in commands])
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER],
-        input=json.dumps([[str(word) for word in words] for words in commands]),
+        [sys.executable, "-c", SEVERAL_COMMANDS],
+        input=words,
         capture_output=True,
         text=True,
-        env=environment,
+        env=os.environ | {"PYTHONPATH": path},
         check=False,
     )
     assert done.returncode == 0, done.stderr
     return [part.partition("\n")[2] for part in done.stdout.split("=== ")[1:]]
 
 
-def test_a_method(tmp_path: Path) -> None:
+def test_a_method_is_set_trained_combined_reported_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path / "site", monkeypatch, "affetto.methods", gains="toys.method:Gains")
     table = write_table(tmp_path / "corpus", speakers=4)
-    installed = install(tmp_path / "site", "affetto.methods", gains="gains:Gains")
-    common = ["--table", table, "--backbone", "whisper-mini", "--random-weights", "--no-probe", "--quiet"]
-    common += ["--set", "training.epochs=1"]
+    common = ["--table", table, *RUN, "--no-probe", "--set", "training.epochs=1"]
     clip = table.parent / "audio" / "s3-joy-0.wav"
     runs = tmp_path / "runs"
-    listed, settings, *_, trained, exported = run(
-        installed,
+    listed, settings, *_, trained, exported = in_a_new_process(
+        tmp_path / "site",
         ["methods"],
         ["settings", "--method", "gains"],
         ["train", *common, "--method", "gains", "--out", runs / "alone"],

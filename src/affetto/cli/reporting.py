@@ -11,13 +11,7 @@ import typer
 from affetto.cli.arguments import Quiet, counter
 
 if TYPE_CHECKING:
-    from affetto.reporting.render.sheet import Sheet
     from affetto.reporting.report import Report
-
-
-LEFT_OUT = ("weighted F1", "accuracy", "chance")
-"""Columns that a terminal has no room for."""
-WITH_INTERVAL = "macro F1"
 
 
 def report(
@@ -34,7 +28,9 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Tables (Markdown, LaTeX, CSV), figures (SVG, PNG), data and one HTML page of what was run, beside the paper."""
+    from affetto.reporting.render.terminal import print_sheet
     from affetto.reporting.report import write
+    from affetto.reporting.terminal_sheets import headline_sheet
 
     with counter("drawing", quiet or as_json) as progress:
         made = write(folder, out, title=title, only=tuple(formats or ()), progress=progress)
@@ -42,7 +38,7 @@ def report(
         typer.echo(json.dumps(_told(made), indent=2, ensure_ascii=False))
         return
     if made.headline is not None:
-        _print(made.headline)
+        print_sheet(headline_sheet(made.headline))
     for line in made.summary.what:
         typer.echo(line)
     for one in made.summary.highlights:
@@ -67,24 +63,3 @@ def _told(made: Report) -> dict[str, object]:
         ],
         "caveats": made.summary.caveats, "left_out": made.notes,
     }  # fmt: skip
-
-
-def _print(sheet: Sheet) -> None:
-    """The headline table on the terminal: one line a configuration, or a backbone, within 80 columns."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    names = [number for number, column in enumerate(sheet.columns) if not column.number]
-    rest = [number for number, column in enumerate(sheet.columns) if column.number and column.name not in LEFT_OUT]
-    table = Table(title=Text(sheet.stamp.upper(), style="bold reverse") if sheet.stamp else None, title_justify="left")
-    table.add_column(", ".join(sheet.columns[number].name for number in names))
-    for number in rest:
-        name = sheet.columns[number].name
-        table.add_column(f"{name} (95 %)" if name == WITH_INTERVAL else name, justify="right", no_wrap=True)
-    for row in sheet.rows:
-        label = ", ".join(row[number].shown for number in names if row[number].shown not in ("", "–"))
-        under = {number for number in rest if sheet.columns[number].name == WITH_INTERVAL and row[number].under}
-        shown = [row[n].shown + (f" ({row[n].under})" if n in under else "") for n in rest]
-        table.add_row(Text(label), *map(Text, shown))
-    Console().print(table)

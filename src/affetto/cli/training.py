@@ -91,17 +91,22 @@ def train(
 
 def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
     """The result as a table, the probe beside it."""
-    from rich.console import Console
+    from affetto.reporting.render.terminal import print_sheet
+    from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
 
-    from affetto.reporting.tables import summary_row, summary_table
-
-    rows = [summary_row(
-        method, metrics["test"], trainable_parameters=metrics["trainable_parameters"],
-        seconds=metrics["wall_seconds"], synthetic=metrics["synthetic"],
-    )]  # fmt: skip
+    synthetic = metrics["synthetic"]
+    sets = [
+        ScoredSet(
+            name=method,
+            scores=metrics["test"],
+            trained=metrics["trainable_parameters"],
+            seconds=metrics["wall_seconds"],
+            synthetic=synthetic,
+        )
+    ]
     if "probe" in metrics:
-        rows.append(summary_row("probe", metrics["probe"]["test"], synthetic=metrics["synthetic"]))
-    Console().print(summary_table(rows))
+        sets.append(ScoredSet(name="probe", scores=metrics["probe"]["test"], synthetic=synthetic))
+    print_sheet(score_sheet(sets))
     typer.echo(f"{out}/metrics.json has the rest. Use it: affetto predict {out} FILE…")
 
 
@@ -176,10 +181,9 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    from affetto.reporting.tables import summary_row, summary_table
+    from affetto.reporting.render.terminal import print_sheet
+    from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
 
     synthetic = metrics["synthetic"] or metrics["trained_on_synthetic"]
-    Console().print(summary_table([summary_row(run.name, metrics["test"], synthetic=synthetic)]))
+    print_sheet(score_sheet([ScoredSet(name=run.name, scores=metrics["test"], synthetic=synthetic)]))
     typer.echo(f"trained on {metrics['trained_on']}, tested on {metrics['corpus']}")

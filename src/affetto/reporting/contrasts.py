@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from statistics import fmean
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, text_cell
-from affetto.reporting.render.stamps import stamp_of
-from affetto.reporting.render.text import signed_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Configuration
-from affetto.reporting.run_sheets import MOST_SPEAKERS
 from affetto.reporting.stats import paired
-from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 
 KINDS = ("method", "recipe", "backbone", "settings")
 """What two compared configurations may differ in. Changed settings are compared with the recipe as it is."""
@@ -77,77 +71,6 @@ def corrected(family: Sequence[Contrast]) -> list[Contrast]:
 def by_folds(configurations: Sequence[Configuration]) -> bool:
     """Whether any was tested by folds, whose models share training data."""
     return any("folds" in (run.metrics or {}) for each in configurations for run in each.done)
-
-
-def sheet(made: Sequence[Contrast]) -> Sheet:
-    """A row a comparison."""
-    rows, breaks, before = [], set(), None
-    for number, one in enumerate(made):
-        if before not in (None, one.kind):
-            breaks.add(number)
-        before = one.kind
-        c = one.comparison
-        low, high = (None, None) if c.interval is None else (100 * c.interval[0], 100 * c.interval[1])
-        between = "–" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
-        rows.append((
-            text_cell(one.first), text_cell(one.second), text_cell(one.under), _speakers(c),
-            Cell(signed_text(100 * c.difference), 100 * c.difference),
-            Cell(between, low, why_none(c), (("low", low), ("high", high), ("by", c.interval_by))),
-            Cell("–" if c.effect_size is None else f"{c.effect_size:+.2f}".replace("-", "−"), c.effect_size),
-            Cell(f"{100 * c.share_better:.0f}", 100 * c.share_better), p_cell(c),
-            Cell(small(c.smallest_p), c.smallest_p),
-            Cell(verdict(c, c.difference, "first is better", "second is better")),
-        ))  # fmt: skip
-    heads = columns(
-        "first", "second", "under", "speakers", "difference", "95 % interval", "effect size", "speakers better (%)",
-        "p, corrected", "smallest p", "verdict", left=("first", "second", "under", "verdict"),
-    )  # fmt: skip
-    caption = (
-        "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; below, "
-        "each corpus alone. Interval: Student's t over speakers and seeds; of one seed it is about these trained "
-        f"models alone. With fewer than {FEW_SPEAKERS} effective speakers no test is made. Effect size: mean over "
-        "standard deviation of the speakers' differences (d_z). p: by exchanging the two within speakers, two-sided, "
-        "which is about these trained models; with seeds: of the interval's t, which is about the methods. Both after "
-        "Holm's correction over the comparisons of its kind on the same corpora (below: before). Smallest p: what so "
-        "many speakers could give at best, before correction."
-    )
-    ones = [one for contrast in made for one in contrast.configurations]
-    notes = (FOLDS,) if by_folds(ones) else ()
-    return Sheet(
-        "comparisons", "Paired comparisons", heads, tuple(rows), caption, notes, stamp_of(ones), frozenset(breaks)
-    )
-
-
-def differences(made: Sequence[Contrast]) -> list[Sheet]:
-    """Where speakers are too few for a test: what each speaker says, side by side, a sheet a corpus."""
-    groups: dict[tuple[str, tuple[str, ...]], list[Contrast]] = {}
-    for one in made:
-        for corpus, each in one.comparison.per_speaker.items():
-            if len(one.comparison.corpora) == 1 and one.comparison.has_few_speakers and len(each) <= MOST_SPEAKERS:
-                groups.setdefault((corpus, tuple(each)), []).append(one)
-    several = len({corpus for corpus, _ in groups}) < len(groups)
-    sheets = []
-    for number, ((corpus, speakers), ones) in enumerate(groups.items(), 1):
-        rows = []
-        for one in ones:
-            values = one.comparison.per_speaker[corpus]
-            cells = [difference_cell(values[speaker]) for speaker in speakers]
-            rows.append(
-                (
-                    text_cell(one.first),
-                    text_cell(one.second),
-                    text_cell(one.under),
-                    *cells,
-                    difference_cell(fmean(values.values())),
-                )
-            )
-        heads = columns("first", "second", "under", *speakers, "mean", left=("first", "second", "under"))
-        caption = "Macro F1 within each speaker, the first minus the second, ×100, seeds averaged."
-        shown = stamp_of([c for one in ones for c in one.configurations])
-        name = f"differences-{corpus}" + (f"-{number}" if several else "")
-        title = f"Differences by speaker, {corpus_title(corpus)}"
-        sheets.append(Sheet(name, title, heads, tuple(rows), caption, (), shown))
-    return sheets
 
 
 def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, Configuration]]]:
@@ -246,51 +169,3 @@ def _under(kind: str, pairs: Pairs, without: Sequence[str]) -> str:
     under += [f"split {first.split}"]
     under += [changes(axes.settings)] if axes.settings and kind != "settings" else []
     return ", ".join(under)
-
-
-def _speakers(c: paired.Comparison) -> Cell:
-    counts = c.speakers
-    total = sum(counts.values())
-    uneven = any(c.effective[corpus] < 0.8 * number for corpus, number in counts.items())
-    under = f"in effect {' + '.join(f'{number:.0f}' for number in c.effective.values())}" if uneven else ""
-    values = (("", total), ("effective", c.effective_speakers))
-    return Cell(" + ".join(map(str, counts.values())), total, under, values)
-
-
-def p_cell(c: paired.Comparison) -> Cell:
-    if c.p is None:
-        return Cell("no test", None)
-    adjusted = c.p if c.adjusted_p is None else c.adjusted_p
-    seeds = c.seeds_p if c.adjusted_seeds_p is None else c.adjusted_seeds_p
-    values = (("", adjusted), ("before", c.p), ("family", c.family), ("with seeds", seeds))
-    under = f"{small(c.p)} × {c.family}" + ("" if seeds is None else f"\nwith seeds {small(seeds)}")
-    return Cell(small(adjusted), adjusted, under, values, strong=bool(c.methods_differ))
-
-
-def small(p: float) -> str:
-    """
-    >>> small(0.03125), small(0.00012), small(1.0)
-    ('0.031', '0.0001', '1.000')
-    """
-    return f"{p:.4f}" if p < 0.001 else f"{p:.3f}"
-
-
-def why_none(c: paired.Comparison) -> str:
-    """The reason for which a comparison has no interval; empty where it has one."""
-    if c.interval:
-        return ""
-    return "all speakers alike" if c.allows_interval else "too few speakers"
-
-
-def verdict(c: paired.Comparison, difference: float, above: str, below: str) -> str:
-    """`above` or `below`, by the sign of the difference, where the two are told apart, and whether as methods."""
-    if c.models_differ is None:
-        return "too few speakers to test"
-    if not c.models_differ:
-        return "not told apart"
-    words = above if difference > 0 else below
-    if c.methods_differ:
-        return words
-    if c.methods_differ is None:
-        return f"{words}, of these two trained models (one seed)"
-    return f"{words}, of these trained models; other seeds may say otherwise"

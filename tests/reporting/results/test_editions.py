@@ -12,7 +12,10 @@ from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
 from affetto.measures.measure import LabelMeasure
 from affetto.measures.registry import MEASURES
-from affetto.reporting import contrasts, group_sheets, run_sheets
+from affetto.reporting import contrasts
+from affetto.reporting.chapters.methods import method_table
+from affetto.reporting.chapters.reliability import reliability_table
+from affetto.reporting.chapters.runs import run_table
 from affetto.reporting.papers.dasaro2024 import sheets
 from affetto.reporting.report import write
 from affetto.reporting.results.analysis import Evidence
@@ -20,7 +23,7 @@ from affetto.reporting.results.collect import collect
 from affetto.reporting.summary import summary
 from affetto.training.runs import METRICS, RunFolder
 from reporting.folders import write_run
-from reporting.test_chapters import cell, column, values
+from reporting.tables import cell, column, values
 
 FOUR = tuple(label for label in EMOTIONS if label in ("anger", "fear", "joy", "sadness"))
 
@@ -43,7 +46,7 @@ def test_runs_of_other_labels_are_other_systems_beside_a_probe_of_their_own(mixe
         metrics = json.loads((mixed / folder / METRICS).read_text())
         gap = metrics["test"]["macro_f1"] - metrics["probe"]["test"]["macro_f1"]
         method = "LoRA" if folder == "lora" else "frozen"
-        found = cell(run_sheets.methods(evidence), "over probe", corpus=name, method=method)
+        found = cell(method_table(evidence), "over probe", corpus=name, method=method)
         assert found.key == pytest.approx(100 * gap), folder
     made = contrasts.contrasts(evidence)
     assert made and all(len({one.axes.corpus for one in each.configurations}) == 1 for each in made)
@@ -56,11 +59,11 @@ def test_each_label_set_has_a_card_a_guesser_and_a_row_of_its_own(mixed):
     assert "All 3 runs are done." in told.what[0] and any("kept apart" in line for line in told.caveats)
     four, seven = told.highlights
     assert four.chance > 20 > seven.chance
-    caption = group_sheets.calibrations(evidence).caption
+    caption = reliability_table(evidence).caption
     for count in (4, 7):
         assert f"a guesser among {count} has {math.log(count):.2f} and {1 - 1 / count:.2f}" in caption
     table = sheets.table_2(evidence)
-    assert cell(table, "disgust", corpus="EMOVO (4 labels)").shown == "–"
+    assert cell(table, "disgust", corpus="EMOVO (4 labels)").text == "–"
     assert cell(table, "disgust", corpus="EMOVO (7 labels)").under == "paper 84"
     # The paper knows seven labels: four have no place beside its figures.
     (protocol,) = sheets.protocols(evidence)
@@ -103,10 +106,10 @@ def test_a_run_without_predictions_counts_as_no_seed(tmp_path):
         write_run(tmp_path / str(seed), seed=seed)
     (tmp_path / "1" / "predictions.jsonl").unlink()
     evidence = Evidence(collect(tmp_path))
-    sheet = run_sheets.methods(evidence)
-    assert cell(sheet, "seeds", method="frozen").shown == "1 of 2"
+    sheet = method_table(evidence)
+    assert cell(sheet, "seeds", method="frozen").text == "1 of 2"
     assert any(note.startswith("Seeds are missing of: frozen") for note in sheet.notes)
-    assert "1: " in run_sheets.all_runs(evidence.results).notes[0] and len(evidence.notes) == 1
+    assert "1: " in run_table(evidence.results).notes[0] and len(evidence.notes) == 1
 
 
 def edited(run, change):
@@ -170,9 +173,9 @@ def test_a_new_measure_is_computed_from_the_predictions_of_older_runs(tmp_path, 
     monkeypatch.setattr(MEASURES, "_records", {**MEASURES, "kappa": toy})
     evidence = Evidence(collect(run))
     assert not evidence.notes
-    found = cell(run_sheets.methods(evidence), "Cohen's kappa", method="frozen")
+    found = cell(method_table(evidence), "Cohen's kappa", method="frozen")
     # Of balanced classes that are K labels, kappa is (accuracy - 1/K) / (1 - 1/K).
     expected = (before["accuracy"] - 1 / 7) / (6 / 7)
     assert values(found)["mean"] == pytest.approx(100 * expected) and values(found)["low"] < 100 * expected
-    runs = run_sheets.all_runs(evidence.results)
+    runs = run_table(evidence.results)
     assert runs.rows[0][column(runs, "Cohen's kappa")].key == pytest.approx(100 * expected)

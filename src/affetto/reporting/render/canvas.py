@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, VERMILLION, INK, GREY = "#0072B2", "#D55E00", "#222222", "#666666"
+GRID, LINE_GREY = "#E5E5E5", "#CCCCCC"
+MARKS = (
+    (INK, "s"),
+    (BLUE, "o"),
+    (VERMILLION, "^"),
+    ("#009E73", "D"),
+    ("#CC79A7", "v"),
+    ("#E69F00", "P"),
+    ("#56B4E9", "X"),
+    (GREY, "*"),
+)
+"""Colours with a shape each, for lines and points that a figure tells apart."""
 DPI = 150
 # Neither a date nor matplotlib's version: a figure changes only with what it shows.
 METADATA: dict[str, dict[str, str | None]] = {
