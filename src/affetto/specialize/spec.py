@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affetto.errors import UserError, unknown
+from affetto.models.families.registry import FAMILIES
 from affetto.models.methods.registry import METHODS
 
-OBJECTIVES = {"masked": ("wav2vec2",), "ctc": ("wav2vec2", "hubert", "wavlm", "whisper"), "seq2seq": ("whisper",)}
-"""The families that take each: those whose class in transformers has the loss, and Whisper's encoder by ctc."""
+OBJECTIVES = ("masked", "ctc", "seq2seq")
+"""A family's record names those that it can be trained by."""
 METHOD_SETTINGS: dict[str, tuple[str, ...]] = {"full": (), "lora": ("rank", "alpha", "dropout", "targets")}
 """Methods that specialise a backbone, each with those of the settings below that it takes."""
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -135,11 +136,11 @@ def trains_all(method: str) -> bool:
 
 def check_family(objective: str, family: str) -> None:
     """Raise UserError for an objective that the family cannot take."""
-    if family not in OBJECTIVES[objective]:
-        able = [name for name, families in OBJECTIVES.items() if family in families]
+    able = FAMILIES.find(family).objectives
+    if objective not in able:
         raise UserError(
             f"objective {objective!r} cannot be had with {family}: transformers has no such model of it; "
-            f"{family} takes {' or '.join(able)}"
+            f"{family} takes {' or '.join(able) or 'none'}"
         )
 
 
