@@ -138,7 +138,7 @@ def show_methods(
     """List the methods of adaptation: what each trains, its section of the settings, what it can be combined with."""
     from affetto.models.methods.registry import METHODS
 
-    facts = {name: method.facts() for name, method in METHODS.items()}
+    facts = {name: method.summary() for name, method in METHODS.items()}
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return

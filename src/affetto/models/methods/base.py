@@ -107,7 +107,7 @@ class Method(Module):
         return {} if cls.settings is None else {cls.name: cls.settings}
 
     @classmethod
-    def facts(cls) -> dict[str, str | bool | list[str] | None]:
+    def summary(cls) -> dict[str, str | bool | list[str] | None]:
         """Facts of the method for lists; JSON-ready."""
         return {
             "title": cls.title,
