@@ -15,7 +15,7 @@ from affetto.corpora.folders import MARKER
 from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid, PlannedRun, text
 from affetto.models.catalogue import BACKBONES
-from affetto.synthetic import emotional as synthetic
+from affetto.synthetic import registry as synthetic
 from affetto.training.spec import acting, settings
 
 EPOCHS = 2

@@ -14,7 +14,7 @@ from affetto.models.catalogue import BACKBONES
 from affetto.models.flops import Operations, count
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import TARGET
-from affetto.synthetic.emotional import miniatures
+from affetto.synthetic.registry import miniatures
 
 HEAD_STEP = 3.0
 
