@@ -18,7 +18,7 @@ from affetto.experiments.grid import AXES, PlannedRun
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
 from affetto.models.catalogue import BACKBONES
-from affetto.models.flops import count
+from affetto.models.families.registry import FAMILIES
 from affetto.models.methods.registry import METHODS
 from affetto.training.identity import own_fields
 from affetto.training.runs import METRICS
@@ -92,7 +92,7 @@ def stored_bytes(run: PlannedRun) -> int | None:
         return None
     if not method.changes_blocks and not plain:
         return None
-    one = count(BACKBONES[key].family, BACKBONES[key].config, seconds)
+    one = FAMILIES.find(BACKBONES[key].family).operations(BACKBONES[key].config, seconds)
     statistics_for_the_probe = 2 * (one.depth + 1)
     values = clips * (one.frames + statistics_for_the_probe) * one.width
     return int(values * (2 if run.settings.store.precision == "float16" else 4))

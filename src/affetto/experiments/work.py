@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from affetto.corpora.registry import CORPORA
 from affetto.experiments.grid import PlannedRun
 from affetto.models.catalogue import BACKBONES
-from affetto.models.flops import Operations, count
+from affetto.models.families.registry import FAMILIES
+from affetto.models.flops import Operations
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import TARGET
 from affetto.synthetic.registry import miniatures
@@ -37,7 +38,7 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     if clips is None or passes is None or key not in BACKBONES or seconds is None:
         return None
     backbone = BACKBONES[key]
-    one = count(backbone.family, backbone.config, seconds)
+    one = FAMILIES.find(backbone.family).operations(backbone.config, seconds)
     method, first = METHODS.find(run["method"]), run.settings.training.first_block
     changed = (one.depth - first) * one.block if method.changes_blocks else 0.0
     fresh = run.settings.augment.waveform or (method.trains_embedding and first == 0)

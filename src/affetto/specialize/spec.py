@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affetto.errors import UserError, unknown
+from affetto.models.families.registry import FAMILIES
 
-OBJECTIVES = {"masked": ("wav2vec2",), "ctc": ("wav2vec2", "hubert", "wavlm", "whisper"), "seq2seq": ("whisper",)}
-"""The families that take each: those whose class in transformers has the loss, and Whisper's encoder by ctc."""
+OBJECTIVES = ("masked", "ctc", "seq2seq")
+"""A family's record names those that it can be trained by."""
 METHODS = ("full", "lora")
 Share = Annotated[float, Field(ge=0, lt=1)]
 RESULT_NEUTRAL = frozenset({"checkpoint_minutes", "gradient_checkpointing"})
@@ -128,11 +129,11 @@ def settings(
 
 def check_family(objective: str, family: str) -> None:
     """Raise UserError for an objective that the family cannot take."""
-    if family not in OBJECTIVES[objective]:
-        able = [name for name, families in OBJECTIVES.items() if family in families]
+    able = FAMILIES.find(family).objectives
+    if objective not in able:
         raise UserError(
             f"objective {objective!r} cannot be had with {family}: transformers has no such model of it; "
-            f"{family} takes {' or '.join(able)}"
+            f"{family} takes {' or '.join(able) or 'none'}"
         )
 
 

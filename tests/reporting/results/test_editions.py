@@ -63,7 +63,7 @@ def test_each_label_set_has_a_card_a_guesser_and_a_row_of_its_own(mixed):
     for count in (4, 7):
         assert f"a guesser among {count} has {math.log(count):.2f} and {1 - 1 / count:.2f}" in caption
     table = sheets.table_2(evidence)
-    assert cell(table, "disgust", corpus="EMOVO (4 labels)").shown == "–"
+    assert cell(table, "disgust", corpus="EMOVO (4 labels)").text == "–"
     assert cell(table, "disgust", corpus="EMOVO (7 labels)").under == "paper 84"
     # The paper knows seven labels: four have no place beside its figures.
     (protocol,) = sheets.protocols(evidence)
@@ -107,7 +107,7 @@ def test_a_run_without_predictions_counts_as_no_seed(tmp_path):
     (tmp_path / "1" / "predictions.jsonl").unlink()
     evidence = Evidence(collect(tmp_path))
     sheet = method_table(evidence)
-    assert cell(sheet, "seeds", method="frozen").shown == "1 of 2"
+    assert cell(sheet, "seeds", method="frozen").text == "1 of 2"
     assert any(note.startswith("Seeds are missing of: frozen") for note in sheet.notes)
     assert "1: " in run_table(evidence.results).notes[0] and len(evidence.notes) == 1
 

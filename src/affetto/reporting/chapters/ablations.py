@@ -54,7 +54,7 @@ def effect_table(evidence: Evidence, compared: Sequence[Contrast]) -> Sheet:
         name="ablations",
         title="Changed settings",
         columns=columns(
-            *words[:-1], "unchanged", "with the change", "difference", "p, corrected", "verdict", left=words
+            *words[:-1], "unchanged", "with the change", "difference", "p, corrected", "verdict", texts=words
         ),
         rows=tuple(_row(evidence, contrast) for contrast in compared),
         caption=(
@@ -96,7 +96,7 @@ def _difference_cell(contrast: Contrast, sign: int) -> Cell:
     interval = DASH if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
     reason = missing_interval(comparison)
     return Cell(
-        shown=signed_text(difference),
+        text=signed_text(difference),
         key=difference,
         under=f"{interval}, {reason}" if reason else interval,
         values=(("", difference), ("low", low), ("high", high), ("by", comparison.interval_by)),

@@ -55,7 +55,7 @@ def comparison_table(compared: Sequence[Contrast]) -> Sheet:
             "p, corrected",
             "smallest p",
             "verdict",
-            left=("first", "second", "under", "verdict"),
+            texts=("first", "second", "under", "verdict"),
         ),
         rows=tuple(_row(contrast) for contrast in compared),
         caption=(
@@ -86,7 +86,7 @@ def speaker_tables(compared: Sequence[Contrast]) -> list[Sheet]:
         Sheet(
             name=f"differences-{corpus}" + (f"-{number}" if is_repeated else ""),
             title=f"Differences by speaker, {corpus_title(corpus)}",
-            columns=columns("first", "second", "under", *speakers, "mean", left=("first", "second", "under")),
+            columns=columns("first", "second", "under", *speakers, "mean", texts=("first", "second", "under")),
             rows=tuple(_speaker_row(contrast, corpus, speakers) for contrast in members),
             caption="Macro F1 within each speaker, the first minus the second, ×100, seeds averaged.",
             stamp=stamp_of([config for contrast in members for config in contrast.configurations]),
@@ -103,7 +103,7 @@ def p_cell(comparison: Comparison) -> Cell:
     with_seeds = comparison.seeds_p if comparison.adjusted_seeds_p is None else comparison.adjusted_seeds_p
     seeds_line = "" if with_seeds is None else f"\nwith seeds {p_text(with_seeds)}"
     return Cell(
-        shown=p_text(adjusted),
+        text=p_text(adjusted),
         key=adjusted,
         under=f"{p_text(comparison.p)} × {comparison.family}{seeds_line}",
         values=(
@@ -112,7 +112,7 @@ def p_cell(comparison: Comparison) -> Cell:
             ("family", comparison.family),
             ("with seeds", with_seeds),
         ),
-        strong=bool(comparison.methods_differ),
+        is_bold=bool(comparison.methods_differ),
     )
 
 
@@ -178,7 +178,7 @@ def _row(contrast: Contrast) -> tuple[Cell, ...]:
 def _interval_cell(comparison: Comparison) -> Cell:
     low, high = (None, None) if comparison.interval is None else (100 * end for end in comparison.interval)
     return Cell(
-        shown=DASH if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}",
+        text=DASH if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}",
         key=low,
         under=missing_interval(comparison),
         values=(("low", low), ("high", high), ("by", comparison.interval_by)),
@@ -191,7 +191,7 @@ def _speakers_cell(comparison: Comparison) -> Cell:
     is_uneven = any(comparison.effective[corpus] < 0.8 * number for corpus, number in counts.items())
     effective = " + ".join(f"{number:.0f}" for number in comparison.effective.values())
     return Cell(
-        shown=" + ".join(map(str, counts.values())),
+        text=" + ".join(map(str, counts.values())),
         key=total,
         under=f"in effect {effective}" if is_uneven else "",
         values=(("", total), ("effective", comparison.effective_speakers)),

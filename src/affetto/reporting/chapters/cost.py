@@ -81,7 +81,7 @@ def cost_table(evidence: Evidence) -> Sheet:
                 "memory (GiB)",
                 "precision",
                 "device",
-                left=("precision", "device"),
+                texts=("precision", "device"),
             ),
         ),
         rows=tuple((*naming.cells(config), *_cost_cells(config)) for config in configs),

@@ -69,7 +69,7 @@ def cross_table(evidence: Evidence, *, unshared: bool = False) -> Sheet | None:
         name="across-unshared" if unshared else "across",
         title="Across corpora, shared sentences left out" if unshared else "Across corpora",
         columns=(
-            Column("trained on", number=False),
+            Column("trained on", is_number=False),
             *naming.columns(),
             *(Column(corpus_title(corpus)) for corpus in corpora),
         ),
@@ -96,10 +96,10 @@ def single_table(evidence: Evidence) -> Sheet | None:
         name="evaluations",
         title="Single evaluations",
         columns=(
-            Column("trained on", number=False),
-            Column("tested on", number=False),
+            Column("trained on", is_number=False),
+            Column("tested on", is_number=False),
             Column("macro F1"),
-            Column("folder", number=False),
+            Column("folder", is_number=False),
         ),
         rows=tuple(
             (
@@ -187,7 +187,7 @@ def _cell(score: Score | None) -> Cell:
     deviation, estimate, clips = spread.deviation, score.estimate, score.tests[0]["n"]
     shown = percent_text(spread.mean) + ("" if deviation is None else f" ± {percent_text(deviation)}")
     return Cell(
-        shown=f"({shown})" if score.is_within else shown,
+        text=f"({shown})" if score.is_within else shown,
         key=100 * spread.mean,
         under=f"{'no interval' if estimate is None else span(estimate)}\n{clips:,} clips",
         values=(

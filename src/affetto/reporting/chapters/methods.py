@@ -151,7 +151,7 @@ def _cells(evidence: Evidence, config: Configuration, best: Sequence[Configurati
     return [
         seeds,
         *(
-            _measure_cell(evidence, config, measure, strong=measure is MACRO_F1 and config in best)
+            _measure_cell(evidence, config, measure, is_bold=measure is MACRO_F1 and config in best)
             for measure in shown_measures()
         ),
         over_probe,
@@ -159,11 +159,11 @@ def _cells(evidence: Evidence, config: Configuration, best: Sequence[Configurati
     ]
 
 
-def _measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *, strong: bool) -> Cell:
+def _measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *, is_bold: bool) -> Cell:
     spread, estimate = evidence.spread(config, measure.name), evidence.estimate(config, measure.name)
     scale, deviation = measure.scale, spread.deviation
     return Cell(
-        shown=measure.text(spread.mean) + ("" if deviation is None else f" ± {measure.text(deviation)}"),
+        text=measure.text(spread.mean) + ("" if deviation is None else f" ± {measure.text(deviation)}"),
         key=scale * spread.mean,
         under=span(estimate),
         values=(
@@ -172,7 +172,7 @@ def _measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *
             ("low", scale * estimate.low),
             ("high", scale * estimate.high),
         ),
-        strong=strong,
+        is_bold=is_bold,
     )
 
 

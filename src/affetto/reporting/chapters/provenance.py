@@ -40,7 +40,7 @@ def machine_table(runs: Sequence[Run], stamp_text: str = "") -> Sheet:
         title="Machines and versions",
         columns=columns(
             *("runs", "device", "threads", "commit", "precision", "versions"),
-            left=("device", "commit", "precision", "versions"),
+            texts=("device", "commit", "precision", "versions"),
         ),
         rows=tuple(_machine_row(json.loads(text), members) for text, members in groups.items()),
         caption=(
@@ -66,7 +66,7 @@ def input_table(runs: Sequence[Run], stamp_text: str = "") -> Sheet:
     return Sheet(
         name="inputs",
         title="Inputs",
-        columns=columns(*names, left=names),
+        columns=columns(*names, texts=names),
         rows=tuple(rows.values()),
         caption="SHA-256 of what went in (whole in the CSV file): equal sums mean equal inputs.",
         stamp=stamp_text,

@@ -32,7 +32,7 @@ def run_table(results: Results) -> Sheet:
             *("corpus", "backbone", "method", "recipe", "split", "seed", "changed", "state"),
             *(measure.title for measure in shown_measures()),
             *("probe macro F1", "time (s)", "folder"),
-            left=TEXTS,
+            texts=TEXTS,
         ),
         rows=tuple(_row(run) for run in results.runs),
         caption=f"{len(results.runs)} runs, {len(results.done)} of them done. Scores on the test speakers, ×100.",

@@ -57,7 +57,7 @@ def backbone_table(evidence: Evidence) -> Sheet | None:
     return Sheet(
         name="specialised",
         title="Specialised backbones",
-        columns=columns(*texts, "hours", "hours heard", "steps", "validation loss", "CER", "WER", left=texts),
+        columns=columns(*texts, "hours", "hours heard", "steps", "validation loss", "CER", "WER", texts=texts),
         rows=tuple(_row(_title(evidence, name), record) for name, record in children.items()),
         caption=(
             "Specialised by `affetto specialize`. Hours: of the sample; heard: over all passes. Loss and error rates "

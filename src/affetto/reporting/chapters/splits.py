@@ -51,7 +51,7 @@ def split_table(evidence: Evidence) -> Sheet:
             "copies",
             "checksum",
             "runs",
-            left=("corpus", "split", "checksum"),
+            texts=("corpus", "split", "checksum"),
         ),
         rows=tuple(rows),
         caption=(
@@ -83,7 +83,7 @@ def _part_cell(parts: Sequence[dict[str, Any]]) -> Cell:
     speakers, clips = [part["speakers"] for part in parts], [part["clips"] for part in parts]
     shares = [100 * part["share"] for part in parts]
     return Cell(
-        shown=f"{_range(speakers)} {'speaker' if max(speakers) == 1 else 'speakers'}",
+        text=f"{_range(speakers)} {'speaker' if max(speakers) == 1 else 'speakers'}",
         key=min(speakers),
         under=f"{_range(clips)} clips\n{_range(shares, 1)} %",
         values=(("speakers", min(speakers)), ("clips", min(clips)), ("share (%)", min(shares))),
@@ -96,11 +96,11 @@ def _overlap_cell(folds: Sequence[dict[str, Any]]) -> Cell:
         return Cell("unknown")
     is_flagged = max(overlaps) > OVERLAP_FLAG_PERCENT
     return Cell(
-        shown=_range(overlaps),
+        text=_range(overlaps),
         key=max(overlaps),
         under="flagged" if is_flagged else "",
         values=(("", max(overlaps)),),
-        strong=is_flagged,
+        is_bold=is_flagged,
     )
 
 

@@ -63,7 +63,7 @@ def markdown(sheet: Sheet) -> str:
     if sheet.stamp:
         lines += [f"**{sheet.stamp.upper()}**", ""]
     lines.append("| " + " | ".join(_piped(column.name) for column in sheet.columns) + " |")
-    lines.append("| " + " | ".join("---:" if column.number else "---" for column in sheet.columns) + " |")
+    lines.append("| " + " | ".join("---:" if column.is_number else "---" for column in sheet.columns) + " |")
     lines += ["| " + " | ".join(map(_marked, row)) + " |" for row in sheet.rows]
     if sheet.caption:
         lines += ["", _plain(sheet.caption)]
@@ -157,15 +157,15 @@ def tex(text: str) -> str:
 
 def _alignment(sheet: Sheet, number: int) -> str:
     """Numbers right, words left, long words in lines of a fixed width."""
-    if sheet.columns[number].number:
+    if sheet.columns[number].is_number:
         return "r"
-    longest = max((len(row[number].shown) for row in sheet.rows), default=0)
+    longest = max((len(row[number].text) for row in sheet.rows), default=0)
     width = "2.6cm" if len(sheet.columns) > WIDE else "3.6cm"
     return rf">{{\raggedright\arraybackslash}}p{{{width}}}" if longest > LONG_WORDS else "l"
 
 
 def _set(cell: Cell) -> str:
-    shown = rf"\textbf{{{tex(cell.shown)}}}" if cell.strong else tex(cell.shown)
+    shown = rf"\textbf{{{tex(cell.text)}}}" if cell.is_bold else tex(cell.text)
     if not cell.under:
         # A cell that begins with a bracket would be the argument of the line break before it.
         return f"{{}}{shown}" if shown.startswith("[") else shown
@@ -174,7 +174,7 @@ def _set(cell: Cell) -> str:
 
 
 def _marked(cell: Cell) -> str:
-    shown = f"**{_piped(cell.shown)}**" if cell.strong else _piped(cell.shown)
+    shown = f"**{_piped(cell.text)}**" if cell.is_bold else _piped(cell.text)
     return shown + "".join(f"<br>{_piped(line)}" for line in cell.under.split("\n") if line)
 
 

@@ -33,7 +33,7 @@ def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(pa
     frozen = cell(sheet, "frozen", scenario="A", backbone="Wav2Vec 2.0 Base")
     assert values(frozen)["paper inside"] is None and frozen.under.endswith(", undecided")
     absent = cell(sheet, "LoRA", scenario="B", backbone="XLSR-53")
-    assert absent.shown == "—" and absent.under == "not run\npaper 43.94 ± 0.65"
+    assert absent.text == "—" and absent.under == "not run\npaper 43.94 ± 0.65"
 
 
 def test_figure_4_has_the_three_published_values_and_says_so_of_the_others(paper_grid):
@@ -49,11 +49,11 @@ def test_tables_1_and_2_count_what_was_loaded_and_read(paper_grid):
     first = sheets.table_1(paper_grid)
     where = {"backbone": "Wav2Vec 2.0 Base"}
     assert cell(first, "encoder as loaded", **where).key == 94_371_712
-    assert cell(first, "difference (%)", **where).shown == "−0.70"
+    assert cell(first, "difference (%)", **where).text == "−0.70"
     assert cell(first, "LoRA", **where).under == "0.44 %"
     second = sheets.table_2(paper_grid)
     found = cell(second, "joy", corpus="DEMoS")
-    assert (found.shown, found.under, cell(second, "speakers", corpus="EMOVO").shown) == ("24", "paper 1,395", "12")
+    assert (found.text, found.under, cell(second, "speakers", corpus="EMOVO").text) == ("24", "paper 1,395", "12")
 
 
 def test_the_paper_s_tables_come_first_and_claims_follow(paper_grid):
@@ -68,7 +68,7 @@ def test_what_all_runs_share_keeps_them_in_the_paper_s_tables_under_its_name(tmp
     runs += [({"method": "lora", "settings": fewer | {"lora.alpha": "8"}, "split": "paper"}, {"skill": 0.9})]
     evidence = Evidence(collect(write_grid(tmp_path / "out", runs)))
     first = sheets.table_1(evidence)
-    trained = [cell(first, name, backbone="Wav2Vec 2.0 Base").shown for name in ("frozen", "LoRA")]
+    trained = [cell(first, name, backbone="Wav2Vec 2.0 Base").text for name in ("frozen", "LoRA")]
     assert trained == ["297,735", "420,615"]
     (protocol,) = sheets.protocols(evidence)
     assert len(protocol.ones) == 2 and not protocol.is_paper_s

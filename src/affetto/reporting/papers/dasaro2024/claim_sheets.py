@@ -37,7 +37,7 @@ def overview(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
             (
                 text_cell(one.claim.words),
                 text_cell(one.claim.place),
-                text_cell(one.verdict, strong=one.verdict in ORDER[:2]),
+                text_cell(one.verdict, is_bold=one.verdict in ORDER[:2]),
                 *(Cell(str(count), count) for count in counts),
             )
         )
@@ -49,7 +49,7 @@ def overview(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
         'unless it says "at least". What is not decided stays undecided, as all does of one seed. '
         f"{protocol.words}"
     )
-    heads = columns("claim", "in the paper", "verdict", *ORDER, left=("claim", "in the paper", "verdict"))
+    heads = columns("claim", "in the paper", "verdict", *ORDER, texts=("claim", "in the paper", "verdict"))
     return _sheet(protocol, "claims", "The paper's claims", heads, rows, caption)
 
 
@@ -69,7 +69,7 @@ def statements(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
     )
     heads = columns(
         "claim", "first", "kind", "second", "difference", "interval", "the paper's", "speakers", "p, corrected",
-        "tested on", "verdict", left=("claim", "first", "kind", "second", "tested on", "verdict"),
+        "tested on", "verdict", texts=("claim", "first", "kind", "second", "tested on", "verdict"),
     )  # fmt: skip
     title = "The statements behind the claims"
     return replace(_sheet(protocol, "claims-statements", title, heads, rows, caption), breaks=frozenset(breaks))
@@ -80,7 +80,7 @@ def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell
     published = 100 * statement.published
     said = (text_cell(judgement.claim.key), text_cell(found.first), text_cell(statement.kind), text_cell(found.second))
     printed = Cell(signed_text(published, 2), published)
-    verdict = Cell(found.verdict, found.verdict, found.reason, strong=found.verdict in ORDER[:2],
+    verdict = Cell(found.verdict, found.verdict, under=found.reason, is_bold=found.verdict in ORDER[:2],
                    values=(("", found.verdict), ("reason", found.reason)))  # fmt: skip
     if c is None:
         absent = Cell("—")
@@ -98,10 +98,12 @@ def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell
     return (
         *said,
         Cell(signed_text(100 * c.difference), 100 * c.difference),
-        Cell(between, low, level, (("low", low), ("high", high), ("level", c.level), ("by", c.interval_by))),
+        Cell(
+            between, low, under=level, values=(("low", low), ("high", high), ("level", c.level), ("by", c.interval_by))
+        ),
         printed,
         Cell(" + ".join(map(str, c.speakers.values())), sum(c.speakers.values())),
-        Cell("no test" if p is None else p_text(p), p, f"smallest {c.smallest_p:.2g}"),
+        Cell("no test" if p is None else p_text(p), p, under=f"smallest {c.smallest_p:.2g}"),
         text_cell(told),
         verdict,
     )
@@ -110,4 +112,12 @@ def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell
 def _sheet(protocol: Protocol, name: str, title: str, heads: Heads, rows: Rows, caption: str) -> Sheet:
     title += "" if protocol.is_paper_s else f" (recipe {protocol.recipe}, split {protocol.split})"
     ones = [one for one in protocol.ones if protocol.evidence.system(one)]
-    return Sheet(name + protocol.suffix, title, heads, tuple(rows), caption.strip(), (), stamp_of(ones))
+    return Sheet(
+        name=name + protocol.suffix,
+        title=title,
+        columns=heads,
+        rows=tuple(rows),
+        caption=caption.strip(),
+        notes=(),
+        stamp=stamp_of(ones),
+    )

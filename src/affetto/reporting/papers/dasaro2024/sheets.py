@@ -62,10 +62,10 @@ def table_1(evidence: Evidence) -> Sheet:
         caption += "Small random backbones stood in for the paper's: the counts are theirs. "
     footnotes = [f"[{number}] {text[:1].upper()}{text[1:]}." for number, text in enumerate(notes, 1)]
     return Sheet(
-        "table-1", "Table I: backbones and what is trained",
-        (*columns("backbone", "language", "scenario", "encoder as loaded", "paper", "difference (%)",
-                  left=("backbone", "language", "scenario")), *map(Column, heads)),
-        tuple(rows), caption.strip(), tuple(footnotes), stamp_of(evidence.configurations),
+        name="table-1", title="Table I: backbones and what is trained",
+        columns=(*columns("backbone", "language", "scenario", "encoder as loaded", "paper", "difference (%)",
+                  texts=("backbone", "language", "scenario")), *map(Column, heads)),
+        rows=tuple(rows), caption=caption.strip(), notes=tuple(footnotes), stamp=stamp_of(evidence.configurations),
     )  # fmt: skip
 
 
@@ -100,12 +100,18 @@ def table_2(evidence: Evidence) -> Sheet:
         ))  # fmt: skip
         if alike and _name(corpus) in numbers.TABLE_II_FOOTNOTES:
             notes.append(f"{corpus_title(corpus)}: {numbers.TABLE_II_FOOTNOTES[_name(corpus)]}")
-    heads = (Column("corpus", number=False), *map(Column, (*labels, "total", "speakers")))
+    heads = (Column("corpus", is_number=False), *map(Column, (*labels, "total", "speakers")))
     caption = (
         "Clips of each emotion in the corpora as they were read here; below: the paper's Table II, where it differs."
     )
     return Sheet(
-        "table-2", "Table II: corpora", heads, tuple(rows), caption, tuple(notes), stamp_of(evidence.configurations)
+        name="table-2",
+        title="Table II: corpora",
+        columns=heads,
+        rows=tuple(rows),
+        caption=caption,
+        notes=tuple(notes),
+        stamp=stamp_of(evidence.configurations),
     )
 
 
@@ -123,7 +129,7 @@ def table_3(protocol: Protocol) -> Sheet:
         "Probe: logistic regression on the frozen states, the baseline; the paper has none."
     )
     heads = columns(
-        "scenario", "backbone", *map(method_title, (BASELINE, *numbers.METHODS)), left=("scenario", "backbone")
+        "scenario", "backbone", *map(method_title, (BASELINE, *numbers.METHODS)), texts=("scenario", "backbone")
     )
     return _sheet(protocol, "table-3", "Table III: methods by backbone", heads, rows, caption)
 
@@ -141,7 +147,7 @@ def figure_4(protocol: Protocol) -> Sheet:
         f"{EXPECTED}. Of its Figure 4 the paper's text gives three values; the others are bars in an image and are not "
         f"read off. {protocol.words}"
     )
-    heads = columns("scenario", "backbone", *map(corpus_title, numbers.CORPORA), "mean", left=("scenario", "backbone"))
+    heads = columns("scenario", "backbone", *map(corpus_title, numbers.CORPORA), "mean", texts=("scenario", "backbone"))
     return _sheet(protocol, "figure-4", "Figure 4: frozen backbones by corpus", heads, rows, caption)
 
 
@@ -154,7 +160,14 @@ def _sheet(protocol: Protocol, name: str, title: str, heads: Any, rows: list[Any
     origins = [one.synthetic for one in protocol.ones if protocol.evidence.system(one)]
     said = stamp(synthetic=all(origins), partly=any(origins))
     return Sheet(
-        name + protocol.suffix, title, heads, tuple(rows), caption.strip(), tuple(notes), said, frozenset({first_b})
+        name=name + protocol.suffix,
+        title=title,
+        columns=heads,
+        rows=tuple(rows),
+        caption=caption.strip(),
+        notes=tuple(notes),
+        stamp=said,
+        breaks=frozenset({first_b}),
     )
 
 
@@ -207,15 +220,15 @@ def _beside(
     elif said:
         lines.append(f"paper: {said}")
     shown = f"{mean:.1f}" + ("" if sd is None else f" ± {sd:.1f}")
-    return Cell(shown, mean, "\n".join(lines), tuple(values.items()))
+    return Cell(shown, mean, under="\n".join(lines), values=tuple(values.items()))
 
 
 def _absent(told: str, printed: numbers.Published | None, said: str = "") -> Cell:
     values: tuple[tuple[str, Value], ...] = (("mean", None), ("paper", None))
     if printed is None:
-        return Cell(MISSING, None, told + (f"\npaper: {said}" if said else ""), values)
+        return Cell(MISSING, None, under=told + (f"\npaper: {said}" if said else ""), values=values)
     values = (("mean", None), ("paper", printed.mean), ("paper sd", printed.deviation))
-    return Cell(MISSING, None, f"{told}\n{_printed(printed)}", values)
+    return Cell(MISSING, None, under=f"{told}\n{_printed(printed)}", values=values)
 
 
 def _printed(printed: numbers.Published) -> str:
@@ -232,14 +245,14 @@ def _trained(runs: Sequence[Run], method: str, recipe: str) -> Cell:
         return Cell(MISSING)
     count = alike[0]["trainable_parameters"]
     share = 100 * count / (count + alike[0]["backbone_parameters"])
-    return Cell(f"{count:,}", count, f"{share:.2f} %", (("", count), ("share (%)", share)))
+    return Cell(f"{count:,}", count, under=f"{share:.2f} %", values=(("", count), ("share (%)", share)))
 
 
 def _beside_count(loaded: int | None, row: numbers.Backbone | None) -> Cell:
     if row is None:
         return Cell(DASH)
     if loaded is None:
-        return Cell(MISSING, None, f"{row.counted:,} expected")
+        return Cell(MISSING, None, under=f"{row.counted:,} expected")
     printed = float(row.parameters.removesuffix("M")) * 10**6
     difference = 100 * (loaded - printed) / printed
     return Cell(signed_text(difference, 2), difference)
@@ -250,7 +263,7 @@ def _count(found: int | None, printed: int | None) -> Cell:
     if printed is None:
         return cell
     below = "" if found == printed else f"paper {printed:,}"
-    return Cell(cell.shown, found, below, (("", found), ("paper", printed)))
+    return Cell(cell.text, found, under=below, values=(("", found), ("paper", printed)))
 
 
 def _clips(label: str, labelled: Set[str] | None, counts: Mapping[str, int], printed: Mapping[str, int]) -> Cell:
