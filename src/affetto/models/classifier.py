@@ -213,6 +213,7 @@ class Classifier(nn.Module):
         self.requires_grad_(False).eval()
         if fold:
             self.method.merge()
+            self.method = self.method.after_merge()
         self._highest = self.pooling.last
         if whole_clips:
             self.method.lowest_block = NOTHING

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -298,6 +299,14 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def stored_settings(values: Mapping[str, Any]) -> Settings:
+    """Settings as a run's file holds them, without the sections of methods that are not installed here.
+
+    Raises ValueError for values that this version cannot read.
+    """
+    return Settings.model_validate({name: record for name, record in values.items() if name in Settings.model_fields})
 
 
 class CorpusSpec(_Record):
