@@ -16,7 +16,7 @@ from affetto.models.flops import Operations
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import TARGET
-from affetto.synthetic.emotional import miniatures
+from affetto.synthetic.registry import miniatures
 
 HEAD_STEP = 3.0
 
