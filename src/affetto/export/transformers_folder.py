@@ -86,8 +86,7 @@ def _own(predictor: Any) -> tuple[Any, Any]:
 
     classifier, card = predictor.classifier, predictor.card
     backbone, blueprint = classifier.backbone, copy.deepcopy(card["blueprint"])
-    if METHODS.find(blueprint["method"]["name"]).mergeable:  # else its weights stay beside the blocks
-        blueprint["method"] = {"name": "frozen", "first_block": 0, "settings": {}}
+    blueprint["method"] = METHODS.find(blueprint["method"]["name"]).plan_after_merge(blueprint["method"])
     window = round(predictor.window_seconds * RATE_HZ)
     config = AffettoConfig(
         classifier=blueprint,

@@ -22,7 +22,7 @@ class ScoredSet:
 
     name: str
     scores: Mapping[str, Any]
-    """Scores as `affetto.training.evaluate.scores` returns them."""
+    """Scores as `affetto.measures.scores.scores` returns them."""
     trained: int | None = None
     """Number of trained parameters; None if not known."""
     seconds: float | None = None

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affetto.errors import UserError, unknown
 from affetto.models.families.registry import FAMILIES
+from affetto.models.methods.registry import METHODS
 
 OBJECTIVES = ("masked", "ctc", "seq2seq")
 """A family's record names those that it can be trained by."""
-METHODS = ("full", "lora")
+METHOD_SETTINGS: dict[str, tuple[str, ...]] = {"full": (), "lora": ("rank", "alpha", "dropout", "targets")}
+"""Methods that specialise a backbone, each with those of the settings below that it takes."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 RESULT_NEUTRAL = frozenset({"checkpoint_minutes", "gradient_checkpointing"})
 """Settings that may differ when a specialisation goes on."""
@@ -102,10 +104,10 @@ def settings(
     """The objective's settings with `{"epochs": "3"}` laid over them. Raises UserError for a bad name or value."""
     if objective not in OBJECTIVES:
         raise unknown("objective", objective, OBJECTIVES)
-    if method not in METHODS:
-        raise unknown("method of specialize", method, METHODS)
+    if method not in METHOD_SETTINGS:
+        raise unknown("method of specialize", method, METHOD_SETTINGS)
     values: dict[str, Any] = {"lr": {"masked": 2e-4, "ctc": 1e-4, "seq2seq": 2e-5}[objective]}
-    if method == "lora" or from_scratch:
+    if from_scratch or not trains_all(method):
         values["lr"] = 1e-3
     for name, text in (overrides or {}).items():
         if name not in Settings.model_fields:
@@ -125,6 +127,11 @@ def settings(
             "leave no clip; the first must be below the second"
         )
     return chosen
+
+
+def trains_all(method: str) -> bool:
+    """True if the weights of the model train; else those of the method beside them, which are merged in the end."""
+    return METHODS.find(method).trains_backbone
 
 
 def check_family(objective: str, family: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from affetto.reporting.chapters import specialised
 from affetto.reporting.chapters.listing import build_sections
-from affetto.reporting.papers.dasaro2024.sheets import table_1
+from affetto.reporting.papers.dasaro2024.table_1 import table_1
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.training.provenance import specialised as told

@@ -78,7 +78,7 @@ def draw_confusion(
 ) -> Path:
     """Draw the confusion of one scored set: percent of each true label, clips below, F1 beside the row.
 
-    `scores` is as `affetto.training.evaluate.scores` returns it; `seeds` is the number of runs whose predictions of
+    `scores` is as `affetto.measures.scores.scores` returns it; `seeds` is the number of runs whose predictions of
     the same clips the matrix counts; `basis` ends the caption.
     """
     labels = list(scores["labels"])
