@@ -16,7 +16,7 @@ from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid, PlannedRun, text
 from affetto.models.catalogue import BACKBONES
 from affetto.models.families.registry import FAMILIES
-from affetto.synthetic import emotional as synthetic
+from affetto.synthetic import registry as synthetic
 from affetto.training.spec import acting, settings
 
 EPOCHS = 2
