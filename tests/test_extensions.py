@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,9 @@ from typer.testing import CliRunner
 from affetto.cli import app
 from affetto.corpora.registry import CORPORA
 from plugins import install
-from training.corpora import RATE_HZ, sound
+from training.corpora import RATE_HZ, sound, write_table
 
+TESTS = Path(__file__).parent
 RUN = ["--backbone", "whisper-mini", "--random-weights", "--set", "compute.precision=float32", "--quiet"]
 
 
@@ -60,3 +64,67 @@ def test_a_corpus_is_inspected_split_trained_on_and_reported(
     affetto("report", tmp_path / "run", "--out", tmp_path / "report", "--format", "csv", "--format", "markdown")
     pages = "".join(path.read_text() for path in (tmp_path / "report").rglob("*.md"))
     assert "Lodge" in pages
+
+
+SEVERAL_COMMANDS = """
+import json, sys
+from affetto.cli import main
+for words in json.load(sys.stdin):
+    sys.argv = ["affetto", *words]
+    print("===", *words, flush=True)
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+def in_a_new_process(site: Path, *commands: Sequence[object]) -> list[str]:
+    """What each command prints, in one process that has the plug-ins of `site` from its start on."""
+    path = os.pathsep.join([str(site), str(TESTS), os.environ.get("PYTHONPATH", "")])
+    words = json.dumps([[str(word) for word in command] for command in commands])
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL_COMMANDS],
+        input=words,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [part.partition("\n")[2] for part in done.stdout.split("=== ")[1:]]
+
+
+def test_a_method_is_set_trained_combined_reported_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path / "site", monkeypatch, "affetto.methods", gains="toys.method:Gains")
+    table = write_table(tmp_path / "corpus", speakers=4)
+    common = ["--table", table, *RUN, "--no-probe", "--set", "training.epochs=1"]
+    clip = table.parent / "audio" / "s3-joy-0.wav"
+    runs = tmp_path / "runs"
+    listed, settings, *_, trained, exported = in_a_new_process(
+        tmp_path / "site",
+        ["methods"],
+        ["settings", "--method", "gains"],
+        ["train", *common, "--method", "gains", "--out", runs / "alone"],
+        ["train", *common, "--method", "lora+gains", "--set", "gains.start=0.9", "--out", runs / "both"],
+        ["report", runs, "--out", tmp_path / "report"],
+        ["export", runs / "both", "--to", "hf", "--out", tmp_path / "hf"],
+        ["predict", runs / "both", clip, "--format", "json"],
+        ["predict", tmp_path / "hf", clip, "--format", "json"],
+    )
+    assert "Gains: a factor on each feature of a block's feed-forward part" in listed
+    assert "gains.start=1.1" in settings
+    metrics = [json.loads((runs / name / "metrics.json").read_text()) for name in ("alone", "both")]
+    assert metrics[0]["trainable_parameters"] < metrics[1]["trainable_parameters"]
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Gains" in page and "LoRA + Gains" in page
+    ours, exports = (json.loads(text)[0]["probabilities"] for text in (trained, exported))
+    assert all(abs(ours[emotion] - exports[emotion]) < 1e-4 for emotion in ours)
+
+
+def test_the_guide_shows_the_method_that_is_tested() -> None:
+    guide = (TESTS.parent / "docs" / "guide" / "7-add.md").read_text(encoding="utf-8")
+    assert (TESTS / "toys" / "method.py").read_text(encoding="utf-8").strip() in guide

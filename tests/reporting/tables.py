@@ -14,6 +14,6 @@ def column(sheet, name):
 def cell(sheet, name, **where):
     """The cell of a column, in the row whose cells of the columns `where` read so."""
     for row in sheet.rows:
-        if all(row[column(sheet, key)].shown == value for key, value in where.items()):
+        if all(row[column(sheet, key)].text == value for key, value in where.items()):
             return row[column(sheet, name)]
     raise AssertionError(where)

@@ -122,8 +122,8 @@ def test_what_users_name_is_text_on_the_page(page, made):
 def test_what_is_missing_is_said_and_shown(made, page):
     assert "3 of 4 runs are done." in page.text and "Missing: 1 failed." in page.text
     assert made.headline is not None
-    lora = next(row for row in made.headline.rows if row[0].shown == "LoRA")
-    assert lora[1].shown == "1 of 2"
+    lora = next(row for row in made.headline.rows if row[0].text == "LoRA")
+    assert lora[1].text == "1 of 2"
     table = (made.out / "tables" / "table-3-paper-loso.md").read_text()
     assert "1 of 3 corpora done" in table and "paper 69.57 ± 0.49" in table and "not run" in table
 

@@ -23,7 +23,7 @@ def printed(sheet, width):
 
 
 def texts(sheet):
-    return [[cell.shown for cell in row] for row in sheet.rows]
+    return [[cell.text for cell in row] for row in sheet.rows]
 
 
 def test_scores_carry_interval_chance_cost_and_their_basis():
@@ -48,7 +48,7 @@ def test_a_name_has_room_at_80_columns_and_synthetic_speech_is_stamped():
     shown = printed(score_sheet([synthetic]), 80)
     assert "lora, attention" in shown and shown.count("\n") == 7 and shown.count("SYNTHETIC SPEECH") == 1
     mixed = score_sheet([synthetic, LORA])
-    assert mixed.rows[0][0].shown == "lora, attention (synthetic speech)" and mixed.stamp == "partly synthetic speech"
+    assert mixed.rows[0][0].text == "lora, attention (synthetic speech)" and mixed.stamp == "partly synthetic speech"
 
 
 def test_no_number_of_clips_stands_below_sets_of_different_size():
@@ -73,7 +73,7 @@ def test_the_headline_joins_names_and_hides_what_has_no_room():
     sheet = Sheet(
         name="methods",
         title="Methods",
-        columns=(*columns("method", "recipe", left=("method", "recipe")), *map(Column, ("macro F1", "UAR", "chance"))),
+        columns=(*columns("method", "recipe", texts=("method", "recipe")), *map(Column, ("macro F1", "UAR", "chance"))),
         rows=((text_cell("LoRA"), text_cell("–"), Cell("50.0", under="40–60"), Cell("51.0", under="x"), Cell("1.0")),),
         caption="A caption.",
     )

@@ -1,4 +1,4 @@
-"""`affetto train`, `affetto settings` and `affetto evaluate`."""
+"""`affetto train`, `affetto settings`, `affetto methods` and `affetto evaluate`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ import typer
 from affetto.cli.arguments import Device, Labels, Moved, Quiet, counter, named_corpora, pairs
 
 
+def complete_method(incomplete: str) -> list[str]:
+    """Names of methods that begin with `incomplete`, for the completion of a shell."""
+    from affetto.models.methods.registry import METHODS
+
+    return [name for name in METHODS if name.startswith(incomplete)]
+
+
+METHOD_HELP = "method of adaptation: a name of `affetto methods`, or several with + between them (lora+adapter)"
+
+
 def train(
     backbone: Annotated[
         str, typer.Option(help="a key (wav2vec2-base …), a hub id (owner/name) or a checkpoint folder")
     ],
-    method: Annotated[str, typer.Option(help="probe, frozen, adapter, lora or full")],
+    method: Annotated[str, typer.Option(help=METHOD_HELP, autocompletion=complete_method)],
     out: Annotated[Path, typer.Option(help="the run's folder; an unfinished run goes on there")],
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
     table: Annotated[
@@ -102,7 +112,10 @@ def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
 
 def show_settings(
     recipe: Annotated[str | None, typer.Option(help="whose values to show")] = None,
-    method: Annotated[str | None, typer.Option(help="only what has an effect with it; probe brings its own")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="only settings that have an effect with this method", autocompletion=complete_method),
+    ] = None,
 ) -> None:
     """All that --set changes, with the recipe's values."""
     from affetto.models.methods.registry import METHODS
@@ -117,6 +130,24 @@ def show_settings(
             continue
         section, field = name.split(".")
         typer.echo(f"{name}={json.dumps(values[section][field])}  # {meaning}")
+
+
+def show_methods(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """List the methods of adaptation: what each trains, its section of the settings, what it can be combined with."""
+    from affetto.models.methods.registry import METHODS
+
+    facts = {name: method.summary() for name, method in METHODS.items()}
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    width = max(map(len, facts))
+    for name, method in facts.items():
+        source = f" ({method['source']})" if method["source"] else ""
+        typer.echo(f"{name:<{width}}  {method['title']}: {method['trains']}{source}")
+    typer.echo("\nMethods that change different parts of a block can be combined, for example lora+adapter.")
+    typer.echo("Settings of a method: affetto settings --method NAME")
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from typing import Any
 
 from affetto.corpora import folders
 from affetto.errors import UserError
-from affetto.synthetic import emotional as synthetic
+from affetto.synthetic import registry as synthetic
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class ScoredSet:
 
     name: str
     scores: Mapping[str, Any]
-    """Scores as `affetto.training.evaluate.scores` returns them."""
+    """Scores as `affetto.measures.scores.scores` returns them."""
     trained: int | None = None
     """Number of trained parameters; None if not known."""
     seconds: float | None = None
@@ -52,7 +52,7 @@ def score_sheet(sets: Sequence[ScoredSet]) -> Sheet:
     return Sheet(
         name="scores",
         title="Scores",
-        columns=columns("method", f"{MACRO_F1} (95 %)", "UAR", "chance", *optional, left=("method",)),
+        columns=columns("method", f"{MACRO_F1} (95 %)", "UAR", "chance", *optional, texts=("method",)),
         rows=tuple(rows),
         caption=_basis([scored.scores for scored in sets]),
         stamp=stamp_of(sets),
@@ -64,21 +64,21 @@ def prediction_sheet(predictions: Iterable[Mapping[str, Any]]) -> Sheet:
     return Sheet(
         name="predictions",
         title="Predictions",
-        columns=columns("file", "emotion", "probability", "next", left=("file", "emotion", "next")),
+        columns=columns("file", "emotion", "probability", "next", texts=("file", "emotion", "next")),
         rows=tuple(_prediction_row(prediction) for prediction in predictions),
     )
 
 
 def headline_sheet(sheet: Sheet) -> Sheet:
     """A report's main table for a terminal of 80 columns: names in one column, intervals beside the score."""
-    texts = [number for number, column in enumerate(sheet.columns) if not column.number]
-    numbers = [number for number, column in enumerate(sheet.columns) if column.number and column.name not in HIDDEN]
+    texts = [number for number, column in enumerate(sheet.columns) if not column.is_number]
+    numbers = [number for number, column in enumerate(sheet.columns) if column.is_number and column.name not in HIDDEN]
     heads = [sheet.columns[number].name for number in numbers]
     rows = []
     for row in sheet.rows:
-        label = ", ".join(row[number].shown for number in texts if row[number].shown not in ("", DASH))
+        label = ", ".join(row[number].text for number in texts if row[number].text not in ("", DASH))
         cells = [
-            Cell(f"{cell.shown} ({cell.under})" if head == MACRO_F1 and cell.under else cell.shown)
+            Cell(f"{cell.text} ({cell.under})" if head == MACRO_F1 and cell.under else cell.text)
             for head, cell in zip(heads, (row[number] for number in numbers), strict=True)
         ]
         rows.append((Cell(label), *cells))
@@ -86,7 +86,7 @@ def headline_sheet(sheet: Sheet) -> Sheet:
     return replace(
         sheet,
         columns=(
-            Column(label_head, number=False),
+            Column(label_head, is_number=False),
             *(Column(f"{head} (95 %)" if head == MACRO_F1 else head) for head in heads),
         ),
         rows=tuple(rows),

@@ -30,10 +30,10 @@ def test_ablations_stand_beside_the_unchanged_recipe_with_the_sizes_of_their_sta
     row = {"changed": "model.state_norm layer", "method": "frozen"}
     before, after = (cell(sheet, name, **row).key for name in ("unchanged", "with the change"))
     assert cell(sheet, "difference", **row).key == pytest.approx(after - before) and after > before
-    assert "model.state_norm: Does" in sheet.notes[0]
+    assert "model.state_norm: Is" in sheet.notes[0]
     sizes = state_table(evidence)
-    assert sizes is not None and cell(sizes, "1", changed="unchanged").shown == "20"
-    assert "probe" not in {word for row in sizes.rows for word in row[0].shown.split(", ")}
+    assert sizes is not None and cell(sizes, "1", changed="unchanged").text == "20"
+    assert "probe" not in {word for row in sizes.rows for word in row[0].text.split(", ")}
     assert [one.kind for one in contrasts.contrasts(evidence) if one.kind != "settings"] == ["method"]
     assert "ablations" in [chapter.name for chapter in build_sections(evidence)]
 
@@ -56,7 +56,7 @@ def test_what_all_runs_of_a_method_share_is_no_ablation_of_one(tmp_path):
     (made,) = contrasts.contrasts(evidence, ["settings"])
     assert {made.first, made.second} == {"unchanged", "model.state_norm layer"}
     sheet = effect_table(evidence, [made])
-    assert [row[0].shown for row in sheet.rows] == ["model.state_norm layer"]
+    assert [row[0].text for row in sheet.rows] == ["model.state_norm layer"]
     assert sheet.notes[-1] == "frozen: all runs with training.epochs 5"
     # LoRA with all its epochs is not held against a frozen backbone with fewer.
     pairs = [(one.first, one.second) for one in contrasts.contrasts(evidence, ["method"])]

@@ -41,7 +41,7 @@ def test_a_corpus_with_one_test_speaker_takes_no_test_from_the_others(paper_grid
     assert list(found) == [("emozionalmente", "demos"), ("emovo",), ("emozionalmente",), ("demos",)]
     assert "(without EMOVO: too few test speakers)" in made[0].under
     few, better = "too few speakers to test", "first is better"
-    assert [row[-1].shown for row in found.values()] == [better, few, better, better]
+    assert [row[-1].text for row in found.values()] == [better, few, better, better]
     assert [row[5].under for row in found.values()] == ["", "too few speakers", "", ""]
     # Each corpus's comparisons, LoRA, frozen and probe two by two, are corrected together and with no other's.
     assert made[-1].comparison.family == 3 and made[-1].comparison.methods_differ
@@ -53,7 +53,7 @@ def test_a_verdict_says_whether_it_is_of_methods_or_of_models(tmp_path):
     ]
     made = contrasts.contrasts(Evidence(collect(write_grid(tmp_path / "out", runs))), ["method"])
     sheet = comparison_table([one for one in made if one.second == "frozen"])
-    assert sheet.rows[0][-1].shown == "first is better, of these two trained models (one seed)"
+    assert sheet.rows[0][-1].text == "first is better, of these two trained models (one seed)"
     assert sheet.notes and "share most of their training data" in sheet.notes[0]
 
 

@@ -42,7 +42,7 @@ def test_tests_on_other_corpora_make_a_matrix(tmp_path):
     left_out = cross_table(evidence, unshared=True)
     assert left_out is not None and "no interval" in cell(left_out, "DEMoS", **{"trained on": "EMOVO"}).under
     assert any("no predictions; the test has no interval" in note for note in evidence.notes)
-    assert cell(sheet, "EMOVO", **{"trained on": "EMOVO"}).shown.startswith("(")
+    assert cell(sheet, "EMOVO", **{"trained on": "EMOVO"}).text.startswith("(")
     assert cross_table(evidence, unshared=True) is not None and single_table(evidence) is None
     assert "across" in [chapter.name for chapter in build_sections(evidence)]
 
@@ -52,7 +52,7 @@ def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):
     told = {"test": json.loads((run / METRICS).read_text())["test"], "trained_on": "emovo", "corpus": "demos"}
     RunFolder(tmp_path / "tested").write(METRICS, told)
     sheet = single_table(Evidence(collect(tmp_path / "tested")))
-    assert sheet is not None and [each.shown for each in sheet.rows[0][:2]] == ["EMOVO", "DEMoS"]
+    assert sheet is not None and [each.text for each in sheet.rows[0][:2]] == ["EMOVO", "DEMoS"]
     made = write(tmp_path / "tested", tmp_path / "out")
     assert made.summary.what == ("1 test of trained models on other corpora; no run of its own.",)
     assert "tables/evaluations.csv" in made.files and made.headline is None

@@ -15,12 +15,12 @@ def test_methods_stand_beside_the_probe_and_means_are_those_of_the_runs(paper_gr
     found = cell(sheet, "macro F1", corpus="EMOVO", method="LoRA")
     runs = [r.test["macro_f1"] for r in paper_grid.results.done if (r.axes.corpus, r.axes.method) == ("emovo", "lora")]
     assert values(found)["mean"] == pytest.approx(50 * sum(runs))
-    scores = [row[column(sheet, "macro F1")] for row in sheet.rows if row[0].shown == "EMOVO"]
-    assert [each.strong for each in scores].count(True) == 1 and max(scores, key=lambda each: each.key).strong
+    scores = [row[column(sheet, "macro F1")] for row in sheet.rows if row[0].text == "EMOVO"]
+    assert [each.is_bold for each in scores].count(True) == 1 and max(scores, key=lambda each: each.key).is_bold
     probe = next(r.baseline_test for r in paper_grid.results.done if r.axes.corpus == "emovo")
     over = cell(sheet, "over probe", corpus="EMOVO", method="LoRA").key
     assert over == pytest.approx(50 * sum(runs) - 100 * probe["macro_f1"])
-    assert cell(sheet, "over probe", corpus="EMOVO", method="probe").shown == "baseline"
+    assert cell(sheet, "over probe", corpus="EMOVO", method="probe").text == "baseline"
 
 
 def test_a_mixed_comparison_says_which_lines_are_synthetic(tmp_path, figures):

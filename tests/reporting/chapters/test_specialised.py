@@ -11,7 +11,7 @@ import pytest
 
 from affetto.reporting.chapters import specialised
 from affetto.reporting.chapters.listing import build_sections
-from affetto.reporting.papers.dasaro2024.sheets import table_1
+from affetto.reporting.papers.dasaro2024.table_1 import table_1
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.training.provenance import specialised as told
@@ -44,10 +44,10 @@ def test_a_child_is_compared_with_the_parent_of_its_weights(tmp_path: Path) -> N
     found = evidence(tmp_path, "wav2vec2-base")
     sheet = specialised.difference_table(found)
     assert sheet is not None and sheet.name == "from-a-to-b"
-    pairs = [(row[0].shown, row[1].shown) for row in sheet.rows]
+    pairs = [(row[0].text, row[1].text) for row in sheet.rows]
     assert pairs and {first for first, _ in pairs} == {"mine-it"}
     assert {second for _, second in pairs} == {"Wav2Vec 2.0 Base (A)"}
-    frozen = next(row for row in sheet.rows if "frozen" in row[2].shown)
+    frozen = next(row for row in sheet.rows if "frozen" in row[2].text)
     children = {one.axes.backbone: one for one in found.configurations if one.axes.method == "frozen"}
     gap = found.spread(children["/somewhere/mine-it"]).mean - found.spread(children["wav2vec2-base"]).mean
     assert frozen[4].key == pytest.approx(100 * gap)
@@ -59,7 +59,7 @@ def test_without_the_parent_there_is_no_difference_but_the_backbone_is_listed(tm
     assert specialised.difference_table(found) is None
     sheet = specialised.backbone_table(found)
     assert sheet is not None
-    shown = [cell.shown for cell in sheet.rows[0]]
+    shown = [cell.text for cell in sheet.rows[0]]
     assert shown[:6] == ["mine-it", "B", "copy", "ctc", "full", "common-voice (synthetic speech)"]
     assert shown[6:] == ["1.09", "3.27", "204", "0.063", "1.2", "8.3"]
     chapter = next(one for one in build_sections(found) if one.name == "specialised")
@@ -68,7 +68,7 @@ def test_without_the_parent_there_is_no_difference_but_the_backbone_is_listed(tm
 
 def test_table_1_lists_it_under_scenario_b(tmp_path: Path) -> None:
     sheet = table_1(evidence(tmp_path, "wav2vec2-base"))
-    scenarios = {row[0].shown: row[2].shown for row in sheet.rows}
+    scenarios = {row[0].text: row[2].text for row in sheet.rows}
     assert scenarios["mine-it"] == "B" and scenarios["Wav2Vec 2.0 Base"] == "A"
 
 

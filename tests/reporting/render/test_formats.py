@@ -19,16 +19,16 @@ from affetto.reporting.render.sheet import (
 from affetto.reporting.render.text import signed_text
 
 BESIDE = Cell(
-    "67.1 ± 1.3", 67.1, "paper 67.61\n−0.5, inside",
-    (("mean", 67.1), ("sd", 1.3), ("paper", 67.61), ("paper inside", True)),
+    "67.1 ± 1.3", 67.1, under="paper 67.61\n−0.5, inside",
+    values=(("mean", 67.1), ("sd", 1.3), ("paper", 67.61), ("paper inside", True)),
 )  # fmt: skip
 SHEET = Sheet(
-    "table-3", "F1 | by <method>", columns("backbone", "frozen", "clips", left=("backbone",)),
-    (
+    name="table-3", title="F1 | by <method>", columns=columns("backbone", "frozen", "clips", texts=("backbone",)),
+    rows=(
         (text_cell("A_1 & co | 50 %"), BESIDE, count_cell(1234)),
-        (text_cell("[b]"), Cell(MISSING, None, "3 seeds missing"), count_cell(None)),
+        (text_cell("[b]"), Cell(MISSING, None, under="3 seeds missing"), count_cell(None)),
     ),
-    "Mean ± sd.", ("A note: 100 %.",), "synthetic speech", frozenset({1}),
+    caption="Mean ± sd.", notes=("A note: 100 %.",), stamp="synthetic speech", breaks=frozenset({1}),
 )  # fmt: skip
 
 
@@ -67,18 +67,23 @@ def test_csv_has_a_column_for_each_value_and_nothing_for_what_is_missing():
 
 
 def test_a_formula_in_a_name_stays_text_in_a_spreadsheet():
-    sheet = Sheet("x", "x", columns("a", "b", left=("a",)), ((text_cell("=HYPERLINK(1)"), difference_cell(-0.031)),))
+    sheet = Sheet(
+        name="x",
+        title="x",
+        columns=columns("a", "b", texts=("a",)),
+        rows=((text_cell("=HYPERLINK(1)"), difference_cell(-0.031)),),
+    )
     assert formats.comma_separated(sheet) == "a,b\n'=HYPERLINK(1),-3.1\n"
 
 
 def test_a_long_sheet_breaks_over_pages():
-    sheet = Sheet("x", "x", columns("a"), tuple((count_cell(n),) for n in range(50)))
+    sheet = Sheet(name="x", title="x", columns=columns("a"), rows=tuple((count_cell(n),) for n in range(50)))
     text = formats.latex(sheet)
     assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1 and r"\endhead" in text
     assert text.count("{") == text.count("}")
 
 
 def test_cells_by_hand():
-    assert (percent_cell(0.4884).shown, percent_cell(None).shown, percent_cell(0.4884).key) == ("48.8", "—", 48.84)
-    assert [difference_cell(value).shown for value in (0.021, -0.021, 0.0)] == ["+2.1", "−2.1", "0.0"]
-    assert signed_text(-0.049) == "0.0" and text_cell("").missing and not text_cell("a").missing
+    assert (percent_cell(0.4884).text, percent_cell(None).text, percent_cell(0.4884).key) == ("48.8", "—", 48.84)
+    assert [difference_cell(value).text for value in (0.021, -0.021, 0.0)] == ["+2.1", "−2.1", "0.0"]
+    assert signed_text(-0.049) == "0.0" and text_cell("").is_missing and not text_cell("a").is_missing

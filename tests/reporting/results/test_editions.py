@@ -16,7 +16,8 @@ from affetto.reporting import contrasts
 from affetto.reporting.chapters.methods import method_table
 from affetto.reporting.chapters.reliability import reliability_table
 from affetto.reporting.chapters.runs import run_table
-from affetto.reporting.papers.dasaro2024 import sheets
+from affetto.reporting.papers.dasaro2024.protocols import protocols
+from affetto.reporting.papers.dasaro2024.table_2 import table_2
 from affetto.reporting.report import write
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
@@ -62,19 +63,19 @@ def test_each_label_set_has_a_card_a_guesser_and_a_row_of_its_own(mixed):
     caption = reliability_table(evidence).caption
     for count in (4, 7):
         assert f"a guesser among {count} has {math.log(count):.2f} and {1 - 1 / count:.2f}" in caption
-    table = sheets.table_2(evidence)
-    assert cell(table, "disgust", corpus="EMOVO (4 labels)").shown == "–"
+    table = table_2(evidence)
+    assert cell(table, "disgust", corpus="EMOVO (4 labels)").text == "–"
     assert cell(table, "disgust", corpus="EMOVO (7 labels)").under == "paper 84"
     # The paper knows seven labels: four have no place beside its figures.
-    (protocol,) = sheets.protocols(evidence)
-    assert {one.axes.corpus for one in protocol.ones} == {"emovo@7-labels"}
+    (protocol,) = protocols(evidence)
+    assert {one.axes.corpus for one in protocol.configurations} == {"emovo@7-labels"}
 
 
 def test_four_labels_alone_have_no_place_beside_the_paper(tmp_path):
     write_run(tmp_path / "four", labels=FOUR)
     evidence = Evidence(collect(tmp_path))
     assert [run.axes.corpus for run in evidence.results.done] == ["emovo"]
-    assert sheets.protocols(evidence) == []
+    assert protocols(evidence) == []
 
 
 def test_the_baseline_of_a_run_is_the_probe_in_its_own_folder(tmp_path):
@@ -107,7 +108,7 @@ def test_a_run_without_predictions_counts_as_no_seed(tmp_path):
     (tmp_path / "1" / "predictions.jsonl").unlink()
     evidence = Evidence(collect(tmp_path))
     sheet = method_table(evidence)
-    assert cell(sheet, "seeds", method="frozen").shown == "1 of 2"
+    assert cell(sheet, "seeds", method="frozen").text == "1 of 2"
     assert any(note.startswith("Seeds are missing of: frozen") for note in sheet.notes)
     assert "1: " in run_table(evidence.results).notes[0] and len(evidence.notes) == 1
 

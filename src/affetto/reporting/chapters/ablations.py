@@ -21,14 +21,14 @@ from affetto.reporting.results.records import Configuration
 
 QUESTIONS = {
     "model.layer_norm_swap": "Does it matter that pre-LayerNorm weights are computed in post-LayerNorm order?",
-    "model.state_norm": "Does the plain mean of the states hang on a few of them that are large?",
+    "model.state_norm": "Is the plain mean of the states dominated by a few large ones?",
     "model.unmasked_mean": "Does averaging over padding too dilute short clips?",
     "model.pooling": "Does the embedding output add to the mean (L+1 states) or not (L)?",
     "adapter.placement": "Does it matter where in a block the Adapter stands, and what it adds?",
     "augment.noise_snr_db": "Does training on noisy clips, as PEFT-SER does, help?",
     "lora.alpha": "Is LoRA held back by its scaling, alpha over rank?",
     "training.class_weights": "Do class weights matter where classes are unbalanced?",
-    "training.length_window": "Does it matter that batches are made of clips of like length?",
+    "training.length_window": "Does it matter that batches are made of clips of similar length?",
 }
 """The question behind a changed setting, by the setting's name."""
 
@@ -39,7 +39,7 @@ def build(evidence: Evidence) -> Section:
     states = state_table(evidence)
     items += [state_picture(evidence), states] if states else []
     return Section(
-        words="One setting changed at a time: what may be due to the implementation rather than to the method.",
+        words="One setting changed at a time, to find effects of the implementation rather than of the method.",
         items=tuple(items),
     )
 
@@ -54,7 +54,7 @@ def effect_table(evidence: Evidence, compared: Sequence[Contrast]) -> Sheet:
         name="ablations",
         title="Changed settings",
         columns=columns(
-            *words[:-1], "unchanged", "with the change", "difference", "p, corrected", "verdict", left=words
+            *words[:-1], "unchanged", "with the change", "difference", "p, corrected", "verdict", texts=words
         ),
         rows=tuple(_row(evidence, contrast) for contrast in compared),
         caption=(
@@ -96,7 +96,7 @@ def _difference_cell(contrast: Contrast, sign: int) -> Cell:
     interval = DASH if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
     reason = missing_interval(comparison)
     return Cell(
-        shown=signed_text(difference),
+        text=signed_text(difference),
         key=difference,
         under=f"{interval}, {reason}" if reason else interval,
         values=(("", difference), ("low", low), ("high", high), ("by", comparison.interval_by)),

@@ -27,9 +27,9 @@ def build(evidence: Evidence) -> Section | None:
     is_long = len(compared) > MOST_ROWS
     return Section(
         words=(
-            "Two configurations that differ in one thing, on the same clips. Speakers are what is resampled and "
-            "exchanged, since the clips of one speaker err together; the number of speakers limits how small p can "
-            f"get. {_tally(compared)}"
+            "Each comparison is of two configurations that differ in one thing, on the same clips. Speakers are "
+            "resampled and exchanged, not clips, since errors on the clips of one speaker go together. The number of "
+            f"speakers limits how small p can become. {_tally(compared)}"
         ),
         items=() if is_long else (table,),
         folded=(*((table,) if is_long else ()), *speaker_tables(compared)),
@@ -55,17 +55,18 @@ def comparison_table(compared: Sequence[Contrast]) -> Sheet:
             "p, corrected",
             "smallest p",
             "verdict",
-            left=("first", "second", "under", "verdict"),
+            texts=("first", "second", "under", "verdict"),
         ),
         rows=tuple(_row(contrast) for contrast in compared),
         caption=(
-            "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; "
-            "below, each corpus alone. Interval: Student's t over speakers and seeds; of one seed it is about these "
-            f"trained models alone. With fewer than {FEW_SPEAKERS} effective speakers no test is made. Effect size: "
-            "mean over standard deviation of the speakers' differences (d_z). p: by exchanging the two within "
-            "speakers, two-sided, which is about these trained models; with seeds: of the interval's t, which is about "
-            "the methods. Both after Holm's correction over the comparisons of its kind on the same corpora (below: "
-            "before). Smallest p: what so many speakers could give at best, before correction."
+            "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; the "
+            "rows below have each corpus alone. Interval: Student's t over speakers and seeds; with one seed it is "
+            f"about these trained models alone. With fewer than {FEW_SPEAKERS} effective speakers no test is made. "
+            "Effect size: mean over standard deviation of the speakers' differences (d_z). p: by exchanging the two "
+            "within speakers, two-sided; it is about these trained models. With seeds: p of the interval's t, which "
+            "is about the methods. Both p are corrected by Holm over the comparisons of the same kind on the same "
+            "corpora (below: before correction). Smallest p: the least that so many speakers can give before "
+            "correction."
         ),
         notes=(FOLDS,) if contrasts.by_folds(configs) else (),
         stamp=stamp_of(configs),
@@ -86,7 +87,7 @@ def speaker_tables(compared: Sequence[Contrast]) -> list[Sheet]:
         Sheet(
             name=f"differences-{corpus}" + (f"-{number}" if is_repeated else ""),
             title=f"Differences by speaker, {corpus_title(corpus)}",
-            columns=columns("first", "second", "under", *speakers, "mean", left=("first", "second", "under")),
+            columns=columns("first", "second", "under", *speakers, "mean", texts=("first", "second", "under")),
             rows=tuple(_speaker_row(contrast, corpus, speakers) for contrast in members),
             caption="Macro F1 within each speaker, the first minus the second, ×100, seeds averaged.",
             stamp=stamp_of([config for contrast in members for config in contrast.configurations]),
@@ -103,7 +104,7 @@ def p_cell(comparison: Comparison) -> Cell:
     with_seeds = comparison.seeds_p if comparison.adjusted_seeds_p is None else comparison.adjusted_seeds_p
     seeds_line = "" if with_seeds is None else f"\nwith seeds {p_text(with_seeds)}"
     return Cell(
-        shown=p_text(adjusted),
+        text=p_text(adjusted),
         key=adjusted,
         under=f"{p_text(comparison.p)} × {comparison.family}{seeds_line}",
         values=(
@@ -112,7 +113,7 @@ def p_cell(comparison: Comparison) -> Cell:
             ("family", comparison.family),
             ("with seeds", with_seeds),
         ),
-        strong=bool(comparison.methods_differ),
+        is_bold=bool(comparison.methods_differ),
     )
 
 
@@ -152,8 +153,8 @@ def _tally(compared: Sequence[Contrast]) -> str:
         return f"Of {len(compared)} comparisons none could be tested: there are too few speakers."
     significant = sum(bool(contrast.comparison.models_differ) for contrast in tested)
     return (
-        f"Of {len(compared)} comparisons {len(tested)} could be tested, and {significant} are told apart after "
-        "correction."
+        f"Of {len(compared)} comparisons {len(tested)} could be tested; {significant} of them differ significantly "
+        "after correction."
     )
 
 
@@ -178,7 +179,7 @@ def _row(contrast: Contrast) -> tuple[Cell, ...]:
 def _interval_cell(comparison: Comparison) -> Cell:
     low, high = (None, None) if comparison.interval is None else (100 * end for end in comparison.interval)
     return Cell(
-        shown=DASH if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}",
+        text=DASH if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}",
         key=low,
         under=missing_interval(comparison),
         values=(("low", low), ("high", high), ("by", comparison.interval_by)),
@@ -191,7 +192,7 @@ def _speakers_cell(comparison: Comparison) -> Cell:
     is_uneven = any(comparison.effective[corpus] < 0.8 * number for corpus, number in counts.items())
     effective = " + ".join(f"{number:.0f}" for number in comparison.effective.values())
     return Cell(
-        shown=" + ".join(map(str, counts.values())),
+        text=" + ".join(map(str, counts.values())),
         key=total,
         under=f"in effect {effective}" if is_uneven else "",
         values=(("", total), ("effective", comparison.effective_speakers)),
@@ -209,4 +210,4 @@ def _speaker_row(contrast: Contrast, corpus: str, speakers: Sequence[str]) -> tu
     )
 
 
-COMPARISONS = Chapter(name="comparisons", title="What can be told apart", order=200, build=build)
+COMPARISONS = Chapter(name="comparisons", title="Which differences are significant", order=200, build=build)

@@ -33,7 +33,7 @@ DARK = 0.71
 def build(evidence: Evidence) -> Section:
     pictures = confusion_pictures(evidence)
     return Section(
-        words="What is taken for what.",
+        words="Which emotions are taken for which.",
         items=(*pictures[:1], class_table(evidence)),
         folded=tuple(pictures[1:]),
     )
@@ -53,7 +53,7 @@ def class_table(evidence: Evidence) -> Sheet:
     return Sheet(
         name="classes",
         title="Classes",
-        columns=(*naming.columns(), *map(Column, labels), Column("hardest", number=False)),
+        columns=(*naming.columns(), *map(Column, labels), Column("hardest", is_number=False)),
         rows=tuple(rows),
         caption=(
             f"{opening(naming)}F1 of each class, ×100, mean over seeds; below: recall. Precision is in the CSV file."
@@ -78,7 +78,7 @@ def draw_confusion(
 ) -> Path:
     """Draw the confusion of one scored set: percent of each true label, clips below, F1 beside the row.
 
-    `scores` is as `affetto.training.evaluate.scores` returns it; `seeds` is the number of runs whose predictions of
+    `scores` is as `affetto.measures.scores.scores` returns it; `seeds` is the number of runs whose predictions of
     the same clips the matrix counts; `basis` ends the caption.
     """
     labels = list(scores["labels"])
@@ -117,7 +117,7 @@ def _class_cell(config: Configuration, label: str) -> Cell:
         return Cell(DASH)
     f1, recall, precision = (100 * fmean(of_run[name] for of_run in scored) for name in ("f1", "recall", "precision"))
     return Cell(
-        shown=f"{f1:.1f}",
+        text=f"{f1:.1f}",
         key=f1,
         under=f"{recall:.1f}",
         values=(("F1", f1), ("recall", recall), ("precision", precision), ("clips", scored[0]["n"])),

@@ -21,8 +21,8 @@ Sizes = Mapping[str, Any]
 MOST_PANELS = 9
 PANELS_ACROSS = 3
 CAPTION = (
-    "Root mean square of each state's elements over the frames of some test clips, on a logarithmic scale; 0 is the "
-    "embedding output."
+    "Root mean square of the elements of each state over the frames of some test clips, on a logarithmic scale; state "
+    "0 is the embedding output."
 )
 
 
@@ -36,8 +36,8 @@ def state_table(evidence: Evidence) -> Sheet | None:
         name="states",
         title="Sizes of the hidden states",
         columns=(
-            Column("configuration", number=False),
-            Column("changed", number=False),
+            Column("configuration", is_number=False),
+            Column("changed", is_number=False),
             *(Column(str(number)) for number in range(count)),
         ),
         rows=tuple(
@@ -118,4 +118,4 @@ def _cell(sizes: Sizes, number: int) -> Cell:
     if number >= len(sizes["rms"]):
         return Cell("")
     rms, share = float(sizes["rms"][number]), 100 * float(sizes["share"][number])
-    return Cell(f"{rms:.3g}", rms, f"{share:.0f} %", (("rms", rms), ("share (%)", share)))
+    return Cell(f"{rms:.3g}", rms, under=f"{share:.0f} %", values=(("rms", rms), ("share (%)", share)))

@@ -65,8 +65,8 @@ def build(evidence: Evidence) -> Section:
     is_long = len(table.rows) > MOST_ROWS
     return Section(
         words=(
-            "Every configuration on speakers whom it never heard, beside the probe: a method that does not beat "
-            "logistic regression on the frozen states has learned nothing that matters."
+            "Every configuration on unseen speakers, beside the probe. A method that does not beat the probe, which "
+            "is logistic regression on the frozen states, has learned nothing useful."
         ),
         items=pictures if is_long else (table, *pictures),
         folded=(table,) if is_long else (),
@@ -89,10 +89,9 @@ def method_table(evidence: Evidence) -> Sheet:
         columns=(*naming.columns(), Column("seeds"), *measures, Column("over probe"), Column("chance")),
         rows=tuple(rows),
         caption=(
-            f"{opening(naming)}×100; {SEEDS}; below: {interval_words(estimates)}. "
-            "Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
-            "Chance: macro F1 of a guesser. Bold: the highest macro F1 of each corpus, which is no claim (see the "
-            "comparisons)."
+            f"{opening(naming)}×100; {SEEDS}; below: {interval_words(estimates)}. Over probe: macro F1 minus the "
+            "probe's, which is logistic regression on the frozen states. Chance: macro F1 of a guesser. Bold: the "
+            "highest macro F1 of each corpus; whether it is significantly higher, the comparisons say."
         ),
         notes=(*footnotes(estimates), *_missing_notes(evidence)),
         stamp=stamp_of(evidence.configurations),
@@ -151,7 +150,7 @@ def _cells(evidence: Evidence, config: Configuration, best: Sequence[Configurati
     return [
         seeds,
         *(
-            _measure_cell(evidence, config, measure, strong=measure is MACRO_F1 and config in best)
+            _measure_cell(evidence, config, measure, is_bold=measure is MACRO_F1 and config in best)
             for measure in shown_measures()
         ),
         over_probe,
@@ -159,11 +158,11 @@ def _cells(evidence: Evidence, config: Configuration, best: Sequence[Configurati
     ]
 
 
-def _measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *, strong: bool) -> Cell:
+def _measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *, is_bold: bool) -> Cell:
     spread, estimate = evidence.spread(config, measure.name), evidence.estimate(config, measure.name)
     scale, deviation = measure.scale, spread.deviation
     return Cell(
-        shown=measure.text(spread.mean) + ("" if deviation is None else f" ± {measure.text(deviation)}"),
+        text=measure.text(spread.mean) + ("" if deviation is None else f" ± {measure.text(deviation)}"),
         key=scale * spread.mean,
         under=span(estimate),
         values=(
@@ -172,7 +171,7 @@ def _measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *
             ("low", scale * estimate.low),
             ("high", scale * estimate.high),
         ),
-        strong=strong,
+        is_bold=is_bold,
     )
 
 

@@ -75,10 +75,10 @@ def rater_table(evidence: Evidence) -> Sheet | None:
             for config, humans in rated
         ),
         caption=(
-            f"{opening(naming)}Recall of each emotion by the system, and below by human raters of the very same "
-            "clips, ×100. A clip counts once, and is as right as the share of its raters who named what was intended: "
-            "a system that equals them is as good as one rater drawn by lot, not as their majority. Under the "
-            "difference: 95 % interval over speakers."
+            f"{opening(naming)}Recall of each emotion by the system, and below by human raters of the very same clips, "
+            "×100. Each clip counts once; the raters' score on it is the share of them who named the intended "
+            "emotion. A system that equals them is as good as one rater drawn at random, not as their majority. Under "
+            "the difference: 95 % interval over speakers."
         ),
         stamp=stamp_of(configs),
     )
@@ -89,7 +89,7 @@ def _gender_cell(score: groups.GenderScore | None) -> Cell:
         return Cell(DASH)
     estimate = score.estimates["uar"]
     return Cell(
-        shown=percent_text(estimate.value),
+        text=percent_text(estimate.value),
         key=100 * estimate.value,
         under=f"{span(estimate)}, {score.speakers} speaker{'s' if score.speakers > 1 else ''}",
         values=(
@@ -107,7 +107,7 @@ def _gap_cell(gap: groups.Gap | None) -> Cell:
         return Cell(DASH)
     low, high = (None, None) if gap.interval is None else (100 * end for end in gap.interval)
     return Cell(
-        shown=signed_text(100 * gap.difference),
+        text=signed_text(100 * gap.difference),
         key=100 * gap.difference,
         under="" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}",
         values=(("", 100 * gap.difference), ("low", low), ("high", high), ("by", gap.interval_by)),
@@ -118,7 +118,7 @@ def _rater_gap_cell(humans: raters.HumanScores) -> Cell:
     """UAR of the system minus that of the raters, with its interval below."""
     difference, interval = 100 * (humans.system_uar - humans.uar), humans.versus.interval
     return Cell(
-        shown=signed_text(difference),
+        text=signed_text(difference),
         key=difference,
         under="" if interval is None else f"{signed_text(100 * interval[0])} to {signed_text(100 * interval[1])}",
     )
@@ -128,7 +128,7 @@ def _versus_cell(system: float | None, people: float | None) -> Cell:
     if system is None or people is None:
         return Cell(DASH)
     return Cell(
-        shown=percent_text(system),
+        text=percent_text(system),
         key=100 * system,
         under=f"raters {percent_text(people)}",
         values=(("system", 100 * system), ("raters", 100 * people)),

@@ -31,11 +31,11 @@ def rich_table(sheet: Sheet) -> Table:
     for number, column in enumerate(sheet.columns):
         table.add_column(
             Text(column.name),
-            justify="right" if column.number else "left",
+            justify="right" if column.is_number else "left",
             no_wrap=number > 0,
             overflow="ellipsis" if number > 0 else "fold",
         )
     for row in sheet.rows:
         # Text, not str: a name such as "lora[r=8]" is no markup.
-        table.add_row(*(Text(cell.shown) for cell in row))
+        table.add_row(*(Text(cell.text) for cell in row))
     return table

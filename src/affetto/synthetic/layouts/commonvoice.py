@@ -1,23 +1,19 @@
 """A synthetic Common Voice: Italian sentences read aloud by espeak-ng, MP3s and TSVs as in the official archive.
 
 It stands in for a corpus that takes an account and 10 GB, so that specialisation can be tried at once. A clip depends
-on the seed, its speaker and its number alone. The folder carries the marker that readers pass on to whatever is shown.
+on the seed, its speaker and its number alone. The folder carries the marker that readers pass on to all results.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from affetto._version import __version__
-from affetto.corpora.folders import MARKER
 from affetto.corpora.transcribed.commonvoice import CLIPS, DURATIONS, NAME
-from affetto.errors import UserError
-from affetto.synthetic.emotional import gender_of, written_at_once
+from affetto.synthetic.maker import Maker, Progress, check_size, gender_of, write_marker, written_at_once
 from affetto.synthetic.sentences import read_aloud
 
 if TYPE_CHECKING:
@@ -27,48 +23,51 @@ LANGUAGE = "it"
 RATE_HZ = 32_000
 SPEAKERS, CLIPS_EACH, MOST_SPEAKERS = 24, 20, 9999
 COLUMNS = (
-    "client_id", "path", "sentence_id", "sentence", "sentence_domain", "up_votes", "down_votes", "age", "gender",
-    "accents", "variant", "locale", "segment",
-)  # fmt: skip
+    "client_id",
+    "path",
+    "sentence_id",
+    "sentence",
+    "sentence_domain",
+    "up_votes",
+    "down_votes",
+    "age",
+    "gender",
+    "accents",
+    "variant",
+    "locale",
+    "segment",
+)
 """As in the versions since 17.0."""
 GENDERS = {"female": "female_feminine", "male": "male_masculine"}
 PARTS = ("train", "train", "train", "train", "dev", "test")
-"""What pairs of a woman and a man are dealt out to in turn; all of them are in `validated.tsv`."""
+"""Parts that pairs of a woman and a man are dealt out to in turn; `validated.tsv` holds all of them."""
 DIGITS = 8
 
 
-def make_common_voice(
+def make(
     folder: Path,
     *,
     speakers: int | None = None,
     clips: int | None = None,
     seed: int = 0,
     sentences: Sequence[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write the tree into `folder`, which must be new or empty; `clips` counts all of them.
 
-    `sentences`, if given, are read in turn; else each clip has one of its own. On any error nothing is left behind.
+    `sentences`, if given, are read in turn; else each clip has its own. On any error nothing is left behind.
     """
     speakers = SPEAKERS if speakers is None else speakers
     clips = speakers * CLIPS_EACH if clips is None else clips
-    if not 1 <= speakers <= MOST_SPEAKERS:
-        raise UserError(f"{NAME}: {speakers} speakers cannot be made; give 1 to {MOST_SPEAKERS}")
-    if clips < speakers:
-        raise UserError(f"{NAME}: {clips} clips are too few for {speakers} speakers; give at least one clip a speaker")
-    with written_at_once(Path(folder)) as made:
-        from affetto.synthetic import voice
-
-        root = made / LANGUAGE
+    check_size(NAME, speakers, clips, MOST_SPEAKERS)
+    with written_at_once(Path(folder)) as partial:
+        root = partial / LANGUAGE
         (root / CLIPS).mkdir(parents=True)
-        marker = {"made_by": f"affetto {__version__} corpora make {NAME}", "synthetic": True, "kind": NAME}
-        marker |= {"speakers": speakers, "clips": clips, "seed": seed, "espeak": voice.version()}
-        (root / MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
+        write_marker(root, NAME, speakers=speakers, clips=clips, seed=seed)
         rows: list[list[object]] = []
         lengths: list[tuple[str, int]] = []
         for number in range(clips):
-            speaker, place = number % speakers, number // speakers
-            row, wave = _read_aloud(seed, speaker, place, sentences)
+            row, wave = _read_aloud(seed, number % speakers, number // speakers, sentences)
             _write_mp3(root / CLIPS / str(row[1]), wave)
             rows.append(row)
             lengths.append((str(row[1]), round(1000 * len(wave) / RATE_HZ)))
@@ -77,8 +76,8 @@ def make_common_voice(
         _tables(root, rows, speakers, lengths)
 
 
-def _read_aloud(seed: int, number: int, place: int, sentences: Sequence[str] | None) -> tuple[list[object], np.ndarray]:
-    """A clip's row and its wave (samples,) at RATE_HZ."""
+def _read_aloud(seed: int, number: int, turn: int, sentences: Sequence[str] | None) -> tuple[list[object], np.ndarray]:
+    """The row and the wave (samples,) at RATE_HZ of a speaker's clip, by the numbers of both."""
     import soxr
 
     from affetto.synthetic import prosody, voice
@@ -86,17 +85,16 @@ def _read_aloud(seed: int, number: int, place: int, sentences: Sequence[str] | N
     name = hashlib.sha512(f"affetto common voice {seed} {number}".encode()).hexdigest()
     speaker = prosody.draw_speaker(NAME, seed, gender_of(number), number // 2, name)
     if sentences:
-        sentence = sentences[(place * 5 + number) % len(sentences)]
+        sentence = sentences[(turn * 5 + number) % len(sentences)]
     else:
-        sentence = read_aloud(prosody.generator(speaker.key, "sentence", place))
+        sentence = read_aloud(prosody.generator(speaker.key, "sentence", turn))
     wave = prosody.speak(speaker, "neutrality", sentence.rstrip("."))
     wave = soxr.resample(wave, voice.RATE_HZ, RATE_HZ, quality="HQ").clip(-1, 1)
-    file = f"common_voice_{LANGUAGE}_{(number + 1) * 10_000 + place:0{DIGITS}d}.mp3"
-    row: list[object] = [
-        name, file, hashlib.sha256(sentence.encode()).hexdigest(), sentence, "", 2, 0, "", GENDERS[speaker.gender],
-        "", "", LANGUAGE, "",
-    ]  # fmt: skip
-    return row, wave
+    file = f"common_voice_{LANGUAGE}_{(number + 1) * 10_000 + turn:0{DIGITS}d}.mp3"
+    sentence_id = hashlib.sha256(sentence.encode()).hexdigest()
+    votes, age, accents, variant, segment = (2, 0), "", "", "", ""
+    row: list[object] = [name, file, sentence_id, sentence, "", *votes, age, GENDERS[speaker.gender]]
+    return [*row, accents, variant, LANGUAGE, segment], wave
 
 
 def _tables(root: Path, rows: list[list[object]], speakers: int, lengths: list[tuple[str, int]]) -> None:
@@ -123,3 +121,10 @@ def _write_mp3(path: Path, wave: np.ndarray) -> None:
         soundfile.write(path, wave, RATE_HZ, format="MP3")
     except soundfile.LibsndfileError as problem:
         raise OSError(None, problem.error_string) from None
+
+
+MAKER = Maker(
+    name=NAME,
+    make=make,
+    advice="synthetic speech in the layout of Common Voice, for affetto specialize",
+)
