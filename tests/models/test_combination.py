@@ -49,6 +49,8 @@ def test_merging_folds_lora_and_keeps_the_adapter_where_it_hangs(key: str) -> No
     expected = logits(made)
     assert (logits(merged) - expected).abs().max() <= 2e-5 * expected.abs().max()
     assert not any("lora_" in name for name, _ in merged.named_parameters())
+    plan = METHODS.find(NAME).plan_after_merge(blueprint(NAME)["method"])
+    assert (plan["name"], plan["settings"], merged.method.name) == ("adapter", {"scale": 1.0}, "adapter")
 
 
 @families

@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from affetto.models.backbones import load_backbone
 from affetto.models.catalogue import BACKBONES
-from affetto.models.flops import count
+from affetto.models.families.registry import FAMILIES
 from models.test_states import own_states, wave
 
 SECONDS = 2.0
@@ -17,7 +17,7 @@ def test_as_many_as_a_forward_pass_runs(key):
     backbone = load_backbone(key, random_weights=True)
     with FlopCounterMode(display=False) as counted:
         states = own_states(backbone, wave(SECONDS))
-    told = count(BACKBONES[key].family, BACKBONES[key].config, SECONDS)
+    told = FAMILIES[BACKBONES[key].family].operations(BACKBONES[key].config, SECONDS)
     assert (told.depth + 1, told.frames, told.width) == (len(states), *states[0].shape[-2:])
     # torch does not see the attention's own products on a CPU; WavLM's gates are not counted here, and are small.
     attention = told.depth * 4 * told.frames**2 * told.width
@@ -26,7 +26,7 @@ def test_as_many_as_a_forward_pass_runs(key):
 
 
 def test_the_base_shapes_by_hand():
-    one = count("wav2vec2", {}, 1.0)
+    one = FAMILIES["wav2vec2"].operations({}, 1.0)
     assert one.frames == 49
     assert one.block == 2 * 49 * (4 * 768**2 + 2 * 768 * 3072) + 4 * 49**2 * 768
     lengths = (3199, 1599, 799, 399, 199, 99, 49)

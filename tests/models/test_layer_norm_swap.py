@@ -108,7 +108,7 @@ def test_the_stream_before_the_feed_forward_enters_the_layer_norm_of_the_block_s
 
 
 @pytest.mark.parametrize(("key", "kind", "told"), [
-    ("whisper-mini", "blocks", "whisper has no post-LayerNorm blocks to swap in; wav2vec2, hubert and wavlm have"),
+    ("whisper-mini", "blocks", "whisper has no post-LayerNorm blocks to swap in; families that have: hubert, wav"),
     ("wav2vec2-mini", "encoder", "this wav2vec2 checkpoint is post-LayerNorm already"),
     ("xlsr-mini", "block", "unknown model.layer_norm_swap 'block': did you mean 'blocks'"),
 ])  # fmt: skip

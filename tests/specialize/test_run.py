@@ -16,7 +16,7 @@ from affetto.errors import UserError
 from affetto.specialize import examine
 from affetto.specialize.folder import Folder, provenance
 from affetto.specialize.spec import Settings
-from affetto.synthetic.read_speech import make_common_voice
+from affetto.synthetic.layouts.commonvoice import make as make_common_voice
 from specialize.recordings import tiny, write_speech  # noqa: F401  # a fixture
 
 FAST = ("batch_size=4", "validations=1", "precision=float32", "shortest_seconds=0.4", "steps=2")

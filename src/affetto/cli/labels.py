@@ -127,11 +127,10 @@ def by_bytes(stream: Any) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    from rich.console import Console
-
-    from affetto.reporting.tables import prediction_table
+    from affetto.reporting.render.terminal import print_sheet
+    from affetto.reporting.terminal_sheets import prediction_sheet
 
     text = io.StringIO()
     shown = (row | {"file": printable(row["file"])} for row in rows)
-    Console(file=text, width=None if sys.stdout.isatty() else 120).print(prediction_table(shown))
+    print_sheet(prediction_sheet(shown), file=text, width=None if sys.stdout.isatty() else 120)
     return text.getvalue()

@@ -49,20 +49,21 @@ def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) 
     for column in ("clips", "speakers", "labels"):
         facts.add_column(column, justify="right")
     facts.add_column("split")
-    facts.add_column("options")
     for corpus in published:
         counts = (f"{count:,}" if count else "" for count in (corpus.clips, corpus.speakers, len(corpus.labels)))
-        facts.add_row(corpus.name, corpus.title, corpus.language, *counts, corpus.protocol, ", ".join(corpus.options))
-    licences = _table("their licences", "name", "licence")
+        facts.add_row(corpus.name, corpus.title, corpus.language, *counts, corpus.protocol)
+    terms = _table("their licences and options", "name", "licence, --option")
     for corpus in published:
-        licences.add_row(corpus.name, escape(corpus.licence) or "not stated")
+        terms.add_row(corpus.name, escape(corpus.licence) or "not stated")
+        for option, record in corpus.options.items():
+            terms.add_row("", f"{option}: {escape(record.description)}")
     layouts = _table("layouts of your own collections", "name", "layout", "options")
     for corpus in (corpus for corpus in corpora if corpus.is_format):
         layouts.add_row(corpus.name, escape(corpus.title), ", ".join(corpus.options))
     speech = _table("speech for affetto specialize", "name", "title", "sentences", "splits")
     for source in transcribed:
         speech.add_row(source.name, source.title, "yes" if source.has_sentences else "no", ", ".join(source.splits))
-    return Group(facts, "", licences, "", layouts, "", speech)
+    return Group(facts, "", terms, "", layouts, "", speech)
 
 
 def _table(title: str, *columns: str) -> Table:

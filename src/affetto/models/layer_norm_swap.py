@@ -19,6 +19,7 @@ import torch
 
 from affetto.errors import UserError, unknown
 from affetto.models.backbone import Backbone
+from affetto.models.families.registry import FAMILIES
 
 SWAPS = ("none", "blocks", "encoder")
 
@@ -33,10 +34,10 @@ def swap_layer_norm(backbone: Backbone, kind: str) -> Backbone:
     if kind == "none":
         return backbone
     model: Any = backbone.model
-    if not hasattr(model.config, "do_stable_layer_norm"):
+    if not backbone.record.both_norm_orders:
         raise UserError(
             f"model.layer_norm_swap={kind}: {backbone.family} has no post-LayerNorm blocks to swap in; "
-            "wav2vec2, hubert and wavlm have"
+            f"families that have: {', '.join(name for name, family in FAMILIES.items() if family.both_norm_orders)}"
         )
     if not model.config.do_stable_layer_norm:
         raise UserError(

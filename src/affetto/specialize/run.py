@@ -243,14 +243,8 @@ def save_preprocessor(parent: Parent, folder: Path) -> None:
     if parent.folder is not None:
         (folder / name).write_bytes((parent.folder / name).read_bytes())
         return
-    from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
-
-    if parent.family == "whisper":
-        WhisperFeatureExtractor(**parent.backbone.preprocessing).save_pretrained(folder)
-    else:
-        Wav2Vec2FeatureExtractor(
-            do_normalize=parent.backbone.preprocessing["normalize"], return_attention_mask=True
-        ).save_pretrained(folder)
+    backbone = parent.backbone
+    backbone.record.feature_extractor(backbone.preprocessing, attention_mask=True).save_pretrained(folder)
 
 
 def _digest(content: Any) -> str:

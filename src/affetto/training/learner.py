@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from affetto.models.classifier import Classifier, Prefix
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training import augment as augmentation
 from affetto.training.batches import plan
@@ -97,7 +97,9 @@ class Learner:
     def learn(self, step: int, batch: Batch) -> None:
         """Compute the gradients of a step."""
         reseed(self.accelerator, self.task.seed, self.epoch, step % len(self.batches))
-        loss = self.loss(self._logits(batch), batch.targets) * batch.share
+        loss = self.loss(self._logits(batch), batch.targets)
+        penalty = self.classifier.method.penalty()
+        loss = (loss if penalty is None else loss + penalty) * batch.share
         self.accelerator.backward(loss)
         total = loss.detach()
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]

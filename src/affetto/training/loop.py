@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training.batches import by_length, plan
 from affetto.training.checkpoint import (

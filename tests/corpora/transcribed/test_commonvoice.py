@@ -9,7 +9,7 @@ import pytest
 from affetto import audio
 from affetto.corpora.transcribed.registry import open_speech
 from affetto.errors import UserError
-from affetto.synthetic.read_speech import make_common_voice
+from affetto.synthetic.layouts.commonvoice import make as make_common_voice
 
 HEADER = "client_id\tpath\tsentence\tlocale\n"
 

@@ -127,6 +127,22 @@ def test_a_run_is_told_by_the_settings_it_was_done_under_not_by_what_the_recipe_
     )  # fmt: skip
 
 
+def test_a_method_that_is_not_installed_is_named_and_the_other_runs_are_read(tmp_path):
+    """A method of a plug-in leaves its section in all runs' files, and may be gone when they are read."""
+    out = write_grid(tmp_path / "out", [({"method": "adapter"}, {}), ({"method": "frozen"}, {})])
+    for file in out.glob("runs/*/spec.json"):
+        content = json.loads(file.read_text())
+        content["spec"]["settings"]["gains"] = {"start": 1.0}
+        file.write_text(json.dumps(content))
+    plan = json.loads((out / "grid.json").read_text())
+    plan["runs"].append(plan["runs"][0] | {"method": "gains", "run": "another"})
+    (out / "grid.json").write_text(json.dumps(plan))
+    shutil.copytree(next(out.glob("runs/*frozen*")), tmp_path / "single")
+    results = collect(tmp_path)
+    assert [run.axes.method for run in results.runs if run.is_done] == ["adapter", "frozen"]
+    assert any("method 'gains' is not installed here" in note for note in results.notes)
+
+
 def test_synthetic_runs_are_known(tmp_path):
     write_run(tmp_path / "a", synthetic=True)
     assert collect(tmp_path).synthetic

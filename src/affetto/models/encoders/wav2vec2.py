@@ -22,24 +22,11 @@ class Wav2Vec2Backbone(Backbone):
     """wav2vec 2.0 and HuBERT: raw wave → CNN (20 ms a frame) → projection → convolutional positions → blocks."""
 
     family = "wav2vec2"
-    lora_targets = {
-        "ff": ("intermediate_dense", "output_dense"),
-        "attention": ("q_proj", "k_proj", "v_proj", "out_proj"),
-        "all": ("q_proj", "k_proj", "v_proj", "out_proj", "intermediate_dense", "output_dense"),
-    }
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__(model, preprocessing)
         # In training mode transformers marks the wave itself as needing a gradient; eval mode is kept, this makes sure.
         model.feature_extractor._freeze_parameters()
-
-    @property
-    def blocks(self) -> nn.ModuleList:
-        return self.model.encoder.layers
-
-    @property
-    def block_prefix(self) -> str:
-        return "encoder.layers"
 
     @property
     def pre_norm(self) -> bool:

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ, AudioError
 from affetto.models.backbone import Backbone
+from affetto.models.families.whisper import SAMPLES_PER_POSITION
 
-SAMPLES_PER_POSITION = 320
-"""Two mel frames of 10 ms at 16 kHz: the second convolution has stride 2."""
 MEL_FLOOR, DECADES_BELOW_PEAK = 1e-10, 8.0
 """Whisper's own: what is quieter counts as this loud."""
 
@@ -58,11 +57,6 @@ class WhisperBackbone(Backbone):
     """`model` is transformers' `WhisperEncoder`; `preprocessing` holds the extractor's constants."""
 
     family = "whisper"
-    lora_targets = {
-        "ff": ("fc1", "fc2"),
-        "attention": ("q_proj", "k_proj", "v_proj", "out_proj"),
-        "all": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
-    }
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         from transformers import WhisperFeatureExtractor
@@ -70,14 +64,6 @@ class WhisperBackbone(Backbone):
         super().__init__(model, preprocessing)
         self.extractor = WhisperFeatureExtractor(**preprocessing)
         self.log_mel = LogMel(np.asarray(self.extractor.mel_filters), self.extractor.n_fft, self.extractor.hop_length)
-
-    @property
-    def blocks(self) -> nn.ModuleList:
-        return self.model.layers
-
-    @property
-    def block_prefix(self) -> str:
-        return "layers"
 
     @property
     def longest_seconds(self) -> float:

@@ -107,9 +107,27 @@ class Method(Module):
         return {} if cls.settings is None else {cls.name: cls.settings}
 
     @classmethod
+    def summary(cls) -> dict[str, str | bool | list[str] | None]:
+        """Facts of the method for lists; JSON-ready."""
+        return {
+            "title": cls.title,
+            "trains": cls.trains,
+            "source": cls.source,
+            "sections": list(cls.sections()),
+            "part": cls.part,
+            "trains_backbone": cls.trains_backbone,
+            "mergeable": cls.mergeable,
+            "is_peft": cls.is_peft,
+        }
+
+    @classmethod
     def keywords(cls, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """Keywords of the class, from the values of its sections, {section: {field: value}}."""
         return dict(sections.get(cls.name, {}))
+
+    def penalty(self) -> Tensor | None:
+        """Addition to the loss of a training step, a scalar with gradient; None: there is none."""
+        return None
 
     def after_step(self, step: int, total: int) -> None:
         """Act after an optimiser step, while its gradients are still there. `step` counts from 1 to `total`."""
@@ -126,6 +144,15 @@ class Method(Module):
 
     def merge(self) -> None:
         """Fold the trained weights into the backbone's own, where that is possible. For inference."""
+
+    def after_merge(self) -> Method:
+        """The part of the method that stays beside a merged backbone."""
+        return self
+
+    @classmethod
+    def plan_after_merge(cls, plan: dict[str, Any]) -> dict[str, Any]:
+        """Plan of a method, {"name", "first_block", "settings"} → that of what stays beside a merged backbone."""
+        return {"name": "frozen", "first_block": 0, "settings": {}} if cls.mergeable else plan
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:

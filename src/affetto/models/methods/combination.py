@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,14 +27,22 @@ class Combination(Method):
 
     def __init__(self, backbone: Backbone, blocks: range, **settings: dict[str, Any]) -> None:
         super().__init__(backbone, blocks)
-        self._hold(backbone, [method(backbone, blocks, **settings[method.name]) for method in self.components])
+        self._hold(backbone.model, [method(backbone, blocks, **settings[method.name]) for method in self.components])
 
-    def _hold(self, backbone: Backbone, members: Iterable[Method]) -> None:
+    @classmethod
+    def of(cls, model: nn.Module, members: Sequence[Method]) -> Combination:
+        """The combination of methods that have adapted `model`, the backbone's, already."""
+        combination = cls.__new__(cls)
+        super(Method, combination).__init__()
+        combination._hold(model, members)
+        return combination
+
+    def _hold(self, model: nn.Module, members: Sequence[Method]) -> None:
         from torch import nn
 
         self.members = nn.ModuleDict({member.name: member for member in members})
-        self.lowest_block = min(member.lowest_block for member in self._members())
-        self.__dict__["model"] = backbone.model  # not registered: it is the backbone's
+        self.lowest_block = min(member.lowest_block for member in members)
+        self.__dict__["model"] = model  # not registered: it is the backbone's
 
     def _members(self) -> list[Any]:
         return list(self.members.values())
@@ -46,6 +54,10 @@ class Combination(Method):
     @classmethod
     def keywords(cls, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         return {method.name: method.keywords(sections) for method in cls.components}
+
+    def penalty(self) -> Tensor | None:
+        penalties = [penalty for member in self._members() if (penalty := member.penalty()) is not None]
+        return sum(penalties[1:], start=penalties[0]) if penalties else None
 
     def after_step(self, step: int, total: int) -> None:
         for member in self._members():
@@ -70,13 +82,10 @@ class Combination(Method):
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
-        combination = cls.__new__(cls)
-        Method.__init__(combination, backbone, blocks)
-        combination._hold(
-            backbone,
-            [method.load(backbone, blocks, folder / method.name, settings[method.name]) for method in cls.components],
-        )
-        return combination
+        methods = [
+            method.load(backbone, blocks, folder / method.name, settings[method.name]) for method in cls.components
+        ]
+        return cls.of(backbone.model, methods)
 
     def merge(self) -> None:
         """Merge the methods that can be merged; the others stay on the blocks."""
@@ -89,6 +98,23 @@ class Combination(Method):
             if before is not module:
                 module._forward_pre_hooks.update(before._forward_pre_hooks)
                 module._forward_hooks.update(before._forward_hooks)
+
+    def after_merge(self) -> Method:
+        members = [member for member in self._members() if not member.mergeable]
+        components = tuple(method for method in self.components if not method.mergeable)
+        if len(members) > 1:
+            return combine(components).of(self.__dict__["model"], members)
+        return members[0] if members else self
+
+    @classmethod
+    def plan_after_merge(cls, plan: dict[str, Any]) -> dict[str, Any]:
+        components = [method.name for method in cls.components if not method.mergeable]
+        settings = {name: plan["settings"][name] for name in components}
+        if len(components) > 1:
+            return plan | {"name": SIGN.join(components), "settings": settings}
+        if components:
+            return plan | {"name": components[0], "settings": settings[components[0]]}
+        return super().plan_after_merge(plan)
 
 
 @functools.cache

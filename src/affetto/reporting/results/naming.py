@@ -98,7 +98,7 @@ class Naming:
         self.parts = parts
 
     def columns(self) -> tuple[Column, ...]:
-        return tuple(Column(name, number=False) for name in self.names)
+        return tuple(Column(name, is_number=False) for name in self.names)
 
     def cells(self, config: Configuration) -> tuple[Cell, ...]:
         """Cells of one configuration under `columns`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from affetto.models.methods.registry import METHODS
 from affetto.reporting.results.records import Axes, Evaluation, Run, key_of
 from affetto.training.effects import belongs
 from affetto.training.runs import METRICS, SPEC, RunFolder
-from affetto.training.spec import RunSpec, Settings, acting, settings
+from affetto.training.spec import RunSpec, Settings, acting, settings, stored_settings
 
 REQUIRED = (
     "test",
@@ -41,7 +41,8 @@ def read_grid(folder: Path, notes: list[str]) -> tuple[str, list[Run]]:
     try:
         plan = grid.plan()
         assert plan is not None
-        entries = [(entry, str(entry["run"]), _planned_axes(entry)) for entry in plan["runs"]]
+        readable = _with_known_methods(plan["runs"], folder, notes)
+        entries = [(entry, str(entry["run"]), _planned_axes(entry)) for entry in readable]
     except UserError as problem:
         notes.append(str(problem))
         return folder.name, []
@@ -73,11 +74,14 @@ def read_single_run(folder: Path, notes: list[str]) -> Run | None:
     if content is None:
         return None  # the error of a failed run that left no spec, so that its axes are unknown
     try:
-        spec = RunSpec.model_validate(content["spec"])
+        spec = RunSpec.model_validate(content["spec"] | {"settings": stored_settings(content["spec"]["settings"])})
         values = {axis: getattr(spec, axis) for axis in AXES if axis != "corpus"}
         values["corpus"] = "+".join(corpus.name or Path(corpus.path).name for corpus in spec.corpora)
         axes = _make_axes(values, _changed_settings(spec.settings, values))
-    except (KeyError, TypeError, ValueError, UserError):
+    except UserError as problem:
+        notes.append(f"{folder / SPEC}: {problem} The run is left out")
+        return None
+    except (KeyError, TypeError, ValueError):
         notes.append(f"{folder / SPEC}: no spec that this version can read; the run is left out")
         return None
     try:
@@ -156,6 +160,16 @@ def _with_files(run: Run, notes: list[str]) -> Run:
     return replace(run, spec=spec.get("spec"), metrics=metrics)
 
 
+def _with_known_methods(
+    entries: Sequence[Mapping[str, Any]], folder: Path, notes: list[str]
+) -> list[Mapping[str, Any]]:
+    """The planned runs whose method is installed; notes name the others."""
+    unknown = {entry["method"]: None for entry in entries if entry["method"] not in METHODS}
+    for method in unknown:
+        notes.append(f"{folder / PLAN}: method {method!r} is not installed here; its runs are left out")
+    return [entry for entry in entries if entry["method"] not in unknown]
+
+
 def _planned_axes(entry: Mapping[str, Any]) -> Axes:
     values = {axis: entry.get(axis, default) for axis, default in AXES.items()}
     overrides = {name: text(value) for name, value in (entry.get("settings") or {}).items()}
@@ -169,7 +183,7 @@ def _with_done_settings(run: Run) -> Run:
     if not run.spec or not run.is_done:
         return run
     values = {axis: getattr(run.axes, axis, None) for axis in AXES}
-    changed = _changed_settings(Settings.model_validate(run.spec["settings"]), values)
+    changed = _changed_settings(stored_settings(run.spec["settings"]), values)
     return replace(run, axes=replace(run.axes, settings=tuple(sorted(changed.items()))))
 
 
