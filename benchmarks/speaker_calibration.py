@@ -24,7 +24,7 @@ from affetto.inference import speaker
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.inference.loading import load
 from affetto.measures.probability import expected_calibration_error
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend, save, style
 from affetto.training.selection import Probe
 from affetto.training.temperature import calibrated

@@ -123,3 +123,8 @@ def test_a_method_is_set_trained_combined_reported_and_exported(
     assert "Gains" in page and "LoRA + Gains" in page
     ours, exports = (json.loads(text)[0]["probabilities"] for text in (trained, exported))
     assert all(abs(ours[emotion] - exports[emotion]) < 1e-4 for emotion in ours)
+
+
+def test_the_guide_shows_the_method_that_is_tested() -> None:
+    guide = (TESTS.parent / "docs" / "guide" / "7-add.md").read_text(encoding="utf-8")
+    assert (TESTS / "toys" / "method.py").read_text(encoding="utf-8").strip() in guide

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from affetto.models.classifier import Classifier
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.methods.base import NOTHING, Method
 from affetto.models.pooling import StatePooling
 from affetto.training import device as devices

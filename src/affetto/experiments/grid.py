@@ -40,6 +40,7 @@ from affetto.errors import UserError, unknown
 from affetto.experiments import resources
 from affetto.experiments.resources import Resources
 from affetto.models.catalogue import check_backbone
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import parse_protocol
 from affetto.training.identity import own_fields
@@ -110,7 +111,7 @@ class PlannedRun:
         method = METHODS.find(self["method"])
         if method.changes_blocks and first == 0:
             return ("front end" if method.trains_embedding else "input of the first block", *shared)
-        return (model.pooling, model.layer, model.state_norm, model.head == "statistics", first, *shared)
+        return (model.pooling, model.layer, model.state_norm, not HEADS.find(model.head).takes_frames, first, *shared)
 
     @property
     def shares(self) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from affetto.experiments.grid import PlannedRun
 from affetto.models.catalogue import BACKBONES
 from affetto.models.families.registry import FAMILIES
 from affetto.models.flops import Operations
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import TARGET
 from affetto.synthetic.registry import miniatures
@@ -89,6 +90,4 @@ def _folds(run: PlannedRun) -> int | None:
 def _head(run: PlannedRun, one: Operations) -> float:
     """Of a forward pass of the downstream classifier over a clip: what it does on every frame."""
     model = run.settings.model
-    width, hidden = one.width, model.head_width
-    per_frame = {"paper": width * hidden + 2 * hidden * hidden, "statistics": 0}.get(model.head, width * hidden)
-    return 2.0 * one.frames * per_frame
+    return 2.0 * one.frames * HEADS.find(model.head).frame_products(one.width, model.head_width)

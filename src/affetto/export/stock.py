@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
-from affetto.models.head import FrameHead
+from affetto.models.head_layers import FrameHead
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
 
@@ -30,8 +31,9 @@ def obstacle(classifier: Classifier, blueprint: dict[str, Any]) -> str | None:
     pooling, head, backbone = classifier.pooling, blueprint["head"], classifier.backbone
     if backbone.record.stock is None:
         return f"transformers has no audio classifier of the family {backbone.family}"
-    if head["name"] != "linear":
-        return f"the head {head['name']!r} has another shape (the stock one is model.head=linear)"
+    if not HEADS.find(head["name"]).is_stock:
+        stock = ", ".join(name for name, record in HEADS.items() if record.is_stock)
+        return f"the head {head['name']!r} has another shape (the stock one is model.head={stock})"
     if head["unmasked_mean"]:
         return "the head averages over padding (model.unmasked_mean)"
     method = METHODS.find(blueprint["method"]["name"])

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from affetto.models.backbone import Backbone, frame_mask
 from affetto.models.device import autocast
-from affetto.models.head import StatisticsHead, masked_statistics
+from affetto.models.head_layers import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise
 from affetto.models.methods.base import EMBEDDING, NOTHING, Method
 from affetto.models.pooling import StatePooling

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training import augment as augmentation
 from affetto.training import checkpoint

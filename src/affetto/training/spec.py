@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from affetto.errors import UserError, unknown
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.frozen import Frozen
 from affetto.models.methods.probe import Probe
@@ -22,6 +23,11 @@ from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 from affetto.training.effects import Acts, Needs
 from affetto.training.identity import foreign_fields, own_fields
+
+if TYPE_CHECKING:
+    HeadName = str
+else:
+    HeadName = Literal[tuple(HEADS)]
 
 
 class _Record(BaseModel):
@@ -57,9 +63,7 @@ class ModelSettings(_Common):
         description="the state that pooling=layer takes (0 … L); null: the last; auto: chosen on inner speaker folds",
     )
     state_norm: Literal["none", "layer"] = Field("none", description="normalise each state before pooling")
-    head: Annotated[Literal["paper", "short", "linear", "statistics"], Acts(effects.STEPPED)] = Field(
-        "paper", description="the downstream classifier"
-    )
+    head: Annotated[HeadName, Acts(effects.STEPPED)] = Field("paper", description="the downstream classifier")
     head_width: Annotated[int, Acts(effects.HIDDEN)] = Field(256, ge=1, description="width of the head's hidden layers")
     head_dropout: Annotated[float, Acts(effects.DROPOUT)] = Field(0.1, ge=0, lt=1, description="dropout in the head")
     unmasked_mean: Annotated[

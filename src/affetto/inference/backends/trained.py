@@ -16,7 +16,7 @@ from affetto.inference import speaker
 from affetto.inference.predictor import ONLY_STATISTICS, Predictor
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import capabilities
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.parallel import side_by_side
 from affetto.models.prefix import collate
 from affetto.models.saved import load_classifier

@@ -1,14 +1,12 @@
-"""Heads: one sequence of frames → logits. All averages run over the clip's own frames only."""
+"""Layers that heads are built of: one sequence of frames → logits, averages over the clip's own frames only."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from affetto.errors import UserError
 from affetto.models.device import autocast
 from affetto.models.dropout import Dropout
 
@@ -89,38 +87,3 @@ class StatisticsHead(nn.Module):
     def classify(self, statistics: Tensor) -> Tensor:
         """(batch, 2 width) → (batch, classes)."""
         return self.out(self.dropout((statistics - self.centre) / self.scale))
-
-
-def _paper(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
-    """PEFT-SER's downstream model (Feng & Narayanan 2023), to which the paper refers (III-A)."""
-    per_frame = nn.Sequential(
-        nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout),
-        nn.Linear(hidden, hidden), nn.ReLU(), Dropout(dropout),
-        nn.Linear(hidden, hidden),
-    )  # fmt: skip
-    per_clip = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes))
-    return FrameHead(per_frame, per_clip, unmasked_mean)
-
-
-def _short(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
-    per_frame = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout))
-    return FrameHead(per_frame, nn.Linear(hidden, classes), unmasked_mean)
-
-
-def _linear(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
-    """The shape of transformers' own `…ForSequenceClassification`: projection, mean, classifier."""
-    return FrameHead(nn.Linear(width, hidden), nn.Linear(hidden, classes), unmasked_mean)
-
-
-def _statistics(width: int, classes: int, hidden: int, dropout: float, unmasked_mean: bool) -> nn.Module:
-    if unmasked_mean:
-        raise UserError("model.unmasked_mean has no meaning with model.head=statistics: choose paper, short or linear")
-    return StatisticsHead(width, classes, dropout)
-
-
-HEADS: dict[str, Callable[[int, int, int, float, bool], nn.Module]] = {
-    "paper": _paper,
-    "short": _short,
-    "linear": _linear,
-    "statistics": _statistics,
-}
