@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from affetto.corpora.corpus import Corpus
@@ -64,7 +64,7 @@ def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) 
     speech = _table("speech for affetto specialize", "name", "title", "sentences", "splits")
     for source in transcribed:
         speech.add_row(source.name, source.title, "yes" if source.has_sentences else "no", ", ".join(source.splits))
-    return Group(*chain.from_iterable((table, "") for table in (facts, terms, layouts, speech)))
+    return Group(*(Padding(table, (0, 0, 1, 0)) for table in (facts, terms, layouts, speech)))
 
 
 def _table(title: str, *columns: str) -> Table:
