@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 from affetto.cli import app
 from affetto.corpora.registry import CORPORA
+from affetto.models.catalogue import BACKBONES
 from plugins import install
+from toys.family import BREEZE
 from training.corpora import RATE_HZ, sound, write_table
 
 TESTS = Path(__file__).parent
@@ -128,3 +130,32 @@ def test_a_method_is_set_trained_combined_reported_and_exported(
 def test_the_guide_shows_the_method_that_is_tested() -> None:
     guide = (TESTS.parent / "docs" / "guide" / "7-add.md").read_text(encoding="utf-8")
     assert (TESTS / "toys" / "method.py").read_text(encoding="utf-8").strip() in guide
+
+
+def test_a_family_and_a_head_are_trained_reported_exported_and_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, checkpoint, run = tmp_path / "site", tmp_path / "breeze-mini", tmp_path / "run"
+    install(site, monkeypatch, "affetto.families", breeze="toys.family:BREEZE")
+    install(site, monkeypatch, "affetto.heads", peak="toys.head:PEAK")
+    config = BREEZE.config_class(**BACKBONES["wav2vec2-mini"].config, gain=2.0)
+    BREEZE.model_class(config).save_pretrained(checkpoint)
+    BREEZE.feature_extractor({"normalize": True}).save_pretrained(checkpoint)
+    table = write_table(tmp_path / "corpus", speakers=4)
+    settings = ["training.epochs=1", "compute.precision=float32", "model.head=peak"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    options += ["--table", table, "--method", "lora", "--recipe", "paper", "--no-probe", "--quiet"]
+    clip = table.parent / "audio" / "s3-joy-0.wav"
+    *_, trained, exported = in_a_new_process(
+        site,
+        ["train", *options, "--backbone", checkpoint, "--out", run],
+        ["report", run, "--out", tmp_path / "report", "--format", "html"],
+        ["export", run, "--to", "hf", "--out", tmp_path / "hf"],
+        ["predict", run, clip, "--format", "json"],
+        ["predict", tmp_path / "hf", clip, "--format", "json"],
+    )
+    card = json.loads((run / "model" / "affetto.json").read_text())
+    assert (card["backbone"]["family"], card["blueprint"]["head"]["name"]) == ("breeze", "peak")
+    assert "breeze-mini" in (tmp_path / "report" / "index.html").read_text()
+    ours, exports = (json.loads(text)[0]["probabilities"] for text in (trained, exported))
+    assert all(abs(ours[emotion] - exports[emotion]) < 1e-4 for emotion in ours)

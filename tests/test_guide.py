@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,26 @@ def test_each_command_is_one_that_there_is(command: str) -> None:
         parse(words[1:])
     else:
         assert words[0] == "python"
+
+
+def test_each_error_that_troubleshooting_explains_exists() -> None:
+    """A quoted message is one of the source's texts; … stands for a value."""
+    page = (PROJECT / "docs" / "guide" / "9-troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r'^\*\*"(.+)"\.\*\*', page, re.MULTILINE)
+    assert len(quoted) >= 6
+    texts = [text for path in (PROJECT / "src").rglob("*.py") for text in texts_of(path)]
+    for message in quoted:
+        pattern = re.compile(".*".join(map(re.escape, message.split("…"))), re.DOTALL)
+        assert any(map(pattern.search, texts)), f"no error says {message!r}"
+
+
+def texts_of(path: Path) -> Iterator[str]:
+    """The strings of a Python file, those with values in them included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 def parse(words: list[str]) -> None:

@@ -30,7 +30,7 @@ def test_ablations_stand_beside_the_unchanged_recipe_with_the_sizes_of_their_sta
     row = {"changed": "model.state_norm layer", "method": "frozen"}
     before, after = (cell(sheet, name, **row).key for name in ("unchanged", "with the change"))
     assert cell(sheet, "difference", **row).key == pytest.approx(after - before) and after > before
-    assert "model.state_norm: Does" in sheet.notes[0]
+    assert "model.state_norm: Is" in sheet.notes[0]
     sizes = state_table(evidence)
     assert sizes is not None and cell(sizes, "1", changed="unchanged").text == "20"
     assert "probe" not in {word for row in sizes.rows for word in row[0].text.split(", ")}

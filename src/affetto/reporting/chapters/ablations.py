@@ -21,14 +21,14 @@ from affetto.reporting.results.records import Configuration
 
 QUESTIONS = {
     "model.layer_norm_swap": "Does it matter that pre-LayerNorm weights are computed in post-LayerNorm order?",
-    "model.state_norm": "Does the plain mean of the states hang on a few of them that are large?",
+    "model.state_norm": "Is the plain mean of the states dominated by a few large ones?",
     "model.unmasked_mean": "Does averaging over padding too dilute short clips?",
     "model.pooling": "Does the embedding output add to the mean (L+1 states) or not (L)?",
     "adapter.placement": "Does it matter where in a block the Adapter stands, and what it adds?",
     "augment.noise_snr_db": "Does training on noisy clips, as PEFT-SER does, help?",
     "lora.alpha": "Is LoRA held back by its scaling, alpha over rank?",
     "training.class_weights": "Do class weights matter where classes are unbalanced?",
-    "training.length_window": "Does it matter that batches are made of clips of like length?",
+    "training.length_window": "Does it matter that batches are made of clips of similar length?",
 }
 """The question behind a changed setting, by the setting's name."""
 
@@ -39,7 +39,7 @@ def build(evidence: Evidence) -> Section:
     states = state_table(evidence)
     items += [state_picture(evidence), states] if states else []
     return Section(
-        words="One setting changed at a time: what may be due to the implementation rather than to the method.",
+        words="One setting changed at a time, to find effects of the implementation rather than of the method.",
         items=tuple(items),
     )
 

@@ -27,9 +27,9 @@ def build(evidence: Evidence) -> Section | None:
     is_long = len(compared) > MOST_ROWS
     return Section(
         words=(
-            "Two configurations that differ in one thing, on the same clips. Speakers are what is resampled and "
-            "exchanged, since the clips of one speaker err together; the number of speakers limits how small p can "
-            f"get. {_tally(compared)}"
+            "Each comparison is of two configurations that differ in one thing, on the same clips. Speakers are "
+            "resampled and exchanged, not clips, since errors on the clips of one speaker go together. The number of "
+            f"speakers limits how small p can become. {_tally(compared)}"
         ),
         items=() if is_long else (table,),
         folded=(*((table,) if is_long else ()), *speaker_tables(compared)),
@@ -59,13 +59,14 @@ def comparison_table(compared: Sequence[Contrast]) -> Sheet:
         ),
         rows=tuple(_row(contrast) for contrast in compared),
         caption=(
-            "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; "
-            "below, each corpus alone. Interval: Student's t over speakers and seeds; of one seed it is about these "
-            f"trained models alone. With fewer than {FEW_SPEAKERS} effective speakers no test is made. Effect size: "
-            "mean over standard deviation of the speakers' differences (d_z). p: by exchanging the two within "
-            "speakers, two-sided, which is about these trained models; with seeds: of the interval's t, which is about "
-            "the methods. Both after Holm's correction over the comparisons of its kind on the same corpora (below: "
-            "before). Smallest p: what so many speakers could give at best, before correction."
+            "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; the "
+            "rows below have each corpus alone. Interval: Student's t over speakers and seeds; with one seed it is "
+            f"about these trained models alone. With fewer than {FEW_SPEAKERS} effective speakers no test is made. "
+            "Effect size: mean over standard deviation of the speakers' differences (d_z). p: by exchanging the two "
+            "within speakers, two-sided; it is about these trained models. With seeds: p of the interval's t, which "
+            "is about the methods. Both p are corrected by Holm over the comparisons of the same kind on the same "
+            "corpora (below: before correction). Smallest p: the least that so many speakers can give before "
+            "correction."
         ),
         notes=(FOLDS,) if contrasts.by_folds(configs) else (),
         stamp=stamp_of(configs),
@@ -152,8 +153,8 @@ def _tally(compared: Sequence[Contrast]) -> str:
         return f"Of {len(compared)} comparisons none could be tested: there are too few speakers."
     significant = sum(bool(contrast.comparison.models_differ) for contrast in tested)
     return (
-        f"Of {len(compared)} comparisons {len(tested)} could be tested, and {significant} are told apart after "
-        "correction."
+        f"Of {len(compared)} comparisons {len(tested)} could be tested; {significant} of them differ significantly "
+        "after correction."
     )
 
 
@@ -209,4 +210,4 @@ def _speaker_row(contrast: Contrast, corpus: str, speakers: Sequence[str]) -> tu
     )
 
 
-COMPARISONS = Chapter(name="comparisons", title="What can be told apart", order=200, build=build)
+COMPARISONS = Chapter(name="comparisons", title="Which differences are significant", order=200, build=build)

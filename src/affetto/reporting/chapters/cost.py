@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "One mark: a configuration, mean over seeds; whiskers: {interval}. Both scales below are "
-    "logarithmic. Times are of the machine that ran it: compare those of one device."
+    "logarithmic. Times depend on the machine: compare only those of one device."
 )
 DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (6, 3)))
 
@@ -59,7 +59,7 @@ class Line:
 
 def build(evidence: Evidence) -> Section:
     return Section(
-        words="Parameters that are trained, time and memory, against the score.",
+        words="Trained parameters, time and memory against the score.",
         items=(*cost_pictures(evidence), cost_table(evidence)),
     )
 
@@ -86,9 +86,9 @@ def cost_table(evidence: Evidence) -> Sheet:
         ),
         rows=tuple((*naming.cells(config), *_cost_cells(config)) for config in configs),
         caption=(
-            f"{opening(naming)}Parameters of the encoder as loaded, and those that are trained (head included), "
-            "with their share of both. Time: mean over seeds, stored states found or made on the way, folds, probe and "
-            "final model included; memory: the most of any seed. Compare times of one device only, and of one load."
+            f"{opening(naming)}Parameters of the encoder as loaded, and those that are trained (head included), with "
+            "their share of both. Time: mean over seeds, including stored states, folds, probe and final model; "
+            "memory: the maximum over seeds. Compare only times of one device under one load."
         ),
         stamp=stamp_of(configs),
     )
@@ -121,7 +121,7 @@ def draw_cost(
     backbones = list(dict.fromkeys(item.backbone for item in items))
     caption = CAPTION.format(interval=interval)
     if lines:
-        caption += " Lines across: macro F1 of what was run beside, at a cost that was not measured."
+        caption += " Horizontal lines: macro F1 of configurations whose cost was not measured."
     with style():
         figure = framed(8.2, 3.3, title, caption, stamp)
         left, right = figure.subplots(1, 2, sharey=True)

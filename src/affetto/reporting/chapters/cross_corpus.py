@@ -122,13 +122,13 @@ def _tests_of_runs(evidence: Evidence, unshared: bool) -> list[tuple[Configurati
     A run has one for each corpus: that of `affetto grid cross`, where there are others beside it.
     """
     configs = _configurations_by_path(evidence)
-    chosen: dict[tuple[Path, str], Evaluation] = {}
+    selected: dict[tuple[Path, str], Evaluation] = {}
     for evaluation in sorted(evidence.results.evaluations, key=lambda item: item.path.parent.name != CROSSED):
         path = _run_path(evaluation, configs)
         if path is not None and evaluation.excludes_shared == unshared:
-            chosen.setdefault((path, evaluation.corpus), evaluation)
+            selected.setdefault((path, evaluation.corpus), evaluation)
     tests: dict[int, Tests] = {}
-    for (path, corpus), evaluation in chosen.items():
+    for (path, corpus), evaluation in selected.items():
         config = configs[str(path)]
         seed = next(run.axes.seed for run in config.done if run.path == path)
         tests.setdefault(id(config), {}).setdefault(corpus, {})[seed] = evaluation
@@ -185,9 +185,9 @@ def _cell(score: Score | None) -> Cell:
         return Cell(MISSING)
     spread = estimation.over_seeds({number: test["macro_f1"] for number, test in enumerate(score.tests)})
     deviation, estimate, clips = spread.deviation, score.estimate, score.tests[0]["n"]
-    shown = percent_text(spread.mean) + ("" if deviation is None else f" ± {percent_text(deviation)}")
+    text = percent_text(spread.mean) + ("" if deviation is None else f" ± {percent_text(deviation)}")
     return Cell(
-        text=f"({shown})" if score.is_within else shown,
+        text=f"({text})" if score.is_within else text,
         key=100 * spread.mean,
         under=f"{'no interval' if estimate is None else span(estimate)}\n{clips:,} clips",
         values=(

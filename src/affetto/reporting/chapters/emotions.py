@@ -33,7 +33,7 @@ DARK = 0.71
 def build(evidence: Evidence) -> Section:
     pictures = confusion_pictures(evidence)
     return Section(
-        words="What is taken for what.",
+        words="Which emotions are taken for which.",
         items=(*pictures[:1], class_table(evidence)),
         folded=tuple(pictures[1:]),
     )

@@ -21,8 +21,8 @@ Sizes = Mapping[str, Any]
 MOST_PANELS = 9
 PANELS_ACROSS = 3
 CAPTION = (
-    "Root mean square of each state's elements over the frames of some test clips, on a logarithmic scale; 0 is the "
-    "embedding output."
+    "Root mean square of the elements of each state over the frames of some test clips, on a logarithmic scale; state "
+    "0 is the embedding output."
 )
 
 

@@ -65,8 +65,8 @@ def build(evidence: Evidence) -> Section:
     is_long = len(table.rows) > MOST_ROWS
     return Section(
         words=(
-            "Every configuration on speakers whom it never heard, beside the probe: a method that does not beat "
-            "logistic regression on the frozen states has learned nothing that matters."
+            "Every configuration on unseen speakers, beside the probe. A method that does not beat the probe, which "
+            "is logistic regression on the frozen states, has learned nothing useful."
         ),
         items=pictures if is_long else (table, *pictures),
         folded=(table,) if is_long else (),
@@ -89,10 +89,9 @@ def method_table(evidence: Evidence) -> Sheet:
         columns=(*naming.columns(), Column("seeds"), *measures, Column("over probe"), Column("chance")),
         rows=tuple(rows),
         caption=(
-            f"{opening(naming)}×100; {SEEDS}; below: {interval_words(estimates)}. "
-            "Over probe: macro F1 minus the probe's, which is logistic regression on the frozen states. "
-            "Chance: macro F1 of a guesser. Bold: the highest macro F1 of each corpus, which is no claim (see the "
-            "comparisons)."
+            f"{opening(naming)}×100; {SEEDS}; below: {interval_words(estimates)}. Over probe: macro F1 minus the "
+            "probe's, which is logistic regression on the frozen states. Chance: macro F1 of a guesser. Bold: the "
+            "highest macro F1 of each corpus; whether it is significantly higher, the comparisons say."
         ),
         notes=(*footnotes(estimates), *_missing_notes(evidence)),
         stamp=stamp_of(evidence.configurations),

@@ -75,10 +75,10 @@ def rater_table(evidence: Evidence) -> Sheet | None:
             for config, humans in rated
         ),
         caption=(
-            f"{opening(naming)}Recall of each emotion by the system, and below by human raters of the very same "
-            "clips, ×100. A clip counts once, and is as right as the share of its raters who named what was intended: "
-            "a system that equals them is as good as one rater drawn by lot, not as their majority. Under the "
-            "difference: 95 % interval over speakers."
+            f"{opening(naming)}Recall of each emotion by the system, and below by human raters of the very same clips, "
+            "×100. Each clip counts once; the raters' score on it is the share of them who named the intended "
+            "emotion. A system that equals them is as good as one rater drawn at random, not as their majority. Under "
+            "the difference: 95 % interval over speakers."
         ),
         stamp=stamp_of(configs),
     )

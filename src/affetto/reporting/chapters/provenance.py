@@ -24,7 +24,10 @@ def build(evidence: Evidence) -> Section:
     stamp_text = stamp(synthetic=results.synthetic, partly=results.partly_synthetic)
     tables = (machine_table(results.done, stamp_text), input_table(results.done, stamp_text))
     return Section(
-        words="What computed the runs. A report of the same runs is the same to the byte: it holds no date.",
+        words=(
+            "Machines and inputs of the runs. Two reports of the same runs are identical to the byte: they hold no "
+            "date."
+        ),
         items=tuple(table for table in tables if table.rows),
     )
 
@@ -44,7 +47,8 @@ def machine_table(runs: Sequence[Run], stamp_text: str = "") -> Sheet:
         ),
         rows=tuple(_machine_row(json.loads(text), members) for text, members in groups.items()),
         caption=(
-            "What the runs were computed by. Numbers may differ in their last digits between devices and precisions."
+            "Devices, versions and commits that computed the runs. Numbers may differ in their last digits between "
+            "devices and precisions."
         ),
         stamp=stamp_text,
     )
@@ -68,7 +72,7 @@ def input_table(runs: Sequence[Run], stamp_text: str = "") -> Sheet:
         title="Inputs",
         columns=columns(*names, texts=names),
         rows=tuple(rows.values()),
-        caption="SHA-256 of what went in (whole in the CSV file): equal sums mean equal inputs.",
+        caption="SHA-256 of the inputs (complete in the CSV file): equal digests mean equal inputs.",
         stamp=stamp_text,
     )
 

@@ -38,8 +38,8 @@ FLOOR = 5e-7
 """Half of the last digit that a predictions file keeps: the most that a probability written as 0 may have been."""
 PANELS_ACROSS = 4
 CAPTION = (
-    "On the diagonal the probabilities mean what they say; below it the system is surer than it should be. The area "
-    f"of a dot: its share of the clips, of all seeds together. ECE: expected calibration error over {BINS} bins."
+    "On the diagonal the probabilities are right; below it the system is overconfident. Area of a dot: its share of "
+    f"the clips of all seeds. ECE: expected calibration error over {BINS} bins."
 )
 
 

@@ -17,14 +17,16 @@ TEXTS = ("corpus", "backbone", "method", "recipe", "split", "changed", "state", 
 
 
 def build(evidence: Evidence) -> Section:
-    return Section(words="One line a run, done or not.", folded=(run_table(evidence.results),))
+    return Section(words="One line for each run, finished or not.", folded=(run_table(evidence.results),))
 
 
 def run_table(results: Results) -> Sheet:
     """A row a run: what was run, its state and its scores."""
     notes = [f"{run.name}: {run.error}" for run in results.runs if run.error]
     if results.in_state("running", "begun"):
-        notes.append("running, begun: at work when this was made, or broken off; the same command goes on.")
+        notes.append(
+            "running, begun: in progress when this report was made, or interrupted; the same command continues them."
+        )
     return Sheet(
         name="runs",
         title="All runs",

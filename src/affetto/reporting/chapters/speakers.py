@@ -56,7 +56,7 @@ def build(evidence: Evidence) -> Section:
     tables = [speaker_table(group, with_split=has_several_splits(groups)) for group in groups]
     people = (gender_table(evidence), rater_table(evidence))
     return Section(
-        words="A mean hides with whom a system fails.",
+        words="A mean hides the speakers on whom a system fails.",
         items=(*speaker_pictures(evidence), *tables, *(table for table in people if table)),
     )
 
@@ -185,4 +185,4 @@ def _draw_by_configuration(axes: Axes, scores: Scores, speakers: list[str]) -> N
     axes.set_yticks(range(len(scores)), list(scores))
 
 
-SPEAKERS = Chapter(name="people", title="By speaker, gender, and beside people", order=300, build=build)
+SPEAKERS = Chapter(name="people", title="By speaker and gender, and beside human raters", order=300, build=build)

@@ -33,8 +33,9 @@ def build(evidence: Evidence) -> Section:
     items = (backbone_table(evidence), difference_table(evidence), similarity_picture(evidence))
     return Section(
         words=(
-            "Backbones that were trained further on a language before they were adapted to emotion (scenario B), each "
-            "beside the parent that it comes from, known by its weights, where that was run under the same conditions."
+            "Backbones that were trained further on a language before they were adapted to emotion (scenario B). Each "
+            "stands beside its parent, which is identified by its weights, where the parent was run under the same "
+            "conditions."
         ),
         items=tuple(item for item in items if item),
     )
@@ -61,7 +62,7 @@ def backbone_table(evidence: Evidence) -> Sheet | None:
         rows=tuple(_row(_title(evidence, name), record) for name, record in children.items()),
         caption=(
             "Specialised by `affetto specialize`. Hours: of the sample; heard: over all passes. Loss and error rates "
-            "(×100): on speakers held out, in the end."
+            "(×100): on held-out speakers, at the end."
         ),
         stamp=_stamp(evidence),
     )
@@ -80,7 +81,7 @@ def difference_table(evidence: Evidence) -> Sheet | None:
 
 
 def similarity_picture(evidence: Evidence) -> Picture | None:
-    """How far each layer's states moved; None where no backbone was specialised."""
+    """Similarity of each layer's states to the parent's; None where no backbone was specialised."""
     children = list(find_children(evidence).items())[:MOST_DRAWN]
     if not children:
         return None
@@ -98,8 +99,8 @@ def similarity_picture(evidence: Evidence) -> Picture | None:
 def draw_similarity(curves: Mapping[str, Sequence[float]], path: str | Path, title: str, stamp: str = "") -> Path:
     """Draw the linear CKA of each state 0 … L, a curve a backbone."""
     caption = (
-        "Linear CKA between parent and child of each state, on the same clips of speakers held out: 1 says equal up to "
-        "rotation and scale. State 0 enters the first block, the last one leaves the encoder."
+        "Linear CKA between parent and child of each state, on the same clips of held-out speakers: 1 means equal up "
+        "to rotation and scale. State 0 enters the first block, the last one leaves the encoder."
     )
     with style():
         figure = framed(7.2, 3.0, title, caption, stamp)

@@ -22,7 +22,7 @@ SHOWN_DIGITS = 12
 
 def build(evidence: Evidence) -> Section:
     return Section(
-        words="Whole speakers are in one part only; that was proved before training.",
+        words="Each speaker is in one part only; this was checked before training.",
         items=(split_table(evidence),),
     )
 
@@ -55,10 +55,10 @@ def split_table(evidence: Evidence) -> Sheet:
         ),
         rows=tuple(rows),
         caption=(
-            "Of each part the speakers, the clips and their share of the fold; no speaker stands in two parts. Known "
-            "prompts: test clips whose sentence is also spoken in training, flagged above "
-            f"{OVERLAP_FLAG_PERCENT:.0f} %. Copies: recordings of equal content in two parts, where it was looked for. "
-            "The checksum is SHA-256 over each fold's clips: equal checksums mean equal tests (whole in the CSV file)."
+            "Speakers and clips of each part, and its share of the fold; no speaker is in two parts. Known prompts: "
+            f"test clips whose sentence is also spoken in training, flagged above {OVERLAP_FLAG_PERCENT:.0f} %. "
+            "Copies: recordings of equal content in two parts, where they were searched for. The checksum is SHA-256 "
+            "over each fold's clips: equal checksums mean equal tests (complete in the CSV file)."
         ),
         notes=tuple(dict.fromkeys(notes)),
         stamp=stamp_of([run for checksum in evidence.results.splits for run in runs_by_checksum[checksum]]),
@@ -115,4 +115,4 @@ def _range(values: Sequence[float], digits: int = 0) -> str:
     return low if low == high else f"{low}–{high}"
 
 
-SPLITS = Chapter(name="splits", title="What was tested on", order=700, build=build)
+SPLITS = Chapter(name="splits", title="Splits", order=700, build=build)
