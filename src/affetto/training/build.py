@@ -24,7 +24,8 @@ from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
 from affetto.training.processes import everyone, part
-from affetto.training.spec import PROBE, RunSpec, Settings, method_settings
+from affetto.training.sections import Settings
+from affetto.training.spec import PROBE, RunSpec, method_settings
 
 STATISTICS = {
     "method": {"name": "frozen", "first_block": 0, "settings": {}},

@@ -188,6 +188,9 @@ class CommonSettings(Record):
     store: StoreSettings = StoreSettings()
 
 
+SETTINGS_DOC = "All settings of a run: one section for each part of it, and one for each method that has settings."
+
+
 def with_methods() -> Any:
     """The class of the common sections and, behind `model`, of those of the registered methods.
 
@@ -199,7 +202,7 @@ def with_methods() -> Any:
         raise UserError(f"method {name!r} cannot have settings: there is a section {name!r} already; rename it")
     fields: dict[str, Any] = {"audio": common["audio"], "model": common["model"]}
     fields |= {name: (record, record()) for name, record in sections.items()} | common
-    return create_model("Settings", __base__=Record, __module__=__name__, **fields)
+    return create_model("Settings", __base__=Record, __module__=__name__, __doc__=SETTINGS_DOC, **fields)
 
 
 if TYPE_CHECKING:
