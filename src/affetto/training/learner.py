@@ -18,7 +18,7 @@ from affetto.training import augment as augmentation
 from affetto.training.batches import plan
 from affetto.training.loss import Loss
 from affetto.training.processes import part, reseed, sum_in_place
-from affetto.training.spec import AugmentSettings, TrainingSettings
+from affetto.training.sections import AugmentSettings, TrainingSettings
 
 
 @dataclass(frozen=True)

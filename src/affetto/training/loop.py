@@ -35,7 +35,7 @@ from affetto.training.learner import Batch, Learner, Task
 from affetto.training.loss import Loss
 from affetto.training.predict import EVALUATION_BATCH, VALIDATED, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
-from affetto.training.spec import AugmentSettings, TrainingSettings
+from affetto.training.sections import AugmentSettings, TrainingSettings
 
 CHECKPOINT_SECONDS = 30.0
 """Longest stretch of training that a kill can undo; an epoch's end is always kept."""
