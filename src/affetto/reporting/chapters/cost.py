@@ -13,7 +13,6 @@ from affetto.errors import UserError
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import Group, group_by_corpus, opening, stem
-from affetto.reporting.intervals import interval_words
 from affetto.reporting.render.canvas import GREY, GRID, MARKS, framed, legend_above, save, style
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
@@ -21,6 +20,7 @@ from affetto.reporting.render.sheet import Cell, Sheet, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import count_text, duration_text
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import Naming, backbone_title, method_order, method_title
 from affetto.reporting.results.records import Configuration, Run
 
