@@ -12,6 +12,7 @@ from affetto.errors import UserError
 from affetto.models.methods.base import PARTS, Method, MethodSettings
 from affetto.models.methods.registry import METHODS
 from affetto.training import sections
+from affetto.training.spec import settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
@@ -24,7 +25,7 @@ def test_a_record_is_complete(name: str) -> None:
     fields = {} if method.settings is None else method.settings.model_fields
     assert all(field.description and not field.is_required() for field in fields.values())
     assert set(method.recommended) <= set(fields)
-    assert set(method.recommended_training) <= set(spec.TrainingSettings.model_fields)
+    assert set(method.recommended_training) <= set(sections.TrainingSettings.model_fields)
     parameters = inspect.signature(method.__init__).parameters
     accepts_all = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     assert accepts_all or set(fields) <= set(parameters)
@@ -56,12 +57,10 @@ def test_a_section_that_exists_already_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_vectors_learn_faster_by_the_recommended_recipe_alone() -> None:
-    rates = {
-        name: spec.settings("recommended", method=name).training.method_lr for name in ("lora", "ia3", "lora+prefix")
-    }
+    rates = {name: settings("recommended", method=name).training.method_lr for name in ("lora", "ia3", "lora+prefix")}
     assert rates == {"lora": 3e-4, "ia3": 3e-3, "lora+prefix": 3e-4}
-    assert spec.settings("paper", method="ia3").training.method_lr is None
-    assert spec.settings("recommended", {"training.method_lr": "1e-5"}, method="ia3").training.method_lr == 1e-5
+    assert settings("paper", method="ia3").training.method_lr is None
+    assert settings("recommended", {"training.method_lr": "1e-5"}, method="ia3").training.method_lr == 1e-5
 
 
 def test_the_page_lists_all_methods() -> None:
