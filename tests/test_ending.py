@@ -103,11 +103,11 @@ def stopped(*_: object, **__: object) -> None:
 def test_what_an_interrupted_predict_says_is_true(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("affetto.inference.order.Order.predictor", stopped)
+    monkeypatch.setattr("affetto.inference.loading.Order.predictor", stopped)
     words = ("predict", tmp_path, tmp_path / "a.wav")
     for options, text in (
         ((), "interrupted\n"),
-        (("--out", "x.csv"), "interrupted; x.csv has what was heard: add --resume to go on\n"),
+        (("--out", "x.csv"), "interrupted; x.csv has the labels so far: add --resume to continue\n"),
         (("--out", "x.json"), "interrupted; x.json was not written\n"),
     ):
         assert run(*words, *options, monkeypatch=monkeypatch) == 130

@@ -51,10 +51,10 @@ def head_of(model: ClassifierPredictor) -> StatisticsHead:
 
 
 def test_few_clips_count_little_and_many_count_for_all() -> None:
-    assert speaker.shares(1) == (1 / 4, 0.0)  # of one clip there is no deviation
-    assert speaker.shares(3) == (1 / 2, 2 / 12)
-    assert speaker.shares(11) == (11 / 14, 1 / 2)
-    assert all(share > 0.98 for share in speaker.shares(1000))
+    assert speaker.weights_of(1) == (1 / 4, 0.0)  # of one clip there is no deviation
+    assert speaker.weights_of(3) == (1 / 2, 2 / 12)
+    assert speaker.weights_of(11) == (11 / 14, 1 / 2)
+    assert all(share > 0.98 for share in speaker.weights_of(1000))
 
 
 def test_constants_move_towards_the_speaker_s_by_hand() -> None:
@@ -62,12 +62,12 @@ def test_constants_move_towards_the_speaker_s_by_hand() -> None:
     head.centre.copy_(torch.tensor([1.0, 0.0]))
     head.scale.copy_(torch.tensor([2.0, 1.0]))
     rows = np.array([[3.0, 8.0], [5.0, 8.0], [7.0, 8.0]])
-    found = speaker.adjusted(head, rows)
+    found = speaker.adapt_head(head, rows)
     # Means 5 and 8, half of the way. Variances 4 (over 3 - 1) and 0, a sixth of the way from 4 and 1.
     torch.testing.assert_close(found.centre, torch.tensor([3.0, 4.0]))
     torch.testing.assert_close(found.scale, torch.tensor([2.0, (5 / 6) ** 0.5]))
     torch.testing.assert_close(head.centre, torch.tensor([1.0, 0.0]))
-    one = speaker.adjusted(head, rows[:1])
+    one = speaker.adapt_head(head, rows[:1])
     torch.testing.assert_close(one.centre, torch.tensor([1.5, 2.0]))
     torch.testing.assert_close(one.scale, head.scale)
 
