@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.reporting.stats.estimation import left_out, sampled, seed_scores, sizes
-from affetto.reporting.stats.paired import Pair, spread_of
+from affetto.reporting.stats.estimation import jackknife_mean, leave_one_out, sizes, weighted_scores
+from affetto.reporting.stats.paired import Pair, sampled_difference
 from affetto.training import intervals
 from affetto.training.evaluate import measures
 
@@ -117,7 +117,7 @@ class Bench:
                     first, second = _drawn(corpora[0], (0.0, 0.0), generator, seeds, OF_SEEDS)
                     pair = _pair(first, second, self.measure)
                     self._add(columns, "score", self._score([first]).interval(), self.truth[0.0])
-                    spread = spread_of([pair])
+                    spread = sampled_difference([pair])
                     assert spread is not None
                     self._add(columns, "none", spread.interval(), 0.0)
                     self._add(columns, "models", pair.sampled[0].interval(), 0.0)
@@ -142,7 +142,7 @@ class Bench:
                 self.truth[BETTER] - self.truth[0.0],
             ),
         ):
-            spread = spread_of(pairs)
+            spread = sampled_difference(pairs)
             assert spread is not None
             self._add(columns, column, spread.interval(), truth)
         self._add(columns, "bootstrap none", _bootstrap([pair.difference for pair in alike], alike, generator), 0.0)
@@ -161,8 +161,8 @@ class Bench:
 
     def _score(self, corpora: Sequence[Floats]) -> intervals.Sampled:
         """Score of matrices (units, seeds, k, k) by corpus, as `affetto.reporting.stats.estimation.estimate` has it."""
-        both = [(left_out(each, _support(each), self.measure), sizes(each)) for each in corpora]
-        parts = [sampled(scores, without, clips) for (scores, without), clips in both]
+        both = [(leave_one_out(each, _support(each), self.measure), sizes(each)) for each in corpora]
+        parts = [jackknife_mean(scores, without, clips) for (scores, without), clips in both]
         return intervals.over_seeds(intervals.mean(parts), np.mean([scores for (scores, _), _ in both], axis=0))
 
     def _add(
@@ -242,7 +242,7 @@ def _pair(first: Floats, second: Floats, measure: str) -> Pair:
 
 
 def _scoring(pair: Pair) -> Callable[[Floats], Floats]:
-    return lambda weights: seed_scores(weights, pair.first, pair.support, pair.measure).mean(axis=1)
+    return lambda weights: weighted_scores(weights, pair.first, pair.support, pair.measure).mean(axis=1)
 
 
 def _bootstrap(

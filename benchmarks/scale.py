@@ -38,7 +38,7 @@ def write(table: Path, clips: int, speakers: int) -> None:
 
 
 def measure(table: Path) -> dict[str, float]:
-    from affetto.corpora.readers import open_corpus
+    from affetto.corpora.registry import open_corpus
     from affetto.splits.protocols import make_split
     from affetto.training.batches import plan
 

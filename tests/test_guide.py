@@ -107,6 +107,20 @@ def test_the_use_section_of_the_readme_line_by_line(
     assert ran >= 4, "the section has lost its commands, or their form"
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("at_home")
+def test_the_examples_of_the_python_page_run() -> None:
+    pytest.importorskip("silero_vad")
+    page = (PROJECT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    code = "\n".join(text for kind, text in BLOCK.findall(page) if kind == "python")
+    small = code.replace('backbone="wav2vec2-base"', 'backbone="whisper-mini", random_weights=True')
+    assert small != code
+    names: dict[str, Any] = {}
+    exec(compile(small, "python.md", "exec"), names)
+    assert set(names["metrics"]["test"]) >= {"macro_f1", "uar"} and names["answer"].emotion
+    assert Path("runs/python/metrics.json").is_file()
+
+
 def smaller(command: str) -> str:
     """The command with small random networks and few epochs."""
     if command.startswith("affetto train"):

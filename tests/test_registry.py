@@ -66,7 +66,7 @@ def test_modules_and_plugins_are_collected_in_order(
             "test_registry:APPLE",
             r"two records of the fruit 'apple': the module fruit_basket.apple and the plug-in 'bad' of",
         ),
-        ("test_registry:GROUP", r"the plug-in 'bad' .* refers to test_registry:GROUP, which is no Fruit but a str"),
+        ("test_registry:GROUP", r"the plug-in 'bad' .* refers to test_registry:GROUP, which is no fruit but a str"),
         ("test_registry:NOTHING", r"the plug-in 'bad' of the package toy .* cannot be loaded \(AttributeError"),
         ("no_such_module:RECORD", r"cannot be loaded \(ModuleNotFoundError: .*\); update or uninstall it"),
     ],

@@ -12,20 +12,44 @@ from affetto._version import __version__
 
 if TYPE_CHECKING:
     from affetto.errors import UserError
+    from affetto.evaluation.testing import evaluate
     from affetto.inference.loading import load
-    from affetto.inference.predictor import Predictor
-    from affetto.inference.timeline import Timeline
+    from affetto.inference.predictor import Prediction, Predictor
+    from affetto.inference.timeline import Segment, Timeline
+    from affetto.training.spec import CorpusSpec, RunSpec, Settings, settings
     from affetto.training.train import train
 
-__all__ = ["Predictor", "Timeline", "UserError", "__version__", "load", "train"]
-
 _HOME = {
-    "UserError": "affetto.errors",
-    "Predictor": "affetto.inference.predictor",
-    "Timeline": "affetto.inference.timeline",
-    "load": "affetto.inference.loading",
+    "RunSpec": "affetto.training.spec",
+    "CorpusSpec": "affetto.training.spec",
+    "Settings": "affetto.training.spec",
+    "settings": "affetto.training.spec",
     "train": "affetto.training.train",
+    "evaluate": "affetto.evaluation.testing",
+    "load": "affetto.inference.loading",
+    "Predictor": "affetto.inference.predictor",
+    "Prediction": "affetto.inference.predictor",
+    "Timeline": "affetto.inference.timeline",
+    "Segment": "affetto.inference.timeline",
+    "UserError": "affetto.errors",
 }
+"""Module of each public name, in the order of the documentation."""
+
+__all__ = [
+    "CorpusSpec",
+    "Prediction",
+    "Predictor",
+    "RunSpec",
+    "Segment",
+    "Settings",
+    "Timeline",
+    "UserError",
+    "__version__",
+    "evaluate",
+    "load",
+    "settings",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,10 +21,9 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from affetto.corpora import audit
-from affetto.corpora.formats import folders
+from affetto.corpora import audit, folders
 from affetto.corpora.labels import EMOTIONS
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.experiments import grid as grids
 from affetto.experiments.launch import launch

@@ -20,8 +20,7 @@ def take(lock: FileLock) -> None:
     whatever it guards would be waited for without an end.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is told below
+        with warnings.catch_warnings(action="ignore"):  # the errors below say it
             lock.acquire(timeout=0)
     except Timeout:
         if isinstance(lock, SoftFileLock):  # such a file, of today or of last year

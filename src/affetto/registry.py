@@ -34,8 +34,9 @@ class Registry(Mapping[str, R], Generic[R]):
     """Records of one type by name, collected on first use and sorted by `order`.
 
     `kind` names the type in error messages (`corpus`), `packages` are the packages whose modules hold the built-in
-    records, `group` is the group of the plug-ins' entry points. Every access raises UserError where two records have
-    one name, or where a plug-in cannot be loaded.
+    records, `group` is the group of the plug-ins' entry points. `accepts` tells records from other values where the
+    type `record` is not enough: for records that are classes. Every access raises UserError where two records have one
+    name, or where a plug-in cannot be loaded.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class Registry(Mapping[str, R], Generic[R]):
         packages: Sequence[str],
         group: str,
         order: Callable[[R], Any] = lambda record: record.name,
+        accepts: Callable[[object], bool] | None = None,
     ) -> None:
         self.kind, self.group = kind, group
         self._record, self._packages, self._order = record, tuple(packages), order
+        self._accepts = accepts or (lambda value: isinstance(value, record))
         self._records: dict[str, R] | None = None
 
     def __getitem__(self, name: str) -> R:
@@ -75,7 +78,7 @@ class Registry(Mapping[str, R], Generic[R]):
             records: dict[str, tuple[R, str]] = {}
             for package in self._packages:
                 for module in _modules(package):
-                    self._add(records, _members(module, self._record), f"the module {module.__name__}")
+                    self._add(records, self._members(module), f"the module {module.__name__}")
             for point in entry_points(group=self.group):
                 self._add(records, self._plugged(point), _title(point))
             ordered = sorted((record for record, _ in records.values()), key=self._order)
@@ -91,6 +94,9 @@ class Registry(Mapping[str, R], Generic[R]):
                     "rename or uninstall the plug-in"
                 )
 
+    def _members(self, module: ModuleType) -> list[R]:
+        return [value for value in vars(module).values() if self._accepts(value)]
+
     def _plugged(self, point: EntryPoint) -> list[R]:
         """The records that an entry point refers to."""
         try:
@@ -101,9 +107,9 @@ class Registry(Mapping[str, R], Generic[R]):
             ) from problem
         records = list(value) if isinstance(value, Sequence) else [value]
         for record in records:
-            if not isinstance(record, self._record):
+            if not self._accepts(record):
                 raise UserError(
-                    f"{_title(point)} refers to {point.value}, which is no {self._record.__name__} but a "
+                    f"{_title(point)} refers to {point.value}, which is no {self.kind} but a "
                     f"{type(record).__name__}; update or uninstall it"
                 )
         return records
@@ -113,10 +119,6 @@ def _modules(package: str) -> Iterator[ModuleType]:
     """All modules directly in a package, in the order of their names."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         yield importlib.import_module(f"{package}.{module.name}")
-
-
-def _members(module: ModuleType, record: type[R]) -> list[R]:
-    return [value for value in vars(module).values() if isinstance(value, record)]
 
 
 def _title(point: EntryPoint) -> str:

@@ -10,7 +10,7 @@ import pytest
 from affetto.corpora.formats import tables
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest, NoClipsError, in_root, merge
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 
 FULL = Clip("a.wav", "joy", "s1", "mine", "female", "hello", "train", 0.5, 2.0, (("raters", "joy|fear"),))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 
 TABLE = "file,emotion,speaker\n"
@@ -71,7 +71,14 @@ def test_an_empty_folder_an_archive_and_nothing_at_all(tmp_path: Path, name: str
 def test_an_unnamed_corpus_that_is_none_lists_the_known_ones(tmp_path: Path) -> None:
     put(tmp_path / "x/notes.docx")
     line = told(None, tmp_path / "x")
-    has(line, "looks like no known corpus", "notes.docx", "Known: emovo, emozionalmente, demos, table", "--as NAME")
+    has(line, "looks like no known corpus", "notes.docx", "Known: demos, emovo, emozionalmente, table", "--as NAME")
+
+
+def test_a_folder_of_two_corpora_is_not_read_as_the_first(tmp_path: Path) -> None:
+    put(tmp_path / "EMOVO/f1/rab-f1-b1.wav")
+    put(tmp_path / "NEU/f_01_neu01a.wav")
+    has(told(None, tmp_path), f"{tmp_path} holds several corpora: demos, emovo. Give the folder of one, or name one")
+    assert open_corpus("emovo", tmp_path).corpus == "emovo"
 
 
 def test_a_folder_of_two_tables_says_so(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import audit, emozionalmente
+from affetto.corpora import audit
 from affetto.corpora.labels import canonical
 from affetto.corpora.names import look_alikes
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.published import emozionalmente
+from affetto.corpora.registry import open_corpus
 from affetto.corpora.transcribed import commonvoice
 from affetto.corpora.transcribed.readers import open_speech
 from affetto.splits import make_split

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from affetto.cli import app
 from affetto.corpora import prompts as spoken
-from affetto.corpora.emovo import SENTENCES
 from affetto.corpora.labels import EMOTIONS
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.published.emovo import SENTENCES
+from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.evaluation import crossing
 from affetto.evaluation.crossing import cross

@@ -119,15 +119,15 @@ def test_an_answer_does_not_depend_on_what_is_beside_it(model: ClassifierPredict
 
 
 def test_refusals(model: ClassifierPredictor, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no clips to calibrate by"):
+    with pytest.raises(UserError, match="no clips to adapt by"):
         model.for_speaker([])
     with pytest.raises(UserError, match="not one name"):
         model.for_speaker("clip.wav")
-    with pytest.raises(UserError, match="calibrated to a speaker already"):
+    with pytest.raises(UserError, match="adapted to a speaker already"):
         model.for_speaker(clips(0.5)).for_speaker(clips(0.5))
     good, bad = write(tmp_path / "clips", clips(0.5, 0.6))
     bad.write_bytes(b"no audio")
-    with pytest.raises(UserError, match=r"^1 of 2 clips to calibrate by cannot be used.*1\.wav"):
+    with pytest.raises(UserError, match=r"^1 of 2 clips to adapt by cannot be used.*1\.wav"):
         model.for_speaker([good, bad])
     other = load(saved_model(tmp_path / "model", "whisper-mini", "frozen", head="linear"), device="cpu")
     with pytest.raises(UserError, match="models with head=statistics"):
@@ -159,4 +159,4 @@ def test_on_the_command_line(folder: Path, model: ClassifierPredictor, tmp_path:
         code, out, err = run("--calibrate", str(tmp_path / place))
         assert code != 0 and not out and place in err and line in err
     resumed = run("--calibrate", str(tmp_path / "own"), "--resume", "--out", str(tmp_path / "labels.csv"))
-    assert resumed[0] != 0 and "--resume cannot tell" in resumed[2] and not (tmp_path / "labels.csv").exists()
+    assert resumed[0] != 0 and "--resume cannot know" in resumed[2] and not (tmp_path / "labels.csv").exists()

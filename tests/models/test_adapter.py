@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
-from affetto.models.adapter import Adapter, Bottleneck
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
+from affetto.models.bottleneck import Bottleneck
+from affetto.models.methods.adapter import Adapter, AdapterSettings
 from affetto.models.prefix import collate
 from affetto.models.saved import assemble, save_classifier
-from affetto.training.spec import AdapterSettings, Settings, settings
+from affetto.training.spec import Settings, settings
 from models.systems import FAMILIES, blueprint, classifier, clips
 from models.test_proofs import card
 

@@ -19,7 +19,7 @@ from affetto.errors import UserError
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
-from affetto.models.methods import METHODS
+from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import collate
 from affetto.models.saved import assemble
 from models.systems import FAMILIES, blueprint, clips, stir_up

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from affetto.models import lowrank
 from affetto.models.backbones import load_backbone
 from affetto.models.head import HEADS, FrameHead, StatisticsHead, masked_mean, masked_statistics
-from affetto.models.methods import Lora
+from affetto.models.methods.lora import Lora
 from affetto.models.pooling import StatePooling
 
 FRAMES = torch.tensor([[[1.0, -2.0], [3.0, 2.0], [100.0, 100.0]]])

@@ -30,7 +30,7 @@ def gradients(made, waves):
 def test_lora_in_place_is_peft_s_own(key, targets, monkeypatch):
     waves = clips(1.2, 0.6)
     ours = classifier(key, "lora", targets=targets)
-    monkeypatch.setattr("affetto.models.methods.Lora._fuse", lambda *_: None)
+    monkeypatch.setattr("affetto.models.methods.lora.Lora._fuse", lambda *_: None)
     peft = classifier(key, "lora", targets=targets)
     assert type(peft.backbone.model).__name__ == type(ours.backbone.model).__name__
     batches = [collate([m.prefix(w) for w in waves], m.backbone.device) for m in (ours, peft)]

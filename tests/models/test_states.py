@@ -8,7 +8,7 @@ import torch
 
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
-from affetto.models.methods import METHODS
+from affetto.models.methods.registry import METHODS
 
 FAMILIES = ("wav2vec2-mini", "xlsr-mini", "hubert-mini", "wavlm-mini", "whisper-mini")
 

@@ -14,7 +14,7 @@ import soundfile
 import torch
 
 from affetto.errors import UserError
-from affetto.models import prefix as prefix_module
+from affetto.files import temporary_beside
 from affetto.models import storage
 from affetto.models.prefix import PrefixData, PrefixStore, Source
 from models.systems import classifier, clips
@@ -173,7 +173,7 @@ def test_what_killed_writers_left_is_counted_and_pruned_once_it_is_old(tmp_path:
     store = PrefixStore({"cut": "new"}, "float32", tmp_path)
     store.put(KEY, {"state": torch.zeros(1000)})
     (before,) = storage.namespaces(tmp_path)
-    old, new = prefix_module._beside(store.file(KEY)), prefix_module._beside(store.folder / "namespace.json")
+    old, new = temporary_beside(store.file(KEY), ".a"), temporary_beside(store.folder / "namespace.json", ".b")
     for file in (old, new):
         file.write_bytes(bytes(500))
     os.utime(old, (1e9, 1e9))

@@ -13,7 +13,7 @@ from affetto.errors import UserError
 from affetto.models import backbones
 from affetto.models.backbones import load_backbone
 from affetto.models.keys import BACKBONES, Architecture
-from affetto.models.methods import METHODS
+from affetto.models.methods.registry import METHODS
 from affetto.models.swap import swap_layer_norm
 from models.systems import classifier, clips
 from models.test_states import close, own_states, wave

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from affetto import audio
-from affetto.corpora import audit, demos, emozionalmente
+from affetto.corpora import audit, ratings
 from affetto.corpora.content import content, copies, groups
 from affetto.corpora.labels import EMOTIONS
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.published import demos
+from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from synthetic.babble import stored
 
@@ -73,7 +74,7 @@ def test_demos_is_table_two(shared: Path, tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).touch()
     manifest = open_corpus("demos", tmp_path, strict=True)
-    assert manifest.per_emotion() == demos.OFFICIAL
+    assert manifest.per_emotion() == demos.CORPUS.official
     assert manifest.per_emotion() == {
         "anger": 1477,
         "disgust": 1678,
@@ -103,8 +104,8 @@ def test_emozionalmente_metadata(shared: Path) -> None:
     genders = [gender for _, gender in {(clip.speaker, clip.gender) for clip in manifest.clips}]
     assert [genders.count(gender) for gender in ("female", "male", "other")] == [299, 131, 1]
     assert len({clip.prompt for clip in manifest.clips}) == 18
-    assert emozionalmente.human_uar(manifest) == pytest.approx(0.664, abs=0.0005)
-    recall = {label: round(value, 3) for label, value in emozionalmente.human_recall(manifest).items()}
+    assert ratings.human_uar(manifest) == pytest.approx(0.664, abs=0.0005)
+    recall = {label: round(value, 3) for label, value in ratings.human_recall(manifest).items()}
     assert recall == dict(zip(EMOTIONS, (0.680, 0.524, 0.540, 0.646, 0.839, 0.719, 0.699), strict=True))
     assert sum(int(dict(clip.extra)["raters_agree"]) >= 3 for clip in manifest.clips) == 4825
     with pytest.raises(UserError, match="6902 of the 6902"):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from affetto import audio
 from affetto.cli import app
-from affetto.corpora import emovo
+from affetto.corpora.published import emovo
 from affetto.specialize.scores import error_rates
 from affetto.specialize.text import plain
 

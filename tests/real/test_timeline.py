@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 import affetto
-from affetto.corpora import emovo
+from affetto.corpora.published import emovo
 from affetto.training.spec import CorpusSpec, RunSpec, settings
 from affetto.training.train import train
 

@@ -18,7 +18,7 @@ def predictions(probabilities: list[list[float]], truth: list[int]) -> Predictio
         {"file": f"{n}", "speaker": "a", "truth": LABELS[true], "probabilities": dict(zip(LABELS, row, strict=True))}
         for n, (row, true) in enumerate(zip(probabilities, truth, strict=True))
     ]
-    return Predictions.of(lines)
+    return Predictions.from_rows(lines)
 
 
 # Confidences .5 (right), .8 (right), .6 (wrong), .8 (wrong).

@@ -31,7 +31,7 @@ def strip_scores(speakers, names=NAMES):
 def systems():
     data = manifest()
     found = rows(data, {clip.id for clip in data.clips}, 0.5, 0)
-    return {name: calibration(System(name, "emovo", {0: Predictions.of(found)})) for name in (*NAMES, "full")}
+    return {name: calibration(System(name, "emovo", {0: Predictions.from_rows(found)})) for name in (*NAMES, "full")}
 
 
 BACKBONES = ("XLSR-53 (A)", "WavLM Base+ (A)", "Whisper Small (B)")

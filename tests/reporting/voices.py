@@ -31,7 +31,7 @@ def system(
     name: str = "lora", corpus: str = "emovo", labels: Sequence[str] = LABELS,
 ) -> System:  # fmt: skip
     return System(
-        name, corpus, {s: Predictions.of(rows(truth, called, speakers, labels)) for s, called in by_seed.items()}
+        name, corpus, {s: Predictions.from_rows(rows(truth, called, speakers, labels)) for s, called in by_seed.items()}
     )
 
 

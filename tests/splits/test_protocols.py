@@ -210,7 +210,7 @@ def test_default_protocol() -> None:
     assert default_protocol(table) == "column"
     assert make_split(table).protocol == "column"
     assert default_protocol(corpus(4, parts=parts)) == "paper"  # s3 has none
-    assert default_protocol(replace(table, official={"joy": 986})) == "paper"
+    assert default_protocol(replace(table, protocol="loso")) == "loso"  # as the corpus's record says
 
 
 @pytest.mark.parametrize("protocol", ["papers", "kfold5", "paper:3", "", "LOSO!"])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from affetto.corpora.formats import folders
+from affetto.corpora import folders
 from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
 from affetto.synthetic import emotional as synthetic

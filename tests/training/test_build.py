@@ -16,8 +16,8 @@ from affetto.models.architecture import DIGESTED, IRRELEVANT
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
-from affetto.models.method import Method
-from affetto.models.methods import METHODS
+from affetto.models.methods.base import Method
+from affetto.models.methods.registry import METHODS
 from affetto.training import build
 from affetto.training import device as devices
 from affetto.training.build import store_of
@@ -136,7 +136,7 @@ class Biases(Method):
 def test_a_method_of_one_s_own_that_trains_the_backbone_trains_a_copy(
     precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(METHODS, "biases", Biases)
+    monkeypatch.setitem(METHODS._load(), "biases", Biases)
     table = write_table(tmp_path / "corpus", speakers=4)
     asked: RunSpec = spec(
         table, "biases", "paper", "whisper-mini", {"training.epochs": "1", "compute.precision": precision}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from affetto.models.classifier import Classifier
 from affetto.models.head import StatisticsHead
-from affetto.models.method import NOTHING, Method
+from affetto.models.methods.base import NOTHING, Method
 from affetto.models.pooling import StatePooling
 from affetto.training import device as devices
 from affetto.training import loop

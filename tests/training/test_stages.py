@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.registry import open_corpus
 from affetto.models.backbones import load_backbone
 from affetto.splits import make_split
 from affetto.training import data, folds

@@ -8,7 +8,9 @@ import resource
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from affetto.quiet import quiet_transformers
 
 
 def main() -> None:
@@ -18,21 +20,23 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints goes to stderr
     with tempfile.TemporaryDirectory(prefix="affetto-bench-") as folder:
         os.environ["AFFETTO_CACHE"] = folder
-        side = _side(task, Path(folder))
-        print(json.dumps({"ready": True}), file=answers, flush=True)
-        for line in sys.stdin:
-            name, *arguments = json.loads(line)
-            _reset_peak()
-            value = getattr(side, name)(*arguments)
-            print(json.dumps({"value": value, "peak_bytes": _peak_bytes()}), file=answers, flush=True)
+        with quiet_transformers():
+            _serve(_side(task, Path(folder)), answers)
+
+
+def _serve(side: Any, answers: TextIO) -> None:
+    """Measure for each command on standard input, a JSON list of a name and arguments, and write the answer."""
+    print(json.dumps({"ready": True}), file=answers, flush=True)
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        _reset_peak()
+        value = getattr(side, name)(*arguments)
+        print(json.dumps({"value": value, "peak_bytes": _peak_bytes()}), file=answers, flush=True)
 
 
 def _side(task: dict[str, Any], folder: Path) -> Any:
     import torch
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     if task.get("threads"):
         torch.set_num_threads(task["threads"])
     from affetto.bench import ours, yardstick

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ
 from affetto.bench.clips import CLASSES
-from affetto.models.adapter import Bottleneck
+from affetto.models.bottleneck import Bottleneck
 from affetto.models.keys import BACKBONES
 
 NAMES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM", "whisper": "Whisper"}

@@ -29,7 +29,7 @@ def inspect_corpus(
 ) -> None:
     """What a corpus is: clips, speakers, durations, and what is wrong with it."""
     from affetto.corpora import audit
-    from affetto.corpora.readers import open_corpus
+    from affetto.corpora.registry import open_corpus
 
     manifest = open_corpus(
         corpus, path, label_map=pairs(label, "--label"), strict=strict, options=pairs(option, "--option")

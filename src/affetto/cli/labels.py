@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import typer
 
 from affetto.cli.arguments import counter
 from affetto.errors import UserError, printable, unknown
+from affetto.files import replacing
 
 if TYPE_CHECKING:
     from affetto.inference.batch.inputs import Input
@@ -110,18 +111,17 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
         writer.close()
         return
     # JSON is one value: its file appears when it is whole. The others are whole up to their last line at any time.
-    file = out.with_name(f".{out.name}.tmp") if kind == "json" else out
+    target = replacing(out) if kind == "json" else nullcontext(out)
     try:
-        with file.open("a" if begun else "w", encoding="utf-8", errors=NAMES, newline="") as stream:
+        with (
+            target as file,
+            file.open("a" if begun else "w", encoding="utf-8", errors=NAMES, newline="") as stream,
+        ):
             writer = Writer(stream, kind, facts.labels, sections=sections, protocol=marked, begun=begun)
             yield writer.write
             writer.close()
-        file.replace(out)
     except OSError as problem:
         raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
-    finally:
-        if file != out:
-            file.unlink(missing_ok=True)
 
 
 def by_bytes(stream: Any) -> None:

@@ -20,7 +20,7 @@ from affetto.errors import UserError
 if TYPE_CHECKING:
     from affetto.inference.batch.inputs import Input
     from affetto.inference.batch.labelling import Facts, Labeller
-    from affetto.inference.loading import PredictorSpec
+    from affetto.inference.spec import PredictorSpec
 
 ADAPTED = (
     "adapted to one speaker by the {clips} unlabelled clips of {folder}; the model's scores and the temperature of its "
@@ -82,7 +82,7 @@ def predict(
         labels.check(kind or labels.TABLE, out, resume)
         listed = _listed(inputs, engine)
     from affetto.inference.batch.labelling import facts
-    from affetto.inference.loading import PredictorSpec
+    from affetto.inference.spec import PredictorSpec
 
     spec = PredictorSpec(
         model,

@@ -11,6 +11,7 @@ import typer
 from affetto.cli.arguments import counter
 from affetto.cli.labels import check_file
 from affetto.errors import UserError, unknown
+from affetto.files import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,14 +61,11 @@ def label(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        temporary = out.with_name(f".{out.name}.tmp")
         try:
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(out)
+            with replacing(out) as temporary:
+                temporary.write_text(text, encoding="utf-8")
         except OSError as problem:
             raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
-        finally:
-            temporary.unlink(missing_ok=True)
     if picture is not None:
         rows = [asdict(segment) for segment in segments]
         title, synthetic = Path(recording).name, bool(predictor.card["synthetic"])

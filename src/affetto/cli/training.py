@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from affetto.cli.arguments import Device, Labels, Moved, Quiet, counter, named_corpora, pairs
-from affetto.errors import unknown
 
 
 def train(
@@ -57,11 +56,11 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train and test a classifier on a corpus or on your own table."""
-    from affetto.models.keys import METHOD_NAMES, check_backbone
+    from affetto.models.keys import check_backbone
+    from affetto.models.methods.registry import METHODS
     from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
 
-    if method not in METHOD_NAMES:
-        raise unknown("method", method, METHOD_NAMES)
+    METHODS.find(method)
     recipe = recipe or DEFAULT_RECIPE
     chosen = settings(recipe, pairs(set_, "--set"), method=method)
     check_backbone(backbone, random_weights=random_weights)
@@ -101,11 +100,11 @@ def show_settings(
     method: Annotated[str | None, typer.Option(help="only what has an effect with it; probe brings its own")] = None,
 ) -> None:
     """All that --set changes, with the recipe's values."""
-    from affetto.models.keys import METHOD_NAMES
+    from affetto.models.methods.registry import METHODS
     from affetto.training.spec import DEFAULT_RECIPE, setting_names, settings, without_effect
 
-    if method is not None and method not in METHOD_NAMES:
-        raise unknown("method", method, METHOD_NAMES)
+    if method is not None:
+        METHODS.find(method)
     chosen = settings(recipe or DEFAULT_RECIPE, method=method)
     values = chosen.model_dump()
     for name, meaning in setting_names().items():

@@ -21,10 +21,10 @@ from rich.table import Table
 
 from affetto.corpora.clip_check import Probe, probe
 from affetto.corpora.content import Content, groups
-from affetto.corpora.emozionalmente import human_recall, human_uar
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import look_alikes_note
+from affetto.corpora.ratings import human_recall, human_uar
 
 CROP_SECONDS = 4.0
 """The window of the paper (IV-B): what lies beyond it is not heard unless the window is changed."""

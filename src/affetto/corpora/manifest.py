@@ -70,7 +70,9 @@ class Manifest:
     notes: tuple[str, ...] = ()
     """Warnings of the reader, for people: files that were passed over, counts that differ."""
     roots: dict[str, Path] = field(default_factory=dict)
-    """Where each corpus lies, for a manifest of several (`merge`)."""
+    """Folder of each corpus, in a manifest of several (`merge`)."""
+    protocol: str = ""
+    """Default split protocol of the corpus; empty where the general rule holds (`splits.default_protocol`)."""
 
     def __post_init__(self) -> None:
         if not self.clips:

@@ -20,7 +20,7 @@ from typing import Any
 
 from affetto.corpora import prompts as spoken
 from affetto.corpora.manifest import Manifest
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.evaluation.seen import trained_on
 from affetto.evaluation.testing import Heard, choose, read_heard, row_of, summary

@@ -28,10 +28,12 @@ from affetto.training.folds import DECIMALS, known_of
 from affetto.training.runs import METRICS, PREDICTIONS, TRAINED_ON, RunFolder
 from affetto.training.spec import CorpusSpec
 
+CorpusLike = CorpusSpec | str | Path
+
 
 def evaluate(
     run: str | Path,
-    corpora: tuple[CorpusSpec, ...],
+    corpora: CorpusLike | Sequence[CorpusLike],
     *,
     labels: dict[str, str] | None = None,
     out: str | Path | None = None,
@@ -42,13 +44,18 @@ def evaluate(
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> dict[str, Any]:
-    """Test the model of `run` on `corpora`; returns what `metrics.json` in `out`, if given, holds.
+    """Test the model of `run` on one or several corpora, each a `CorpusSpec` or a path.
 
-    Left out, and counted: clips of emotions that the model does not know; unless `include_seen`, clips that it was
-    trained on, however they are stored, and other clips of the speakers it was trained on; unusable clips (with
-    `skip_bad`). The scores are over the emotions of the corpus that the model knows; a prediction of another one is
-    an error like any. Raises UserError.
+    Returns the content of the `metrics.json` that is written into `out`, if given: `test` has the scores, `left_out`
+    the clips that were not tested, `confidence` the calibration. `labels` maps emotions of the corpus to those of the
+    model.
+
+    Clips of emotions that the model does not know are left out, and so are unusable clips with `skip_bad`. Unless
+    `include_seen`, clips that the model was trained on are left out, however they are stored, and other clips of the
+    same speakers. The scores are over the emotions of the corpus that the model knows; a prediction of another
+    emotion is an error. Raises UserError for a corpus or a model that cannot be read, and where no clip is left.
     """
+    corpora = _specs(corpora)
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
     folder = None if out is None else _new(Path(out))
@@ -168,6 +175,11 @@ def summary(
         "left_out": left_out,
         "confidence": {"temperature": own[0] if len(set(own)) == 1 else None, "test": before_and_after(rows, own)},
     }
+
+
+def _specs(corpora: CorpusLike | Sequence[CorpusLike]) -> tuple[CorpusSpec, ...]:
+    items = [corpora] if isinstance(corpora, CorpusSpec | str | Path) else corpora
+    return tuple(CorpusSpec.model_validate(item) for item in items)
 
 
 def _results(

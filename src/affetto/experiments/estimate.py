@@ -18,8 +18,8 @@ from affetto.experiments.grid import AXES, PlannedRun
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
 from affetto.models.keys import BACKBONES
+from affetto.models.methods.registry import METHODS
 from affetto.models.operations import count
-from affetto.models.traits import method_traits
 from affetto.training.identity import own_fields
 from affetto.training.runs import METRICS
 
@@ -85,8 +85,8 @@ def stored_bytes(run: PlannedRun) -> int | None:
     """How much of the store the run's frozen states take at most; None where clips, width or window are not known."""
     clips, key = clips_of(run), run.stand_in or run["backbone"]
     model, seconds = run.settings.model, run.settings.audio.seconds
-    method = method_traits(run["method"])
-    frames_alone = method.takes_steps and not method.trains_backbone and run.settings.training.first_block == 0
+    method = METHODS.find(run["method"])
+    frames_alone = method.takes_steps and not method.trains_embedding and run.settings.training.first_block == 0
     plain = model.head != "statistics" and model.pooling != "weighted"
     if clips is None or key not in BACKBONES or seconds is None or not frames_alone:
         return None

@@ -39,8 +39,8 @@ import yaml
 from affetto.errors import UserError, unknown
 from affetto.experiments import resources
 from affetto.experiments.resources import Resources
-from affetto.models.keys import METHOD_NAMES, check_backbone
-from affetto.models.traits import method_traits
+from affetto.models.keys import check_backbone
+from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import parse_protocol
 from affetto.training.identity import own_fields
 from affetto.training.spec import (
@@ -107,9 +107,9 @@ class PlannedRun:
             self.settings.audio.seconds, self.settings.store.precision, self.settings.compute.precision,
             model.layer_norm_swap,
         )  # fmt: skip
-        method = method_traits(self["method"])
+        method = METHODS.find(self["method"])
         if method.changes_blocks and first == 0:
-            return ("front end" if method.trains_backbone else "input of the first block", *shared)
+            return ("front end" if method.trains_embedding else "input of the first block", *shared)
         return (model.pooling, model.layer, model.state_norm, model.head == "statistics", first, *shared)
 
     @property
@@ -286,8 +286,8 @@ def _values(file: Path, axis: str, given: Any) -> list[Any]:
 
 
 def _check(file: Path, axis: str, value: Any) -> None:
-    if axis == "method" and value not in METHOD_NAMES:
-        raise unknown(f"method in {file}", str(value), METHOD_NAMES)
+    if axis == "method" and value not in METHODS:
+        raise unknown(f"method in {file}", str(value), METHODS)
     if axis == "split" and value is not None:
         try:
             parse_protocol(str(value))

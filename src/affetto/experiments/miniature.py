@@ -11,15 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from affetto.corpora.formats.folders import MARKER
+from affetto.corpora.folders import MARKER
 from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid, PlannedRun, text
 from affetto.models.keys import BACKBONES
 from affetto.synthetic import emotional as synthetic
 from affetto.training.spec import acting, settings
 
-SIZES = {"emovo": (6, 84), "emozionalmente": (12, 84), "demos": (12, 84)}
-"""Speakers and clips of each synthetic corpus."""
 EPOCHS = 2
 FAMILIES = {"whisper": "whisper-mini", "wavlm": "wavlm-mini", "hubert": "hubert-mini"}
 
@@ -47,8 +45,8 @@ def _small(run: PlannedRun) -> PlannedRun:
     key, weights_seed = stand_in(run["backbone"])
     names = run["corpus"].split("+")
     for name in names:
-        if name not in SIZES:
-            raise unknown("corpus", name, SIZES, hint="--miniature can make these.")
+        if name not in synthetic.miniatures():
+            raise unknown("corpus", name, synthetic.miniatures(), hint="--miniature can make these.")
     values = {**run.values, "random_weights": True, "weights_seed": weights_seed}
     chosen = {axis: value for axis, value in run.values.items() if "." in axis}
     # A grid's own epochs stay where they are fewer; the probe has none.
@@ -69,7 +67,7 @@ def corpora(grid: Grid, folder: Path, say: Callable[[str], None] = lambda _: Non
         place = folder / name
         if not (place / MARKER).exists():
             say(f"making synthetic {name}")
-            speakers, clips = SIZES[name]
+            speakers, clips = synthetic.miniatures()[name]
             try:
                 synthetic.make(name, place, speakers=speakers, clips=clips)
             except UserError:

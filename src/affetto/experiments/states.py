@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from affetto.errors import UserError
 from affetto.experiments.grid import Grid, PlannedRun
+from affetto.files import write_text
 from affetto.locks import take
 from affetto.training.runs import METRICS, SPEC, RunFolder
 
@@ -66,10 +65,7 @@ class GridFolder:
         content = {"name": grid.name, "runs": [run.told() for run in grid.runs]}
         if content != known:
             try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                temporary = self.path / f".{PLAN}.{secrets.token_hex(4)}.tmp"  # machines may share process numbers
-                temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-                os.replace(temporary, self.path / PLAN)
+                write_text(self.path / PLAN, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
             except OSError as problem:
                 raise self._unusable(problem) from None
 

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from affetto.corpora import demos, emovo, emozionalmente
+from affetto.corpora.registry import CORPORA
 from affetto.experiments.grid import PlannedRun
-from affetto.experiments.miniature import SIZES
 from affetto.models.keys import BACKBONES
+from affetto.models.methods.registry import METHODS
 from affetto.models.operations import Operations, count
-from affetto.models.traits import method_traits
 from affetto.splits.protocols import TARGET
+from affetto.synthetic.emotional import miniatures
 
-KNOWN = {module.NAME: module for module in (emovo, emozionalmente, demos)}
-CLIPS = {name: sum(module.OFFICIAL.values()) for name, module in KNOWN.items()}
-SPEAKERS = {name: module.OFFICIAL_SPEAKERS for name, module in KNOWN.items()}
-BESIDE_STEP, WITHIN_STEP = 2.0, 3.0
-"""A training step in forward passes of the blocks that change: of weights beside frozen ones, which need no gradient
-themselves; and of the blocks' own weights."""
 HEAD_STEP = 3.0
 
 
@@ -44,21 +38,27 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
         return None
     backbone = BACKBONES[key]
     one = count(backbone.family, backbone.config, seconds)
-    method, first = method_traits(run["method"]), run.settings.training.first_block
+    method, first = METHODS.find(run["method"]), run.settings.training.first_block
     changed = (one.depth - first) * one.block if method.changes_blocks else 0.0
-    fresh = run.settings.augment.waveform or (method.trains_backbone and first == 0)
+    fresh = run.settings.augment.waveform or (method.trains_embedding and first == 0)
     head = _head(run, one)
-    step = WITHIN_STEP if method.trains_backbone else BESIDE_STEP
-    each = (one.forward - changed if fresh else 0.0) + step * changed + HEAD_STEP * head
+    each = (one.forward - changed if fresh else 0.0) + method.step_cost * changed + HEAD_STEP * head
     preparing = 0.0 if stored else clips * one.forward
     return preparing + passes.trained * each + passes.judged * (changed + head)
 
 
 def clips_of(run: PlannedRun) -> int | None:
     """How many clips its corpora have, officially or in a miniature; None for corpora that are not known."""
-    sizes = {name: clips for name, (_, clips) in SIZES.items()} if run.stand_in else CLIPS
+    clips = [clips for _, clips in _sizes(run)]
+    return sum(clips) if all(clips) else None
+
+
+def _sizes(run: PlannedRun) -> list[tuple[int, int]]:
+    """Speakers and clips of each corpus of a run, officially or in a miniature; zeros where they are not known."""
     names = run["corpus"].split("+")
-    return sum(sizes[name] for name in names) if all(name in sizes for name in names) else None
+    if run.stand_in:
+        return [miniatures().get(name, (0, 0)) for name in names]
+    return [(CORPORA[name].speakers, CORPORA[name].clips) if name in CORPORA else (0, 0) for name in names]
 
 
 def _passes(run: PlannedRun, clips: int) -> Passes | None:
@@ -81,8 +81,7 @@ def _folds(run: PlannedRun) -> int | None:
     if protocol == "kfold":
         return int(argument) if argument.isdigit() else None
     if protocol == "loso":
-        speakers = {name: speakers for name, (speakers, _) in SIZES.items()} if run.stand_in else SPEAKERS
-        return sum(speakers.get(name, 0) for name in run["corpus"].split("+")) or None
+        return sum(speakers for speakers, _ in _sizes(run)) or None
     return 1
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from affetto.errors import UserError
-from affetto.models.permissions import share
+from affetto.files import replacing_folder
 
 
 def examine(out: Path) -> None:
@@ -25,16 +23,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises UserError where `out` is a file or holds something, or where it cannot be written.
     """
     examine(out)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        share(temporary)
-        if out.is_dir():
-            out.rmdir()
-        os.replace(temporary, out)
+        with replacing_folder(out) as temporary:
+            yield temporary
     except OSError as problem:
         raise UserError(f"{out}: cannot be written ({problem.strerror or problem}); give another --out") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -9,13 +9,9 @@ together. Labels, window, temperature and the rest are in the file's metadata, e
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
 import shutil
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +29,7 @@ from affetto.export.folder import new_folder
 from affetto.export.source import without_paths
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.classifier import Classifier
+from affetto.quiet import quiet_loggers, quiet_output
 
 MODEL_FILE, EXAMPLE_FILE = "model.onnx", "predict.py"
 TOLERANCE = {"float32": 1e-4, "int8": 0.25}
@@ -107,7 +104,8 @@ def trace(module: nn.Module) -> Any:
     """The module as an ONNX model (a protobuf message), batch and length free."""
     waves = torch.zeros(2, 2 * RATE_HZ)
     waves[:, ::7] = 0.1
-    with _quiet(), torch.no_grad():
+    # The exporter prints its progress, and logs which packages it could have used.
+    with quiet_output(), quiet_loggers("torch.onnx", "onnxscript", "onnx_ir"), torch.no_grad():
         program = torch.onnx.export(
             module, (waves,), input_names=["waves"], output_names=["logits", "probabilities"], opset_version=OPSET,
             dynamic_shapes=({0: "batch", 1: "samples"},), dynamo=True, verbose=False,
@@ -147,19 +145,3 @@ def _write(graph: Any, facts: dict[str, Any], file: Path) -> None:
 def _checked(session: Any, waves: list[np.ndarray], reference: list[np.ndarray]) -> parity.Parity:
     known = {id(wave): row for wave, row in zip(waves, reference, strict=True)}
     return parity.compare(lambda wave: known[id(wave)], lambda wave: session.probabilities(wave[None])[0], waves)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter prints its progress, and logs which packages it could have used."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

@@ -7,7 +7,6 @@ since sums of eight overflow on CPUs without VNNI, and the file goes to unknown 
 from __future__ import annotations
 
 import hashlib
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import nn
 
 from affetto.models.classifier import Classifier
 from affetto.models.int8 import SMALLEST
+from affetto.quiet import quiet_loggers
 
 
 def quantise(graph: Any, classifier: Classifier, folder: Path) -> Any:
@@ -28,17 +28,19 @@ def quantise(graph: Any, classifier: Classifier, folder: Path) -> Any:
     # The exporter's notes of shapes contradict the integers' graph: onnxruntime's shape inference stops at them.
     del graph.graph.value_info[:]
     narrow = folder / ".int8.onnx"
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # it advises, by the root logger, a step that dynamic quantisation does not need
     try:
-        quantize_dynamic(
-            graph, narrow, op_types_to_quantize=["MatMul"], nodes_to_quantize=chosen, per_channel=True,
-            reduce_range=True, weight_type=QuantType.QInt8,
-        )  # fmt: skip
+        with quiet_loggers(""):  # the root logger advises a step that dynamic quantisation does not need
+            quantize_dynamic(
+                graph,
+                narrow,
+                op_types_to_quantize=["MatMul"],
+                nodes_to_quantize=chosen,
+                per_channel=True,
+                reduce_range=True,
+                weight_type=QuantType.QInt8,
+            )
         return onnx.load(narrow)
     finally:
-        root.setLevel(level)
         narrow.unlink(missing_ok=True)
 
 

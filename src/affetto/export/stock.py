@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from affetto.audio import RATE_HZ
 from affetto.models.classifier import Classifier
 from affetto.models.head import FrameHead
+from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
 from affetto.models.whisper import SAMPLES_PER_POSITION
 
@@ -32,8 +33,9 @@ def obstacle(classifier: Classifier, blueprint: dict[str, Any]) -> str | None:
         return f"the head {head['name']!r} has another shape (the stock one is model.head=linear)"
     if head["unmasked_mean"]:
         return "the head averages over padding (model.unmasked_mean)"
-    if blueprint["method"]["name"] == "adapter":
-        return "Adapters are no part of it"
+    method = METHODS.find(blueprint["method"]["name"])
+    if not method.mergeable:
+        return f"what {method.title} adds to the blocks is no part of it"
     if pooling.state_norm != "none":
         return "it does not normalise states (model.state_norm)"
     if backbone.layer_norm_swap != "none":

@@ -19,8 +19,9 @@ from affetto.errors import UserError
 from affetto.export import parity, stock
 from affetto.export.folder import new_folder
 from affetto.export.source import without_paths
-from affetto.inference.backends.transformers import quiet
 from affetto.inference.predictor import HOP, Predictor
+from affetto.models.methods.registry import METHODS
+from affetto.quiet import quiet_transformers
 
 TOLERANCE = 1e-4
 """How far a probability may lie from the trained model's before the export is refused."""
@@ -49,7 +50,7 @@ def export_hf(
             )
     waves = _clips(predictor, stock_class)
     reference = {id(wave): predictor.calibrated(predictor.window_probabilities([wave])[0]) for wave in waves}
-    with new_folder(out) as folder, quiet():
+    with new_folder(out) as folder, quiet_transformers():
         say("writing the model")
         if stock_class:
             model, extractor = stock.build(
@@ -82,7 +83,7 @@ def _own(predictor: Any) -> tuple[Any, Any]:
 
     classifier, card = predictor.classifier, predictor.card
     backbone, blueprint = classifier.backbone, copy.deepcopy(card["blueprint"])
-    if blueprint["method"]["name"] != "adapter":  # the Adapter stays beside the blocks; all else is merged
+    if METHODS.find(blueprint["method"]["name"]).mergeable:  # else its weights stay beside the blocks
         blueprint["method"] = {"name": "frozen", "first_block": 0, "settings": {}}
     window = round(predictor.window_seconds * RATE_HZ)
     config = AffettoConfig(

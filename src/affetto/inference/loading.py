@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,6 @@ from affetto.training.runs import FOLDS, MODEL
 
 ONNX, ONNX_FILE, TRANSFORMERS_FILE = ".onnx", "model.onnx", "config.json"
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-
-
-@dataclass(frozen=True)
-class PredictorSpec:
-    """Arguments for loading a predictor, as a picklable record: the fields are those of `load`."""
-
-    model: str
-    device: str = "auto"
-    backbone: str | None = None
-    precision: str = "auto"
-    abstain_below: float = 0.0
-    speaker: tuple[str, ...] = ()
-    """Clips of one speaker to adapt to; empty: the model as it is."""
-
-    def load(self) -> Predictor:
-        """Load the predictor. Raises UserError for a path without a model and for clips that cannot be used."""
-        predictor = load(self.model, device=self.device, backbone=self.backbone, precision=self.precision)
-        predictor.abstain_below = self.abstain_below
-        return predictor.for_speaker(self.speaker) if self.speaker else predictor
 
 
 def load(

@@ -112,7 +112,7 @@ class Predictor(ABC):
         return calibrated(probabilities, self.temperature)
 
     def decide(self, row: np.ndarray) -> tuple[str | None, dict[str, float]]:
-        """Decide by mean probabilities (labels,): the emotion (None below `abstain_below`), calibrated probabilities."""
+        """Decide by mean probabilities (labels,): emotion (None below `abstain_below`), calibrated probabilities."""
         row = self.calibrated(row)
         best = int(row.argmax())
         emotion = self.labels[best] if row[best] >= self.abstain_below else None

@@ -19,7 +19,7 @@ from affetto.inference.backends.trained import ClassifierPredictor, resolve_prec
 from affetto.inference.loading import kind_of, load, model_folder
 from affetto.inference.predictor import Predictor
 from affetto.models.backbone import Backbone
-from affetto.models.methods import METHODS, Frozen
+from affetto.models.methods.registry import METHODS
 from affetto.models.saved import original_backbone, put_together, read_card
 from affetto.training import device as devices
 
@@ -78,8 +78,8 @@ class _Member:
         return str(self.card["blueprint"]["method"]["name"])
 
     def shares(self, precision: str) -> bool:
-        frozen = issubclass(METHODS[self.method], Frozen)
-        return frozen if precision == "int8" else not METHODS[self.method].trains_backbone
+        method = METHODS.find(self.method)
+        return not (method.changes_blocks if precision == "int8" else method.trains_backbone)
 
     def backbone_facts(self) -> str:
         """All that the card says of the backbone, so that only equal ones are shared."""
@@ -87,7 +87,7 @@ class _Member:
 
     def on(self, base: Backbone) -> Backbone:
         """The backbone itself where the method leaves it as it is, else modules to change over its weights."""
-        return base if issubclass(METHODS[self.method], Frozen) else base.twin()
+        return base.twin() if METHODS.find(self.method).changes_blocks else base
 
 
 def _member(name: str, model: str | Path) -> _Member | None:
@@ -106,6 +106,6 @@ def _share(group: list[_Member], device: torch.device, backbone: str | None, pre
     predictors: dict[str, Predictor] = {}
     for member in group:
         classifier = put_together(member.on(base), member.card, member.folder)
-        assert not METHODS[member.method].trains_backbone
+        assert not METHODS.find(member.method).trains_backbone
         predictors[member.name] = ClassifierPredictor(classifier, member.card, device, precision, fold=False)
     return predictors

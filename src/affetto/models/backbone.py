@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.models.architecture import DIGESTED, IRRELEVANT
+from affetto.models.attention import replace_attend, use_interface
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Backbone(nn.Module, ABC):
     family: ClassVar[str]
     lora_targets: ClassVar[dict[str, tuple[str, ...]]]
     """Names of the linear layers within a block: `ff`, `attention`, `all`."""
+    key_value: ClassVar[tuple[str, str]] = ("k_proj", "v_proj")
+    """Names of the layers of an attention that make keys and values."""
     layer_norm_swap: str = "none"
     """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.swap`."""
 
@@ -105,6 +109,14 @@ class Backbone(nn.Module, ABC):
         """The LayerNorm that the residual stream enters before the feed-forward of a block."""
 
     @abstractmethod
+    def closing_norm(self, block: Any) -> nn.Module | None:
+        """The LayerNorm that ends a block, behind the residual of its feed-forward; None where that sum is the end."""
+
+    @abstractmethod
+    def attention(self, block: Any) -> nn.Module:
+        """The attention of a block."""
+
+    @abstractmethod
     def attention_output(self, block: Any) -> nn.Module:
         """The last layer of a block's attention, before the residual is added."""
 
@@ -136,6 +148,11 @@ class Backbone(nn.Module, ABC):
         """State `index` → the output of block `index`, both (batch, frames, width)."""
         out = self.blocks[index](hidden, attention_mask=context.mask)
         return out[0] if isinstance(out, tuple) else out
+
+    def replace_attend(self, block: Any, attend: Callable[..., Tensor]) -> None:
+        """Let the attention of a block mix its values by `attend` (`affetto.models.attention`)."""
+        replace_attend(self.attention(block), attend)
+        use_interface(self.model)
 
     @property
     def width(self) -> int:

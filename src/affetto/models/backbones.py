@@ -15,6 +15,7 @@ from affetto.models.keys import BACKBONES, Architecture, check_backbone
 from affetto.models.swap import swap_layer_norm
 from affetto.models.wav2vec2 import HubertBackbone, Wav2Vec2Backbone, WavLMBackbone
 from affetto.models.whisper import WhisperBackbone
+from affetto.quiet import quiet_transformers
 
 FAMILIES: dict[str, type[Backbone]] = {
     family.family: family for family in (Wav2Vec2Backbone, HubertBackbone, WavLMBackbone, WhisperBackbone)
@@ -93,22 +94,17 @@ def _pretrained(folder: Path) -> Backbone:
 def _load_weights(folder: Path, family: str) -> Any:
     """The plain encoder in float32, SDPA attention, every weight of it from the checkpoint."""
     from transformers import AutoConfig, WhisperModel
-    from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
-        config = _configure(AutoConfig.from_pretrained(folder))
-        # On a full Whisper folder the encoder's own class looks for other names and would start at random.
-        loader: Any = WhisperModel if family == "whisper" else _model_class(family)
-        model, report = loader.from_pretrained(folder, config=config, dtype=torch.float32, output_loading_info=True)
+        with quiet_transformers():
+            config = _configure(AutoConfig.from_pretrained(folder))
+            # On a full Whisper folder the encoder's own class looks for other names and would start at random.
+            loader: Any = WhisperModel if family == "whisper" else _model_class(family)
+            model, report = loader.from_pretrained(folder, config=config, dtype=torch.float32, output_loading_info=True)
     except Exception as problem:  # transformers, safetensors, torch and the validation of configs raise many kinds
         raise UserError(
             f"{folder}: its weights cannot be loaded as {family} ({problem}); copy the checkpoint again"
         ) from problem
-    finally:
-        logging.set_verbosity(verbosity)
     relevant = "encoder." if family == "whisper" else ""
     missing = sorted(
         key for key in {*report["missing_keys"], *(m[0] for m in report["mismatched_keys"])}

@@ -19,7 +19,7 @@ from affetto.models.backbone import Backbone, frame_mask
 from affetto.models.device import autocast
 from affetto.models.head import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise
-from affetto.models.method import EMBEDDING, NOTHING, Method
+from affetto.models.methods.base import EMBEDDING, NOTHING, Method
 from affetto.models.pooling import StatePooling
 
 Prefix = dict[str, Tensor]

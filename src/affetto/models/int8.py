@@ -26,8 +26,8 @@ class Int8Linear(nn.Module):
         zero = torch.zeros_like(scale, dtype=torch.long)
         given: torch.Tensor | None = linear.bias  # torch's stubs say that it is always there
         bias = None if given is None else given.detach().float()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch means to drop quantised tensors, with no date
+        # torch means to drop quantised tensors, with no date.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
             rounded = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
         self.packed = torch.ops.quantized.linear_prepack(rounded, bias)
 

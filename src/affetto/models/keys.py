@@ -1,4 +1,4 @@
-"""The names that backbones and methods go by: a table, light to import, so that a typing error is told at once."""
+"""The names that backbones go by: a table, light to import, so that a typing error is told at once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError, unknown
-
-METHOD_NAMES = ("probe", "frozen", "adapter", "lora", "full")
 
 _LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
 _STABLE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}

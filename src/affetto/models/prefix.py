@@ -8,11 +8,8 @@ must have its checksum.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,10 +24,11 @@ from torch import Tensor
 
 from affetto import audio
 from affetto.errors import UserError
+from affetto.files import replacing, write_text
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import capabilities
 from affetto.models.parallel import side_by_side
-from affetto.models.storage import TEMPORARY, default_root
+from affetto.models.storage import default_root
 
 FORMAT = 2
 """Raised when the same clip, weights and settings come to another prefix: what was stored before is computed anew."""
@@ -88,28 +86,25 @@ class PrefixStore:
         """Store and return what a later `get` will return. Raises UserError where the disk is full."""
         stored = {name: self._narrow(tensor) for name, tensor in prefix.items()}
         file = self.file(key)
-        temporary = _beside(file)
         content = save(stored, metadata={CHECKSUM: _checksum(stored)})
         try:
             try:
-                self._write(content, temporary, file)
+                self._write(content, file)
             except FileNotFoundError:  # another process, pruning, has taken the empty folder away
-                self._write(content, temporary, file)
+                self._write(content, file)
         except OSError as problem:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise UserError(
                 f"the store of frozen states cannot be written in {self.folder} ({problem.strerror}): make room there, "
                 "or set AFFETTO_CACHE to a folder on another disk; what is stored already stays good"
             ) from None
         return stored
 
-    def _write(self, content: bytes, temporary: Path, file: Path) -> None:
+    def _write(self, content: bytes, file: Path) -> None:
         if not file.parent.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             self._describe()
-        temporary.write_bytes(content)
-        os.replace(temporary, file)
+        with replacing(file) as temporary:
+            temporary.write_bytes(content)
 
     def _narrow(self, tensor: Tensor) -> Tensor:
         """In the store's precision, unless a value would overflow there."""
@@ -120,9 +115,7 @@ class PrefixStore:
         """Say in the folder what it holds, for people and for pruning."""
         description = self.folder / "namespace.json"
         if not description.exists():
-            temporary = _beside(description)
-            temporary.write_text(json.dumps(self._identity, indent=2, sort_keys=True) + "\n")
-            os.replace(temporary, description)
+            write_text(description, json.dumps(self._identity, indent=2, sort_keys=True) + "\n")
 
 
 class PrefixData:
@@ -250,8 +243,3 @@ def _checksum(prefix: Prefix) -> str:
         crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode(), crc)
         crc = zlib.crc32(tensor.numpy().data, crc)
     return f"{crc:08x}"
-
-
-def _beside(file: Path) -> Path:
-    """A name that no other process has, on whatever machine that shares the store. Pruning knows it by its end."""
-    return file.with_name(f".{file.name}.{secrets.token_hex(6)}{TEMPORARY}")

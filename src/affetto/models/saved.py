@@ -8,8 +8,6 @@ files (LoRA: peft's format). The backbone's weights are not copied: they are fou
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from affetto.errors import UserError
+from affetto.files import replacing_folder
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
 from affetto.models.card import checked, different_preprocessing, read_json
 from affetto.models.classifier import Classifier
 from affetto.models.head import HEADS
-from affetto.models.method import Method
-from affetto.models.methods import METHODS
-from affetto.models.permissions import share
+from affetto.models.methods.base import Method
+from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
 
 FORMAT = 1
@@ -44,7 +42,7 @@ def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None
         raise UserError(f"model.layer={pooling.last}: this backbone has states 0 … {backbone.depth}")
     chosen = blueprint["method"]
     blocks = range(chosen["first_block"], pooling.last)
-    kind = METHODS[chosen["name"]]
+    kind = METHODS.find(chosen["name"])
     method: Method
     if weights is None:
         method = kind(backbone, blocks, **chosen["settings"])
@@ -66,26 +64,18 @@ def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) 
 
     Raises UserError where it cannot be written.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.head.state_dict().items()}
+    if classifier.pooling.weights is not None:
+        state["pooling.weights"] = classifier.pooling.weights.detach().cpu()
+    text = json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n"
     try:
-        temporary.mkdir(parents=True)
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in classifier.head.state_dict().items()}
-        if classifier.pooling.weights is not None:
-            state["pooling.weights"] = classifier.pooling.weights.detach().cpu()
-        save_file(state, temporary / HEAD)
-        (temporary / METHOD).mkdir()
-        classifier.method.save(temporary / METHOD)
-        (temporary / CARD).write_text(
-            json.dumps({"format": FORMAT, **card}, indent=2, ensure_ascii=False) + "\n", "utf-8"
-        )
-        share(temporary)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(temporary, folder)
+        with replacing_folder(folder, overwrite=True) as temporary:
+            save_file(state, temporary / HEAD)
+            (temporary / METHOD).mkdir()
+            classifier.method.save(temporary / METHOD)
+            (temporary / CARD).write_text(text, encoding="utf-8")
     except (OSError, SafetensorError) as problem:
         raise UserError(f"{folder}: the model cannot be written ({problem}); make room and run again") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

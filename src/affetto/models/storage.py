@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
+from affetto.files import TEMPORARY
 
 LIMIT_VARIABLE, DEFAULT_LIMIT = "AFFETTO_CACHE_LIMIT", "50GB"
-TEMPORARY = ".tmp"
-"""How the names of files end that are being written."""
 ABANDONED_SECONDS = 3600
 """A file takes a moment to write: one that is so old was left by a process that has been killed."""
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

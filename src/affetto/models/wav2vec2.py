@@ -7,12 +7,14 @@ normalises over time, so padding would change every frame, masked or not.
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affetto.models.attention import attend_function, replace_attend
 from affetto.models.backbone import Backbone, Context
 
 WAVE_VARIANCE_FLOOR = 1e-7
@@ -86,10 +88,20 @@ class Wav2Vec2Backbone(Backbone):
     def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
         return block.feed_forward, block.feed_forward
 
+    @property
+    def pre_norm_blocks(self) -> bool:
+        """True if the blocks normalise what enters attention and feed-forward, not the stream behind them."""
+        return self.pre_norm and self.layer_norm_swap == "none"
+
     def feed_forward_norm(self, block: Any) -> nn.Module:
         # A post-LayerNorm block normalises the stream itself, behind the attention.
-        pre_norm = self.pre_norm and self.layer_norm_swap == "none"
-        return block.final_layer_norm if pre_norm else block.layer_norm
+        return block.final_layer_norm if self.pre_norm_blocks else block.layer_norm
+
+    def closing_norm(self, block: Any) -> nn.Module | None:
+        return None if self.pre_norm_blocks else block.final_layer_norm
+
+    def attention(self, block: Any) -> nn.Module:
+        return block.attention
 
     def attention_output(self, block: Any) -> nn.Module:
         return block.attention.out_proj
@@ -136,6 +148,9 @@ class WavLMBackbone(Wav2Vec2Backbone):
         for layer in layers:
             layer.attention.forward = types.MethodType(_gated_attention, layer.attention)
 
+    def replace_attend(self, block: Any, attend: Callable[..., Tensor]) -> None:
+        replace_attend(self.attention(block), attend)
+
     def context(self, mask: Tensor | None, frames: int) -> Context:
         # The first block holds the bias's table for all (full fine-tuning trains it).
         first: Any = self.blocks[0]
@@ -178,7 +193,5 @@ def _gated_attention(
         projection(hidden_states).view(heads).transpose(1, 2) for projection in (self.q_proj, self.k_proj, self.v_proj)
     )
     dropout = self.dropout if self.training else 0.0
-    mixed = nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=bias.to(query.dtype), dropout_p=dropout
-    )
+    mixed = attend_function(self)(query, key, value, attn_mask=bias.to(query.dtype), dropout_p=dropout)
     return self.out_proj(mixed.transpose(1, 2).reshape(batch, frames, width)), None, position_bias

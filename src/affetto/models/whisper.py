@@ -123,6 +123,12 @@ class WhisperBackbone(Backbone):
     def feed_forward_norm(self, block: Any) -> nn.Module:
         return block.final_layer_norm
 
+    def closing_norm(self, block: Any) -> nn.Module | None:
+        return None
+
+    def attention(self, block: Any) -> nn.Module:
+        return block.self_attn
+
     def attention_output(self, block: Any) -> nn.Module:
         return block.self_attn.out_proj
 

@@ -123,7 +123,7 @@ def differences(made: Sequence[Contrast]) -> list[Sheet]:
     groups: dict[tuple[str, tuple[str, ...]], list[Contrast]] = {}
     for one in made:
         for corpus, each in one.comparison.per_speaker.items():
-            if len(one.comparison.corpora) == 1 and one.comparison.few and len(each) <= MOST_SPEAKERS:
+            if len(one.comparison.corpora) == 1 and one.comparison.has_few_speakers and len(each) <= MOST_SPEAKERS:
                 groups.setdefault((corpus, tuple(each)), []).append(one)
     several = len({corpus for corpus, _ in groups}) < len(groups)
     sheets = []
@@ -279,14 +279,14 @@ def why_none(c: paired.Comparison) -> str:
     """The reason for which a comparison has no interval; empty where it has one."""
     if c.interval:
         return ""
-    return "all speakers alike" if c.can_be_drawn else "too few speakers"
+    return "all speakers alike" if c.allows_interval else "too few speakers"
 
 
 def verdict(c: paired.Comparison, difference: float, above: str, below: str) -> str:
     """`above` or `below`, by the sign of the difference, where the two are told apart, and whether as methods."""
-    if c.significant is None:
+    if c.models_differ is None:
         return "too few speakers to test"
-    if not c.significant:
+    if not c.models_differ:
         return "not told apart"
     words = above if difference > 0 else below
     if c.methods_differ:

@@ -119,7 +119,7 @@ def _estimate(evidence: Evidence, tests: Mapping[int, Evaluation], corpus: str) 
                 raise UserError(f"{file}: no predictions; the test has no interval")
             # The models of several folds each answered to all clips.
             rows = [{**row, "file": f"{row['file']} {row['fold']}"} if "fold" in row else row for row in rows]
-            runs[seed] = Predictions.of(rows, where=str(file))
+            runs[seed] = Predictions.from_rows(rows, source=str(file))
         return estimation.estimate([System("model", corpus, runs)])
     except UserError as problem:
         evidence.notes.append(str(problem))

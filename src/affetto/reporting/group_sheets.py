@@ -45,7 +45,7 @@ def human_raters(evidence: Evidence) -> Sheet | None:
     found = {}
     for number, one in enumerate(evidence.configurations):
         system = evidence.system(one)
-        heard = raters.humans(system) if system else None
+        heard = raters.human_scores(system) if system else None
         if heard is not None:
             found[number] = heard
     if not found:

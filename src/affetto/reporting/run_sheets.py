@@ -147,7 +147,7 @@ def per_speaker(evidence: Evidence) -> list[Sheet]:
 
 def cost(evidence: Evidence) -> Sheet:
     """What is trained, and what a run took."""
-    from affetto.models.methods import METHODS
+    from affetto.models.methods.registry import METHODS
 
     ones = [one for one in evidence.configurations if _timed(one.done[0])]
     naming = Naming(ones)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.models.permissions import share
+from affetto.files import share
 from affetto.training.provenance import SPECIALIZED
 from affetto.training.runs import RunFolder
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from affetto.models.backbone import Backbone, Context, frame_mask
-from affetto.specialize.objective import NEW, PARENTS, PARTLY, quiet_transformers
+from affetto.quiet import quiet_transformers
+from affetto.specialize.objective import NEW, PARENTS, PARTLY
 
 
 def origin(model: Any, carried: list[str], encoder: str) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.models.methods import Lora
+from affetto.models.methods.lora import Lora
+from affetto.quiet import quiet_transformers
 from affetto.specialize.frontend import Lengths, mask_norm
 from affetto.specialize.parents import Parent
 from affetto.specialize.spec import Settings
@@ -196,20 +195,6 @@ class WaveObjective(Objective):
         """What the model is called with; the front end is told the lengths."""
         self.lengths.samples = batch["samples"]
         return {"input_values": batch["input_values"], "attention_mask": batch["attention_mask"]}
-
-
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Without its bars, and its warnings of what is said here in errors."""
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
 
 
 def padded_labels(items: list[Item]) -> Tensor:

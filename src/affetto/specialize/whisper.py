@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.models.whisper import SAMPLES_PER_POSITION
-from affetto.specialize.objective import NEW, PARENTS, Item, Objective, padded_labels, quiet_transformers
+from affetto.quiet import quiet_transformers
+from affetto.specialize.objective import NEW, PARENTS, Item, Objective, padded_labels
 from affetto.specialize.parents import need_folder
 from affetto.specialize.prompt import is_whispers, set_language
 from affetto.specialize.text import END, PAD, START

@@ -105,13 +105,10 @@ def make_split(
 
 
 def default_protocol(manifest: Manifest) -> str:
-    """`column` for a table that names the part of every clip; `paper` otherwise.
-
-    A published corpus (`official` counts known) may come with its own split, but what the paper did is
-    the default there; `official` asks for the corpus's own.
-    """
-    parted = not manifest.official and all(clip.part for clip in manifest.clips)
-    return "column" if parted else "paper"
+    """The protocol that the corpus's record names, else `column` where every clip names its part, else `paper`."""
+    if manifest.protocol:
+        return manifest.protocol
+    return "column" if all(clip.part for clip in manifest.clips) else "paper"
 
 
 def paper(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from affetto.corpora.manifest import PARTS
 from affetto.errors import UserError, unknown
+from affetto.files import write_text
 
 FORMAT = 1
 WHOLE = "all"
@@ -76,7 +76,8 @@ class Split:
             "folds": folds,
             "clips": clips,
         }
-        _write(Path(path), json.dumps({**content, "seal": _seal(content)}, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps({**content, "seal": _seal(content)}, indent=1, ensure_ascii=False) + "\n"
+        write_text(Path(path), text, sync=True)
 
     @classmethod
     def load(cls, path: Path | str) -> Split:
@@ -149,17 +150,3 @@ def _read(path: Path) -> dict[str, Any]:
         found = content.get("format") if isinstance(content, dict) else None
         raise UserError(f"{path}: not a split file of format {FORMAT} (found: {found}): make the split anew")
     return content
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a piece."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

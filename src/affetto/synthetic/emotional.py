@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from affetto._version import __version__
-from affetto.corpora.emovo import SENTENCES as EMOVO_SENTENCES
-from affetto.corpora.formats.folders import MARKER
+from affetto.corpora.folders import MARKER
 from affetto.corpora.labels import EMOTIONS
+from affetto.corpora.published.emovo import SENTENCES as EMOVO_SENTENCES
 from affetto.errors import UserError, unknown
 from affetto.synthetic.sentences import EVERYDAY_SENTENCES
 
@@ -81,6 +81,8 @@ class Kind:
     file: Callable[[Take, Speaker], str]
     tables: Callable[[Path, list[Planned], int], None] = lambda *_: None
     most_speakers: int = 9999
+    miniature: tuple[int, int] | None = None
+    """Speakers and clips of the corpus in a grid's miniature; None for a corpus that no grid names."""
     guilt: bool = False
     """One clip of guilt for each speaker, on top of the seven emotions; readers leave it out."""
 
@@ -278,11 +280,51 @@ def _emozionalmente_tables(root: Path, plan: list[Planned], seed: int) -> None:
 
 KINDS = {
     "emovo": Kind(
-        6, 588, tuple(EMOVO_SENTENCES.values()), 48_000, 2, lambda i, _: f"{gender_of(i)[0]}{i // 2 + 1}", _emovo_file
+        speakers=6,
+        clips=588,
+        sentences=tuple(EMOVO_SENTENCES.values()),
+        rate_hz=48_000,
+        channels=2,
+        name=lambda index, _: f"{gender_of(index)[0]}{index // 2 + 1}",
+        file=_emovo_file,
+        miniature=(6, 84),
     ),
     "emozionalmente": Kind(
-        24, 336, EVERYDAY_SENTENCES, 16_000, 1, _username, _emozionalmente_file, _emozionalmente_tables
+        speakers=24,
+        clips=336,
+        sentences=EVERYDAY_SENTENCES,
+        rate_hz=16_000,
+        channels=1,
+        name=_username,
+        file=_emozionalmente_file,
+        tables=_emozionalmente_tables,
+        miniature=(12, 84),
     ),
-    "demos": Kind(12, 252, EVERYDAY_SENTENCES, 48_000, 1, _demos_name, _demos_file, most_speakers=98, guilt=True),
-    "table": Kind(8, 168, EVERYDAY_SENTENCES, 16_000, 1, lambda i, _: f"s{i + 1:02d}", _table_file, _table_tables),
+    "demos": Kind(
+        speakers=12,
+        clips=252,
+        sentences=EVERYDAY_SENTENCES,
+        rate_hz=48_000,
+        channels=1,
+        name=_demos_name,
+        file=_demos_file,
+        most_speakers=98,
+        miniature=(12, 84),
+        guilt=True,
+    ),
+    "table": Kind(
+        speakers=8,
+        clips=168,
+        sentences=EVERYDAY_SENTENCES,
+        rate_hz=16_000,
+        channels=1,
+        name=lambda index, _: f"s{index + 1:02d}",
+        file=_table_file,
+        tables=_table_tables,
+    ),
 }
+
+
+def miniatures() -> dict[str, tuple[int, int]]:
+    """Speakers and clips of each corpus that a grid's miniature can hold."""
+    return {name: kind.miniature for name, kind in KINDS.items() if kind.miniature}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affetto._version import __version__
-from affetto.corpora.formats.folders import MARKER
+from affetto.corpora.folders import MARKER
 from affetto.corpora.transcribed.commonvoice import CLIPS, DURATIONS, NAME
 from affetto.errors import UserError
 from affetto.synthetic.emotional import gender_of, written_at_once

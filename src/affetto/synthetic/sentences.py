@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from affetto.corpora.emovo import SENTENCES as EMOVO_SENTENCES
+from affetto.corpora.published.emovo import SENTENCES as EMOVO_SENTENCES
 
 if TYPE_CHECKING:
     import numpy as np

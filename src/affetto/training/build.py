@@ -16,16 +16,15 @@ from affetto.models import storage
 from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities
-from affetto.models.method import Method
-from affetto.models.methods import METHODS
+from affetto.models.methods.base import Method
+from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
-from affetto.models.traits import method_traits
 from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
 from affetto.training.processes import everyone, part
-from affetto.training.spec import PROBE, RunSpec, Settings
+from affetto.training.spec import PROBE, RunSpec, Settings, method_settings
 
 STATISTICS = {
     "method": {"name": "frozen", "first_block": 0, "settings": {}},
@@ -64,19 +63,17 @@ class Builder:
     @property
     def method(self) -> type[Method]:
         """The class of the run's method."""
-        return METHODS[self.spec.method]
+        return METHODS.find(self.spec.method)
 
     def blueprint(self, layer: int | None) -> dict[str, Any]:
         """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
         s: Settings = self.spec.settings
-        section = method_traits(self.spec.method).section
-        chosen = getattr(s, section, None) if section else None  # a method of the user's own may have no settings
         return {
             "labels": list(self.data.manifest.labels),
             "method": {
                 "name": self.spec.method,
                 "first_block": s.training.first_block,
-                "settings": chosen.model_dump() if chosen else {},
+                "settings": method_settings(s, self.spec.method),
             },
             "pooling": {"kind": s.model.pooling, "layer": layer, "state_norm": s.model.state_norm},
             "head": {

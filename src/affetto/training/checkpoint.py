@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +12,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from affetto.errors import UserError
+from affetto.files import replacing
 
 
 def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Replace the file at once, so that a kill leaves the old one or the new one. Raises UserError if it cannot."""
-    temporary = path.with_name(f".{path.name}.tmp")  # a run has one process: what a kill left is written over
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
-            temporary,
-            {"facts": json.dumps(facts)},
-        )
-        os.replace(temporary, path)
+        with replacing(path, shared=False) as temporary:  # a run has one process
+            save_file(contiguous, temporary, {"facts": json.dumps(facts)})
     except (OSError, SafetensorError) as problem:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({problem}); make room and run again, it goes on") from None
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from affetto import audio
 from affetto.corpora.content import VERSION, Content, content
+from affetto.files import write_text
 from affetto.models.prefix import Source
 from affetto.models.storage import default_root
 
@@ -67,15 +66,9 @@ class _Memory:
     def save(self) -> None:
         """Write what is new. Of two processes that write at once one is heard; what is forgotten is heard again."""
         for name in self._changed:
-            temporary = self._file(name).with_name(f".{name}.{secrets.token_hex(6)}.tmp")
-            with contextlib.suppress(
-                OSError
-            ):  # a disk that is full or another user's: the marks are known all the same
-                temporary.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_text(json.dumps(_read(self._file(name)) | self._shards[name]), encoding="utf-8")
-                os.replace(temporary, self._file(name))
+            # A full disk, or another user's, only costs the memory: the marks are known all the same.
             with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                write_text(self._file(name), json.dumps(_read(self._file(name)) | self._shards[name]))
         self._changed.clear()
 
     def _shard(self, name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from affetto.audio import AudioError
 from affetto.corpora.content import Content
 from affetto.corpora.manifest import Manifest, merge
-from affetto.corpora.readers import open_corpus
+from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.models.prefix import Source
 from affetto.splits import Split, make_split

@@ -8,21 +8,23 @@ have an effect (`idle`), and does it contradict the rest (`contradiction`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
 from affetto.models import traits
-from affetto.models.traits import HeadTraits, MethodTraits
+from affetto.models.methods.base import Method
+from affetto.models.methods.registry import METHODS, owners
+from affetto.models.traits import HeadTraits
 
 
 @dataclass(frozen=True)
 class Circumstances:
     """Method and settings of a run, as far as the effect of other settings depends on them."""
 
-    method: MethodTraits
+    method: type[Method]
     head: HeadTraits
     pooling: str
     epochs: int
@@ -69,15 +71,15 @@ class Needs:
     """Advice for where the condition is not to be had."""
 
 
-def _listed(rows: dict[str, Any], trait: str) -> str:
+def _listed(rows: Mapping[str, Any], trait: str) -> str:
     return ", ".join(name for name, row in rows.items() if getattr(row, trait))
 
 
-_STEPPED = _listed(traits.METHODS, "takes_steps")
+_STEPPED = _listed(METHODS, "takes_steps")
 STEPPED = Condition(f"a method that is trained in steps ({_STEPPED})", lambda c: c.method.takes_steps)
 STEPS = Condition(f"training steps (method {_STEPPED}; training.epochs over 0)", lambda c: c.takes_steps)
 BLOCKS = Condition(
-    f"training steps of a method that changes blocks ({_listed(traits.METHODS, 'changes_blocks')})",
+    f"training steps of a method that changes blocks ({_listed(METHODS, 'changes_blocks')})",
     lambda c: c.takes_steps and c.method.changes_blocks,
 )
 FRAME_HEAD = Condition(
@@ -99,7 +101,7 @@ PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda 
 WARM = Condition("training.warm_start=probe", lambda c: c.warm_start == "probe")
 
 
-def circumstances(settings: Any, method: MethodTraits) -> Circumstances:
+def circumstances(settings: Any, method: type[Method]) -> Circumstances:
     """The circumstances that a method's run has under these `Settings`."""
     model, training = settings.model, settings.training
     return Circumstances(
@@ -111,18 +113,17 @@ def circumstances(settings: Any, method: MethodTraits) -> Circumstances:
     )
 
 
-def belongs(section: str, record: BaseModel, method: MethodTraits) -> bool:
+def belongs(section: str, record: BaseModel, method: type[Method]) -> bool:
     """Whether a method's runs have this section: each has the common ones, and its own."""
-    return bool(getattr(record, "common", False)) or method.section == section
+    return bool(getattr(record, "common", False)) or section in method.sections()
 
 
-def idle(settings: BaseModel, method: MethodTraits, name: str) -> str | None:
+def idle(settings: BaseModel, method: type[Method], name: str) -> str | None:
     """The condition that the setting `section.field` lacks to have an effect; None where it has one."""
     section, _, field = name.partition(".")
     record = getattr(settings, section)
     if not belongs(section, record, method):
-        owners = traits.methods_with(section)
-        return f"method {' or '.join(owners)}" if owners else "no method there is"
+        return f"method {' or '.join(owners(section))}"
     here = circumstances(settings, method)
     for mark in type(record).model_fields[field].metadata:
         if isinstance(mark, Acts) and not mark.condition.holds(here):
@@ -130,7 +131,7 @@ def idle(settings: BaseModel, method: MethodTraits, name: str) -> str | None:
     return None
 
 
-def contradiction(settings: BaseModel, method: MethodTraits) -> str | None:
+def contradiction(settings: BaseModel, method: type[Method]) -> str | None:
     """The first setting of the method's sections that cannot stand with the rest, as a line for the user."""
     here = circumstances(settings, method)
     for section in type(settings).model_fields:

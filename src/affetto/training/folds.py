@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from affetto.corpora.manifest import Clip
 from affetto.models import sizes
 from affetto.models.classifier import Classifier
-from affetto.models.traits import method_traits
+from affetto.models.methods.registry import METHODS
 from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.calibration import confidence
@@ -60,7 +60,7 @@ class FoldTrainer:
         self.settings = self.spec.settings
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
-        self.beside = self.spec.probe and method_traits(self.spec.method).takes_steps
+        self.beside = self.spec.probe and METHODS.find(self.spec.method).takes_steps
         """Whether the probe is run beside the method."""
 
     # A fold --------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ class FoldTrainer:
 
     def _states(self) -> range:
         """The states that the method can take: one that changes blocks needs a block below its state."""
-        changes = method_traits(self.spec.method).changes_blocks
+        changes = METHODS.find(self.spec.method).changes_blocks
         return range(self.settings.training.first_block + 1 if changes else 0, self.builder.backbone.depth + 1)
 
     def _choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from affetto.models.traits import method_traits
+from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 
 LATER: dict[str, dict[str, Any]] = {"model": {"layer_norm_swap": "none"}}
@@ -29,8 +29,8 @@ def own_fields(settings: BaseModel, method: str) -> dict[str, Any]:
 
     What came LATER and is off is left out, and with it a section of which nothing is left.
     """
-    dump, traits = settings.model_dump(mode="json"), method_traits(method)
-    sections = {name: dump[name] for name in dump if effects.belongs(name, getattr(settings, name), traits)}
+    dump, record = settings.model_dump(mode="json"), METHODS.find(method)
+    sections = {name: dump[name] for name in dump if effects.belongs(name, getattr(settings, name), record)}
     for section, added in LATER.items():
         if section in sections:
             sections[section] = {k: v for k, v in sections[section].items() if k not in added or v != added[k]}
@@ -45,7 +45,7 @@ def foreign_fields(settings: BaseModel, method: str, recommended: Mapping[str, M
     fields = {}
     for name, (default, once) in FOUNDING.items():
         record = getattr(settings, name)
-        if not effects.belongs(name, record, method_traits(method)):
+        if not effects.belongs(name, record, METHODS.find(method)):
             follows = all(getattr(record, key) == value for key, value in recommended[name].items())
             fields[name] = default | (once if follows else {})
     return fields

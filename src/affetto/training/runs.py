@@ -18,15 +18,14 @@ run/
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
+from affetto.files import TEMPORARY, write_text
 
 SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
@@ -109,7 +108,7 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process left half-written. To be called by the one who holds the lock."""
-        for left in list(self.path.rglob(".*.tmp")):
+        for left in list(self.path.rglob(f".*{TEMPORARY}")):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
     def _unusable(self, problem: OSError) -> UserError:
@@ -149,14 +148,9 @@ class RunFolder:
             raise UserError(f"{self.path / name}: cannot be read ({problem}); run again with another --out") from None
 
     def _replace(self, name: str, text: str) -> None:
-        temporary = self.path / f".{name}.{os.getpid()}.tmp"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, self.path / name)
+            write_text(self.path / name, text)
         except OSError as problem:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise UserError(
                 f"{self.path / name}: cannot be written ({problem.strerror}); make room and run again"
             ) from None

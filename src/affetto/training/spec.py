@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from affetto.errors import UserError, unknown
-from affetto.models.traits import MethodTraits, method_traits
+from affetto.models.methods.base import Method
+from affetto.models.methods.frozen import Frozen
+from affetto.models.methods.probe import Probe
+from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 from affetto.training.effects import Acts, Needs
 from affetto.training.identity import foreign_fields, own_fields
@@ -66,42 +70,6 @@ class ModelSettings(_Common):
         "none",
         description="ablation: pre-LayerNorm weights computed in post-LayerNorm order",
     )
-
-
-class LoraSettings(_Record):
-    rank: int = Field(8, ge=1, description="rank of the update")
-    alpha: float = Field(1.0, gt=0, description="its scaling is alpha / rank")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before A")
-    targets: Literal["ff", "attention", "all"] = Field("ff", description="which linear layers of a block")
-
-
-class AdapterSettings(_Record):
-    bottleneck: int = Field(128, ge=1, description="width of the bottleneck")
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="dropout within it; 0.1 with placement parallel or peft_ser, unless set"
-    )
-    scale: float = Field(
-        1.0, gt=0, description="factor on its output; 0.1 with placement parallel or peft_ser, unless set"
-    )
-    # The last one is of runs of earlier versions: their specs can be read, and no new run can be made.
-    placement: Literal["sequential", "houlsby", "parallel", "peft_ser", "double_residual"] = Field(
-        "sequential",
-        description="sequential: behind the feed-forward; houlsby: behind the attention too; parallel: from the "
-        "feed-forward's input; peft_ser: from the residual stream, which is added twice",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_published(cls, values: Any) -> Any:
-        """Fill in the scale and dropout that a placement was published with."""
-        return (PUBLISHED.get(values.get("placement"), {}) | values) if isinstance(values, dict) else values
-
-
-PUBLISHED: dict[Any, dict[str, float]] = {
-    "parallel": {"dropout": 0.1, "scale": 0.1},
-    "peft_ser": {"dropout": 0.1, "scale": 0.1},
-}
-"""Settings that a placement was published with (He et al. 2022; PEFT-SER's code), where they are not the defaults."""
 
 
 class TrainingSettings(_Common):
@@ -187,16 +155,36 @@ class StoreSettings(_Common):
     precision: Literal["float16", "float32"] = Field("float16", description="of the stored frozen states")
 
 
-class Settings(_Record):
+class CommonSettings(_Record):
+    """Sections of every method's runs."""
+
     audio: AudioSettings = AudioSettings()
     model: ModelSettings = ModelSettings()
-    lora: LoraSettings = LoraSettings()
-    adapter: AdapterSettings = AdapterSettings()
     training: TrainingSettings = TrainingSettings()
     probe: ProbeSettings = ProbeSettings()
     augment: AugmentSettings = AugmentSettings()
     compute: ComputeSettings = ComputeSettings()
     store: StoreSettings = StoreSettings()
+
+
+def _with_methods() -> Any:
+    """The common sections, and behind `model` those of the registered methods."""
+    common = {name: (info.annotation, info.default) for name, info in CommonSettings.model_fields.items()}
+    methods_own = {
+        section: (record, record()) for method in METHODS.values() for section, record in method.sections().items()
+    }
+    for section in methods_own.keys() & common.keys():
+        raise UserError(f"method {section!r} cannot have settings: there is a section {section!r} already; rename it")
+    names = list(common)
+    behind = names.index("model") + 1
+    fields: dict[str, Any] = {name: common[name] for name in names[:behind]} | methods_own | common
+    return create_model("Settings", __base__=_Record, __module__=__name__, **fields)
+
+
+if TYPE_CHECKING:
+    Settings = CommonSettings  # the methods' sections are read by name: getattr(settings, section)
+else:
+    Settings = _with_methods()
 
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -207,8 +195,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     # epochs are chosen inside each fold on its non-test speakers.
     "recommended": {
         "model": {"pooling": "layer", "layer": "auto", "head": "statistics", "head_dropout": 0.2},
-        "lora": {"alpha": 8.0, "dropout": 0.1},
-        "adapter": {"placement": "parallel", "scale": 1.0, "dropout": 0.1},
+        **{name: dict(method.recommended) for name, method in METHODS.items() if method.recommended},
         "training": {
             "warm_start": "probe", "refit": True, "epochs": 10, "optimizer": "adamw", "lr": 1e-4, "method_lr": 3e-4,
             "weight_decay": 0.01, "betas": [0.9, 0.999], "lr_decay": 0.8, "label_smoothing": 0.1,
@@ -216,11 +203,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 DEFAULT_RECIPE = "recommended"
-PROBE = {
-    "model": {"pooling": "layer", "layer": "auto", "head": "statistics", "head_dropout": 0.0},
-    "training": {"warm_start": "probe", "refit": True, "epochs": 0},
-}
-"""What the method `probe` is, under every recipe."""
+PROBE = Probe.whole_recipe
+"""Settings of the probe, under every recipe."""
 
 
 def settings(
@@ -260,24 +244,30 @@ def acting(recipe: str, overrides: dict[str, str], *, method: str) -> dict[str, 
 
 def without_effect(chosen: Settings, method: str, name: str) -> str | None:
     """The condition that the setting `section.field` lacks to change anything in a method's run; None: it acts."""
-    return effects.idle(chosen, method_traits(method), name)
+    return effects.idle(chosen, METHODS.find(method), name)
 
 
 def check(chosen: Settings, method: str | None = None) -> None:
     """Raise UserError for settings that contradict each other or the method."""
-    problem = effects.contradiction(chosen, _traits(method))
+    problem = effects.contradiction(chosen, _method(method))
     if problem is not None:
         raise UserError(problem)
 
 
-def _traits(method: str | None) -> MethodTraits:
-    return MethodTraits() if method is None else method_traits(method)
+def _method(name: str | None) -> type[Method]:
+    """The method of this name; without a name the plainest, which has no settings of its own."""
+    return Frozen if name is None else METHODS.find(name)
+
+
+def method_settings(chosen: Settings, method: str) -> dict[str, Any]:
+    """The values of the method's own section, as its class takes them."""
+    return {key: value for section in METHODS.find(method).sections() for key, value in getattr(chosen, section)}
 
 
 def _resolved(recipe: str, overrides: dict[str, str], method: str | None) -> Settings:
     if recipe not in RECIPES:
         raise unknown("recipe", recipe, RECIPES)
-    values: dict[str, Any] = json.loads(json.dumps(RECIPES[recipe] if _traits(method).takes_steps else PROBE))
+    values: dict[str, Any] = json.loads(json.dumps(_method(method).whole_recipe or RECIPES[recipe]))
     names = setting_names()
     for name, text in overrides.items():
         if name not in names:
@@ -316,12 +306,18 @@ class CorpusSpec(_Record):
     path: str
     options: dict[str, str] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        """A path alone is a corpus whose name is detected."""
+        return {"path": str(value)} if isinstance(value, str | Path) else value
+
 
 LARGEST_SEED = 2**31 - 1
 
 
 class RunSpec(_Record):
-    """One run, as asked for."""
+    """One run: data, backbone, method, recipe, split and seeds. `settings` are the recipe's by default."""
 
     corpora: tuple[CorpusSpec, ...]
     backbone: str
@@ -344,6 +340,14 @@ class RunSpec(_Record):
     """Whether a run with folds ends with a model trained on all speakers."""
     record_states: bool = False
     """Whether the metrics say how large each hidden state is (`affetto.models.sizes`); it changes no result."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_recipe(cls, values: Any) -> Any:
+        """Take the recipe's settings for the method where none are passed."""
+        if not isinstance(values, dict) or "settings" in values or "method" not in values:
+            return values
+        return values | {"settings": settings(values.get("recipe", DEFAULT_RECIPE), method=values["method"])}
 
     def identity(self, facts: dict[str, Any]) -> str:
         """SHA-256 over all that changes the result; paths do not, the content behind them (`facts`) does."""

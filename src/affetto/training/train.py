@@ -12,10 +12,10 @@ from filelock import FileLock, Timeout
 
 from affetto import locks
 from affetto._version import __version__
-from affetto.errors import UserError, unknown
+from affetto.errors import UserError
 from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
-from affetto.models.methods import METHODS
+from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
 from affetto.training import device as devices
 from affetto.training.build import Builder
@@ -38,8 +38,7 @@ def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Disp
     whatever the user can mend, before anything is written where that can be known before.
     Started by `accelerate launch` or torchrun, all processes together do the one run.
     """
-    if spec.method not in METHODS:
-        raise unknown("method", spec.method, METHODS)
+    METHODS.find(spec.method)
     check(spec.settings, spec.method)
     accelerator = devices.accelerator(devices.choose(device))
     shown = display if display is not None and accelerator.is_main_process else Display(quiet=True)
@@ -221,7 +220,7 @@ class _Run:
             "copies_left_out": sum(sum(fold["copies_left_out"].values()) for fold in self.data.split.audit["folds"]),
             "trainable_parameters": sum(p.numel() for p in classifier.trainable().values()),
             "backbone_parameters": sum(
-                p.numel() for _, p in backbone if id(p) not in own or METHODS[self.spec.method].trains_backbone
+                p.numel() for _, p in backbone if id(p) not in own or METHODS.find(self.spec.method).trains_backbone
             ),
             "wall_seconds": round(time.monotonic() - self.started, 3),
             "peak_memory_bytes": peak_memory_bytes(self.device),

@@ -213,5 +213,5 @@ def test_broken_evaluations_predictions_and_logs_are_named(tmp_path):
     told = " ".join(made.notes)
     assert str(run / "predictions.jsonl") in told and str(second / "log.jsonl") in told
     shutil.rmtree(second)
-    with pytest.raises(UserError, match=r"is not done \(run: .*no predictions of affetto's"):
+    with pytest.raises(UserError, match=r"is not done \(run: .*not predictions that affetto wrote"):
         write(run, tmp_path / "none", only=("csv",))

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from affetto.reporting.stats.groups import by_class, by_gender, by_speaker, gender_gap
-from affetto.reporting.stats.raters import OTHERS, humans
+from affetto.reporting.stats.raters import OTHERS, human_scores
 from affetto.reporting.stats.systems import Predictions, System
 from reporting.voices import LABELS, drawn, rows, told
 
@@ -18,7 +18,7 @@ def gendered(one: System) -> System:
     lines = {}
     for seed, run in one.runs.items():
         genders = ["female" if int(name[1:]) % 2 else "male" for name in run.speakers]
-        lines[seed] = Predictions.of(told(rows(run.truth, run.predicted, run.speakers), gender=genders))
+        lines[seed] = Predictions.from_rows(told(rows(run.truth, run.predicted, run.speakers), gender=genders))
     return System(one.name, one.corpus, lines)
 
 
@@ -81,7 +81,7 @@ TRUTH, CALLED, SPEAKERS = [0, 0, 1, 2, 2], [0, 1, 1, 1, 2], ["a", "a", "b", "b",
 
 def test_humans_by_hand_on_the_rated_clips_alone():
     lines = told(rows(TRUTH, CALLED, SPEAKERS), ratings=RATINGS)
-    result = humans(System("lora", "emozionalmente", {0: Predictions.of(lines)}))
+    result = human_scores(System("lora", "emozionalmente", {0: Predictions.from_rows(lines)}))
     # Anger .8 and .2, joy 1, sadness .5; the last clip, rated by nobody, is left out for the system too.
     assert result.recall == pytest.approx({"anger": 0.5, "joy": 1.0, "sadness": 0.5})
     assert result.uar == pytest.approx(2 / 3)
@@ -97,12 +97,12 @@ def test_humans_by_hand_on_the_rated_clips_alone():
 def test_humans_are_the_same_for_every_seed_and_none_where_nobody_rated():
     lines = told(rows(TRUTH, CALLED, SPEAKERS), ratings=RATINGS)
     other = told(rows(TRUTH, TRUTH, SPEAKERS), ratings=RATINGS)
-    both = humans(System("lora", "e", {0: Predictions.of(lines), 1: Predictions.of(other)}))
+    both = human_scores(System("lora", "e", {0: Predictions.from_rows(lines), 1: Predictions.from_rows(other)}))
     assert both.uar == pytest.approx(2 / 3) and both.system_uar == pytest.approx(0.75)
-    assert humans(drawn(4, 0.6, 1)) is None
+    assert human_scores(drawn(4, 0.6, 1)) is None
 
 
 def test_own_classes_have_no_raters():
     labels = ("calm", "loud")
     lines = told(rows([0, 1], [0, 1], ["a", "b"], labels), ratings=[{"joy": 5}, {"anger": 5}])
-    assert humans(System("lora", "e", {0: Predictions.of(lines)})) is None
+    assert human_scores(System("lora", "e", {0: Predictions.from_rows(lines)})) is None

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from affetto.corpora.formats import emobox, tables
-from affetto.corpora.formats.cells import PART_ALIASES
-from affetto.corpora.formats.folders import (
+from affetto.corpora.corpus import Corpus
+from affetto.corpora.folders import (
     AUDIO_SUFFIXES,
     existing_folder,
     files_of,
@@ -24,6 +23,8 @@ from affetto.corpora.formats.folders import (
     is_synthetic,
     subfolders,
 )
+from affetto.corpora.formats import emobox, tables
+from affetto.corpora.formats.cells import PART_ALIASES
 from affetto.corpora.formats.rows import Rules, Table, check_files, parse
 from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import Clip, Manifest
@@ -107,3 +108,16 @@ def _table(folder: Path) -> Table | None:
         for file in files_of(child, AUDIO_SUFFIXES)
     ]
     return Table(f"{folder.name}/", ["file_name", "label"], iter(rows)) if rows else None
+
+
+CORPUS = Corpus(
+    name="audiofolder",
+    title="AudioFolder (Hugging Face)",
+    matches=matches,
+    read=read,
+    options={"speaker_pattern": tables.SPEAKER_PATTERN},
+    source="huggingface.co/docs/datasets/audio_dataset",
+    protocol_reason="`column` where each clip lies in a part's folder, else `paper`",
+    is_format=True,
+    rank=2,
+)

@@ -16,8 +16,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from affetto.corpora.corpus import Corpus
+from affetto.corpora.folders import existing, found_in, is_synthetic
+from affetto.corpora.formats import tables
 from affetto.corpora.formats.cells import COLUMNS, PART_ALIASES
-from affetto.corpora.formats.folders import existing, found_in, is_synthetic
 from affetto.corpora.formats.rows import EXTRA, Rules, Table, check_files, parse
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
@@ -114,3 +116,17 @@ def _files(path: Path) -> list[Path]:
 def _part(file: Path) -> str | None:
     words = file.stem.casefold().replace("-", "_").split("_")
     return next((PART_ALIASES[word] for word in words if word in PART_ALIASES), None)
+
+
+CORPUS = Corpus(
+    name="emobox",
+    title="EmoBox (JSON Lines)",
+    matches=matches,
+    read=read,
+    options={"speaker_pattern": tables.SPEAKER_PATTERN, "audio_root": tables.AUDIO_ROOT},
+    source="github.com/emo-box/EmoBox",
+    citation="Ma et al., Interspeech 2024",
+    protocol_reason="`column` where the files' names tell train, validation and test, else `paper`",
+    is_format=True,
+    rank=3,
+)

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from affetto.corpora.folders import listed_file
 from affetto.corpora.formats import cells
-from affetto.corpora.formats.folders import listed_file
 from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import Clip
 from affetto.errors import UserError

@@ -16,8 +16,9 @@ import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from affetto.corpora.corpus import Corpus, Option
+from affetto.corpora.folders import existing, files_of, found_in, is_synthetic
 from affetto.corpora.formats import cells
-from affetto.corpora.formats.folders import existing, files_of, found_in, is_synthetic
 from affetto.corpora.formats.rows import EXTRA, Rules, Table, check_files, parse
 from affetto.corpora.manifest import Manifest, in_root
 from affetto.errors import UserError
@@ -31,12 +32,12 @@ _LONGEST_HEADER = 1 << 20
 
 def matches(path: Path) -> bool:
     """Whether `path` is a file that is named as a table, or a folder that holds one."""
-    path = found(path)
+    path = only_listing(path)
     return path.is_file() and path.suffix.casefold() in SUFFIXES
 
 
-def found(path: Path) -> Path:
-    """The one table of clips directly in a folder, told by its columns; else `path` itself."""
+def only_listing(path: Path) -> Path:
+    """The only table of clips directly in a folder, recognised by its columns; `path` itself where there is none."""
     path = Path(path).expanduser().resolve()
     if not path.is_dir():
         return path
@@ -111,7 +112,7 @@ def open_table(path: Path, *, such_as: str = "file,emotion,speaker") -> Table:
 
 def _only_table(path: Path) -> Path:
     """The table that `path` means; a UserError where it is a folder with none or several, an archive or nothing."""
-    path = existing(found(path), "a table of clips")
+    path = existing(only_listing(path), "a table of clips")
     if not path.is_dir():
         return path
     refuse_several(path)
@@ -171,3 +172,17 @@ def _texts(path: Path, lines: Iterable[str]) -> Iterator[str]:
 
 def _not_utf8(path: Path, line: int) -> UserError:
     return UserError(f"{path.name} is not UTF-8 text (line {line} or just after); save the table as CSV in UTF-8")
+
+
+SPEAKER_PATTERN = Option("regular expression with one group that finds the speaker in the file's name")
+AUDIO_ROOT = Option("folder in which relative paths start; by default the folder of the table")
+CORPUS = Corpus(
+    name="table",
+    title="table (CSV or TSV)",
+    matches=matches,
+    read=read,
+    options={"speaker_pattern": SPEAKER_PATTERN, "audio_root": AUDIO_ROOT},
+    protocol_reason="`column` where the table names each clip's part, else `paper`",
+    is_format=True,
+    rank=1,
+)

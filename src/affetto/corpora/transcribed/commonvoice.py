@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from affetto.corpora.formats import folders
+from affetto.corpora import folders
 from affetto.corpora.names import unified
 from affetto.corpora.transcribed.speech import SpeechCorpus, Utterance
 from affetto.errors import UserError, unknown
@@ -39,7 +39,7 @@ def matches(path: Path) -> bool:
     return bool(_roots(path))
 
 
-def tells_no_emotion(path: Path) -> bool:
+def is_listed(path: Path) -> bool:
     """Whether a folder is Common Voice by the columns of its lists, for those who take it for a corpus of emotions."""
     for table in (root / f"{split}.tsv" for root in _roots(path) for split in SPLITS):
         with suppress(UserError):  # what cannot be read is no list of Common Voice's

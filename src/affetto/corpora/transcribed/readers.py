@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from affetto.corpora.formats import folders
+from affetto.corpora import folders
 from affetto.corpora.transcribed import commonvoice, transcripts
 from affetto.corpora.transcribed.speech import SpeechCorpus
 from affetto.errors import UserError, unknown

@@ -12,7 +12,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from affetto.corpora.formats import cells, folders
+from affetto.corpora import folders
+from affetto.corpora.formats import cells
 from affetto.corpora.names import unified
 from affetto.corpora.transcribed.speech import SpeechCorpus, Utterance
 from affetto.errors import UserError

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.inference.predictor import Predictor
 from affetto.models.card import checked
+from affetto.quiet import quiet_transformers
 from affetto.training import device as devices
 
 
@@ -47,7 +46,7 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
     from affetto.inference.backends.transformers_model import AffettoForAudioClassification
 
     try:
-        with quiet():
+        with quiet_transformers():
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             model = AutoModelForAudioClassification.from_pretrained(
                 folder, config=config, trust_remote_code=False, attn_implementation=_attention(config)
@@ -72,17 +71,3 @@ def _attention(config: Any) -> str:
 
     model: Any = AutoModelForAudioClassification._model_mapping[type(config)]
     return "sdpa" if model._supports_sdpa else "eager"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """transformers shows a bar and its notes for each folder that it writes or reads."""
-    from transformers.utils import logging as notes
-
-    level = notes.get_verbosity()
-    notes.set_verbosity(logging.ERROR)
-    notes.disable_progress_bar()
-    try:
-        yield
-    finally:
-        notes.set_verbosity(level)

@@ -20,7 +20,7 @@ from affetto.cluster import apply_task_environment, missing_path_message, task_e
 from affetto.errors import UserError
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.labelling import facts, label
-from affetto.inference.loading import PredictorSpec
+from affetto.inference.spec import PredictorSpec
 
 if TYPE_CHECKING:
     from affetto.inference.predictor import Predictor

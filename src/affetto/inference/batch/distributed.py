@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 from collections import Counter
@@ -20,7 +19,8 @@ from affetto.inference.batch.actor import SHARED, Actor, Tries, describe_model, 
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.labelling import Facts
 from affetto.inference.batch.outputs import Row
-from affetto.inference.loading import PredictorSpec
+from affetto.inference.spec import PredictorSpec
+from affetto.quiet import quiet_console
 
 ACTOR_CPUS = 4
 """Cores of an actor at most: clips go side by side on them, in the memory of one model."""
@@ -154,7 +154,7 @@ class Cluster:
         context.enable_progress_bars = context.print_on_execution_start = False
         pool = data.ActorPoolStrategy(size=min(self.room.actors, len(batches)), max_tasks_in_flight_per_actor=AHEAD)
         tries = self.ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Tries).remote()
-        with _quiet(), data.DataContext.current(context), _as_errors(self.ray):
+        with quiet_console("ray.data"), data.DataContext.current(context), _as_errors(self.ray):
             answers = data.from_items(
                 [{"batch": batch} for batch in batches], override_num_blocks=len(batches)
             ).map_batches(
@@ -190,17 +190,3 @@ def _as_errors(ray: Any) -> Iterator[None]:
     except errors.RayError as problem:  # affetto or its environment is not the same on that node
         last = str(problem).strip().splitlines()[-1]
         raise UserError(f"a node of the cluster failed ({last}); all nodes need the same installation") from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Ray Data's notes off the terminal; they go to its log file."""
-    consoles = [handler for handler in logging.getLogger("ray.data").handlers if handler.name == "console"]
-    levels = [handler.level for handler in consoles]
-    for handler in consoles:
-        handler.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for handler, level in zip(consoles, levels, strict=True):
-            handler.setLevel(level)

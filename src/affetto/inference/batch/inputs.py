@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from affetto.corpora.folders import AUDIO_SUFFIXES, audio_below, listed_file
 from affetto.corpora.formats import cells
-from affetto.corpora.formats.folders import AUDIO_SUFFIXES, audio_below, listed_file
 from affetto.corpora.formats.tables import open_table
 from affetto.errors import UserError
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from affetto.errors import UserError, unknown
+from affetto.files import replacing
 
 Row = dict[str, Any]
 """`file`; for a section `start` and `end`; `emotion` and `probabilities`, or `error`; `protocol` where it is not the
@@ -94,21 +93,16 @@ def resume(file: Path, kind: str, labels: Sequence[str], *, sections: bool) -> d
         return {}
     expected = header(labels, sections)
     done: dict[Key, bool] = {}
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", errors=NAMES, newline="") as out:
+        with replacing(file) as temporary, temporary.open("w", encoding="utf-8", errors=NAMES, newline="") as out:
             writer = Writer(out, kind, labels, sections=sections)
             for row in _read(file, kind, expected, frozenset(labels)):
                 if "protocol" in row:
                     raise UserError(f"{file}: its rows are {row['protocol']}, new ones are not; give another --out")
                 writer.write(row)
                 done[row_key(row)] = "error" not in row
-        os.replace(temporary, file)
     except OSError as problem:
         raise UserError(f"{file}: cannot be resumed ({problem.strerror}); give another --out") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return done
 
 

@@ -57,10 +57,10 @@ def _comparisons(evidence: Evidence) -> Section | None:
 
 def _told_apart(made: Sequence[contrasts.Contrast]) -> str:
     """In one sentence what came of all comparisons."""
-    tested = [one for one in made if one.comparison.significant is not None]
+    tested = [one for one in made if one.comparison.models_differ is not None]
     if not tested:
         return f"Of {len(made)} comparisons none could be tested: there are too few speakers."
-    found = sum(bool(one.comparison.significant) for one in tested)
+    found = sum(bool(one.comparison.models_differ) for one in tested)
     return f"Of {len(made)} comparisons {len(tested)} could be tested, and {found} are told apart after correction."
 
 

@@ -7,15 +7,14 @@ colour-blind readers; every colour is also said by position, line style or words
 
 from __future__ import annotations
 
-import os
 import textwrap
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError, unknown
+from affetto.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,12 +95,8 @@ def save(figure: Figure, path: str | Path) -> Path:
         raise unknown("figure format", suffix or path.name, METADATA, hint="The suffix of the path chooses it.")
     path.parent.mkdir(parents=True, exist_ok=True)
     settle(figure)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        figure.savefig(part, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=METADATA[suffix])
     return path
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import UserError
-from affetto.reporting.results.naming import METHODS
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.results.records import Configuration, Results, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System

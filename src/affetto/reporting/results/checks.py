@@ -31,7 +31,7 @@ def checked(run: Run) -> Run:
     rows = read_lines(run.path / run.tested)
     if not rows:
         raise UserError(f"{run.path / run.tested}: no predictions; run again")
-    predictions = Predictions.of(rows, where=str(run.path / run.tested))
+    predictions = Predictions.from_rows(rows, source=str(run.path / run.tested))
     system = System(run.axes.method, run.axes.corpus, {run.axes.seed: predictions})
     by_speaker = system.by_speaker([run.axes.seed])[:, 0]
     try:

@@ -16,7 +16,7 @@ from typing import Any
 from affetto.errors import UserError
 from affetto.experiments.grid import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
-from affetto.models.traits import method_traits
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.results.checks import checked, completed
 from affetto.reporting.results.editions import with_editions
 from affetto.reporting.results.records import Axes, Evaluation, Results, Run, key_of
@@ -246,7 +246,7 @@ def _differences(resolved: Settings, named: Mapping[str, Any]) -> dict[str, str]
     """{setting: value as text} where it is not what the recipe says for the method."""
     usual = settings(named["recipe"], method=named["method"]).model_dump(mode="json")
     chosen = resolved.model_dump(mode="json")
-    method = method_traits(named["method"])
+    method = METHODS.find(named["method"])
     return {
         f"{section}.{name}": text(value)
         for section, record in chosen.items()

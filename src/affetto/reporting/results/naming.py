@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from affetto.corpora.registry import title_of
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.render.sheet import Cell, Column, text_cell
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
-
-METHODS = {"probe": "probe", "frozen": "frozen", "adapter": "Adapter", "lora": "LoRA", "full": "full"}
-"""How tables name a method, in their order."""
-CORPORA = {"emovo": "EMOVO", "emozionalmente": "Emozionalmente", "demos": "DEMoS"}
-
 
 SPLITS = {
     "loso": "leave one speaker out", "paper": "80/10/10 by speakers", "official": "the corpus's own split",
@@ -26,19 +23,19 @@ def split_title(split: str) -> str:
 
 def method_title(method: str) -> str:
     """As tables name it; a method that is not in their list goes by its own name."""
-    return METHODS.get(method, method)
+    return METHODS[method].title if method in METHODS else method
 
 
 def method_order(titles: Iterable[str]) -> list[str]:
     """Titles of methods in the tables' order, those that are not in it last."""
-    order = list(METHODS.values())
+    order = [method.title for method in METHODS.values()]
     return sorted(titles, key=lambda title: order.index(title) if title in order else len(order))
 
 
 def corpus_title(corpus: str) -> str:
     """`emovo+demos` → `EMOVO + DEMoS`, `emovo@4-labels` → `EMOVO (4 labels)`."""
     names, _, edition = corpus.partition(EDITION)
-    title = " + ".join(CORPORA.get(name, name) for name in names.split("+"))
+    title = " + ".join(title_of(name) for name in names.split("+"))
     return title + (f" ({edition.replace('-', ' ').replace(',', ', ')})" if edition else "")
 
 

@@ -1,9 +1,8 @@
-"""How good a system is, and how sure that is: over seeds, and over speakers.
+"""Scores of a system with their uncertainty, over seeds and over speakers.
 
-Two spreads that are not to be mixed up. The standard deviation over seeds tells how much the training's own chance
-moves a score on the same test speakers. The interval tells how much the score would move with other speakers, and
-with other seeds where several were run: that is what a claim about a method must survive. It is nearly always the
-wider one.
+Two spreads must not be confused. The standard deviation over seeds shows how much the chance of training moves a score
+on fixed test speakers. The interval shows how much the score would move with other speakers, and with other seeds where
+several were run: a claim about a method must survive it. It is nearly always the wider one.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from affetto.training.evaluate import Counts, Floats, measures, recombined
 from affetto.training.intervals import LEVEL, Sampled
 
 FEW_SPEAKERS = 10
-"""Under so many effective speakers no test is made, and each speaker's own difference is shown."""
+"""Number of effective speakers below which no test is made and the difference of each speaker is shown."""
 FOLDS = (
     "The models of the folds share most of their training data, so that their errors are not independent and the "
-    "interval is somewhat too narrow; by how much cannot be told from one round of folds."
+    "interval is somewhat too narrow; by how much cannot be estimated from one round of folds."
 )
-"""A caution beside intervals of leave-one-speaker-out and of k folds (Bengio and Grandvalet 2004)."""
+"""Caution beside intervals of leave-one-speaker-out and of k folds (Bengio and Grandvalet 2004)."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation (ddof 1) over seeds; of one seed there is no deviation."""
+    """Mean and sample standard deviation (ddof 1) over seeds; the deviation of one seed is None."""
 
     mean: float
     deviation: float | None
@@ -42,7 +41,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score with its interval. Several corpora: the mean of their scores, each corpus weighing the same."""
+    """A score with its interval. The score on several corpora is the mean of their scores, with equal weights."""
 
     value: float
     low: float
@@ -50,31 +49,29 @@ class Estimate:
     measure: str
     corpora: tuple[str, ...]
     seeds: tuple[int, ...]
-    """Several: their spread is in the interval, which is then about the method; of one it is about that model."""
+    """With several seeds the interval includes their spread and is about the method; with one it is about that model.
+    """
     units: tuple[int, ...]
-    """What was drawn in each corpus, and how many of them."""
+    """Number of drawn units of each corpus."""
     effective: tuple[float, ...]
-    """How many units of equal size would tell as much."""
+    """Number of equally large units that would be as informative, of each corpus."""
     over: tuple[str, ...]
-    """`speakers`, or `clips` where a corpus has too few speakers: then nothing is said about other voices."""
+    """Drawn unit of each corpus: `speakers`, or `clips` where a corpus has too few speakers. An interval over clips
+    says nothing about other voices."""
     half: float
     """Half the interval's width, before it was cut at 0 and 1."""
     level: float = LEVEL
 
     @property
     def basis(self) -> dict[str, Any]:
-        """What the interval of one corpus rests on, as `metrics.json` tells it of a run."""
+        """Method, unit and counts of the interval of one corpus, in the form of a run's `metrics.json`."""
         return {"by": intervals.BY, "over": self.over[0], "units": self.units[0], "effective": self.effective[0]}
 
-    def holds(self, value: float) -> bool:
-        """Whether a value lies within the interval."""
-        return self.low <= value <= self.high
-
     def expects(self, value: float) -> bool | None:
-        """Whether a result of others is what an equal study with its own speakers and seeds may well give.
+        """Compare with another study's score: True if an equal study with its own speakers and seeds may give it.
 
-        Their result has an error too. Where it is as large as ours, the two differ by √2 of one error. None where the
-        value lies outside and clips were drawn: other voices may differ by any amount more.
+        That score has an error too. If it is as large as ours, the two scores differ by √2 times one error. The answer
+        is None where the value lies outside and clips were drawn: other voices may differ by any amount more.
         """
         if abs(value - self.value) <= 2**0.5 * self.half:
             return True
@@ -82,49 +79,49 @@ class Estimate:
 
 
 def over_seeds(scores: Mapping[int, float]) -> Spread:
-    """Spread of one score by seed."""
-    return over_corpora({"": scores}, named=False)
+    """Mean and deviation of scores {seed: score}."""
+    return over_corpora({"": scores}, with_names=False)
 
 
-def over_corpora(scores: Mapping[str, Mapping[int, float]], *, named: bool = True) -> Spread:
-    """The paper's "mean (standard deviation) across three runs" of scores {corpus: {seed: score}}.
+def over_corpora(scores: Mapping[str, Mapping[int, float]], *, with_names: bool = True) -> Spread:
+    """Mean and deviation of scores {corpus: {seed: score}}: the paper's "mean (standard deviation) across three runs".
 
-    For each seed the mean over the corpora, then mean and deviation of those numbers. Only seeds that every
-    corpus has can be used; ValueError where there are none.
+    First the mean over the corpora is taken for each seed, then mean and deviation of these means. Only seeds that all
+    corpora share are used. Raises ValueError where there are none.
     """
     seeds = sorted(set.intersection(*(set(by_seed) for by_seed in scores.values()))) if scores else []
     if not seeds:
         raise ValueError("no seed that every corpus has")
     means = [statistics.fmean(by_seed[seed] for by_seed in scores.values()) for seed in seeds]
     deviation = statistics.stdev(means) if len(means) > 1 else None
-    return Spread(statistics.fmean(means), deviation, tuple(seeds), tuple(scores) if named else ())
+    return Spread(statistics.fmean(means), deviation, tuple(seeds), tuple(scores) if with_names else ())
 
 
 def score_by_seed(system: System, measure: str) -> dict[int, float]:
-    """The score of each seed on all clips, as `metrics.json` has it."""
-    whole = np.ones((1, len(system.speakers)))
-    values = seed_scores(whole, system.by_speaker(system.seeds), system.support, measure)[0]
+    """Score of each seed on all clips, equal to that of its `metrics.json`."""
+    all_speakers = np.ones((1, len(system.speakers)))
+    values = weighted_scores(all_speakers, system.by_speaker(system.seeds), system.support, measure)[0]
     return dict(zip(system.seeds, (float(value) for value in values), strict=True))
 
 
 def estimate(systems: Sequence[System], measure: str = "macro_f1", *, level: float = LEVEL) -> Estimate:
-    """The score, averaged over seeds, with Student's interval over speakers and seeds (`affetto.training.intervals`).
+    """Estimate a score, averaged over seeds, with Student's interval over speakers and seeds.
 
-    Several systems are one configuration on several corpora, whose scores are averaged. Only seeds that all have are
-    used.
+    `systems` are one configuration on one or several corpora, whose scores are averaged. Only seeds that all of them
+    share are used. `affetto.training.intervals` explains the interval.
     """
     seeds = shared_seeds(systems)
-    parts, by_seed, units, numbers, over = [], [], [], [], []
+    parts, by_seed, units, effective, over = [], [], [], [], []
     for system in systems:
         by_speaker = system.by_speaker(seeds)
-        drawn = intervals.can_be_drawn(sizes(by_speaker))
-        matrices = by_speaker if drawn else system.by_clip(seeds)
-        scores, without = left_out(matrices, system.support, measure)
+        has_speakers = intervals.can_be_drawn(sizes(by_speaker))
+        matrices = by_speaker if has_speakers else system.by_clip(seeds)
+        scores, without = leave_one_out(matrices, system.support, measure)
         by_seed.append(scores)
-        parts.append(sampled(scores, without, sizes(matrices)))
+        parts.append(jackknife_mean(scores, without, sizes(matrices)))
         units.append(len(matrices))
-        numbers.append(intervals.effective(sizes(matrices)))
-        over.append("speakers" if drawn else "clips")
+        effective.append(intervals.effective(sizes(matrices)))
+        over.append("speakers" if has_speakers else "clips")
     score = intervals.over_seeds(intervals.mean(parts), np.mean(by_seed, axis=0))
     low, high = score.interval(level, least=0.0, most=1.0)
     return Estimate(
@@ -135,7 +132,7 @@ def estimate(systems: Sequence[System], measure: str = "macro_f1", *, level: flo
         corpora=tuple(system.corpus for system in systems),
         seeds=seeds,
         units=tuple(units),
-        effective=tuple(numbers),
+        effective=tuple(effective),
         over=tuple(over),
         half=score.half(level),
         level=level,
@@ -143,15 +140,16 @@ def estimate(systems: Sequence[System], measure: str = "macro_f1", *, level: flo
 
 
 def sizes(matrices: Counts | Floats) -> Counts:
-    """Clips of each unit, from its matrices (units, seeds, labels, labels), which hold as many for every seed."""
+    """Number of clips of each unit (units,), from matrices (units, seeds, labels, labels); equal for all seeds."""
     counts: Counts = matrices[:, 0].sum(axis=(1, 2)).round().astype(np.int64)
     return counts
 
 
-def left_out(matrices: Counts | Floats, support: Counts, measure: str) -> tuple[Floats, Floats]:
-    """Scores of the whole (seeds,) and with each unit left out (units, seeds), of matrices (units, seeds, k, k).
+def leave_one_out(matrices: Counts | Floats, support: Counts, measure: str) -> tuple[Floats, Floats]:
+    """Scores of all units (seeds,) and of all but one unit (units, seeds), from matrices (units, seeds, k, k).
 
-    `support` has the clips of each label in the whole: a label that is lost with a unit is left out of the mean.
+    `support` (k,) counts all clips of each label: a label whose only clips belong to the omitted unit is excluded from
+    the mean.
     """
     pooled = matrices.sum(axis=0)
     flat = np.concatenate([pooled[None], pooled - matrices]).reshape(-1, *pooled.shape[-2:])
@@ -159,18 +157,18 @@ def left_out(matrices: Counts | Floats, support: Counts, measure: str) -> tuple[
     return values[0], values[1:]
 
 
-def sampled(scores: Floats, without: Floats, clips: Counts) -> Sampled:
-    """The mean over seeds of scores (seeds,), with the spread that its units give it; `without` is (units, seeds)."""
+def jackknife_mean(scores: Floats, without: Floats, clips: Counts) -> Sampled:
+    """Mean of scores (seeds,) with the variance over units; `without` (units, seeds) are scores without one unit."""
     if len(without) < 2:
         return Sampled(float(scores.mean()), 1.0, 1.0)  # one clip: any score may be the true one
     return intervals.jackknife(float(scores.mean()), without.mean(axis=1), clips)
 
 
 def interval_words(scores: Iterable[Estimate | Mapping[str, Any]], *, folds: bool = False, mark: str = "") -> str:
-    """How intervals of scores were made, for a caption: a phrase without a full stop, or two with one between.
+    """Describe how intervals were computed, for a caption: one phrase, or two sentences, without the last full stop.
 
-    `scores` are estimates, or the `interval` of scores as `metrics.json` holds them. `folds` says that the test clips
-    were pooled over folds whose models share training data; `mark` stands where clips were drawn for want of speakers.
+    `scores` are estimates, or the `interval` of scores in `metrics.json`. `folds` adds a caution for test clips pooled
+    over folds whose models share training data. `mark` is the sign beside intervals over clips.
 
     >>> interval_words([{"by": "t", "over": "speakers", "units": 6, "effective": 6.0}])
     "95 % interval by Student's t over 6 speakers"
@@ -179,30 +177,30 @@ def interval_words(scores: Iterable[Estimate | Mapping[str, Any]], *, folds: boo
     """
     counts: dict[str, list[tuple[int, float]]] = {}
     methods, seeds, levels = set(), set(), set()
-    for each in scores:
-        if isinstance(each, Estimate):
+    for score in scores:
+        if isinstance(score, Estimate):
             methods.add(intervals.title(intervals.BY))
-            seeds.add(len(each.seeds))
-            levels.add(each.level)
-            units = list(zip(each.over, each.units, each.effective, strict=True))
+            seeds.add(len(score.seeds))
+            levels.add(score.level)
+            drawn = list(zip(score.over, score.units, score.effective, strict=True))
         else:
-            methods.add(intervals.title(each.get("by")))
-            seeds.add(each.get("seeds", 1))
-            levels.add(each.get("level", LEVEL))
-            units = [(each["over"], each["units"], each.get("effective", each["units"]))]
-        for over, number, effective in units:
+            methods.add(intervals.title(score.get("by")))
+            seeds.add(score.get("seeds", 1))
+            levels.add(score.get("level", LEVEL))
+            drawn = [(score["over"], score["units"], score.get("effective", score["units"]))]
+        for over, number, effective in drawn:
             counts.setdefault(over, []).append((number, effective))
     percent = " or ".join(f"{100 * level:.0f}" for level in sorted(levels or {LEVEL}))
     by = " or ".join(sorted(methods or {intervals.title(intervals.BY)}, reverse=True))
-    units_words = " or ".join(_drawn(over, numbers, mark) for over, numbers in sorted(counts.items(), reverse=True))
-    words = f"{percent} % interval by {by} over {units_words or 'speakers'}"
+    units = " or ".join(_units_words(over, numbers, mark) for over, numbers in sorted(counts.items(), reverse=True))
+    words = f"{percent} % interval by {by} over {units or 'speakers'}"
     if max(seeds, default=1) > 1:
         words += f" and {_range(seeds)} seeds"
     return words + (f". {FOLDS.rstrip('.')}" if folds else "")
 
 
-def _drawn(over: str, counts: Sequence[tuple[int, float]], mark: str) -> str:
-    """`6 to 43 speakers`, with the effective number where it is clearly smaller; of clips a caution."""
+def _units_words(over: str, counts: Sequence[tuple[int, float]], mark: str) -> str:
+    """`6 to 43 speakers`, with the effective number where it is clearly smaller; clips with a caution."""
     words = f"{_range({units for units, _ in counts})} {over if max(counts)[0] > 1 else over.rstrip('s')}"
     if over == "clips":
         return f"{words} ({f'{mark}: ' if mark else ''}too few speakers: nothing is said of other voices)"
@@ -217,17 +215,18 @@ def _range(numbers: Iterable[int]) -> str:
 
 
 def shared_seeds(systems: Sequence[System]) -> tuple[int, ...]:
-    """The seeds that all systems were run with; ValueError where there is none."""
+    """Seeds that all systems were run with. Raises ValueError where there are none."""
     seeds = tuple(sorted(set.intersection(*(set(system.seeds) for system in systems))))
     if not seeds:
-        raise ValueError(f"no seed that all of {', '.join(f'{s.name} on {s.corpus}' for s in systems)} were run with")
+        names = ", ".join(f"{system.name} on {system.corpus}" for system in systems)
+        raise ValueError(f"no seed that all of {names} were run with")
     return seeds
 
 
-def seed_scores(weights: NDArray[np.float64], matrices: Counts | Floats, support: Counts, measure: str) -> Floats:
-    """Scores (weightings, seeds) of the weighted sums of matrices (units, seeds, labels, labels).
+def weighted_scores(weights: NDArray[np.float64], matrices: Counts | Floats, support: Counts, measure: str) -> Floats:
+    """Scores (weightings, seeds) of sums of matrices (units, seeds, k, k) under `weights` (weightings, units).
 
-    `support` has the clips of each label in the whole: a label that only a weighting lacks is left out of its means.
+    `support` (k,) counts all clips of each label: a label that only a weighting lacks is excluded from its means.
     """
     sums = recombined(weights, matrices)
     flat = sums.reshape(-1, *sums.shape[-2:])

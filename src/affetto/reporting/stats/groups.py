@@ -1,7 +1,7 @@
-"""Scores of parts of the test clips: each class, each speaker, each gender with the gap between women and men.
+"""Scores of parts of the test clips: by class, by speaker and by gender, with the gap between women and men.
 
-All are means over the seeds. Scores within a part are computed on that part's clips alone, so they do not add up to
-the whole's macro F1.
+All are means over the seeds. Scores within a part are computed on that part's clips alone, so they do not average to
+the macro F1 of all clips.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from affetto.reporting.stats.estimation import Estimate, estimate, left_out, sampled, sizes
+from affetto.reporting.stats.estimation import Estimate, estimate, jackknife_mean, leave_one_out, sizes
 from affetto.reporting.stats.paired import NONE
 from affetto.reporting.stats.systems import System
 from affetto.training import intervals
@@ -22,6 +22,8 @@ FEMALE, MALE = "female", "male"
 
 @dataclass(frozen=True)
 class ClassScore:
+    """Scores of one label."""
+
     label: str
     precision: float
     recall: float
@@ -31,6 +33,8 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class SpeakerScore:
+    """Scores within the clips of one speaker."""
+
     speaker: str
     gender: str | None
     macro_f1: float
@@ -41,21 +45,23 @@ class SpeakerScore:
 
 @dataclass(frozen=True)
 class GenderScore:
+    """Scores within the clips of one gender."""
+
     gender: str
     estimates: Mapping[str, Estimate]
-    """By measure."""
+    """{measure: score with its interval}."""
     speakers: int
     clips: int
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Women minus men. The two are different people, so nothing is paired."""
+    """Score with women minus score with men. The two are different people, so nothing is paired."""
 
     measure: str
     difference: float
     interval: tuple[float, float] | None
-    """Student's over the speakers of each, and the seeds of several; None where either has too few speakers."""
+    """Student's interval over the speakers of both, and the seeds; None where either has too few speakers."""
     interval_by: str
     """`t`, or `none`."""
     women: int
@@ -63,27 +69,33 @@ class Gap:
 
 
 def by_class(system: System) -> tuple[ClassScore, ...]:
-    """Each label's precision, recall and F1, in the order of the labels."""
-    of_seeds = [per_class(matrix, system.labels) for matrix in system.by_speaker(system.seeds).sum(axis=0)]
+    """Precision, recall and F1 of each label, in the order of the labels."""
+    by_seed = [per_class(matrix, system.labels) for matrix in system.by_speaker(system.seeds).sum(axis=0)]
 
     def mean(label: str, name: str) -> float:
-        return float(np.mean([scored[label][name] for scored in of_seeds]))
+        return float(np.mean([scores[label][name] for scores in by_seed]))
 
     return tuple(
-        ClassScore(label, mean(label, "precision"), mean(label, "recall"), mean(label, "f1"), int(clips))
+        ClassScore(
+            label=label,
+            precision=mean(label, "precision"),
+            recall=mean(label, "recall"),
+            f1=mean(label, "f1"),
+            clips=int(clips),
+        )
         for label, clips in zip(system.labels, system.support, strict=True)
     )
 
 
 def by_speaker(system: System) -> tuple[SpeakerScore, ...]:
-    """Each speaker's scores, in the order of their names."""
-    scored = {name: _within(system, name) for name in ("macro_f1", "uar", "accuracy")}
+    """Scores of each speaker, in the order of their names."""
+    scores = {name: _within_speakers(system, name) for name in ("macro_f1", "uar", "accuracy")}
     clips = system.by_speaker(system.seeds[:1]).sum(axis=(1, 2, 3))
     return tuple(
         SpeakerScore(
-            speaker,
-            system.genders.get(speaker),
-            **{name: float(values[row]) for name, values in scored.items()},
+            speaker=speaker,
+            gender=system.genders.get(speaker),
+            **{name: float(values[row]) for name, values in scores.items()},
             clips=int(clips[row]),
         )
         for row, speaker in enumerate(system.speakers)
@@ -91,38 +103,49 @@ def by_speaker(system: System) -> tuple[SpeakerScore, ...]:
 
 
 def by_gender(system: System, names: tuple[str, ...] = ("macro_f1", "uar", "accuracy")) -> tuple[GenderScore, ...]:
-    """Each gender's scores with their intervals, sorted by name; () where the corpus tells no gender."""
-    parts = {gender: _of_gender(system, gender) for gender in sorted(set(system.genders.values()))}
+    """Scores of each gender with their intervals, sorted by gender; () where no gender is known."""
+    parts = {gender: _select_gender(system, gender) for gender in sorted(set(system.genders.values()))}
     return tuple(
-        GenderScore(gender, {name: estimate([part], name) for name in names}, len(part.speakers), part.clips)
+        GenderScore(
+            gender=gender,
+            estimates={name: estimate([part], name) for name in names},
+            speakers=len(part.speakers),
+            clips=part.clips,
+        )
         for gender, part in parts.items()
     )
 
 
 def gender_gap(system: System, measure: str = "uar") -> Gap | None:
-    """The score with women minus that with men, with an interval; None where there are not both."""
+    """Score with women minus score with men, with an interval; None where there are not both."""
     if not {FEMALE, MALE} <= set(system.genders.values()):
         return None
     parts, by_seed, counts = [], [], []
-    for part in (_of_gender(system, gender) for gender in (FEMALE, MALE)):
+    for part in (_select_gender(system, gender) for gender in (FEMALE, MALE)):
         matrices = part.by_speaker(part.seeds)
-        scores, without = left_out(matrices, part.support, measure)
-        parts.append(sampled(scores, without, sizes(matrices)))
+        scores, without = leave_one_out(matrices, part.support, measure)
+        parts.append(jackknife_mean(scores, without, sizes(matrices)))
         by_seed.append(scores)
         counts.append(sizes(matrices))
     gap = intervals.over_seeds(intervals.total(parts, [1, -1]), by_seed[0] - by_seed[1])
-    enough = all(intervals.can_be_drawn(clips) for clips in counts) and gap.variance > 0
-    interval, by = (gap.interval(least=-1.0, most=1.0), intervals.BY) if enough else (None, NONE)
-    return Gap(measure, gap.value, interval, by, *map(len, counts))
+    has_interval = all(intervals.can_be_drawn(clips) for clips in counts) and gap.variance > 0
+    return Gap(
+        measure=measure,
+        difference=gap.value,
+        interval=gap.interval(least=-1.0, most=1.0) if has_interval else None,
+        interval_by=intervals.BY if has_interval else NONE,
+        women=len(counts[0]),
+        men=len(counts[1]),
+    )
 
 
-def _within(system: System, measure: str) -> Floats:
-    """The score within each speaker, averaged over seeds: (speakers,)."""
+def _within_speakers(system: System, measure: str) -> Floats:
+    """Score within each speaker, averaged over seeds: (speakers,)."""
     matrices = system.by_speaker(system.seeds)
     values = measures(matrices.reshape(-1, *matrices.shape[2:]))[measure]
     return values.reshape(len(matrices), -1).mean(axis=1)
 
 
-def _of_gender(system: System, gender: str) -> System:
+def _select_gender(system: System, gender: str) -> System:
     speakers = system.runs[system.seeds[0]].speakers
-    return system.only([system.genders.get(speaker) == gender for speaker in speakers])
+    return system.select([system.genders.get(speaker) == gender for speaker in speakers])

@@ -1,10 +1,11 @@
-"""What statistics look at: a system (backbone, method, recipe) on one corpus, its predictions by seed and by clip."""
+"""Input of all statistics: the predictions of a system (backbone, method, recipe) on one corpus, by seed and clip."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from affetto.errors import UserError
 from affetto.training.evaluate import Counts, Floats, confusions
 
 ROUNDED = 1e-3
-"""How far a probability may be off by rounding: predictions files keep six digits, those of others may keep three."""
+"""Largest error of a probability by rounding: our files keep six digits, those of other programs may keep three."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One run's predictions, sorted by clip; `truth` (clips,) and the columns of `probabilities` follow `labels`."""
+    """Predictions of one run, sorted by clip.
+
+    `truth` (clips,) holds columns of `probabilities` (clips, labels), whose order is that of `labels`.
+    """
 
     clips: tuple[str, ...]
     speakers: tuple[str, ...]
@@ -27,13 +31,17 @@ class Predictions:
     probabilities: Floats
     labels: tuple[str, ...]
     genders: tuple[str | None, ...] = ()
-    """Of each clip's speaker; all None where the run does not say."""
+    """Gender of each clip's speaker; all None where the run does not say."""
     ratings: tuple[Mapping[str, int] | None, ...] = ()
-    """Of each clip, how many human raters heard which emotion; None where nobody was asked."""
+    """{emotion: number of human raters who heard it} of each clip; None for a clip that nobody rated."""
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, Any]], *, where: str = "predictions") -> Predictions:
-        """From the lines of a run's predictions file. Raises UserError for lines that make no such set."""
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, source: str = "predictions") -> Predictions:
+        """Read the lines of a run's predictions file.
+
+        Raises UserError, which names `source`, for lines that are no predictions, for a clip that is predicted twice,
+        and for values that are no probabilities.
+        """
         try:
             by_clip = [(f"{row['corpus']}:{row['file']}" if "corpus" in row else row["file"], row) for row in rows]
             by_clip.sort(key=lambda pair: pair[0])
@@ -51,47 +59,48 @@ class Predictions:
                 ratings=tuple(row.get("ratings") for _, row in by_clip),
             )
         except (KeyError, TypeError, IndexError, ValueError) as problem:
-            raise UserError(f"{where}: no predictions of affetto's ({problem!r}); run again") from None
-        for one, other in zip(predictions.clips, predictions.clips[1:], strict=False):
-            if one == other:
-                raise UserError(f"{where}: clip {one!r} is predicted twice; run again")
-        predictions._check(where)
+            raise UserError(f"{source}: not predictions that affetto wrote ({problem!r}); run again") from None
+        for clip, following in pairwise(predictions.clips):
+            if clip == following:
+                raise UserError(f"{source}: clip {clip!r} is predicted twice; run again")
+        predictions._check(source)
         return predictions
 
-    def _check(self, where: str) -> None:
-        """Raise UserError for a clip whose probabilities are none: an argmax over NaN would be a sure wrong answer."""
+    def _check(self, source: str) -> None:
+        """Raise UserError for values that are no probabilities: an argmax over NaN would be a sure wrong answer."""
         values = self.probabilities
-        inside = (values >= -ROUNDED) & (values <= 1 + ROUNDED)  # neither holds of NaN
-        wrong = np.flatnonzero(~inside.all(axis=1) | ~(np.abs(values.sum(axis=1) - 1) <= len(self.labels) * ROUNDED))
+        in_range = (values >= -ROUNDED) & (values <= 1 + ROUNDED)  # False for NaN, as is the comparison of the sum
+        is_whole = np.abs(values.sum(axis=1) - 1) <= len(self.labels) * ROUNDED
+        wrong = np.flatnonzero(~in_range.all(axis=1) | ~is_whole)
         if len(wrong):
             row = ", ".join(f"{label} {value:g}" for label, value in zip(self.labels, values[wrong[0]], strict=True))
             raise UserError(
-                f"{where}: {len(wrong)} of {len(values)} clips have no probabilities from 0 to 1 that sum to 1, "
+                f"{source}: {len(wrong)} of {len(values)} clips have no probabilities from 0 to 1 that sum to 1, "
                 f"such as {self.clips[wrong[0]]!r} ({row}); run again"
             )
 
-    def only(self, keep: Sequence[bool] | NDArray[np.bool_]) -> Predictions:
-        """The predictions of some clips; `keep` (clips,) says which. ValueError where none is left."""
-        rows = np.flatnonzero(np.asarray(keep))
+    def select(self, mask: Sequence[bool] | NDArray[np.bool_]) -> Predictions:
+        """Return the predictions of the clips whose `mask` (clips,) is true. Raises ValueError for an empty mask."""
+        rows = np.flatnonzero(np.asarray(mask))
         if not len(rows):
             raise ValueError("no clips are left")
-        named = {
+        fields = {
             name: tuple(values[row] for row in rows) if (values := getattr(self, name)) else ()
             for name in ("clips", "speakers", "genders", "ratings")
         }
-        return replace(self, truth=self.truth[rows], probabilities=self.probabilities[rows], **named)
+        return replace(self, truth=self.truth[rows], probabilities=self.probabilities[rows], **fields)
 
     @property
     def predicted(self) -> Counts:
-        """Column of the largest probability, the first on a tie: (clips,)."""
+        """Column of each clip's largest probability, the first on a tie: (clips,)."""
         return self.probabilities.argmax(axis=1)
 
 
 @dataclass(frozen=True)
 class System:
-    """One configuration on one corpus: `runs` has its predictions of each seed, all on the same clips.
+    """One configuration on one corpus: `runs` holds its predictions by seed, all on the same clips.
 
-    Raises UserError where the seeds' clips, truths or speakers differ: their scores would not be of one thing.
+    Raises UserError where the seeds differ in clips, truths or speakers: their scores would not be comparable.
     """
 
     name: str
@@ -102,10 +111,10 @@ class System:
         if not self.runs:
             raise ValueError(f"{self.name} on {self.corpus}: no runs")
         for seed, run in self.runs.items():
-            same_clips(self._one, run, f"{self.name} on {self.corpus}", f"its seed {seed}")
+            check_same_clips(self._first, run, f"{self.name} on {self.corpus}", f"its seed {seed}")
 
     @property
-    def _one(self) -> Predictions:
+    def _first(self) -> Predictions:
         return next(iter(self.runs.values()))
 
     @property
@@ -114,64 +123,67 @@ class System:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return self._one.labels
+        return self._first.labels
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
-        return tuple(sorted(set(self._one.speakers)))
+        """Names of the speakers, sorted."""
+        return tuple(sorted(set(self._first.speakers)))
 
     @property
     def clips(self) -> int:
-        return len(self._one.clips)
+        """Number of clips."""
+        return len(self._first.clips)
 
     @cached_property
     def genders(self) -> dict[str, str]:
-        """{speaker: gender}, of the speakers whose gender the corpus tells."""
-        pairs = zip(self._one.speakers, self._one.genders, strict=False)
+        """{speaker: gender} of the speakers whose gender is known."""
+        pairs = zip(self._first.speakers, self._first.genders, strict=False)
         return {speaker: gender for speaker, gender in pairs if gender}
 
     @property
     def ratings(self) -> tuple[Mapping[str, int] | None, ...]:
-        """Of each clip, how many human raters heard which emotion."""
-        return self._one.ratings
+        """{emotion: number of human raters who heard it} of each clip; None for a clip that nobody rated."""
+        return self._first.ratings
 
-    def only(self, keep: Sequence[bool] | NDArray[np.bool_]) -> System:
-        """The system on some of its clips; `keep` (clips,) says which. ValueError where none is left."""
-        return replace(self, runs={seed: run.only(keep) for seed, run in self.runs.items()})
+    def select(self, mask: Sequence[bool] | NDArray[np.bool_]) -> System:
+        """Return the system on the clips whose `mask` (clips,) is true. Raises ValueError for an empty mask."""
+        return replace(self, runs={seed: run.select(mask) for seed, run in self.runs.items()})
 
     @cached_property
     def support(self) -> Counts:
-        """Clips of each label: (labels,)."""
-        return np.bincount(self._one.truth, minlength=len(self.labels)).astype(np.int64)
+        """Number of clips of each label: (labels,)."""
+        return np.bincount(self._first.truth, minlength=len(self.labels)).astype(np.int64)
 
     def by_speaker(self, seeds: Sequence[int]) -> Counts:
-        """Confusion matrices, truth in rows: (speakers, seeds, labels, labels)."""
-        owner = np.searchsorted(np.array(self.speakers), np.array(self._one.speakers))
-        return self._by(owner, len(self.speakers), seeds)
+        """Confusion matrices of each speaker, truth in rows: (speakers, seeds, labels, labels)."""
+        owners = np.searchsorted(np.array(self.speakers), np.array(self._first.speakers))
+        return self._confusions(owners, len(self.speakers), seeds)
 
     def by_clip(self, seeds: Sequence[int]) -> Counts:
-        """The same of each clip alone: (clips, seeds, labels, labels)."""
-        return self._by(np.arange(self.clips), self.clips, seeds)
+        """Confusion matrices of each clip, truth in rows: (clips, seeds, labels, labels)."""
+        return self._confusions(np.arange(self.clips), self.clips, seeds)
 
-    def _by(self, owner: NDArray[np.intp], owners: int, seeds: Sequence[int]) -> Counts:
-        k, truth = len(self.labels), self._one.truth
-        return np.stack([confusions(truth, self.runs[s].predicted, owner, owners, k) for s in seeds], axis=1)
+    def _confusions(self, owners: NDArray[np.intp], count: int, seeds: Sequence[int]) -> Counts:
+        """Confusion matrices by owner; `owners` (clips,) holds numbers below `count`."""
+        k, truth = len(self.labels), self._first.truth
+        return np.stack([confusions(truth, self.runs[seed].predicted, owners, count, k) for seed in seeds], axis=1)
 
 
-def same_clips(first: Predictions, second: Predictions, one: str, other: str) -> None:
-    """Raise UserError unless both predict the same clips, of the same truths, speakers and labels."""
+def check_same_clips(first: Predictions, second: Predictions, first_name: str, second_name: str) -> None:
+    """Raise UserError unless both predict the same clips, with equal truths, speakers and labels."""
     if first.clips != second.clips:
-        lonely = sorted(set(first.clips) ^ set(second.clips))
+        unshared = sorted(set(first.clips) ^ set(second.clips))
         raise UserError(
-            f"{one} and {other} were not tested on the same clips ({len(lonely)} are in one of them only, such as "
-            f"{lonely[0]!r}): run both on one split"
+            f"{first_name} and {second_name} were not tested on the same clips ({len(unshared)} are in only one of "
+            f"them, such as {unshared[0]!r}): run both on one split"
         )
     if first.labels != second.labels:
-        raise UserError(f"{one} and {other} know different labels: {first.labels} and {second.labels}")
-    for what, a, b in (("truth", first.truth, second.truth), ("speaker", first.speakers, second.speakers)):
-        differ = np.flatnonzero(np.asarray(a) != np.asarray(b))
-        if len(differ):
+        raise UserError(f"{first_name} and {second_name} have different labels: {first.labels} and {second.labels}")
+    for fact, a, b in (("truth", first.truth, second.truth), ("speaker", first.speakers, second.speakers)):
+        differing = np.flatnonzero(np.asarray(a) != np.asarray(b))
+        if len(differing):
             raise UserError(
-                f"{one} and {other} differ in the {what} of {len(differ)} clips, such as {first.clips[differ[0]]!r}: "
-                "run both on the same corpus"
+                f"{first_name} and {second_name} differ in the {fact} of {len(differing)} clips, such as "
+                f"{first.clips[differing[0]]!r}: run both on the same corpus"
             )

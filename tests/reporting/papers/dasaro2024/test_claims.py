@@ -109,7 +109,7 @@ def test_one_seed_decides_nothing_about_a_method():
     two = systems(2, 6)
     first = {key: System(each.name, each.corpus, {0: each.runs[0]}) for key, each in two.items()}
     (finding,) = judge(first, [LORA])[0].findings
-    assert (finding.verdict, finding.comparison.interval[0] > 0, finding.comparison.significant) == (
+    assert (finding.verdict, finding.comparison.interval[0] > 0, finding.comparison.models_differ) == (
         UNDECIDED,
         True,
         True,

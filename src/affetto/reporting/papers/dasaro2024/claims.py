@@ -226,7 +226,7 @@ def _decided(finding: Finding) -> Finding:
         return finding
     if comparison.interval is None:
         few = "too few test speakers: nothing is known of others"
-        return replace(finding, reason="all speakers differ by the very same" if comparison.can_be_drawn else few)
+        return replace(finding, reason="all speakers differ by the very same" if comparison.allows_interval else few)
     if len(comparison.seeds) < 2:
         return replace(finding, reason="one seed: nothing is known of other trainings")
     low, high = comparison.interval
@@ -237,6 +237,6 @@ def _decided(finding: Finding) -> Finding:
     verdict = HOLDS if low > 0 else DOES_NOT if high < 0 else UNDECIDED
     if verdict == UNDECIDED:
         return replace(finding, reason="the interval holds 0")
-    if comparison.significant is False:
+    if comparison.models_differ is False:
         return replace(finding, reason="the interval leaves 0 out, the corrected permutation test does not")
     return replace(finding, verdict=verdict)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import demos
+from affetto.corpora.published import demos
 from affetto.errors import UserError
 
 FILES = (

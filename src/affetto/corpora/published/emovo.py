@@ -2,7 +2,8 @@
 
 Six actors of the Fondazione Ugo Bordoni, Rome, speak fourteen sentences in seven emotional states: 588 clips, 98
 an actor and 84 an emotion (Costantini et al., "EMOVO Corpus: an Italian Emotional Speech Database", LREC 2014).
-Official files have 48 kHz, 16 bit, two channels but for one; 30.6 minutes in all. It came from voice.fub.it.
+Official files have 48 kHz, 16 bit and two channels, but for one, which is mono; 30.6 minutes in all. It came from
+voice.fub.it.
 
     EMOVO/{f1,f2,f3,m1,m2,m3}/<emotion>-<actor>-<sentence>.wav      rab-f1-b2.wav: anger, first woman, sentence b2
 
@@ -15,25 +16,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from affetto.corpora.formats.folders import (
-    candidates,
-    compare_counts,
-    files_of,
-    found_in,
-    is_synthetic,
-    only_root,
-    passed_over,
-    subfolders,
-)
+from affetto.corpora.corpus import Corpus
+from affetto.corpora.folders import candidates, files_of, found_in, is_synthetic, only_root, passed_over, subfolders
 from affetto.corpora.labels import EMOTIONS, canonical
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
-NAME = "emovo"
-LICENCE = "disputed: research, non-commercial; check the source (voice.fub.it)"
-OFFICIAL = dict.fromkeys(EMOTIONS, 84)
 ACTORS = ("f1", "f2", "f3", "m1", "m2", "m3")
-OFFICIAL_SPEAKERS = len(ACTORS)
 SENTENCES = {
     "b1": "Gli operai si alzano presto",
     "b2": "I vigili sono muniti di pistola",
@@ -53,23 +42,24 @@ SENTENCES = {
 GENDERS = {"f": "female", "m": "male"}
 _ACTOR = re.compile(r"[fm]\d+", re.IGNORECASE)
 _FILE = re.compile(rf"(dis|gio|neu|pau|rab|sor|tri)-([fm]\d+)-({'|'.join(SENTENCES)})\.wav", re.IGNORECASE)
-_LOOKED_FOR = "folders f1, f2, f3, m1, m2, m3 with files such as rab-f1-b1.wav"
+_LAYOUT = "folders f1, f2, f3, m1, m2, m3 with files such as rab-f1-b1.wav"
 
 
 def matches(path: Path) -> bool:
-    """Whether the folder, the one around it or one inside it holds actors' folders with EMOVO's file names."""
+    """True if the folder, its parent or a child of it holds actors' folders with EMOVO's file names."""
     return bool(candidates(path, _is_root, _is_inner))
 
 
 def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False) -> Manifest:
     """EMOVO's clips; the speaker is the actor, the prompt is the sentence's id (see `SENTENCES`).
 
-    Where the corpus is synthetic it may have other actors, and its counts are not held against the official ones.
+    A synthetic corpus may have other actors, and its counts are not compared with the official ones.
     """
-    root, notes = only_root(path, "EMOVO", _LOOKED_FOR, candidates(path, _is_root, _is_inner))
+    root, notes = only_root(path, CORPUS.title, _LAYOUT, candidates(path, _is_root, _is_inner))
     synthetic = is_synthetic(root)
-    clips, taken = [], set()
-    count: Counter[str] = Counter()
+    clips: list[Clip] = []
+    names: set[str] = set()
+    counts: Counter[str] = Counter()
     for folder in filter(_is_inner, subfolders(root)):
         for file in files_of(folder):
             fit = _FILE.fullmatch(file.name)
@@ -77,23 +67,21 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
             if not fit or actor != folder.name.casefold() or not (synthetic or actor in ACTORS):
                 continue
             name = f"{folder.name}/{file.name}"
-            taken.add(name)
-            count[canonical(fit[1], where=name) or ""] += 1
+            names.add(name)
+            counts[canonical(fit[1], where=name) or ""] += 1
             emotion = canonical(fit[1], where=name, label_map=label_map)
             if emotion is not None:
-                code = fit[3].casefold()
                 gender = GENDERS[actor[0]]
-                clips.append(Clip(name, emotion, actor, NAME, gender, code, sentence=SENTENCES[code]))
-    if not taken:
+                clips.append(
+                    Clip(file=name, emotion=emotion, speaker=actor, gender=gender, prompt=fit[3].casefold()),
+                )
+    if not names:
         raise UserError(
             f"{root}: no file here names the actor in whose folder it lies, as f1/rab-f1-b1.wav does (actors: "
             f"{', '.join(ACTORS)}); found {found_in(root)}. Get the corpus again from its source"
         )
-    notes += passed_over(root, taken, "<emotion>-<actor>-<sentence>.wav in the actor's folder")
-    if not synthetic:
-        notes += compare_counts("EMOVO", count, OFFICIAL, strict=strict)
-    licence = f"synthetic, not the corpus (whose licence is {LICENCE})" if synthetic else LICENCE
-    return Manifest(NAME, root, tuple(clips), synthetic, licence, dict(OFFICIAL), notes)
+    notes += passed_over(root, names, "<emotion>-<actor>-<sentence>.wav in the actor's folder")
+    return CORPUS.manifest(root, clips, counts=counts, notes=notes, strict=strict)
 
 
 def _is_inner(folder: Path) -> bool:
@@ -104,3 +92,20 @@ def _is_root(folder: Path) -> bool:
     return any(
         _FILE.fullmatch(file.name) for actor in filter(_is_inner, subfolders(folder)) for file in files_of(actor)
     )
+
+
+CORPUS = Corpus(
+    name="emovo",
+    title="EMOVO",
+    matches=matches,
+    read=read,
+    licence="disputed: research, non-commercial; check the source (voice.fub.it)",
+    source="voice.fub.it",
+    citation='Costantini et al., "EMOVO Corpus: an Italian Emotional Speech Database", LREC 2014',
+    language="Italian",
+    official=dict.fromkeys(EMOTIONS, 84),
+    genders={"female": 3, "male": 3},
+    protocol="paper",
+    protocol_reason="one speaker validates and one is tested, as in the paper; `loso` tests all six",
+    sentences=SENTENCES,
+)

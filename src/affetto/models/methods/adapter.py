@@ -5,34 +5,50 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from pydantic import Field, model_validator
 
 from affetto.errors import UserError, unknown
-from affetto.models.backbone import Backbone
-from affetto.models.dropout import Dropout
-from affetto.models.method import ADAPTER_FILE, CONFIG_FILE, Method, need_blocks
+from affetto.models.methods.base import ADAPTER_FILE, CONFIG_FILE, Method, MethodSettings, check_blocks
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from affetto.models.backbone import Backbone
 
 PLACEMENTS = ("sequential", "houlsby", "parallel", "peft_ser")
 WITHDRAWN = "double_residual"
 """A placement of earlier versions: PEFT-SER's form for pre-LayerNorm blocks, another one for post-LayerNorm blocks."""
 
 
-class Bottleneck(nn.Module):
-    """(…, width) → (…, width): scale · up(dropout(relu(down x))), zero at the start."""
+PUBLISHED: dict[Any, dict[str, float]] = {
+    "parallel": {"dropout": 0.1, "scale": 0.1},
+    "peft_ser": {"dropout": 0.1, "scale": 0.1},
+}
+"""Settings that a placement was published with (He et al. 2022; PEFT-SER's code), where they are not the defaults."""
 
-    def __init__(self, width: int, bottleneck: int, dropout: float, scale: float) -> None:
-        super().__init__()
-        self.down, self.up = nn.Linear(width, bottleneck), nn.Linear(bottleneck, width)
-        self.dropout, self.scale = Dropout(dropout), scale
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        return self.scale * self.up(self.dropout(torch.relu(self.down(hidden))))
+class AdapterSettings(MethodSettings):
+    bottleneck: int = Field(128, ge=1, description="width of the bottleneck")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="dropout within it; 0.1 with placement parallel or peft_ser, unless set"
+    )
+    scale: float = Field(
+        1.0, gt=0, description="factor on its output; 0.1 with placement parallel or peft_ser, unless set"
+    )
+    # The last one is of runs of earlier versions: their specs can be read, and no new run can be made.
+    placement: Literal["sequential", "houlsby", "parallel", "peft_ser", "double_residual"] = Field(
+        "sequential",
+        description="sequential: behind the feed-forward; houlsby: behind the attention too; parallel: from the "
+        "feed-forward's input; peft_ser: from the residual stream, which is added twice",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, values: Any) -> Any:
+        """Fill in the scale and dropout that a placement was published with."""
+        return (PUBLISHED.get(values.get("placement"), {}) | values) if isinstance(values, dict) else values
 
 
 class Adapter(Method):
@@ -48,6 +64,11 @@ class Adapter(Method):
     """
 
     name = "adapter"
+    title = "Adapter"
+    trains = "a bottleneck network in each block"
+    source = "Houlsby et al. 2019; He et al. 2022"
+    settings = AdapterSettings
+    recommended = {"placement": "parallel", "scale": 1.0, "dropout": 0.1}
 
     def __init__(
         self,
@@ -59,8 +80,12 @@ class Adapter(Method):
         scale: float = 1.0,
         placement: str = "sequential",
     ) -> None:
+        from torch import nn
+
+        from affetto.models.bottleneck import Bottleneck
+
         super().__init__(backbone, blocks)
-        need_blocks(blocks, self.name)
+        check_blocks(blocks, self.name)
         if placement == WITHDRAWN:
             raise UserError(
                 f"adapter.placement={WITHDRAWN} is of an earlier version and was not PEFT-SER's form in every family: "
@@ -68,7 +93,7 @@ class Adapter(Method):
             )
         if placement not in PLACEMENTS:
             raise unknown("Adapter placement", placement, PLACEMENTS)
-        self.settings = {"bottleneck": bottleneck, "dropout": dropout, "scale": scale, "placement": placement}
+        self.shape = {"bottleneck": bottleneck, "dropout": dropout, "scale": scale, "placement": placement}
         self.blocks = blocks
         self.bottlenecks = nn.ModuleDict()
         for i in blocks:
@@ -80,8 +105,10 @@ class Adapter(Method):
                 hook(adapter, backbone, backbone.blocks[i])
 
     def save(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
         folder.mkdir(parents=True, exist_ok=True)
-        config = {"type": "bottleneck", "blocks": [self.blocks.start, self.blocks.stop], **self.settings}
+        config = {"type": "bottleneck", "blocks": [self.blocks.start, self.blocks.stop], **self.shape}
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
         save_file(
             {name: t.detach().cpu().contiguous() for name, t in self.bottlenecks.state_dict().items()},
@@ -90,6 +117,8 @@ class Adapter(Method):
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
+        from safetensors.torch import load_file
+
         method = cls(backbone, blocks, **settings)
         method.bottlenecks.load_state_dict(load_file(folder / ADAPTER_FILE))
         return method

@@ -19,102 +19,82 @@ The actor is the speaker, the sentence is the prompt. `raters` (the labels that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from affetto.corpora import ratings
+from affetto.corpora.corpus import Corpus
+from affetto.corpora.folders import candidates, only_root, passed_over, visible
 from affetto.corpora.formats.cells import PART_ALIASES, gender, shown, speaker
-from affetto.corpora.formats.folders import candidates, compare_counts, is_synthetic, only_root, passed_over, visible
 from affetto.corpora.formats.tables import open_table
 from affetto.corpora.labels import EMOTIONS, canonical, known
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import unified
 from affetto.errors import UserError
 
-NAME = "emozionalmente"
-LICENCE = "CC BY 4.0 (Catania, Wilke and Garzotto 2025, zenodo.org/records/12616095)"
-OFFICIAL = dict.fromkeys(EMOTIONS, 986)
-OFFICIAL_SPEAKERS = 431
 SAMPLES = "metadata/samples.csv"
 _SAMPLES_COLUMNS = ("file_name", "sentence", "actor", "emotion_expressed")
-_LOOKED_FOR = f"{SAMPLES}, beside audio/"
+_LAYOUT = f"{SAMPLES}, beside audio/"
 _INNER = ("audio", "metadata")
 
 
 def matches(path: Path) -> bool:
-    """Whether the folder, the one around it or one inside it holds `metadata/samples.csv`."""
+    """True if the folder, its parent or a child of it holds `metadata/samples.csv`."""
     return bool(_roots(_folder(path)))
 
 
 def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False) -> Manifest:
-    """The clips of samples.csv, whether or not their audio is there: that is a note, and an error once it is heard."""
+    """The clips of samples.csv. A clip without audio is a note here, and an error once it is decoded."""
     path = _folder(path)
-    root, notes = only_root(path, "Emozionalmente", _LOOKED_FOR, _roots(path))
-    synthetic = is_synthetic(root)
-    genders, raters, parts = _genders(root), _raters(root, label_map), _parts(root)
-    for table, found in (("users.csv", genders), ("evaluations.csv", raters)):
-        if not found:
+    root, notes = only_root(path, CORPUS.title, _LAYOUT, _roots(path))
+    genders, answers, parts = _genders(root), _answers(root, label_map), _parts(root)
+    for table, rows in (("users.csv", genders), ("evaluations.csv", answers)):
+        if not rows:
             notes += (_without(root, table, strict),)
-    there = {file.name for file in visible(root / "audio")} if (root / "audio").is_dir() else set()
     clips: list[Clip] = []
-    count: Counter[str] = Counter()
-    listed: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    lines: dict[str, int] = {}
     for line, (file, sentence, actor, intended) in _columns(root / SAMPLES, _SAMPLES_COLUMNS):
         where = f"samples.csv line {line}"
-        if listed.setdefault(file, line) != line:
-            raise UserError(f"{where} lists {file} again (first: line {listed[file]}); get the table again")
+        if lines.setdefault(file, line) != line:
+            raise UserError(f"{where} lists {file} again (first: line {lines[file]}); get the table again")
         if not file or Path(file).name != file:
             raise UserError(f"{where}: {file!r} names no file directly in audio/; get the table again from its source")
         actor = speaker(actor, where)
         emotion = canonical(intended, where=where, label_map=label_map)
-        label = known(intended) or emotion  # what was meant, whatever the user's map makes of it
+        label = known(intended) or emotion  # the actor's intention, whatever the user's map makes of it
         if label is not None:
-            count[label] += 1
+            counts[label] += 1
         if emotion is not None:
-            extra = _extra(raters.get(file, []), label)
             clips.append(
                 Clip(
                     file=f"audio/{file}",
                     emotion=emotion,
                     speaker=actor,
-                    corpus=NAME,
                     gender=genders.get(actor),
                     prompt=sentence,
                     part=parts.get(file),
-                    extra=extra,
-                    sentence=sentence,
+                    extra=ratings.extra(answers.get(file, []), label),
                 )
             )
-    if not listed:
-        raise UserError(f"{root / SAMPLES} lists no clips: below its header stands nothing; get the file again")
-    missing = sum(file not in there for file in listed)
-    if missing:
-        said = f"{missing} of the {len(listed)} clips that samples.csv lists are not in {root / 'audio'}"
-        if strict:
-            raise UserError(f"{said}; unpack the whole corpus, or leave out strict to read what is there")
-        notes += (said,)
-    notes += passed_over(root, {f"audio/{file}" for file in listed}, "any line of metadata/samples.csv")
-    if not synthetic:
-        notes += compare_counts("Emozionalmente", count, OFFICIAL, strict=strict)
-    licence = f"synthetic, not the corpus (whose licence is {LICENCE})" if synthetic else LICENCE
-    return Manifest(NAME, root, tuple(clips), synthetic, licence, dict(OFFICIAL), notes)
+    if not lines:
+        raise UserError(f"{root / SAMPLES} lists no clips: it is empty below its header; get the file again")
+    notes += _missing(root, lines, strict)
+    notes += passed_over(root, {f"audio/{file}" for file in lines}, "any line of metadata/samples.csv")
+    return CORPUS.manifest(root, clips, counts=counts, notes=notes, strict=strict)
 
 
-def human_recall(manifest: Manifest) -> dict[str, float]:
-    """Per emotion, the share of all ratings that name what was intended; {} where no rater is known."""
-    agree: Counter[str] = Counter()
-    ratings: Counter[str] = Counter()
-    for clip in manifest.clips:
-        known = dict(clip.extra)
-        if "raters" in known:
-            agree[clip.emotion] += int(known["raters_agree"])
-            ratings[clip.emotion] += known["raters"].count("|") + 1
-    return {label: agree[label] / ratings[label] for label in manifest.labels if ratings[label]}
-
-
-def human_uar(manifest: Manifest) -> float | None:
-    """The raters' unweighted average recall, which is to be shown beside a model's; None where no rater is known."""
-    recall = human_recall(manifest)
-    return sum(recall.values()) / len(recall) if recall else None
+def _missing(root: Path, files: Collection[str], strict: bool) -> tuple[str, ...]:
+    """A note on the files of samples.csv that are not in audio/; a UserError under `strict`."""
+    folder = root / "audio"
+    present = {file.name for file in visible(folder)} if folder.is_dir() else set()
+    missing = sum(file not in present for file in files)
+    if not missing:
+        return ()
+    note = f"{missing} of the {len(files)} clips that samples.csv lists are not in {folder}"
+    if strict:
+        raise UserError(f"{note}; unpack the whole corpus, or leave out strict to read what is there")
+    return (note,)
 
 
 def _is_root(folder: Path) -> bool:
@@ -122,7 +102,7 @@ def _is_root(folder: Path) -> bool:
 
 
 def _folder(path: Path) -> Path:
-    """The corpus's folder where `path` is its samples.csv, which reads as a table of one's own but is none."""
+    """The corpus's folder where `path` is its samples.csv, which looks like a table of the user's own."""
     path = Path(path).expanduser().resolve()
     return path.parent.parent if path.parts[-2:] == tuple(SAMPLES.split("/")) else path
 
@@ -132,7 +112,7 @@ def _roots(path: Path) -> list[Path]:
 
 
 def _columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """The named columns of a table, row by row with the line."""
+    """Rows of a table, each with its line: the cells of the named columns."""
     table = open_table(path, such_as=",".join(columns))
     missing = [column for column in columns if column not in table.header]
     if missing:
@@ -153,16 +133,16 @@ def _genders(root: Path) -> dict[str, str | None]:
     return {unified(user): gender(cell, f"users.csv line {line}") for line, (user, cell) in rows}
 
 
-def _raters(root: Path, label_map: dict[str, str] | None) -> dict[str, list[str]]:
-    """The canonical labels that a clip's raters gave it, in the table's order."""
+def _answers(root: Path, label_map: dict[str, str] | None) -> dict[str, list[str]]:
+    """The canonical labels that raters gave each clip, in the table's order."""
     table = root / "metadata/evaluations.csv"
-    raters: dict[str, list[str]] = {}
+    answers: dict[str, list[str]] = {}
     if table.is_file():
-        for line, (file, heard) in _columns(table, ("file_name", "emotion_recognized")):
+        for line, (file, answer) in _columns(table, ("file_name", "emotion_recognized")):
             where = f"evaluations.csv line {line}"
-            label = known(heard) or canonical(heard, where=where, label_map=label_map)
-            raters.setdefault(file, []).append(label or "")
-    return raters
+            label = known(answer) or canonical(answer, where=where, label_map=label_map)
+            answers.setdefault(file, []).append(label or "")
+    return answers
 
 
 def _parts(root: Path) -> dict[str, str]:
@@ -180,15 +160,26 @@ def _parts(root: Path) -> dict[str, str]:
     return parts
 
 
-def _extra(heard: list[str], intended: str | None) -> tuple[tuple[str, str], ...]:
-    if not heard:
-        return ()
-    return (("raters", "|".join(heard)), ("raters_agree", str(heard.count(intended or ""))))
-
-
 def _without(root: Path, table: str, strict: bool) -> str:
-    unknown = {"users.csv": "the speakers' genders", "evaluations.csv": "the raters"}[table]
-    said = f"{root / 'metadata' / table} is not there or empty: {unknown} are not known"
+    lost = {"users.csv": "the speakers' genders", "evaluations.csv": "the raters"}[table]
+    note = f"{root / 'metadata' / table} is not there or empty: {lost} are not known"
     if strict:
-        raise UserError(f"{said}; get the file from its source")
-    return said
+        raise UserError(f"{note}; get the file from its source")
+    return note
+
+
+CORPUS = Corpus(
+    name="emozionalmente",
+    title="Emozionalmente",
+    matches=matches,
+    read=read,
+    licence="CC BY 4.0 (Catania, Wilke and Garzotto 2025, zenodo.org/records/12616095)",
+    source="zenodo.org/records/12616095 (version 1.1), zenodo.org/records/6569824 (1.0)",
+    citation="Catania, Wilke and Garzotto, IEEE Transactions on Audio, Speech and Language Processing 2025",
+    language="Italian",
+    official=dict.fromkeys(EMOTIONS, 986),
+    genders={"female": 299, "male": 131, "other": 1},
+    protocol="paper",
+    protocol_reason="80/10/10 by whole speakers, as in the paper; `official` takes the split of version 1.1",
+    prompt_is_text=True,
+)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora.readers import READERS, detect, open_corpus
+from affetto.corpora.registry import CORPORA, detect, open_corpus
 from affetto.errors import UserError
 
 
@@ -40,8 +40,8 @@ OPTIONS = {"audiofolder": {"speaker_pattern": "(s[0-9])"}}
 
 
 def test_every_format_is_told_from_its_path(corpora: dict[str, Path]) -> None:
-    assert {name: detect(path) for name, path in corpora.items()} == {name: name for name in corpora}
-    assert set(READERS) == {*corpora, "nkululeko"}
+    assert {name: detect(path).name for name, path in corpora.items()} == {name: name for name in corpora}
+    assert set(CORPORA) == {*corpora, "nkululeko"}
 
 
 def test_a_corpus_has_its_own_name_that_of_its_path_or_the_users(corpora: dict[str, Path]) -> None:

@@ -20,33 +20,23 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from affetto.corpora.formats.folders import (
-    candidates,
-    compare_counts,
-    files_of,
-    is_synthetic,
-    only_root,
-    passed_over,
-    subfolders,
-)
+from affetto.corpora.corpus import Corpus, Option, yes_or_no
+from affetto.corpora.folders import candidates, files_of, only_root, passed_over, subfolders
 from affetto.corpora.labels import DROP, EMOTIONS, canonical
 from affetto.corpora.manifest import Clip, Manifest
 
-NAME = "demos"
-LICENCE = "restricted: a signed agreement with the authors; research only, not to be passed on"
 GUILT = "guilt"
 OFFICIAL = dict(zip(EMOTIONS, (1477, 1678, 1156, 1395, 332, 1530, 1000), strict=True))
-"""Table II: 8,568 clips in seven emotions."""
+"""Clips per emotion by Table II: 8,568 in seven emotions."""
 OFFICIAL_GUILT = 1129
-OFFICIAL_SPEAKERS = 68
 GENDERS = {"f": "female", "m": "male"}
 _FILE = re.compile(r"(?:(PR|NP)_)?([fm])_(\d{2})_((?:rab|tri|gio|pau|dis|col|sor|neu)\d{2}[abc])\.wav", re.IGNORECASE)
 _FOLDERS = ("demos", "neu")
-_LOOKED_FOR = "the folders DEMOS and NEU with files such as PR_f_01_rab18b.wav and f_01_neu01a.wav"
+_LAYOUT = "the folders DEMOS and NEU with files such as PR_f_01_rab18b.wav and f_01_neu01a.wav"
 
 
 def matches(path: Path) -> bool:
-    """Whether the folder, the one around it or one inside it holds DEMoS's folders and file names."""
+    """True if the folder, its parent or a child of it holds DEMoS's folders and file names."""
     return bool(_roots(path))
 
 
@@ -54,46 +44,48 @@ def read(
     path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False, keep_guilt: bool = False
 ) -> Manifest:
     """The clips of DEMOS and NEU; the prompt is the item's id, `prototypical` (yes, no) stands in the extras."""
-    root, notes = only_root(path, "DEMoS", _LOOKED_FOR, _roots(path))
-    synthetic = is_synthetic(root)
+    root, notes = only_root(path, CORPUS.title, _LAYOUT, _roots(path))
+    official = OFFICIAL | ({GUILT: OFFICIAL_GUILT} if keep_guilt else {})
     clips: list[Clip] = []
-    taken: set[str] = set()
-    count: Counter[str] = Counter()
+    names: set[str] = set()
+    counts: Counter[str] = Counter()
     left_out = 0
     for name, fit in _fitting(root):
-        taken.add(name)
+        names.add(name)
         code = fit[4][:3].casefold()
-        count[GUILT if code == "col" else canonical(code, where=name) or ""] += 1
-        emotion = (
-            _guilt(name, label_map, keep_guilt) if code == "col" else canonical(code, where=name, label_map=label_map)
-        )
+        is_guilt = code == "col"
+        label = GUILT if is_guilt else canonical(code, where=name)
+        if label in official:
+            counts[label] += 1
+        emotion = _guilt(name, label_map, keep_guilt) if is_guilt else canonical(code, where=name, label_map=label_map)
         if emotion is not None:
             clips.append(_clip(name, fit, emotion))
-        elif code == "col":
+        elif is_guilt:
             left_out += 1
-    notes += passed_over(root, taken, "[PR_|NP_]<gender>_<speaker>_<emotion><item><take>.wav in DEMOS or NEU")
+    notes += passed_over(root, names, "[PR_|NP_]<gender>_<speaker>_<emotion><item><take>.wav in DEMOS or NEU")
     if left_out:
         notes += (f"{left_out} clips of guilt are left out; --option keep_guilt=true makes them a class of their own",)
-    official = OFFICIAL | ({GUILT: OFFICIAL_GUILT} if keep_guilt else {})
-    if not synthetic:
-        counted = Counter({label: n for label, n in count.items() if label in official})
-        notes += compare_counts("DEMoS", counted, official, strict=strict)
-    licence = f"synthetic, not the corpus (whose licence is {LICENCE})" if synthetic else LICENCE
-    return Manifest(NAME, root, tuple(clips), synthetic, licence, official, notes)
+    return CORPUS.manifest(root, clips, counts=counts, official=official, notes=notes, strict=strict)
 
 
 def _guilt(name: str, label_map: dict[str, str] | None, keep: bool) -> str | None:
-    """What guilt is read as: what the user's map says of it, else its own class or nothing."""
-    known = label_map or {}
-    targets = [known[alias] for alias in ("col", GUILT, "colpa") if alias in known]
+    """The class of guilt: the target in the user's map, else a class of its own (`keep`), else None."""
+    aliases = label_map or {}
+    targets = [aliases[alias] for alias in ("col", GUILT, "colpa") if alias in aliases]
     return canonical("col", where=name, label_map={"col": targets[0] if targets else GUILT if keep else DROP})
 
 
 def _clip(name: str, fit: re.Match[str], emotion: str) -> Clip:
     kind, gender, speaker, prompt = fit.groups()
     prototypical = {"pr": "yes", "np": "no"}.get((kind or "").casefold())
-    extra = (("prototypical", prototypical),) if prototypical else ()
-    return Clip(name, emotion, speaker, NAME, GENDERS[gender.casefold()], prompt.casefold(), extra=extra)
+    return Clip(
+        file=name,
+        emotion=emotion,
+        speaker=speaker,
+        gender=GENDERS[gender.casefold()],
+        prompt=prompt.casefold(),
+        extra=(("prototypical", prototypical),) if prototypical else (),
+    )
 
 
 def _roots(path: Path) -> list[Path]:
@@ -115,3 +107,22 @@ def _fitting(root: Path) -> Iterator[tuple[str, re.Match[str]]]:
             fit = _FILE.fullmatch(file.name)
             if fit:
                 yield (file.relative_to(root).as_posix(), fit)
+
+
+CORPUS = Corpus(
+    name="demos",
+    title="DEMoS",
+    matches=matches,
+    read=read,
+    options={"keep_guilt": Option("true makes guilt (1,129 clips) a class of its own", yes_or_no)},
+    licence="restricted: a signed agreement with the authors; research only, not to be passed on",
+    source="the authors, by a signed agreement",
+    citation='Parada-Cabaleiro et al., "DEMoS: an Italian emotional speech corpus", Language Resources and Evaluation '
+    "2020",
+    language="Italian",
+    official=OFFICIAL,
+    genders={"female": 23, "male": 45},
+    protocol="paper",
+    protocol_reason="80/10/10 by whole speakers, as in the paper; about 99 % of the test clips have a prompt that is "
+    "also in train",
+)

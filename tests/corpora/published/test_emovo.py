@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import emovo
 from affetto.corpora.labels import EMOTIONS
+from affetto.corpora.published import emovo
 from affetto.errors import UserError
 
 CODES = ("dis", "gio", "neu", "pau", "rab", "sor", "tri")

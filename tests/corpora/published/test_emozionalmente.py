@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import emozionalmente
+from affetto.corpora import ratings
+from affetto.corpora.published import emozionalmente
 from affetto.errors import UserError
 
 SAMPLES = """file_name,sentence,sentence_language,actor,emotion_expressed
@@ -49,8 +50,8 @@ def test_reads_samples_users_and_raters(root: Path) -> None:
 
 def test_human_recall_is_over_ratings_and_uar_over_classes(root: Path) -> None:
     manifest = emozionalmente.read(root)
-    assert emozionalmente.human_recall(manifest) == {"joy": 0.5, "neutrality": 1.0}
-    assert emozionalmente.human_uar(manifest) == 0.75
+    assert ratings.human_recall(manifest) == {"joy": 0.5, "neutrality": 1.0}
+    assert ratings.human_uar(manifest) == 0.75
 
 
 @pytest.mark.parametrize("given", ["..", "metadata", "audio", "metadata/samples.csv"])
@@ -90,8 +91,8 @@ def test_a_missing_side_table_is_noted(root: Path, table: str, unknown: str) -> 
 def test_without_raters_there_is_no_human_figure(root: Path) -> None:
     (root / "metadata/evaluations.csv").unlink()
     manifest = emozionalmente.read(root)
-    assert emozionalmente.human_recall(manifest) == {}
-    assert emozionalmente.human_uar(manifest) is None
+    assert ratings.human_recall(manifest) == {}
+    assert ratings.human_uar(manifest) is None
 
 
 def test_missing_metadata_and_columns_are_named(root: Path) -> None:

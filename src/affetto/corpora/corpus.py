@@ -1,0 +1,134 @@
+"""The record of a corpus: its facts, and the functions that recognise and read its files.
+
+A corpus is one file: its story, `matches`, `read`, and at the end the record, in which the registry finds all that
+other rooms ask for. A layout that anybody may use for recordings of their own (a table, an AudioFolder) is a record
+too: it has no facts, and each collection has a name of its own (`is_format`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from affetto.corpora.folders import compare_counts, is_synthetic
+from affetto.corpora.manifest import Clip, Manifest
+from affetto.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a reader: its meaning, and the conversion of the text that the user gives."""
+
+    description: str
+    convert: Callable[[str], Any] = str
+    """Raises ValueError with the allowed values for a text that is none of them."""
+
+
+def yes_or_no(text: str) -> bool:
+    """True for `true`, `yes`, `1` and `on`, False for their opposites; ValueError for any other text."""
+    answers = dict.fromkeys(("true", "yes", "1", "on"), True) | dict.fromkeys(("false", "no", "0", "off"), False)
+    if text.strip().casefold() not in answers:
+        raise ValueError("must be true or false")
+    return answers[text.strip().casefold()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Facts of one corpus or format, and its reader."""
+
+    name: str
+    """Key in `--corpus NAME=PATH`, in grids and in the files of runs."""
+    title: str
+    """Name in tables and sentences."""
+    matches: Callable[[Path], bool]
+    """True for a path that holds this corpus; decides by names and headers alone, and raises nothing."""
+    read: Callable[..., Manifest]
+    """`read(path, *, label_map, strict, **options)` returns the manifest; raises UserError."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    licence: str = ""
+    source: str = ""
+    """Address from which the corpus can be had."""
+    citation: str = ""
+    language: str = ""
+    official: Mapping[str, int] = field(default_factory=dict)
+    """Official number of clips per label."""
+    genders: Mapping[str, int] = field(default_factory=dict)
+    """Official number of speakers per gender."""
+    protocol: str = ""
+    """Split protocol by default; empty: `column` where each clip names its part, else `paper`."""
+    protocol_reason: str = ""
+    """Reason for the default, and other protocols that suit the corpus."""
+    sentences: Mapping[str, str] = field(default_factory=dict)
+    """Words of each prompt, where prompts are ids of known sentences."""
+    prompt_is_text: bool = False
+    """True if a prompt is the spoken words themselves."""
+    is_format: bool = False
+    """True for a layout of the user's own collections, each of which has a name of its own."""
+    rank: int = 0
+    """Place in the order in which a path is tried: published layouts (0) before general ones."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.official)
+
+    @property
+    def clips(self) -> int:
+        """Official number of clips; 0 where there is none."""
+        return sum(self.official.values())
+
+    @property
+    def speakers(self) -> int:
+        """Official number of speakers; 0 where there is none."""
+        return sum(self.genders.values())
+
+    def manifest(
+        self,
+        root: Path,
+        clips: Iterable[Clip],
+        *,
+        counts: Counter[str] | None = None,
+        official: Mapping[str, int] | None = None,
+        notes: Sequence[str] = (),
+        strict: bool = False,
+    ) -> Manifest:
+        """The manifest of this corpus: clips under its name, with their words, its licence and official counts.
+
+        `counts` are the clips per official label, before a label map changed any; they are compared with `official`
+        (default: the record's), unless the audio is synthetic. Under `strict` a difference raises UserError.
+        """
+        clips = tuple(self._completed(clip) for clip in clips)
+        synthetic = is_synthetic(root)
+        official = dict(self.official if official is None else official)
+        if official and not synthetic:
+            counts = Counter(clip.emotion for clip in clips) if counts is None else counts
+            notes = (*notes, *compare_counts(self.title, counts, official, strict=strict))
+        return Manifest(
+            corpus=self.name,
+            root=root,
+            clips=clips,
+            synthetic=synthetic,
+            licence=f"synthetic, not the corpus (whose licence is {self.licence})" if synthetic else self.licence,
+            official=official,
+            notes=tuple(notes),
+            protocol=self.protocol,
+        )
+
+    def _completed(self, clip: Clip) -> Clip:
+        """The clip under the corpus's name, with its words where the prompt tells them."""
+        words = clip.prompt if self.prompt_is_text else self.sentences.get(clip.prompt or "")
+        return replace(clip, corpus=self.name, sentence=clip.sentence or words)
+
+    def settings(self, options: Mapping[str, str]) -> dict[str, Any]:
+        """Options as the reader takes them; UserError for one that is unknown or has no such value."""
+        return {name: self._converted(name, text) for name, text in options.items()}
+
+    def _converted(self, name: str, text: str) -> Any:
+        if name not in self.options:
+            raise unknown(f"option for {self.name}", name, self.options, hint="" if self.options else "Leave it out.")
+        try:
+            return self.options[name].convert(text)
+        except ValueError as problem:
+            raise UserError(f"option {name}={text!r} {problem}") from None

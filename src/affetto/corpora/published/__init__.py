@@ -1,0 +1,1 @@
+"""Published corpora of emotional speech, one file each."""

@@ -1,0 +1,117 @@
+"""All corpora and formats by name, and the one call that turns a name and a path into a manifest."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from affetto.corpora import folders
+from affetto.corpora.corpus import Corpus
+from affetto.corpora.formats import tables
+from affetto.corpora.labels import DROP, parse_label_map
+from affetto.corpora.manifest import Manifest, NoClipsError
+from affetto.corpora.transcribed import commonvoice
+from affetto.errors import UserError
+from affetto.registry import Registry
+
+CORPORA = Registry(
+    kind="corpus",
+    record=Corpus,
+    packages=("affetto.corpora.published", "affetto.corpora.formats"),
+    group="affetto.corpora",
+    order=lambda corpus: (corpus.rank, corpus.name),
+)
+"""Corpora and formats by name, in the order in which a path is tried; plug-ins register by `affetto.corpora`."""
+
+
+def title_of(name: str) -> str:
+    """The title of a published corpus; any other name as it is.
+
+    >>> title_of("demos"), title_of("clips")
+    ('DEMoS', 'clips')
+    """
+    corpus = CORPORA.get(name)
+    return name if corpus is None or corpus.is_format else corpus.title
+
+
+def open_corpus(
+    name: str | None,
+    path: Path,
+    *,
+    label_map: dict[str, str] | None = None,
+    strict: bool = False,
+    options: dict[str, str] | None = None,
+) -> Manifest:
+    """The manifest of the corpus at `path`.
+
+    A `name` of `CORPORA` is read by that record; for any other name, or none, the record is found by the path. A
+    collection of the user's own has that other name, else the name of its file or folder. Raises UserError.
+    """
+    path = Path(path)
+    corpus = CORPORA.get(name or "") or detect(path, name)
+    settings = corpus.settings(options or {})
+    if corpus.is_format:
+        name = settings["name"] = _default_name(path, corpus) if name in (None, corpus.name) else name
+    mapped = parse_label_map(label_map) if label_map else None
+    try:
+        manifest = corpus.read(path, label_map=mapped, strict=strict, **settings)
+    except NoClipsError:
+        dropped = [label for label, target in (mapped or {}).items() if target == DROP]
+        if not dropped:
+            raise
+        raise NoClipsError(
+            f"{path}: the label map drops every clip ({', '.join(dropped)}); keep some of them"
+        ) from None
+    if name and manifest.corpus != name:
+        clips = tuple(replace(clip, corpus=name) for clip in manifest.clips)
+        manifest = replace(manifest, corpus=name, clips=clips)
+    return manifest
+
+
+def _default_name(path: Path, corpus: Corpus) -> str:
+    """Name of a user's own collection: its file or folder. A name that is no plain word, or that a published corpus
+    has, would mislead; the format's name stands for it."""
+    path = tables.only_listing(path)
+    name = path.name if path.is_dir() else path.stem
+    return name if re.fullmatch(r"\w[\w.-]*", name) and name.casefold() not in CORPORA else corpus.name
+
+
+def detect(path: Path, name: str | None = None) -> Corpus:
+    """The record that fits the path; `name`, if given, is only for the error.
+
+    Raises UserError where none fits, and where two published corpora lie in one folder.
+    """
+    path = Path(path).expanduser()
+    published = [corpus for corpus in CORPORA.values() if not corpus.is_format and corpus.matches(path)]
+    if len(published) > 1:
+        names = ", ".join(corpus.name for corpus in published)
+        raise UserError(
+            f"{path} holds several corpora: {names}. Give the folder of one, or name one (--as NAME to inspect, "
+            "--corpus NAME=PATH to train)"
+        )
+    formats = (corpus for corpus in CORPORA.values() if corpus.is_format and corpus.matches(path))
+    corpus = next(iter(published or formats), None)
+    if corpus is None:
+        raise _unrecognised(path, name)
+    return corpus
+
+
+def _unrecognised(path: Path, name: str | None) -> UserError:
+    """The error for a path that no record fits."""
+    prefix = f"corpus {name!r}: " if name else ""
+    advice = (
+        f"Known: {', '.join(CORPORA)}. Name one to see what it looks for (--as NAME to inspect, "
+        "--corpus NAME=PATH to train)"
+    )
+    if path.is_file():
+        folders.existing(path, "the corpus")
+        return UserError(f"{prefix}{path} is neither a table (.csv, .tsv, .txt, .jsonl) nor a folder. {advice}")
+    folder = folders.existing_folder(path, "the corpus")
+    if commonvoice.is_listed(folder):
+        return UserError(
+            f"{prefix}{folder} is Common Voice, which has sentences and no emotions. To train a backbone further on "
+            f"its language: affetto specialize --corpus {commonvoice.NAME}={folder}"
+        )
+    tables.refuse_several(folder)
+    return UserError(f"{prefix}{folder} looks like no known corpus; found {folders.found_in(folder)}. {advice}")

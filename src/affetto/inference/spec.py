@@ -1,0 +1,30 @@
+"""`PredictorSpec`: arguments for loading a predictor, for processes that need no torch themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from affetto.inference.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class PredictorSpec:
+    """Arguments for loading a predictor, as a picklable record: the fields are those of `load`."""
+
+    model: str
+    device: str = "auto"
+    backbone: str | None = None
+    precision: str = "auto"
+    abstain_below: float = 0.0
+    speaker: tuple[str, ...] = ()
+    """Clips of one speaker to adapt to; empty: the model as it is."""
+
+    def load(self) -> Predictor:
+        """Load the predictor. Raises UserError for a path without a model and for clips that cannot be used."""
+        from affetto.inference.loading import load
+
+        predictor = load(self.model, device=self.device, backbone=self.backbone, precision=self.precision)
+        predictor.abstain_below = self.abstain_below
+        return predictor.for_speaker(self.speaker) if self.speaker else predictor

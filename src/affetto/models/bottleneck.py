@@ -1,0 +1,22 @@
+"""The bottleneck of Adapters."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from affetto.models.dropout import Dropout
+
+
+class Bottleneck(nn.Module):
+    """(…, width) → (…, width): scale · up(dropout(relu(down x))), zero at the start."""
+
+    def __init__(self, width: int, bottleneck: int, dropout: float, scale: float) -> None:
+        super().__init__()
+        self.down, self.up = nn.Linear(width, bottleneck), nn.Linear(bottleneck, width)
+        self.dropout, self.scale = Dropout(dropout), scale
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.scale * self.up(self.dropout(torch.relu(self.down(hidden))))
