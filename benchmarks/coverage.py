@@ -4,7 +4,7 @@
 
 Prints three Markdown tables: the intervals of scores and of differences by the number of speakers and the evenness of
 their clips, beside a percentile bootstrap; those of one speaker's clips; and those of methods whose trainings scatter,
-by the number of seeds. In brackets: mean width in points. `affetto.training.intervals` rests on it.
+by the number of seeds. In brackets: mean width in points. `affetto.measures.intervals` rests on it.
 
 Speakers differ in how easy they are, two systems find the same speakers hard, and the seven classes are unlike in
 size, in difficulty and in what they are taken for. With `--emozionalmente` the clips of each speaker are drawn from
@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from affetto.measures import intervals
+from affetto.measures.registry import label_measure
 from affetto.reporting.stats.estimation import jackknife_mean, leave_one_out, sizes, weighted_scores
 from affetto.reporting.stats.paired import Pair, sampled_difference
-from affetto.training import intervals
-from affetto.training.evaluate import measures
 
 Floats = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ class Bench:
         """Of a single middling speaker: how often the interval over clips holds that speaker's own score."""
         print("| clips of one speaker | score | bootstrap |\n| --- | --- | --- |")
         chances = _chances(np.zeros((1, 7)))
-        truth = float(measures(SHARES[:, None] * chances)[self.measure][0])
+        truth = float(label_measure(self.measure).of_confusions(SHARES[:, None] * chances)[0])
         for number in (14, 28, 49, 98):
             columns: dict[str, list[tuple[bool, float]]] = {"score": [], "bootstrap": []}
             for study in range(self.studies):
@@ -180,7 +180,7 @@ class Bench:
         odds = better + OF_SPEAKERS * generator.standard_normal((100_000, 1))
         odds = odds + OF_CLASSES * generator.standard_normal((100_000, 7))
         confusion = SHARES[:, None] * _chances(odds).mean(axis=0)
-        return float(measures(confusion[None])[self.measure][0])
+        return float(label_measure(self.measure).of_confusions(confusion[None])[0])
 
 
 def _structures(uneven: Sequence[int]) -> Iterator[tuple[str, list[list[int]]]]:

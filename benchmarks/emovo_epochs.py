@@ -38,7 +38,7 @@ def main() -> None:
 def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]:
     from affetto.bench.yardstick import Yardstick
     from affetto.models.backbones import load_backbone
-    from affetto.models.keys import BACKBONES, Architecture
+    from affetto.models.catalogue import BACKBONES, Architecture
     from affetto.training import device as devices
     from affetto.training.build import Builder
     from affetto.training.data import read

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _run(folder: Path, kills: int, chance: random.Random) -> int:
-    from affetto.synthetic import emotional as synthetic
+    from affetto.synthetic import registry as synthetic
 
     synthetic.make("emovo", folder / "emovo", speakers=6, clips=84)
     (folder / "grid.yaml").write_text(GRID)

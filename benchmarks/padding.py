@@ -12,8 +12,8 @@ import argparse
 import numpy as np
 
 from affetto.bench.clips import lengths_seconds
-from affetto.models.keys import BACKBONES
-from affetto.models.operations import count
+from affetto.models.catalogue import BACKBONES
+from affetto.models.families.registry import FAMILIES
 from affetto.training.batches import plan
 from affetto.training.spec import TrainingSettings
 
@@ -29,9 +29,10 @@ def main() -> None:
     one = BACKBONES[chosen.backbone]
     seconds = dict(enumerate(np.minimum(lengths_seconds(chosen.clips), WINDOW_SECONDS)))
     ids = [str(number) for number in seconds]
-    operations = {number: count(one.family, one.config, float(length)) for number, length in seconds.items()}
+    family = FAMILIES[one.family]
+    operations = {number: family.operations(one.config, float(length)) for number, length in seconds.items()}
     frames = {str(number): each.frames for number, each in operations.items()}
-    whole = chosen.clips * count(one.family, one.config, WINDOW_SECONDS).block
+    whole = chosen.clips * family.operations(one.config, WINDOW_SECONDS).block
     window = TrainingSettings().length_window
     spared = []
     for epoch in range(EPOCHS):

@@ -21,8 +21,8 @@ import numpy as np
 
 from affetto.inference.loading import load
 from affetto.inference.predictor import Prediction
+from affetto.measures.scores import scores
 from affetto.training.data import Data, read
-from affetto.training.evaluate import scores
 from affetto.training.runs import FOLDS, MODEL, PREDICTIONS, SPEC, RunFolder
 from affetto.training.spec import ComputeSettings, RunSpec
 from affetto.training.train import train

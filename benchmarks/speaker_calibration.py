@@ -23,11 +23,11 @@ from affetto import audio
 from affetto.inference import speaker
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.inference.loading import load
-from affetto.models.head import StatisticsHead
+from affetto.measures.probability import expected_calibration_error
+from affetto.models.head_layers import StatisticsHead
 from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend, save, style
-from affetto.training.calibration import calibrated
-from affetto.training.evaluate import expected_calibration_error
 from affetto.training.selection import Probe
+from affetto.training.temperature import calibrated
 
 SIZES = (1, 3, 5, 10, 20)
 DOUBTS = (1.0, 3.0, 5.0, 10.0, 20.0)

@@ -10,14 +10,14 @@ import pytest
 import soundfile
 
 from affetto import audio
-from affetto.corpora import clip_check as probe
+from affetto.corpora import clip_check
 from affetto.corpora.content import content
 
 Write = Callable[..., Path]
 
 
 def found(root: Path, name: str, *, decode: bool = True) -> list[tuple[str, str]]:
-    return list(probe.probe(root / name, decode=decode).problems)
+    return list(clip_check.check(root / name, decode=decode).faults)
 
 
 def test_a_good_clip_has_no_problem(tmp_path: Path, write_wav: Write) -> None:
@@ -85,7 +85,7 @@ def test_clipped_is_flat_tops_and_not_a_normalised_peak(tmp_path: Path, write_wa
     wave = np.tile(np.r_[np.full(10, 1.0), np.full(90, 0.1)], 160)
     write_wav("x.wav", wave)
     assert found(tmp_path, "x.wav") == [("clipped", "10.00% of its samples are in flat tops at full scale")]
-    write_wav("y.wav", np.tile(np.r_[np.full(probe.CLIPPED_RUN - 1, 1.0), np.full(97, 0.1)], 160))
+    write_wav("y.wav", np.tile(np.r_[np.full(clip_check.CLIPPED_RUN - 1, 1.0), np.full(97, 0.1)], 160))
     assert found(tmp_path, "y.wav") == []
 
 
@@ -104,10 +104,10 @@ def test_what_soundfile_does_not_open_is_heard_as_in_training(tmp_path: Path, to
             frame.sample_rate, frame.pts = 48_000, start
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
-    heard = probe.probe(tmp_path / "x.m4a")
-    assert heard.problems == () and heard.seconds == pytest.approx(2, abs=0.1)
+    heard = clip_check.check(tmp_path / "x.m4a")
+    assert heard.faults == () and heard.seconds == pytest.approx(2, abs=0.1)
     assert heard.content == content(audio.stream(tmp_path / "x.m4a"))
-    assert probe.probe(tmp_path / "x.m4a", decode=False).seconds == pytest.approx(2, abs=0.1)
+    assert clip_check.check(tmp_path / "x.m4a", decode=False).seconds == pytest.approx(2, abs=0.1)
     (tmp_path / "x.m4a").write_bytes((tmp_path / "x.m4a").read_bytes()[:200])
     assert [kind for kind, _ in found(tmp_path, "x.m4a")] == ["unreadable"]
 
@@ -116,3 +116,20 @@ def test_what_training_refuses_is_a_problem(tmp_path: Path, tone: Callable[..., 
     soundfile.write(tmp_path / "x.wav", tone(), 500)
     ((kind, detail),) = found(tmp_path, "x.wav")
     assert kind == "unreadable" and detail.startswith("500 Hz is no rate of a recording")
+
+
+def test_joined_recordings_are_measured_to_their_end(tmp_path: Path, tone: Callable[..., np.ndarray]) -> None:
+    for number, hz in enumerate((220.0, 440.0)):
+        soundfile.write(tmp_path / f"{number}.ogg", tone(hz=hz), 16_000)
+    path = tmp_path / "joined.ogg"
+    path.write_bytes((tmp_path / "0.ogg").read_bytes() + (tmp_path / "1.ogg").read_bytes())
+    findings = clip_check.check(path)
+    assert findings.faults == () and findings.seconds == pytest.approx(2, abs=0.01)
+    assert findings.content == content(audio.stream(path))
+
+
+def test_samples_behind_the_end_that_a_header_states_are_a_fault(tmp_path: Path, write_wav: Write) -> None:
+    path = write_wav("x.wav")
+    path.write_bytes(path.read_bytes() + b"\1" * 20_000)
+    ((kind, detail),) = found(tmp_path, "x.wav")
+    assert kind == "unreadable" and "20000 more lie behind" in detail

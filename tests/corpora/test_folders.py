@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from affetto.corpora.transcribed.readers import open_speech
+from affetto.corpora.transcribed.registry import open_speech
 from affetto.inference.batch.inputs import recordings
 
 

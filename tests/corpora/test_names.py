@@ -14,8 +14,7 @@ from affetto.corpora.labels import canonical
 from affetto.corpora.names import look_alikes
 from affetto.corpora.published import emozionalmente
 from affetto.corpora.registry import open_corpus
-from affetto.corpora.transcribed import commonvoice
-from affetto.corpora.transcribed.readers import open_speech
+from affetto.corpora.transcribed.registry import open_speech
 from affetto.splits import make_split
 
 NAME = "Niccolò"
@@ -80,7 +79,7 @@ def test_a_name_in_several_writings_is_one_speaker_of_speech(tmp_path: Path) -> 
     rows = [f"{name}\t{number}.mp3\tCiao\n" for number, name in enumerate(WRITINGS)]
     put(tmp_path / "cv/validated.tsv", "client_id\tpath\tsentence\n" + "".join(rows))
     (tmp_path / "cv/clips").mkdir()
-    assert {u.speaker for u in commonvoice.read(tmp_path / "cv", language=None).utterances} == {NAME}
+    assert {u.speaker for u in open_speech("common-voice", tmp_path / "cv", language=None).utterances} == {NAME}
 
 
 def test_labels_are_known_in_every_writing() -> None:

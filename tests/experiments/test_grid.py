@@ -9,7 +9,7 @@ import pytest
 from affetto.errors import UserError
 from affetto.experiments import grid
 from affetto.experiments.miniature import miniature
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
 
 GRIDS = Path(__file__).parents[2] / "grids"
 ADAPTERS = {"adapter_houlsby": "houlsby", "adapter_parallel": "parallel", "adapter_peft_ser": "peft_ser"}
@@ -132,7 +132,7 @@ def test_a_corpus_needs_a_place_when_a_run_is_made(tmp_path):
 
 @pytest.mark.parametrize(("change", "told"), [
     (("  seed", "  sede"), r"unknown axis in .*grid.yaml 'sede': did you mean 'seed'"),
-    (("[frozen, lora]", "[frozen, lorra]"), r"unknown method in .* 'lorra': did you mean 'lora'"),
+    (("[frozen, lora]", "[frozen, lorra]"), r"\.yaml: unknown method 'lorra': did you mean 'lora'"),
     (("wav2vec2-mini", "wav2vec2-mni"), r"unknown backbone key 'wav2vec2-mni': did you mean 'wav2vec2-mini'"),
     (("[0, 1]", "[0, 0]"), r"axis 'seed' has 0 twice"),
     (("[0, 1]", "[]"), r"axis 'seed' has no values"),

@@ -10,11 +10,11 @@ from affetto.experiments.grid import read
 from affetto.experiments.named import grid_file
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import operations
-from affetto.models.keys import BACKBONES
-from affetto.models.operations import count
+from affetto.models.catalogue import BACKBONES
+from affetto.models.families.registry import FAMILIES
 from affetto.training.spec import settings
 
-BASE = count("wav2vec2", BACKBONES["wav2vec2-base"].config, 4.0)
+BASE = FAMILIES["wav2vec2"].operations(BACKBONES["wav2vec2-base"].config, 4.0)
 HEAD = 2 * BASE.frames * (768 * 256 + 2 * 256 * 256)
 
 

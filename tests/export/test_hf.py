@@ -119,7 +119,7 @@ def test_a_stock_folder_runs_where_affetto_is_not(tmp_path: Path) -> None:
     ("key", "method", "options", "reason"),
     [
         ("wav2vec2-mini", "frozen", {"head": "statistics", "pooling": "layer", "layer": 1}, "'statistics'"),
-        ("wav2vec2-mini", "adapter", {"head": "linear"}, "Adapters"),
+        ("wav2vec2-mini", "adapter", {"head": "linear"}, "Adapter"),
         ("wav2vec2-mini", "lora", {"head": "linear", "state_norm": "layer"}, "state_norm"),
         ("xlsr-mini", "lora", {"head": "linear", "pooling": "mean"}, "final LayerNorm"),
     ],

@@ -17,7 +17,7 @@ from affetto.errors import UserError
 from affetto.inference import speaker
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.inference.loading import load
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from inference.saved import saved_model
 from models.systems import clips
 

@@ -14,7 +14,12 @@ from affetto.models.saved import assemble
 
 FAMILIES = ("wav2vec2-mini", "xlsr-mini", "hubert-mini", "wavlm-mini", "whisper-mini")
 METHODS = ("frozen", "adapter", "lora", "full")
-SETTINGS: dict[str, dict[str, Any]] = {"lora": {"alpha": 8.0, "targets": "all"}, "adapter": {"scale": 1.0}}
+LORA, ADAPTER = {"alpha": 8.0, "targets": "all"}, {"scale": 1.0}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "lora": LORA,
+    "adapter": ADAPTER,
+    "lora+adapter": {"lora": LORA, "adapter": ADAPTER},
+}
 
 
 def blueprint(

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from affetto.models import lowrank
 from affetto.models.backbones import load_backbone
-from affetto.models.head import HEADS, FrameHead, StatisticsHead, masked_mean, masked_statistics
+from affetto.models.head_layers import FrameHead, StatisticsHead, masked_mean, masked_statistics
+from affetto.models.heads.head import Shape
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.lora import Lora
 from affetto.models.pooling import StatePooling
 
@@ -27,6 +29,10 @@ def filled(module: nn.Module, *weights: list[list[float]]) -> nn.Module:
     return module
 
 
+def built(name: str, *, unmasked_mean: bool = False) -> nn.Module:
+    return HEADS[name].build(Shape(width=2, classes=2, hidden=2, dropout=0.0, unmasked_mean=unmasked_mean))
+
+
 def test_means_are_over_the_clip_s_own_frames() -> None:
     assert masked_mean(FRAMES, MASK).tolist() == [[2.0, 0.0]]
     assert masked_mean(FRAMES[:, :2], None).tolist() == [[2.0, 0.0]]
@@ -38,7 +44,7 @@ SWAP, MINUS, DOUBLE = [[0.0, 1.0], [1.0, 0.0]], [[-1.0, 0.0], [0.0, 1.0]], [[2.0
 
 def test_the_paper_s_head() -> None:
     """Three layers on each frame, two ReLUs between them; the mean; a layer, a ReLU, a layer."""
-    head = filled(HEADS["paper"](2, 2, 2, 0.0, False), SWAP, MINUS, DOUBLE, MINUS, SWAP).eval()
+    head = filled(built("paper"), SWAP, MINUS, DOUBLE, MINUS, SWAP).eval()
     # frame 1: (1, −2) → (−1, 2) → (0, 2) → (1, 3) → (1, 3) → (3, 7)
     # frame 2: (3, 2) → (3, 4) → (3, 4) → (−2, 5) → (0, 5) → (1, 11)
     # mean (2, 9) → (−1, 10) → (0, 10) → (11, 1)
@@ -48,13 +54,13 @@ def test_the_paper_s_head() -> None:
 
 
 def test_the_other_heads() -> None:
-    short = filled(HEADS["short"](2, 2, 2, 0.0, False), SWAP, DOUBLE).eval()
+    short = filled(built("short"), SWAP, DOUBLE).eval()
     # (1, −2) → (−1, 2) → (0, 2); (3, 2) → (3, 4); mean (1.5, 3) → (4, 7)
     assert short(FRAMES, MASK).tolist() == [[4.0, 7.0]]
-    linear = filled(HEADS["linear"](2, 2, 2, 0.0, False), SWAP, DOUBLE).eval()
+    linear = filled(built("linear"), SWAP, DOUBLE).eval()
     # (−1, 2), (3, 4); mean (1, 3) → (3, 7)
     assert linear(FRAMES, MASK).tolist() == [[3.0, 7.0]]
-    unmasked = filled(HEADS["linear"](2, 2, 2, 0.0, True), SWAP, DOUBLE).eval()
+    unmasked = filled(built("linear", unmasked_mean=True), SWAP, DOUBLE).eval()
     assert unmasked(FRAMES, MASK)[0].tolist() == pytest.approx([1 + 2 * 103 / 3, 1 + 2 * 107 / 3])
 
 
@@ -69,7 +75,7 @@ def test_the_statistics_head() -> None:
 
 @pytest.mark.parametrize(("name", "layers"), [("paper", 2), ("short", 1), ("statistics", 1)])
 def test_the_heads_dropout_is_the_setting_s(name: str, layers: int) -> None:
-    made = HEADS[name](4, 3, 5, 0.25, False)
+    made = HEADS[name].build(Shape(width=4, classes=3, hidden=5, dropout=0.25))
     assert [module.p for module in made.modules() if type(module).__name__ == "Dropout"] == [0.25] * layers
 
 

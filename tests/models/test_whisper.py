@@ -11,8 +11,8 @@ import torch
 
 from affetto.audio import AudioError
 from affetto.models.backbones import load_backbone
+from affetto.models.encoders.whisper import WhisperBackbone
 from affetto.models.prefix import PrefixData, PrefixStore, Source
-from affetto.models.whisper import WhisperBackbone
 from models.systems import classifier, clips
 
 

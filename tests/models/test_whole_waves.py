@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from affetto.models.backbones import load_backbone
+from affetto.models.encoders.whisper import SAMPLES_PER_POSITION, WhisperBackbone
 from affetto.models.prefix import collate
-from affetto.models.whisper import SAMPLES_PER_POSITION, WhisperBackbone
 from models.systems import FAMILIES, classifier
 
 SYSTEMS = (

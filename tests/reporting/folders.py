@@ -12,9 +12,9 @@ import numpy as np
 
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.measures.scores import scores
 from affetto.reporting.results.records import key_of
 from affetto.splits import make_split
-from affetto.training.evaluate import scores
 from affetto.training.runs import LOG, METRICS, PREDICTIONS, PROBE_PREDICTIONS, SPEC, RunFolder
 from affetto.training.spec import CorpusSpec, RunSpec, settings
 

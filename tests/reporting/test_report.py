@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from affetto.cli import app
 from affetto.errors import UserError
-from affetto.reporting import data, report
+from affetto.reporting import report
 from affetto.reporting.report import write
+from affetto.reporting.results import exports
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.training.runs import METRICS
@@ -122,8 +123,8 @@ def test_what_users_name_is_text_on_the_page(page, made):
 def test_what_is_missing_is_said_and_shown(made, page):
     assert "3 of 4 runs are done." in page.text and "Missing: 1 failed." in page.text
     assert made.headline is not None
-    lora = next(row for row in made.headline.rows if row[0].shown == "LoRA")
-    assert lora[1].shown == "1 of 2"
+    lora = next(row for row in made.headline.rows if row[0].text == "LoRA")
+    assert lora[1].text == "1 of 2"
     table = (made.out / "tables" / "table-3-paper-loso.md").read_text()
     assert "1 of 3 corpora done" in table and "paper 69.57 ± 0.49" in table and "not run" in table
 
@@ -260,10 +261,13 @@ def test_scores_and_predictions_lie_beside_for_programs_and_give_each_other(made
 
 
 def test_many_predictions_are_copied_only_when_asked_for(grid, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "MOST_ROWS", 100)
+    monkeypatch.setattr(exports, "MOST_ROWS", 100)
     made = write(grid, tmp_path / "out", only=("csv",))
     assert not any(file.startswith("predictions/") for file in made.files)
     evidence = Evidence(collect(grid))
-    assert data.predictions(evidence, asked=False) == {} and "--format predictions writes them" in evidence.notes[0]
+    assert (
+        exports.prediction_files(evidence, is_requested=False) == {}
+        and "--format predictions writes them" in evidence.notes[0]
+    )
     made = write(grid, tmp_path / "out", only=("predictions",))
     assert any(file.startswith("predictions/") for file in made.files)

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 
+from affetto.models.families.family import Size
 from affetto.specialize import objectives, parents
 from affetto.specialize.objective import Objective
 from affetto.specialize.spec import Settings, settings
@@ -20,7 +21,7 @@ RATE_HZ = 16_000
 LETTER_SECONDS = 0.1
 WORDS = ("mare", "luna", "neve", "ramo", "nume", "alea", "verme", "leva")
 VOCABULARY = Vocabulary(" aelmnruvo")
-TINY = parents.Size(width=32, blocks=2, heads=2, feed_forward=64, channels=16, codes=8)
+TINY = Size(width=32, blocks=2, heads=2, feed_forward=64, channels=16, codes=8)
 
 
 @pytest.fixture(autouse=True)

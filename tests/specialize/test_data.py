@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from affetto import audio
-from affetto.corpora.transcribed.readers import open_speech
+from affetto.corpora.transcribed.registry import open_speech
 from affetto.errors import UserError
 from affetto.specialize import examine
 from affetto.specialize.data import Chooser, Sample, plain_characters, vocabulary_for

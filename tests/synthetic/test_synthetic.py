@@ -18,7 +18,8 @@ import soundfile
 from affetto.corpora import folders
 from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
-from affetto.synthetic import emotional as synthetic
+from affetto.synthetic import registry as synthetic
+from affetto.synthetic.layouts import emovo as emovo_layout
 
 needs_espeak = pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None,
@@ -250,7 +251,7 @@ def test_synthetic_speech_without_espeak_says_what_to_install(monkeypatch: pytes
 
 def test_synthetic_is_imported_lightly() -> None:
     code = (
-        "import sys, affetto.synthetic.emotional\n"
+        "import sys, affetto.synthetic.registry\naffetto.synthetic.registry.miniatures()\n"
         "print({'espeakng_loader', 'torch', 'scipy', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -258,9 +259,9 @@ def test_synthetic_is_imported_lightly() -> None:
 
 
 def test_synthetic_clips_are_spread_evenly() -> None:
-    layout = synthetic.KINDS["emovo"]
+    layout = emovo_layout.LAYOUT
     for speakers, clips in ((6, 588), (6, 50), (4, 100), (5, 9), (7, 7)):
-        takes = list(synthetic._takes(layout, speakers, clips))
+        takes = list(layout.takes(speakers, clips))
         assert len(takes) == len(set(takes)) == clips
         for counted in (
             Counter(take.speaker for take in takes),

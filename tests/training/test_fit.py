@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from affetto.models.classifier import Classifier
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.methods.base import NOTHING, Method
 from affetto.models.pooling import StatePooling
 from affetto.training import device as devices
@@ -199,7 +199,7 @@ def test_the_best_epoch_s_weights_are_left_and_ties_keep_the_earlier(
         return {"macro_f1": f1, "loss": loss, "uar": f1}
 
     after: list[dict[str, Tensor]] = []
-    monkeypatch.setattr(loop, "measure", measured)
+    monkeypatch.setattr(loop, "validation_scores", measured)
     classifier = Linear()
     settings = STEPS.model_copy(update={"select": select, "epochs": 4})
     _, progress = fitted(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from torch import nn
 
 from affetto.errors import UserError
-from affetto.models import head, traits
+from affetto.models.head_layers import StatisticsHead
+from affetto.models.heads.head import Shape
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.adapter import AdapterSettings
 from affetto.models.methods.base import Method, MethodSettings
 from affetto.models.methods.registry import METHODS
@@ -70,7 +73,7 @@ def test_every_recipe_resolves_for_every_method(recipe: str, method: str) -> Non
         ({"model.pooling": "mean"}, "needs model.pooling=layer"),
         ({"model.head": "paper"}, "needs model.head=statistics"),
         ({"training.epochs": "0", "training.warm_start": "none"}, "nothing is trained"),
-        ({"model.unmasked_mean": "true"}, r"needs a head that has layers on frames \(paper, short, linear\)"),
+        ({"model.unmasked_mean": "true"}, r"needs a head that has layers on frames \(linear, paper, short\)"),
     ],
 )
 def test_a_bad_setting_is_told_in_one_line(overrides: dict[str, str], message: str) -> None:
@@ -82,15 +85,21 @@ def test_a_bad_setting_is_told_in_one_line(overrides: dict[str, str], message: s
 # Effect ------------------------------------------------------------------------------------------
 
 
-def test_the_traits_are_those_of_heads() -> None:
-    assert list(traits.HEADS) == list(head.HEADS)
-    for name, make in head.HEADS.items():
-        narrow, wide, dropping = (make(8, 3, *more, False) for more in ((4, 0.0), (5, 0.0), (4, 0.5)))
-        sizes = [sum(p.numel() for p in module.parameters()) for module in (narrow, wide)]
-        assert traits.HEADS[name].has_hidden == (sizes[0] != sizes[1])
-        rates = [getattr(module, "p", 0.0) for module in dropping.modules()]
-        assert traits.HEADS[name].has_dropout == (0.5 in rates)
-        assert traits.HEADS[name].takes_frames == (not isinstance(narrow, head.StatisticsHead))
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_s_record_describes_its_module(name: str) -> None:
+    record = HEADS[name]
+    narrow, wide, dropping = (
+        record.build(Shape(width=8, classes=3, hidden=hidden, dropout=dropout))
+        for hidden, dropout in ((4, 0.0), (5, 0.0), (4, 0.5))
+    )
+    sizes = [sum(p.numel() for p in module.parameters()) for module in (narrow, wide)]
+    assert record.has_hidden == (sizes[0] != sizes[1])
+    rates = [getattr(module, "p", 0.0) for module in dropping.modules()]
+    assert record.has_dropout == (0.5 in rates)
+    assert record.takes_frames == (not isinstance(narrow, StatisticsHead))
+    layers = dict(narrow.named_modules()).get("per_frame", nn.Identity())
+    products = sum(layer.weight.numel() for layer in layers.modules() if isinstance(layer, nn.Linear))
+    assert record.frame_products(8, 4) == products
 
 
 IDLE = [

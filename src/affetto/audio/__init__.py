@@ -6,9 +6,16 @@ preprocessing. A recording is heard to its end, or refused: what a header says o
 file holds (`joins.py`).
 """
 
-from affetto.audio.files import content_digest, decode, duration, load, stream
-from affetto.audio.problems import AudioError, Cancelled, TooLongError, UnknownFormatError
-from affetto.audio.recording import Recording, blocks, is_short, section, short_of, shortfall
+from affetto.audio.files import content_digest, decode, duration, is_container, load, open_recording, stream
+from affetto.audio.problems import (
+    AudioError,
+    BrokenOffError,
+    Cancelled,
+    TooLongError,
+    UndecodableError,
+    UnknownFormatError,
+)
+from affetto.audio.recording import Recording
 from affetto.audio.samples import (
     RATE_HZ,
     SHORTEST_SECONDS,
@@ -16,6 +23,7 @@ from affetto.audio.samples import (
     at_16k,
     crop,
     joined,
+    resampled,
     to_mono_16k,
 )
 
@@ -28,22 +36,22 @@ __all__ = [
     "TOLERATED_SECONDS",
     "VERSION",
     "AudioError",
+    "BrokenOffError",
     "Cancelled",
     "Recording",
     "TooLongError",
+    "UndecodableError",
     "UnknownFormatError",
     "at_16k",
-    "blocks",
     "content_digest",
     "crop",
     "decode",
     "duration",
-    "is_short",
+    "is_container",
     "joined",
     "load",
-    "section",
-    "short_of",
-    "shortfall",
+    "open_recording",
+    "resampled",
     "stream",
     "to_mono_16k",
 ]

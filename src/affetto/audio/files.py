@@ -16,12 +16,12 @@ import numpy as np
 from affetto.audio import containers
 from affetto.audio.problems import (
     AudioError,
+    BrokenOffError,
     Cancelled,
+    UndecodableError,
     UnknownFormatError,
-    broken_off,
     outside,
     too_long,
-    undecodable,
 )
 from affetto.audio.recording import Recording
 from affetto.audio.samples import RATE_HZ, TOLERATED_SECONDS, check_shape, joined, resampled
@@ -51,7 +51,7 @@ def stream(path: str | Path, start: float | None = None, end: float | None = Non
     if kind is not None:
         yield from resampled(_contained(str(path), kind, str(path), start, end), name=str(path))
         return
-    yield from resampled(_recording(path).blocks(start, end), name=str(path))
+    yield from resampled(open_recording(path).blocks(start, end), name=str(path))
 
 
 def decode(
@@ -88,10 +88,15 @@ def duration(path: str | Path) -> float:
     _check_ordinary(path)
     kind = containers.kind(_head(path))
     if kind is None:
-        return _recording(path).seconds
+        return open_recording(path).seconds
     with _container(str(path), kind, str(path)) as container:
         known = container.seconds
     return sum(len(wave) for wave in stream(path)) / RATE_HZ if known is None else known
+
+
+def is_container(path: str | Path) -> bool:
+    """True for a file that PyAV decodes and soundfile does not; AudioError where it cannot be read."""
+    return containers.kind(_head(path)) is not None
 
 
 def content_digest(path: str | Path) -> str:
@@ -130,9 +135,9 @@ def _contained(
         try:
             yield from _cut(file.blocks(), first, last, name, longest_seconds)
         except containers.BrokenOffError as problem:
-            raise broken_off(name, str(problem)) from None
+            raise BrokenOffError(name, str(problem)) from None
         except containers.ContainerError as problem:
-            raise undecodable(name, problem) from None
+            raise UndecodableError(name, problem) from None
 
 
 def _cut(blocks: Iterable[Block], first: float, last: float, name: str, longest_seconds: float) -> Iterator[Block]:
@@ -165,9 +170,10 @@ def _container(source: str | io.BytesIO, kind: str, name: str) -> containers.Con
         raise UnknownFormatError(f"{name}: {problem}") from None
 
 
-def _recording(path: str | Path) -> Recording:
+def open_recording(path: str | Path, *, tolerant: bool = False) -> Recording:
+    """A file that soundfile reads, open; `tolerant` as in `Recording`."""
     # A name that is no UTF-8 is bytes to the system, and soundfile would not find them again.
-    return Recording(os.fsencode(path) if os.name == "posix" else str(path), str(path))
+    return Recording(os.fsencode(path) if os.name == "posix" else str(path), str(path), tolerant=tolerant)
 
 
 def _head(path: str | Path) -> bytes:

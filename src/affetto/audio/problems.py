@@ -19,6 +19,22 @@ class TooLongError(AudioError):
     """A recording is longer than it may be."""
 
 
+class BrokenOffError(AudioError):
+    """A recording ends before its header says; `missing` is what it lacks."""
+
+    def __init__(self, name: str, missing: str) -> None:
+        super().__init__(f"{name}: broken off: {missing}; copy or convert it again from its source")
+        self.missing = missing
+
+
+class UndecodableError(AudioError):
+    """A recording's sound cannot be decoded, though its header can be read."""
+
+    def __init__(self, name: str, problem: Exception) -> None:
+        super().__init__(f"{name}: cannot be decoded ({reason(problem)}); copy it again from its source")
+        self.reason = reason(problem)
+
+
 class Cancelled(AudioError):  # noqa: N818 (it is no mistake: who asked does not wait any more)
     """Decoding was given up because its result is not wanted any more."""
 
@@ -31,14 +47,6 @@ def outside(name: str | Path, start: float | None, end: float | None, seconds: f
     """The error for a section from `start` to `end` of a recording that lasts `seconds`."""
     span = f"{start or 0:g}–{seconds if end is None else end:g} s"
     return AudioError(f"{name}: section {span} lies outside its {seconds:.2f} s; give a start and an end within")
-
-
-def broken_off(name: str, missing: str) -> AudioError:
-    return AudioError(f"{name}: broken off: {missing}; copy or convert it again from its source")
-
-
-def undecodable(name: str, problem: Exception) -> AudioError:
-    return AudioError(f"{name}: cannot be decoded ({reason(problem)}); copy it again from its source")
 
 
 def reason(problem: Exception) -> str:

@@ -13,7 +13,14 @@ import numpy as np
 import soundfile
 
 from affetto.audio import joins
-from affetto.audio.problems import AudioError, UnknownFormatError, broken_off, outside, reason, undecodable
+from affetto.audio.problems import (
+    AudioError,
+    BrokenOffError,
+    UndecodableError,
+    UnknownFormatError,
+    outside,
+    reason,
+)
 from affetto.audio.samples import TOLERATED_SECONDS, check_shape
 from affetto.audio.spliced import Part, Spliced
 
@@ -44,12 +51,14 @@ class _Piece(NamedTuple):
 class Recording:
     """A file as one recording, though several may be joined in it: `seconds`, `rate_hz` and `channels` of the first.
 
-    Raises UnknownFormatError for what is no audio, AudioError for a file that is broken off or says too little of its
-    length; both call it `name`.
+    Raises UnknownFormatError for a file that is no audio, BrokenOffError for one that is broken off (unless `tolerant`,
+    which only notes it in `missing`), AudioError for one that says too little of its length; all call it `name`.
     """
 
-    def __init__(self, source: Source, name: str) -> None:
+    def __init__(self, source: Source, name: str, *, tolerant: bool = False) -> None:
         self.source, self.name = source, name
+        self.missing: str | None = None
+        """What the file promises and does not hold."""
         self.rate_hz = self.channels = 0
         self._pieces: list[_Piece] = []
         try:
@@ -62,9 +71,9 @@ class Recording:
         self.is_joined = len(joined) > 1
         for parts in joined:
             with self._file(parts) as file:
-                missing = shortfall(file)
-                if missing:
-                    raise broken_off(name, missing)
+                self.missing = self.missing or shortfall(file)
+                if self.missing and not tolerant:
+                    raise BrokenOffError(name, self.missing)
                 self.rate_hz, self.channels = self.rate_hz or file.samplerate, self.channels or file.channels
                 self._pieces.append(_Piece(parts, file.frames, file.samplerate))
 
@@ -84,6 +93,13 @@ class Recording:
             frames.append((first, last))
             before += piece.seconds
         return frames
+
+    def section_seconds(self, start: float | None, end: float | None) -> float | None:
+        """Length of a section in seconds, by the header; None where it lies outside the file."""
+        frames = self.section(start, end)
+        if frames is None:
+            return None
+        return sum((last - first) / piece.rate_hz for piece, (first, last) in zip(self._pieces, frames, strict=True))
 
     def blocks(self, start: float | None = None, end: float | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """The section from `start` to `end` seconds as (rate, float32 (frames, channels)), a block at a time.
@@ -105,10 +121,9 @@ class Recording:
                     there += len(block)
                     yield piece.rate_hz, block
             except (soundfile.LibsndfileError, RuntimeError) as problem:
-                raise undecodable(self.name, problem) from None
+                raise UndecodableError(self.name, problem) from None
         if is_short(last - first - there, piece.rate_hz):
-            missing = short_of(there, last - first)
-            raise AudioError(f"{self.name}: broken off: {missing}; copy it again from its source")
+            raise BrokenOffError(self.name, short_of(there, last - first))
 
     @contextmanager
     def _file(self, parts: tuple[Part, ...]) -> Iterator[soundfile.SoundFile]:
@@ -134,12 +149,6 @@ class Recording:
         else:
             with open(self.source, "rb") as file:
                 yield file
-
-
-def section(file: soundfile.SoundFile, start: float | None, end: float | None) -> tuple[int, int] | None:
-    """The first frame, and the one after the last, of a section in seconds; None where it lies outside the file."""
-    span = _span(file.frames / file.samplerate, start, end)
-    return None if span is None else (round(span[0] * file.samplerate), round(span[1] * file.samplerate))
 
 
 def _span(seconds: float, start: float | None, end: float | None) -> tuple[float, float] | None:

@@ -8,8 +8,9 @@ from typing import Any
 from affetto.bench import compare
 from affetto.bench.compare import Task
 from affetto.errors import UserError, unknown
+from affetto.models.catalogue import BACKBONES
 from affetto.models.device import capabilities
-from affetto.models.keys import BACKBONES
+from affetto.models.families.registry import FAMILIES
 from affetto.training import device as devices
 from affetto.training import machine
 from affetto.training.provenance import provenance
@@ -37,17 +38,17 @@ def run(
     for comparison in comparisons:
         if comparison not in COMPARISONS:
             raise unknown("comparison", comparison, COMPARISONS)
+    family = FAMILIES.find(BACKBONES[backbone].family)
     device = devices.choose("auto")
     device_capabilities = capabilities(device)
     ours = devices.resolve_precision("auto", device)
-    whisper = BACKBONES[backbone].family == "whisper"
     # What one gets without asking: the yardstick's precision is float32, and Whisper's window 30 s.
     settings = {
         "same": (precision, precision, compare.WINDOW_SECONDS),
         "defaults": (
             ours,
             "float32" if device_capabilities.host_memory else precision,
-            None if whisper else compare.WINDOW_SECONDS,
+            None if family.window_seconds else compare.WINDOW_SECONDS,
         ),
     }
     results: list[dict[str, Any]] = []

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ
 from affetto.bench.clips import CLASSES
+from affetto.bench.compare import WINDOW_SECONDS
+from affetto.errors import UserError
+from affetto.models.backbones import configure
 from affetto.models.bottleneck import Bottleneck
-from affetto.models.keys import BACKBONES
-
-NAMES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM", "whisper": "Whisper"}
-"""What transformers' classes of a family are called by."""
-FEED_FORWARD = {"whisper": ("fc1", "fc2")}
-FEED_FORWARD_ELSE = ("intermediate_dense", "output_dense")
+from affetto.models.catalogue import BACKBONES
+from affetto.models.families.registry import FAMILIES
 
 
 class _After(nn.Module):
@@ -56,38 +55,33 @@ class _Model(nn.Module):
 
 
 def encoder(key: str, window_seconds: float | None) -> nn.Module:
-    """The bare encoder of a key's shapes with random weights; Whisper's takes `window_seconds` (None: its 30 s)."""
-    import transformers
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
+    """The bare encoder of a key's shapes with random weights, for clips of `window_seconds` (None: transformers' own
+    window) where the family takes one length only."""
     architecture = BACKBONES[key]
-    name = NAMES[architecture.family]
-    config_class: Any = getattr(transformers, f"{name}Config")
-    model_class: Any = WhisperEncoder if name == "Whisper" else getattr(transformers, f"{name}Model")
-    if architecture.family == "whisper":
-        positions = 1500 if window_seconds is None else round(window_seconds * 50)
-        return model_class(config_class(**architecture.config, max_source_positions=positions))
-    return model_class(config_class(**architecture.config, layerdrop=0.0, apply_spec_augment=False))
+    family = FAMILIES.find(architecture.family)
+    window = {} if window_seconds is None else family.window_config(window_seconds)
+    config = configure(family.config_class(**architecture.config, **window), family)
+    bare: nn.Module = family.model_class(config)
+    return bare
 
 
 def model(key: str, method: str, window_seconds: float | None) -> _Model:
-    """The classifier with its backbone frozen and, as `method` says, LoRA (rank 8) or Adapters (128)."""
+    """The classifier with its backbone frozen and, by `method`, LoRA (rank 8) or Adapters (128)."""
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(0)
     bare: Any = encoder(key, window_seconds)
     width = int(bare.config.hidden_size)
-    family = BACKBONES[key].family
+    family = FAMILIES.find(BACKBONES[key].family)
     bare.requires_grad_(False)
-    if family != "whisper":
+    if hasattr(bare, "freeze_feature_encoder"):
         bare.freeze_feature_encoder()  # requires_grad_ alone leaves a backward pass through the whole of it
-    names = FEED_FORWARD.get(family, FEED_FORWARD_ELSE)
     if method == "lora":
-        bare = get_peft_model(bare, LoraConfig(r=8, lora_alpha=8, target_modules=list(names)))
+        bare = get_peft_model(bare, LoraConfig(r=8, lora_alpha=8, target_modules=list(family.feed_forward_layers)))
     elif method == "adapter":
-        for layer in bare.layers if family == "whisper" else bare.encoder.layers:
-            name = "fc2" if family == "whisper" else "feed_forward"
-            setattr(layer, name, _After(getattr(layer, name), width))
+        for layer in bare.get_submodule(family.blocks):
+            end = getattr(layer, family.feed_forward_end)
+            setattr(layer, family.feed_forward_end, _After(end, width))
     return _Model(bare, width)
 
 
@@ -100,8 +94,7 @@ class Yardstick:
     ) -> None:  # fmt: skip
         from transformers import Trainer, TrainingArguments
 
-        family = BACKBONES[key].family
-        self.collate = _Collate(family, BACKBONES[key].normalize, window_seconds)
+        self.collate = _Collate(key, window_seconds)
         items = [{"wave": wave, "label": number % CLASSES} for number, wave in enumerate(waves)]
         self.trainer = Trainer(
             model=model(key, method, window_seconds), train_dataset=_Clips(items), data_collator=self.collate,
@@ -142,16 +135,16 @@ class _Clips(torch.utils.data.Dataset[dict[str, Any]]):
 class _Collate:
     """Waves → padded inputs, by the feature extractor of the family."""
 
-    def __init__(self, family: str, normalize: bool, window_seconds: float | None) -> None:
-        from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
-
-        self.options: dict[str, Any] = {}
-        if family == "whisper":
-            self.extractor: Any = WhisperFeatureExtractor(chunk_length=int(window_seconds or 30))
-        else:
-            self.extractor = Wav2Vec2FeatureExtractor(do_normalize=normalize, return_attention_mask=family == "wavlm")
-            samples = int((window_seconds or 4.0) * RATE_HZ)
-            self.options = {"padding": "max_length", "max_length": samples, "truncation": True}
+    def __init__(self, key: str, window_seconds: float | None) -> None:
+        architecture = BACKBONES[key]
+        family = FAMILIES.find(architecture.family)
+        seconds = window_seconds or family.window_seconds or WINDOW_SECONDS
+        self.extractor = family.feature_extractor(
+            family.preprocessing(normalize=architecture.normalize),
+            attention_mask=family.uses_mask,
+            seconds=int(seconds),
+        )
+        self.options = {"padding": "max_length", "max_length": int(seconds * RATE_HZ), "truncation": True}
 
     def __call__(self, items: list[dict[str, Any]]) -> dict[str, Tensor]:
         waves = [item["wave"] for item in items]
@@ -163,21 +156,17 @@ class Pipeline:
     """transformers' audio-classification pipeline on the stock classification model of the same shapes."""
 
     def __init__(self, key: str, waves: Sequence[np.ndarray], batch_size: int) -> None:
-        import transformers
-        from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
+        from transformers import pipeline
 
-        family = BACKBONES[key].family
+        architecture = BACKBONES[key]
+        family = FAMILIES.find(architecture.family)
+        if family.stock_class is None:
+            raise UserError(f"backbone {key}: transformers has no audio classifier of its family to compare with")
         torch.manual_seed(0)
-        config: Any = getattr(transformers, f"{NAMES[family]}Config")(**BACKBONES[key].config, num_labels=CLASSES)
-        kind = "AudioClassification" if family == "whisper" else "SequenceClassification"
-        stock: Any = getattr(transformers, f"{NAMES[family]}For{kind}")(config)
-        extractor: Any = WhisperFeatureExtractor()
-        if family != "whisper":
-            extractor = Wav2Vec2FeatureExtractor(do_normalize=BACKBONES[key].normalize, return_attention_mask=False)
+        stock = family.stock_class(family.config_class(**architecture.config, num_labels=CLASSES))
+        extractor = family.feature_extractor(family.preprocessing(normalize=architecture.normalize))
         device = 0 if torch.cuda.is_available() else -1
-        self.pipeline = transformers.pipeline(
-            "audio-classification", model=stock.eval(), feature_extractor=extractor, device=device
-        )
+        self.pipeline = pipeline("audio-classification", model=stock.eval(), feature_extractor=extractor, device=device)
         self.waves, self.batch_size = list(waves), batch_size
 
     def pass_over(self) -> float:

@@ -34,6 +34,7 @@ app = typer.Typer(
 app.add_typer(corpora.app, name="corpora")
 app.command()(resumable(training.train))
 app.command("settings")(training.show_settings)
+app.command("methods")(training.show_methods)
 app.command()(training.evaluate)
 app.command()(resumable(specializing.specialize))
 app.command()(predicting.predict)

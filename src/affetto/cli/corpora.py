@@ -9,9 +9,26 @@ from typing import Annotated
 import typer
 
 from affetto.cli.arguments import Labels, counter, pairs
-from affetto.errors import unknown
 
-app = typer.Typer(no_args_is_help=True, help="Look at corpora, or make synthetic ones.")
+app = typer.Typer(no_args_is_help=True, help="List corpora, look at one, or make a synthetic one.")
+
+
+@app.command("list")
+def list_corpora(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """All corpora and layouts that affetto reads: size, speakers, licence, default split."""
+    from affetto.corpora import overview
+    from affetto.corpora.registry import CORPORA
+    from affetto.corpora.transcribed.registry import TRANSCRIBED
+
+    if as_json:
+        facts = [overview.to_json(corpus) for corpus in CORPORA.values()]
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    Console().print(overview.render(CORPORA.values(), TRANSCRIBED.values()))
 
 
 @app.command("inspect")
@@ -53,16 +70,9 @@ def make_corpus(
     seed: Annotated[int, typer.Option(min=0, help="other seeds give other voices")] = 0,
 ) -> None:
     """Make a synthetic corpus (Italian, by espeak-ng) in a real corpus's layout."""
-    from affetto.corpora.transcribed import commonvoice
-    from affetto.synthetic import emotional as synthetic
-    from affetto.synthetic import read_speech as synthetic_speech
+    from affetto.synthetic.registry import MAKERS
 
+    maker = MAKERS.find(kind)
     with counter("speaking") as progress:
-        if kind == commonvoice.NAME:
-            synthetic_speech.make_common_voice(folder, speakers=speakers, clips=clips, seed=seed, progress=progress)
-            typer.echo(f"{folder}: synthetic speech in the layout of Common Voice, for affetto specialize")
-            return
-        if kind not in synthetic.KINDS:
-            raise unknown("kind of synthetic corpus", kind, [*synthetic.KINDS, commonvoice.NAME])
-        synthetic.make(kind, folder, speakers=speakers, clips=clips, seed=seed, progress=progress)
-    typer.echo(f"{folder}: synthetic speech in the layout of {kind}; look at it with: affetto corpora inspect {folder}")
+        maker.make(folder, speakers=speakers, clips=clips, seed=seed, progress=progress)
+    typer.echo(f"{folder}: {maker.advice.format(folder=folder)}")

@@ -133,11 +133,10 @@ def by_bytes(stream: Any) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    from rich.console import Console
-
-    from affetto.reporting.tables import prediction_table
+    from affetto.reporting.render.terminal import print_sheet
+    from affetto.reporting.terminal_sheets import prediction_sheet
 
     text = io.StringIO()
     printable_rows = (row | {"file": printable(row["file"])} for row in rows)
-    Console(file=text, width=None if sys.stdout.isatty() else 120).print(prediction_table(printable_rows))
+    print_sheet(prediction_sheet(printable_rows), file=text, width=None if sys.stdout.isatty() else 120)
     return text.getvalue()

@@ -103,10 +103,22 @@ def bench(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="where everything goes")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder of the demonstration; one that was begun continues there.")] = Path(
+        "demo"
+    ),
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Key, hub id (owner/name) or checkpoint folder. Default: openai/whisper-tiny, from the cache or the "
+            "hub; random networks where it cannot be had."
+        ),
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Use small random networks of all families; download nothing.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
-    """The whole road on synthetic Italian speech: three corpora, a grid of runs, the report, a prediction."""
+    """Show everything in small, on synthetic Italian speech: corpora, a grid of methods, the report, a prediction."""
     from affetto.demo import run
 
-    run(out, device=device)
+    run(out, backbone=backbone, random_weights=random_weights, device=device)

@@ -11,80 +11,60 @@ import typer
 from affetto.cli.arguments import Quiet, counter
 
 if TYPE_CHECKING:
-    from affetto.reporting.render.sheet import Sheet
     from affetto.reporting.report import Report
 
 
-LEFT_OUT = ("weighted F1", "accuracy", "chance")
-"""Columns that a terminal has no room for."""
-WITH_INTERVAL = "macro F1"
-
-
 def report(
-    folder: Annotated[Path, typer.Argument(help="a run's, a grid's, or any folder that holds some of them")],
-    out: Annotated[Path, typer.Option(help="the report's folder; an earlier report there is replaced")],
+    folder: Annotated[Path, typer.Argument(help="folder of a run, of a grid, or of several of them")],
+    out: Annotated[Path, typer.Option(help="output folder; an earlier report in it is replaced")],
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="html, markdown, latex, csv, svg, png or predictions; may be repeated; none: all of them"
+            "--format",
+            help="format: html, markdown, latex, csv, svg, png or predictions (repeatable; default: all)",
         ),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="what the page is called")] = None,
+    title: Annotated[str | None, typer.Option(help="page title (default: name of the results)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tables (Markdown, LaTeX, CSV), figures (SVG, PNG), data and one HTML page of what was run, beside the paper."""
+    """Write tables (Markdown, LaTeX, CSV), figures (SVG, PNG), data and an HTML page of results, beside the paper's."""
+    from affetto.reporting.render.terminal import print_sheet
     from affetto.reporting.report import write
+    from affetto.reporting.terminal_sheets import headline_sheet
 
     with counter("drawing", quiet or as_json) as progress:
-        made = write(folder, out, title=title, only=tuple(formats or ()), progress=progress)
+        written = write(folder, out, title=title, only=tuple(formats or ()), progress=progress)
     if as_json:
-        typer.echo(json.dumps(_told(made), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_to_dict(written), indent=2, ensure_ascii=False))
         return
-    if made.headline is not None:
-        _print(made.headline)
-    for line in made.summary.what:
+    if written.headline is not None:
+        print_sheet(headline_sheet(written.headline))
+    for line in written.summary.overview:
         typer.echo(line)
-    for one in made.summary.highlights:
-        typer.echo(f"{one.corpus}: {one.words}")
-    for note in made.notes:
+    for highlight in written.summary.highlights:
+        typer.echo(f"{highlight.corpus}: {highlight.words}")
+    for note in written.notes:
         typer.echo(f"left out: {note}", err=True)
-    tables, figures = ({Path(f).stem for f in made.files if f.startswith(k)} for k in ("tables/", "figures/"))
-    page = f"{made.out / 'index.html'}, " if "index.html" in made.files else f"{made.out}: "
+    tables, figures = (
+        {Path(file).stem for file in written.files if file.startswith(folder)} for folder in ("tables/", "figures/")
+    )
+    page = f"{written.out / 'index.html'}, " if "index.html" in written.files else f"{written.out}: "
     typer.echo(f"written: {page}{len(tables)} tables, {len(figures)} figures")
 
 
-def _told(made: Report) -> dict[str, object]:
-    runs = made.results.runs
+def _to_dict(written: Report) -> dict[str, object]:
+    """The report for `--json`."""
+    runs, summary = written.results.runs, written.summary
     return {
-        "out": str(made.out), "files": made.files, "runs": len(runs), "done": len(made.results.done),
+        "out": str(written.out),
+        "files": written.files,
+        "runs": len(runs),
+        "done": len(written.results.done),
         "states": {state: sum(run.state == state for run in runs) for state in sorted({run.state for run in runs})},
-        "synthetic": made.results.synthetic, "summary": made.summary.what,
-        "best": [
-            {"corpus": one.corpus, "split": one.split, "configuration": one.name, "macro_f1": one.mean,
-             "interval": [one.low, one.high], "probe": one.probe, "chance": one.chance}
-            for one in made.summary.highlights
-        ],
-        "caveats": made.summary.caveats, "left_out": made.notes,
-    }  # fmt: skip
-
-
-def _print(sheet: Sheet) -> None:
-    """The headline table on the terminal: one line a configuration, or a backbone, within 80 columns."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    names = [number for number, column in enumerate(sheet.columns) if not column.number]
-    rest = [number for number, column in enumerate(sheet.columns) if column.number and column.name not in LEFT_OUT]
-    table = Table(title=Text(sheet.stamp.upper(), style="bold reverse") if sheet.stamp else None, title_justify="left")
-    table.add_column(", ".join(sheet.columns[number].name for number in names))
-    for number in rest:
-        name = sheet.columns[number].name
-        table.add_column(f"{name} (95 %)" if name == WITH_INTERVAL else name, justify="right", no_wrap=True)
-    for row in sheet.rows:
-        label = ", ".join(row[number].shown for number in names if row[number].shown not in ("", "–"))
-        under = {number for number in rest if sheet.columns[number].name == WITH_INTERVAL and row[number].under}
-        shown = [row[n].shown + (f" ({row[n].under})" if n in under else "") for n in rest]
-        table.add_row(Text(label), *map(Text, shown))
-    Console().print(table)
+        "synthetic": written.results.synthetic,
+        "summary": summary.overview,
+        "best": [highlight.to_dict() for highlight in summary.highlights],
+        "caveats": summary.caveats,
+        "left_out": written.notes,
+    }

@@ -44,7 +44,7 @@ def specialize(
     quiet: Quiet = False,
 ) -> None:
     """Train a speech model further on a language (scenario B); the result is a checkpoint folder for --backbone."""
-    from affetto.models.keys import check_backbone
+    from affetto.models.catalogue import check_backbone
     from affetto.specialize.spec import Spec, settings
 
     chosen = settings(objective, method, from_scratch, pairs(set_, "--set"))

@@ -46,7 +46,7 @@ def label(
     from affetto.audio import RATE_HZ
     from affetto.inference.segments import format_segments
     from affetto.inference.timeline import Timeline
-    from affetto.reporting.recording import Envelope, over_time
+    from affetto.reporting.render.waveform import Envelope, draw_waveform
 
     envelope = Envelope(RATE_HZ)
     timeline = Timeline(predictor)
@@ -71,14 +71,7 @@ def label(
         title, synthetic = Path(recording).name, bool(predictor.card["synthetic"])
         title += f", {predictor.protocol}" if predictor.protocol else ""
         try:
-            over_time(
-                envelope,
-                rows,
-                labels=predictor.labels,
-                path=picture,
-                title=title,
-                synthetic=synthetic,
-            )
+            draw_waveform(envelope, rows, predictor.labels, picture, title, synthetic=synthetic)
         except OSError as problem:
             raise UserError(f"{picture}: cannot be written ({problem.strerror}); give another --picture") from None
     if not segments:

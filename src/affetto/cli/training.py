@@ -1,4 +1,4 @@
-"""`affetto train`, `affetto settings` and `affetto evaluate`."""
+"""`affetto train`, `affetto settings`, `affetto methods` and `affetto evaluate`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ import typer
 from affetto.cli.arguments import Device, Labels, Moved, Quiet, counter, named_corpora, pairs
 
 
+def complete_method(incomplete: str) -> list[str]:
+    """Names of methods that begin with `incomplete`, for the completion of a shell."""
+    from affetto.models.methods.registry import METHODS
+
+    return [name for name in METHODS if name.startswith(incomplete)]
+
+
+METHOD_HELP = "method of adaptation: a name of `affetto methods`, or several with + between them (lora+adapter)"
+
+
 def train(
     backbone: Annotated[
         str, typer.Option(help="a key (wav2vec2-base …), a hub id (owner/name) or a checkpoint folder")
     ],
-    method: Annotated[str, typer.Option(help="probe, frozen, adapter, lora or full")],
+    method: Annotated[str, typer.Option(help=METHOD_HELP, autocompletion=complete_method)],
     out: Annotated[Path, typer.Option(help="the run's folder; an unfinished run goes on there")],
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
     table: Annotated[
@@ -56,7 +66,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train and test a classifier on a corpus or on your own table."""
-    from affetto.models.keys import check_backbone
+    from affetto.models.catalogue import check_backbone
     from affetto.models.methods.registry import METHODS
     from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
 
@@ -81,23 +91,31 @@ def train(
 
 def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
     """The result as a table, the probe beside it."""
-    from rich.console import Console
+    from affetto.reporting.render.terminal import print_sheet
+    from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
 
-    from affetto.reporting.tables import summary_row, summary_table
-
-    rows = [summary_row(
-        method, metrics["test"], trainable_parameters=metrics["trainable_parameters"],
-        seconds=metrics["wall_seconds"], synthetic=metrics["synthetic"],
-    )]  # fmt: skip
+    synthetic = metrics["synthetic"]
+    sets = [
+        ScoredSet(
+            name=method,
+            scores=metrics["test"],
+            trained=metrics["trainable_parameters"],
+            seconds=metrics["wall_seconds"],
+            synthetic=synthetic,
+        )
+    ]
     if "probe" in metrics:
-        rows.append(summary_row("probe", metrics["probe"]["test"], synthetic=metrics["synthetic"]))
-    Console().print(summary_table(rows))
+        sets.append(ScoredSet(name="probe", scores=metrics["probe"]["test"], synthetic=synthetic))
+    print_sheet(score_sheet(sets))
     typer.echo(f"{out}/metrics.json has the rest. Use it: affetto predict {out} FILE…")
 
 
 def show_settings(
     recipe: Annotated[str | None, typer.Option(help="whose values to show")] = None,
-    method: Annotated[str | None, typer.Option(help="only what has an effect with it; probe brings its own")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="only settings that have an effect with this method", autocompletion=complete_method),
+    ] = None,
 ) -> None:
     """All that --set changes, with the recipe's values."""
     from affetto.models.methods.registry import METHODS
@@ -112,6 +130,24 @@ def show_settings(
             continue
         section, field = name.split(".")
         typer.echo(f"{name}={json.dumps(values[section][field])}  # {meaning}")
+
+
+def show_methods(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """List the methods of adaptation: what each trains, its section of the settings, what it can be combined with."""
+    from affetto.models.methods.registry import METHODS
+
+    facts = {name: method.summary() for name, method in METHODS.items()}
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    width = max(map(len, facts))
+    for name, method in facts.items():
+        source = f" ({method['source']})" if method["source"] else ""
+        typer.echo(f"{name:<{width}}  {method['title']}: {method['trains']}{source}")
+    typer.echo("\nMethods that change different parts of a block can be combined, for example lora+adapter.")
+    typer.echo("Settings of a method: affetto settings --method NAME")
 
 
 def evaluate(
@@ -145,10 +181,9 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    from affetto.reporting.tables import summary_row, summary_table
+    from affetto.reporting.render.terminal import print_sheet
+    from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
 
     synthetic = metrics["synthetic"] or metrics["trained_on_synthetic"]
-    Console().print(summary_table([summary_row(run.name, metrics["test"], synthetic=synthetic)]))
+    print_sheet(score_sheet([ScoredSet(name=run.name, scores=metrics["test"], synthetic=synthetic)]))
     typer.echo(f"trained on {metrics['trained_on']}, tested on {metrics['corpus']}")

@@ -19,7 +19,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from affetto.corpora.clip_check import Probe, probe
+from affetto.corpora.clip_check import Findings, check
 from affetto.corpora.content import Content, groups
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
@@ -112,13 +112,13 @@ def inspect(
     rates: Counter[int] = Counter()
     channels: Counter[int] = Counter()
     contents: dict[str, Content] = {}
-    for done, (clip, heard) in enumerate(_probes(manifest, decode), start=1):
-        problems += [Problem(clip.name, kind, detail) for kind, detail in heard.problems]
-        if heard.seconds is not None:
-            lengths.append(heard.seconds)
-            rates.update([heard.rate_hz] if heard.rate_hz else [])
-            channels.update([heard.channels] if heard.channels else [])
-        contents[clip.id] = heard.content
+    for done, (clip, findings) in enumerate(_checked(manifest, decode), start=1):
+        problems += [Problem(clip.name, kind, detail) for kind, detail in findings.faults]
+        if findings.seconds is not None:
+            lengths.append(findings.seconds)
+            rates.update([findings.rate_hz] if findings.rate_hz else [])
+            channels.update([findings.channels] if findings.channels else [])
+        contents[clip.id] = findings.content
         if progress:
             progress(done, len(manifest.clips))
     problems += _duplicates(manifest, contents)
@@ -144,14 +144,14 @@ def _alike(clip: Clip, twin: Clip, exact: bool) -> str:
     return said
 
 
-def _probes(manifest: Manifest, decode: bool) -> Iterator[tuple[Clip, Probe]]:
-    """Each clip with its probe, in the manifest's order; only a few are under way at any time."""
+def _checked(manifest: Manifest, decode: bool) -> Iterator[tuple[Clip, Findings]]:
+    """Each clip with its findings, in the manifest's order; only a few are under way at any time."""
     clips = iter(manifest.clips)
-    waiting: deque[tuple[Clip, Future[Probe]]] = deque()
+    waiting: deque[tuple[Clip, Future[Findings]]] = deque()
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while True:
             for clip in islice(clips, _AHEAD - len(waiting)):
-                waiting.append((clip, pool.submit(probe, manifest.path(clip), clip.start, clip.end, decode=decode)))
+                waiting.append((clip, pool.submit(check, manifest.path(clip), clip.start, clip.end, decode=decode)))
             if not waiting:
                 return
             clip, future = waiting.popleft()

@@ -1,18 +1,16 @@
-"""What is heard of one clip: its length, rate and channels, the marks of its content, and what is wrong with it.
+"""Findings about one clip: its length, rate and channels, the marks of its content, and its faults.
 
-A clip is opened by the rules of `affetto.audio`, as training opens it: what is well here can be trained on.
+A clip is opened by the rules of `affetto.audio`, as training opens it: a clip without faults can be trained on.
 """
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from affetto import audio
 from affetto.corpora.content import SILENT_PEAK, Content, content
@@ -21,12 +19,15 @@ FULL_SCALE = 0.999
 CLIPPED_RUN = 4
 """As many samples in a row at full scale are a flat top; fewer can be a normalised peak."""
 CLIPPED_SHARE = 0.001
-"""The share of a clip's samples in flat tops from which it is reported: below, nobody hears it."""
+"""Share of a clip's samples in flat tops from which it is reported; fewer are inaudible."""
+
+Fault = tuple[str, str]
+"""The kind of a fault, and a detail."""
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What was heard of one clip; `content` has no marks where there are no samples to compare.
+class Findings:
+    """Facts about one clip; `content` has no marks where there are no samples to compare.
 
     `rate_hz` and `channels` are 0 where the file is in no format of soundfile's.
     """
@@ -35,108 +36,108 @@ class Probe:
     rate_hz: int = 0
     channels: int = 0
     content: Content = field(default_factory=Content)
-    problems: tuple[tuple[str, str], ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
-def probe(path: Path, start: float | None = None, end: float | None = None, *, decode: bool = True) -> Probe:
-    """What one clip holds; whatever is wrong with it is in the probe, nothing is raised for it."""
+def check(path: Path, start: float | None = None, end: float | None = None, *, decode: bool = True) -> Findings:
+    """The findings about a clip; without `decode` by its header alone. Faults are returned, never raised."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            return Probe(problems=(("unreadable", "not an ordinary file"),))
+            return _faulty("unreadable", "not an ordinary file")
         if status.st_size == 0:
-            return Probe(problems=(("empty", "0 bytes"),))
-        try:
-            file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
-        except soundfile.LibsndfileError:
-            return _listen_elsewhere(path, start, end, decode)
-        with file:
-            return _listen(file, start, end, decode)
+            return _faulty("empty", "0 bytes")
+        if audio.is_container(path):
+            return _check_container(path, start, end, decode)
+        return _check_recording(audio.open_recording(path, tolerant=True), start, end, decode)
     except FileNotFoundError:
-        return Probe(problems=(("missing", "no such file"),))
-    except (RuntimeError, TypeError, ValueError, OSError) as problem:
-        return Probe(problems=(("unreadable", _reason(problem, path)),))
+        return _faulty("missing", "no such file")
+    except audio.UndecodableError as problem:
+        return _faulty("unreadable", problem.reason)
+    except (RuntimeError, TypeError, ValueError, OSError, audio.AudioError) as problem:
+        return _faulty("unreadable", str(problem).removeprefix(f"{path}: ").strip().rstrip("."))
 
 
-def _listen(file: soundfile.SoundFile, start: float | None, end: float | None, decode: bool) -> Probe:
-    rate_hz = file.samplerate
-    if file.frames == 0:
-        return Probe(problems=(("empty", "a header and no samples"),))
-    span = audio.section(file, start, end)
-    if span is None or span[0] == span[1]:
-        said = f"its section starts at {start or 0:g} s, the file has {file.frames / rate_hz:.2f} s"
-        return Probe(problems=(("unreadable", said),))
-    frames = span[1] - span[0]
-    problems = []
-    missing = audio.shortfall(file)
-    if missing:
-        problems.append(("truncated", missing))
-    problems += _too_short(frames / rate_hz)
+def _faulty(kind: str, detail: str) -> Findings:
+    return Findings(faults=((kind, detail),))
+
+
+def _check_recording(recording: audio.Recording, start: float | None, end: float | None, decode: bool) -> Findings:
+    """Findings about the section of a file that soundfile reads."""
+    if recording.seconds == 0:
+        return _faulty("empty", "a header and no samples")
+    seconds = recording.section_seconds(start, end)
+    if not seconds:
+        return _faulty("unreadable", f"its section starts at {start or 0:g} s, the file has {recording.seconds:.2f} s")
+    faults = [("truncated", recording.missing)] if recording.missing else []
+    faults += _too_short(seconds)
+    facts = Findings(seconds=seconds, rate_hz=recording.rate_hz, channels=recording.channels)
     if not decode:
-        return Probe(frames / rate_hz, rate_hz, file.channels, problems=tuple(problems))
-    ear = _Ear()
-    marks = ear.listen(audio.blocks(file, *span), rate_hz)
-    if audio.is_short(frames - ear.frames, rate_hz):
-        problems.append(("truncated", audio.short_of(ear.frames, frames)))
-    problems += ear.problems()
-    return Probe(frames / rate_hz, rate_hz, file.channels, marks, tuple(problems or ear.refusals))
+        return replace(facts, faults=tuple(faults))
+    meter = _Meter()
+    marks = meter.measure(recording.blocks(start, end), name=recording.name)
+    if meter.missing:
+        faults.append(("truncated", meter.missing))
+    faults += meter.faults()
+    return replace(facts, content=marks, faults=tuple(faults or meter.refusals))
 
 
-def _listen_elsewhere(path: Path, start: float | None, end: float | None, decode: bool) -> Probe:
-    """As `_listen`, of what soundfile does not open and `affetto.audio` does: heard as models hear it, at 16 kHz."""
-    try:
-        if not decode:
-            return Probe(audio.duration(path))
-        ear = _Ear()
-        blocks = (block[:, None] for block in audio.stream(path, start, end))
-        marks = ear.listen(blocks, audio.RATE_HZ, name=str(path))
-    except audio.AudioError as problem:
-        return Probe(problems=(("unreadable", _reason(problem, path)),))
-    if not ear.frames:
-        return Probe(problems=tuple(ear.refusals))
-    return Probe(ear.frames / audio.RATE_HZ, content=marks, problems=tuple(ear.problems() or ear.refusals))
+def _check_container(path: Path, start: float | None, end: float | None, decode: bool) -> Findings:
+    """As `_check_recording`, of an m4a and its like: decoded as models hear it, at 16 kHz."""
+    if not decode:
+        return Findings(audio.duration(path))
+    meter = _Meter()
+    blocks = ((audio.RATE_HZ, block[:, None]) for block in audio.stream(path, start, end))
+    marks = meter.measure(blocks, name=str(path))
+    if not meter.frames:
+        return Findings(faults=tuple(meter.refusals))
+    seconds = meter.frames / audio.RATE_HZ
+    return Findings(seconds=seconds, content=marks, faults=tuple(meter.faults() or meter.refusals))
 
 
-def _reason(problem: Exception, path: Path) -> str:
-    said = str(getattr(problem, "error_string", problem)).strip().rstrip(".")
-    return said.removeprefix(f"{path}: ")
-
-
-def _too_short(seconds: float) -> list[tuple[str, str]]:
+def _too_short(seconds: float) -> list[Fault]:
     if seconds >= audio.SHORTEST_SECONDS:
         return []
     return [("too short", f"{seconds:.3f} s; a clip needs at least {audio.SHORTEST_SECONDS} s")]
 
 
-class _Ear:
-    """What is said of samples that are heard block by block, each of shape (frames, channels)."""
+class _Meter:
+    """Measures of samples that come block by block, each of shape (frames, channels) with its rate."""
 
     def __init__(self) -> None:
-        self.frames = self.channels = 0
-        self.refusals: list[tuple[str, str]] = []
-        """Why `affetto.audio` does not take the clip."""
+        self.frames = 0
+        self.refusals: list[Fault] = []
+        """The reasons for which `affetto.audio` does not take the clip."""
+        self.missing: str | None = None
+        """The samples that the file promised and did not hold."""
         self._samples = self._not_finite = self._flat = 0
         self._peak = 0.0
 
-    def listen(self, blocks: Iterable[np.ndarray], rate_hz: int, *, name: str = "clip") -> Content:
-        """Hear all blocks; the marks of their content, none where it is no clip (too short, or not finite)."""
-        heard = self._hearing(blocks)
+    def measure(self, blocks: Iterable[tuple[int, np.ndarray]], *, name: str) -> Content:
+        """The marks of the blocks' content; none where they are no clip (too short, or not finite).
+
+        Raises UndecodableError as the blocks do.
+        """
+        counted = self._counted(blocks)
         try:
-            return content(audio.at_16k(heard, rate_hz, name=name))
+            return content(audio.resampled(counted, name=name))
+        except audio.BrokenOffError as problem:
+            self.missing = problem.missing
+        except audio.UndecodableError:
+            raise
         except audio.AudioError as problem:
             self.refusals.append(("unreadable", str(problem).removeprefix(f"{name}: ")))
-            for _ in heard:  # the rest may hold more that is wrong
+            for _ in counted:  # the rest may hold further faults
                 pass
-            return Content()
+        return Content()
 
-    def _hearing(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        for block in blocks:
-            self._hear(block)
-            yield block
+    def _counted(self, blocks: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+        for rate_hz, block in blocks:
+            self._count(block)
+            yield rate_hz, block
 
-    def _hear(self, block: np.ndarray) -> None:
+    def _count(self, block: np.ndarray) -> None:
         self.frames += len(block)
-        self.channels = block.shape[1]
         self._samples += block.size
         finite = np.isfinite(block)
         self._not_finite += block.size - int(finite.sum())
@@ -146,24 +147,22 @@ class _Ear:
         if peak >= FULL_SCALE:
             self._flat += _flat_tops(height)
 
-    @property
-    def silent(self) -> bool:
-        return self._peak < SILENT_PEAK
-
-    def problems(self) -> list[tuple[str, str]]:
-        found = []
+    def faults(self) -> list[Fault]:
+        """Faults of all samples together."""
+        faults = []
         if self._not_finite:
-            found.append(("non-finite", f"{self._not_finite} of {self._samples} samples are NaN or infinite"))
-        if self.silent:
+            faults.append(("non-finite", f"{self._not_finite} of {self._samples} samples are NaN or infinite"))
+        if self._peak < SILENT_PEAK:
             level = f"its peak is {20 * np.log10(self._peak):.0f} dBFS" if self._peak else "zero throughout"
-            found.append(("silent", level))
+            faults.append(("silent", level))
         if self._flat > CLIPPED_SHARE * self._samples:
-            found.append(("clipped", f"{self._flat / self._samples:.2%} of its samples are in flat tops at full scale"))
-        return found
+            share = self._flat / self._samples
+            faults.append(("clipped", f"{share:.2%} of its samples are in flat tops at full scale"))
+        return faults
 
 
 def _flat_tops(height: np.ndarray) -> int:
-    """How many samples, by their magnitudes (frames, channels), lie in runs of `CLIPPED_RUN` or more at full scale."""
+    """Number of samples, by their magnitudes (frames, channels), in runs of `CLIPPED_RUN` or more at full scale."""
     edges = np.diff(np.pad(height >= FULL_SCALE, ((1, 1), (0, 0))).astype(np.int8), axis=0)
     runs = np.argwhere(edges.T == -1)[:, 1] - np.argwhere(edges.T == 1)[:, 1]
     return int(runs[runs >= CLIPPED_RUN].sum())

@@ -140,14 +140,3 @@ def merge(manifests: list[Manifest]) -> Manifest:
         notes=tuple(f"{m.corpus}: {note}" for m in manifests for note in m.notes),
         roots={manifest.corpus: manifest.root for manifest in manifests},
     )
-
-
-def in_root(file: str, root: Path) -> str:
-    """`file` as a manifest stores it: relative to `root` where it lies inside, else absolute."""
-    path = Path(file)
-    if path.is_absolute():
-        try:
-            return path.relative_to(root).as_posix()
-        except ValueError:
-            return path.as_posix()
-    return path.as_posix()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def unified(name: str) -> str:
@@ -49,3 +49,13 @@ def look_alikes_note(names: Iterable[str]) -> tuple[str, ...]:
 def _rough(name: str) -> str:
     whole = re.sub(r"(?<=\d)\.0+$", "", name.casefold())
     return re.sub(r"\d+", lambda number: number[0].lstrip("0") or "0", whole)
+
+
+def abbreviated(names: Sequence[str], most: int = 12, longest: int = 30) -> str:
+    """A list of names for a message: the first ones, none of them long.
+
+    >>> abbreviated(["file", "emotion", "speaker"], most=2)
+    'file, emotion and 1 more'
+    """
+    shortened = [name if len(name) <= longest else f"{name[:longest]}…" for name in names[:most]]
+    return ", ".join(shortened) + (f" and {len(names) - most} more" if len(names) > most else "")

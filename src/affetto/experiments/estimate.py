@@ -17,9 +17,10 @@ from affetto.errors import UserError
 from affetto.experiments.grid import AXES, PlannedRun
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
+from affetto.models.families.registry import FAMILIES
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
-from affetto.models.operations import count
 from affetto.training.identity import own_fields
 from affetto.training.runs import METRICS
 
@@ -87,12 +88,12 @@ def stored_bytes(run: PlannedRun) -> int | None:
     model, seconds = run.settings.model, run.settings.audio.seconds
     method = METHODS.find(run["method"])
     frames_alone = method.takes_steps and not method.trains_embedding and run.settings.training.first_block == 0
-    plain = model.head != "statistics" and model.pooling != "weighted"
+    plain = HEADS.find(model.head).takes_frames and model.pooling != "weighted"
     if clips is None or key not in BACKBONES or seconds is None or not frames_alone:
         return None
     if not method.changes_blocks and not plain:
         return None
-    one = count(BACKBONES[key].family, BACKBONES[key].config, seconds)
+    one = FAMILIES.find(BACKBONES[key].family).operations(BACKBONES[key].config, seconds)
     statistics_for_the_probe = 2 * (one.depth + 1)
     values = clips * (one.frames + statistics_for_the_probe) * one.width
     return int(values * (2 if run.settings.store.precision == "float16" else 4))

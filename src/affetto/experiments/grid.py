@@ -39,7 +39,8 @@ import yaml
 from affetto.errors import UserError, unknown
 from affetto.experiments import resources
 from affetto.experiments.resources import Resources
-from affetto.models.keys import check_backbone
+from affetto.models.catalogue import check_backbone
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import parse_protocol
 from affetto.training.identity import own_fields
@@ -110,7 +111,7 @@ class PlannedRun:
         method = METHODS.find(self["method"])
         if method.changes_blocks and first == 0:
             return ("front end" if method.trains_embedding else "input of the first block", *shared)
-        return (model.pooling, model.layer, model.state_norm, model.head == "statistics", first, *shared)
+        return (model.pooling, model.layer, model.state_norm, not HEADS.find(model.head).takes_frames, first, *shared)
 
     @property
     def shares(self) -> tuple[Any, ...]:
@@ -286,13 +287,13 @@ def _values(file: Path, axis: str, given: Any) -> list[Any]:
 
 
 def _check(file: Path, axis: str, value: Any) -> None:
-    if axis == "method" and value not in METHODS:
-        raise unknown(f"method in {file}", str(value), METHODS)
-    if axis == "split" and value is not None:
-        try:
+    try:
+        if axis == "method":
+            METHODS.find(str(value))
+        if axis == "split" and value is not None:
             parse_protocol(str(value))
-        except UserError as problem:
-            raise UserError(f"{file}: {problem}") from None
+    except UserError as problem:
+        raise UserError(f"{file}: {problem}") from None
     if axis in ("backbone", "corpus", "recipe") and not (isinstance(value, str) and value):
         raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are names")
     if axis in SEEDS and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED):

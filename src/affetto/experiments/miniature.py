@@ -14,12 +14,12 @@ from pathlib import Path
 from affetto.corpora.folders import MARKER
 from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid, PlannedRun, text
-from affetto.models.keys import BACKBONES
-from affetto.synthetic import emotional as synthetic
+from affetto.models.catalogue import BACKBONES
+from affetto.models.families.registry import FAMILIES
+from affetto.synthetic import registry as synthetic
 from affetto.training.spec import acting, settings
 
 EPOCHS = 2
-FAMILIES = {"whisper": "whisper-mini", "wavlm": "wavlm-mini", "hubert": "hubert-mini"}
 
 
 def stand_in(backbone: str) -> tuple[str, int]:
@@ -32,8 +32,7 @@ def stand_in(backbone: str) -> tuple[str, int]:
     key = BACKBONES[backbone]
     if key.scenario == "small":
         return backbone, 0
-    stable = "xlsr-mini" if key.config.get("do_stable_layer_norm") else "wav2vec2-mini"
-    return FAMILIES.get(key.family, stable), 1 + list(BACKBONES).index(backbone)
+    return FAMILIES.find(key.family).stand_in(key.config), 1 + list(BACKBONES).index(backbone)
 
 
 def miniature(grid: Grid) -> Grid:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from affetto.corpora.registry import CORPORA
 from affetto.experiments.grid import PlannedRun
-from affetto.models.keys import BACKBONES
+from affetto.models.catalogue import BACKBONES
+from affetto.models.families.registry import FAMILIES
+from affetto.models.flops import Operations
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
-from affetto.models.operations import Operations, count
 from affetto.splits.protocols import TARGET
-from affetto.synthetic.emotional import miniatures
+from affetto.synthetic.registry import miniatures
 
 HEAD_STEP = 3.0
 
@@ -37,7 +39,7 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     if clips is None or passes is None or key not in BACKBONES or seconds is None:
         return None
     backbone = BACKBONES[key]
-    one = count(backbone.family, backbone.config, seconds)
+    one = FAMILIES.find(backbone.family).operations(backbone.config, seconds)
     method, first = METHODS.find(run["method"]), run.settings.training.first_block
     changed = (one.depth - first) * one.block if method.changes_blocks else 0.0
     fresh = run.settings.augment.waveform or (method.trains_embedding and first == 0)
@@ -88,6 +90,4 @@ def _folds(run: PlannedRun) -> int | None:
 def _head(run: PlannedRun, one: Operations) -> float:
     """Of a forward pass of the downstream classifier over a clip: what it does on every frame."""
     model = run.settings.model
-    width, hidden = one.width, model.head_width
-    per_frame = {"paper": width * hidden + 2 * hidden * hidden, "statistics": 0}.get(model.head, width * hidden)
-    return 2.0 * one.frames * per_frame
+    return 2.0 * one.frames * HEADS.find(model.head).frame_products(one.width, model.head_width)

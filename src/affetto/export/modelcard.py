@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from affetto._version import __version__
-from affetto.models.keys import BACKBONES
-from affetto.training.evaluate import MEASURES
-from affetto.training.intervals import title
+from affetto.measures.intervals import title
+from affetto.measures.registry import shown_measures
+from affetto.measures.scores import completed
+from affetto.models.catalogue import BACKBONES
 
 
 def written(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
@@ -40,16 +41,21 @@ def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) ->
     """The YAML that the hub reads, model-index included."""
     from huggingface_hub import EvalResult, ModelCardData
 
+    test = completed(metrics["test"])
     results = [
         EvalResult(
-            task_type="audio-classification", task_name="Speech emotion recognition", dataset_type=metrics["corpus"],
+            task_type="audio-classification",
+            task_name="Speech emotion recognition",
+            dataset_type=metrics["corpus"],
             dataset_name=metrics["corpus"] + (" (synthetic speech)" if synthetic else ""),
-            dataset_split=f"{metrics['split']}, test", metric_type=measure.hub_type,
-            metric_name=measure.title, metric_value=round(metrics["test"][key], 4),
+            dataset_split=f"{metrics['split']}, test",
+            metric_type=measure.hub_type or measure.name,
+            metric_name=measure.title,
+            metric_value=round(test[measure.name], 4),
         )
-        for key, measure in MEASURES.items()
-        if key in metrics["test"]
-    ]  # fmt: skip
+        for measure in shown_measures()
+        if measure.name in test
+    ]
     tags = ["speech-emotion-recognition", "affetto", metrics["method"], *(["synthetic"] if synthetic else [])]
     return ModelCardData(
         library_name="affetto", pipeline_tag="audio-classification", tags=tags, model_name=name, eval_results=results,
@@ -58,23 +64,31 @@ def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) ->
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:
-    interval = metrics["test"]["interval"]
+    test = completed(metrics["test"])
+    interval = test["interval"]
     level, over, units = round(100 * interval["level"]), interval["over"], interval["units"]
     by = title(interval.get("by"))
-    beside = metrics.get("probe", {}).get("test")
+    probe = metrics.get("probe", {}).get("test")
+    if probe:
+        probe = completed(probe)
     lines = [f"| | test | {level} % interval |", "| --- | ---: | ---: |"]
-    if beside:
+    if probe:
         lines = [lines[0] + " probe |", lines[1] + " ---: |"]
-    for key, measure in MEASURES.items():
-        if key not in metrics["test"]:
-            continue  # a run made before the measure was
-        low, high = interval[key]
-        row = f"| {measure.title} | {_percent(metrics['test'][key])} | {_percent(low)}–{_percent(high)} |"
-        lines.append(row + (f" {_percent(beside[key])} |" if beside else ""))
-    told = f"\n\nPer cent, {metrics['test']['n']} test clips; intervals by {by} over {units} {over}."
-    if beside:
-        told += " The probe is logistic regression on the frozen backbone."
-    return "\n".join(lines) + told
+    for measure in shown_measures():
+        if measure.name not in test:
+            continue  # needs probabilities, and the run was made before the measure
+        ends = interval.get(measure.name)  # None of a run that was made before the measure
+        cells = [measure.title, measure.text(test[measure.name])]
+        cells.append("–".join(measure.text(end) for end in ends) if ends else "—")
+        if probe:
+            cells.append(measure.text(probe[measure.name]) if measure.name in probe else "—")
+        lines.append(f"| {' | '.join(cells)} |")
+    plain = ", ".join(measure.title for measure in shown_measures() if not measure.in_per_cent)
+    scale = f"Per cent ({plain}: as computed)" if plain else "Per cent"
+    caption = f"\n\n{scale}, {test['n']} test clips; intervals by {by} over {units} {over}."
+    if probe:
+        caption += " The probe is logistic regression on the frozen backbone."
+    return "\n".join(lines) + caption
 
 
 def _classes(test: Mapping[str, Any]) -> str:

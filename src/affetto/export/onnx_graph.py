@@ -29,6 +29,7 @@ from affetto.export.folder import new_folder
 from affetto.export.source import without_paths
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.classifier import Classifier
+from affetto.models.families.registry import FAMILIES
 from affetto.quiet import quiet_loggers, quiet_output
 
 MODEL_FILE, EXAMPLE_FILE = "model.onnx", "predict.py"
@@ -122,9 +123,7 @@ def metadata(predictor: Predictor, precision: str) -> dict[str, Any]:
     card, backbone = predictor.card, predictor.card["backbone"]
     assert predictor.window_seconds is not None
     window = round(predictor.window_seconds * RATE_HZ)
-    inside = "log-mel" if backbone["family"] == "whisper" else "zero mean and unit variance of a clip"
-    if backbone["preprocessing"].get("normalize") is False:
-        inside = "none"
+    inside = FAMILIES.find(backbone["family"]).describe_preprocessing(backbone["preprocessing"])
     return {
         "labels": list(predictor.labels), "sample_rate_hz": RATE_HZ, "window_samples": window,
         "hop_samples": max(1, round(HOP * window)), "temperature": predictor.temperature, "contract": CONTRACT,

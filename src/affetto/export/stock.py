@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from affetto.audio import RATE_HZ
+from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
-from affetto.models.head import FrameHead
+from affetto.models.head_layers import FrameHead
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
-from affetto.models.whisper import SAMPLES_PER_POSITION
 
 NOTHING = -1e4
 """In a softmax: a weight of exactly zero."""
@@ -29,8 +29,11 @@ NOTHING = -1e4
 def obstacle(classifier: Classifier, blueprint: dict[str, Any]) -> str | None:
     """Why the stock class of the family cannot be this classifier; None if it can."""
     pooling, head, backbone = classifier.pooling, blueprint["head"], classifier.backbone
-    if head["name"] != "linear":
-        return f"the head {head['name']!r} has another shape (the stock one is model.head=linear)"
+    if backbone.record.stock is None:
+        return f"transformers has no audio classifier of the family {backbone.family}"
+    if not HEADS.find(head["name"]).is_stock:
+        stock = ", ".join(name for name, record in HEADS.items() if record.is_stock)
+        return f"the head {head['name']!r} has another shape (the stock one is model.head={stock})"
     if head["unmasked_mean"]:
         return "the head averages over padding (model.unmasked_mean)"
     method = METHODS.find(blueprint["method"]["name"])
@@ -61,9 +64,7 @@ def build(
     classifier: Classifier, card: dict[str, Any], window_seconds: float | None, temperature: float
 ) -> tuple[Any, Any]:
     """The stock model and feature extractor of a merged classifier; the temperature is in the last layer's weights."""
-    from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
-
-    backbone = classifier.backbone
+    backbone, family = classifier.backbone, classifier.backbone.record
     config = copy.deepcopy(backbone.model.config)
     config.id2label = dict(enumerate(classifier.labels))
     config.label2id = {label: number for number, label in enumerate(classifier.labels)}
@@ -72,27 +73,28 @@ def build(
     head: Any = classifier.head
     assert isinstance(head, FrameHead)
     config.classifier_proj_size = head.per_frame.out_features
-    state = backbone.model.state_dict()
-    if backbone.family == "whisper":
-        seconds = whisper_seconds(window_seconds, backbone.longest_seconds)
-        config.max_source_positions = seconds * RATE_HZ // SAMPLES_PER_POSITION
-        state["embed_positions.weight"] = state["embed_positions.weight"][: config.max_source_positions]
-        extractor: Any = WhisperFeatureExtractor(**backbone.preprocessing | {"chunk_length": seconds})
-    else:
-        extractor = Wav2Vec2FeatureExtractor(
-            do_normalize=backbone.preprocessing["normalize"],
-            # As published checkpoints have it: front ends with group norm were trained without a mask.
-            return_attention_mask=config.feat_extract_norm == "layer",
-        )
-    model = _class(backbone.family)(config).eval()
-    getattr(model, "encoder" if backbone.family == "whisper" else model.base_model_prefix).load_state_dict(state)
+    seconds = clip_seconds(backbone, window_seconds)
+    if seconds is not None:
+        config.update(family.window_config(seconds))
+    extractor = family.feature_extractor(
+        backbone.preprocessing,
+        # As published checkpoints have it: front ends with group norm were trained without a mask.
+        attention_mask=getattr(config, "feat_extract_norm", "") == "layer",
+        seconds=seconds,
+    )
+    assert family.stock_class is not None  # see `obstacle`
+    model = family.stock_class(config).eval()
+    encoder = model.get_submodule(family.stock_encoder)
+    encoder.load_state_dict(family.shorten(backbone.model.state_dict(), config))
     _fill(model, classifier.pooling, head, temperature)
     return model, extractor
 
 
-def whisper_seconds(window_seconds: float | None, longest_seconds: float | None) -> int:
-    """Of the clips that the stock Whisper takes: whole seconds that hold the window. What is shorter is padded."""
-    return math.ceil(min(s for s in (window_seconds, longest_seconds) if s is not None))
+def clip_seconds(backbone: Backbone, window_seconds: float | None) -> int | None:
+    """Only length of the clips that the stock class takes: whole seconds that hold the window. None: any length."""
+    if backbone.record.window_seconds is None:
+        return None
+    return math.ceil(min(s for s in (window_seconds, backbone.longest_seconds) if s is not None))
 
 
 @torch.no_grad()
@@ -110,17 +112,6 @@ def _layer_weights(pooling: StatePooling) -> Tensor:
     if pooling.weights is not None:
         return pooling.weights
     return torch.tensor([math.log(weight) if weight else NOTHING for weight in pooling.fixed()])
-
-
-def _class(family: str) -> Any:
-    import transformers
-
-    return {
-        "wav2vec2": transformers.Wav2Vec2ForSequenceClassification,
-        "hubert": transformers.HubertForSequenceClassification,
-        "wavlm": transformers.WavLMForSequenceClassification,
-        "whisper": transformers.WhisperForAudioClassification,
-    }[family]
 
 
 def trained_on(pooling: StatePooling, pre_norm: bool) -> str:

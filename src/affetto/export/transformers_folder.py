@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from affetto.export.source import without_paths
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.methods.registry import METHODS
 from affetto.quiet import quiet_transformers
+
+if TYPE_CHECKING:
+    from affetto.inference.backends.trained import ClassifierPredictor
 
 TOLERANCE = 1e-4
 """How far a probability may lie from the trained model's before the export is refused."""
@@ -66,11 +69,11 @@ def export_hf(
     return found
 
 
-def _clips(predictor: Predictor, stock_class: bool) -> list[np.ndarray]:
-    """What to compare on; the stock Whisper takes one length alone."""
+def _clips(predictor: ClassifierPredictor, stock_class: bool) -> list[np.ndarray]:
+    """Waves to compare on; some stock classes (Whisper's) take one length only."""
     waves = parity.clips(predictor.window_seconds)
-    if stock_class and predictor.card["backbone"]["family"] == "whisper":
-        seconds = stock.whisper_seconds(predictor.window_seconds, predictor.classifier.backbone.longest_seconds)  # type: ignore[attr-defined]
+    seconds = stock.clip_seconds(predictor.classifier.backbone, predictor.window_seconds) if stock_class else None
+    if seconds is not None:
         waves = [np.resize(wave, seconds * RATE_HZ) for wave in waves]
     return waves
 
@@ -83,8 +86,7 @@ def _own(predictor: Any) -> tuple[Any, Any]:
 
     classifier, card = predictor.classifier, predictor.card
     backbone, blueprint = classifier.backbone, copy.deepcopy(card["blueprint"])
-    if METHODS.find(blueprint["method"]["name"]).mergeable:  # else its weights stay beside the blocks
-        blueprint["method"] = {"name": "frozen", "first_block": 0, "settings": {}}
+    blueprint["method"] = METHODS.find(blueprint["method"]["name"]).plan_after_merge(blueprint["method"])
     window = round(predictor.window_seconds * RATE_HZ)
     config = AffettoConfig(
         classifier=blueprint,
@@ -126,12 +128,12 @@ def _readme(predictor: Any, stock_class: bool, name: str) -> str:
     if stock_class:
         lengths = "transformers takes a clip whole; affetto would cover one longer than "
         lengths += f"{predictor.window_seconds:g} s by windows."
-        if classifier.backbone.family == "whisper":
-            seconds = stock.whisper_seconds(predictor.window_seconds, classifier.backbone.longest_seconds)
+        seconds = stock.clip_seconds(classifier.backbone, predictor.window_seconds)
+        if seconds is not None:
             lengths = (
-                f"The stock Whisper takes {seconds} s: on such a clip it says what affetto says; a shorter one is "
+                f"The stock {classifier.backbone.record.title} takes {seconds} s: on such a clip it says what affetto "
+                "says; a shorter one is padded with silence, over which it averages too, and a longer one is cut."
             )
-            lengths += "padded with silence, over which it averages too, and a longer one is cut."
     synthetic = "\n**Trained on synthetic speech: of no use on real recordings.**\n" if card["synthetic"] else ""
     return README.format(
         name=name, synthetic=synthetic, lengths=lengths, temperature=predictor.temperature,

@@ -20,7 +20,7 @@ from affetto import audio
 from affetto.errors import UserError, unknown
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
-from affetto.training.calibration import calibrated
+from affetto.training.temperature import calibrated
 
 BATCH = 16
 LONG_CLIPS = ("windows", "cropped")

@@ -87,7 +87,7 @@ class _Member:
 
     def on(self, base: Backbone) -> Backbone:
         """The backbone itself where the method leaves it as it is, else modules to change over its weights."""
-        return base.twin() if METHODS.find(self.method).changes_blocks else base
+        return base.copy_sharing_weights() if METHODS.find(self.method).changes_blocks else base
 
 
 def _member(name: str, model: str | Path) -> _Member | None:

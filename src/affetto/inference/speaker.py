@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from affetto.errors import UserError
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 
 CENTRE_DOUBT, SCALE_DOUBT = 3.0, 10.0
 """The training clips' mean counts as so many clips of the speaker, their variance as so many degrees of freedom.

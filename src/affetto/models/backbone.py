@@ -14,6 +14,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +23,8 @@ from torch import Tensor, nn
 
 from affetto.models.architecture import DIGESTED, IRRELEVANT
 from affetto.models.attention import replace_attend, use_interface
+from affetto.models.families.family import Family
+from affetto.models.families.registry import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,18 @@ class Backbone(nn.Module, ABC):
     """
 
     family: ClassVar[str]
-    lora_targets: ClassVar[dict[str, tuple[str, ...]]]
-    """Names of the linear layers within a block: `ff`, `attention`, `all`."""
+    """Name of its record in `FAMILIES`."""
     key_value: ClassVar[tuple[str, str]] = ("k_proj", "v_proj")
     """Names of the layers of an attention that make keys and values."""
     layer_norm_swap: str = "none"
-    """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.swap`."""
+    """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.layer_norm_swap`."""
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
         self.preprocessing = preprocessing
 
-    def narrow(self) -> None:
+    def to_bfloat16(self) -> None:
         """Convert frozen linear and convolution layers to bfloat16; from then on it runs under autocast only."""
         for module in self.model.modules():
             own = list(module.parameters(recurse=False))
@@ -63,16 +65,6 @@ class Backbone(nn.Module, ABC):
                 module.to(torch.bfloat16)
 
     # What a family defines -------------------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def blocks(self) -> nn.ModuleList:
-        """The L transformer blocks, in order."""
-
-    @property
-    @abstractmethod
-    def block_prefix(self) -> str:
-        """How transformers' state dict names the blocks: `encoder.layers` or `layers`."""
 
     @abstractmethod
     def prepare(self, wave: np.ndarray) -> Tensor:
@@ -140,6 +132,27 @@ class Backbone(nn.Module, ABC):
 
     # What all families share -----------------------------------------------------------------
 
+    @property
+    def record(self) -> Family:
+        """The facts of its family."""
+        return FAMILIES[self.family]
+
+    @property
+    def lora_targets(self) -> dict[str, tuple[str, ...]]:
+        """Names of the linear layers within a block: `ff`, `attention`, `all`."""
+        return self.record.lora_targets
+
+    @property
+    def block_prefix(self) -> str:
+        """Path of the blocks in transformers' state dict: `encoder.layers` or `layers`."""
+        return self.record.blocks
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The L transformer blocks, in order."""
+        blocks: nn.ModuleList = attrgetter(self.block_prefix)(self.model)
+        return blocks
+
     def context(self, mask: Tensor | None, frames: int) -> Context:
         """`mask` is (batch, frames), True where valid, or None."""
         return Context(None if mask is None else mask[:, None, None, :])
@@ -180,7 +193,7 @@ class Backbone(nn.Module, ABC):
         """Stay in eval mode: dropout or layer-drop in frozen parts would make stored states wrong."""
         return super().train(False)
 
-    def twin(self) -> Backbone:
+    def copy_sharing_weights(self) -> Backbone:
         """Modules of its own, for a method to change, over the same weights in memory; none of them may be trained."""
         return copy.deepcopy(self, {id(weight): weight for weight in (*self.parameters(), *self.buffers())})
 
@@ -189,12 +202,13 @@ class Backbone(nn.Module, ABC):
 
     def architecture(self) -> dict[str, Any]:
         """The configuration as far as it may change a state, a field that is not known here included; JSON-ready."""
-        config = {name: value for name, value in self.model.config.to_dict().items() if name not in IRRELEVANT}
+        idle = IRRELEVANT.union(self.record.idle_fields)
+        config = {name: value for name, value in self.model.config.to_dict().items() if name not in idle}
         return config | {"layer_norm_swap": self.layer_norm_swap}
 
     def weights_digest(self) -> str:
         """SHA-256 over all that the states are computed from: the weights (as float32) and the architecture."""
-        config = {name: getattr(self.model.config, name, None) for name in DIGESTED}
+        config = {name: getattr(self.model.config, name, None) for name in (*DIGESTED, *self.record.state_fields)}
         if self.layer_norm_swap != "none":
             config["layer_norm_swap"] = self.layer_norm_swap
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from affetto.models.backbone import Backbone, frame_mask
 from affetto.models.device import autocast
-from affetto.models.head import StatisticsHead, masked_statistics
+from affetto.models.head_layers import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise
 from affetto.models.methods.base import EMBEDDING, NOTHING, Method
 from affetto.models.pooling import StatePooling
@@ -48,7 +48,7 @@ class Classifier(nn.Module):
         """
         self.precision = precision
         if precision == "bfloat16":
-            self.backbone.narrow()
+            self.backbone.to_bfloat16()
         return self
 
     def quantise(self, rest: str) -> Classifier:
@@ -213,12 +213,13 @@ class Classifier(nn.Module):
         self.requires_grad_(False).eval()
         if fold:
             self.method.merge()
+            self.method = self.method.after_merge()
         self._highest = self.pooling.last
         if whole_clips:
             self.method.lowest_block = NOTHING
         return self
 
-    def under(self, head: nn.Module) -> Classifier:
+    def with_head(self, head: nn.Module) -> Classifier:
         """The same model, its very weights, under another head."""
         other = Classifier(self.backbone, self.method, self.pooling, head, self.labels)
         other.precision, other._highest = self.precision, self._highest

@@ -18,6 +18,9 @@ from torch.autograd.function import once_differentiable
 from affetto.models.device import autocast, autocast_dtype
 from affetto.models.dropout import keep
 
+OVERSAMPLING, ITERATIONS = 8, 16
+"""Of the search for principal factors: more directions than asked for, and passes over the weight."""
+
 
 class LowRank(torch.autograd.Function):
     """(…, in) → (…, out); W and b frozen. With `gelu` the layer's input is gelu(x), which is not kept.
@@ -72,12 +75,68 @@ def fuse(layer: Any, *, gelu: bool = False) -> None:
     layer.forward = types.MethodType(_forward, layer)
 
 
+def start_at(layer: Any, low: Tensor, high: Tensor) -> None:
+    """Let a LoRA layer compute B A - B₀ A₀, with A₀ = `low` (rank, in) and B₀ = `high` (out, rank) where it starts.
+
+    A₀ and B₀ stay, as buffers of the layer.
+    """
+    (name,) = layer.active_adapters
+    for start, begun, trained in (("start_a", low, layer.lora_A[name]), ("start_b", high, layer.lora_B[name])):
+        layer.register_buffer(start, begun, persistent=False)
+        with torch.no_grad():
+            trained.weight.copy_(begun)
+
+
+def widen(layer: Any) -> None:
+    """Make the layer that `start_at` changed an ordinary one of twice the rank: [A; A₀] and [B, -B₀]."""
+    (name,) = layer.active_adapters
+    wide = _factors(layer, name)
+    for modules, weight in zip((layer.lora_A, layer.lora_B), wide, strict=True):
+        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device=weight.device)
+        linear.weight = nn.Parameter(weight.detach())
+        modules[name] = linear
+    del layer.start_a, layer.start_b
+
+
+def take_halves(layer: Any, low: nn.Linear, high: nn.Linear) -> None:
+    """Undo `widen`: `low` and `high` are the trained modules again, with the halves that the wide ones hold now."""
+    (name,) = layer.active_adapters
+    a, b = layer.lora_A[name].weight.detach(), layer.lora_B[name].weight.detach()
+    rank = low.weight.shape[0]
+    with torch.no_grad():
+        low.weight.copy_(a[:rank])
+        high.weight.copy_(b[:, :rank])
+    layer.lora_A[name], layer.lora_B[name] = low, high
+    layer.register_buffer("start_a", a[rank:].clone(), persistent=False)
+    layer.register_buffer("start_b", -b[:, rank:], persistent=False)
+
+
+def principal_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """A₀ (rank, in) and B₀ (out, rank), float32, with B₀ A₀ = U S Vᵀ of the `rank` largest singular values of `weight`.
+
+    Each takes the root of S. Subspace iterations find them: exact where singular values differ, and near it where not.
+    """
+    width = min(rank + OVERSAMPLING, *weight.shape)
+    u, s, v = torch.svd_lowrank(weight.detach().float(), q=width, niter=ITERATIONS)
+    root = s[:rank].sqrt()
+    return (v[:, :rank] * root).T.contiguous(), (u[:, :rank] * root).contiguous()
+
+
+def _factors(layer: Any, name: str) -> tuple[Tensor, Tensor]:
+    """A and B as the forward pass takes them, with the start's beside them where the layer has one."""
+    a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
+    if not hasattr(layer, "start_a"):
+        return a, b
+    return torch.cat([a, layer.start_a]), torch.cat([b, -layer.start_b], dim=1)
+
+
 def _forward(self: Any, x: Tensor) -> Tensor:
     (name,) = self.active_adapters
-    base, low, high, dropout = self.base_layer, self.lora_A[name], self.lora_B[name], self.lora_dropout[name]
+    base, dropout = self.base_layer, self.lora_dropout[name]
+    low, high = _factors(self, name)
     p = dropout.p if isinstance(dropout, nn.Dropout) and dropout.training else 0.0
     apply: Any = LowRank.apply
-    return apply(x, base.weight, base.bias, low.weight, high.weight, self.scaling[name], self.lowrank_gelu, p)
+    return apply(x, base.weight, base.bias, low, high, self.scaling[name], self.lowrank_gelu, p)
 
 
 def _dropped(x: Tensor, kept: Tensor | None, up: float) -> Tensor:

@@ -22,7 +22,8 @@ from affetto.models.backbone import Backbone
 from affetto.models.backbones import load_backbone
 from affetto.models.card import checked, different_preprocessing, read_json
 from affetto.models.classifier import Classifier
-from affetto.models.head import HEADS
+from affetto.models.heads.head import Shape
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
@@ -136,5 +137,16 @@ def put_together(backbone: Backbone, card: dict[str, Any], folder: Path) -> Clas
 
 
 def _head(width: int, blueprint: dict[str, Any]) -> nn.Module:
-    head = blueprint["head"]
-    return HEADS[head["name"]](width, len(blueprint["labels"]), head["width"], head["dropout"], head["unmasked_mean"])
+    settings = blueprint["head"]
+    head = HEADS.find(settings["name"], hint="A head of a plug-in needs its package.")
+    if settings["unmasked_mean"] and not head.takes_frames:
+        others = ", ".join(name for name, record in HEADS.items() if record.takes_frames)
+        raise UserError(f"model.unmasked_mean has no meaning with model.head={head.name}: choose one of {others}")
+    shape = Shape(
+        width=width,
+        classes=len(blueprint["labels"]),
+        hidden=settings["width"],
+        dropout=settings["dropout"],
+        unmasked_mean=settings["unmasked_mean"],
+    )
+    return head.build(shape)

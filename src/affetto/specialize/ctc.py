@@ -31,8 +31,6 @@ class CTC(WaveObjective):
     name, unit = "ctc", "characters"
 
     def build(self) -> None:
-        import transformers
-
         assert self.vocabulary is not None
         encoder, numbers = self.backbone.model, self.vocabulary.numbers
         config = encoder.config
@@ -42,14 +40,13 @@ class CTC(WaveObjective):
         config.ctc_loss_reduction, config.ctc_zero_infinity = "sum", True
         augment = self.chosen.spec_augment
         config.apply_spec_augment = self.parent.kept["apply_spec_augment"] if augment is None else augment
-        cls: Any = getattr(
-            transformers, {"wav2vec2": "Wav2Vec2ForCTC", "hubert": "HubertForCTC", "wavlm": "WavLMForCTC"}[self.family]
-        )
-        self.model = cls(config)
-        setattr(self.model, self.family, encoder)
+        family = self.backbone.record
+        assert family.stock_ctc_class is not None
+        self.model = family.stock_ctc_class(config)
+        setattr(self.model, family.stock_encoder, encoder)
         folder = self.parent.folder if same_vocabulary(self.parent.folder, numbers) else None
-        carried = carried_over(self.model, folder, f"{self.family}.")
-        self.heads = origin(self.model, carried, f"{self.family}.")
+        carried = carried_over(self.model, folder, f"{family.stock_encoder}.")
+        self.heads = origin(self.model, carried, f"{family.stock_encoder}.")
         self.notes += _note_on(self.heads, self.parent)
         self.exact()
 
@@ -57,10 +54,6 @@ class CTC(WaveObjective):
         config = self.backbone.model.config
         masks = config.apply_spec_augment and config.mask_time_prob > 0
         return {name: p for name, p in super().trainable().items() if masks or not name.endswith(MASKED_FRAME)}
-
-    @property
-    def family(self) -> str:
-        return self.parent.family
 
     def new_parts(self) -> list[nn.Module]:
         return [self.model.lm_head]

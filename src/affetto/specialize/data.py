@@ -11,7 +11,8 @@ from typing import Any
 
 from affetto import audio
 from affetto.corpora.prompts import normalised
-from affetto.corpora.transcribed.speech import SpeechCorpus, Utterance, fill, hold_out
+from affetto.corpora.transcribed.listing import Listing, Utterance
+from affetto.corpora.transcribed.sampling import fill, hold_out
 from affetto.errors import UserError
 from affetto.specialize.examine import Examiner
 from affetto.specialize.spec import Settings, Spec
@@ -83,7 +84,7 @@ class Chooser:
     """Draws the sample. `fits(samples, text)` is the objective's; `examiner` decodes, and knows what was before."""
 
     def __init__(
-        self, corpus: SpeechCorpus, spec: Spec, vocabulary: Vocabulary | None, with_text: bool,
+        self, corpus: Listing, spec: Spec, vocabulary: Vocabulary | None, with_text: bool,
         fits: Callable[[int, str], bool], examiner: Examiner, say: Callable[[str], None],
         progress: Callable[[int, int], None],
     ) -> None:  # fmt: skip
@@ -212,7 +213,7 @@ class Chooser:
         )  # fmt: skip
 
 
-def vocabulary_for(spec: Spec, corpus: SpeechCorpus) -> tuple[Vocabulary, str | None]:
+def vocabulary_for(spec: Spec, corpus: Listing) -> tuple[Vocabulary, str | None]:
     """The characters to write: those given, the language's, or the corpus's own letters; and a note on the last."""
     from affetto.specialize.text import LANGUAGES, letters
 

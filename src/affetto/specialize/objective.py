@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.models.methods.lora import Lora
+from affetto.models.methods.base import Method
+from affetto.models.methods.registry import METHODS
 from affetto.quiet import quiet_transformers
 from affetto.specialize.frontend import Lengths, mask_norm
 from affetto.specialize.parents import Parent
-from affetto.specialize.spec import Settings
+from affetto.specialize.spec import METHOD_SETTINGS, Settings, trains_all
 from affetto.specialize.text import Vocabulary
 
 NEW, PARENTS, PARTLY = "new", "of the parent", "in part of the parent"
@@ -50,7 +51,7 @@ class Objective(ABC):
 
     def __init__(self, parent: Parent, chosen: Settings, method: str, vocabulary: Vocabulary | None) -> None:
         self.parent, self.chosen, self.method, self.vocabulary = parent, chosen, method, vocabulary
-        self.lora: Lora | None = None
+        self.adaptation: Method | None = None
         self.notes = []
         self.build()
         self._choose_what_trains()
@@ -124,17 +125,14 @@ class Objective(ABC):
         chosen = self.chosen.front_end
         if chosen is not None:
             return chosen
-        return self.method == "full" and (self.name != "ctc" or self.parent.folder is None)
+        return trains_all(self.method) and (self.name != "ctc" or self.parent.folder is None)
 
     def _choose_what_trains(self) -> None:
         encoder = self.backbone.model
-        self.model.requires_grad_(self.method == "full")
-        if self.method == "lora":
-            s = self.chosen
-            self.lora = Lora(
-                self.backbone, range(self.backbone.depth), rank=s.rank, alpha=s.alpha, dropout=s.dropout,
-                targets=s.targets,
-            )  # fmt: skip
+        self.model.requires_grad_(trains_all(self.method))
+        if not trains_all(self.method):
+            keywords = {name: getattr(self.chosen, name) for name in METHOD_SETTINGS[self.method]}
+            self.adaptation = METHODS.find(self.method)(self.backbone, range(self.backbone.depth), **keywords)
         for module in self.new_parts():
             module.requires_grad_(True)
         for module in front_end(encoder):
@@ -149,10 +147,10 @@ class Objective(ABC):
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def merge(self) -> None:
-        """Fold LoRA into the weights: the plain model again."""
-        if self.lora is not None:
-            self.lora.merge()
-            self.lora = None
+        """Fold the method into the weights: the plain model again."""
+        if self.adaptation is not None:
+            self.adaptation.merge()
+            self.adaptation = None
 
     def save_model(self, model: Any, folder: Path) -> None:
         """transformers' own files, with the parent's configuration where affetto had set its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from affetto.models.families.registry import FAMILIES
 from affetto.specialize.ctc import CTC, WhisperCTC
 from affetto.specialize.masked import Masked
 from affetto.specialize.objective import Objective
@@ -10,14 +11,7 @@ from affetto.specialize.spec import Settings, check_family
 from affetto.specialize.text import Vocabulary
 from affetto.specialize.whisper import Seq2Seq
 
-CLASSES: dict[tuple[str, str], type[Objective]] = {
-    ("masked", "wav2vec2"): Masked,
-    ("ctc", "wav2vec2"): CTC,
-    ("ctc", "hubert"): CTC,
-    ("ctc", "wavlm"): CTC,
-    ("ctc", "whisper"): WhisperCTC,
-    ("seq2seq", "whisper"): Seq2Seq,
-}
+CLASSES: dict[str, type[Objective]] = {"masked": Masked, "ctc": CTC, "seq2seq": Seq2Seq}
 
 
 def writes(objective: str) -> bool:
@@ -35,7 +29,9 @@ def make(
 ) -> Objective:
     """The objective around the parent's encoder. Raises UserError where the family cannot take it."""
     check_family(name, parent.family)
-    cls = CLASSES[name, parent.family]
+    cls = CLASSES[name]
+    if cls is CTC and FAMILIES[parent.family].stock_ctc is None:
+        cls = WhisperCTC
     if cls is Seq2Seq:
         cls = type("Seq2Seq", (Seq2Seq,), {"language": language})
     return cls(parent, chosen, method, vocabulary)

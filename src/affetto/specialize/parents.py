@@ -10,41 +10,22 @@ from typing import Any
 from affetto.errors import UserError, unknown
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import checkpoint_family, checkpoint_folder, load_backbone, random_backbone
-from affetto.models.keys import Architecture
+from affetto.models.catalogue import Architecture
+from affetto.models.families.family import Size
+from affetto.models.families.registry import FAMILIES
 from affetto.specialize.spec import check_family
 
 KEPT = ("layerdrop", "encoder_layerdrop", "decoder_layerdrop", "apply_spec_augment")
 """Of the configuration, what affetto sets for its own use; a saved checkpoint gets the parent's values back."""
 
-_STABLE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
-SCRATCH_FAMILIES = {
-    "wav2vec2": ("wav2vec2", {}, True),
-    "xlsr": ("wav2vec2", _STABLE, True),
-    "hubert": ("hubert", {}, True),
-    "wavlm": ("wavlm", {}, False),
-    "whisper": ("whisper", {}, True),
-}
-"""What --backbone names beside --from-scratch: family, settings of its own, whether waves are normalised."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """A model's shape; `channels` are the convolutions'."""
-
-    width: int
-    blocks: int
-    heads: int
-    feed_forward: int
-    channels: int
-    codes: int
-
-
 SIZES = {
-    "mini": Size(96, 3, 4, 384, 64, 64),
-    "small": Size(256, 6, 4, 1024, 256, 160),
-    "base": Size(768, 12, 12, 3072, 512, 320),
+    "mini": Size(width=96, blocks=3, heads=4, feed_forward=384, channels=64, codes=64),
+    "small": Size(width=256, blocks=6, heads=4, feed_forward=1024, channels=256, codes=160),
+    "base": Size(
+        width=768, blocks=12, heads=12, feed_forward=3072, channels=512, codes=320, positions=128, position_groups=16
+    ),
 }
-"""What --from-scratch takes. `mini` stays below 2 MB in fp16; `base` is wav2vec 2.0 Base's shape."""
+"""Choices of --from-scratch. `mini` stays below 2 MB in fp16; `base` is wav2vec 2.0 Base's shape."""
 
 
 @dataclass
@@ -82,37 +63,22 @@ def load_parent(name: str, from_scratch: str | None, objective: str, seed: int) 
     return Parent(name, backbone.family, backbone, folder, backbone.weights_digest(), kept)
 
 
-def scratch(family: str, size: str) -> Architecture:
-    """The shapes of a model from nothing. Raises UserError for an unknown family or size."""
+def scratch(name: str, size: str) -> Architecture:
+    """The shapes of a model from nothing. Raises UserError for an unknown name or size."""
     if size not in SIZES:
         raise unknown("size of --from-scratch", size, SIZES)
-    if family not in SCRATCH_FAMILIES:
-        raise unknown(
-            "family", family, SCRATCH_FAMILIES, hint="With --from-scratch, --backbone names what is to be made."
-        )
-    model_type, own, normalize = SCRATCH_FAMILIES[family]
-    s = SIZES[size]
-    config: dict[str, Any]
-    if model_type == "whisper":
-        config = {
-            "d_model": s.width, "encoder_layers": s.blocks, "encoder_attention_heads": s.heads,
-            "encoder_ffn_dim": s.feed_forward, "decoder_layers": 1, "decoder_attention_heads": s.heads,
-            "decoder_ffn_dim": s.feed_forward, "vocab_size": 8, "pad_token_id": 0, "bos_token_id": 1,
-            "eos_token_id": 2, "decoder_start_token_id": 1, "suppress_tokens": None, "begin_suppress_tokens": None,
-        }  # fmt: skip
-    else:
-        config = {
-            "hidden_size": s.width, "num_hidden_layers": s.blocks, "num_attention_heads": s.heads,
-            "intermediate_size": s.feed_forward, "conv_dim": (s.channels,) * 7, **own,
-        }  # fmt: skip
-        if size != "base":
-            config |= {"num_conv_pos_embeddings": 32, "num_conv_pos_embedding_groups": 4}
-        if model_type == "wav2vec2":
-            config |= {
-                "num_codevectors_per_group": s.codes, "codevector_dim": min(256, s.width),
-                "proj_codevector_dim": min(256, s.width),
-            }  # fmt: skip
-    return Architecture(model_type, None, "small", f"{family} {size}", config, normalize=normalize)
+    owners = {variant: family for family in FAMILIES.values() for variant in family.from_scratch}
+    if name not in owners:
+        raise unknown("family", name, owners, hint="With --from-scratch, --backbone names what is to be made.")
+    family = owners[name]
+    return Architecture(
+        family=family.name,
+        hub_id=None,
+        scenario="small",
+        title=f"{name} {size}",
+        config=family.scaled_config(SIZES[size]) | dict(family.from_scratch[name]),
+        normalize=family.normalizes,
+    )
 
 
 def same_vocabulary(folder: Path | None, numbers: dict[str, int]) -> bool:

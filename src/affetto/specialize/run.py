@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 
 from affetto import audio
 from affetto._version import __version__
-from affetto.corpora.transcribed.readers import open_speech
-from affetto.corpora.transcribed.speech import SpeechCorpus
+from affetto.corpora.transcribed.listing import Listing
+from affetto.corpora.transcribed.registry import open_speech
 from affetto.errors import UserError
 from affetto.locks import take
 from affetto.models.backbones import load_backbone
@@ -117,7 +117,7 @@ class _Specialisation:
         finally:
             lock.release()
 
-    def _vocabulary(self, corpus: SpeechCorpus) -> Vocabulary | None:
+    def _vocabulary(self, corpus: Listing) -> Vocabulary | None:
         if not objectives.over_characters(self.spec.objective, self.spec.settings):
             return None
         vocabulary, note = vocabulary_for(self.spec, corpus)
@@ -126,7 +126,7 @@ class _Specialisation:
         return vocabulary
 
     def _sample(
-        self, corpus: SpeechCorpus, objective: Objective, vocabulary: Vocabulary | None, accelerator: Accelerator
+        self, corpus: Listing, objective: Objective, vocabulary: Vocabulary | None, accelerator: Accelerator
     ) -> Sample:
         self.display.begin("looking at clips")
         self.checked = self.folder.work.read(CHECKED) or {}
@@ -195,7 +195,7 @@ class _Specialisation:
         return progress
 
     def _made(
-        self, corpus: SpeechCorpus, objective: Objective, sample: Sample, progress: Progress, accelerator: Accelerator,
+        self, corpus: Listing, objective: Objective, sample: Sample, progress: Progress, accelerator: Accelerator,
         told: dict[str, Any], identity: str,
     ) -> dict[str, Any]:  # fmt: skip
         """Where the checkpoint comes from."""
@@ -243,14 +243,8 @@ def save_preprocessor(parent: Parent, folder: Path) -> None:
     if parent.folder is not None:
         (folder / name).write_bytes((parent.folder / name).read_bytes())
         return
-    from transformers import Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
-
-    if parent.family == "whisper":
-        WhisperFeatureExtractor(**parent.backbone.preprocessing).save_pretrained(folder)
-    else:
-        Wav2Vec2FeatureExtractor(
-            do_normalize=parent.backbone.preprocessing["normalize"], return_attention_mask=True
-        ).save_pretrained(folder)
+    backbone = parent.backbone
+    backbone.record.feature_extractor(backbone.preprocessing, attention_mask=True).save_pretrained(folder)
 
 
 def _digest(content: Any) -> str:

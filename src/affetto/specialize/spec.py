@@ -9,10 +9,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affetto.errors import UserError, unknown
+from affetto.models.families.registry import FAMILIES
+from affetto.models.methods.registry import METHODS
 
-OBJECTIVES = {"masked": ("wav2vec2",), "ctc": ("wav2vec2", "hubert", "wavlm", "whisper"), "seq2seq": ("whisper",)}
-"""The families that take each: those whose class in transformers has the loss, and Whisper's encoder by ctc."""
-METHODS = ("full", "lora")
+OBJECTIVES = ("masked", "ctc", "seq2seq")
+"""A family's record names those that it can be trained by."""
+METHOD_SETTINGS: dict[str, tuple[str, ...]] = {"full": (), "lora": ("rank", "alpha", "dropout", "targets")}
+"""Methods that specialise a backbone, each with those of the settings below that it takes."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 RESULT_NEUTRAL = frozenset({"checkpoint_minutes", "gradient_checkpointing"})
 """Settings that may differ when a specialisation goes on."""
@@ -101,10 +104,10 @@ def settings(
     """The objective's settings with `{"epochs": "3"}` laid over them. Raises UserError for a bad name or value."""
     if objective not in OBJECTIVES:
         raise unknown("objective", objective, OBJECTIVES)
-    if method not in METHODS:
-        raise unknown("method of specialize", method, METHODS)
+    if method not in METHOD_SETTINGS:
+        raise unknown("method of specialize", method, METHOD_SETTINGS)
     values: dict[str, Any] = {"lr": {"masked": 2e-4, "ctc": 1e-4, "seq2seq": 2e-5}[objective]}
-    if method == "lora" or from_scratch:
+    if from_scratch or not trains_all(method):
         values["lr"] = 1e-3
     for name, text in (overrides or {}).items():
         if name not in Settings.model_fields:
@@ -126,13 +129,18 @@ def settings(
     return chosen
 
 
+def trains_all(method: str) -> bool:
+    """True if the weights of the model train; else those of the method beside them, which are merged in the end."""
+    return METHODS.find(method).trains_backbone
+
+
 def check_family(objective: str, family: str) -> None:
     """Raise UserError for an objective that the family cannot take."""
-    if family not in OBJECTIVES[objective]:
-        able = [name for name, families in OBJECTIVES.items() if family in families]
+    able = FAMILIES.find(family).objectives
+    if objective not in able:
         raise UserError(
             f"objective {objective!r} cannot be had with {family}: transformers has no such model of it; "
-            f"{family} takes {' or '.join(able)}"
+            f"{family} takes {' or '.join(able) or 'none'}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What each emotion does to speech, and the signal processing that does it.
+"""Effects of each emotion on speech, and the signal processing that makes them.
 
 The targets follow the literature on vocal affect. Directions and order are what the sources agree on; the
 sizes are chosen so that telling the emotions of an unknown speaker is neither trivial nor hopeless.
@@ -38,7 +38,7 @@ from affetto.synthetic.voice import RATE_HZ, Word
 
 @dataclass(frozen=True)
 class Style:
-    """How something is said, as differences from the speaker's neutral voice."""
+    """A way of speaking, as differences from the speaker's neutral voice."""
 
     pitch_semitones: float = 0.0
     range_octaves: float = 0.0
@@ -49,7 +49,7 @@ class Style:
     tilt_db_per_octave: float = 0.0
     """Above and below 500 Hz; positive is bright, as tense voices are."""
     final_semitones: float = 0.0
-    """How far F0 has drifted by the last word."""
+    """Drift of F0 by the last word."""
     pause_ms: float = 0.0
     breath: float = 0.0
     """0 none to 1: noise 18 dB below the voice."""
@@ -61,23 +61,37 @@ class Style:
     """Log2 of the factor on the formants: a smile raises them."""
 
 
-#                    pitch range  rate   loud  tilt  final  pause breath tremor rough formants
-TARGETS = {
-    "anger": Style(+4.5, +0.50, +0.15, +6.0, +3.4, -1.5, 0.0, 0.00, 0.05, 0.90, 0.00),
-    "disgust": Style(-1.0, +0.05, -0.30, 0.0, +0.8, -3.0, 60.0, 0.20, 0.05, 0.80, -0.04),
-    "fear": Style(+4.0, -0.25, +0.20, -1.0, +0.8, +1.0, 150.0, 0.70, 1.00, 0.15, 0.00),
-    "joy": Style(+4.5, +0.60, +0.12, +4.0, +1.8, +1.0, 0.0, 0.10, 0.05, 0.05, +0.07),
-    "neutrality": Style(0.0, 0.00, 0.00, 0.0, 0.0, -1.0, 0.0, 0.10, 0.00, 0.10, 0.00),
-    "sadness": Style(-2.5, -0.70, -0.30, -5.0, -2.4, -2.0, 180.0, 0.80, 0.40, 0.15, -0.02),
-    "surprise": Style(+5.5, +0.80, -0.08, +2.5, +0.4, +5.0, 30.0, 0.45, 0.05, 0.00, -0.02),
-    "guilt": Style(-1.5, -0.40, -0.20, -3.5, -1.2, -1.5, 180.0, 0.50, 0.20, 0.10, -0.01),
+_ROWS = {
+    # pitch range  rate   loud  tilt  final  pause breath tremor rough formants
+    "anger": (+4.5, +0.50, +0.15, +6.0, +3.4, -1.5, 0.0, 0.00, 0.05, 0.90, 0.00),
+    "disgust": (-1.0, +0.05, -0.30, 0.0, +0.8, -3.0, 60.0, 0.20, 0.05, 0.80, -0.04),
+    "fear": (+4.0, -0.25, +0.20, -1.0, +0.8, +1.0, 150.0, 0.70, 1.00, 0.15, 0.00),
+    "joy": (+4.5, +0.60, +0.12, +4.0, +1.8, +1.0, 0.0, 0.10, 0.05, 0.05, +0.07),
+    "neutrality": (0.0, 0.00, 0.00, 0.0, 0.0, -1.0, 0.0, 0.10, 0.00, 0.10, 0.00),
+    "sadness": (-2.5, -0.70, -0.30, -5.0, -2.4, -2.0, 180.0, 0.80, 0.40, 0.15, -0.02),
+    "surprise": (+5.5, +0.80, -0.08, +2.5, +0.4, +5.0, 30.0, 0.45, 0.05, 0.00, -0.02),
+    "guilt": (-1.5, -0.40, -0.20, -3.5, -1.2, -1.5, 180.0, 0.50, 0.20, 0.10, -0.01),
 }
-# One standard deviation from clip to clip; a speaker's habits for an emotion differ by HABIT of this.
-VARIATION = Style(1.0, 0.18, 0.07, 1.5, 0.5, 1.0, 45.0, 0.12, 0.10, 0.12, 0.015)
+"""Values of the fields of `Style`, in their order, by emotion."""
+TARGETS = {emotion: Style(*row) for emotion, row in _ROWS.items()}
+VARIATION = Style(
+    pitch_semitones=1.0,
+    range_octaves=0.18,
+    rate_octaves=0.07,
+    loudness_db=1.5,
+    tilt_db_per_octave=0.5,
+    final_semitones=1.0,
+    pause_ms=45.0,
+    breath=0.12,
+    tremor=0.10,
+    roughness=0.12,
+    formant_octaves=0.015,
+)
+"""One standard deviation from clip to clip; a speaker's habits for an emotion differ by HABIT of this."""
 HABIT = 0.45
 INTENSITY_SPREAD = 0.2
 EXCLAIMED = {"anger": 0.6, "joy": 0.6, "surprise": 0.6, "fear": 0.2}
-"""How often the sentence is spoken with espeak's intonation for an exclamation mark."""
+"""Share of sentences that are spoken with espeak's intonation for an exclamation mark."""
 
 SPEECH_LEVEL_DBFS = -27.0
 QUIETEST_BREATH_DB, LOUDEST_BREATH_DB = -42.0, -18.0
@@ -92,7 +106,7 @@ class Speaker:
     gender: str
     variant: str
     key: str
-    """What the speaker's random numbers are drawn from: corpus, seed and name."""
+    """Seed of the speaker's random numbers: corpus, seed and name."""
     pitch_semitones: float
     pitch_range: float
     rate_wpm: float
@@ -115,8 +129,8 @@ def generator(*key: object) -> np.random.Generator:
 def draw_speaker(corpus: str, seed: int, gender: str, number: int, name: str) -> Speaker:
     """The `number`-th speaker (from 0) of a gender; variants repeat only after all have had their turn."""
     variants = voice.FEMALE_VARIANTS if gender == "female" else voice.MALE_VARIANTS
-    turn, place = divmod(number, len(variants))
-    variant = generator(corpus, seed, gender, turn).permutation(variants)[place]
+    turn, index = divmod(number, len(variants))
+    variant = generator(corpus, seed, gender, turn).permutation(variants)[index]
     random = generator(corpus, seed, gender, number)
     return Speaker(
         name=name,
@@ -144,9 +158,17 @@ def speak(speaker: Speaker, emotion: str, sentence: str, *, boldness: float = 1.
     random = generator(speaker.key, emotion, sentence)
     style = draw_style(speaker, emotion, random, boldness)
     formant_scale = speaker.formant_scale * 2**style.formant_octaves
+    words = _words(
+        speaker=speaker,
+        formant_scale=formant_scale,
+        emotion=emotion,
+        sentence=sentence,
+        style=style,
+        random=random,
+    )
     wave = voice.synthesise(
         speaker.variant,
-        _words(speaker, formant_scale, emotion, sentence, style, random),
+        words,
         rate_wpm=speaker.rate_wpm * 2**style.rate_octaves / formant_scale,
         pitch_range=speaker.pitch_range * 2**style.range_octaves,
         seed=int(random.integers(1, 2**31)),
@@ -179,22 +201,22 @@ def _words(
     # Scaling the formants, by resampling, scales F0 as well: ask for as much less of it.
     base = speaker.pitch_semitones + style.pitch_semitones - 12 * np.log2(formant_scale)
     words = []
-    for place, text in enumerate(texts):
-        drift = style.final_semitones * (place / max(last, 1)) ** 2
+    for index, text in enumerate(texts):
+        drift = style.final_semitones * (index / max(last, 1)) ** 2
         semitones = base + drift + random.normal(0, 0.7)
         words.append(
             Word(
                 text,
                 pitch=voice.NEUTRAL_PITCH + semitones / voice.SEMITONES_PER_PITCH_STEP,
                 loudness_percent=100 * 10 ** (random.normal(0, 1.2) / 20),
-                pause_ms=max(style.pause_ms, 0.0) if place == pause_after else 0.0,
+                pause_ms=max(style.pause_ms, 0.0) if index == pause_after else 0.0,
             )
         )
     return words
 
 
 def _trimmed(wave: np.ndarray) -> np.ndarray:
-    """Without the silence that espeak puts at the end."""
+    """The wave without the silence that espeak puts at the end."""
     loud = np.flatnonzero(np.abs(wave) > 0.005)
     return wave[: loud[-1] + RATE_HZ // 50] if loud.size else wave
 
@@ -207,8 +229,8 @@ def _waver(wave: np.ndarray, style: Style, formant_scale: float, random: np.rand
     jitter = (0.003 + 0.012 * min(max(style.roughness, 0.0), 1.2)) * _noise(random, count, 10, 90)
     speed = formant_scale * (1 + 0.015 * tremor + jitter)
     fine = soxr.resample(wave, RATE_HZ, RATE_HZ * oversampling, quality="HQ")
-    place = np.cumsum(np.clip(speed, 0.5, 2.0)) * oversampling
-    out: np.ndarray = np.interp(place, np.arange(len(fine)), fine, right=0.0)
+    moments = np.cumsum(np.clip(speed, 0.5, 2.0)) * oversampling
+    out: np.ndarray = np.interp(moments, np.arange(len(fine)), fine, right=0.0)
     out *= np.clip(1 + 0.2 * tremor, 0.1, None)
     return out
 
@@ -250,7 +272,7 @@ def _levelled(wave: np.ndarray, level_dbfs: float) -> np.ndarray:
 
 
 def _recorded(wave: np.ndarray, speaker: Speaker, random: np.random.Generator) -> np.ndarray:
-    """In the speaker's room, with a moment before and after, over the noise of the place."""
+    """The wave in the speaker's room, with a moment before and after, over background noise."""
     before, after = (round(random.uniform(0.08, 0.25) * RATE_HZ) for _ in range(2))
     tail = round(speaker.room_seconds * RATE_HZ)
     wave = np.concatenate([np.zeros(before), wave, np.zeros(after + tail)])

@@ -1,7 +1,7 @@
-"""What the speakers of the synthetic corpora say where they do not say EMOVO's sentences.
+"""Sentences of the synthetic corpora, but for EMOVO's own.
 
 `EVERYDAY_SENTENCES` are as many as Emozionalmente has: fifteen of our own, and the three that Emozionalmente shares
-with EMOVO. `read_aloud` composes sentences as Common Voice's readers get them: many, plain, seldom one twice.
+with EMOVO. `read_aloud` composes sentences like those of Common Voice: many, plain, seldom repeated.
 """
 
 from __future__ import annotations
@@ -33,25 +33,87 @@ EVERYDAY_SENTENCES = (
 )
 
 WHO = (
-    "il vecchio maestro", "la sindaca", "un pescatore", "mia cugina", "il cuoco", "la ragazza bionda", "un vicino",
-    "la dottoressa", "il giovane pittore", "una turista", "l'avvocato", "la squadra", "il figlio maggiore",
-    "una voce gentile", "il poeta", "l'ingegnere", "chi scrive", "la regina", "un gatto bianco", "zio Giulio",
-)  # fmt: skip
+    "il vecchio maestro",
+    "la sindaca",
+    "un pescatore",
+    "mia cugina",
+    "il cuoco",
+    "la ragazza bionda",
+    "un vicino",
+    "la dottoressa",
+    "il giovane pittore",
+    "una turista",
+    "l'avvocato",
+    "la squadra",
+    "il figlio maggiore",
+    "una voce gentile",
+    "il poeta",
+    "l'ingegnere",
+    "chi scrive",
+    "la regina",
+    "un gatto bianco",
+    "zio Giulio",
+)
 DOES = (
-    "guarda", "ha trovato", "cercava", "porterà", "disegna", "vorrebbe", "ha perduto", "racconta", "sogna", "chiede",
-    "conosce", "ha venduto", "raccoglie", "aggiusta", "saluta", "fotografa", "dipinge", "ascolta",
-)  # fmt: skip
+    "guarda",
+    "ha trovato",
+    "cercava",
+    "porterà",
+    "disegna",
+    "vorrebbe",
+    "ha perduto",
+    "racconta",
+    "sogna",
+    "chiede",
+    "conosce",
+    "ha venduto",
+    "raccoglie",
+    "aggiusta",
+    "saluta",
+    "fotografa",
+    "dipinge",
+    "ascolta",
+)
 WHAT = (
-    "una chiave d'oro", "il giornale di ieri", "le scarpe verdi", "un bicchiere d'acqua", "la luna piena",
-    "quattro zucche", "il ponte di pietra", "una lettera", "la città", "gli spaghetti", "un vaso antico",
-    "la bandiera", "qualche foglio", "il cane del fabbro", "la ricetta", "un quaderno", "le montagne", "più tempo",
-    "dei fiori gialli", "la musica",
-)  # fmt: skip
+    "una chiave d'oro",
+    "il giornale di ieri",
+    "le scarpe verdi",
+    "un bicchiere d'acqua",
+    "la luna piena",
+    "quattro zucche",
+    "il ponte di pietra",
+    "una lettera",
+    "la città",
+    "gli spaghetti",
+    "un vaso antico",
+    "la bandiera",
+    "qualche foglio",
+    "il cane del fabbro",
+    "la ricetta",
+    "un quaderno",
+    "le montagne",
+    "più tempo",
+    "dei fiori gialli",
+    "la musica",
+)
 WHEN = (
-    "ogni mattina", "dopo pranzo", "nel bosco", "in riva al lago", "a mezzanotte", "vicino alla chiesa", "perché piove",
-    "senza dire nulla", "con grande calma", "tra due settimane", "quando è festa", "sulla spiaggia", "da piccolo",
-    "finché può", "in via Garibaldi", "lunedì",
-)  # fmt: skip
+    "ogni mattina",
+    "dopo pranzo",
+    "nel bosco",
+    "in riva al lago",
+    "a mezzanotte",
+    "vicino alla chiesa",
+    "perché piove",
+    "senza dire nulla",
+    "con grande calma",
+    "tra due settimane",
+    "quando è festa",
+    "sulla spiaggia",
+    "da piccolo",
+    "finché può",
+    "in via Garibaldi",
+    "lunedì",
+)
 
 
 def read_aloud(random: np.random.Generator) -> str:

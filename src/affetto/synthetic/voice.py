@@ -6,9 +6,9 @@ espeak-ng is free software under the GPL v3. affetto does not ship it: the packa
 
 The library keeps state from one utterance to the next that no call of its own resets (the index into
 its pitch-flutter table, the phase, the gain control; `wavegen.c`). It is therefore loaded afresh for each
-utterance and unloaded after it, which takes about a millisecond, so that what is said depends on
-nothing said before. Where a platform does not unload libraries, speech is as good but not reproducible
-to the byte.
+utterance and unloaded after it, which takes about a millisecond, so that an utterance
+does not depend on those before it. Where a platform does not unload libraries, speech is as good but not
+reproducible to the byte.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SLOWEST_WPM, FASTEST_WPM = 80, 450
 SEMITONES_PER_PITCH_STEP = 12 / 50
 """espeak's pitch of 0 to 99 spans two octaves: F0 is multiplied by 2^(pitch / 50 - 1)."""
 PAUSE_STEP_MS = 33
-"""What one unit of the embedded command `B` came to, measured at 160 words a minute."""
+"""Length of one unit of the embedded command `B`, measured at 160 words a minute."""
 
 # Of the hundred-odd variants in `voices/!v`, those that speak clearly: every formant is there, no band of
 # their long-term spectrum is 10 dB off the others', F0 follows the sentence and no peak is clipped. Left out:
@@ -85,7 +85,8 @@ def synthesise(variant: str, words: Sequence[Word], *, rate_wpm: float, pitch_ra
         ):
             library.espeak_SetParameter(parameter, round(value), 0)
         size = ctypes.c_size_t(len(text) + 1)
-        library.espeak_Synth(text, size, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
+        from_the_begin_to_the_end = (0, _POS_CHARACTER, 0)
+        library.espeak_Synth(text, size, *from_the_begin_to_the_end, _CHARS_UTF8, None, None)
         library.espeak_Synchronize()
     return np.frombuffer(b"".join(chunks), dtype="<i2").astype(np.float32) / 32768
 

@@ -58,7 +58,7 @@ class Builder:
         self.precision = devices.resolve_precision(self.spec.settings.compute.precision, self.device)
         if self.precision == "bfloat16" and not self.method.trains_backbone:
             # Before any copy is made: what a fold starts from must not depend on what ran before it.
-            self.backbone.narrow()
+            self.backbone.to_bfloat16()
 
     @property
     def method(self) -> type[Method]:
@@ -101,7 +101,7 @@ class Builder:
     def _copy(self) -> Backbone:
         """A backbone that a method may change; what stays frozen is the same memory where it need not move."""
         shared = capabilities(self.device).host_memory and not self.method.trains_backbone
-        return self.backbone.twin() if shared else copy.deepcopy(self.backbone)
+        return self.backbone.copy_sharing_weights() if shared else copy.deepcopy(self.backbone)
 
     @property
     def current(self) -> Classifier:

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from affetto.models import traits
+from affetto.models.heads.head import Head
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
-from affetto.models.methods.registry import METHODS, owners
-from affetto.models.traits import HeadTraits
+from affetto.models.methods.registry import METHODS
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Circumstances:
     """Method and settings of a run, as far as the effect of other settings depends on them."""
 
     method: type[Method]
-    head: HeadTraits
+    head: Head
     pooling: str
     epochs: int
     warm_start: str
@@ -83,13 +83,11 @@ BLOCKS = Condition(
     lambda c: c.takes_steps and c.method.changes_blocks,
 )
 FRAME_HEAD = Condition(
-    f"a head that has layers on frames ({_listed(traits.HEADS, 'takes_frames')})", lambda c: c.head.takes_frames
+    f"a head that has layers on frames ({_listed(HEADS, 'takes_frames')})", lambda c: c.head.takes_frames
 )
-HIDDEN = Condition(
-    f"a head that has hidden layers ({_listed(traits.HEADS, 'has_hidden')})", lambda c: c.head.has_hidden
-)
+HIDDEN = Condition(f"a head that has hidden layers ({_listed(HEADS, 'has_hidden')})", lambda c: c.head.has_hidden)
 DROPOUT = Condition(
-    f"training steps of a head that has dropout ({_listed(traits.HEADS, 'has_dropout')})",
+    f"training steps of a head that has dropout ({_listed(HEADS, 'has_dropout')})",
     lambda c: c.takes_steps and c.head.has_dropout,
 )
 FRAMES = Condition(
@@ -106,7 +104,7 @@ def circumstances(settings: Any, method: type[Method]) -> Circumstances:
     model, training = settings.model, settings.training
     return Circumstances(
         method=method,
-        head=traits.head_traits(model.head),
+        head=HEADS.find(model.head),
         pooling=model.pooling,
         epochs=training.epochs,
         warm_start=training.warm_start,
@@ -123,7 +121,7 @@ def idle(settings: BaseModel, method: type[Method], name: str) -> str | None:
     section, _, field = name.partition(".")
     record = getattr(settings, section)
     if not belongs(section, record, method):
-        return f"method {' or '.join(owners(section))}"
+        return f"method {' or '.join(METHODS.owners(section))}"
     here = circumstances(settings, method)
     for mark in type(record).model_fields[field].metadata:
         if isinstance(mark, Acts) and not mark.condition.holds(here):

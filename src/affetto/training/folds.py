@@ -15,20 +15,20 @@ import numpy as np
 from accelerate import Accelerator
 
 from affetto.corpora.manifest import Clip
-from affetto.models import sizes
+from affetto.measures.scores import scores
+from affetto.models import state_sizes
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
 from affetto.splits import Fold
 from affetto.training.build import Builder
-from affetto.training.calibration import confidence
 from affetto.training.data import Data
 from affetto.training.display import Display
-from affetto.training.evaluate import scores
 from affetto.training.loop import Fit, Task, fit
-from affetto.training.probabilities import predict
+from affetto.training.predict import predict
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
 from affetto.training.spec import RunSpec
+from affetto.training.temperature import confidence
 
 DECIMALS = 6
 """Of the probabilities in the predictions files; the scores are computed from what is written there."""
@@ -127,7 +127,7 @@ class FoldTrainer:
         chosen = sorted({round(place) for place in np.linspace(0, len(clips) - 1, STATES_CLIPS)})
         sources = [self.data.sources[clips[place]] for place in chosen]
         waves = (source.load(self.settings.audio.seconds) for source in sources)
-        return {"fold": fold.name, **sizes.measure(classifier, waves)}
+        return {"fold": fold.name, **state_sizes.measure(classifier, waves)}
 
     def final(self, epochs: int, folder: RunFolder, confidence: dict[str, Any]) -> dict[str, Any]:
         """The model that is used: on all speakers, for `epochs`; its state is chosen on all of them too."""

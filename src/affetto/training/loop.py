@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training import augment as augmentation
 from affetto.training import checkpoint
@@ -29,7 +29,7 @@ from affetto.training.ahead import one_ahead
 from affetto.training.batches import by_length, plan
 from affetto.training.gradients import prove_all_train
 from affetto.training.loss import Loss
-from affetto.training.probabilities import EVALUATION_BATCH, measure, predict
+from affetto.training.predict import EVALUATION_BATCH, VALIDATED, predict, validation_scores
 from affetto.training.processes import everyone, part, reseed, same_place, same_start, summed
 from affetto.training.spec import AugmentSettings, TrainingSettings
 
@@ -154,7 +154,9 @@ class _Steps:
             self.optimizer.zero_grad(set_to_none=True)
             reseed(self.accelerator, self.task.seed, progress.epoch, number)
             with self.accelerator.autocast():
-                loss = self.loss(self._logits(ids, progress.epoch, batch, lengths), targets) * share
+                loss = self.loss(self._logits(ids, progress.epoch, batch, lengths), targets)
+                penalty = self.classifier.method.penalty()
+                loss = (loss if penalty is None else loss + penalty) * share
             self.accelerator.backward(loss)
             loss = summed(loss, trained, self.accelerator)
             self.optimizer.step()
@@ -263,10 +265,10 @@ def _judge(
     """Validate what there is now, note it, and return the weights that are best so far."""
     score = float(record["epoch"])  # without a choice the last epoch stands
     if task.validation is not None:
-        measured = measure(classifier, data, task.validation, task.target, accelerator.device, accelerator)
+        measured = validation_scores(classifier, data, task.validation, task.target, accelerator.device, accelerator)
         record["validation"] = measured
-        if settings.select != "last":
-            score = measured["macro_f1"] if settings.select == "macro_f1" else -measured["loss"]
+        if settings.select in VALIDATED:
+            score = measured[settings.select] * (1 if VALIDATED[settings.select].higher_is_better else -1)
     if score > progress.best_score:
         progress.best_score, progress.best_epoch, best = score, record["epoch"], classifier.snapshot()
     progress.history.append({"seconds": 0.0, **record} if record["epoch"] == 0 else record)

@@ -15,6 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from affetto.measures.classification import UAR
+from affetto.measures.probability import softmax
 from affetto.splits import inner_folds
 
 MOST_CLIPS = 2_000
@@ -64,11 +66,11 @@ def choose(
 
     def uar(layer: int, strength: float) -> float:
         x = features(layer)
-        hits = np.zeros(len(target), dtype=bool)
+        predicted = np.zeros(len(target), dtype=np.int64)
         for fit, held_out in splits:
             probe = Probe.fit(x[fit], target[fit], strength, balanced=balanced)
-            hits[held_out] = probe.predict(x[held_out]) == target[held_out]
-        return float(np.mean([hits[target == c].mean() for c in np.unique(target)]))
+            predicted[held_out] = probe.predict(x[held_out])
+        return UAR.of_labels(target, predicted, int(max(target.max(), predicted.max())) + 1)
 
     middle = sorted(strengths)[len(strengths) // 2]
     tried = [Choice(layer, middle, uar(layer, middle)) for layer in layers]
@@ -134,9 +136,7 @@ class Probe:
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """(clips, features) → (clips, classes), rows that sum to one."""
-        logits = self.logits(features)
-        exponents = np.exp(logits - logits.max(1, keepdims=True))
-        return exponents / exponents.sum(1, keepdims=True)
+        return softmax(self.logits(features))
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(clips, features) → (clips,) class indices."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from affetto.errors import UserError, unknown
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.frozen import Frozen
 from affetto.models.methods.probe import Probe
@@ -21,6 +23,11 @@ from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 from affetto.training.effects import Acts, Needs
 from affetto.training.identity import foreign_fields, own_fields
+
+if TYPE_CHECKING:
+    HeadName = str
+else:
+    HeadName = Literal[tuple(HEADS)]
 
 
 class _Record(BaseModel):
@@ -56,9 +63,7 @@ class ModelSettings(_Common):
         description="the state that pooling=layer takes (0 … L); null: the last; auto: chosen on inner speaker folds",
     )
     state_norm: Literal["none", "layer"] = Field("none", description="normalise each state before pooling")
-    head: Annotated[Literal["paper", "short", "linear", "statistics"], Acts(effects.STEPPED)] = Field(
-        "paper", description="the downstream classifier"
-    )
+    head: Annotated[HeadName, Acts(effects.STEPPED)] = Field("paper", description="the downstream classifier")
     head_width: Annotated[int, Acts(effects.HIDDEN)] = Field(256, ge=1, description="width of the head's hidden layers")
     head_dropout: Annotated[float, Acts(effects.DROPOUT)] = Field(0.1, ge=0, lt=1, description="dropout in the head")
     unmasked_mean: Annotated[
@@ -260,8 +265,9 @@ def _method(name: str | None) -> type[Method]:
 
 
 def method_settings(chosen: Settings, method: str) -> dict[str, Any]:
-    """The values of the method's own section, as its class takes them."""
-    return {key: value for section in METHODS.find(method).sections() for key, value in getattr(chosen, section)}
+    """Values of the method's own sections, as its class takes them."""
+    record = METHODS.find(method)
+    return record.keywords({section: getattr(chosen, section).model_dump() for section in record.sections()})
 
 
 def _resolved(recipe: str, overrides: dict[str, str], method: str | None) -> Settings:
@@ -297,6 +303,14 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def stored_settings(values: Mapping[str, Any]) -> Settings:
+    """Settings as a run's file holds them, without the sections of methods that are not installed here.
+
+    Raises ValueError for values that this version cannot read.
+    """
+    return Settings.model_validate({name: record for name, record in values.items() if name in Settings.model_fields})
 
 
 class CorpusSpec(_Record):
@@ -339,7 +353,7 @@ class RunSpec(_Record):
     final: bool = True
     """Whether a run with folds ends with a model trained on all speakers."""
     record_states: bool = False
-    """Whether the metrics say how large each hidden state is (`affetto.models.sizes`); it changes no result."""
+    """Whether the metrics say how large each hidden state is (`affetto.models.state_sizes`); it changes no result."""
 
     @model_validator(mode="before")
     @classmethod

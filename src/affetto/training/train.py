@@ -13,22 +13,22 @@ from filelock import FileLock, Timeout
 from affetto import locks
 from affetto._version import __version__
 from affetto.errors import UserError
+from affetto.measures.registry import shown_measures
 from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
 from affetto.training import device as devices
 from affetto.training.build import Builder
-from affetto.training.calibration import confidence
 from affetto.training.contents import marks_of
 from affetto.training.data import read
 from affetto.training.display import Display
-from affetto.training.evaluate import MEASURES
 from affetto.training.folds import FoldTrainer, Rows
 from affetto.training.processes import SharedFolder, agreed, everyone
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec, check
+from affetto.training.temperature import confidence
 
 
 def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Display | None = None) -> dict[str, Any]:
@@ -244,8 +244,9 @@ def _take(lock: FileLock) -> None:
 
 
 def _mean_of_folds(folds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and sample standard deviation (ddof 1) of the folds' test scores."""
-    values = {name: [fold["test"][name] for fold in folds] for name in MEASURES}
+    """Mean and sample standard deviation (ddof 1) of the test scores that all folds have."""
+    names = [m.name for m in shown_measures() if all(m.name in fold["test"] for fold in folds)]
+    values = {name: [fold["test"][name] for fold in folds] for name in names}
     return {name: statistics.mean(v) for name, v in values.items()} | {
         "standard_deviation": {name: statistics.stdev(v) for name, v in values.items()},
         "folds": len(folds),

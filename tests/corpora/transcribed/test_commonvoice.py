@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from affetto import audio
-from affetto.corpora.transcribed.readers import open_speech
+from affetto.corpora.transcribed.registry import open_speech
 from affetto.errors import UserError
-from affetto.synthetic.read_speech import make_common_voice
+from affetto.synthetic.layouts.commonvoice import make as make_common_voice
 
 HEADER = "client_id\tpath\tsentence\tlocale\n"
 
@@ -74,7 +74,7 @@ def test_another_language_is_refused(tmp_path: Path) -> None:
     by_folder = tree(
         tmp_path / "cv-corpus-20.0-2024-12-06" / "de", "jan\ta.mp3\tHallo\n", "client_id\tpath\tsentence\n"
     )
-    assert "Common Voice in 'de', asked for is 'it'" in told(by_folder) and "--language de" in told(by_folder)
+    assert "Common Voice in 'de', not in 'it'" in told(by_folder) and "--language de" in told(by_folder)
     by_column = tree(tmp_path / "mine", "jan\ta.mp3\tHallo\tde\n")
     assert "Common Voice in 'de'" in told(by_column)
     assert open_speech(None, by_column, language="de").language == "de"
@@ -107,7 +107,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert corpus.has_speakers and corpus.name == "mine"
     nobody = open_speech(None, put(tmp_path / "nobody.tsv", "file\tsentence\na.wav\tCiao\n"))
-    assert not nobody.has_speakers and "does not tell who speaks" in nobody.notes[0]
+    assert not nobody.has_speakers and "does not say who speaks" in nobody.notes[0]
     assert "no sentence column" in told(put(tmp_path / "x.csv", "file,speaker\na.wav,anna\n"))
     assert open_speech(None, tmp_path / "x.csv", with_sentences=False).utterances[0].sentence == ""
     assert "lists a.wav again" in told(put(tmp_path / "y.csv", "file,sentence\na.wav,x\na.wav,y\n"))

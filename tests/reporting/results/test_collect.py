@@ -41,11 +41,11 @@ def test_of_a_run_its_scores_predictions_logs_and_split_can_be_read(grid):
     results = collect(grid)
     run = results.done[0]
     assert run.test == json.loads((run.path / METRICS).read_text())["test"]
-    assert run.scored is not None and len(run.scored.clips) == run.test["n"] == 84
-    probe = run.beside
-    assert probe is not None and probe.axes.method == "probe" and probe.scored is not None
-    assert probe.test == run.probe != run.test and probe.scored.clips == run.scored.clips
-    assert not (probe.scored.probabilities == run.scored.probabilities).all()
+    assert run.predictions is not None and len(run.predictions.clips) == run.test["n"] == 84
+    probe = run.baseline
+    assert probe is not None and probe.axes.method == "probe" and probe.predictions is not None
+    assert probe.test == run.baseline_test != run.test and probe.predictions.clips == run.predictions.clips
+    assert not (probe.predictions.probabilities == run.predictions.probabilities).all()
     assert list(run.logs) == [f"s{n:02}" for n in range(6)] and len(run.logs["s00"]) == 5
     assert [split.protocol for split in results.splits.values()] == ["loso"]
 
@@ -109,7 +109,7 @@ def test_settings_that_differ_from_the_recipe_tell_runs_apart(tmp_path):
     ])  # fmt: skip
     eight, usual = collect(out).configurations
     assert eight.axes.settings == (("lora.alpha", "8.0"),) and usual.axes.settings == ()
-    assert eight.axes.protocol != usual.axes.protocol
+    assert eight.axes != usual.axes
 
 
 def test_a_run_is_told_by_the_settings_it_was_done_under_not_by_what_the_recipe_says_today(tmp_path):
@@ -125,6 +125,22 @@ def test_a_run_is_told_by_the_settings_it_was_done_under_not_by_what_the_recipe_
     assert told["adapter"] == (
         ("adapter.dropout", "0.1"), ("adapter.placement", "parallel"), ("adapter.scale", "0.1"),
     )  # fmt: skip
+
+
+def test_a_method_that_is_not_installed_is_named_and_the_other_runs_are_read(tmp_path):
+    """A method of a plug-in leaves its section in all runs' files, and may be gone when they are read."""
+    out = write_grid(tmp_path / "out", [({"method": "adapter"}, {}), ({"method": "frozen"}, {})])
+    for file in out.glob("runs/*/spec.json"):
+        content = json.loads(file.read_text())
+        content["spec"]["settings"]["gains"] = {"start": 1.0}
+        file.write_text(json.dumps(content))
+    plan = json.loads((out / "grid.json").read_text())
+    plan["runs"].append(plan["runs"][0] | {"method": "gains", "run": "another"})
+    (out / "grid.json").write_text(json.dumps(plan))
+    shutil.copytree(next(out.glob("runs/*frozen*")), tmp_path / "single")
+    results = collect(tmp_path)
+    assert [run.axes.method for run in results.runs if run.is_done] == ["adapter", "frozen"]
+    assert any("method 'gains' is not installed here" in note for note in results.notes)
 
 
 def test_synthetic_runs_are_known(tmp_path):

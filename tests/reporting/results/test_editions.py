@@ -10,16 +10,21 @@ import pytest
 
 from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
-from affetto.reporting import contrasts, group_sheets, run_sheets
-from affetto.reporting.papers.dasaro2024 import sheets
+from affetto.measures.measure import LabelMeasure
+from affetto.measures.registry import MEASURES
+from affetto.reporting.chapters.methods import method_table
+from affetto.reporting.chapters.reliability import reliability_table
+from affetto.reporting.chapters.runs import run_table
+from affetto.reporting.papers.dasaro2024.protocols import protocols
+from affetto.reporting.papers.dasaro2024.table_2 import table_2
 from affetto.reporting.report import write
+from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
-from affetto.reporting.summary import summary
-from affetto.training import evaluate
+from affetto.reporting.results.summary import summarise
 from affetto.training.runs import METRICS, RunFolder
 from reporting.folders import write_run
-from reporting.test_chapters import cell, column, values
+from reporting.tables import cell, column, values
 
 FOUR = tuple(label for label in EMOTIONS if label in ("anger", "fear", "joy", "sadness"))
 
@@ -42,7 +47,7 @@ def test_runs_of_other_labels_are_other_systems_beside_a_probe_of_their_own(mixe
         metrics = json.loads((mixed / folder / METRICS).read_text())
         gap = metrics["test"]["macro_f1"] - metrics["probe"]["test"]["macro_f1"]
         method = "LoRA" if folder == "lora" else "frozen"
-        found = cell(run_sheets.methods(evidence), "over probe", corpus=name, method=method)
+        found = cell(method_table(evidence), "over probe", corpus=name, method=method)
         assert found.key == pytest.approx(100 * gap), folder
     made = contrasts.contrasts(evidence)
     assert made and all(len({one.axes.corpus for one in each.configurations}) == 1 for each in made)
@@ -50,27 +55,27 @@ def test_runs_of_other_labels_are_other_systems_beside_a_probe_of_their_own(mixe
 
 def test_each_label_set_has_a_card_a_guesser_and_a_row_of_its_own(mixed):
     evidence = Evidence(collect(mixed))
-    told = summary(evidence)
+    told = summarise(evidence)
     assert [each.corpus for each in told.highlights] == ["EMOVO (4 labels)", "EMOVO (7 labels)"]
-    assert "All 3 runs are done." in told.what[0] and any("kept apart" in line for line in told.caveats)
+    assert "All 3 runs are done." in told.overview[0] and any("kept apart" in line for line in told.caveats)
     four, seven = told.highlights
     assert four.chance > 20 > seven.chance
-    caption = group_sheets.calibrations(evidence).caption
+    caption = reliability_table(evidence).caption
     for count in (4, 7):
         assert f"a guesser among {count} has {math.log(count):.2f} and {1 - 1 / count:.2f}" in caption
-    table = sheets.table_2(evidence)
-    assert cell(table, "disgust", corpus="EMOVO (4 labels)").shown == "–"
+    table = table_2(evidence)
+    assert cell(table, "disgust", corpus="EMOVO (4 labels)").text == "–"
     assert cell(table, "disgust", corpus="EMOVO (7 labels)").under == "paper 84"
     # The paper knows seven labels: four have no place beside its figures.
-    (protocol,) = sheets.protocols(evidence)
-    assert {one.axes.corpus for one in protocol.ones} == {"emovo@7-labels"}
+    (protocol,) = protocols(evidence)
+    assert {one.axes.corpus for one in protocol.configurations} == {"emovo@7-labels"}
 
 
 def test_four_labels_alone_have_no_place_beside_the_paper(tmp_path):
     write_run(tmp_path / "four", labels=FOUR)
     evidence = Evidence(collect(tmp_path))
     assert [run.axes.corpus for run in evidence.results.done] == ["emovo"]
-    assert sheets.protocols(evidence) == []
+    assert protocols(evidence) == []
 
 
 def test_the_baseline_of_a_run_is_the_probe_in_its_own_folder(tmp_path):
@@ -94,18 +99,18 @@ def test_no_seed_of_other_clips_or_weights_is_a_seed_of_a_configuration(tmp_path
     first, second, third = (run.axes.backbone for run in evidence.results.done)
     assert first == second != third == "wav2vec2-base@abababab"
     assert [len(one.runs) for one in evidence.results.configurations] == [1, 1, 1]
-    assert any("different weights" in line for line in summary(evidence).caveats)
+    assert any("different weights" in line for line in summarise(evidence).caveats)
 
 
 def test_a_run_without_predictions_counts_as_no_seed(tmp_path):
-    for seed in (0, 1):
+    for seed in (0, 1, 2):
         write_run(tmp_path / str(seed), seed=seed)
     (tmp_path / "1" / "predictions.jsonl").unlink()
     evidence = Evidence(collect(tmp_path))
-    sheet = run_sheets.methods(evidence)
-    assert cell(sheet, "seeds", method="frozen").shown == "1 of 2"
-    assert any(note.startswith("Seeds are missing of: frozen") for note in sheet.notes)
-    assert "1: " in run_sheets.all_runs(evidence.results).notes[0] and len(evidence.notes) == 1
+    sheet = method_table(evidence)
+    assert cell(sheet, "seeds", method="frozen").text == "2 of 3"
+    assert "Seeds are missing of: frozen (1 of 3 seeds)." in sheet.notes
+    assert "1: " in run_table(evidence.results).notes[0] and len(evidence.notes) == 1
 
 
 def edited(run, change):
@@ -119,7 +124,7 @@ def edited(run, change):
     [
         (lambda m: m["test"].update(macro_f1=0.999), r"test: macro F1 is 0\.9990, by the predictions 0\."),
         (lambda m: m["test"]["confusion"][0].reverse(), r"test: its confusion matrix differs in \d+ clips?"),
-        (lambda m: m["test"]["per_speaker"].pop("s03"), "test: speaker 's03' is in one of them only"),
+        (lambda m: m["test"]["per_speaker"].pop("s03"), "test: speaker 's03' is in only one of the two files"),
         (lambda m: m["test"].update(confusion=[["x"]]), "test: its scores are not of the form"),
         (lambda m: m["test"].update(labels=["a", "b"]), "test: it has the labels a, b, the predictions anger"),
     ],
@@ -138,7 +143,7 @@ def test_a_probe_that_does_not_fit_is_left_out_alone(tmp_path):
     edited(run, lambda metrics: metrics["probe"]["test"].update(macro_f1=0.999))
     evidence = Evidence(collect(run))
     assert [one.axes.method for one in evidence.configurations] == ["frozen"]
-    assert "The one run is done." in summary(evidence).what[0]
+    assert "The one run is done." in summarise(evidence).overview[0]
     assert "probe.test: macro F1 is 0.9990" in evidence.notes[0] and "left out" in evidence.notes[0]
 
 
@@ -165,12 +170,13 @@ def test_a_new_measure_is_computed_from_the_predictions_of_older_runs(tmp_path, 
 
     run = write_run(tmp_path / "run")
     before = json.loads((run / METRICS).read_text())["test"]
-    monkeypatch.setitem(evaluate.MEASURES, "kappa", evaluate.Measure("Cohen's kappa", kappa, "kappa"))
+    toy = LabelMeasure(name="kappa", title="Cohen's kappa", function=kappa, range=(-1.0, 1.0))
+    monkeypatch.setattr(MEASURES, "_records", {**MEASURES, "kappa": toy})
     evidence = Evidence(collect(run))
     assert not evidence.notes
-    found = cell(run_sheets.methods(evidence), "Cohen's kappa", method="frozen")
+    found = cell(method_table(evidence), "Cohen's kappa", method="frozen")
     # Of balanced classes that are K labels, kappa is (accuracy - 1/K) / (1 - 1/K).
     expected = (before["accuracy"] - 1 / 7) / (6 / 7)
     assert values(found)["mean"] == pytest.approx(100 * expected) and values(found)["low"] < 100 * expected
-    runs = run_sheets.all_runs(evidence.results)
+    runs = run_table(evidence.results)
     assert runs.rows[0][column(runs, "Cohen's kappa")].key == pytest.approx(100 * expected)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus
+from affetto.corpora.delimited import Table, open_table
 from affetto.corpora.folders import (
     AUDIO_SUFFIXES,
     existing_folder,
@@ -25,7 +26,7 @@ from affetto.corpora.folders import (
 )
 from affetto.corpora.formats import emobox, tables
 from affetto.corpora.formats.cells import PART_ALIASES
-from affetto.corpora.formats.rows import Rules, Table, check_files, parse
+from affetto.corpora.formats.rows import Rules, check_files, parse
 from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
@@ -101,7 +102,7 @@ def _table(folder: Path) -> Table | None:
     """A part's metadata, or its class folders as if they were a table; None where there is neither."""
     metadata = _metadata(folder)
     if metadata:
-        return emobox.open_jsonl(metadata) if metadata.suffix == ".jsonl" else tables.open_table(metadata)
+        return emobox.open_jsonl(metadata) if metadata.suffix == ".jsonl" else open_table(metadata)
     rows = [
         (0, [f"{child.name}/{file.name}", child.name])
         for child in subfolders(folder)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from affetto.corpora.manifest import GENDERS, PARTS
-from affetto.corpora.names import unified
+from affetto.corpora.names import abbreviated, unified
 from affetto.errors import UserError, unknown
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -89,10 +89,14 @@ def seconds(cell: str, where: str) -> float | None:
     return value
 
 
-def shown(header: Sequence[str], most: int = 12, longest: int = 30) -> str:
-    """A header for an error: its first columns, none of them long."""
-    names = [name if len(name) <= longest else f"{name[:longest]}…" for name in header[:most]]
-    return ", ".join(names) + (f" and {len(header) - most} more" if len(header) > most else "")
+def section(
+    row: Sequence[str], start_at: int | None, end_at: int | None, where: str
+) -> tuple[float | None, float | None]:
+    """Start and end of a row's section in seconds, by the indexes of their columns; UserError for an empty section."""
+    start, end = (None if at is None else seconds(row[at].strip(), where) for at in (start_at, end_at))
+    if end is not None and end <= (start or 0.0):
+        raise UserError(f"{where}: the section ends at {end:g} s, not after its start at {start or 0:g} s")
+    return start, end
 
 
 def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -109,7 +113,7 @@ def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[
             places[name] = folded.index(found[0])
         if len(found) > 1:
             notes.append(f"{table}: the columns {', '.join(found)} all name the {name}; {found[0]} is taken")
-    said = f"found: {shown(header)}; expected: file, emotion, speaker"
+    said = f"found: {abbreviated(header)}; expected: file, emotion, speaker"
     for name in ("file", "emotion"):
         if name not in places:
             raise UserError(f"{table} has no {name} column (one of {', '.join(COLUMNS[name])}); {said}")

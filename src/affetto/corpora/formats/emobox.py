@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus
+from affetto.corpora.delimited import Table
 from affetto.corpora.folders import existing, found_in, is_synthetic
 from affetto.corpora.formats import tables
 from affetto.corpora.formats.cells import COLUMNS, PART_ALIASES
-from affetto.corpora.formats.rows import EXTRA, Rules, Table, check_files, parse
+from affetto.corpora.formats.rows import EXTRA, Rules, check_files, parse
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 

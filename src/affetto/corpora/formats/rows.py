@@ -7,32 +7,22 @@ equal cells are one object.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from affetto.corpora.delimited import Table
 from affetto.corpora.folders import listed_file
 from affetto.corpora.formats import cells
 from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import Clip
+from affetto.corpora.names import abbreviated
 from affetto.errors import UserError
 
 EXTRA = "extra:"
 _V = TypeVar("_V")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A header and its rows, each with the line that it ends on (0 where there are no lines)."""
-
-    name: str
-    header: list[str]
-    rows: Iterator[tuple[int, list[str]]]
-
-    def where(self, line: int) -> str:
-        return f"{self.name} line {line}" if line else self.name
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
         synthetic = synthetic or (synthetic_at is not None and row[synthetic_at].casefold() == "true")
     if not clips and not dropped:
         raise UserError(
-            f"{table.name} lists no clips: below its header ({cells.shown(table.header)}) stands nothing; "
+            f"{table.name} lists no clips: below its header ({abbreviated(table.header)}) stands nothing; "
             "add a line for each clip"
         )
     if dropped:
@@ -194,11 +184,7 @@ def _sections(
 
     def section(row: list[str], line: int) -> tuple[float | None, float | None]:
         where = table.where(line)
-        start = None if start_at is None else cells.seconds(row[start_at].strip(), where)
-        end = None if end_at is None else cells.seconds(row[end_at].strip(), where)
-        if end is not None and end <= (start or 0.0):
-            raise UserError(f"{where}: the section ends at {end:g} s, not after its start at {start or 0:g} s")
-        return start, end
+        return cells.section(row, start_at, end_at, where)
 
     return section
 

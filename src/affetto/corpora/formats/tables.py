@@ -1,33 +1,25 @@
-"""Tables of clips: CSV and TSV, read and written.
+"""Tables of clips: CSV and TSV.
 
 A table has one line per clip and a header. Its columns, in any order, under any name in `cells.COLUMNS`:
 
     file,emotion,speaker[,gender][,split][,prompt][,sentence][,start,end]
 
-Relative paths are relative to the table's folder, `..` in them included; absolute ones are taken as they are: a table
-is its user's own, and may name any file that the user may read. The delimiter is a comma, a semicolon or a tab, the
-encoding UTF-8 with or without a byte order mark. `start` and `end` are in seconds. Columns `extra:<name>` are facts
-of the corpus; others are ignored. `rows.py` makes clips of the lines.
+Relative paths start in the table's folder and may contain `..`; absolute paths are taken as they are: a table is
+its user's own, and may name any file that the user may read. `start` and `end` are in seconds. Columns `extra:<name>`
+hold facts of the corpus; others are ignored.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus, Option
+from affetto.corpora.delimited import SUFFIXES, open_table
 from affetto.corpora.folders import existing, files_of, found_in, is_synthetic
 from affetto.corpora.formats import cells
-from affetto.corpora.formats.rows import EXTRA, Rules, Table, check_files, parse
-from affetto.corpora.manifest import Manifest, in_root
+from affetto.corpora.formats.rows import Rules, check_files, parse
+from affetto.corpora.manifest import Manifest
 from affetto.errors import UserError
-
-SUFFIXES = (".csv", ".tsv", ".txt")
-WRITTEN = ("file", "emotion", "speaker", "gender", "split", "prompt", "sentence", "start", "end")
-_DELIMITERS = ",;\t"
-_LONGEST_HEADER = 1 << 20
-"""Characters of a first line that are looked at; one that is longer belongs to no table."""
 
 
 def matches(path: Path) -> bool:
@@ -75,41 +67,6 @@ def read(
     return Manifest(name, root, tuple(parsed.clips), parsed.synthetic or is_synthetic(root), notes=notes)
 
 
-def write_table(manifest: Manifest, path: Path) -> None:
-    """Write a manifest as a table that reads back equal: in its own root to the same clips, elsewhere to the same
-    audio. (Classes of the user's own need a `label_map` when read.)"""
-    path = Path(path).expanduser().resolve()
-    extras = sorted({name for clip in manifest.clips for name, _ in clip.extra})
-    header = [*WRITTEN, *(EXTRA + name for name in extras), *(["synthetic"] if manifest.synthetic else [])]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t" if path.suffix.casefold() == ".tsv" else ",", lineterminator="\n")
-        writer.writerow(header)
-        for clip in manifest.clips:
-            known = dict(clip.extra)
-            optional = (clip.gender, clip.part, clip.prompt, clip.sentence, clip.start, clip.end)
-            row = [in_root(str(manifest.path(clip)), path.parent), clip.emotion, clip.speaker]
-            row += ["" if value is None else str(value) for value in optional]
-            row += [known.get(name, "") for name in extras]
-            writer.writerow(row + ["true"] * manifest.synthetic)
-
-
-def open_table(path: Path, *, such_as: str = "file,emotion,speaker") -> Table:
-    """Open a CSV or TSV: its header, and its rows as they are read. Raises UserError, then and at each row, for what
-    is no such text; `such_as` is the header that it advises."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            first = file.readline(_LONGEST_HEADER)
-    except OSError as problem:
-        raise UserError(f"{path}: the table cannot be read ({problem.strerror}); check the path") from None
-    except UnicodeDecodeError:
-        raise _not_utf8(path, 1) from None
-    if not first.strip():
-        raise UserError(f"{path}: an empty table; its first line must name the columns, such as {such_as}")
-    rows = _rows(path, max(_DELIMITERS, key=first.count))
-    return Table(path.name, [column.strip() for column in next(rows)[1]], rows)
-
-
 def _only_table(path: Path) -> Path:
     """The table that `path` means; a UserError where it is a folder with none or several, an archive or nothing."""
     path = existing(only_listing(path), "a table of clips")
@@ -137,41 +94,6 @@ def _lists_clips(path: Path) -> bool:
     except UserError:
         return False
     return True
-
-
-def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The header and the rows, each with its line and as many cells as the header has."""
-    line = 0
-    header: list[str] = []
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(_texts(path, file), delimiter=delimiter)
-        try:
-            for row in reader:
-                line = reader.line_num
-                header = header or row
-                if len(row) == len(header):
-                    yield line, row
-                elif row:
-                    raise UserError(
-                        f"{path.name} line {line} has {len(row)} columns where the header has {len(header)} "
-                        f"({cells.shown(header)}); cells that hold the delimiter must be quoted, and quotes closed"
-                    )
-        except UnicodeDecodeError:
-            raise _not_utf8(path, line + 1) from None
-        except csv.Error as problem:
-            raise UserError(f"{path.name} line {line + 1} cannot be read ({problem}); is a quote open there?") from None
-
-
-def _texts(path: Path, lines: Iterable[str]) -> Iterator[str]:
-    """The lines as they are; a UserError at one that no text has."""
-    for number, line in enumerate(lines, start=1):
-        if "\0" in line:
-            raise UserError(f"{path.name} line {number} holds zero bytes: no text; save the table as CSV in UTF-8")
-        yield line
-
-
-def _not_utf8(path: Path, line: int) -> UserError:
-    return UserError(f"{path.name} is not UTF-8 text (line {line} or just after); save the table as CSV in UTF-8")
 
 
 SPEAKER_PATTERN = Option("regular expression with one group that finds the speaker in the file's name")

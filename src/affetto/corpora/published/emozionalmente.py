@@ -24,12 +24,12 @@ from pathlib import Path
 
 from affetto.corpora import ratings
 from affetto.corpora.corpus import Corpus
+from affetto.corpora.delimited import open_table
 from affetto.corpora.folders import candidates, only_root, passed_over, visible
-from affetto.corpora.formats.cells import PART_ALIASES, gender, shown, speaker
-from affetto.corpora.formats.tables import open_table
+from affetto.corpora.formats.cells import PART_ALIASES, gender, speaker
 from affetto.corpora.labels import EMOTIONS, canonical, known
 from affetto.corpora.manifest import Clip, Manifest
-from affetto.corpora.names import unified
+from affetto.corpora.names import abbreviated, unified
 from affetto.errors import UserError
 
 SAMPLES = "metadata/samples.csv"
@@ -117,7 +117,7 @@ def _columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str
     missing = [column for column in columns if column not in table.header]
     if missing:
         raise UserError(
-            f"{path} has no column {', '.join(missing)}; found: {shown(table.header)}; "
+            f"{path} has no column {', '.join(missing)}; found: {abbreviated(table.header)}; "
             f"expected: {', '.join(columns)}. Get the file again from its source"
         )
     places = [table.header.index(column) for column in columns]

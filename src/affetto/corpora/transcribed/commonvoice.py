@@ -1,7 +1,7 @@
 """Mozilla Common Voice: sentences read aloud by volunteers, more than a hundred languages, CC0.
 
-Where from: commonvoice.mozilla.org, and since late 2025 the Mozilla Data Collective; a download needs an account, so
-none is offered here. Ardila et al., "Common Voice: A Massively-Multilingual Speech Corpus", LREC 2020.
+It comes from commonvoice.mozilla.org, and since late 2025 from the Mozilla Data Collective. A download needs an
+account, so none is offered here. Ardila et al., "Common Voice: A Massively-Multilingual Speech Corpus", LREC 2020.
 
 An archive unpacks to `cv-corpus-VERSION-DATE/LOCALE/` with `clips/*.mp3` and, beside that folder, one TSV a part:
 `validated.tsv` (two or more listeners agreed; what scenario B uses), `train.tsv`, `dev.tsv`, `test.tsv` and others.
@@ -21,11 +21,11 @@ from pathlib import Path
 
 from affetto.corpora import folders
 from affetto.corpora.names import unified
-from affetto.corpora.transcribed.speech import SpeechCorpus, Utterance
+from affetto.corpora.transcribed.corpus import Request, TranscribedCorpus
+from affetto.corpora.transcribed.listing import Listing, Utterance
 from affetto.errors import UserError, unknown
 
 NAME = "common-voice"
-LICENCE = "CC0"
 SPLITS = ("validated", "train")
 OFFICIAL = ("dev", "test")
 """Sets on which error rates are reported; `validated` holds their clips, `train` does not."""
@@ -36,50 +36,62 @@ _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z]{2,4})?")
 
 
 def matches(path: Path) -> bool:
+    """True if the folder, its parent or a child of it holds `clips` or a list of Common Voice."""
     return bool(_roots(path))
 
 
 def is_listed(path: Path) -> bool:
-    """Whether a folder is Common Voice by the columns of its lists, for those who take it for a corpus of emotions."""
+    """True if the columns of a folder's lists are Common Voice's, so that nobody takes it for a corpus of emotions."""
     for table in (root / f"{split}.tsv" for root in _roots(path) for split in SPLITS):
-        with suppress(UserError):  # what cannot be read is no list of Common Voice's
+        with suppress(UserError):  # a file that cannot be read is no list of Common Voice
             if table.is_file() and set(NEEDED) <= set(next(_lines(table), (0, []))[1]):
                 return True
     return False
 
 
-def read(path: Path, *, split: str = "validated", language: str | None = "it") -> SpeechCorpus:
-    """The clips of one part of a Common Voice folder, in the language asked for (None: whatever it is).
+def read(path: Path, request: Request) -> Listing:
+    """The clips of one part of a Common Voice folder, in one language.
 
-    Raises UserError where the folder, its TSV or its `clips` is missing, where it is another language's, or a line is
-    broken.
+    Raises UserError where the folder, its TSV or its `clips` is missing, where the corpus is in another language, or a
+    line is broken.
     """
+    split, language = request.split or SPLITS[0], request.language
     if split not in SPLITS:
-        raise unknown("split of common-voice", split, SPLITS)
-    roots = _roots(path)
-    roots = [root for root in roots if root.name == language] or roots
-    looked_for = f"a folder with {CLIPS}/ and {split}.tsv, as cv-corpus-25.0-…/{language or 'it'}"
-    root, notes = folders.only_root(path, "Common Voice", looked_for, roots)
+        raise unknown(f"split of {NAME}", split, SPLITS)
+    root, notes = _root(path, split, language)
     table = root / f"{split}.tsv"
     for needed in (root / CLIPS, table):
         if not needed.exists():
             raise UserError(f"{root}: no {needed.name} in it; found {folders.found_in(root)}. Unpack the whole archive")
     locale = _locale(root)
     if language and locale and locale != language:
-        raise _another(root, locale, language)
-    seconds = _durations(root / DURATIONS)
-    utterances = tuple(_rows(table, root, language, seconds))
+        raise _wrong_language(root, locale, language)
+    utterances = tuple(_rows(table, root, language, _durations(root / DURATIONS)))
     if not utterances:
         raise UserError(f"{table} lists no clips; take another split ({', '.join(SPLITS)}) or unpack the archive again")
-    version = _VERSION.search(root.parent.name) or _VERSION.search(root.name)
     if split == "validated" and any((root / f"{part}.tsv").is_file() for part in OFFICIAL):
         advice = "to report error rates on those later, take --split train"
         notes = (*notes, f"{table.name} holds the clips of the official dev and test sets too: {advice}")
-    return SpeechCorpus(
-        name=NAME, root=root, utterances=utterances, version=version[1] if version else None,
-        language=locale or language, split=split, licence=LICENCE,
-        synthetic=folders.is_synthetic(root) or folders.is_synthetic(root.parent), notes=notes,
-    )  # fmt: skip
+    version = _VERSION.search(root.parent.name) or _VERSION.search(root.name)
+    return Listing(
+        name=NAME,
+        root=root,
+        utterances=utterances,
+        version=version[1] if version else None,
+        language=locale or language,
+        split=split,
+        licence=CORPUS.licence,
+        synthetic=folders.is_synthetic(root) or folders.is_synthetic(root.parent),
+        notes=notes,
+    )
+
+
+def _root(path: Path, split: str, language: str | None) -> tuple[Path, tuple[str, ...]]:
+    """The folder of the language, and a note where it is not the folder that was given."""
+    roots = _roots(path)
+    roots = [root for root in roots if root.name == language] or roots
+    layout = f"a folder with {CLIPS}/ and {split}.tsv, as cv-corpus-25.0-…/{language or 'it'}"
+    return folders.only_root(path, CORPUS.title, layout, roots)
 
 
 def _roots(path: Path) -> list[Path]:
@@ -90,20 +102,20 @@ def _roots(path: Path) -> list[Path]:
 
 
 def _locale(root: Path) -> str | None:
-    """The language that the folder's name tells, as in an archive; None where people have renamed it."""
+    """The language by the folder's name in an archive; None where it was renamed."""
     official = _VERSION.search(root.parent.name) or len(root.name) == 2
     return root.name if official and _LOCALE.fullmatch(root.name) else None
 
 
-def _another(root: Path, found: str, wanted: str) -> UserError:
+def _wrong_language(root: Path, locale: str, language: str) -> UserError:
     return UserError(
-        f"{root} is Common Voice in {found!r}, asked for is {wanted!r}: give the folder {wanted!r} of the corpus, or "
-        f"--language {found}"
+        f"{root} is Common Voice in {locale!r}, not in {language!r}: give the folder {language!r} of the corpus, or "
+        f"--language {locale}"
     )
 
 
 def _lines(table: Path) -> Iterator[tuple[int, list[str]]]:
-    """Each line's number and cells: tabs part them, and a quotation mark is part of a sentence."""
+    """Each line's number and cells: tabs separate them, and a quotation mark is part of a sentence."""
     try:
         with table.open(encoding="utf-8-sig", newline="\n") as file:
             for number, line in enumerate(file, start=1):
@@ -126,7 +138,7 @@ def _rows(table: Path, root: Path, language: str | None, seconds: dict[str, floa
             )
     speaker_at, path_at, sentence_at = (header.index(column) for column in NEEDED)
     locale_at = header.index("locale") if "locale" in header else None
-    seen: set[str] = set()
+    names: set[str] = set()
     for line, row in lines:
         if not row:
             continue
@@ -135,30 +147,45 @@ def _rows(table: Path, root: Path, language: str | None, seconds: dict[str, floa
                 f"{table} line {line} has {len(row)} cells, its header {len(header)}; unpack the archive again"
             )
         if language and locale_at is not None and row[locale_at] not in ("", language):
-            raise _another(root, row[locale_at], language)
+            raise _wrong_language(root, row[locale_at], language)
         name = row[path_at].strip()
         if not name or "/" in name or "\\" in name or name.startswith("."):
             raise UserError(f"{table} line {line}: {name!r} is no bare file name of {CLIPS}/; unpack the archive again")
         name += "" if Path(name).suffix else ".mp3"
-        if name not in seen:  # once is enough, whatever a table says twice
-            seen.add(name)
+        if name not in names:  # a table may list a clip twice
+            names.add(name)
             yield Utterance(
-                f"{CLIPS}/{name}", sys.intern(unified(row[speaker_at])), row[sentence_at].strip(), seconds.get(name)
+                file=f"{CLIPS}/{name}",
+                speaker=sys.intern(unified(row[speaker_at])),
+                sentence=row[sentence_at].strip(),
+                seconds=seconds.get(name),
             )
 
 
 def _durations(table: Path) -> dict[str, float]:
-    """Seconds by file name, where the version has them; a broken file is as none."""
+    """Seconds by file name, where the version has them; {} for a broken file."""
     if not table.is_file():
         return {}
     lines = _lines(table)
     _, header = next(lines, (0, []))
     if len(header) < 2:
         return {}
-    found = {}
+    seconds = {}
     for _, row in lines:
         try:
-            found[row[0]] = float(row[1]) / 1000
+            seconds[row[0]] = float(row[1]) / 1000
         except (ValueError, IndexError):
             continue
-    return found
+    return seconds
+
+
+CORPUS = TranscribedCorpus(
+    name=NAME,
+    title="Common Voice",
+    matches=matches,
+    read=read,
+    splits=SPLITS,
+    licence="CC0",
+    source="commonvoice.mozilla.org (an account is needed)",
+    citation='Ardila et al., "Common Voice: A Massively-Multilingual Speech Corpus", LREC 2020',
+)

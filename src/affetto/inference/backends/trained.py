@@ -16,7 +16,7 @@ from affetto.inference import speaker
 from affetto.inference.predictor import ONLY_STATISTICS, Predictor
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import capabilities
-from affetto.models.head import StatisticsHead
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.parallel import side_by_side
 from affetto.models.prefix import collate
 from affetto.models.saved import load_classifier
@@ -71,7 +71,7 @@ class ClassifierPredictor(Predictor):
         samples = (self._samples(recording, RATE_HZ) for recording in recordings)
         rows = speaker.stack_statistics(self._run_windows(samples, self.window_statistics))
         adapted = copy.copy(self)
-        adapted.classifier = self.classifier.under(speaker.adapt_head(head, rows))
+        adapted.classifier = self.classifier.with_head(speaker.adapt_head(head, rows))
         adapted.speaker_clips = len(rows)
         return adapted
 

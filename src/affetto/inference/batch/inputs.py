@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from affetto.corpora.delimited import open_table
 from affetto.corpora.folders import AUDIO_SUFFIXES, audio_below, listed_file
 from affetto.corpora.formats import cells
-from affetto.corpora.formats.tables import open_table
 from affetto.errors import UserError
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def _rows(path: Path) -> Iterator[Input]:
     if not path.is_file():
         raise UserError(f"no such table: {path}; check the path")
     table = open_table(path, such_as="file")
-    indices = {column: _column_index(table.header, column) for column in ("file", "start", "end")}
-    file_at, start_at, end_at = indices["file"], indices["start"], indices["end"]
+    file_at, start_at, end_at = (table.column(cells.COLUMNS[column]) for column in ("file", "start", "end"))
     if file_at is None:
         names = ", ".join(cells.COLUMNS["file"])
         raise UserError(f"{path}: no column of files ({names}); its header is {', '.join(table.header)}")
@@ -97,12 +96,5 @@ def _rows(path: Path) -> Iterator[Input]:
         file = row[file_at].strip()
         if not file:
             raise UserError(f"{where} names no file; fill it in, or leave the line out")
-        start, end = (None if at is None else cells.seconds(row[at].strip(), where) for at in (start_at, end_at))
-        if end is not None and end <= (start or 0.0):
-            raise UserError(f"{where}: the section ends at {end:g} s, not after its start at {start or 0:g} s")
+        start, end = cells.section(row, start_at, end_at, where)
         yield Input(file, start, end, file=path.parent / listed_file(path.parent, file))
-
-
-def _column_index(header: list[str], column: str) -> int | None:
-    folded = [name.casefold() for name in header]
-    return next((folded.index(name) for name in cells.COLUMNS[column] if name in folded), None)

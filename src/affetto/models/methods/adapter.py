@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from affetto.models.backbone import Backbone
 
-PLACEMENTS = ("sequential", "houlsby", "parallel", "peft_ser")
+PLACEMENTS = ("sequential", "houlsby", "pfeiffer", "parallel", "peft_ser")
 WITHDRAWN = "double_residual"
 """A placement of earlier versions: PEFT-SER's form for pre-LayerNorm blocks, another one for post-LayerNorm blocks."""
 
@@ -38,10 +38,11 @@ class AdapterSettings(MethodSettings):
         1.0, gt=0, description="factor on its output; 0.1 with placement parallel or peft_ser, unless set"
     )
     # The last one is of runs of earlier versions: their specs can be read, and no new run can be made.
-    placement: Literal["sequential", "houlsby", "parallel", "peft_ser", "double_residual"] = Field(
+    placement: Literal["sequential", "houlsby", "pfeiffer", "parallel", "peft_ser", "double_residual"] = Field(
         "sequential",
-        description="sequential: behind the feed-forward; houlsby: behind the attention too; parallel: from the "
-        "feed-forward's input; peft_ser: from the residual stream, which is added twice",
+        description="sequential: behind the feed-forward; houlsby: behind the attention too; pfeiffer: from the "
+        "block's output; parallel: from the feed-forward's input; peft_ser: from the residual stream, which is added "
+        "twice",
     )
 
     @model_validator(mode="before")
@@ -56,6 +57,7 @@ class Adapter(Method):
 
     `sequential`  F(x) + A(F(x)) in place of F(x): behind the feed-forward, with a residual of its own
     `houlsby`     the same behind the attention too (Houlsby et al. 2019)
+    `pfeiffer`    F(x) + A(y), y what the block would give without it, after its last LayerNorm (Pfeiffer et al. 2020)
     `parallel`    F(x) + A(x): from the feed-forward's input (He et al. 2022)
     `peft_ser`    F(x) + A(s) + s, s before the LayerNorm that leads to F (Feng & Narayanan 2023): the block, which
                   adds its own residual, counts the stream twice, and is no identity at the start; an ablation
@@ -66,8 +68,9 @@ class Adapter(Method):
     name = "adapter"
     title = "Adapter"
     trains = "a bottleneck network in each block"
-    source = "Houlsby et al. 2019; He et al. 2022"
+    source = "Houlsby et al. 2019; Pfeiffer et al. 2020; He et al. 2022"
     settings = AdapterSettings
+    part = "outputs"
     recommended = {"placement": "parallel", "scale": 1.0, "dropout": 0.1}
 
     def __init__(
@@ -153,12 +156,34 @@ class _Behind:
         return output + self.adapter(output)
 
 
+class _AtTheEnd:
+    """An adapter from what a block would give without it, onto the residual stream at the block's end.
+
+    `norm` is the LayerNorm that ends the block; None where the block ends with the sum itself.
+    """
+
+    def __init__(self, adapter: nn.Module, norm: nn.Module | None) -> None:
+        self.adapter, self.norm = adapter, norm
+
+    def add(self, _block: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> Any:
+        if self.norm is not None:
+            return self.norm.forward(inputs[0] + self.adapter(output))
+        if isinstance(output, tuple):
+            return output[0] + self.adapter(output[0]), *output[1:]
+        return output + self.adapter(output)
+
+
 def _behind_feed_forward(adapter: nn.Module, backbone: Backbone, block: nn.Module) -> None:
     backbone.feed_forward(block)[1].register_forward_hook(_Behind(adapter))
 
 
 def _behind_attention(adapter: nn.Module, backbone: Backbone, block: nn.Module) -> None:
     backbone.attention_output(block).register_forward_hook(_Behind(adapter))
+
+
+def _behind_block(adapter: nn.Module, backbone: Backbone, block: nn.Module) -> None:
+    norm = backbone.closing_norm(block)
+    (block if norm is None else norm).register_forward_hook(_AtTheEnd(adapter, norm).add)
 
 
 def _beside_feed_forward(adapter: nn.Module, backbone: Backbone, block: nn.Module) -> None:
@@ -177,6 +202,7 @@ def _from_the_stream(adapter: nn.Module, backbone: Backbone, block: nn.Module) -
 _HOOKS = {
     "sequential": {"": _behind_feed_forward},
     "houlsby": {"": _behind_feed_forward, "_attention": _behind_attention},
+    "pfeiffer": {"": _behind_block},
     "parallel": {"": _beside_feed_forward},
     "peft_ser": {"": _from_the_stream},
 }

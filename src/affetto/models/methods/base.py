@@ -27,6 +27,9 @@ else:
 
 EMBEDDING, NOTHING = -1, 10_000
 """`lowest_block` where training reaches below the blocks, and where no block trains."""
+PARTS = ("linear layers", "attention", "outputs")
+"""Parts of a block that methods change, from the inside to the outside: weights of linear layers, keys and values of
+the attention, outputs of modules. A combination has at most one method for each, in this order."""
 ADAPTER_FILE, CONFIG_FILE = "adapter_model.safetensors", "adapter_config.json"
 
 
@@ -44,8 +47,8 @@ class Method(Module):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    """Name in tables and figures."""
-    trains: ClassVar[str]
+    """Name in tables and figures. Default: the name."""
+    trains: ClassVar[str] = ""
     """Phrase for lists: the parameters that train beside the head."""
     source: ClassVar[str] = ""
     """Publication that the method is from."""
@@ -65,6 +68,8 @@ class Method(Module):
     """True if the backbone's own weights train, so that no other model can use them."""
     trains_embedding: ClassVar[bool] = False
     """True if training from the first block on reaches below the blocks: the feature projection trains too."""
+    is_baseline: ClassVar[bool] = False
+    """True for the one method that reports compare all others with."""
     mergeable: ClassVar[bool] = False
     """True if `merge` leaves a plain backbone with nothing beside its weights."""
     is_peft: ClassVar[bool] = False
@@ -75,8 +80,17 @@ class Method(Module):
     """Operations of a training step, in forward passes of the blocks that change. Weights beside frozen weights, which
     need no gradient themselves: 2; the blocks' own weights: 3."""
 
+    part: ClassVar[str | None] = None
+    """Part of a block that the method changes, one of PARTS: methods for different parts can be combined. None for a
+    method that stands alone."""
+
     lowest_block: int
     """Lowest block that changes: a number of a block, EMBEDDING or NOTHING."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "name" in vars(cls) and "title" not in vars(cls):
+            cls.title = cls.name
 
     def __new__(cls, *_args: Any, **_settings: Any) -> Self:
         """A torch module: `torch.nn.Module` joins the bases when the first instance is made, not at import."""
@@ -91,6 +105,29 @@ class Method(Module):
     def sections(cls) -> Mapping[str, type[MethodSettings]]:
         """{section: its settings} of the method alone."""
         return {} if cls.settings is None else {cls.name: cls.settings}
+
+    @classmethod
+    def summary(cls) -> dict[str, str | bool | list[str] | None]:
+        """Facts of the method for lists; JSON-ready."""
+        return {
+            "title": cls.title,
+            "trains": cls.trains,
+            "source": cls.source,
+            "sections": list(cls.sections()),
+            "part": cls.part,
+            "trains_backbone": cls.trains_backbone,
+            "mergeable": cls.mergeable,
+            "is_peft": cls.is_peft,
+        }
+
+    @classmethod
+    def keywords(cls, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """Keywords of the class, from the values of its sections, {section: {field: value}}."""
+        return dict(sections.get(cls.name, {}))
+
+    def penalty(self) -> Tensor | None:
+        """Addition to the loss of a training step, a scalar with gradient; None: there is none."""
+        return None
 
     def after_step(self, step: int, total: int) -> None:
         """Act after an optimiser step, while its gradients are still there. `step` counts from 1 to `total`."""
@@ -107,6 +144,15 @@ class Method(Module):
 
     def merge(self) -> None:
         """Fold the trained weights into the backbone's own, where that is possible. For inference."""
+
+    def after_merge(self) -> Method:
+        """The part of the method that stays beside a merged backbone."""
+        return self
+
+    @classmethod
+    def plan_after_merge(cls, plan: dict[str, Any]) -> dict[str, Any]:
+        """Plan of a method, {"name", "first_block", "settings"} → that of what stays beside a merged backbone."""
+        return {"name": "frozen", "first_block": 0, "settings": {}} if cls.mergeable else plan
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:

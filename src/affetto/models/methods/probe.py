@@ -16,6 +16,7 @@ class Probe(Frozen):
     title = "probe"
     trains = "nothing of the backbone; the head is solved for"
     takes_steps = False
+    is_baseline = True
     whole_recipe = {
         "model": {"pooling": "layer", "layer": "auto", "head": "statistics", "head_dropout": 0.0},
         "training": {"warm_start": "probe", "refit": True, "epochs": 0},

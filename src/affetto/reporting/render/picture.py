@@ -20,5 +20,5 @@ class Picture:
 
 def slug(text: str) -> str:
     """Text as part of a file's name: small letters, digits and hyphens."""
-    kept = "".join(c if c.isalnum() and c.isascii() else " " for c in text.lower())
-    return "-".join(kept.split()) or "one"
+    words = "".join(c if c.isalnum() and c.isascii() else " " for c in text.lower()).split()
+    return "-".join(words) or "one"

@@ -1,76 +1,79 @@
-"""A table as a record, from which Markdown, LaTeX, CSV, the page and the terminal are written alike.
+"""A table as a record, from which Markdown, LaTeX, CSV, the page and the terminal are written.
 
-People read a cell's `shown` text, with `under` in small print below it; programs read `values`, each a column of the
-CSV file.
+People read the `text` of a cell, with `under` in small print below it; programs read its `values`, each a column of
+the CSV file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from affetto.reporting.render.text import signed_text
 
 MISSING = "—"
-"""In place of a result that is not there; `–` (text.DASH) is for what cannot be."""
+"""Stands for a result that is missing; a shorter dash (`text.DASH`) for a value that cannot be."""
 Value = float | int | str | bool | None
 
 
 @dataclass(frozen=True)
 class Column:
-    """`name` heads it; numbers stand at the right."""
+    """Column of a table; numbers stand at the right."""
 
     name: str
-    number: bool = True
+    is_number: bool = True
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. `key` is what it is sorted by; `values` are its columns in the CSV file, by what is added to the
-    column's name, with "" for the cell itself."""
+    """One cell of a table."""
 
-    shown: str
+    text: str
     key: Value = None
+    """Value by which the column is sorted."""
+    _: KW_ONLY
     under: str = ""
+    """Lines below the text."""
     values: tuple[tuple[str, Value], ...] = ()
-    strong: bool = False
+    """Values in the CSV file, by the suffix of their column's name ("": the name alone); by default the key."""
+    is_bold: bool = False
 
     @property
-    def missing(self) -> bool:
-        return self.shown.startswith(MISSING)
+    def is_missing(self) -> bool:
+        return self.text.startswith(MISSING)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """One table. `name` is the stem of its files; `breaks` are the rows before which a rule is drawn."""
+    """One table."""
 
     name: str
+    """Stem of its files."""
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
     notes: tuple[str, ...] = ()
     stamp: str = ""
-    """Said on the table itself: that the speech is synthetic."""
+    """Stamp on the table itself: its speech is synthetic."""
     breaks: frozenset[int] = frozenset()
+    """Numbers of the rows before which a rule is drawn."""
 
     def __post_init__(self) -> None:
         for row in self.rows:
             assert len(row) == len(self.columns), f"{self.name}: a row of {len(row)} cells"
 
     def suffixes(self, index: int) -> tuple[str, ...]:
-        """What the cells of a column have for programs, each once, in the order of their first appearance."""
-        found: dict[str, None] = {}
-        for row in self.rows:
-            for suffix, _ in row[index].values or (("", row[index].key),):
-                found.setdefault(suffix)
-        return tuple(found) or ("",)
+        """Suffixes of a column's names in the CSV file, in the order of their first appearance."""
+        suffixes = (suffix for row in self.rows for suffix, _ in row[index].values or (("", None),))
+        return tuple(dict.fromkeys(suffixes)) or ("",)
 
 
-def text_cell(text: object, *, strong: bool = False) -> Cell:
-    """A cell of words; nothing is shown as missing."""
-    shown = MISSING if text is None or text == "" else str(text)
-    return Cell(shown, None if shown == MISSING else shown, strong=strong)
+def text_cell(text: object, *, is_bold: bool = False) -> Cell:
+    """A cell of words; None and the empty text are missing."""
+    if text is None or text == "":
+        return Cell(MISSING)
+    return Cell(str(text), str(text), is_bold=is_bold)
 
 
 def count_cell(value: int | None) -> Cell:
@@ -78,20 +81,20 @@ def count_cell(value: int | None) -> Cell:
     return Cell(MISSING if value is None else f"{value:,}", value)
 
 
-def percent_cell(value: float | None, digits: int = 1, *, strong: bool = False) -> Cell:
-    """A fraction, shown ×100; programs read it ×100 too, unrounded."""
+def percent_cell(value: float | None, digits: int = 1, *, is_bold: bool = False) -> Cell:
+    """A fraction ×100; programs read it ×100 too, unrounded."""
     if value is None:
         return Cell(MISSING)
-    return Cell(f"{100 * value:.{digits}f}", 100 * value, strong=strong)
+    return Cell(f"{100 * value:.{digits}f}", 100 * value, is_bold=is_bold)
 
 
 def difference_cell(value: float | None, digits: int = 1) -> Cell:
-    """A difference of fractions, shown ×100 with its sign (a true minus)."""
+    """A difference of fractions, ×100, with its sign."""
     if value is None:
         return Cell(MISSING)
     return Cell(signed_text(100 * value, digits), 100 * value)
 
 
-def columns(*names: str, left: Sequence[str] = ()) -> tuple[Column, ...]:
-    """Columns of numbers, but for those in `left`."""
-    return tuple(Column(name, name not in left) for name in names)
+def columns(*names: str, texts: Sequence[str] = ()) -> tuple[Column, ...]:
+    """Columns of numbers, but for those in `texts`, which are columns of words."""
+    return tuple(Column(name, is_number=name not in texts) for name in names)

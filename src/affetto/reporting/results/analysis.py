@@ -1,4 +1,4 @@
-"""What tables, figures and claims of a report rest on: each configuration's predictions and scores, computed once."""
+"""Analysis of results: the predictions and scores of each configuration, computed once for all tables and figures."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import UserError
-from affetto.models.methods.registry import METHODS
+from affetto.measures.scores import counted_scores
+from affetto.reporting.results.naming import method_rank
 from affetto.reporting.results.records import Configuration, Results, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.splits.split import Split
-from affetto.training.evaluate import counted_scores
 
 Key = tuple[tuple[str, str], ...]
 Settings = tuple[tuple[str, str], ...]
 
 
 class Evidence:
-    """The results of a folder with their statistics. `notes` grows by what turns out to be unusable."""
+    """Results of a folder with their statistics. `notes` grows by what turns out to be unusable."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -32,137 +32,145 @@ class Evidence:
 
     @cached_property
     def configurations(self) -> tuple[Configuration, ...]:
-        """Those with a result that can be used, the probes beside them among them, by corpus, backbone and method."""
-        return tuple(one for one in self.planned if self.system(one))
+        """Configurations with a usable result, with their baselines, by corpus, split, backbone and method."""
+        return tuple(config for config in self.planned if self.system(config))
 
     @cached_property
     def planned(self) -> tuple[Configuration, ...]:
-        """As `configurations`, with those that have no result yet."""
-        known = self.results.configurations
+        """All `configurations`, and those without a result yet."""
+        configs = self.results.configurations
         corpora, backbones, splits = (
-            list(dict.fromkeys(getattr(one.axes, axis) for one in known)) for axis in ("corpus", "backbone", "split")
+            list(dict.fromkeys(getattr(config.axes, axis) for config in configs))
+            for axis in ("corpus", "backbone", "split")
         )
-        methods = list(METHODS)
 
-        def place(one: Configuration) -> tuple[Any, ...]:
-            axes = one.axes
-            method = methods.index(axes.method) if axes.method in methods else len(methods)
-            return corpora.index(axes.corpus), splits.index(axes.split), backbones.index(axes.backbone), method
+        def rank(config: Configuration) -> tuple[Any, ...]:
+            axes = config.axes
+            return (
+                corpora.index(axes.corpus),
+                splits.index(axes.split),
+                backbones.index(axes.backbone),
+                method_rank(axes.method),
+            )
 
-        return tuple(sorted([*known, *self._probes([one for one in known if self.system(one)])], key=place))
+        baselines = self._baselines([config for config in configs if self.system(config)])
+        return tuple(sorted([*configs, *baselines], key=rank))
 
     @cached_property
-    def learned(self) -> tuple[Configuration, ...]:
-        """All but the probes."""
-        return tuple(one for one in self.configurations if one.axes.method != "probe")
+    def trained(self) -> tuple[Configuration, ...]:
+        """All `configurations` but the baselines."""
+        return tuple(config for config in self.configurations if not config.axes.is_baseline)
 
-    def changed(self, one: Configuration) -> Settings:
-        """The settings in which it differs from the unchanged runs of its kind: all but those that its kind shares."""
-        return tuple(each for each in one.axes.settings if each not in self._shared[_kind(one)])
+    def changed(self, config: Configuration) -> Settings:
+        """Changed settings, without those that all runs of its recipe, method and split share."""
+        return tuple(setting for setting in config.axes.settings if setting not in self._shared[_kind(config)])
 
     @cached_property
     def _shared(self) -> dict[tuple[str, ...], set[tuple[str, str]]]:
-        """What a grid sets for all runs of a method, such as fewer epochs, is no change of one of them."""
-        found: dict[tuple[str, ...], set[tuple[str, str]]] = {}
-        for one in self.planned:
-            own = set(one.axes.settings)
-            found[_kind(one)] = found.get(_kind(one), own) & own
-        return found
+        """{kind: settings that all its runs have}: if a grid sets fewer epochs for all, no run of it is changed."""
+        shared: dict[tuple[str, ...], set[tuple[str, str]]] = {}
+        for config in self.planned:
+            settings = set(config.axes.settings)
+            shared[_kind(config)] = shared.get(_kind(config), settings) & settings
+        return shared
 
-    def system(self, one: Configuration) -> System | None:
-        """Its predictions by seed; None where nothing of it is done, or can be used."""
-        key = _key(one)
+    def system(self, config: Configuration) -> System | None:
+        """Predictions by seed; None where no run is finished, or where its seeds cannot be combined."""
+        key = _key(config)
         if key not in self._systems:
-            self._systems[key] = self._system(one)
+            self._systems[key] = self._make_system(config)
         return self._systems[key]
 
-    def estimate(self, one: Configuration, measure: str = "macro_f1") -> estimation.Estimate:
-        """Its score over seeds with the interval over speakers. Only of a configuration with a system."""
-        key = (_key(one), measure)
+    def estimate(self, config: Configuration, measure: str = "macro_f1") -> estimation.Estimate:
+        """Score over seeds with its interval over speakers. The configuration must have a system."""
+        key = (_key(config), measure)
         if key not in self._estimates:
-            system = self.system(one)
+            system = self.system(config)
             assert system is not None
             self._estimates[key] = estimation.estimate([system], measure)
         return self._estimates[key]
 
-    def spread(self, one: Configuration, measure: str = "macro_f1") -> estimation.Spread:
-        """Mean and deviation over its seeds."""
-        return estimation.over_seeds(self.by_seed(one, measure))
+    def spread(self, config: Configuration, measure: str = "macro_f1") -> estimation.Spread:
+        """Mean and deviation over seeds. The configuration must have a system."""
+        return estimation.over_seeds(self.by_seed(config, measure))
 
-    def by_seed(self, one: Configuration, measure: str = "macro_f1") -> dict[int, float]:
-        """{seed: score}. Only of a configuration with a system."""
-        system = self.system(one)
+    def by_seed(self, config: Configuration, measure: str = "macro_f1") -> dict[int, float]:
+        """{seed: score}. The configuration must have a system."""
+        system = self.system(config)
         assert system is not None
         return estimation.score_by_seed(system, measure)
 
-    def pooled(self, one: Configuration) -> dict[str, Any]:
-        """The scores of all its seeds' predictions taken together, so that each clip counts once a seed."""
-        system = self.system(one)
+    def pooled(self, config: Configuration) -> dict[str, Any]:
+        """Scores of the predictions of all seeds together, so that each clip counts once a seed."""
+        system = self.system(config)
         assert system is not None
         matrices = system.by_speaker(system.seeds).sum(axis=1)
         return counted_scores(np.asarray(matrices, dtype=np.int64), system.speakers, system.labels)
 
-    def baseline(self, one: Configuration) -> Configuration | None:
-        """The probe that was tested beside it, on its clips, labels and settings; else that of its conditions."""
-        if one.axes.method == "probe":
-            return one
-        beside = Configuration(tuple(run.beside for run in one.done if run.beside))
+    def baseline(self, config: Configuration) -> Configuration | None:
+        """Baseline that was tested beside it, on its clips, labels and settings; else one of equal conditions."""
+        if config.axes.is_baseline:
+            return config
+        beside = Configuration(tuple(run.baseline for run in config.done if run.baseline))
         if beside.runs and self.system(beside):
             return beside
-        alike = _conditions(one)
-        return next((p for p in self.configurations if p.axes.method == "probe" and _conditions(p) == alike), None)
+        conditions = _conditions(config)
+        candidates = (rival for rival in self.configurations if rival.axes.is_baseline)
+        return next((rival for rival in candidates if _conditions(rival) == conditions), None)
 
-    def _probes(self, usable: Sequence[Configuration]) -> list[Configuration]:
-        """Of each corpus, split and backbone without a run of the probe the one that was tested beside another run."""
-        known = {_conditions(one) for one in usable if one.axes.method == "probe"}
-        probes = []
-        # One of an unchanged recipe where there is one: a setting may have changed the probe too.
-        for one in sorted(usable, key=lambda each: len(each.axes.settings)):
-            beside = tuple(run.beside for run in one.done if run.beside)
-            if beside and _conditions(one) not in known:
-                made = Configuration(beside)
-                if self.system(made):
-                    known.add(_conditions(one))
-                    probes.append(made)
-        return probes
+    def _baselines(self, usable: Sequence[Configuration]) -> list[Configuration]:
+        """One baseline from beside a method, for each corpus, split and backbone without a run of the baseline."""
+        present = {_conditions(config) for config in usable if config.axes.is_baseline}
+        baselines = []
+        # Beside an unchanged recipe where there is one: a setting may have changed the baseline too.
+        for config in sorted(usable, key=lambda config: len(config.axes.settings)):
+            beside = tuple(run.baseline for run in config.done if run.baseline)
+            if beside and _conditions(config) not in present:
+                baseline = Configuration(beside)
+                if self.system(baseline):
+                    present.add(_conditions(config))
+                    baselines.append(baseline)
+        return baselines
 
     def _predictions(self, run: Run) -> Predictions:
-        assert run.scored is not None
+        """Predictions of a finished run, with genders from its split where they have none."""
+        assert run.predictions is not None
         split = self.results.splits.get(run.metrics["split_checksum"] if run.metrics else "")
-        if split is None or any(run.scored.genders):
-            return run.scored
-        genders = _genders(split)  # of a run whose predictions do not say
-        return replace(run.scored, genders=tuple(genders.get(speaker) for speaker in run.scored.speakers))
+        if split is None or any(run.predictions.genders):
+            return run.predictions
+        genders = _genders(split)
+        return replace(run.predictions, genders=tuple(genders.get(speaker) for speaker in run.predictions.speakers))
 
-    def _system(self, one: Configuration) -> System | None:
-        runs = {run.axes.seed: self._predictions(run) for run in one.done}
+    def _make_system(self, config: Configuration) -> System | None:
+        runs = {run.axes.seed: self._predictions(run) for run in config.done}
         try:
-            return System(one.axes.method, one.axes.corpus, runs) if runs else None
+            return System(config.axes.method, config.axes.corpus, runs) if runs else None
         except UserError as problem:
             self.notes.append(str(problem))
             return None
 
 
-def _kind(one: Configuration) -> tuple[str, ...]:
-    return one.axes.recipe, one.axes.method, one.split or ""
+def _kind(config: Configuration) -> tuple[str, ...]:
+    return config.axes.recipe, config.axes.method, config.split or ""
 
 
-def _key(one: Configuration) -> Key:
-    """Not its axes alone: each run has a probe of its own beside it, and their axes are alike."""
-    return tuple((str(run.path), run.tested) for run in one.runs)
+def _key(config: Configuration) -> Key:
+    """Files of the predictions. Axes are no key: baselines beside several methods have equal ones."""
+    return tuple((str(run.path), run.predictions_file) for run in config.runs)
 
 
 def _genders(split: Split) -> dict[str, str]:
-    """{speaker: gender} as far as the audit settles it: of parts that are of one gender and name all their speakers."""
-    found: dict[str, str] = {}
+    """{speaker: gender} as far as the audit settles it: in parts of a single gender that name all their speakers."""
+    genders: dict[str, str] = {}
     for fold in split.audit["folds"]:
         for part in fold["parts"].values():
-            sole = [gender for gender, share in part["genders"].items() if share == 1 and gender != "unknown"]
-            if sole and len(part["names"]) == part["speakers"]:
-                found |= dict.fromkeys(part["names"], sole[0])
-    return found
+            single = [gender for gender, share in part["genders"].items() if share == 1 and gender != "unknown"]
+            if single and len(part["names"]) == part["speakers"]:
+                genders |= dict.fromkeys(part["names"], single[0])
+    return genders
 
 
-def _conditions(one: Configuration) -> tuple[Any, ...]:
-    axes = one.axes
-    return (axes.corpus, one.split, axes.split_seed, axes.backbone, axes.random_weights, axes.weights_seed)
+def _conditions(config: Configuration) -> tuple[Any, ...]:
+    """Facts that a method and its baseline have in common."""
+    axes = config.axes
+    return (axes.corpus, config.split, axes.split_seed, axes.backbone, axes.random_weights, axes.weights_seed)

@@ -1,7 +1,7 @@
-"""Checks of a run's scores against its predictions: tables are made of both, and must tell of one thing.
+"""Checks of a run's scores against its predictions: tables use both, and must not mix two results.
 
-Of two files that disagree neither is believed. What follows from the predictions is computed from them anew, so that
-a run made before a measure was has it too.
+Where the two files disagree, neither is trusted. All that follows from the predictions is computed from them anew, so
+that a run that is older than a measure has it too.
 """
 
 from __future__ import annotations
@@ -13,51 +13,50 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import UserError
+from affetto.measures.confusion import Counts
+from affetto.measures.registry import MEASURES
+from affetto.measures.scores import confusion_scores, counted_scores, probability_scores
 from affetto.reporting.results.records import Run, read_lines
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.training.evaluate import MEASURES, Counts, counted_scores, measures
 from affetto.training.runs import METRICS
 
 LAST_DIGIT = 1.5e-6
-"""Probabilities are written to six decimals: of two that differ by the last one at most either may be the larger."""
+"""Probabilities are written to six decimals: of two that differ by at most the last one, either may be the larger."""
 CLOSE = 1e-6
+"""Largest difference of equal scores."""
 
 
-def checked(run: Run) -> Run:
-    """The run that is done, with its predictions, and with the scores that they give.
+def check_run(run: Run) -> Run:
+    """Return the finished run with its predictions, and with the scores that follow from them.
 
-    Raises UserError where it has no predictions, and where its metrics are not of them.
+    Raises UserError where it has no predictions, and where its metrics contradict them.
     """
-    rows = read_lines(run.path / run.tested)
+    rows = read_lines(run.path / run.predictions_file)
     if not rows:
-        raise UserError(f"{run.path / run.tested}: no predictions; run again")
-    predictions = Predictions.from_rows(rows, source=str(run.path / run.tested))
+        raise UserError(f"{run.path / run.predictions_file}: no predictions; run again")
+    predictions = Predictions.from_rows(rows, source=str(run.path / run.predictions_file))
     system = System(run.axes.method, run.axes.corpus, {run.axes.seed: predictions})
     by_speaker = system.by_speaker([run.axes.seed])[:, 0]
     try:
-        problem = _disagreement(run.test, by_speaker, system, predictions)
+        problem = _find_difference(run.test, by_speaker, system, predictions)
     except (KeyError, TypeError, ValueError, IndexError):
         problem = "its scores are not of the form that affetto writes"
     if problem:
-        part = "probe.test" if run.tested != Run.tested else "test"
+        part = "probe.test" if run.is_beside else "test"
         raise UserError(
-            f"{run.path / METRICS}: broken, or not of {run.tested} beside it ({part}: {problem}); "
+            f"{run.path / METRICS}: broken, or not of {run.predictions_file} beside it ({part}: {problem}); "
             "remove it and run again"
         )
-    test = {**run.test, **counted_scores(by_speaker, system.speakers, system.labels)}
-    return replace(run, metrics={**(run.metrics or {}), "test": test}, scored=predictions)
+    test = {
+        **run.test,
+        **probability_scores(predictions.probabilities, predictions.truth),
+        **counted_scores(by_speaker, system.speakers, system.labels),
+    }
+    return replace(run, metrics={**(run.metrics or {}), "test": test}, predictions=predictions)
 
 
-def completed(test: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores with the measures that they lack, from their confusion matrix. Raises ValueError where that is none."""
-    matrix = np.array(test["confusion"], dtype=np.int64)
-    if matrix.ndim != 2 or matrix.shape != (len(test["labels"]),) * 2:
-        raise ValueError("no confusion matrix")
-    return {**{name: float(value[0]) for name, value in measures(matrix[None]).items()}, **test}
-
-
-def _disagreement(test: Mapping[str, Any], by_speaker: Counts, system: System, predictions: Predictions) -> str:
-    """The first difference between scores and predictions, in words; "" where they agree."""
+def _find_difference(test: Mapping[str, Any], by_speaker: Counts, system: System, predictions: Predictions) -> str:
+    """Describe the first difference between scores and predictions; "" where they agree."""
     if set(test["labels"]) != set(system.labels):
         return f"it has the labels {', '.join(test['labels'])}, the predictions {', '.join(system.labels)}"
     order = [test["labels"].index(label) for label in system.labels]
@@ -66,10 +65,10 @@ def _disagreement(test: Mapping[str, Any], by_speaker: Counts, system: System, p
     first, second = np.sort(predictions.probabilities, axis=1)[:, :-3:-1].T
     if differing > np.count_nonzero(first - second <= LAST_DIGIT):
         return f"its confusion matrix differs in {differing:.0f} clip{'s' if differing > 1 else ''}"
-    for name, value in measures(written[None]).items():
-        if name in test and not abs(float(test[name]) - float(value[0])) <= CLOSE:
-            return f"{MEASURES[name].title} is {float(test[name]):.4f}, by the predictions {float(value[0]):.4f}"
+    for name, value in confusion_scores(written).items():
+        if name in test and not abs(float(test[name]) - value) <= CLOSE:
+            return f"{MEASURES[name].title} is {float(test[name]):.4f}, by the predictions {value:.4f}"
     speakers = set(system.speakers) ^ set(test["per_speaker"])
     if speakers:
-        return f"speaker {min(speakers)!r} is in one of them only"
+        return f"speaker {min(speakers)!r} is in only one of the two files"
     return ""

@@ -1,8 +1,8 @@
-"""Editions: corpora of other labels or clips, backbones of other weights, that go by one name.
+"""Editions: corpora with other labels or clips, and backbones with other weights, that share a name.
 
-Scores on four emotions and on seven, or on other clips, have nothing to do with each other, and no seed of the one is
-a seed of the other. Where a report has several editions of a corpus, or of a backbone, each goes by a name of its own;
-tables, baselines and comparisons, which go by names, then never mix them.
+Scores on four emotions and on seven, or on other clips, cannot be compared, and no seed of the one is a seed of the
+other. Where a report has several editions of a corpus or a backbone, each gets a name of its own; tables, baselines and
+comparisons, which go by names, then never mix them.
 """
 
 from __future__ import annotations
@@ -15,36 +15,37 @@ from dataclasses import dataclass, replace
 from affetto.reporting.results.records import CLIPS, EDITION, LABELS, Run
 
 DIGITS = 8
+"""Number of hexadecimal digits of a digest in a name."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The clips and labels that a run was made of."""
+    """Clips and labels of a run."""
 
     labels: tuple[str, ...]
-    """Sorted."""
+    """Sorted labels."""
     clips: int
     digest: str
-    """SHA-256 over clips, their labels and their audio."""
+    """SHA-256 of the clips, their labels and their audio."""
 
 
 def with_editions(runs: Sequence[Run]) -> list[Run]:
-    """The runs, each with its corpus' and its backbone's edition in its axes, where there are several of one name."""
+    """Add the edition of corpus and backbone to the runs' axes, where several share a name."""
     return _by_weights(_by_dataset(runs))
 
 
 def _by_dataset(runs: Sequence[Run]) -> list[Run]:
     editions: dict[str, dict[Dataset, str]] = {}
     for corpus in {run.axes.corpus for run in runs}:
-        datasets = [_dataset(run) for run in runs if run.axes.corpus == corpus and run.done]
-        editions[corpus] = _names(list(dict.fromkeys(datasets)))
-    named = []
+        datasets = [_dataset(run) for run in runs if run.axes.corpus == corpus and run.is_done]
+        editions[corpus] = _edition_names(list(dict.fromkeys(datasets)))
+    renamed = []
     for run in runs:
-        dataset = _dataset(run) if run.done else _expected(run, runs)
+        dataset = _dataset(run) if run.is_done else _expected_dataset(run, runs)
         edition = editions[run.axes.corpus].get(dataset, "") if dataset else ""
         corpus = f"{run.axes.corpus}{EDITION}{edition}" if edition else run.axes.corpus
-        named.append(replace(run, axes=replace(run.axes, corpus=corpus)))
-    return named
+        renamed.append(replace(run, axes=replace(run.axes, corpus=corpus)))
+    return renamed
 
 
 def _dataset(run: Run) -> Dataset:
@@ -57,23 +58,23 @@ def _digest(run: Run) -> str:
     return hashlib.sha256(digests.encode()).hexdigest() if digests.strip() else ""
 
 
-def _expected(run: Run, runs: Sequence[Run]) -> Dataset | None:
-    """The dataset of a run that is not done: by its digest, else that of its grid, else the only one, else None."""
-    alike = [other for other in runs if other.done and other.axes.corpus == run.axes.corpus]
+def _expected_dataset(run: Run, runs: Sequence[Run]) -> Dataset | None:
+    """Dataset of an unfinished run: by its digest, else that of its grid, else the only one of its corpus."""
+    rivals = [rival for rival in runs if rival.is_done and rival.axes.corpus == run.axes.corpus]
     digest = _digest(run)
     for group in (
-        [other for other in alike if digest and _digest(other) == digest],
-        [other for other in alike if not digest and other.path.parent == run.path.parent],
-        [other for other in alike if not digest],
+        [rival for rival in rivals if digest and _digest(rival) == digest],
+        [rival for rival in rivals if not digest and rival.path.parent == run.path.parent],
+        [rival for rival in rivals if not digest],
     ):
-        datasets = {_dataset(other) for other in group}
+        datasets = {_dataset(rival) for rival in group}
         if len(datasets) == 1:
             return datasets.pop()
     return None
 
 
-def _names(datasets: Sequence[Dataset]) -> dict[Dataset, str]:
-    """Words that tell datasets apart: the number of labels or their names, the number of clips or a digest."""
+def _edition_names(datasets: Sequence[Dataset]) -> dict[Dataset, str]:
+    """Distinct names: the number of labels or their list, then the number of clips or a digest."""
     label_sets = list(dict.fromkeys(dataset.labels for dataset in datasets))
     sizes = Counter(map(len, label_sets))
     names = {}
@@ -82,10 +83,10 @@ def _names(datasets: Sequence[Dataset]) -> dict[Dataset, str]:
         if len(label_sets) > 1:
             count = len(dataset.labels)
             parts.append(f"{count}-{LABELS}" if sizes[count] == 1 else "-".join(dataset.labels))
-        alike = [other for other in datasets if other.labels == dataset.labels]
-        if len(alike) > 1:
-            several = Counter(other.clips for other in alike)[dataset.clips] > 1
-            parts.append(f"{CLIPS}-{dataset.digest[:DIGITS]}" if several else f"{dataset.clips}-{CLIPS}")
+        rivals = [rival for rival in datasets if rival.labels == dataset.labels]
+        if len(rivals) > 1:
+            is_double = Counter(rival.clips for rival in rivals)[dataset.clips] > 1
+            parts.append(f"{CLIPS}-{dataset.digest[:DIGITS]}" if is_double else f"{dataset.clips}-{CLIPS}")
         names[dataset] = ",".join(parts)
     return names
 
@@ -98,13 +99,14 @@ def _by_weights(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         if run.facts.get("weights"):
             digests.setdefault(backbone(run), {})[str(run.facts["weights"])] = None
-    return [_weighed(run, digests.get(backbone(run), {})) for run in runs]
+    return [_with_weights(run, digests.get(backbone(run), {})) for run in runs]
 
 
-def _weighed(run: Run, digests: Mapping[str, None]) -> Run:
+def _with_weights(run: Run, digests: Mapping[str, None]) -> Run:
+    """Name the backbone by its weights, where `digests` has several of one name."""
     weights = str(run.facts.get("weights") or "")
     if len(digests) < 2 or not weights:
         return run
     title = f"{run.axes.title}, weights {weights[:DIGITS]}"
-    axes = replace(run.axes, backbone=f"{run.axes.backbone}{EDITION}{weights[:DIGITS]}", called=title)
+    axes = replace(run.axes, backbone=f"{run.axes.backbone}{EDITION}{weights[:DIGITS]}", backbone_name=title)
     return replace(run, axes=axes)

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from affetto.measures import intervals
+from affetto.measures.confusion import Counts, Floats, recombined
+from affetto.measures.intervals import LEVEL, Sampled
+from affetto.measures.measure import LabelMeasure, ProbabilityMeasure
+from affetto.measures.registry import MEASURES, label_measure
 from affetto.reporting.stats.systems import System
-from affetto.training import intervals
-from affetto.training.evaluate import Counts, Floats, measures, recombined
-from affetto.training.intervals import LEVEL, Sampled
 
 FEW_SPEAKERS = 10
 """Number of effective speakers below which no test is made and the difference of each speaker is shown."""
@@ -99,31 +101,35 @@ def over_corpora(scores: Mapping[str, Mapping[int, float]], *, with_names: bool 
 
 def score_by_seed(system: System, measure: str) -> dict[int, float]:
     """Score of each seed on all clips, equal to that of its `metrics.json`."""
-    all_speakers = np.ones((1, len(system.speakers)))
-    values = weighted_scores(all_speakers, system.by_speaker(system.seeds), system.support, measure)[0]
-    return dict(zip(system.seeds, (float(value) for value in values), strict=True))
+    record = MEASURES.find(measure)
+    runs = {seed: system.runs[seed] for seed in system.seeds}
+    return {seed: record.of_predictions(run.probabilities, run.truth) for seed, run in runs.items()}
 
 
 def estimate(systems: Sequence[System], measure: str = "macro_f1", *, level: float = LEVEL) -> Estimate:
     """Estimate a score, averaged over seeds, with Student's interval over speakers and seeds.
 
     `systems` are one configuration on one or several corpora, whose scores are averaged. Only seeds that all of them
-    share are used. `affetto.training.intervals` explains the interval.
+    share are used. `affetto.measures.intervals` explains the interval.
     """
     seeds = shared_seeds(systems)
+    record = MEASURES.find(measure)
     parts, by_seed, units, effective, over = [], [], [], [], []
     for system in systems:
         by_speaker = system.by_speaker(seeds)
         has_speakers = intervals.can_be_drawn(sizes(by_speaker))
         matrices = by_speaker if has_speakers else system.by_clip(seeds)
-        scores, without = leave_one_out(matrices, system.support, measure)
+        if isinstance(record, LabelMeasure):
+            scores, without = leave_one_out(matrices, system.support, measure)
+        else:
+            scores, without = _leave_clips_out(system, seeds, by_speakers=has_speakers, measure=measure)
         by_seed.append(scores)
         parts.append(jackknife_mean(scores, without, sizes(matrices)))
         units.append(len(matrices))
         effective.append(intervals.effective(sizes(matrices)))
         over.append("speakers" if has_speakers else "clips")
     score = intervals.over_seeds(intervals.mean(parts), np.mean(by_seed, axis=0))
-    low, high = score.interval(level, least=0.0, most=1.0)
+    low, high = score.interval(level, least=record.range[0], most=record.range[1])
     return Estimate(
         value=score.value,
         low=low,
@@ -153,8 +159,23 @@ def leave_one_out(matrices: Counts | Floats, support: Counts, measure: str) -> t
     """
     pooled = matrices.sum(axis=0)
     flat = np.concatenate([pooled[None], pooled - matrices]).reshape(-1, *pooled.shape[-2:])
-    values = measures(flat, never_true=support == 0)[measure].reshape(-1, len(pooled))
+    values = label_measure(measure).of_confusions(flat, never_true=support == 0).reshape(-1, len(pooled))
     return values[0], values[1:]
+
+
+def _leave_clips_out(system: System, seeds: Sequence[int], *, by_speakers: bool, measure: str) -> tuple[Floats, Floats]:
+    """Scores of all clips (seeds,) and of all but one unit's (units, seeds), for a measure of probabilities.
+
+    A unit is a speaker, or without `by_speakers` a clip.
+    """
+    record = MEASURES.find(measure)
+    assert isinstance(record, ProbabilityMeasure)
+    owner = system.speaker_numbers if by_speakers else np.arange(system.clips)
+    units = len(system.speakers) if by_speakers else system.clips
+    runs = [system.runs[seed] for seed in seeds]
+    scores = np.array([record.of_predictions(run.probabilities, run.truth) for run in runs])
+    without = [record.without_each(run.probabilities, run.truth, owner, units) for run in runs]
+    return scores, np.stack(without, axis=1)
 
 
 def jackknife_mean(scores: Floats, without: Floats, clips: Counts) -> Sampled:
@@ -230,4 +251,4 @@ def weighted_scores(weights: NDArray[np.float64], matrices: Counts | Floats, sup
     """
     sums = recombined(weights, matrices)
     flat = sums.reshape(-1, *sums.shape[-2:])
-    return measures(flat, never_true=support == 0)[measure].reshape(sums.shape[:2])
+    return label_measure(measure).of_confusions(flat, never_true=support == 0).reshape(sums.shape[:2])

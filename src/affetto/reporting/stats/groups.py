@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from affetto.measures import intervals
+from affetto.measures.confusion import Floats, per_class
+from affetto.measures.registry import label_measure
 from affetto.reporting.stats.estimation import Estimate, estimate, jackknife_mean, leave_one_out, sizes
 from affetto.reporting.stats.paired import NONE
 from affetto.reporting.stats.systems import System
-from affetto.training import intervals
-from affetto.training.evaluate import Floats, measures, per_class
 
 FEMALE, MALE = "female", "male"
 
@@ -142,7 +143,7 @@ def gender_gap(system: System, measure: str = "uar") -> Gap | None:
 def _within_speakers(system: System, measure: str) -> Floats:
     """Score within each speaker, averaged over seeds: (speakers,)."""
     matrices = system.by_speaker(system.seeds)
-    values = measures(matrices.reshape(-1, *matrices.shape[2:]))[measure]
+    values = label_measure(measure).of_confusions(matrices.reshape(-1, *matrices.shape[2:]))
     return values.reshape(len(matrices), -1).mean(axis=1)
 
 

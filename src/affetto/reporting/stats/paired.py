@@ -14,6 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from affetto.errors import UserError
+from affetto.measures import intervals
+from affetto.measures.confusion import Counts, Floats
+from affetto.measures.intervals import LEVEL, Sampled
+from affetto.measures.registry import label_measure
 from affetto.reporting.stats.estimation import (
     FEW_SPEAKERS,
     jackknife_mean,
@@ -23,9 +27,6 @@ from affetto.reporting.stats.estimation import (
     weighted_scores,
 )
 from affetto.reporting.stats.systems import System, check_same_clips
-from affetto.training import intervals
-from affetto.training.evaluate import Counts, Floats, measures
-from affetto.training.intervals import LEVEL, Sampled
 
 PERMUTATIONS = 9999
 EXACT_SPEAKERS = 13
@@ -152,8 +153,9 @@ class Pair:
     @property
     def gaps(self) -> Floats:
         """Difference of the scores within each speaker, averaged over seeds: (speakers,)."""
+        measure = label_measure(self.measure)
         first, second = (
-            measures(matrices.reshape(-1, *matrices.shape[2:]))[self.measure].reshape(len(self.speakers), -1)
+            measure.of_confusions(matrices.reshape(-1, *matrices.shape[2:])).reshape(len(self.speakers), -1)
             for matrices in (self.first, self.second)
         )
         return (first - second).mean(axis=1)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from affetto.corpora.labels import EMOTIONS
+from affetto.measures.confusion import Floats
 from affetto.reporting.stats.groups import by_class
 from affetto.reporting.stats.paired import Comparison, Pair, compare_counted
 from affetto.reporting.stats.systems import System
-from affetto.training.evaluate import Floats
 
 OTHERS = "another"
 """Name of all answers of raters that are no label of the system."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.errors import UserError
-from affetto.training.evaluate import Counts, Floats, confusions
+from affetto.measures.confusion import Counts, Floats, confusions
 
 ROUNDED = 1e-3
 """Largest error of a probability by rounding: our files keep six digits, those of other programs may keep three."""
@@ -155,10 +155,14 @@ class System:
         """Number of clips of each label: (labels,)."""
         return np.bincount(self._first.truth, minlength=len(self.labels)).astype(np.int64)
 
+    @cached_property
+    def speaker_numbers(self) -> NDArray[np.intp]:
+        """Place of each clip's speaker among `speakers`: (clips,)."""
+        return np.searchsorted(np.array(self.speakers), np.array(self._first.speakers))
+
     def by_speaker(self, seeds: Sequence[int]) -> Counts:
         """Confusion matrices of each speaker, truth in rows: (speakers, seeds, labels, labels)."""
-        owners = np.searchsorted(np.array(self.speakers), np.array(self._first.speakers))
-        return self._confusions(owners, len(self.speakers), seeds)
+        return self._confusions(self.speaker_numbers, len(self.speakers), seeds)
 
     def by_clip(self, seeds: Sequence[int]) -> Counts:
         """Confusion matrices of each clip, truth in rows: (clips, seeds, labels, labels)."""

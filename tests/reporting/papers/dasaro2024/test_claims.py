@@ -7,25 +7,22 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from affetto.reporting.papers.dasaro2024.claims import (
-    AT_LEAST,
-    CLAIMS,
-    DOES_NOT,
-    HOLDS,
-    MARGIN,
-    NOT_RUN,
-    UNDECIDED,
-    Claim,
-    Statement,
-    judge,
-)
+from affetto.reporting.papers.dasaro2024.claims import AT_LEAST, CLAIMS, MARGIN, Claim, Statement
+from affetto.reporting.papers.dasaro2024.judging import DOES_NOT, HOLDS, NOT_RUN, UNDECIDED, judge
 from affetto.reporting.papers.dasaro2024.numbers import CORPORA, TABLE_III
 from affetto.reporting.stats.paired import compare
 from affetto.reporting.stats.systems import System
 from reporting.voices import drawn, system
 
 BASE, WAVLM = "wav2vec2-base", "wavlm-base-plus"
-LORA = Claim("k", "LoRA is better.", "IV", (Statement((BASE, "lora"), (BASE, "frozen")),))
+
+
+def claim(*statements: Statement) -> Claim:
+    return Claim(key="k", words="LoRA is better.", source="IV", statements=statements)
+
+
+LORA = claim(Statement((BASE, "lora"), (BASE, "frozen")))
+BOTH = claim(*LORA.statements, Statement((WAVLM, "lora"), (WAVLM, "frozen")))
 
 
 def steady(speakers: int, wrong: int, corpus: str, *, clips: int = 12) -> System:
@@ -100,7 +97,7 @@ def test_few_speakers_are_judged_by_their_t_interval_alone():
 def test_a_corpus_with_too_few_test_speakers_is_left_out_of_the_verdict_and_shown(speakers):
     found = systems(1, 8, corpora=("emozionalmente", "demos")) | systems(8, 1, speakers=speakers, corpora=("emovo",))
     (finding,) = judge(found, [LORA])[0].findings
-    assert (finding.verdict, finding.lone, finding.missing) == (HOLDS, ("emovo",), ())
+    assert (finding.verdict, finding.excluded, finding.missing) == (HOLDS, ("emovo",), ())
     assert finding.comparison.corpora == ("emozionalmente", "demos")
     assert finding.by_corpus["emovo"] < 0 < finding.by_corpus["demos"]
 
@@ -124,31 +121,30 @@ def test_one_test_speaker_in_all_leaves_it_undecided():
 
 
 def test_intervals_are_widened_for_the_statements_that_were_tested():
-    both = Claim("k", "", "IV", (*LORA.statements, Statement((WAVLM, "lora"), (WAVLM, "frozen"))))
-    one = judge(systems(4, 5), [both])[0]
+    one = judge(systems(4, 5), [BOTH])[0]
     assert [each.verdict for each in one.findings].count(NOT_RUN) == 1 and one.findings[0].comparison.level == 0.95
     found = systems(2, 6)
     found |= {(WAVLM, corpus, method): each for (_, corpus, method), each in found.items()}
-    two = judge(found, [both])[0]
+    two = judge(found, [BOTH])[0]
     assert {each.comparison.level for each in two.findings} == {0.975} and two.verdict == HOLDS
     assert [each.comparison.family for each in two.findings] == [2, 2]
 
 
 def test_one_statement_that_fails_fails_the_claim_and_one_untested_leaves_it_open():
-    both = Claim("k", "", "IV", (*LORA.statements, Statement((WAVLM, "lora"), (WAVLM, "frozen"))))
-    half = judge(systems(2, 6), [both])[0]
+    half = judge(systems(2, 6), [BOTH])[0]
     assert half.verdict == UNDECIDED and Counter(half.counts) == {HOLDS: 1, NOT_RUN: 1}
     turned = systems(6, 2)
     found = systems(2, 6) | {(WAVLM, corpus, method): each for (_, corpus, method), each in turned.items()}
-    assert judge(found, [both])[0].verdict == DOES_NOT
+    assert judge(found, [BOTH])[0].verdict == DOES_NOT
 
 
 def test_at_least_holds_within_the_margin_of_nothing():
-    claim = Claim("k", "", "IV", (Statement((BASE, "frozen"), (WAVLM, "frozen"), AT_LEAST),))
+    at_least = claim(Statement((BASE, "frozen"), (WAVLM, "frozen"), AT_LEAST))
 
     def verdict(first: dict[str, System], second: dict[str, System]) -> str:
         found = {(BASE, corpus, "frozen"): each for corpus, each in first.items()}
-        return judge(found | {(WAVLM, corpus, "frozen"): each for corpus, each in second.items()}, [claim])[0].verdict
+        found |= {(WAVLM, corpus, "frozen"): each for corpus, each in second.items()}
+        return judge(found, [at_least])[0].verdict
 
     same = {corpus: steady(12, 4, corpus) for corpus in CORPORA}
     worse = {corpus: steady(12, 8, corpus) for corpus in CORPORA}

@@ -1,43 +1,44 @@
-"""The paper's claims as tables: what became of each, and each comparison that it rests on."""
+"""Tables of the paper's claims: the verdict on each, and each comparison behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from affetto.reporting.contrasts import small
-from affetto.reporting.papers.dasaro2024 import claims, numbers
+from affetto.reporting.chapters.comparisons import p_text
+from affetto.reporting.papers.dasaro2024 import judging, numbers
+from affetto.reporting.papers.dasaro2024.claims import MARGIN
+from affetto.reporting.papers.dasaro2024.judging import Finding, Judgement
 from affetto.reporting.papers.dasaro2024.protocols import Protocol
-from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, text_cell
+from affetto.reporting.render.sheet import MISSING, Cell, Sheet, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import signed_text
 from affetto.reporting.results.naming import corpus_title
+from affetto.reporting.stats.paired import Comparison
 
-Heads = tuple[Column, ...]
-Rows = list[tuple[Cell, ...]]
-ORDER = (claims.HOLDS, claims.DOES_NOT, claims.UNDECIDED, claims.NOT_RUN)
+ORDER = (judging.HOLDS, judging.DOES_NOT, judging.UNDECIDED, judging.NOT_RUN)
+DECIDED = ORDER[:2]
 
 
-def judge(protocol: Protocol) -> tuple[claims.Judgement, ...]:
-    """The claims on the configurations of one protocol."""
+def judge(protocol: Protocol) -> tuple[Judgement, ...]:
+    """Judge the claims on the configurations of one protocol."""
     systems = {}
-    for one in protocol.ones:
-        system = protocol.evidence.system(one)
-        if system is not None and one.axes.key is not None:
-            systems[one.axes.key, one.axes.dataset, one.axes.method] = system
-    return claims.judge(systems)
+    for config in protocol.usable:
+        system = protocol.evidence.system(config)
+        if system is not None and config.axes.key is not None:
+            systems[config.axes.key, config.axes.dataset, config.axes.method] = system
+    return judging.judge(systems)
 
 
-def overview(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
-    """A row a claim: whether it holds, and how many of its statements do."""
+def overview(protocol: Protocol, judgements: Sequence[Judgement]) -> Sheet:
+    """Verdict on each claim, with the number of its statements by verdict."""
     rows = []
-    for one in made:
-        counts = [one.counts.get(verdict, 0) for verdict in ORDER]
+    for judgement in judgements:
+        counts = [judgement.counts.get(verdict, 0) for verdict in ORDER]
         rows.append(
             (
-                text_cell(one.claim.words),
-                text_cell(one.claim.place),
-                text_cell(one.verdict, strong=one.verdict in ORDER[:2]),
+                text_cell(judgement.claim.words),
+                text_cell(judgement.claim.source),
+                text_cell(judgement.verdict, is_bold=judgement.verdict in DECIDED),
                 *(Cell(str(count), count) for count in counts),
             )
         )
@@ -49,65 +50,95 @@ def overview(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
         'unless it says "at least". What is not decided stays undecided, as all does of one seed. '
         f"{protocol.words}"
     )
-    heads = columns("claim", "in the paper", "verdict", *ORDER, left=("claim", "in the paper", "verdict"))
-    return _sheet(protocol, "claims", "The paper's claims", heads, rows, caption)
+    names = ("claim", "in the paper", "verdict")
+    return Sheet(
+        name="claims" + protocol.suffix,
+        title=protocol.title("The paper's claims"),
+        columns=columns(*names, *ORDER, texts=names),
+        rows=tuple(rows),
+        caption=caption.strip(),
+        stamp=stamp_of(protocol.usable),
+    )
 
 
-def statements(protocol: Protocol, made: Sequence[claims.Judgement]) -> Sheet:
-    """A row a statement: the difference here, its interval, the paper's, the verdict."""
-    rows, breaks, number = [], set(), 0
-    for one in made:
-        breaks.add(number)
-        for each in one.findings:
-            rows.append(_statement(one, each))
-            number += 1
+def statements(protocol: Protocol, judgements: Sequence[Judgement]) -> Sheet:
+    """Difference of each statement, its interval, the paper's difference and the verdict."""
+    rows: list[tuple[Cell, ...]] = []
+    breaks = set()
+    for judgement in judgements:
+        breaks.add(len(rows))
+        rows += [_statement_row(judgement, finding) for finding in judgement.findings]
     caption = (
         "First minus second, macro F1 ×100, mean over the corpora where both were tested by several speakers; the "
         "interval at the claim's own level. `At least` allows for a margin of "
-        f"{100 * claims.MARGIN:.2f}, the largest standard deviation over seeds that the paper prints for a frozen "
+        f"{100 * MARGIN:.2f}, the largest standard deviation over seeds that the paper prints for a frozen "
         "backbone of scenario A, since it names none. The paper's difference is that of its Table III."
     )
-    heads = columns(
-        "claim", "first", "kind", "second", "difference", "interval", "the paper's", "speakers", "p, corrected",
-        "tested on", "verdict", left=("claim", "first", "kind", "second", "tested on", "verdict"),
-    )  # fmt: skip
-    title = "The statements behind the claims"
-    return replace(_sheet(protocol, "claims-statements", title, heads, rows, caption), breaks=frozenset(breaks))
-
-
-def _statement(judgement: claims.Judgement, found: claims.Finding) -> tuple[Cell, ...]:
-    statement, c = found.statement, found.comparison
-    published = 100 * statement.published
-    said = (text_cell(judgement.claim.key), text_cell(found.first), text_cell(statement.kind), text_cell(found.second))
-    printed = Cell(signed_text(published, 2), published)
-    verdict = Cell(found.verdict, found.verdict, found.reason, strong=found.verdict in ORDER[:2],
-                   values=(("", found.verdict), ("reason", found.reason)))  # fmt: skip
-    if c is None:
-        absent = Cell("—")
-        return (*said, absent, absent, printed, absent, absent, text_cell(None), verdict)
-    low, high = (None, None) if c.interval is None else (100 * c.interval[0], 100 * c.interval[1])
-    between = "none" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
-    level = f"{100 * c.level:.1f} %, {c.interval_by}" if c.interval else ""
-    p = c.p if c.adjusted_p is None else c.adjusted_p
-    tested = [corpus for corpus in numbers.CORPORA if corpus not in found.missing]
-    told = ", ".join(
-        f"{corpus_title(corpus)} {signed_text(100 * found.by_corpus[corpus])}"
-        + (" (too few speakers)" if corpus in found.lone else "")
-        for corpus in tested
+    words = ("claim", "first", "kind", "second", "tested on", "verdict")
+    numeric = ("difference", "interval", "the paper's", "speakers", "p, corrected")
+    return Sheet(
+        name="claims-statements" + protocol.suffix,
+        title=protocol.title("The statements behind the claims"),
+        columns=columns(*words[:4], *numeric, *words[4:], texts=words),
+        rows=tuple(rows),
+        caption=caption.strip(),
+        stamp=stamp_of(protocol.usable),
+        breaks=frozenset(breaks),
     )
+
+
+def _statement_row(judgement: Judgement, finding: Finding) -> tuple[Cell, ...]:
+    published = 100 * finding.statement.published
     return (
-        *said,
-        Cell(signed_text(100 * c.difference), 100 * c.difference),
-        Cell(between, low, level, (("low", low), ("high", high), ("level", c.level), ("by", c.interval_by))),
-        printed,
-        Cell(" + ".join(map(str, c.speakers.values())), sum(c.speakers.values())),
-        Cell("no test" if p is None else small(p), p, f"smallest {c.smallest_p:.2g}"),
-        text_cell(told),
-        verdict,
+        text_cell(judgement.claim.key),
+        text_cell(finding.first),
+        text_cell(finding.statement.kind),
+        text_cell(finding.second),
+        *_difference_cells(finding.comparison),
+        Cell(signed_text(published, 2), published),
+        *_test_cells(finding.comparison),
+        text_cell(_corpora_words(finding)),
+        Cell(
+            finding.verdict,
+            finding.verdict,
+            under=finding.reason,
+            values=(("", finding.verdict), ("reason", finding.reason)),
+            is_bold=finding.verdict in DECIDED,
+        ),
     )
 
 
-def _sheet(protocol: Protocol, name: str, title: str, heads: Heads, rows: Rows, caption: str) -> Sheet:
-    title += "" if protocol.is_paper_s else f" (recipe {protocol.recipe}, split {protocol.split})"
-    ones = [one for one in protocol.ones if protocol.evidence.system(one)]
-    return Sheet(name + protocol.suffix, title, heads, tuple(rows), caption.strip(), (), stamp_of(ones))
+def _difference_cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
+    """Difference, and its interval at the claim's level."""
+    if comparison is None:
+        return Cell(MISSING), Cell(MISSING)
+    difference = 100 * comparison.difference
+    low, high = (100 * end for end in comparison.interval) if comparison.interval else (None, None)
+    between = "none" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
+    level = f"{100 * comparison.level:.1f} %, {comparison.interval_by}" if comparison.interval else ""
+    values = (("low", low), ("high", high), ("level", comparison.level), ("by", comparison.interval_by))
+    return Cell(signed_text(difference), difference), Cell(between, low, under=level, values=values)
+
+
+def _test_cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
+    """Number of speakers, and p after correction."""
+    if comparison is None:
+        return Cell(MISSING), Cell(MISSING)
+    p = comparison.p if comparison.adjusted_p is None else comparison.adjusted_p
+    speakers = comparison.speakers.values()
+    return (
+        Cell(" + ".join(map(str, speakers)), sum(speakers)),
+        Cell("no test" if p is None else p_text(p), p, under=f"smallest {comparison.smallest_p:.2g}"),
+    )
+
+
+def _corpora_words(finding: Finding) -> str | None:
+    """Corpora with the difference on each; None without a comparison."""
+    if finding.comparison is None:
+        return None
+    return ", ".join(
+        f"{corpus_title(corpus)} {signed_text(100 * finding.by_corpus[corpus])}"
+        + (" (too few speakers)" if corpus in finding.excluded else "")
+        for corpus in numbers.CORPORA
+        if corpus not in finding.missing
+    )

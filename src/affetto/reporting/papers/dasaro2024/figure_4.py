@@ -1,20 +1,22 @@
-"""The paper's Figure 4 drawn anew: frozen backbones by corpus, with intervals, and what the paper's text gives."""
+"""Figure 4 of the paper: frozen backbones by corpus, as a table and a figure, with the values that its text gives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
-from affetto.models.keys import BACKBONES
-from affetto.reporting.intervals import interval_words
+from affetto.models.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024 import numbers
+from affetto.reporting.papers.dasaro2024.cells import EXPECTED, corpus_cell, mean_cell, protocol_sheet
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol
 from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend_above, save, style
 from affetto.reporting.render.picture import Picture
+from affetto.reporting.render.sheet import Sheet, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import corpus_title
 
 if TYPE_CHECKING:
@@ -23,21 +25,51 @@ if TYPE_CHECKING:
 SCENARIO_COLOURS = {"A": BLUE, "B": VERMILLION}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One backbone on one corpus, ×100; `mean` None where it was not run, `published` None where nothing is."""
+    """Score of one backbone on one corpus, ×100."""
 
     name: str
     scenario: str
     mean: float | None = None
+    """None where the backbone was not run."""
     low: float | None = None
     high: float | None = None
     probe: float | None = None
     published: float | None = None
+    """None where the paper's text gives no value."""
 
 
-def picture(protocol: Protocol) -> Picture:
-    """The paper's Figure 4 with what was run."""
+def figure_4_table(protocol: Protocol) -> Sheet:
+    """Score of each frozen backbone on each corpus, beside the three values that the paper's text gives."""
+    rows = [
+        (
+            text_cell(BACKBONES[key].scenario),
+            text_cell(BACKBONES[key].title),
+            *(corpus_cell(protocol, key, corpus) for corpus in numbers.CORPORA),
+            mean_cell(protocol, key, "frozen"),
+        )
+        for key in SCENARIOS
+    ]
+    caption = (
+        "Macro F1 ×100 of the downstream classifier on the frozen backbone, by corpus: mean ± standard deviation "
+        f"(ddof 1) over seeds, {interval_words(protocol.estimates)}, the probe's macro F1, the paper's value, and "
+        f"{EXPECTED}. Of its Figure 4 the paper's text gives three values; the others are bars in an image and are not "
+        f"read off. {protocol.words}"
+    )
+    names = ("scenario", "backbone", *map(corpus_title, numbers.CORPORA), "mean")
+    return protocol_sheet(
+        protocol,
+        name="figure-4",
+        title="Figure 4: frozen backbones by corpus",
+        columns=columns(*names, texts=names[:2]),
+        rows=rows,
+        caption=caption,
+    )
+
+
+def figure_4(protocol: Protocol) -> Picture:
+    """Bars of the frozen backbones by corpus, drawn like the paper's Figure 4."""
     panels = {corpus_title(corpus): [_bar(protocol, key, corpus) for key in SCENARIOS] for corpus in numbers.CORPORA}
     title = "Frozen backbones by corpus, after the paper's Figure 4"
     words = (
@@ -45,30 +77,32 @@ def picture(protocol: Protocol) -> Picture:
         f"{interval_words(protocol.estimates)}. Diamonds: the three values that the paper's text gives; "
         f"its other bars are not published as text. {protocol.words}"
     )
-    ones = [one for one in protocol.ones if protocol.evidence.system(one)]
-    said = stamp_of(ones)
+    stamp = stamp_of(protocol.usable)
 
     def draw(path: Path) -> Path:
-        return draw_bars(panels, path, title, words, said)
+        return draw_bars(panels, path, title, words, stamp)
 
     return Picture(f"figure-4{protocol.suffix}", title, f"{title}. The same values stand in the table.", draw)
 
 
 def draw_bars(panels: Mapping[str, Sequence[Bar]], path: str | Path, title: str, words: str, stamp: str = "") -> Path:
-    """A panel a corpus, a bar a backbone: scenario A blue, B hatched; the paper's values as diamonds."""
+    """Draw a panel for each corpus with a bar for each backbone, B hatched, and the paper's values as diamonds.
+
+    Raises UserError where there is no bar.
+    """
     if not any(panels.values()):
         raise UserError("no bars to draw: give at least one backbone.")
     with style():
         longest = max(len(bar.name) for bars in panels.values() for bar in bars)
         figure = framed(2.9 * len(panels) + 0.055 * longest + 0.7, 3.4, title, words, stamp)
-        every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, (name, bars) in zip(every, panels.items(), strict=True):
-            _panel(axes, name, bars)
-        legend_above(figure, every)
+        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (name, bars) in zip(row, panels.items(), strict=True):
+            _draw_panel(axes, name, bars)
+        legend_above(figure, row)
         return save(figure, path)
 
 
-def _panel(axes: Axes, name: str, bars: Sequence[Bar]) -> None:
+def _draw_panel(axes: Axes, name: str, bars: Sequence[Bar]) -> None:
     for y, bar in enumerate(bars):
         colour = SCENARIO_COLOURS.get(bar.scenario, GREY)
         if bar.mean is None:
@@ -94,13 +128,21 @@ def _panel(axes: Axes, name: str, bars: Sequence[Bar]) -> None:
 
 
 def _bar(protocol: Protocol, key: str, corpus: str) -> Bar:
-    one = protocol.find(key, "frozen", corpus)
-    printed = numbers.published(key, "frozen", corpus)
-    bar = Bar(BACKBONES[key].title, BACKBONES[key].scenario, published=printed.mean if printed else None)
-    if one is None or not protocol.evidence.system(one):
+    """Bar of a frozen backbone, finished or not."""
+    config = protocol.find(key, "frozen", corpus)
+    published = numbers.published(key, "frozen", corpus)
+    bar = Bar(
+        name=BACKBONES[key].title,
+        scenario=BACKBONES[key].scenario,
+        published=published.mean if published else None,
+    )
+    if config is None or not protocol.evidence.system(config):
         return bar
-    estimate, baseline = protocol.evidence.estimate(one), protocol.evidence.baseline(one)
-    probe = None if baseline is None else 100 * protocol.evidence.spread(baseline).mean
-    mean = 100 * protocol.evidence.spread(one).mean
-    ends = (100 * estimate.low, 100 * estimate.high)
-    return Bar(bar.name, bar.scenario, mean, *ends, probe, bar.published)
+    estimate, baseline = protocol.evidence.estimate(config), protocol.evidence.baseline(config)
+    return replace(
+        bar,
+        mean=100 * protocol.evidence.spread(config).mean,
+        low=100 * estimate.low,
+        high=100 * estimate.high,
+        probe=None if baseline is None else 100 * protocol.evidence.spread(baseline).mean,
+    )

@@ -1,8 +1,9 @@
-"""What the paper prints, to be shown beside what was run: its tables to the digit, and nothing that must be guessed.
+"""Numbers that the paper prints, to be shown beside our results: its tables to the digit, without any guess.
 
 D'Asaro, Márquez Villacís, Rizzo, Bottino: "Transfer Learning of Large Speech Models for Italian Speech Emotion
-Recognition", AICT 2024, doi 10.1109/AICT61888.2024.10740425. Scores are F1 × 100; backbones go by the keys of
-`affetto.models.keys`. Of Figure 4 the text gives three values; the others are bars in an image, and are not read off.
+Recognition", AICT 2024, doi 10.1109/AICT61888.2024.10740425. Scores are F1 × 100; backbones are given by the keys of
+`affetto.models.catalogue`. The text states three values of Figure 4; the others are bars in an image and are not read
+off.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ CITATION = "D'Asaro, Márquez Villacís, Rizzo, Bottino, AICT 2024, doi 10.1109/
 NOT_PUBLISHED = "not published as text"
 CORPORA = ("emovo", "emozionalmente", "demos")
 METHODS = ("frozen", "adapter", "lora")
-"""The paper calls them downstream model, + Adapter, + LoRA."""
-RUNS = 3
-"""Seeds behind each mean and standard deviation."""
+"""Methods of the paper, which calls them downstream model, + Adapter, + LoRA."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """A row of Table I. `parameters` as printed; `counted` is what a checkpoint of that class really has."""
+    """Row of Table I."""
 
     title: str
     language: str
     parameters: str
+    """Number of parameters as printed."""
     keys: tuple[str, ...]
-    """Of scenario A, then of B where the paper has it."""
+    """Key of scenario A, then of B where the paper has it."""
     counted: int
+    """Number of parameters of the encoder as loaded, measured with transformers."""
     footnote: str
 
     @property
@@ -39,40 +40,61 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Published:
-    """A printed score × 100, its standard deviation over the three runs where there is one, and where it stands."""
+    """Printed score × 100, its standard deviation over three runs where there is one, and its place in the paper."""
 
     mean: float
     deviation: float | None
-    place: str
+    source: str
 
 
-_PRETRAINING = "the paper's figure is that of Wav2Vec2ForPreTraining ({whole:,}), whose quantiser is not used here"
+_PRETRAINING = "the paper's figure is that of Wav2Vec2ForPreTraining ({count:,}), whose quantiser is not used here"
 
 TABLE_I = (
     Backbone(
-        "Wav2Vec 2.0 Base", "English", "95.04M", ("wav2vec2-base",), 94_371_712, _PRETRAINING.format(whole=95_044_608)
+        title="Wav2Vec 2.0 Base",
+        language="English",
+        parameters="95.04M",
+        keys=("wav2vec2-base",),
+        counted=94_371_712,
+        footnote=_PRETRAINING.format(count=95_044_608),
     ),
     Backbone(
-        "WavLM Base+", "English", "94.70M", ("wavlm-base-plus",), 94_381_936,
-        "what the paper's figure counts is not said; transformers' WavLMModel has 94,381,936",
+        title="WavLM Base+",
+        language="English",
+        parameters="94.70M",
+        keys=("wavlm-base-plus",),
+        counted=94_381_936,
+        footnote="the paper does not say what its figure counts; transformers' WavLMModel has 94,381,936",
     ),
     Backbone(
-        "Wav2Vec 2.0 Large", "English", "317M", ("wav2vec2-large", "wav2vec2-large-it"), 315_428_992,
-        _PRETRAINING.format(whole=317_380_864) + "; the checkpoint of scenario B descends from another parent than "
-        "that of A, and is by name and card an ASR fine-tune (CTC)",
+        title="Wav2Vec 2.0 Large",
+        language="English",
+        parameters="317M",
+        keys=("wav2vec2-large", "wav2vec2-large-it"),
+        counted=315_428_992,
+        footnote=_PRETRAINING.format(count=317_380_864) + "; the checkpoint of scenario B descends from another parent "
+        "than that of A, and is by name and card an ASR fine-tune (CTC)",
     ),
     Backbone(
-        "Whisper Small", "Multilingual", "88.15M", ("whisper-small", "whisper-small-it"), 88_154_112,
-        "the encoder alone, in the paper as here; the checkpoint of scenario B is by its card an ASR fine-tune "
-        "(sequence to sequence)",
+        title="Whisper Small",
+        language="Multilingual",
+        parameters="88.15M",
+        keys=("whisper-small", "whisper-small-it"),
+        counted=88_154_112,
+        footnote="the encoder alone, in the paper as here; the checkpoint of scenario B is by its card an ASR "
+        "fine-tune (sequence to sequence)",
     ),
     Backbone(
-        "XLSR-53", "Multilingual", "317M", ("xlsr-53", "xlsr-53-it"), 315_438_720,
-        _PRETRAINING.format(whole=317_390_592) + "; the checkpoint of scenario B is by name and card an ASR "
+        title="XLSR-53",
+        language="Multilingual",
+        parameters="317M",
+        keys=("xlsr-53", "xlsr-53-it"),
+        counted=315_438_720,
+        footnote=_PRETRAINING.format(count=317_390_592) + "; the checkpoint of scenario B is by name and card an ASR "
         "fine-tune (CTC)",
     ),
-)  # fmt: skip
-"""Summary of the backbones. `counted`: parameters of the encoder as loaded, measured with transformers."""
+)
+"""Summary of the backbones."""
 
 TABLE_II: dict[str, dict[str, int]] = {
     corpus: dict(zip(EMOTIONS, counts, strict=True))
@@ -82,10 +104,10 @@ TABLE_II: dict[str, dict[str, int]] = {
         "demos": (1477, 1678, 1156, 1395, 332, 1530, 1000),
     }.items()
 }
-"""Clips of each emotion."""
+"""Number of clips of each emotion."""
 TABLE_II_TOTALS = {"emovo": 588, "emozionalmente": 6902, "demos": 8568}
 TABLE_II_SPEAKERS = {"emovo": 6, "emozionalmente": 431, "demos": 68}
-"""From the text (IV-A)."""
+"""Number of speakers, from the text (IV-A)."""
 TABLE_II_FOOTNOTES = {
     "emovo": "The counts are those of the files. The paper says stereo; one of the 588 files is mono (rab-f1-b1).",
     "emozionalmente": (
@@ -121,11 +143,11 @@ FIGURE_4 = {
     ("wav2vec2-base", "emozionalmente"): Published(66.26, None, "IV-C1"),
     ("whisper-small", "demos"): Published(93.09, None, "IV-C1"),
 }
-"""Frozen backbones by (backbone, corpus): the best of each corpus, which is all that the text gives."""
+"""Score of frozen backbones by (backbone, corpus): the text states only the best of each corpus."""
 
 
 def published(backbone: str | None, method: str, corpus: str | None = None) -> Published | None:
-    """What the paper prints of a cell, the mean over the three corpora without `corpus`; None where it prints nothing.
+    """Printed score of a backbone and method, on one corpus or as the mean over all; None where the paper has none.
 
     >>> published("whisper-small", "lora").mean, published("whisper-small", "lora", "demos")
     (68.91, None)
@@ -138,5 +160,5 @@ def published(backbone: str | None, method: str, corpus: str | None = None) -> P
 
 
 def row_of(backbone: str | None) -> Backbone | None:
-    """The row of Table I that a key belongs to."""
+    """Row of Table I that a key belongs to; None for any other backbone."""
     return next((row for row in TABLE_I if backbone in row.keys), None)

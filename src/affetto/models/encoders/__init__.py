@@ -1,0 +1,1 @@
+"""Encoders of each family: subclasses of `Backbone`, one file a family."""

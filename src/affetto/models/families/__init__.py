@@ -1,0 +1,1 @@
+"""Families of speech encoders: one file each, with its record; `registry` finds them."""

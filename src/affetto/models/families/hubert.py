@@ -1,0 +1,19 @@
+"""HuBERT (Hsu et al. 2021)."""
+
+from __future__ import annotations
+
+from affetto.models.families.waves import WaveFamily
+
+HUBERT = WaveFamily(
+    name="hubert",
+    title="HuBERT",
+    backbone="affetto.models.encoders.hubert:HubertBackbone",
+    config="transformers:HubertConfig",
+    model="transformers:HubertModel",
+    stock="transformers:HubertForSequenceClassification",
+    stock_ctc="transformers:HubertForCTC",
+    stock_encoder="hubert",
+    miniature="hubert-mini",
+    objectives=("ctc",),
+    from_scratch={"hubert": {}},
+)

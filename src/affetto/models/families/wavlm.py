@@ -1,0 +1,22 @@
+"""WavLM (Chen et al. 2022)."""
+
+from __future__ import annotations
+
+from affetto.models.families.waves import WaveFamily
+
+WAVLM = WaveFamily(
+    name="wavlm",
+    title="WavLM",
+    backbone="affetto.models.encoders.wavlm:WavLMBackbone",
+    config="transformers:WavLMConfig",
+    model="transformers:WavLMModel",
+    stock="transformers:WavLMForSequenceClassification",
+    stock_ctc="transformers:WavLMForCTC",
+    stock_encoder="wavlm",
+    attention="eager",  # transformers has no other; the backbone brings its own
+    normalizes=False,
+    uses_mask=True,
+    miniature="wavlm-mini",
+    objectives=("ctc",),
+    from_scratch={"wavlm": {}},
+)

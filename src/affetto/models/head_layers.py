@@ -1,0 +1,89 @@
+"""Layers that heads are built of: one sequence of frames → logits, averages over the clip's own frames only."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from affetto.models.device import autocast
+from affetto.models.dropout import Dropout
+
+
+def masked_mean(frames: Tensor, mask: Tensor | None) -> Tensor:
+    """(batch, frames, width), mask (batch, frames) or None → (batch, width)."""
+    if mask is None:
+        return frames.mean(1)
+    weights = mask[:, :, None].to(frames.dtype)
+    return (frames * weights).sum(1) / weights.sum(1)
+
+
+def masked_statistics(frames: Tensor, mask: Tensor | None) -> Tensor:
+    """(batch, frames, width) → (batch, 2 width): mean and standard deviation over time."""
+    mean = masked_mean(frames, mask)
+    deviation = (frames - mean[:, None, :]) ** 2
+    return torch.cat([mean, torch.sqrt(masked_mean(deviation, mask) + 1e-8)], dim=1)
+
+
+class FrameHead(nn.Module):
+    """Layers on every frame, the mean over time, layers on the mean.
+
+    `unmasked_mean` averages over padding too: a defect of other codes, kept as an ablation only.
+    """
+
+    def __init__(self, per_frame: nn.Module, per_clip: nn.Module, unmasked_mean: bool = False) -> None:
+        super().__init__()
+        self.per_frame, self.per_clip, self.unmasked_mean = per_frame, per_clip, unmasked_mean
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        # Under autocast the layers on frames compute in bfloat16; the mean over time and what follows never do.
+        rows = self.per_frame(frames).float()
+        with autocast(rows.device, enabled=False):
+            return self.per_clip(masked_mean(rows, None if self.unmasked_mean else mask))
+
+
+class StatisticsHead(nn.Module):
+    """Mean and standard deviation over time, standardised by the training clips, then a linear layer.
+
+    `standardise` must be called with the training clips' statistics before the first step; the
+    constants are saved with the head.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(2 * width))
+        self.register_buffer("scale", torch.ones(2 * width))
+        self.dropout = Dropout(dropout)
+        self.out = nn.Linear(2 * width, classes)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def standardise(self, statistics: Tensor) -> None:
+        """Fit the constants on (clips, 2 width); a feature that never varies is left unscaled."""
+        deviation = statistics.std(0, unbiased=False)
+        self.centre.copy_(statistics.mean(0))
+        self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+
+    @torch.no_grad()
+    def shifted(self, statistics: Tensor, centre_share: float, scale_share: float) -> StatisticsHead:
+        """A copy whose constants are nearer to those of these clips, (clips, 2 width), two or more for the scale.
+
+        Of the mean the clips count `centre_share` and the training clips the rest; of the variance, about the clips'
+        own mean and over clips - 1, `scale_share`.
+        """
+        other = copy.deepcopy(self)
+        other.centre.lerp_(statistics.mean(0), centre_share)
+        if scale_share > 0.0:
+            other.scale.copy_(self.scale.square().lerp(statistics.var(0), scale_share).sqrt())
+        return other
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        return self.classify(masked_statistics(frames, mask))
+
+    def classify(self, statistics: Tensor) -> Tensor:
+        """(batch, 2 width) → (batch, classes)."""
+        return self.out(self.dropout((statistics - self.centre) / self.scale))

@@ -1,0 +1,213 @@
+"""Comparisons: configurations that differ in one thing, on the same clips, and by speaker where speakers are few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from affetto.reporting.chapters.chapter import Chapter
+from affetto.reporting.chapters.selection import MOST_ROWS, MOST_SPEAKERS
+from affetto.reporting.render.section import Section
+from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, text_cell
+from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import DASH, signed_text
+from affetto.reporting.results import contrasts
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.contrasts import Contrast
+from affetto.reporting.results.naming import corpus_title
+from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
+from affetto.reporting.stats.paired import Comparison
+
+
+def build(evidence: Evidence) -> Section | None:
+    compared = contrasts.contrasts(evidence, [kind for kind in contrasts.KINDS if kind != "settings"])
+    if not compared:
+        return None
+    table = comparison_table(compared)
+    is_long = len(compared) > MOST_ROWS
+    return Section(
+        words=(
+            "Each comparison is of two configurations that differ in one thing, on the same clips. Speakers are "
+            "resampled and exchanged, not clips, since errors on the clips of one speaker go together. The number of "
+            f"speakers limits how small p can become. {_tally(compared)}"
+        ),
+        items=() if is_long else (table,),
+        folded=(*((table,) if is_long else ()), *speaker_tables(compared)),
+    )
+
+
+def comparison_table(compared: Sequence[Contrast]) -> Sheet:
+    """A row a comparison: difference, interval, effect size, test and verdict."""
+    configs = [config for contrast in compared for config in contrast.configurations]
+    kinds = [contrast.kind for contrast in compared]
+    return Sheet(
+        name="comparisons",
+        title="Paired comparisons",
+        columns=columns(
+            "first",
+            "second",
+            "under",
+            "speakers",
+            "difference",
+            "95 % interval",
+            "effect size",
+            "speakers better (%)",
+            "p, corrected",
+            "smallest p",
+            "verdict",
+            texts=("first", "second", "under", "verdict"),
+        ),
+        rows=tuple(_row(contrast) for contrast in compared),
+        caption=(
+            "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; the "
+            "rows below have each corpus alone. Interval: Student's t over speakers and seeds; with one seed it is "
+            f"about these trained models alone. With fewer than {FEW_SPEAKERS} effective speakers no test is made. "
+            "Effect size: mean over standard deviation of the speakers' differences (d_z). p: by exchanging the two "
+            "within speakers, two-sided; it is about these trained models. With seeds: p of the interval's t, which "
+            "is about the methods. Both p are corrected by Holm over the comparisons of the same kind on the same "
+            "corpora (below: before correction). Smallest p: the least that so many speakers can give before "
+            "correction."
+        ),
+        notes=(FOLDS,) if contrasts.by_folds(configs) else (),
+        stamp=stamp_of(configs),
+        breaks=frozenset(number for number in range(1, len(kinds)) if kinds[number] != kinds[number - 1]),
+    )
+
+
+def speaker_tables(compared: Sequence[Contrast]) -> list[Sheet]:
+    """Differences of each speaker, a table a corpus, where speakers are too few for a test."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Contrast]] = {}
+    for contrast in compared:
+        comparison = contrast.comparison
+        for corpus, differences in comparison.per_speaker.items():
+            if len(comparison.corpora) == 1 and comparison.has_few_speakers and len(differences) <= MOST_SPEAKERS:
+                groups.setdefault((corpus, tuple(differences)), []).append(contrast)
+    is_repeated = len({corpus for corpus, _ in groups}) < len(groups)
+    return [
+        Sheet(
+            name=f"differences-{corpus}" + (f"-{number}" if is_repeated else ""),
+            title=f"Differences by speaker, {corpus_title(corpus)}",
+            columns=columns("first", "second", "under", *speakers, "mean", texts=("first", "second", "under")),
+            rows=tuple(_speaker_row(contrast, corpus, speakers) for contrast in members),
+            caption="Macro F1 within each speaker, the first minus the second, ×100, seeds averaged.",
+            stamp=stamp_of([config for contrast in members for config in contrast.configurations]),
+        )
+        for number, ((corpus, speakers), members) in enumerate(groups.items(), 1)
+    ]
+
+
+def p_cell(comparison: Comparison) -> Cell:
+    """Corrected p, with p before the correction and that with seeds below."""
+    if comparison.p is None:
+        return Cell("no test")
+    adjusted = comparison.p if comparison.adjusted_p is None else comparison.adjusted_p
+    with_seeds = comparison.seeds_p if comparison.adjusted_seeds_p is None else comparison.adjusted_seeds_p
+    seeds_line = "" if with_seeds is None else f"\nwith seeds {p_text(with_seeds)}"
+    return Cell(
+        text=p_text(adjusted),
+        key=adjusted,
+        under=f"{p_text(comparison.p)} × {comparison.family}{seeds_line}",
+        values=(
+            ("", adjusted),
+            ("before", comparison.p),
+            ("family", comparison.family),
+            ("with seeds", with_seeds),
+        ),
+        is_bold=bool(comparison.methods_differ),
+    )
+
+
+def p_text(p: float) -> str:
+    """
+    >>> p_text(0.03125), p_text(0.00012), p_text(1.0)
+    ('0.031', '0.0001', '1.000')
+    """
+    return f"{p:.4f}" if p < 0.001 else f"{p:.3f}"
+
+
+def missing_interval(comparison: Comparison) -> str:
+    """The reason for which a comparison has no interval; empty where it has one."""
+    if comparison.interval:
+        return ""
+    return "all speakers alike" if comparison.allows_interval else "too few speakers"
+
+
+def verdict(comparison: Comparison, difference: float, above: str, below: str) -> str:
+    """`above` or `below`, by the sign of the difference, where the two are told apart, and whether as methods."""
+    if comparison.models_differ is None:
+        return "too few speakers to test"
+    if not comparison.models_differ:
+        return "not told apart"
+    words = above if difference > 0 else below
+    if comparison.methods_differ:
+        return words
+    if comparison.methods_differ is None:
+        return f"{words}, of these two trained models (one seed)"
+    return f"{words}, of these trained models; other seeds may say otherwise"
+
+
+def _tally(compared: Sequence[Contrast]) -> str:
+    """One sentence on the outcome of all comparisons."""
+    tested = [contrast for contrast in compared if contrast.comparison.models_differ is not None]
+    if not tested:
+        return f"Of {len(compared)} comparisons none could be tested: there are too few speakers."
+    significant = sum(bool(contrast.comparison.models_differ) for contrast in tested)
+    return (
+        f"Of {len(compared)} comparisons {len(tested)} could be tested; {significant} of them differ significantly "
+        "after correction."
+    )
+
+
+def _row(contrast: Contrast) -> tuple[Cell, ...]:
+    comparison = contrast.comparison
+    difference, effect = 100 * comparison.difference, comparison.effect_size
+    return (
+        text_cell(contrast.first),
+        text_cell(contrast.second),
+        text_cell(contrast.under),
+        _speakers_cell(comparison),
+        Cell(signed_text(difference), difference),
+        _interval_cell(comparison),
+        Cell(DASH if effect is None else f"{effect:+.2f}".replace("-", "−"), effect),
+        Cell(f"{100 * comparison.share_better:.0f}", 100 * comparison.share_better),
+        p_cell(comparison),
+        Cell(p_text(comparison.smallest_p), comparison.smallest_p),
+        Cell(verdict(comparison, comparison.difference, "first is better", "second is better")),
+    )
+
+
+def _interval_cell(comparison: Comparison) -> Cell:
+    low, high = (None, None) if comparison.interval is None else (100 * end for end in comparison.interval)
+    return Cell(
+        text=DASH if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}",
+        key=low,
+        under=missing_interval(comparison),
+        values=(("low", low), ("high", high), ("by", comparison.interval_by)),
+    )
+
+
+def _speakers_cell(comparison: Comparison) -> Cell:
+    counts = comparison.speakers
+    total = sum(counts.values())
+    is_uneven = any(comparison.effective[corpus] < 0.8 * number for corpus, number in counts.items())
+    effective = " + ".join(f"{number:.0f}" for number in comparison.effective.values())
+    return Cell(
+        text=" + ".join(map(str, counts.values())),
+        key=total,
+        under=f"in effect {effective}" if is_uneven else "",
+        values=(("", total), ("effective", comparison.effective_speakers)),
+    )
+
+
+def _speaker_row(contrast: Contrast, corpus: str, speakers: Sequence[str]) -> tuple[Cell, ...]:
+    differences = contrast.comparison.per_speaker[corpus]
+    return (
+        text_cell(contrast.first),
+        text_cell(contrast.second),
+        text_cell(contrast.under),
+        *(difference_cell(differences[speaker]) for speaker in speakers),
+        difference_cell(fmean(differences.values())),
+    )
+
+
+COMPARISONS = Chapter(name="comparisons", title="Which differences are significant", order=200, build=build)

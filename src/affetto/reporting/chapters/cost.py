@@ -1,0 +1,255 @@
+"""Cost of a point of macro F1: trained parameters, time and memory, as a table and against the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from affetto.errors import UserError
+from affetto.models.methods.registry import METHODS
+from affetto.reporting.chapters.chapter import Chapter
+from affetto.reporting.chapters.selection import Group, group_by_corpus, opening, stem
+from affetto.reporting.render.canvas import GREY, GRID, MARKS, framed, legend_above, save, style
+from affetto.reporting.render.picture import Picture
+from affetto.reporting.render.section import Section
+from affetto.reporting.render.sheet import Cell, Sheet, columns, text_cell
+from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import count_text, duration_text
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.marks import interval_words
+from affetto.reporting.results.naming import Naming, backbone_title, method_order, method_title
+from affetto.reporting.results.records import Configuration, Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CAPTION = (
+    "One mark: a configuration, mean over seeds; whiskers: {interval}. Both scales below are "
+    "logarithmic. Times depend on the machine: compare only those of one device."
+)
+DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (6, 3)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One configuration: its method and backbone, macro F1 ×100 with interval, and its cost."""
+
+    method: str
+    backbone: str
+    score: float
+    low: float
+    high: float
+    trained: int
+    """Number of trained parameters."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A configuration of unmeasured cost, such as a probe that was run beside another method: macro F1 ×100 alone."""
+
+    method: str
+    backbone: str
+    score: float
+
+
+def build(evidence: Evidence) -> Section:
+    return Section(
+        words="Trained parameters, time and memory against the score.",
+        items=(*cost_pictures(evidence), cost_table(evidence)),
+    )
+
+
+def cost_table(evidence: Evidence) -> Sheet:
+    """A row a configuration: parameters, and the time and memory of a run."""
+    configs = [config for config in evidence.configurations if is_timed(config.done[0])]
+    naming = Naming(configs)
+    return Sheet(
+        name="cost",
+        title="Cost",
+        columns=(
+            *naming.columns(),
+            *columns(
+                "encoder",
+                "trained",
+                "share (%)",
+                "time a run",
+                "memory (GiB)",
+                "precision",
+                "device",
+                texts=("precision", "device"),
+            ),
+        ),
+        rows=tuple((*naming.cells(config), *_cost_cells(config)) for config in configs),
+        caption=(
+            f"{opening(naming)}Parameters of the encoder as loaded, and those that are trained (head included), with "
+            "their share of both. Time: mean over seeds, including stored states, folds, probe and final model; "
+            "memory: the maximum over seeds. Compare only times of one device under one load."
+        ),
+        stamp=stamp_of(configs),
+    )
+
+
+def cost_pictures(evidence: Evidence) -> list[Picture]:
+    """A figure a corpus and split, where more than one configuration was run and a cost was measured."""
+    pictures = [_picture(evidence, group) for group in group_by_corpus(evidence)]
+    return [picture for picture in pictures if picture]
+
+
+def draw_cost(
+    points: Sequence[Point],
+    path: str | Path,
+    title: str,
+    stamp: str = "",
+    *,
+    lines: Sequence[Line] = (),
+    interval: str = "95 % interval over speakers",
+) -> Path:
+    """Draw macro F1 against trained parameters, and against the time of a run, in two panels.
+
+    Methods differ in colour; several backbones differ in shape. `interval` says what the whiskers are. Raises
+    UserError where there are no points.
+    """
+    if not points:
+        raise UserError("no cost to draw: give at least one configuration.")
+    items: list[Point | Line] = [*points, *lines]
+    colours = _looks(method_order(dict.fromkeys(item.method for item in items)), 0)
+    backbones = list(dict.fromkeys(item.backbone for item in items))
+    caption = CAPTION.format(interval=interval)
+    if lines:
+        caption += " Horizontal lines: macro F1 of configurations whose cost was not measured."
+    with style():
+        figure = framed(8.2, 3.3, title, caption, stamp)
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, quantity, label, tick_text in (
+            (left, "trained", "parameters trained", lambda value: count_text(round(value))),
+            (right, "seconds", "time of a run (s)", lambda value: f"{value:,.10g}"),
+        ):
+            _draw_points(axes, points, quantity, colours, backbones)
+            _draw_lines(axes, lines, backbones)
+            _scale(axes, label, tick_text)
+        left.set_ylabel("macro F1 (×100)")
+        top = max([*(point.high for point in points), *(line.score for line in lines)])
+        left.set_ylim(0, min(102, 1.08 * top))
+        legend_above(figure, [left, right])
+        return save(figure, path)
+
+
+def is_timed(run: Run) -> bool:
+    """True if a run's metrics have its time and its trained parameters: those of a probe beside it have not."""
+    return bool(run.metrics and "wall_seconds" in run.metrics and "trainable_parameters" in run.metrics)
+
+
+def _cost_cells(config: Configuration) -> tuple[Cell, ...]:
+    runs = [run.metrics for run in config.done if run.metrics]
+    trained, encoder = runs[0]["trainable_parameters"], runs[0]["backbone_parameters"]
+    method = METHODS.get(config.axes.method)
+    total = encoder if method is not None and method.trains_backbone else trained + encoder
+    seconds, memory = fmean(run["wall_seconds"] for run in runs), max(run["peak_memory_bytes"] for run in runs)
+    return (
+        Cell(count_text(encoder), encoder),
+        Cell(count_text(trained), trained),
+        Cell(f"{100 * trained / total:.2f}", 100 * trained / total),
+        Cell(duration_text(seconds), seconds),
+        Cell(f"{memory / 2**30:.2f}", memory / 2**30),
+        text_cell(str(runs[0].get("precision", ""))),
+        text_cell(_device(runs[0])),
+    )
+
+
+def _device(metrics: Mapping[str, Any]) -> str:
+    """Device of a run; of a CPU with its number of threads."""
+    provenance = metrics.get("provenance") or {}
+    device, threads = str(provenance.get("device", "")), provenance.get("threads")
+    if not device.startswith("cpu") or not threads:
+        return device
+    return f"{device}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _picture(evidence: Evidence, group: Group) -> Picture | None:
+    points, lines, estimates = [], [], []
+    for config in group.configurations:
+        runs = [run.metrics for run in config.done if run.metrics and "wall_seconds" in run.metrics]
+        method, backbone = method_title(config.axes.method), backbone_title(config.axes)
+        estimate, score = evidence.estimate(config), 100 * evidence.spread(config).mean
+        if not runs:
+            lines.append(Line(method=method, backbone=backbone, score=score))
+            continue
+        estimates.append(estimate)
+        points.append(
+            Point(
+                method=method,
+                backbone=backbone,
+                score=score,
+                low=100 * estimate.low,
+                high=100 * estimate.high,
+                trained=max(1, runs[0]["trainable_parameters"]),
+                seconds=max(0.1, fmean(run["wall_seconds"] for run in runs)),
+            )
+        )
+    if not points or len(points) + len(lines) < 2:
+        return None
+    title = f"Cost against macro F1: {group.heading}"
+    return Picture(
+        name=f"cost-{stem(evidence, group)}",
+        title=title,
+        alt=f"{title}. The same values stand in the tables.",
+        draw=partial(
+            draw_cost,
+            points,
+            title=title,
+            stamp=stamp_of(group.configurations),
+            lines=lines,
+            interval=interval_words(estimates),
+        ),
+    )
+
+
+def _looks(names: Sequence[str], part: int) -> dict[str, str]:
+    """Colours (part 0) or shapes (part 1) by name, in turn."""
+    return {name: MARKS[number % len(MARKS)][part] for number, name in enumerate(names)}
+
+
+def _draw_points(
+    axes: Axes, points: Sequence[Point], quantity: str, colours: Mapping[str, str], backbones: Sequence[str]
+) -> None:
+    has_one_backbone = len(backbones) == 1
+    shapes = _looks(list(colours), 1) if has_one_backbone else _looks(backbones, 1)
+    for method, colour in colours.items():
+        for backbone in backbones:
+            members = [point for point in points if (point.method, point.backbone) == (method, backbone)]
+            if not members:
+                continue
+            x = [getattr(point, quantity) for point in members]
+            low, high = [point.low for point in members], [point.high for point in members]
+            axes.vlines(x, low, high, color=colour, linewidth=1, alpha=0.35)
+            mark = shapes[method if has_one_backbone else backbone]
+            label = method if has_one_backbone else f"{method}, {backbone}"
+            look: dict[str, Any] = {"markersize": 8, "markeredgecolor": "white", "zorder": 3, "label": label}
+            axes.plot(x, [point.score for point in members], mark, color=colour, **look)
+
+
+def _draw_lines(axes: Axes, lines: Sequence[Line], backbones: Sequence[str]) -> None:
+    for number, line in enumerate(lines):
+        label = line.method if len(backbones) == 1 else f"{line.method}, {line.backbone}"
+        dashes: Any = DASHES[number % len(DASHES)]
+        axes.axhline(line.score, color=GREY, linewidth=1.2, linestyle=dashes, label=label, zorder=1)
+
+
+def _scale(axes: Axes, label: str, tick_text: Callable[[float], str]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(label)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+COST = Chapter(name="cost", title="What it costs", order=600, build=build)

@@ -1,0 +1,118 @@
+"""Splits: the speakers, clips and known sentences of each part that results were trained and tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from affetto.reporting.chapters.chapter import Chapter
+from affetto.reporting.render.section import Section
+from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, text_cell
+from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import DASH
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.naming import corpus_title
+from affetto.reporting.results.records import Run
+from affetto.splits.audit import OVERLAP_FLAG_PERCENT
+from affetto.splits.split import Split
+
+PARTS = ("train", "validation", "test")
+SHOWN_DIGITS = 12
+
+
+def build(evidence: Evidence) -> Section:
+    return Section(
+        words="Each speaker is in one part only; this was checked before training.",
+        items=(split_table(evidence),),
+    )
+
+
+def split_table(evidence: Evidence) -> Sheet:
+    """A row a split, by checksum: the contents of its parts, as ranges over its folds."""
+    runs_by_checksum: dict[str, list[Run]] = {checksum: [] for checksum in evidence.results.splits}
+    for run in evidence.results.done:
+        if run.metrics:
+            runs_by_checksum.setdefault(run.metrics["split_checksum"], []).append(run)
+    rows, notes = [], []
+    for checksum, split in evidence.results.splits.items():
+        runs = runs_by_checksum[checksum]
+        corpus = corpus_title(runs[0].axes.corpus if runs else split.corpus)
+        rows.append(_row(corpus, checksum, split, runs=len(runs)))
+        notes += [f"{corpus}, {split.protocol}: {note}" for note in split.notes]
+    return Sheet(
+        name="splits",
+        title="Splits",
+        columns=columns(
+            "corpus",
+            "split",
+            "folds",
+            *PARTS,
+            "known prompts (%)",
+            "copies",
+            "checksum",
+            "runs",
+            texts=("corpus", "split", "checksum"),
+        ),
+        rows=tuple(rows),
+        caption=(
+            "Speakers and clips of each part, and its share of the fold; no speaker is in two parts. Known prompts: "
+            f"test clips whose sentence is also spoken in training, flagged above {OVERLAP_FLAG_PERCENT:.0f} %. "
+            "Copies: recordings of equal content in two parts, where they were searched for. The checksum is SHA-256 "
+            "over each fold's clips: equal checksums mean equal tests (complete in the CSV file)."
+        ),
+        notes=tuple(dict.fromkeys(notes)),
+        stamp=stamp_of([run for checksum in evidence.results.splits for run in runs_by_checksum[checksum]]),
+    )
+
+
+def _row(corpus: str, checksum: str, split: Split, *, runs: int) -> tuple[Cell, ...]:
+    folds = split.audit["folds"]
+    return (
+        text_cell(corpus),
+        text_cell(split.protocol),
+        count_cell(len(folds)),
+        *(_part_cell([fold["parts"][part] for fold in folds]) for part in PARTS),
+        _overlap_cell(folds),
+        _copies_cell(folds),
+        Cell(checksum[:SHOWN_DIGITS], checksum),
+        count_cell(runs),
+    )
+
+
+def _part_cell(parts: Sequence[dict[str, Any]]) -> Cell:
+    speakers, clips = [part["speakers"] for part in parts], [part["clips"] for part in parts]
+    shares = [100 * part["share"] for part in parts]
+    return Cell(
+        text=f"{_range(speakers)} {'speaker' if max(speakers) == 1 else 'speakers'}",
+        key=min(speakers),
+        under=f"{_range(clips)} clips\n{_range(shares, 1)} %",
+        values=(("speakers", min(speakers)), ("clips", min(clips)), ("share (%)", min(shares))),
+    )
+
+
+def _overlap_cell(folds: Sequence[dict[str, Any]]) -> Cell:
+    overlaps = [fold["prompt_overlap_percent"] for fold in folds if fold["prompt_overlap_percent"] is not None]
+    if not overlaps:
+        return Cell("unknown")
+    is_flagged = max(overlaps) > OVERLAP_FLAG_PERCENT
+    return Cell(
+        text=_range(overlaps),
+        key=max(overlaps),
+        under="flagged" if is_flagged else "",
+        values=(("", max(overlaps)),),
+        is_bold=is_flagged,
+    )
+
+
+def _copies_cell(folds: Sequence[dict[str, Any]]) -> Cell:
+    copies = [fold["duplicates"] for fold in folds if fold["duplicates"] is not None]
+    return count_cell(sum(copies)) if copies else Cell(DASH)
+
+
+def _range(values: Sequence[float], digits: int = 0) -> str:
+    """`98`, or `54–98`."""
+    low, high = (f"{value:,.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low}–{high}"
+
+
+SPLITS = Chapter(name="splits", title="Splits", order=700, build=build)

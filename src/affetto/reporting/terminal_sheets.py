@@ -1,0 +1,121 @@
+"""Tables that commands print: the scores of a run, predictions, and the headline of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, text_cell
+from affetto.reporting.render.stamps import SYNTHETIC, stamp_of
+from affetto.reporting.render.text import DASH, count_text, duration_text, percent_text
+from affetto.reporting.stats.estimation import interval_words
+
+MACRO_F1 = "macro F1"
+HIDDEN = ("weighted F1", "accuracy", "chance")
+"""Columns of a report's headline that a terminal has no room for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredSet:
+    """Scores of one model on one set of clips, a row of the table that a command prints."""
+
+    name: str
+    scores: Mapping[str, Any]
+    """Scores as `affetto.measures.scores.scores` returns them."""
+    trained: int | None = None
+    """Number of trained parameters; None if not known."""
+    seconds: float | None = None
+    synthetic: bool = False
+    """True if the speech is synthetic."""
+
+
+def score_sheet(sets: Sequence[ScoredSet]) -> Sheet:
+    """A row a set: macro F1 with its interval, UAR, chance, and, where known, trained parameters and time."""
+    all_synthetic = all(scored.synthetic for scored in sets)
+    has_trained = any(scored.trained is not None for scored in sets)
+    has_seconds = any(scored.seconds is not None for scored in sets)
+    rows = []
+    for scored in sets:
+        name = scored.name if all_synthetic or not scored.synthetic else f"{scored.name} ({SYNTHETIC})"
+        rows.append(
+            (
+                text_cell(name),
+                Cell(_macro_f1(scored.scores)),
+                Cell(percent_text(scored.scores["uar"])),
+                Cell(percent_text(scored.scores["chance"]["macro_f1"])),
+                *((Cell(count_text(scored.trained)),) if has_trained else ()),
+                *((Cell(duration_text(scored.seconds)),) if has_seconds else ()),
+            )
+        )
+    optional = (*(["trainable"] if has_trained else []), *(["time"] if has_seconds else []))
+    return Sheet(
+        name="scores",
+        title="Scores",
+        columns=columns("method", f"{MACRO_F1} (95 %)", "UAR", "chance", *optional, texts=("method",)),
+        rows=tuple(rows),
+        caption=_basis([scored.scores for scored in sets]),
+        stamp=stamp_of(sets),
+    )
+
+
+def prediction_sheet(predictions: Iterable[Mapping[str, Any]]) -> Sheet:
+    """A row a file, of `{file, emotion, probabilities}`: emotion (– if the model abstains), probability, next."""
+    return Sheet(
+        name="predictions",
+        title="Predictions",
+        columns=columns("file", "emotion", "probability", "next", texts=("file", "emotion", "next")),
+        rows=tuple(_prediction_row(prediction) for prediction in predictions),
+    )
+
+
+def headline_sheet(sheet: Sheet) -> Sheet:
+    """A report's main table for a terminal of 80 columns: names in one column, intervals beside the score."""
+    texts = [number for number, column in enumerate(sheet.columns) if not column.is_number]
+    numbers = [number for number, column in enumerate(sheet.columns) if column.is_number and column.name not in HIDDEN]
+    heads = [sheet.columns[number].name for number in numbers]
+    rows = []
+    for row in sheet.rows:
+        label = ", ".join(row[number].text for number in texts if row[number].text not in ("", DASH))
+        cells = [
+            Cell(f"{cell.text} ({cell.under})" if head == MACRO_F1 and cell.under else cell.text)
+            for head, cell in zip(heads, (row[number] for number in numbers), strict=True)
+        ]
+        rows.append((Cell(label), *cells))
+    label_head = ", ".join(sheet.columns[number].name for number in texts)
+    return replace(
+        sheet,
+        columns=(
+            Column(label_head, is_number=False),
+            *(Column(f"{head} (95 %)" if head == MACRO_F1 else head) for head in heads),
+        ),
+        rows=tuple(rows),
+        caption="",
+        notes=(),
+        breaks=frozenset(),
+    )
+
+
+def _macro_f1(scores: Mapping[str, Any]) -> str:
+    """`58.9 (40.7–76.8)`, ×100."""
+    low, high = scores["interval"]["macro_f1"]
+    return f"{percent_text(scores['macro_f1'])} ({percent_text(low)}–{percent_text(high)})"
+
+
+def _basis(scores: Sequence[Mapping[str, Any]]) -> str:
+    """Clips, where all sets have as many, and how the intervals were made."""
+    clips = {scored["n"] for scored in scores}
+    words = f"{interval_words([scored['interval'] for scored in scores])}."
+    return f"{clips.pop():,} clips. {words}" if len(clips) == 1 else words
+
+
+def _prediction_row(prediction: Mapping[str, Any]) -> tuple[Cell, ...]:
+    ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
+    cells = [Cell(prediction["file"])]
+    if prediction["emotion"] is None:  # the model abstains: its most probable emotion comes next
+        cells += [Cell(DASH), Cell(DASH)]
+    else:
+        emotion, probability = ranked.pop(0)
+        cells += [Cell(emotion), Cell(f"{percent_text(probability)} %")]
+    following = f"{ranked[0][0]} {percent_text(ranked[0][1])} %" if ranked else DASH
+    return (*cells, Cell(following))

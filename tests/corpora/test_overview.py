@@ -1,0 +1,39 @@
+"""`affetto corpora list`: all facts of all records, and nothing cut off on a narrow terminal."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+from rich.console import Console
+from typer.testing import CliRunner
+
+from affetto.cli.corpora import app
+from affetto.corpora.overview import render
+from affetto.corpora.registry import CORPORA
+from affetto.corpora.transcribed.registry import TRANSCRIBED
+
+
+def test_json_lists_every_record_with_its_facts() -> None:
+    result = CliRunner().invoke(app, ["list", "--json"])
+    facts = {entry["name"]: entry for entry in json.loads(result.stdout)}
+    assert list(facts) == list(CORPORA)
+    emovo, demos, table = facts["emovo"], facts["demos"], facts["table"]
+    assert (emovo["clips"], emovo["speakers"], emovo["protocol"], emovo["prompts"]) == (
+        588,
+        6,
+        "paper",
+        "ids with words",
+    )
+    assert (demos["clips"], demos["genders"], demos["prompts"]) == (8568, {"female": 23, "male": 45}, "ids")
+    assert list(demos["options"]) == ["keep_guilt"] and "agreement" in demos["licence"]
+    assert table["format"] and table["clips"] is table["licence"] is table["protocol"] is None
+
+
+def test_names_and_counts_are_whole_on_eighty_columns() -> None:
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(render(CORPORA.values(), TRANSCRIBED.values()))
+    text = console.export_text()
+    assert "…" not in text
+    for word in (*CORPORA, *TRANSCRIBED, "8,568", "431", "keep_guilt", "CC BY 4.0", "validated, train"):
+        assert word in text
