@@ -62,7 +62,7 @@ class Sampled:
 
 
 def effective(clips: Sequence[int] | NDArray[np.int64]) -> float:
-    """How many speakers of equal size tell as much as these: (Σn)²/Σn² of their clips (speakers,).
+    """Number of equal speakers that tell as much as these: (Σn)²/Σn² of their clips (speakers,).
 
     >>> effective([98, 98, 98]), round(effective([100, 10, 10, 10]), 1)
     (3.0, 1.6)

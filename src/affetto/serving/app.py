@@ -92,7 +92,7 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
             emotion=prediction.emotion,
             probabilities=prediction.probabilities,
             seconds=prediction.seconds,
-            seconds_on_block=prediction.seconds_heard,
+            seconds_heard=prediction.seconds_heard,
             windows=prediction.windows,
             synthetic=bool(service.catalogue.predictors[name].card.get("synthetic")),
         )
