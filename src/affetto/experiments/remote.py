@@ -16,8 +16,8 @@ from typing import Any
 from affetto.cluster import HANDED_OUT, adopt, connected, nodes, options, surroundings, unseen
 from affetto.errors import UserError
 from affetto.experiments import worker
-from affetto.experiments.grid import PlannedRun
 from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, settle
+from affetto.experiments.planned import PlannedRun
 from affetto.experiments.states import PLAN, GridFolder
 
 WAIT_SECONDS = 0.5
