@@ -23,7 +23,6 @@ NOT_YET: set[str] = {
     "cli",
     "cluster",
     "corpora",
-    "demo",
     "evaluation",
     "experiments",
     "export",

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from affetto.inference.loading import load
     from affetto.inference.predictor import Prediction, Predictor
     from affetto.inference.timeline import Segment, Timeline
-    from affetto.training.spec import CorpusSpec, RunSpec, Settings, settings
+    from affetto.training.sections import Settings
+    from affetto.training.spec import CorpusSpec, RunSpec, settings
     from affetto.training.train import train
 
 _HOME = {
     "RunSpec": "affetto.training.spec",
     "CorpusSpec": "affetto.training.spec",
-    "Settings": "affetto.training.spec",
+    "Settings": "affetto.training.sections",
     "settings": "affetto.training.spec",
     "train": "affetto.training.train",
     "evaluate": "affetto.evaluation.testing",

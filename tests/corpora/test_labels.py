@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from affetto.corpora.labels import ALIASES, EMOTIONS, canonical, in_order, known
+from affetto.corpora.labels import ALIASES, EMOTIONS, canonical, find_emotion, in_order
 
 NAMES = {
     "anger": "Anger angry ANG rabbia rab",
@@ -24,7 +24,7 @@ def test_each_emotion_by_all_of_its_names(emotion: str) -> None:
 
 
 def test_single_letters_are_no_names_and_own_classes_come_last() -> None:
-    assert [known(letter) for letter in "adfjns"] == [None] * 6
+    assert [find_emotion(letter) for letter in "adfjns"] == [None] * 6
     assert in_order({"calm", "surprise", "anger", "boredom"}) == ("anger", "surprise", "boredom", "calm")
 
 

@@ -109,7 +109,7 @@ def test_files_of_a_corpus_in_other_folders_or_under_other_names(tmp_path: Path)
         (TABLE.encode("utf-16"), ("is not UTF-8 text", "save the table as CSV in UTF-8")),
         ((TABLE + "perché.wav,joy,s\n").encode("latin-1"), ("is not UTF-8 text",)),
         ("", ("an empty table; its first line must name the columns, such as file,emotion,speaker",)),
-        (TABLE, ("lists no clips: below its header (file, emotion, speaker) stands nothing; add a line for each",)),
+        (TABLE, ("lists no clips: below its header (file, emotion, speaker) is nothing; add a line for each",)),
         ("a.wav,joy,s\nb.wav,joy,s\n", ("no file column (one of file, path", "found: a.wav, joy, s; expected: file")),
         (TABLE + "a.wav,joy,s\na.wav,sad,s\n", ("line 3 lists a.wav again (first: line 2)", "may be listed once")),
         (TABLE + "a.wav,joy,\n", ("line 2 names no speaker (''); each clip needs one: fill it in, or leave",)),

@@ -18,7 +18,8 @@ from affetto.models.bottleneck import Bottleneck
 from affetto.models.methods.adapter import Adapter, AdapterSettings
 from affetto.models.prefix import collate
 from affetto.models.saved import assemble, save_classifier
-from affetto.training.spec import Settings, settings
+from affetto.training.sections import Settings
+from affetto.training.spec import settings
 from models.systems import FAMILIES, blueprint, classifier, clips
 from models.test_proofs import card
 

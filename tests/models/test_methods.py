@@ -11,7 +11,7 @@ import pytest
 from affetto.errors import UserError
 from affetto.models.methods.base import PARTS, Method, MethodSettings
 from affetto.models.methods.registry import METHODS
-from affetto.training import spec
+from affetto.training import sections
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
@@ -51,7 +51,7 @@ def test_a_section_that_exists_already_is_refused(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setitem(METHODS._load(), "training", Rival)
     with pytest.raises(UserError, match="method 'training' cannot have settings: there is a section 'training'"):
-        spec._with_methods()
+        sections.with_methods()
 
 
 def test_the_page_lists_all_methods() -> None:

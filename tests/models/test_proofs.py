@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +44,9 @@ def test_full_fine_tuning_trains_all_but_the_front_end(key: str) -> None:
     assert frozen in ({"feature_extractor", "masked_spec_embed"}, {"conv1", "conv2", "embed_positions"})
 
 
-@everything
-def test_every_trainable_parameter_is_shown_to_train_and_nothing_is_changed(key: str, method: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_the_proof_that_all_parameters_train_changes_nothing(method: str) -> None:
+    key = "wavlm-mini"
     torch.manual_seed(0)
     made = assemble(load_backbone(key, random_weights=True), blueprint(method)).train()
     before = {name: parameter.clone() for name, parameter in made.named_parameters()}
@@ -111,7 +109,8 @@ def test_a_dead_parameter_stops_the_run_and_is_named() -> None:
 # Batches -----------------------------------------------------------------------------------------
 
 
-@everything
+@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize("method", ["frozen", "lora"])
 @pytest.mark.parametrize(
     ("pooling", "head"),
     [("mean", "paper"), ("weighted", "short"), ("without_embedding", "linear"), ("layer", "statistics")],
@@ -198,58 +197,6 @@ def card(key: str, made: Classifier, plan: dict[str, object]) -> dict[str, objec
     }  # fmt: skip
 
 
-IN_A_NEW_PROCESS = """
-import json, sys, numpy as np, torch
-from pathlib import Path
-from affetto.models.prefix import collate
-from affetto.models.saved import load_classifier
-waves = [w for w in np.load(sys.argv[1]).values()]
-out = {}
-for folder in sorted(Path(sys.argv[2]).iterdir()):
-    made, _ = load_classifier(folder)
-    assert not made.trainable()
-    with torch.no_grad():
-        out[folder.name] = made(*collate([made.prefix(w) for w in waves], torch.device("cpu"))).tolist()
-print(json.dumps(out))
-"""
-
-
-def test_a_saved_classifier_gives_the_same_logits_in_a_new_process(tmp_path: Path) -> None:
-    waves = clips(1.2, 0.6)
-    np.savez(tmp_path / "waves.npz", *waves)
-    expected = {}
-    for key in FAMILIES:
-        for method in METHODS:
-            for head, pooling in (("paper", "weighted"), ("statistics", "layer")):
-                made = classifier(key, method, head=head, pooling=pooling)
-                name = f"{key} {method} {head}"
-                expected[name] = logits(made, waves)
-                plan = blueprint(method, head=head, pooling=pooling)
-                save_classifier(made, tmp_path / "models" / name, card(key, made, plan))
-    plain = tmp_path / "plain"
-    plain.touch()  # what the umask allows: a model is for others too
-    written = [file for file in (tmp_path / "models").rglob("*") if file.is_file()]
-    assert written and {file.stat().st_mode for file in written} == {plain.stat().st_mode}
-    done = subprocess.run(
-        [sys.executable, "-c", IN_A_NEW_PROCESS, str(tmp_path / "waves.npz"), str(tmp_path / "models")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    loaded = json.loads(done.stdout.splitlines()[-1])
-    assert loaded.keys() == expected.keys()
-    for name, values in expected.items():
-        assert torch.allclose(torch.tensor(loaded[name]), values, rtol=0, atol=1e-6 * float(values.abs().max())), name
-
-
-@everything
-def test_merged_is_unmerged(key: str, method: str) -> None:
-    made, waves = classifier(key, method), clips(1.2, 0.6)
-    before = logits(made, waves)
-    for whole_clips in (False, True):
-        merged = classifier(key, method).merge(whole_clips=whole_clips)
-        assert not any("lora" in name for name, _ in merged.named_parameters())
-        assert (logits(merged, waves) - before).abs().max() <= 2e-5 * before.abs().max()
-
-
 @pytest.mark.parametrize("key", FAMILIES)
 @pytest.mark.parametrize("targets", ["ff", "attention", "all"])
 def test_peft_itself_opens_a_saved_lora(key: str, targets: str, tmp_path: Path) -> None:
@@ -303,19 +250,3 @@ def test_a_model_without_one_of_its_tensors_is_refused(tmp_path: Path) -> None:
         save_file(tensors, file)
         with pytest.raises(UserError, match="cannot be read"):
             load_classifier(folder)
-
-
-# Lower precision ---------------------------------------------------------------------------------
-
-
-@everything
-def test_bfloat16_changes_logits_within_its_precision(key: str, method: str) -> None:
-    waves = clips(1.2, 0.6)
-    exact = logits(classifier(key, method), waves)
-    made = classifier(key, method).compute_in("bfloat16")
-    near = logits(made, waves)
-    assert near.dtype == torch.float32
-    assert (near - exact).abs().max() <= 0.05 * exact.abs().max()
-    backward(made.train(), waves)
-    for name, parameter in made.trainable().items():
-        assert parameter.dtype == torch.float32, name

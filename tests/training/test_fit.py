@@ -23,7 +23,7 @@ from affetto.training import loop
 from affetto.training.batches import plan
 from affetto.training.loop import Fit, Task, fit
 from affetto.training.loss import class_weights
-from affetto.training.spec import AugmentSettings, TrainingSettings
+from affetto.training.sections import AugmentSettings, TrainingSettings
 
 FEATURES, LABELS = 6, ("a", "b", "c")
 CLIPS = tuple(f"c{i}" for i in range(11))

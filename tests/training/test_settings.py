@@ -14,11 +14,11 @@ from affetto.models.heads.registry import HEADS
 from affetto.models.methods.adapter import AdapterSettings
 from affetto.models.methods.base import Method, MethodSettings
 from affetto.models.methods.registry import METHODS
+from affetto.training.sections import Settings
 from affetto.training.spec import (
     RECIPES,
     CorpusSpec,
     RunSpec,
-    Settings,
     acting,
     check,
     setting_names,

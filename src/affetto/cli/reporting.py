@@ -15,51 +15,56 @@ if TYPE_CHECKING:
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="a run's, a grid's, or any folder that holds some of them")],
-    out: Annotated[Path, typer.Option(help="the report's folder; an earlier report there is replaced")],
+    folder: Annotated[Path, typer.Argument(help="folder of a run, of a grid, or of several of them")],
+    out: Annotated[Path, typer.Option(help="output folder; an earlier report in it is replaced")],
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="html, markdown, latex, csv, svg, png or predictions; may be repeated; none: all of them"
+            "--format",
+            help="format: html, markdown, latex, csv, svg, png or predictions (repeatable; default: all)",
         ),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="what the page is called")] = None,
+    title: Annotated[str | None, typer.Option(help="page title (default: name of the results)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tables (Markdown, LaTeX, CSV), figures (SVG, PNG), data and one HTML page of what was run, beside the paper."""
+    """Write tables (Markdown, LaTeX, CSV), figures (SVG, PNG), data and an HTML page of results, beside the paper's."""
     from affetto.reporting.render.terminal import print_sheet
     from affetto.reporting.report import write
     from affetto.reporting.terminal_sheets import headline_sheet
 
     with counter("drawing", quiet or as_json) as progress:
-        made = write(folder, out, title=title, only=tuple(formats or ()), progress=progress)
+        written = write(folder, out, title=title, only=tuple(formats or ()), progress=progress)
     if as_json:
-        typer.echo(json.dumps(_told(made), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_to_dict(written), indent=2, ensure_ascii=False))
         return
-    if made.headline is not None:
-        print_sheet(headline_sheet(made.headline))
-    for line in made.summary.what:
+    if written.headline is not None:
+        print_sheet(headline_sheet(written.headline))
+    for line in written.summary.overview:
         typer.echo(line)
-    for one in made.summary.highlights:
-        typer.echo(f"{one.corpus}: {one.words}")
-    for note in made.notes:
+    for highlight in written.summary.highlights:
+        typer.echo(f"{highlight.corpus}: {highlight.words}")
+    for note in written.notes:
         typer.echo(f"left out: {note}", err=True)
-    tables, figures = ({Path(f).stem for f in made.files if f.startswith(k)} for k in ("tables/", "figures/"))
-    page = f"{made.out / 'index.html'}, " if "index.html" in made.files else f"{made.out}: "
+    tables, figures = (
+        {Path(file).stem for file in written.files if file.startswith(folder)} for folder in ("tables/", "figures/")
+    )
+    page = f"{written.out / 'index.html'}, " if "index.html" in written.files else f"{written.out}: "
     typer.echo(f"written: {page}{len(tables)} tables, {len(figures)} figures")
 
 
-def _told(made: Report) -> dict[str, object]:
-    runs = made.results.runs
+def _to_dict(written: Report) -> dict[str, object]:
+    """The report for `--json`."""
+    runs, summary = written.results.runs, written.summary
     return {
-        "out": str(made.out), "files": made.files, "runs": len(runs), "done": len(made.results.done),
+        "out": str(written.out),
+        "files": written.files,
+        "runs": len(runs),
+        "done": len(written.results.done),
         "states": {state: sum(run.state == state for run in runs) for state in sorted({run.state for run in runs})},
-        "synthetic": made.results.synthetic, "summary": made.summary.what,
-        "best": [
-            {"corpus": one.corpus, "split": one.split, "configuration": one.name, "macro_f1": one.mean,
-             "interval": [one.low, one.high], "probe": one.probe, "chance": one.chance}
-            for one in made.summary.highlights
-        ],
-        "caveats": made.summary.caveats, "left_out": made.notes,
-    }  # fmt: skip
+        "synthetic": written.results.synthetic,
+        "summary": summary.overview,
+        "best": [highlight.to_dict() for highlight in summary.highlights],
+        "caveats": summary.caveats,
+        "left_out": written.notes,
+    }

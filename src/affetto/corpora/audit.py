@@ -1,8 +1,8 @@
-"""What a corpus holds, and what is wrong with it: `affetto corpora inspect`.
+"""Contents and faults of a corpus: `affetto corpora inspect`.
 
 Every clip is decoded once, in blocks, by as many threads as there are cores (libsndfile, NumPy and hashlib release the
-interpreter's lock); of each only the marks of its content (`content.py`) and a few numbers are kept. A problem is
-reported and changes nothing: no clip is dropped and no count is altered by it.
+interpreter's lock). The marks of its content (`content.py`) and a few numbers stay in memory. A problem is reported and
+changes nothing: no clip is dropped, and all counts stay as they are.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from affetto.corpora.names import look_alikes_note
 from affetto.corpora.ratings import human_recall, human_uar
 
 CROP_SECONDS = 4.0
-"""The window of the paper (IV-B): what lies beyond it is not heard unless the window is changed."""
+"""The window of the paper (IV-B): a model does not hear the rest, unless the window is changed."""
 _AHEAD = 64
 _CHANNELS = {1: "mono", 2: "stereo"}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one clip: `problem` is the kind, `detail` what was seen."""
+    """A fault of one clip: `problem` is its kind."""
 
     file: str
     problem: str
@@ -43,7 +43,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The audit of a manifest; `to_json` is its whole, `affetto.corpora.audit.render` what a person reads."""
+    """The audit of a manifest: `to_json` for programs, `affetto.corpora.audit.render` for people."""
 
     manifest: Manifest
     problems: tuple[Problem, ...]
@@ -93,17 +93,17 @@ class Inspection:
         """Seconds, over the clips that could be opened; None where there are none."""
         if not self.seconds.size:
             return None
-        found = {"total_seconds": self.seconds.sum(), "mean_seconds": self.seconds.mean()}
-        found |= {"std_seconds": self.seconds.std(), "median_seconds": np.median(self.seconds)}
-        found |= {"min_seconds": self.seconds.min(), "max_seconds": self.seconds.max()}
-        found["share_over_4_seconds"] = (self.seconds > CROP_SECONDS).mean()
-        return {name: round(float(value), 4) for name, value in found.items()}
+        values = {"total_seconds": self.seconds.sum(), "mean_seconds": self.seconds.mean()}
+        values |= {"std_seconds": self.seconds.std(), "median_seconds": np.median(self.seconds)}
+        values |= {"min_seconds": self.seconds.min(), "max_seconds": self.seconds.max()}
+        values["share_over_4_seconds"] = (self.seconds > CROP_SECONDS).mean()
+        return {name: round(float(value), 4) for name, value in values.items()}
 
 
 def inspect(
     manifest: Manifest, *, decode: bool = True, progress: Callable[[int, int], None] | None = None
 ) -> Inspection:
-    """Hear every clip of a manifest; without `decode` only the headers are read.
+    """Check every clip of a manifest; without `decode` only the headers are read.
 
     `progress(done, total)` is called after each clip, in the calling thread.
     """
@@ -122,7 +122,14 @@ def inspect(
         if progress:
             progress(done, len(manifest.clips))
     problems += _duplicates(manifest, contents)
-    return Inspection(manifest, tuple(problems), np.array(lengths), rates, channels, decode)
+    return Inspection(
+        manifest=manifest,
+        problems=tuple(problems),
+        seconds=np.array(lengths),
+        rates=rates,
+        channels=channels,
+        decoded=decode,
+    )
 
 
 def _duplicates(manifest: Manifest, contents: dict[str, Content]) -> Iterator[Problem]:
@@ -131,17 +138,17 @@ def _duplicates(manifest: Manifest, contents: dict[str, Content]) -> Iterator[Pr
     for first, *copies in groups(contents):
         for copy in copies:
             exact = contents[copy].samples == contents[first].samples
-            yield Problem(clips[copy].name, "duplicate", _alike(clips[copy], clips[first], exact))
+            yield Problem(clips[copy].name, "duplicate", _difference(clips[copy], clips[first], exact))
 
 
-def _alike(clip: Clip, twin: Clip, exact: bool) -> str:
-    """How a copy of another clip differs from it otherwise."""
-    said = f"the same samples as {twin.name}" if exact else f"the same recording as {twin.name}, with other samples"
+def _difference(clip: Clip, twin: Clip, exact: bool) -> str:
+    """The labels and speakers in which a copy differs from the other clip."""
+    text = f"the same samples as {twin.name}" if exact else f"the same recording as {twin.name}, with other samples"
     if clip.emotion != twin.emotion:
-        said += f", under different labels ({clip.emotion} and {twin.emotion})"
+        text += f", under different labels ({clip.emotion} and {twin.emotion})"
     if clip.speaker != twin.speaker:
-        said += f", under different speakers ({clip.speaker} and {twin.speaker})"
-    return said
+        text += f", under different speakers ({clip.speaker} and {twin.speaker})"
+    return text
 
 
 def _checked(manifest: Manifest, decode: bool) -> Iterator[tuple[Clip, Findings]]:
@@ -158,8 +165,8 @@ def _checked(manifest: Manifest, decode: bool) -> Iterator[tuple[Clip, Findings]
             yield clip, future.result()
 
 
-def render(inspection: Inspection, *, shown: int = 20) -> Group:
-    """The audit for a terminal: what it is, who speaks, how the emotions fall, and the first `shown` problems."""
+def render(inspection: Inspection, *, most: int = 20) -> Group:
+    """The audit for a terminal: facts, emotions, notes, and the first problems, `most` of them."""
     manifest = inspection.manifest
     stamp = " [bold reverse] SYNTHETIC [/] made by this project, no human speech" * manifest.synthetic
     name = f"[bold]{escape(manifest.corpus)}[/]{stamp}"
@@ -168,20 +175,20 @@ def render(inspection: Inspection, *, shown: int = 20) -> Group:
     if not inspection.problems:
         return Group(*parts, f"[green]no problems[/] {'found' if inspection.decoded else 'in the headers'}")
     kinds = Counter(problem.problem for problem in inspection.problems)
-    said = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
-    parts.append(f"[red]{len(inspection.problems)} problems[/], which change no count: {said}")
+    counts = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
+    parts.append(f"[red]{len(inspection.problems)} problems[/], which change no count: {counts}")
     table = Table("file", "problem", "detail", box=None)
-    for problem in inspection.problems[:shown]:
+    for problem in inspection.problems[:most]:
         table.add_row(escape(problem.file), problem.problem, escape(problem.detail))
     parts.append(table)
-    if len(inspection.problems) > shown:
-        parts.append(f"… and {len(inspection.problems) - shown} more (--json lists them all)")
+    if len(inspection.problems) > most:
+        parts.append(f"… and {len(inspection.problems) - most} more (--json lists them all)")
     return Group(*parts)
 
 
 def _facts(inspection: Inspection) -> Table:
     manifest, duration = inspection.manifest, inspection.duration()
-    genders = ", ".join(f"{found['speakers']} {gender}" for gender, found in inspection.genders().items())
+    genders = ", ".join(f"{counts['speakers']} {gender}" for gender, counts in inspection.genders().items())
     table = Table(box=None, show_header=False)
     table.add_row("clips", f"{len(manifest.clips):,}")
     table.add_row("speakers", f"{len(manifest.speakers):,} ({genders})")

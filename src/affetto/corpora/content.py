@@ -1,4 +1,4 @@
-"""Content of a recording: what stays the same however it is stored, so that copies of a clip are found.
+"""Content of a recording: marks that do not depend on how it is stored, so that copies of a clip are found.
 
 Two marks are made of the sound as every model here takes it (mono, 16 kHz):
 
@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from affetto.audio import RATE_HZ
 
 VERSION = 1
-"""Of both marks; those of another version are not compared."""
+"""Version of both marks; marks of different versions are not compared."""
 SILENT_PEAK = 10 ** (-60 / 20)
-"""All silence is alike: a clip whose peak is lower has no marks."""
+"""Peak below which a clip has no marks: one silence is like another."""
 HEARD_SECONDS = 60
 """The beginning of a recording that the fingerprint is of; the digest is of all of it."""
 STEPS, STEP_SECONDS, LAG, WINDOW = 64, 0.05, 2, 4096
@@ -42,7 +42,7 @@ QUIET = 10 ** (-35 / 10)
 FEWEST_STEPS = 16
 """Steps between loud moments; with fewer, in clips below about a second, prints cannot tell sounds apart."""
 AGREEMENT, CERTAINTY = 0.6, 12.5
-"""What copies reach: bits that agree less bits that do not, as a share of the n that count in both, and in units of
+"""Thresholds of copies: bits that agree less bits that do not, as a share of the n that count in both, and in units of
 sqrt(n). In EMOVO and three versions of it at other speeds (2.8 million pairs) different recordings have no more than
 0.50 or 11.2; copies as MP3 and Ogg have 0.73 and 14.3 at the least."""
 _HOP = 512
@@ -64,7 +64,7 @@ class Content:
 
     @classmethod
     def from_json(cls, entry: Any) -> Content | None:
-        """What `to_json` gave; None for what another version wrote, and for anything else."""
+        """The marks that `to_json` gave; None for those of another version, and for any other entry."""
         try:
             mark = None if entry["print"] is None else base64.b64decode(entry["print"], validate=True)
             fits = entry["version"] == VERSION and (mark is None or len(mark) == _BYTES)
@@ -146,13 +146,13 @@ def groups(contents: Mapping[str, Content]) -> list[list[str]]:
             home[clip] = first.setdefault(marks.samples, clip)
     different = [clip for clip in contents if home[clip] == clip and contents[clip].print is not None]
     prints = _signs([contents[clip].print for clip in different])
-    for one, other in _alike(prints, prints):
-        if one < other:
-            home[root(different[other])] = root(different[one])
-    found: dict[str, list[str]] = {}
+    for first_row, second_row in _matches(prints, prints):
+        if first_row < second_row:
+            home[root(different[second_row])] = root(different[first_row])
+    families: dict[str, list[str]] = {}
     for clip in contents:
-        found.setdefault(root(clip), []).append(clip)
-    return [clips for clips in found.values() if len(clips) > 1]
+        families.setdefault(root(clip), []).append(clip)
+    return [clips for clips in families.values() if len(clips) > 1]
 
 
 def copies(contents: Mapping[str, Content], of: Iterable[Content]) -> set[str]:
@@ -160,10 +160,10 @@ def copies(contents: Mapping[str, Content], of: Iterable[Content]) -> set[str]:
     originals = list(of)
     samples = {marks.samples for marks in originals if marks.samples is not None}
     prints = _signs([marks.print for marks in originals if marks.print is not None])
-    found = {clip for clip, marks in contents.items() if marks.samples in samples}
-    rest = [clip for clip, marks in contents.items() if clip not in found and marks.print is not None]
-    hits = _alike(_signs([contents[clip].print for clip in rest]), prints)
-    return found | {rest[row] for row, _ in hits}
+    exact = {clip for clip, marks in contents.items() if marks.samples in samples}
+    rest = [clip for clip, marks in contents.items() if clip not in exact and marks.print is not None]
+    hits = _matches(_signs([contents[clip].print for clip in rest]), prints)
+    return exact | {rest[row] for row, _ in hits}
 
 
 def _signs(prints: Sequence[bytes | None]) -> NDArray[np.float32]:
@@ -174,14 +174,14 @@ def _signs(prints: Sequence[bytes | None]) -> NDArray[np.float32]:
     return np.concatenate([counts, (2 * bits.astype(np.float32) - 1) * counts], axis=2)
 
 
-def _alike(some: NDArray[np.float32], others: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
-    """Which of `some` and which of `others` (both as `_signs` gives them) are copies of one recording."""
-    for start in range(0, len(some), _ROWS):
-        rows = some[start : start + _ROWS]
-        hits = np.zeros((len(rows), len(others)), bool)
+def _matches(first: NDArray[np.float32], second: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
+    """Rows of `first` and of `second` (both as `_signs` gives them) that are copies of one recording."""
+    for start in range(0, len(first), _ROWS):
+        rows = first[start : start + _ROWS]
+        hits = np.zeros((len(rows), len(second)), bool)
         for shift in SHIFTS:
             bits, agreement = _agreement(
-                rows[:, max(0, shift) : STEPS + min(0, shift)], others[:, max(0, -shift) : STEPS + min(0, -shift)]
+                rows[:, max(0, shift) : STEPS + min(0, shift)], second[:, max(0, -shift) : STEPS + min(0, -shift)]
             )
             enough = np.maximum(AGREEMENT * bits, CERTAINTY * np.sqrt(bits))
             hits |= (bits >= FEWEST_STEPS * (BANDS - 1)) & (agreement >= enough)
@@ -190,10 +190,10 @@ def _alike(some: NDArray[np.float32], others: NDArray[np.float32]) -> Iterator[t
 
 
 def _agreement(
-    rows: NDArray[np.float32], others: NDArray[np.float32]
+    rows: NDArray[np.float32], columns: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of each pair (rows, others): the bits that count in both, and those that agree less those that do not."""
+    """Two arrays (rows, columns): the bits that count in both prints, and those that agree less those that do not."""
     steps = rows.shape[1]
-    bits = (BANDS - 1) * (rows[:, :, 0] @ others[:, :, 0].T)
-    signs = (part[:, :, 1:].reshape(len(part), steps * (BANDS - 1)) for part in (rows, others))
+    bits = (BANDS - 1) * (rows[:, :, 0] @ columns[:, :, 0].T)
+    signs = (part[:, :, 1:].reshape(len(part), steps * (BANDS - 1)) for part in (rows, columns))
     return bits, next(signs) @ next(signs).T

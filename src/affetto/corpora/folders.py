@@ -1,7 +1,7 @@
-"""Folders of audio: finding a corpus's root in them, and telling what else lies there.
+"""Folders of audio: a corpus's root in them, and the files that belong to no corpus.
 
 A reader says what its root looks like; the folder around it or one inside it is accepted where only one can be meant.
-What archives bring along (`__MACOSX`, `._*`, hidden files, documents) is passed over everywhere.
+Leftovers of archives (`__MACOSX`, `._*`, hidden files, documents) are ignored everywhere.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ AUDIO_SUFFIXES = frozenset(
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 
 MARKER = "SYNTHETIC.json"
-"""The file by which a folder says that this project made its audio; `synthetic.py` writes it."""
+"""The file that marks a folder as synthetic: this project made its audio (`synthetic.maker.write_marker`)."""
 _LOOKED_INTO = 5
 
 
-def existing(path: Path, wanted: str) -> Path:
+def existing(path: Path, meaning: str) -> Path:
     """The absolute path of a file or folder; a UserError where there is nothing, or an archive to be unpacked."""
     path = Path(path).expanduser().resolve()
     if path.is_file() and path.suffix.casefold() in ARCHIVE_SUFFIXES:
         raise UserError(f"{path} is an archive: unpack it, and give what it unpacks to")
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; give the path of {wanted}")
+        raise UserError(f"{path}: no such file or folder; give the path of {meaning}")
     return path
 
 
@@ -44,7 +44,7 @@ def existing_folder(path: Path, corpus: str) -> Path:
 
 
 def is_synthetic(folder: Path) -> bool:
-    """Whether the folder's own marker says that its audio was made by this project."""
+    """True if the folder's own marker says that this project made its audio."""
     try:
         marker = json.loads((Path(folder) / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -93,17 +93,17 @@ def only_root(path: Path, corpus: str, looked_for: str, roots: list[Path]) -> tu
 
 
 def found_in(folder: Path) -> str:
-    """What a folder holds, in a few words, for an error."""
+    """The contents of a folder in a few words, for an error."""
     entries = visible(folder)
     if not entries:
         return "nothing: the folder is empty"
     folders = [path for path in entries if path.is_dir()]
-    said = []
+    parts = []
     if folders:
         inside = (f"{folder.name} ({_files_in(visible(folder)) or 'no files'})" for folder in folders[:_LOOKED_INTO])
         more = f" and {len(folders) - _LOOKED_INTO} more" if len(folders) > _LOOKED_INTO else ""
-        said.append(f"the folder{'s' * (len(folders) > 1)} {', '.join(inside)}{more}")
-    return ", ".join([*said, *filter(None, [_files_in(entries)])])
+        parts.append(f"the folder{'s' * (len(folders) > 1)} {', '.join(inside)}{more}")
+    return ", ".join([*parts, *filter(None, [_files_in(entries)])])
 
 
 def _files_in(entries: list[Path]) -> str:
@@ -128,13 +128,13 @@ def files_of(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:
     )
 
 
-def passed_over(root: Path, taken: set[str], pattern: str) -> tuple[str, ...]:
-    """A note on the audio files under `root` that a reader has not taken; documents are none of its business."""
-    strays = [file for file in walk_audio(root) if file not in taken]
+def passed_over(root: Path, names: set[str], pattern: str) -> tuple[str, ...]:
+    """A note on the audio files under `root` that are none of the names that a reader has read."""
+    strays = [file for file in walk_audio(root) if file not in names]
     if not strays:
         return ()
-    shown = ", ".join(strays[:3]) + (", …" if len(strays) > 3 else "")
-    return (f"{len(strays)} audio files do not fit {pattern} and were passed over: {shown}",)
+    examples = ", ".join(strays[:3]) + (", …" if len(strays) > 3 else "")
+    return (f"{len(strays)} audio files do not fit {pattern} and were passed over: {examples}",)
 
 
 def audio_below(root: Path | str) -> Iterator[str]:
@@ -144,13 +144,13 @@ def audio_below(root: Path | str) -> Iterator[str]:
     """
     visited: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
-        place = os.stat(folder)
-        if (place.st_dev, place.st_ino) in visited:
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
             folders.clear()
             continue
-        visited.add((place.st_dev, place.st_ino))
+        visited.add((status.st_dev, status.st_ino))
         inner = (name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        # Real folders first: it is by their own names that recordings are called.
+        # Real folders first: recordings are named by their real paths.
         folders[:] = sorted(inner, key=lambda name: (os.path.islink(os.path.join(folder, name)), name))
         for name in sorted(files):
             if not name.startswith(".") and os.path.splitext(name)[1].casefold() in AUDIO_SUFFIXES:
@@ -163,9 +163,9 @@ def walk_audio(root: Path) -> Iterator[str]:
 
 
 def listed_file(root: Path, file: str) -> str:
-    """A listed file's name as the disk has it: accents may be one character there or two, and other in a table.
+    """A listed file's name as the disk has it: an accented letter may be one character in a table and two on the disk.
 
-    `file` is relative to `root` or absolute, and comes back as it is where nothing is there under either name.
+    `file` is relative to `root` or absolute, and is returned unchanged where no file has either name.
     """
     if file.isascii() or os.path.exists(root / file):
         return file
@@ -182,7 +182,7 @@ def compare_counts(corpus: str, count: Counter[str], official: dict[str, int], *
     ]
     if not different:
         return ()
-    said = f"{corpus}: {sum(count.values())} clips, officially {sum(official.values())} ({', '.join(different)})"
+    note = f"{corpus}: {sum(count.values())} clips, officially {sum(official.values())} ({', '.join(different)})"
     if strict:
-        raise UserError(f"{said}; complete the copy, or leave out strict to work with what is there")
-    return (said,)
+        raise UserError(f"{note}; complete the copy, or leave out strict to work with what is there")
+    return (note,)

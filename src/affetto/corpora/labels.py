@@ -1,4 +1,4 @@
-"""The seven emotions, in their canonical order, and the names that tables give them.
+"""The seven emotions, in their canonical order, and their names in tables.
 
 Single letters are not aliased: they differ from corpus to corpus (Emo-DB's A is fear).
 """
@@ -37,10 +37,10 @@ def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
     return folded
 
 
-def known(label: str) -> str | None:
+def find_emotion(label: str) -> str | None:
     """The canonical name of a label or of one of the usual aliases; None for any other.
 
-    >>> known(" Happy "), known("calm")
+    >>> find_emotion(" Happy "), find_emotion("calm")
     ('joy', None)
     """
     return _CANONICAL.get(unified(label).casefold())
@@ -49,10 +49,9 @@ def known(label: str) -> str | None:
 def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None) -> str | None:
     """The canonical name of a label; None if the user's map drops it.
 
-    `label_map` is as `parse_label_map` gives it. What it says of a label itself counts first, then what it says of
-    the label's canonical name: a map of `joy` holds for `happy` and `gio` too. A target that is not one of the seven
-    emotions is taken as a class of the user's own. Raises UserError, naming `where` the label stands, for a label
-    that fits nothing.
+    `label_map` comes from `parse_label_map`. An entry for the label itself counts first, then one for its canonical
+    name: a map of `joy` holds for `happy` and `gio` too. A target beside the seven emotions is a class of the user's
+    own. Raises UserError for an unknown label; `where` names its place.
 
     >>> canonical("Gio", where="a.wav"), canonical("gio", where="a.wav", label_map={"joy": "good"})
     ('joy', 'good')
@@ -60,7 +59,7 @@ def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None
     folded = unified(label).casefold()
     if not folded:
         raise UserError(f"{where} names no emotion; fill it in, or leave the line out")
-    usual = known(folded)
+    usual = find_emotion(folded)
     for name in (folded, usual or folded):
         if label_map and name in label_map:
             target = label_map[name]

@@ -17,7 +17,7 @@ PARTS = ("train", "validation", "test")
 
 
 class NoClipsError(UserError):
-    """Nothing is left of a corpus: it holds no labelled clip, or all were left out."""
+    """A corpus without clips: it holds no labelled clip, or all were left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Clip:
     extra: tuple[tuple[str, str], ...] = ()
     """Further facts of the corpus (rater agreement, prototypicality), as sorted name-value pairs."""
     sentence: str | None = None
-    """The words that are spoken, where the corpus tells them: a prompt may be an id alone."""
+    """The spoken words, where they are known: a prompt may be an id."""
 
     @property
     def name(self) -> str:
-        """What names the clip within its manifest: the file, and the section where there is one."""
+        """Name of the clip within its manifest: the file, and the section where there is one."""
         if self.start is None and self.end is None:
             return self.file
         # Ten digits tell sections apart to the microsecond in the longest recordings.
@@ -51,24 +51,24 @@ class Clip:
 
     @property
     def id(self) -> str:
-        """What names the clip where several corpora are used at once."""
+        """Name of the clip among several corpora."""
         return f"{self.corpus}:{self.name}"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Clips in a fixed order (sorted by name), with what is known of the corpus as a whole."""
+    """Clips in a fixed order (sorted by name), and facts of the corpus."""
 
     corpus: str
     root: Path
     clips: tuple[Clip, ...]
     synthetic: bool = False
-    """True where a marker says that the audio was synthesised by this project."""
+    """True if a marker says that this project synthesised the audio."""
     licence: str = ""
     official: dict[str, int] = field(default_factory=dict)
-    """The official number of clips per emotion, where the corpus has one; to be shown beside."""
+    """Official number of clips per emotion; {} where there is none."""
     notes: tuple[str, ...] = ()
-    """Warnings of the reader, for people: files that were passed over, counts that differ."""
+    """Warnings of the reader: files that were passed over, counts that differ."""
     roots: dict[str, Path] = field(default_factory=dict)
     """Folder of each corpus, in a manifest of several (`merge`)."""
     protocol: str = ""
@@ -102,11 +102,11 @@ class Manifest:
 
     def only(self, keep: Callable[[Clip], bool], note: str = "") -> Manifest:
         """The manifest of the clips that `keep` accepts."""
-        kept = tuple(clip for clip in self.clips if keep(clip))
-        return replace(self, clips=kept, notes=(*self.notes, note) if note else self.notes)
+        clips = tuple(clip for clip in self.clips if keep(clip))
+        return replace(self, clips=clips, notes=(*self.notes, note) if note else self.notes)
 
     def checksum(self) -> str:
-        """SHA-256 over all that a result depends on but the audio itself: names, labels, speakers, parts."""
+        """SHA-256 over everything but the audio that a result depends on: names, labels, speakers, parts."""
         digest = hashlib.sha256()
         for clip in self.clips:
             fields = (clip.corpus, clip.name, clip.emotion, clip.speaker, clip.gender, clip.prompt, clip.part)

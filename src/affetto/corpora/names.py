@@ -1,4 +1,4 @@
-"""Names of speakers and labels: one writing for what people take for one name."""
+"""Names of speakers and labels: one writing of a name that people take for one."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def look_alikes_note(names: Iterable[str]) -> tuple[str, ...]:
     groups = look_alikes(names)
     if not groups:
         return ()
-    shown = "; ".join(", ".join(group) for group in groups[:3]) + (" …" if len(groups) > 3 else "")
+    examples = "; ".join(", ".join(group) for group in groups[:3]) + (" …" if len(groups) > 3 else "")
     return (
-        f"speakers whose names differ in capitals or zeros alone are taken for different people: {shown}; "
+        f"speakers whose names differ in capitals or zeros alone are taken for different people: {examples}; "
         "give each person one name",
     )
 
 
 def _rough(name: str) -> str:
-    whole = re.sub(r"(?<=\d)\.0+$", "", name.casefold())
-    return re.sub(r"\d+", lambda number: number[0].lstrip("0") or "0", whole)
+    folded = re.sub(r"(?<=\d)\.0+$", "", name.casefold())
+    return re.sub(r"\d+", lambda number: number[0].lstrip("0") or "0", folded)
 
 
 def abbreviated(names: Sequence[str], most: int = 12, longest: int = 30) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from affetto.corpora.corpus import Corpus
@@ -51,7 +52,7 @@ def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) 
     facts.add_column("split")
     for corpus in published:
         counts = (f"{count:,}" if count else "" for count in (corpus.clips, corpus.speakers, len(corpus.labels)))
-        facts.add_row(corpus.name, corpus.title, corpus.language, *counts, corpus.protocol)
+        facts.add_row(*(corpus.name, corpus.title, corpus.language), *counts, corpus.protocol)
     terms = _table("their licences and options", "name", "licence, --option")
     for corpus in published:
         terms.add_row(corpus.name, escape(corpus.licence) or "not stated")
@@ -63,7 +64,7 @@ def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) 
     speech = _table("speech for affetto specialize", "name", "title", "sentences", "splits")
     for source in transcribed:
         speech.add_row(source.name, source.title, "yes" if source.has_sentences else "no", ", ".join(source.splits))
-    return Group(facts, "", terms, "", layouts, "", speech)
+    return Group(*(Padding(table, (0, 0, 1, 0)) for table in (facts, terms, layouts, speech)))
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -44,12 +44,12 @@ from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import parse_protocol
 from affetto.training.identity import own_fields
+from affetto.training.sections import Settings
 from affetto.training.spec import (
     DEFAULT_RECIPE,
     LARGEST_SEED,
     CorpusSpec,
     RunSpec,
-    Settings,
     acting,
     setting_names,
     settings,

@@ -62,7 +62,7 @@ class Sampled:
 
 
 def effective(clips: Sequence[int] | NDArray[np.int64]) -> float:
-    """How many speakers of equal size tell as much as these: (Σn)²/Σn² of their clips (speakers,).
+    """Number of speakers of equal size that tell as much as these: (Σn)²/Σn² of their clips (speakers,).
 
     >>> effective([98, 98, 98]), round(effective([100, 10, 10, 10]), 1)
     (3.0, 1.6)
@@ -72,7 +72,7 @@ def effective(clips: Sequence[int] | NDArray[np.int64]) -> float:
 
 
 def can_be_drawn(clips: Sequence[int] | NDArray[np.int64]) -> bool:
-    """Whether speakers of so many clips each (speakers,) are enough for an interval over speakers.
+    """True if speakers with these numbers of clips (speakers,) are enough for an interval over speakers.
 
     >>> can_be_drawn([98, 98]), can_be_drawn([98, 98, 98]), can_be_drawn([98, 1, 1])
     (False, True, False)

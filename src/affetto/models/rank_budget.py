@@ -81,9 +81,12 @@ class RankBudget:
 
     def _choose(self, budget: int) -> None:
         """Mark the ranks beyond the `budget` most important ones."""
-        scores = {name: self._score(name) for name in self.layers}
-        threshold = torch.cat(list(scores.values())).kthvalue(self.schedule.first - budget).values
-        self.pruned = {name: (score <= threshold)[:, None] for name, score in scores.items()}
+        scores = [self._score(name) for name in self.layers]
+        everything = torch.cat(scores)
+        pruned = torch.ones_like(everything, dtype=torch.bool)
+        pruned[everything.argsort(descending=True, stable=True)[:budget]] = False
+        parts = pruned.split([len(score) for score in scores])
+        self.pruned = {name: part[:, None].clone() for name, part in zip(self.layers, parts, strict=True)}
 
     def _score(self, name: str) -> Tensor:
         """(rank,), importance of a layer's triplets."""

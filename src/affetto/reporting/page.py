@@ -12,7 +12,7 @@ from affetto._version import __version__
 from affetto.errors import UserError
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
-from affetto.reporting.summary import Summary
+from affetto.reporting.results.summary import Summary
 
 COLOURS = {"#222222": "var(--ink)", "#666666": "var(--muted)", "#e5e5e5": "var(--grid)", "#cccccc": "var(--line)"}
 """Names of a figure's colours on the page, so that they follow light and dark."""

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from affetto._version import __version__
 from affetto.errors import UserError, unknown
-from affetto.reporting import data
 from affetto.reporting.chapters.listing import build_sections
 from affetto.reporting.page import Page
 from affetto.reporting.render import formats
@@ -27,10 +26,11 @@ from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Sheet
 from affetto.reporting.render.stamps import stamp
+from affetto.reporting.results import exports
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.reporting.results.records import Results
-from affetto.reporting.summary import Summary, summary
+from affetto.reporting.results.summary import Summary, summarise
 
 PAGE, INDEX, TABLES, FIGURES = "index.html", "report.json", "tables", "figures"
 RESULTS, PREDICTIONS = "results.csv", "predictions"
@@ -75,7 +75,7 @@ def write(
             raise unknown("format of a report", name, FORMATS)
     earlier = _earlier_files(out)
     evidence = Evidence(collect(source))
-    sections, opening = build_sections(evidence), summary(evidence)
+    sections, opening = build_sections(evidence), summarise(evidence)
     writer = _Writer(out, only, progress)
     title = title or f"{evidence.results.name}: speech emotion recognition"
     try:
@@ -181,9 +181,9 @@ class _Writer:
         """Write the files for programs; returns (path, title) of each."""
         files = {}
         if "csv" in self.formats:
-            files[RESULTS] = ("All scores of all runs", data.scores(evidence))
+            files[RESULTS] = ("All scores of all runs", exports.results_csv(evidence))
         if PREDICTIONS in self.formats:
-            for name, text in data.predictions(evidence, asked=self.all_predictions).items():
+            for name, text in exports.prediction_files(evidence, is_requested=self.all_predictions).items():
                 files[f"{PREDICTIONS}/{name}.csv"] = (f"Predictions, {name}", text)
         for file, (_, text) in files.items():
             self._put(file, text)

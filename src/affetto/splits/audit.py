@@ -1,4 +1,4 @@
-"""What a split really is: proof that no speaker crosses, and the numbers a reader should see with it."""
+"""The audit of a split: proof that no speaker crosses, and the numbers that belong with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PartAudit(TypedDict):
     """The first 20 speakers."""
     clips: int
     share: float
-    """Of the fold's clips."""
+    """Fraction of the fold's clips."""
     points_off: float | None
     """Share minus target, in percentage points; None where the protocol has no target."""
     classes: dict[str, int]
@@ -95,13 +95,13 @@ class Ledger:
             self.seconds = np.array([(clip.end or 0.0) - (clip.start or 0.0) for clip in clips])
 
     def rows(self, clips: Sequence[str]) -> NDArray[np.int64]:
-        """Where the clips stand in the arrays."""
+        """Indices of the clips in the arrays."""
         return np.fromiter((self.row[clip] for clip in clips), np.int64, len(clips))
 
 
 def prove(ledger: Ledger, fold: Fold) -> None:
     """UserError if the fold cannot be used: a crossing speaker, an empty part, a class that is never trained."""
-    seen: dict[str, str] = {}
+    parts: dict[str, str] = {}
     home = np.full(len(ledger.speakers), -1)
     for number, (part, clips) in enumerate(fold.parts.items()):
         if not clips:
@@ -110,17 +110,17 @@ def prove(ledger: Ledger, fold: Fold) -> None:
                 "choose another protocol, as in --split paper"
             )
         for clip in clips:
-            if clip in seen:
+            if clip in parts:
                 raise UserError(
-                    f"fold {fold.name!r}: clip {clip!r} is in {seen[clip]} and in {part}; it may be in one part only"
+                    f"fold {fold.name!r}: clip {clip!r} is in {parts[clip]} and in {part}; it may be in one part only"
                 )
-            seen[clip] = part
+            parts[clip] = part
         speakers = np.unique(ledger.speaker[ledger.rows(clips)])
         crossing = speakers[home[speakers] >= 0]
         if len(crossing):
-            speaker, other = ledger.speakers[crossing[0]], PARTS[home[crossing[0]]]
+            speaker, earlier = ledger.speakers[crossing[0]], PARTS[home[crossing[0]]]
             raise UserError(
-                f"fold {fold.name!r}: speaker {speaker!r} is in {other} and in {part} ({len(crossing)} such speakers "
+                f"fold {fold.name!r}: speaker {speaker!r} is in {earlier} and in {part} ({len(crossing)} such speakers "
                 "here); a speaker may be in one part only: mend the column, or use --split paper"
             )
         home[speakers] = number
@@ -194,8 +194,8 @@ def _prompt_overlap(ledger: Ledger, train: NDArray[np.int64], test: NDArray[np.i
     """Percent of the test clips whose prompt is also spoken in train; clips of unknown prompt do not overlap."""
     if ledger.prompts == ("",):
         return None
-    known = np.array([prompt != "" for prompt in ledger.prompts])
-    shared = np.isin(ledger.prompt[test], ledger.prompt[train]) & known[ledger.prompt[test]]
+    has_words = np.array([prompt != "" for prompt in ledger.prompts])
+    shared = np.isin(ledger.prompt[test], ledger.prompt[train]) & has_words[ledger.prompt[test]]
     return round(100 * float(shared.mean()), 2)
 
 
@@ -207,7 +207,7 @@ def _duplicates(copies: Sequence[Sequence[str]], fold: Fold) -> list[list[str]]:
 
 
 def remarks(audit: Audit) -> list[str]:
-    """What people should know before they trust the split, one line each."""
+    """Remarks that people should read before they trust the split, one line each."""
     return [*_far_off(audit), *_absent(audit), *_overlaps(audit)]
 
 
@@ -244,14 +244,14 @@ def _overlaps(audit: Audit) -> list[str]:
     worst = max((overlap for overlap in overlaps if overlap is not None), default=0.0)
     if worst > OVERLAP_FLAG_PERCENT:
         lines.append(
-            f"{worst:.0f} % of the test clips have a prompt that is also spoken in train: the score may owe to known "
+            f"{worst:.0f} % of the test clips have a prompt that is also spoken in train: the score may rest on known "
             "words; --split prompt-disjoint shows by how much"
         )
     return lines
 
 
 def copies_note(audit: Audit) -> tuple[str, ...]:
-    """A note on what was left out as copies; () where nothing was."""
+    """A note on copies that were left out; () where there are none."""
     lost = [sum(fold.get("copies_left_out", {}).values()) for fold in audit["folds"]]
     if not any(lost):
         return ()
@@ -293,6 +293,6 @@ def _fold_rows(folds: Sequence[FoldAudit]) -> tuple[list[str], list[list[str]]]:
     for fold in folds:
         test, overlap = fold["parts"]["test"], fold["prompt_overlap_percent"]
         sizes = [str(fold["parts"][part]["clips"]) for part in PARTS]
-        known = "" if overlap is None else f"{overlap:.0f}"
-        rows.append([fold["name"], *sizes, str(test["speakers"]), f"{test['total_variation']:.3f}", known])
+        percent = "" if overlap is None else f"{overlap:.0f}"
+        rows.append([fold["name"], *sizes, str(test["speakers"]), f"{test['total_variation']:.3f}", percent])
     return header, rows

@@ -1,4 +1,4 @@
-"""Which part each speaker goes to: a search over assignments, the same on every machine.
+"""The assignment of speakers to parts: a search that gives the same result on every machine.
 
 The search sees counts only (units × parts × features, a unit being a speaker or a prompt), so its cost
 does not grow with the number of clips. All that decides is integer arithmetic, and chance comes from
@@ -50,7 +50,7 @@ def coded(values: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
 
 @dataclass(frozen=True)
 class Problem:
-    """What the parts should look like, and what each unit brings to the part that it is put in."""
+    """Targets of the parts, and the clips that each unit brings to the part that it is put in."""
 
     brings: Ints
     """(units, parts, features): clips per class, then per gender, that a unit brings to a part; where the
@@ -58,9 +58,9 @@ class Problem:
     corpus: Ints
     """(features,): the same counts over the whole corpus."""
     classes: int
-    """How many of the features are classes."""
+    """Number of features that are classes."""
     genders: int
-    """How many are genders."""
+    """Number of features that are genders."""
     targets: tuple[int, ...]
     """The parts' sizes in proportion, as in (8, 1, 1)."""
 
@@ -106,9 +106,9 @@ class Problem:
 
 def _deviation(sizes: Ints, targets: Ints) -> Ints:
     """Distance (..., parts), in millionths, of the shares of `sizes` (..., parts) from the targets'."""
-    kept = sizes.sum(-1, keepdims=True)
-    whole = int(targets.sum())
-    result: Ints = np.abs(sizes * whole - kept * targets) * 1_000_000 // (np.maximum(kept, 1) * whole)
+    clips = sizes.sum(-1, keepdims=True)
+    total = int(targets.sum())
+    result: Ints = np.abs(sizes * total - clips * targets) * 1_000_000 // (np.maximum(clips, 1) * total)
     return result
 
 
@@ -144,17 +144,17 @@ def _enumerate(problem: Problem, seed: int) -> Ints:
         counts[number, digits[:, unit]] += problem.brings[unit, digits[:, unit]]
     cost = problem.cost(counts)
     best = np.flatnonzero(cost == cost.min())
-    chosen: Ints = digits[best[random.Random(seed).randrange(len(best))]]
-    return chosen
+    assigned: Ints = digits[best[random.Random(seed).randrange(len(best))]]
+    return assigned
 
 
 def _greedy(problem: Problem, seed: int) -> Ints:
-    """Each unit, large ones first, goes where its classes are missed most; no part stays empty.
+    """An assignment of each unit, large ones first, to the part that lacks its classes most; no part stays empty.
 
-    Missed in proportion to the part's target, so that large units go to all parts.
+    Lacks are in proportion to the part's target, so that large units go to all parts.
     """
     units, parts, _ = problem.brings.shape
-    whole = sum(problem.targets)
+    total = sum(problem.targets)
     common = math.lcm(*problem.targets)
     missing = [[int(n) * target for n in problem.corpus] for target in problem.targets]
     brings = problem.brings.max(axis=1)
@@ -167,7 +167,7 @@ def _greedy(problem: Problem, seed: int) -> Ints:
         has = [(f, n) for f, n in enumerate(brings[unit].tolist()) if n]
         part = max(range(parts), key=lambda p: common // problem.targets[p] * sum(n * missing[p][f] for f, n in has))
         for f, n in has:
-            missing[part][f] -= n * whole
+            missing[part][f] -= n * total
         assigned[unit] = part
     for part in range(parts):
         if not (assigned == part).any():
@@ -191,15 +191,15 @@ def _search(problem: Problem, seed: int, start: Ints, steps: int) -> Ints:
     for step in range(steps):
         if step % 500 == 0:
             draws = _draws(chance, (500, 4, chains))
-        one, other, shift, kind = draws[step % 500]
-        one, other, swap = one % units, other % units, kind % 2
-        source = assigned[row, one].astype(np.int64)
+        unit, partner, shift, kind = draws[step % 500]
+        unit, partner, swap = unit % units, partner % units, kind % 2
+        source = assigned[row, unit].astype(np.int64)
         moved_to = (source + 1 + shift % (parts - 1)) % parts
-        goal = np.where(swap, assigned[row, other], moved_to)
-        back = swap[:, None]  # what the other unit takes along in the opposite direction
+        goal = np.where(swap, assigned[row, partner], moved_to)
+        back = swap[:, None]  # the partner brings its clips in the opposite direction
         trial = counts.copy()
-        trial[row, source] += back * problem.brings[other, source] - problem.brings[one, source]
-        trial[row, goal] += problem.brings[one, goal] - back * problem.brings[other, goal]
+        trial[row, source] += back * problem.brings[partner, source] - problem.brings[unit, source]
+        trial[row, goal] += problem.brings[unit, goal] - back * problem.brings[partner, goal]
         trial_cost = problem.cost(trial)
         if first_threshold is None:
             first_threshold = _threshold(trial_cost - cost)
@@ -207,8 +207,8 @@ def _search(problem: Problem, seed: int, start: Ints, steps: int) -> Ints:
         accepted = trial_cost - cost <= threshold
         rows = row[accepted]
         counts[rows], cost[rows] = trial[accepted], trial_cost[accepted]
-        assigned[rows, other[accepted]] = np.where(swap, source, assigned[row, other])[accepted]
-        assigned[rows, one[accepted]] = goal[accepted]
+        assigned[rows, partner[accepted]] = np.where(swap, source, assigned[row, partner])[accepted]
+        assigned[rows, unit[accepted]] = goal[accepted]
     best = int(cost.argmin())
     return assigned[best].astype(np.int64) if cost[best] <= start_cost else start
 
@@ -220,6 +220,6 @@ def _draws(chance: random.Random, shape: tuple[int, ...]) -> Ints:
 
 
 def _threshold(changes: Ints) -> int:
-    """Where the search starts: what a typical proposal changes, absent classes and empty parts aside."""
+    """The first threshold: the cost that a typical proposal changes, absent classes and empty parts aside."""
     usual = sorted(int(c) for c in np.abs(changes) if 0 < c < ABSENT)
     return usual[len(usual) // 2] if usual else 0

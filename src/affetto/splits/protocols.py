@@ -1,4 +1,4 @@
-"""The ways to split a corpus by speakers, each a function of a table row; `make_split` runs and audits one."""
+"""The ways to split a corpus by speakers, one function each; `make_split` runs and audits one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LARGEST_LISTING = 50_000_000
 
 SPEAKERS_TURN, PROMPTS_TURN = range(2)
 CROSSED_STARTS = (((17, 6, 6), SPEAKERS_TURN), (TARGET, SPEAKERS_TURN), (TARGET, PROMPTS_TURN))
-"""Where the prompt-disjoint search starts, and whose turn is first. Where all speakers say all prompts, both
+"""Starts of the prompt-disjoint search, and whose turn is first. Where all speakers say all prompts, both
 in the proportion of the square roots of 80/10/10 keep clips in that of 80/10/10; TARGET suits speakers with
 prompts of their own (which then follow them), or prompts with speakers of their own."""
 CROSSED_ROUNDS = 4
@@ -37,7 +37,7 @@ CROSSED_STEPS = STEPS // 6
 
 @dataclass(frozen=True)
 class Draft:
-    """What a protocol decides, before it is audited."""
+    """The decision of a protocol, before it is audited."""
 
     folds: tuple[tuple[str, Ints], ...]
     """Name and part of each clip (clips,), LEFT_OUT for none."""
@@ -46,7 +46,7 @@ class Draft:
 
 
 def parse_protocol(protocol: str) -> tuple[str, str]:
-    """Its name, and of `kfold:K` the K. Raises UserError for what is no protocol, or too few folds."""
+    """The name of a protocol, and the K of `kfold:K`. Raises UserError for an unknown protocol, or too few folds."""
     name, _, argument = protocol.partition(":")
     if name not in PROTOCOLS or (argument and name != "kfold"):
         raise unknown("split protocol", protocol, ["kfold:K" if n == "kfold" else n for n in PROTOCOLS])
@@ -89,16 +89,16 @@ def make_split(
     draft = PROTOCOLS[name](manifest, ledger, seed, argument)
     ids = np.array(ledger.ids, dtype=object)
     folds = tuple(Fold(fold, *(tuple(ids[parts == p]) for p in range(len(PARTS)))) for fold, parts in draft.folds)
-    kept = tuple(without(fold, copies or []) for fold in folds)
-    findings = audit(ledger, kept, draft.target)
-    for fold, before, after in zip(findings["folds"], folds, kept, strict=True):
+    clean = tuple(without(fold, copies or []) for fold in folds)
+    findings = audit(ledger, clean, draft.target)
+    for fold, before, after in zip(findings["folds"], folds, clean, strict=True):
         fold["copies_left_out"] = left_out(before, after)
     return Split(
         protocol=protocol,
         seed=seed,
         corpus=manifest.corpus,
-        folds=kept,
-        checksum=membership(kept),
+        folds=clean,
+        checksum=membership(clean),
         audit=dict(findings),
         notes=(*draft.notes, *remarks(findings), *copies_note(findings), *look_alikes_note(ledger.speakers)),
     )
@@ -140,19 +140,19 @@ def kfold(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft
 def official(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:
     """The parts that the corpus or the table itself names."""
     source = f"{manifest.corpus}: its own split"
-    found = Counter(clip.part or "" for clip in manifest.clips)
-    if set(found) == {""}:
+    counts = Counter(clip.part or "" for clip in manifest.clips)
+    if set(counts) == {""}:
         raise UserError(f"{source} is asked for, but no clip names its part: fill a split column, or use --split paper")
-    strange = next((part for part in found if part and part not in PARTS), None)
+    strange = next((part for part in counts if part and part not in PARTS), None)
     if strange:
         raise UserError(f"{source} has an unknown part {strange!r}: known are {', '.join(PARTS)}; rename it")
-    if found[""]:
+    if counts[""]:
         clip = next(clip.name for clip in manifest.clips if not clip.part)
         raise UserError(
-            f"{source} names no part for {found['']} of {len(manifest.clips)} clips, such as {clip!r}: "
+            f"{source} names no part for {counts['']} of {len(manifest.clips)} clips, such as {clip!r}: "
             "fill the column, remove them, or use --split paper"
         )
-    absent = [part for part in PARTS if not found[part]]
+    absent = [part for part in PARTS if not counts[part]]
     if absent == ["validation"]:
         raise UserError(
             f"{source} has train and test but no validation part, without which no model can be chosen: mark some "
@@ -167,8 +167,8 @@ def official(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Dr
 def prompt_disjoint(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:
     """Neither speakers nor prompts in two parts: clips whose speaker and prompt disagree are left out.
 
-    Speakers and prompts take turns: the ones are assigned anew while the others stay, until neither turn
-    helps. The cost asks for 80/10/10 and the corpus's classes among the kept clips, and to keep many.
+    Speakers and prompts take turns: one group is assigned anew while the other stays, until neither turn
+    helps. The cost asks for 80/10/10, for the corpus's classes among the used clips, and for many of these.
     """
     _enough(ledger, "prompt-disjoint", LEAST)
     if "" in ledger.prompts:
@@ -182,11 +182,11 @@ def prompt_disjoint(manifest: Manifest, ledger: Ledger, seed: int, argument: str
             f"prompt-disjoint needs {LEAST} prompts or more, {manifest.corpus} has {len(ledger.prompts)}: "
             "use --split paper"
         )
-    found = [_crossed(ledger, seed, start, first) for start, first in CROSSED_STARTS]
-    _, parts = min(found, key=lambda result: result[0])
-    kept = int((parts != LEFT_OUT).sum())
+    results = [_crossed(ledger, seed, start, first) for start, first in CROSSED_STARTS]
+    _, parts = min(results, key=lambda result: result[0])
+    used = int((parts != LEFT_OUT).sum())
     total = len(parts)
-    note = f"prompt-disjoint keeps {kept} of {total} clips ({100 * kept / total:.1f} %); {total - kept} are left out"
+    note = f"prompt-disjoint keeps {used} of {total} clips ({100 * used / total:.1f} %); {total - used} are left out"
     return Draft(((WHOLE, parts),), TARGET, (note,))
 
 

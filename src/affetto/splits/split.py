@@ -1,4 +1,4 @@
-"""A split: which clips train, which choose the model, which are tested; and the file that keeps it."""
+"""A split: the clips that train, those that choose the model, those that are tested; and its file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """The folds of a protocol over one manifest, with what was found when they were audited."""
+    """The folds of a protocol over one manifest, with the findings of their audit."""
 
     protocol: str
     seed: int
@@ -147,6 +147,6 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path}: not a split file (no JSON: {error}): make the split anew") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise UserError(f"{path}: not a split file of format {FORMAT} (found: {found}): make the split anew")
+        version = content.get("format") if isinstance(content, dict) else None
+        raise UserError(f"{path}: not a split file of format {FORMAT} (found: {version}): make the split anew")
     return content

@@ -1,4 +1,4 @@
-"""From a run's settings to classifiers, one after another on the same backbone, and to their stored prefixes."""
+"""Classifiers of a run, made from its settings one after another on the same backbone, and their stored prefixes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
 from affetto.training.processes import everyone, part
-from affetto.training.spec import PROBE, RunSpec, Settings, method_settings
+from affetto.training.sections import Settings
+from affetto.training.spec import PROBE, RunSpec, method_settings
 
 STATISTICS = {
     "method": {"name": "frozen", "first_block": 0, "settings": {}},
     "head": {"name": "statistics", "width": 1, "dropout": 0.0, "unmasked_mean": False},
 }
-"""Of a blueprint: what makes a classifier store every state's statistics, which the probe is fitted on."""
+"""Parts of a blueprint by which a classifier stores the statistics of every state. The probe is fitted on them."""
 
 
 @dataclass
 class Builder:
-    """Makes classifiers for a run. `backbone` stays as it was loaded: methods change copies of it."""
+    """Maker of a run's classifiers. `backbone` stays as it was loaded: methods change copies of it."""
 
     spec: RunSpec
     data: Data
@@ -45,7 +46,7 @@ class Builder:
     weights_digest: str = ""
     precision: str = "float32"
     accelerator: Accelerator | None = None
-    """Of several processes: each prepares some of the clips first, then all are in the store."""
+    """With several processes each prepares a part of the clips; after that all of them are in the store."""
     _prefixes: dict[tuple[Any, ...], PrefixData] = field(default_factory=dict)
     _current: tuple[int | None, Classifier, dict[str, torch.Tensor]] | None = None
 
@@ -66,7 +67,7 @@ class Builder:
         return METHODS.find(self.spec.method)
 
     def blueprint(self, layer: int | None) -> dict[str, Any]:
-        """What `assemble` builds, from the settings; `layer` is the state that pooling takes."""
+        """Blueprint for `assemble`, from the settings; `layer` is the state that pooling takes."""
         s: Settings = self.spec.settings
         return {
             "labels": list(self.data.manifest.labels),
@@ -85,7 +86,7 @@ class Builder:
         }
 
     def fresh(self, layer: int | None) -> Classifier:
-        """The run's classifier as the seed makes it, whatever was trained before; the one before it is void."""
+        """The run's classifier as the seed makes it, whatever was trained before. The previous classifier is void."""
         if self._current is not None and self._current[0] == layer:
             _, classifier, initial = self._current
             classifier.restore(initial)
@@ -99,24 +100,24 @@ class Builder:
         return classifier
 
     def _copy(self) -> Backbone:
-        """A backbone that a method may change; what stays frozen is the same memory where it need not move."""
+        """A backbone that a method may change. Frozen weights share memory with the run's where they need not move."""
         shared = capabilities(self.device).host_memory and not self.method.trains_backbone
         return self.backbone.copy_sharing_weights() if shared else copy.deepcopy(self.backbone)
 
     @property
     def current(self) -> Classifier:
-        """The classifier that was made last."""
+        """The last classifier."""
         assert self._current is not None
         return self._current[1]
 
     def prefixes(self, classifier: Classifier) -> PrefixData:
-        """The stored prefixes at the classifier's cut, of all clips; computed where they are not there yet."""
+        """Stored prefixes of all clips at the classifier's cut; missing prefixes are computed."""
         if classifier.cut not in self._prefixes:
             self._prefixes[classifier.cut] = self._prepare(classifier)
         return self._prefixes[classifier.cut]
 
     def statistics(self) -> PrefixData:
-        """Per clip every frozen state's mean and deviation over time, (L+1, 2 width)."""
+        """Mean and deviation over time of every frozen state, (L+1, 2 width) per clip."""
         norm = self.spec.settings.model.state_norm if self.needs_probe_head else "none"
         pooling = {"kind": "layer", "layer": None, "state_norm": norm}
         blueprint = {"labels": list(self.data.manifest.labels), "pooling": pooling, **STATISTICS}
@@ -126,7 +127,7 @@ class Builder:
 
     @property
     def needs_probe_head(self) -> bool:
-        """Whether the classifier itself has the probe's shape, so that it can start as one."""
+        """True if the classifier has the shape of the probe, so that it can start as the probe."""
         return self.spec.settings.model.head == PROBE["model"]["head"]
 
     def _prepare(self, classifier: Classifier) -> PrefixData:
@@ -136,9 +137,9 @@ class Builder:
         self.display.begin(LABELS.get(str(classifier.cut[0]), "frozen states"))
         storage.prune(storage.limit_bytes(), keep=store.folder)
         if self.accelerator is not None and self.accelerator.num_processes > 1:
-            mine = dict(part(list(self.data.sources.items()), self.accelerator))
-            some = PrefixData(classifier, store, mine, self.data.digests, s.audio.seconds)
-            everyone(self.accelerator, lambda: some.prepare(self.display.advance))
+            share = dict(part(list(self.data.sources.items()), self.accelerator))
+            partial = PrefixData(classifier, store, share, self.data.digests, s.audio.seconds)
+            everyone(self.accelerator, lambda: partial.prepare(self.display.advance))
         bad = data.prepare(self.display.advance)
         storage.touch(store.folder)
         if bad:
@@ -153,7 +154,7 @@ class Builder:
 def store_of(
     classifier: Classifier, weights_digest: str, seconds: float | None, precision: str, device: torch.device
 ) -> PrefixStore:
-    """Where the prefixes at this classifier's cut are stored; whoever computes the same finds them there."""
+    """Store of the prefixes at this classifier's cut. Every run that computes the same prefixes shares it."""
     identity = {
         "weights": weights_digest,
         "architecture": classifier.backbone.architecture(),

@@ -1,9 +1,8 @@
-"""Effect of settings on a run, by what each of them says of itself.
+"""Effect of settings on a run, from the metadata of their fields.
 
-A field of `affetto.training.spec.Settings` carries in its metadata the conditions under which it acts (`Acts`) and the
-values that cannot stand without one (`Needs`). A section that is not `common` belongs to the method whose traits name
-it. So what a setting means is written where it is defined, and the two questions here are asked of all alike: does it
-have an effect (`idle`), and does it contradict the rest (`contradiction`).
+A field of the settings carries the conditions under which it acts (`Acts`) and the conditions that some of its values
+need (`Needs`). A section that is not common belongs to the methods that have it. Two questions are answered here for
+every setting: does it have an effect (`missing_condition`), and does it contradict the others (`find_contradiction`)?
 """
 
 from __future__ import annotations
@@ -32,23 +31,23 @@ class Circumstances:
 
     @property
     def takes_steps(self) -> bool:
-        """Whether an optimiser takes a step at all."""
+        """True if an optimiser takes a step."""
         return self.method.takes_steps and self.epochs > 0
 
     @property
     def has_probe_shape(self) -> bool:
-        """Whether the classifier can start as the probe: a linear map of one state's statistics."""
+        """True if the classifier can start as the probe: a linear map of one state's statistics."""
         return not self.head.takes_frames and self.pooling == "layer"
 
     @property
     def sees_frames(self) -> bool:
-        """Whether frames reach the training, and not only the stored statistics of a clip."""
+        """True if frames reach the training, and not only the stored statistics of a clip."""
         return self.method.changes_blocks or not self.has_probe_shape
 
 
 @dataclass(frozen=True)
 class Condition:
-    """`holds` in some circumstances; `text` says in which."""
+    """Condition on the circumstances of a run; `text` describes it."""
 
     text: str
     holds: Callable[[Circumstances], bool]
@@ -56,38 +55,41 @@ class Condition:
 
 @dataclass(frozen=True)
 class Acts:
-    """Metadata of a setting that has an effect under a condition only."""
+    """Metadata of a setting that has an effect only under a condition."""
 
     condition: Condition
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Metadata of a setting some of whose values cannot stand without a condition, whoever has chosen them."""
+    """Metadata of a setting: the values for which `values` is true need a condition. Else they are an error."""
 
     condition: Condition
     values: Callable[[Any], bool]
-    instead: str
-    """Advice for where the condition is not to be had."""
+    advice: str
+    """Advice for a user who cannot have the condition."""
 
 
-def _listed(rows: Mapping[str, Any], trait: str) -> str:
-    return ", ".join(name for name, row in rows.items() if getattr(row, trait))
+def _names(records: Mapping[str, Any], fact: str) -> str:
+    """Names of the records for which the fact is true. A long list names the others instead."""
+    names = [name for name, record in records.items() if getattr(record, fact)]
+    rest = [name for name in records if name not in names]
+    return f"all but {', '.join(rest)}" if rest and len(names) > 6 else ", ".join(names)
 
 
-_STEPPED = _listed(METHODS, "takes_steps")
+_STEPPED = _names(METHODS, "takes_steps")
 STEPPED = Condition(f"a method that is trained in steps ({_STEPPED})", lambda c: c.method.takes_steps)
 STEPS = Condition(f"training steps (method {_STEPPED}; training.epochs over 0)", lambda c: c.takes_steps)
 BLOCKS = Condition(
-    f"training steps of a method that changes blocks ({_listed(METHODS, 'changes_blocks')})",
+    f"training steps of a method that changes blocks ({_names(METHODS, 'changes_blocks')})",
     lambda c: c.takes_steps and c.method.changes_blocks,
 )
 FRAME_HEAD = Condition(
-    f"a head that has layers on frames ({_listed(HEADS, 'takes_frames')})", lambda c: c.head.takes_frames
+    f"a head that has layers on frames ({_names(HEADS, 'takes_frames')})", lambda c: c.head.takes_frames
 )
-HIDDEN = Condition(f"a head that has hidden layers ({_listed(HEADS, 'has_hidden')})", lambda c: c.head.has_hidden)
+HIDDEN = Condition(f"a head that has hidden layers ({_names(HEADS, 'has_hidden')})", lambda c: c.head.has_hidden)
 DROPOUT = Condition(
-    f"training steps of a head that has dropout ({_listed(HEADS, 'has_dropout')})",
+    f"training steps of a head that has dropout ({_names(HEADS, 'has_dropout')})",
     lambda c: c.takes_steps and c.head.has_dropout,
 )
 FRAMES = Condition(
@@ -100,7 +102,7 @@ WARM = Condition("training.warm_start=probe", lambda c: c.warm_start == "probe")
 
 
 def circumstances(settings: Any, method: type[Method]) -> Circumstances:
-    """The circumstances that a method's run has under these `Settings`."""
+    """Circumstances of a method's run under these settings."""
     model, training = settings.model, settings.training
     return Circumstances(
         method=method,
@@ -112,26 +114,26 @@ def circumstances(settings: Any, method: type[Method]) -> Circumstances:
 
 
 def belongs(section: str, record: BaseModel, method: type[Method]) -> bool:
-    """Whether a method's runs have this section: each has the common ones, and its own."""
+    """True if runs of the method have this section: a common one, or the method's own."""
     return bool(getattr(record, "common", False)) or section in method.sections()
 
 
-def idle(settings: BaseModel, method: type[Method], name: str) -> str | None:
-    """The condition that the setting `section.field` lacks to have an effect; None where it has one."""
+def missing_condition(settings: BaseModel, method: type[Method], name: str) -> str | None:
+    """The condition without which the setting `section.field` has no effect; None where it has one."""
     section, _, field = name.partition(".")
     record = getattr(settings, section)
     if not belongs(section, record, method):
         return f"method {' or '.join(METHODS.owners(section))}"
-    here = circumstances(settings, method)
+    situation = circumstances(settings, method)
     for mark in type(record).model_fields[field].metadata:
-        if isinstance(mark, Acts) and not mark.condition.holds(here):
+        if isinstance(mark, Acts) and not mark.condition.holds(situation):
             return mark.condition.text
     return None
 
 
-def contradiction(settings: BaseModel, method: type[Method]) -> str | None:
-    """The first setting of the method's sections that cannot stand with the rest, as a line for the user."""
-    here = circumstances(settings, method)
+def find_contradiction(settings: BaseModel, method: type[Method]) -> str | None:
+    """The first setting of the method's sections that contradicts the others, as a line for the user."""
+    situation = circumstances(settings, method)
     for section in type(settings).model_fields:
         record = getattr(settings, section)
         if not belongs(section, record, method):
@@ -139,7 +141,7 @@ def contradiction(settings: BaseModel, method: type[Method]) -> str | None:
         for field, info in type(record).model_fields.items():
             value = getattr(record, field)
             for mark in info.metadata:
-                if isinstance(mark, Needs) and mark.values(value) and not mark.condition.holds(here):
-                    shown = str(value).lower() if isinstance(value, bool) else value
-                    return f"setting {section}.{field}={shown} needs {mark.condition.text}: {mark.instead}"
+                if isinstance(mark, Needs) and mark.values(value) and not mark.condition.holds(situation):
+                    text = str(value).lower() if isinstance(value, bool) else value
+                    return f"setting {section}.{field}={text} needs {mark.condition.text}: {mark.advice}"
     return None

@@ -1,6 +1,6 @@
-"""The settings that make a run's identity: the common sections and its own method's.
+"""Settings in the identity of a run: the common sections and those of its own method.
 
-So a section for a new method, or a setting that came LATER and is off, changes no identity of a run made without it.
+A section for a new method, or a setting that came LATER and is off, changes no identity of a run made without it.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 
 LATER: dict[str, dict[str, Any]] = {"model": {"layer_norm_swap": "none"}}
-"""Settings that runs were made without, and what stands for that: such a run keeps its identity and its name."""
+"""Settings that runs of earlier versions lack, with the value that stands for their absence: these runs keep their
+identities and names."""
 FOUNDING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "lora": ({"rank": 8, "alpha": 1.0, "dropout": 0.0, "targets": "ff"}, {"alpha": 8.0, "dropout": 0.1}),
     "adapter": ({"bottleneck": 128, "dropout": 0.1, "scale": 0.1, "placement": "parallel"}, {"scale": 1.0}),
 }
-"""Sections that once stood in the identity of every run, whatever its method: their values by default, and those that
-the recommended recipe laid over them. Of these two alone they stay there, never to be changed, so that runs of other
-methods keep their identities."""
+"""Sections that once were in the identity of every run, whatever its method: their values by default, and those that
+the recommended recipe laid over them. They stay there as constants, never to be changed, so that runs of other methods
+keep their identities. No section is added to them."""
 
 
 def own_fields(settings: BaseModel, method: str) -> dict[str, Any]:
-    """The sections that a method's runs have, as JSON.
+    """The common sections and those of the method, as JSON.
 
-    What came LATER and is off is left out, and with it a section of which nothing is left.
+    Settings that came LATER and are off are left out, and so is a section that is empty without them.
     """
     dump, record = settings.model_dump(mode="json"), METHODS.find(method)
     sections = {name: dump[name] for name in dump if effects.belongs(name, getattr(settings, name), record)}
@@ -38,9 +39,9 @@ def own_fields(settings: BaseModel, method: str) -> dict[str, Any]:
 
 
 def foreign_fields(settings: BaseModel, method: str, recommended: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The FOUNDING sections that the method's runs do not have: constants, whatever stands in them.
+    """Constants for the FOUNDING sections that do not belong to the method, whatever their values.
 
-    Where a section is what the `recommended` recipe makes of it today, its constants are those that it once made.
+    For a section with the values of today's `recommended` recipe they are those that the recipe once had.
     """
     fields = {}
     for name, (default, once) in FOUNDING.items():

@@ -31,7 +31,7 @@ from affetto.training.gradients import prove_all_train
 from affetto.training.loss import Loss
 from affetto.training.predict import EVALUATION_BATCH, VALIDATED, predict, validation_scores
 from affetto.training.processes import everyone, part, reseed, same_place, same_start, summed
-from affetto.training.spec import AugmentSettings, TrainingSettings
+from affetto.training.sections import AugmentSettings, TrainingSettings
 
 CHECKPOINT_SECONDS = 30.0
 """At most this long a stretch of training is lost to a kill; an epoch's end is always kept."""

@@ -169,7 +169,7 @@ def test_a_label_map_renames_and_drops(table: Callable[..., Path]) -> None:
 def test_two_columns_for_one_thing_are_noted(table: Callable[..., Path]) -> None:
     manifest = tables.read(table(f"{HEADER},label", "x.wav,sad,s,joy"))
     assert manifest.clips[0].emotion == "sadness"
-    assert "the columns emotion, label all name the emotion; emotion is taken" in manifest.notes[0]
+    assert "the columns emotion, label all name the emotion; emotion is read" in manifest.notes[0]
 
 
 def test_speaker_pattern_finds_the_speaker(table: Callable[..., Path]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from affetto.measures.scores import scores
@@ -139,6 +141,13 @@ DRAWINGS = {
     "reliability": lambda path, stamp: draw_reliability(reliabilities(), path, "Reliability", stamp),
     "cost": lambda path, stamp: draw_cost(
         points(), path, "Cost against macro F1", stamp, lines=lines(), interval="95 % interval over 14 clips"
+    ),
+    "cost within a decade": lambda path, stamp: draw_cost(
+        [replace(point, trained=297_735, seconds=60 + n) for n, point in enumerate(points(("LoRA",)))]
+        + [replace(points()[0], method="Adapter", trained=692_743)],
+        path,
+        "Cost",
+        stamp,
     ),
     "states": lambda path, stamp: draw_states(state_sizes(), path, "Sizes of the hidden states", stamp),
     "similarity": lambda path, stamp: draw_similarity(

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from affetto.reporting import contrasts
 from affetto.reporting.chapters.ablations import effect_table
 from affetto.reporting.chapters.layers import state_table
 from affetto.reporting.chapters.listing import build_sections
+from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.training.runs import METRICS, RunFolder

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from affetto.reporting import contrasts
 from affetto.reporting.chapters.comparisons import comparison_table
+from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from reporting.folders import write_grid

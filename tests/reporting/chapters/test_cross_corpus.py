@@ -54,7 +54,7 @@ def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):
     sheet = single_table(Evidence(collect(tmp_path / "tested")))
     assert sheet is not None and [each.text for each in sheet.rows[0][:2]] == ["EMOVO", "DEMoS"]
     made = write(tmp_path / "tested", tmp_path / "out")
-    assert made.summary.what == ("1 test of trained models on other corpora; no run of its own.",)
+    assert made.summary.overview == ("1 test of trained models on other corpora; no run of its own.",)
     assert "tables/evaluations.csv" in made.files and made.headline is None
     assert (
         "emovo" in (made.out / "results.csv").read_text() and "test on demos" in (made.out / "results.csv").read_text()

@@ -12,16 +12,16 @@ from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
 from affetto.measures.measure import LabelMeasure
 from affetto.measures.registry import MEASURES
-from affetto.reporting import contrasts
 from affetto.reporting.chapters.methods import method_table
 from affetto.reporting.chapters.reliability import reliability_table
 from affetto.reporting.chapters.runs import run_table
 from affetto.reporting.papers.dasaro2024.protocols import protocols
 from affetto.reporting.papers.dasaro2024.table_2 import table_2
 from affetto.reporting.report import write
+from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
-from affetto.reporting.summary import summary
+from affetto.reporting.results.summary import summarise
 from affetto.training.runs import METRICS, RunFolder
 from reporting.folders import write_run
 from reporting.tables import cell, column, values
@@ -55,9 +55,9 @@ def test_runs_of_other_labels_are_other_systems_beside_a_probe_of_their_own(mixe
 
 def test_each_label_set_has_a_card_a_guesser_and_a_row_of_its_own(mixed):
     evidence = Evidence(collect(mixed))
-    told = summary(evidence)
+    told = summarise(evidence)
     assert [each.corpus for each in told.highlights] == ["EMOVO (4 labels)", "EMOVO (7 labels)"]
-    assert "All 3 runs are done." in told.what[0] and any("kept apart" in line for line in told.caveats)
+    assert "All 3 runs are done." in told.overview[0] and any("kept apart" in line for line in told.caveats)
     four, seven = told.highlights
     assert four.chance > 20 > seven.chance
     caption = reliability_table(evidence).caption
@@ -99,17 +99,17 @@ def test_no_seed_of_other_clips_or_weights_is_a_seed_of_a_configuration(tmp_path
     first, second, third = (run.axes.backbone for run in evidence.results.done)
     assert first == second != third == "wav2vec2-base@abababab"
     assert [len(one.runs) for one in evidence.results.configurations] == [1, 1, 1]
-    assert any("different weights" in line for line in summary(evidence).caveats)
+    assert any("different weights" in line for line in summarise(evidence).caveats)
 
 
 def test_a_run_without_predictions_counts_as_no_seed(tmp_path):
-    for seed in (0, 1):
+    for seed in (0, 1, 2):
         write_run(tmp_path / str(seed), seed=seed)
     (tmp_path / "1" / "predictions.jsonl").unlink()
     evidence = Evidence(collect(tmp_path))
     sheet = method_table(evidence)
-    assert cell(sheet, "seeds", method="frozen").text == "1 of 2"
-    assert any(note.startswith("Seeds are missing of: frozen") for note in sheet.notes)
+    assert cell(sheet, "seeds", method="frozen").text == "2 of 3"
+    assert "Seeds are missing of: frozen (1 of 3 seeds)." in sheet.notes
     assert "1: " in run_table(evidence.results).notes[0] and len(evidence.notes) == 1
 
 
@@ -143,7 +143,7 @@ def test_a_probe_that_does_not_fit_is_left_out_alone(tmp_path):
     edited(run, lambda metrics: metrics["probe"]["test"].update(macro_f1=0.999))
     evidence = Evidence(collect(run))
     assert [one.axes.method for one in evidence.configurations] == ["frozen"]
-    assert "The one run is done." in summary(evidence).what[0]
+    assert "The one run is done." in summarise(evidence).overview[0]
     assert "probe.test: macro F1 is 0.9990" in evidence.notes[0] and "left out" in evidence.notes[0]
 
 

@@ -6,7 +6,7 @@ directly in the root or once per part in folders such as `train/` and `test/`:
     metadata.csv | metadata.jsonl     with `file_name` beside the label, relative to the metadata's own folder
     <emotion>/<clip>.wav              where the folder's name is the label
 
-It says nothing of speakers: they come from a column of the metadata, or from `speaker_pattern`, a regular
+It does not name speakers: they come from a column of the metadata, or from `speaker_pattern`, a regular
 expression with one group that is searched in each clip's path.
 """
 
@@ -35,7 +35,7 @@ METADATA = ("metadata.csv", "metadata.jsonl")
 
 
 def matches(path: Path) -> bool:
-    """Whether a folder has metadata with `file_name`, or folders named after emotions that hold audio."""
+    """True if a folder has metadata with `file_name`, or folders named after emotions that hold audio."""
     path = Path(path).expanduser()
     return path.is_dir() and any(_metadata(folder) or _class_folders(folder) for folder, _ in _parts(path))
 
@@ -48,7 +48,7 @@ def read(
     name: str = "audiofolder",
     speaker_pattern: str | None = None,
 ) -> Manifest:
-    """The clips of an AudioFolder. Raises UserError where speakers or labels cannot be told."""
+    """The clips of an AudioFolder. Raises UserError where a speaker or a label is unknown."""
     root = existing_folder(path, "an AudioFolder")
     rules = Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
     clips: list[Clip] = []
@@ -76,8 +76,8 @@ def _parts(root: Path) -> list[tuple[Path, str | None]]:
     """The root itself, or the folders of the parts in it (also those in `data/`) with the parts' names."""
     for folder in (root, root / "data"):
         if folder.is_dir():
-            named = [(child, PART_ALIASES.get(child.name.casefold())) for child in subfolders(folder)]
-            parts = [(child, part) for child, part in named if part]
+            aliases = ((child, PART_ALIASES.get(child.name.casefold())) for child in subfolders(folder))
+            parts = [(child, part) for child, part in aliases if part]
             if parts and not _metadata(root):
                 return list(parts)
     return [(root, None)]

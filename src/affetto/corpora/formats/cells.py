@@ -1,8 +1,6 @@
-"""The cells of a table, as nkululeko, audformat, Hugging Face and people write them.
+"""The cells of a table, as nkululeko, audformat, Hugging Face and people write them: columns and their values.
 
-nkululeko's CSV is `file,emotion,speaker,gender,language`, an export of audformat's also has `start,end` in pandas'
-form (`0 days 00:00:01.5`, `NaT`). `tables.py` reads it as it reads every table; here stand the names of the columns
-and what may be in each. Every converter takes a stripped cell and `where` it stands, for the error.
+Every converter takes a stripped cell and `where`, its place in the table for the error.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "synthetic": ("synthetic",),
     "key": ("key",),
 }
-"""The columns of a table by any of their names; where several are there, the first one counts."""
+"""The columns of a table by any of their names; of several names in one header the first counts."""
 PART_ALIASES = (
     {part: part for part in PARTS}
     | dict.fromkeys(("dev", "val", "valid", "eval", "devel"), "validation")
@@ -42,7 +40,7 @@ GENDER_ALIASES = (
     | dict.fromkeys(("o", "x", "d", "diverse", "nonbinary", "non-binary", "altro"), "other")
 )
 UNKNOWN = frozenset({"", "nan", "nat", "none", "null", "na", "n/a", "unknown"})
-"""What tables hold where they do not know."""
+"""Cells that stand for a missing value."""
 _TIMEDELTA = re.compile(r"(?:(\d+) days? ?)?(?:(\d+):(\d+):(\d+(?:\.\d+)?))?")
 
 
@@ -100,7 +98,7 @@ def section(
 
 
 def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Where each known column stands in the header, and notes where two claim to be the same one.
+    """Index of each known column in the header, and notes on columns with one meaning.
 
     Raises UserError where the file, the emotion or (`with_speaker`) the speaker has no column.
     """
@@ -108,18 +106,18 @@ def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[
     places: dict[str, int] = {}
     notes = []
     for name, aliases in COLUMNS.items():
-        found = [alias for alias in aliases if alias in folded]
-        if found:
-            places[name] = folded.index(found[0])
-        if len(found) > 1:
-            notes.append(f"{table}: the columns {', '.join(found)} all name the {name}; {found[0]} is taken")
-    said = f"found: {abbreviated(header)}; expected: file, emotion, speaker"
+        present = [alias for alias in aliases if alias in folded]
+        if present:
+            places[name] = folded.index(present[0])
+        if len(present) > 1:
+            notes.append(f"{table}: the columns {', '.join(present)} all name the {name}; {present[0]} is read")
+    columns = f"found: {abbreviated(header)}; expected: file, emotion, speaker"
     for name in ("file", "emotion"):
         if name not in places:
-            raise UserError(f"{table} has no {name} column (one of {', '.join(COLUMNS[name])}); {said}")
+            raise UserError(f"{table} has no {name} column (one of {', '.join(COLUMNS[name])}); {columns}")
     if with_speaker and "speaker" not in places:
         raise UserError(
-            f"{table} has no speaker column (one of {', '.join(COLUMNS['speaker'])}); {said}. A "
+            f"{table} has no speaker column (one of {', '.join(COLUMNS['speaker'])}); {columns}. A "
             "speaker-independent split needs one: add it, or give --option speaker_pattern=PATTERN, a regular "
             "expression whose one group finds the speaker in the file's name"
         )

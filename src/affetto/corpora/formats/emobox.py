@@ -4,7 +4,7 @@ EmoBox (Ma et al., Interspeech 2024, github.com/emo-box/EmoBox) describes 32 cor
 
     {"key": "rab-f1-b1", "dataset": "emovo", "wav": "downloads/emovo/EMOVO/f1/rab-f1-b1.wav", "emo": "angry", …}
 
-in one file per part (`…_train_…`, `…_test_…`). There is no speaker in it, and its split of Emozionalmente shares
+in one file per part (`…_train_…`, `…_test_…`). It names no speakers, and its split of Emozionalmente shares
 speakers between the parts; so the speaker must come from a further key (`spk`, `speaker`) or from
 `speaker_pattern`, a regular expression with one group that is searched in `key` (in the file where there is none).
 Relative files start in the JSONL's own folder, or in `audio_root`.
@@ -30,7 +30,7 @@ _KNOWN = {alias for aliases in COLUMNS.values() for alias in aliases}
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a JSONL file, or a folder that holds some which are not AudioFolder's metadata."""
+    """True if `path` is a JSONL file, or a folder with some that are not AudioFolder's metadata."""
     return bool(_files(Path(path).expanduser()))
 
 
@@ -43,16 +43,16 @@ def read(
     speaker_pattern: str | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
-    """The clips of a JSONL file, or of all in a folder, where a file's name tells its part."""
+    """The clips of a JSONL file, or of all in a folder, where a file's name holds its part."""
     path = existing(path, f"EmoBox's {SUFFIX}, or of its folder")
     files = _files(path)
     if not files:
         held = f"; it holds {found_in(path)}" if path.is_dir() else ""
-        wanted = f"give EmoBox's {SUFFIX}, or the folder of its parts"
-        raise UserError(f"{path}: neither a {SUFFIX} file nor a folder of some{held}; {wanted}")
+        advice = f"give EmoBox's {SUFFIX}, or the folder of its parts"
+        raise UserError(f"{path}: neither a {SUFFIX} file nor a folder of some{held}; {advice}")
     folder = path if path.is_dir() else path.parent
     root = Path(audio_root).expanduser().resolve() if audio_root else folder
-    rules = Rules(root, name, label_map, speaker_pattern)
+    rules = Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
     clips: list[Clip] = []
     notes: list[str] = []
     synthetic = is_synthetic(root)
@@ -76,8 +76,8 @@ def open_jsonl(path: Path) -> Table:
 
 
 def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
-    for line, found in _objects(path):
-        yield line, ["" if (value := found.get(key)) is None else str(value) for key in header]
+    for line, entry in _objects(path):
+        yield line, ["" if (value := entry.get(key)) is None else str(value) for key in header]
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
@@ -94,12 +94,12 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
 
 def _object(text: str, where: str) -> dict[str, object]:
     try:
-        found = json.loads(text)
+        entry = json.loads(text)
     except (ValueError, RecursionError) as problem:
         raise UserError(f"{where} is no JSON ({problem}); each line must hold one object") from None
-    if not isinstance(found, dict):
+    if not isinstance(entry, dict):
         raise UserError(f"{where} is no object but {text.strip()[:40]!r}; each line must hold one object")
-    return found
+    return entry
 
 
 def _files(path: Path) -> list[Path]:

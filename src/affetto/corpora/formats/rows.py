@@ -27,7 +27,7 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True)
 class Rules:
-    """How the rows of one corpus become clips."""
+    """The rules by which rows of one corpus become clips."""
 
     root: Path
     corpus: str
@@ -37,7 +37,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Parsed:
-    """The clips of one table, what people should be told of it, and whether it says that the audio is synthetic."""
+    """The clips of one table, notes for people, and True if the table says that its audio is synthetic."""
 
     clips: list[Clip]
     notes: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Parsed:
 
 
 def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = "") -> Parsed:
-    """The clips of a table's rows. `part` is that of rows without one; `prefix` goes before relative files."""
+    """The clips of a table's rows. `part` is for rows that name none; `prefix` precedes relative files."""
     places, notes = cells.find_columns(table.name, table.header, with_speaker=not rules.speaker_pattern)
     to_clip = _row_reader(table, places, rules, part, prefix)
     synthetic_at = places.get("synthetic")
@@ -67,11 +67,11 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
         synthetic = synthetic or (synthetic_at is not None and row[synthetic_at].casefold() == "true")
     if not clips and not dropped:
         raise UserError(
-            f"{table.name} lists no clips: below its header ({abbreviated(table.header)}) stands nothing; "
+            f"{table.name} lists no clips: below its header ({abbreviated(table.header)}) is nothing; "
             "add a line for each clip"
         )
     if dropped:
-        notes = (*notes, f"{table.name}: {dropped} clips are left out, as the label map says")
+        notes = (*notes, f"{table.name}: {dropped} clips are left out by the label map")
     return Parsed(clips, notes, synthetic)
 
 
@@ -79,21 +79,21 @@ def check_files(root: Path, clips: Sequence[Clip], *, strict: bool, looked_at: i
     """Notes on files that are not there: by their backslashes, or none of the first; a UserError under `strict`."""
     windows = [clip.file for clip in clips if "\\" in clip.file and not os.path.exists(root / clip.file)]
     if windows and os.sep == "/":
-        said = (
+        note = (
             f"{len(windows)} files listed are not there and are written with backslashes, as Windows does: "
             f"{windows[0]!r}; write paths from {root} on with slashes, as in f1/a.wav"
         )
         if strict:
-            raise UserError(said)
-        return (said,)
+            raise UserError(note)
+        return (note,)
     first = [clip.file for clip in islice(clips, looked_at)]
     if not first or any(os.path.exists(root / file) for file in first):
         return ()
     listed = "the one file listed is not" if len(first) == 1 else f"none of the first {len(first)} files listed is"
-    said = f"{listed} there ({root / first[0]}{', …' * (len(first) > 1)}); relative paths start in {root}"
+    note = f"{listed} there ({root / first[0]}{', …' * (len(first) > 1)}); relative paths start in {root}"
     if strict:
-        raise UserError(f"{said}. Move the table, or give --option audio_root=FOLDER")
-    return (said,)
+        raise UserError(f"{note}. Move the table, or give --option audio_root=FOLDER")
+    return (note,)
 
 
 def _row_reader(
@@ -125,24 +125,24 @@ def _row_reader(
             return None
         start, end = section_of(row, line) if section_of else (None, None)
         return Clip(
-            file,
-            emotion,
-            speaker_of(row, line) or "",
-            corpus,
-            gender_of(row, line),
-            prompt_of(row, line),
-            part_of(row, line),
-            start,
-            end,
-            extra_of(row) if extra_of else (),
-            sentence_of(row, line),
+            file=file,
+            emotion=emotion,
+            speaker=speaker_of(row, line) or "",
+            corpus=corpus,
+            gender=gender_of(row, line),
+            prompt=prompt_of(row, line),
+            part=part_of(row, line),
+            start=start,
+            end=end,
+            extra=extra_of(row) if extra_of else (),
+            sentence=sentence_of(row, line),
         )
 
     return to_clip
 
 
 def _sentence(places: dict[str, int]) -> Callable[[str, str], str | None]:
-    """What a cell says of the words: a sentence as it is; of a prompt, which may be an id, several words alone."""
+    """A converter to spoken words: a sentence as it is, and a prompt (which may be an id) if it has several words."""
     if "sentence" in places:
         return lambda cell, where: cell or None
     return lambda cell, where: cell if " " in cell else None
@@ -152,32 +152,32 @@ class _Cells(Generic[_V]):
     """A column as values; a distinct cell is converted once. Without the column, every row has `default`."""
 
     def __init__(
-        self, table: Table, place: int | None, convert: Callable[[str, str], _V | None], default: _V | None = None
+        self, table: Table, column: int | None, convert: Callable[[str, str], _V | None], default: _V | None = None
     ) -> None:
-        self._table, self._place, self._convert, self._default = table, place, convert, default
-        self._known: dict[str, _V | None] = {}
+        self._table, self._column, self._convert, self._default = table, column, convert, default
+        self._values: dict[str, _V | None] = {}
 
     def __call__(self, row: list[str], line: int) -> _V | None:
-        if self._place is None:
+        if self._column is None:
             return self._default
-        raw = row[self._place]
-        if raw not in self._known:
-            self._known[raw] = self._convert(raw.strip(), self._table.where(line))
-        return self._known[raw]
+        raw = row[self._column]
+        if raw not in self._values:
+            self._values[raw] = self._convert(raw.strip(), self._table.where(line))
+        return self._values[raw]
 
 
 def _speakers(table: Table, places: dict[str, int], rules: Rules) -> Callable[[list[str], int], str | None]:
-    """How a row tells its speaker: by the pattern (in EmoBox's key, else the file), or its column."""
+    """A function from a row to its speaker: by the pattern (in EmoBox's key, else the file), or by the column."""
     if not rules.speaker_pattern:
         return _Cells(table, places["speaker"], cells.speaker)
-    find, place = cells.speaker_finder(rules.speaker_pattern), places.get("key", places["file"])
-    return lambda row, line: find(row[place], table.where(line))
+    find, column = cells.speaker_finder(rules.speaker_pattern), places.get("key", places["file"])
+    return lambda row, line: find(row[column], table.where(line))
 
 
 def _sections(
     table: Table, places: dict[str, int]
 ) -> Callable[[list[str], int], tuple[float | None, float | None]] | None:
-    """How a row tells its start and end; None where the table has no such columns."""
+    """A function from a row to its start and end; None where the table has no such columns."""
     start_at, end_at = places.get("start"), places.get("end")
     if start_at is None and end_at is None:
         return None
@@ -190,14 +190,14 @@ def _sections(
 
 
 def _extras(table: Table) -> Callable[[list[str]], tuple[tuple[str, str], ...]] | None:
-    """How a row's facts of the corpus are read; None where the table has none."""
-    columns = sorted((name[len(EXTRA) :], place) for place, name in enumerate(table.header) if name.startswith(EXTRA))
+    """A function from a row to its further facts; None where the table has none."""
+    columns = sorted((name[len(EXTRA) :], index) for index, name in enumerate(table.header) if name.startswith(EXTRA))
     if not columns:
         return None
-    known: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+    pool: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
 
     def extra(row: list[str]) -> tuple[tuple[str, str], ...]:
-        pairs = tuple((name, row[place]) for name, place in columns if row[place])
-        return known.setdefault(pairs, pairs)
+        pairs = tuple((name, row[index]) for name, index in columns if row[index])
+        return pool.setdefault(pairs, pairs)
 
     return extra

@@ -23,7 +23,7 @@ from affetto.errors import UserError
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` is a file that is named as a table, or a folder that holds one."""
+    """True if `path` is a file that is named as a table, or a folder that holds exactly one table of clips."""
     path = only_listing(path)
     return path.is_file() and path.suffix.casefold() in SUFFIXES
 
@@ -62,9 +62,17 @@ def read(
     """
     path = _only_table(path)
     root = Path(audio_root).expanduser().resolve() if audio_root else path.parent
-    parsed = parse(open_table(path), Rules(root, name, label_map, speaker_pattern))
+    parsed = parse(
+        open_table(path), Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
+    )
     notes = (*parsed.notes, *check_files(root, parsed.clips, strict=strict))
-    return Manifest(name, root, tuple(parsed.clips), parsed.synthetic or is_synthetic(root), notes=notes)
+    return Manifest(
+        corpus=name,
+        root=root,
+        clips=tuple(parsed.clips),
+        synthetic=parsed.synthetic or is_synthetic(root),
+        notes=notes,
+    )
 
 
 def _only_table(path: Path) -> Path:
@@ -75,7 +83,7 @@ def _only_table(path: Path) -> Path:
     refuse_several(path)
     tables = files_of(path, SUFFIXES)
     if len(tables) == 1:
-        return tables[0]  # whose columns are not a table's: reading it tells which are missing
+        return tables[0]  # the columns are incomplete: the reader names the missing ones
     raise UserError(
         f"{path}: no table of clips here. Looked for a {', '.join(SUFFIXES)} with the columns file, emotion and "
         f"speaker; found {found_in(path)}. Give the table itself"

@@ -27,7 +27,7 @@ from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import open_table
 from affetto.corpora.folders import candidates, only_root, passed_over, visible
 from affetto.corpora.formats.cells import PART_ALIASES, gender, speaker
-from affetto.corpora.labels import EMOTIONS, canonical, known
+from affetto.corpora.labels import EMOTIONS, canonical, find_emotion
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import abbreviated, unified
 from affetto.errors import UserError
@@ -62,7 +62,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
             raise UserError(f"{where}: {file!r} names no file directly in audio/; get the table again from its source")
         actor = speaker(actor, where)
         emotion = canonical(intended, where=where, label_map=label_map)
-        label = known(intended) or emotion  # the actor's intention, whatever the user's map makes of it
+        label = find_emotion(intended) or emotion  # the actor's intention, whatever the user's map makes of it
         if label is not None:
             counts[label] += 1
         if emotion is not None:
@@ -120,9 +120,9 @@ def _columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str
             f"{path} has no column {', '.join(missing)}; found: {abbreviated(table.header)}; "
             f"expected: {', '.join(columns)}. Get the file again from its source"
         )
-    places = [table.header.index(column) for column in columns]
+    indices = [table.header.index(column) for column in columns]
     for line, row in table.rows:
-        yield line, [row[place].strip() for place in places]
+        yield line, [row[index].strip() for index in indices]
 
 
 def _genders(root: Path) -> dict[str, str | None]:
@@ -140,7 +140,7 @@ def _answers(root: Path, label_map: dict[str, str] | None) -> dict[str, list[str
     if table.is_file():
         for line, (file, answer) in _columns(table, ("file_name", "emotion_recognized")):
             where = f"evaluations.csv line {line}"
-            label = known(answer) or canonical(answer, where=where, label_map=label_map)
+            label = find_emotion(answer) or canonical(answer, where=where, label_map=label_map)
             answers.setdefault(file, []).append(label or "")
     return answers
 

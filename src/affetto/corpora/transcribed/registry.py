@@ -33,7 +33,7 @@ def open_speech(
     else:
         corpus = TRANSCRIBED.find(name, hint="Emotion corpora have no sentences to learn from.")
     if split is not None and not corpus.splits:
-        owners = " and ".join(other.name for other in TRANSCRIBED.values() if other.splits)
+        owners = " and ".join(record.name for record in TRANSCRIBED.values() if record.splits)
         raise UserError(f"--split {split}: only {owners} has splits, {path} is a {corpus.name}; leave it out")
     if with_sentences and not corpus.has_sentences:
         raise UserError(

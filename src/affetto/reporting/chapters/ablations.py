@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from affetto.reporting import contrasts
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.comparisons import missing_interval, p_cell, verdict
 from affetto.reporting.chapters.layers import state_picture, state_table
-from affetto.reporting.contrasts import Contrast
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, columns, percent_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, signed_text
+from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.contrasts import Contrast
 from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Configuration
 

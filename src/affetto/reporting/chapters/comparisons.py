@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from affetto.reporting import contrasts
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import MOST_ROWS, MOST_SPEAKERS
-from affetto.reporting.contrasts import Contrast
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, signed_text
+from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.contrasts import Contrast
 from affetto.reporting.results.naming import corpus_title
 from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 from affetto.reporting.stats.paired import Comparison

@@ -13,7 +13,6 @@ from affetto.errors import UserError
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import Group, group_by_corpus, opening, stem
-from affetto.reporting.intervals import interval_words
 from affetto.reporting.render.canvas import GREY, GRID, MARKS, framed, legend_above, save, style
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
@@ -21,6 +20,7 @@ from affetto.reporting.render.sheet import Cell, Sheet, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import count_text, duration_text
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import Naming, backbone_title, method_order, method_title
 from affetto.reporting.results.records import Configuration, Run
 
@@ -31,6 +31,7 @@ CAPTION = (
     "One mark: a configuration, mean over seeds; whiskers: {interval}. Both scales below are "
     "logarithmic. Times depend on the machine: compare only those of one device."
 )
+MOST_TICKS = 4
 DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (6, 3)))
 
 
@@ -241,10 +242,13 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], backbones: Sequence[str]) -> 
 
 
 def _scale(axes: Axes, label: str, tick_text: Callable[[float], str]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
+    low, high = axes.get_xlim()
+    # Within one decade a logarithmic locator falls back on many ticks, whose labels overlap.
+    locator = LogLocator(subs=(1, 3), numticks=6) if high > 10 * low else MaxNLocator(MOST_TICKS)
+    axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)

@@ -9,12 +9,12 @@ from typing import Any
 
 from affetto.errors import UserError
 from affetto.reporting.chapters.chapter import Chapter
-from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import percent_text
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.marks import footnotes, interval_words, span
 from affetto.reporting.results.naming import Naming, corpus_title
 from affetto.reporting.results.records import Configuration, Evaluation, read_lines
 from affetto.reporting.stats import estimation

@@ -12,7 +12,6 @@ import numpy as np
 
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import MOST_DRAWN, Group, group_by_corpus, highest, opening, stem
-from affetto.reporting.intervals import interval_words
 from affetto.reporting.render.canvas import framed, save, style
 from affetto.reporting.render.picture import Picture, slug
 from affetto.reporting.render.section import Section
@@ -20,6 +19,7 @@ from affetto.reporting.render.sheet import Cell, Column, Sheet, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, percent_text
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import Naming
 from affetto.reporting.results.records import Configuration
 

@@ -17,7 +17,6 @@ from affetto.measures.measure import Measure
 from affetto.measures.registry import shown_measures
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import MOST_ROWS, Group, group_by_corpus, opening, stem
-from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.render.canvas import BLUE, GREY, GRID, INK, framed, legend, save, style
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
@@ -25,6 +24,7 @@ from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, differe
 from affetto.reporting.render.stamps import SYNTHETIC, stamp_of
 from affetto.reporting.render.text import percent_text
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.marks import footnotes, interval_words, span
 from affetto.reporting.results.naming import Naming
 from affetto.reporting.results.records import Configuration
 
@@ -204,7 +204,7 @@ def _missing_notes(evidence: Evidence) -> list[str]:
         if not usable:
             absent.append(naming.label(config))
         elif usable < planned:
-            partly.append(f"{naming.label(config)} ({usable} of {planned} seeds)")
+            partly.append(f"{naming.label(config)} ({planned - usable} of {planned} seeds)")
     notes = [f"Seeds are missing of: {_listed(partly)}."] if partly else []
     return notes + ([f"No result is there of: {_listed(absent)}."] if absent else [])
 

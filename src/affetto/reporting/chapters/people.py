@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from affetto.reporting.chapters.selection import opening
-from affetto.reporting.intervals import footnotes, interval_words, span
 from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, count_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, percent_text, signed_text
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.marks import footnotes, interval_words, span
 from affetto.reporting.results.naming import Naming
 from affetto.reporting.stats import groups, raters
 

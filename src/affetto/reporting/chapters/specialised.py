@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from affetto.reporting import contrasts
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.comparisons import comparison_table
 from affetto.reporting.render.canvas import GRID, MARKS, framed, legend_above, save, style
@@ -18,6 +17,7 @@ from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, columns, percent_cell, text_cell
 from affetto.reporting.render.stamps import SYNTHETIC, stamp
+from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title
 from affetto.reporting.results.records import Configuration

@@ -16,7 +16,8 @@ from affetto.models.methods.registry import METHODS
 from affetto.reporting.results.records import Axes, Evaluation, Run, key_of
 from affetto.training.effects import belongs
 from affetto.training.runs import METRICS, SPEC, RunFolder
-from affetto.training.spec import RunSpec, Settings, acting, settings, stored_settings
+from affetto.training.sections import Settings
+from affetto.training.spec import RunSpec, acting, settings, stored_settings
 
 REQUIRED = (
     "test",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from affetto.models.catalogue import BACKBONES
-from affetto.reporting.intervals import footnotes, span
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol
 from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, Value
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import signed_text
+from affetto.reporting.results.marks import footnotes, span
 from affetto.reporting.stats import estimation
 
 EXPECTED = (

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
 from affetto.models.catalogue import BACKBONES
-from affetto.reporting.intervals import interval_words
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.cells import EXPECTED, corpus_cell, mean_cell, protocol_sheet
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol
@@ -17,6 +16,7 @@ from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed,
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.sheet import Sheet, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import corpus_title
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from affetto.models.catalogue import BACKBONES
-from affetto.reporting.intervals import interval_words
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.cells import EXPECTED, mean_cell, protocol_sheet
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol
 from affetto.reporting.render.sheet import Sheet, columns, text_cell
+from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import method_title
 from affetto.reporting.results.records import baseline_name
 

@@ -1,7 +1,7 @@
 """Files for programs: all scores of all runs in one table, and the predictions that they are computed from.
 
-results.csv             a row a run, part and measure: the score, its interval, and the digests of all that went in
-predictions/NAME.csv    a row a clip and seed of a configuration: truth and probabilities, to compute any of it anew
+results.csv             a row for each run, part and measure: score, interval, and digests of the inputs
+predictions/NAME.csv    a row for each clip and seed of a configuration: truth and probabilities
 """
 
 from __future__ import annotations
@@ -22,75 +22,106 @@ from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
 
 MOST_ROWS = 200_000
-"""Predictions beyond so many rows (some 25 MB) are written only when they are asked for."""
+"""Largest number of rows of predictions (some 25 MB) that are written without a request."""
 ALL_SEEDS = "all"
 TEST, PROBE, VALIDATION = "test", "probe beside", "validation"
 DIGESTS = ("manifest", "audio", "weights")
 HEADER = (
-    *("corpus", "labels", "backbone", "random weights", "weights seed", "method", "recipe", "settings"),
-    *("split", "split seed", "seed", "part", "measure", "score", "low", "high", "level", "drawn", "units"),
-    *("clips", "speakers", "precision", *DIGESTS, "split checksum", "identity", "run", "speech"),
+    "corpus",
+    "labels",
+    "backbone",
+    "random weights",
+    "weights seed",
+    "method",
+    "recipe",
+    "settings",
+    "split",
+    "split seed",
+    "seed",
+    "part",
+    "measure",
+    "score",
+    "low",
+    "high",
+    "level",
+    "drawn",
+    "units",
+    "clips",
+    "speakers",
+    "precision",
+    *DIGESTS,
+    "split checksum",
+    "identity",
+    "run",
+    "speech",
 )
 
 
-def scores(evidence: Evidence) -> str:
-    """The rows of results.csv: each run's test, validation and probe, each configuration over seeds, each evaluation.
+def results_csv(evidence: Evidence) -> str:
+    """Content of results.csv: the test, validation and baseline of each run, each configuration over its seeds, and
+    each test on another corpus.
 
-    Scores are fractions. A run's interval is of its own predictions; that of `all` seeds is the tables'.
+    Scores are fractions. The interval of a run is that of its own predictions; the interval of `all` seeds is that of
+    the tables.
     """
     rows: list[dict[str, Any]] = []
     for config in evidence.configurations:
         for run in config.done:
-            # A probe's row stands with the run that it was tested beside.
+            # The row of a baseline that was tested beside a method stands with the method's.
             if not run.is_beside:
-                rows += [*_of_run(run, TEST), *(_of_run(run.baseline, PROBE) if run.baseline else ())]
+                rows += [*_run_rows(run, TEST), *(_run_rows(run.baseline, PROBE) if run.baseline else ())]
         if len(config.done) > 1:
-            rows += _over_seeds(evidence, config)
+            rows += _seeds_rows(evidence, config)
     for evaluation in evidence.results.evaluations:
-        rows += _of_evaluation(evaluation)
-    return _text(HEADER, ([row.get(name) for name in HEADER] for row in rows))
+        rows += _evaluation_rows(evaluation)
+    return _csv_text(HEADER, ([row.get(name) for name in HEADER] for row in rows))
 
 
-def predictions(evidence: Evidence, *, asked: bool) -> dict[str, str]:
-    """{name: text} of a file a configuration.
+def prediction_files(evidence: Evidence, *, is_requested: bool) -> dict[str, str]:
+    """{name: content} of the predictions of each configuration.
 
-    Nothing, and a note in the evidence, where they are more than MOST_ROWS and were not `asked` for.
+    Empty, with a note in the evidence, for more than MOST_ROWS rows that were not requested.
     """
     systems = [(config, system) for config in evidence.configurations if (system := evidence.system(config))]
     count = sum(system.clips * len(system.seeds) for _, system in systems)
-    if count > MOST_ROWS and not asked:
+    if count > MOST_ROWS and not is_requested:
         evidence.notes.append(
             f"predictions: {count:,} rows, more than {MOST_ROWS:,}, are not copied; --format predictions writes them"
         )
         return {}
-    names = [_name(config) for config, _ in systems]
-    unique = len(set(names)) == len(names)
+    names = [_file_name(config) for config, _ in systems]
+    are_unique = len(set(names)) == len(names)
     return {
-        name if unique else f"{number:03}-{name}": _lines(system, synthetic=config.synthetic)
+        name if are_unique else f"{number:03}-{name}": _predictions_csv(system, synthetic=config.synthetic)
         for number, (name, (config, system)) in enumerate(zip(names, systems, strict=True), 1)
     }
 
 
-def _of_run(run: Run, part: str) -> Iterator[dict[str, Any]]:
+def _measures() -> list[str]:
+    return [measure.name for measure in shown_measures()]
+
+
+def _run_rows(run: Run, part: str) -> Iterator[dict[str, Any]]:
+    """Rows of a finished run: its test, and its validation where `part` is TEST."""
     assert run.predictions is not None
     system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.predictions})
-    named = _named(run) | {"seed": run.axes.seed}
-    for measure in (measure.name for measure in shown_measures()):
+    fields = _run_fields(run) | {"seed": run.axes.seed}
+    for measure in _measures():
         estimate = estimation.estimate([system], measure)
-        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.predictions)
+        yield fields | {"part": part, "measure": measure} | _estimate_fields(estimate) | _size_fields(run.predictions)
     validation = (run.metrics or {}).get("validation") or {}
     if part == TEST:
-        for measure in (measure.name for measure in shown_measures()):
+        for measure in _measures():
             if measure in validation:
                 counts = {"clips": validation.get("n"), "speakers": len(validation.get("per_speaker") or ()) or None}
-                yield named | {"part": VALIDATION, "measure": measure, "score": validation[measure]} | counts
+                yield fields | {"part": VALIDATION, "measure": measure, "score": validation[measure]} | counts
 
 
-def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
-    """The test of a trained model on another corpus; the interval is that of its metrics."""
+def _evaluation_rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    """Rows of a test on another corpus; the interval is that of its metrics."""
     test = evaluation.test
     interval = test["interval"]
-    named = {
+    fields = {
         "corpus": evaluation.trained_on,
         "labels": " ".join(test["labels"]),
         "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.excludes_shared else ""),
@@ -103,22 +134,23 @@ def _of_evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         "run": "/".join(evaluation.path.parts[-3:]),
         "speech": SYNTHETIC if evaluation.synthetic else "recorded",
     }
-    for measure in (measure.name for measure in shown_measures()):
+    for measure in _measures():
         low, high = interval.get(measure, (None, None))
-        yield named | {"measure": measure, "score": test.get(measure), "low": low, "high": high}
+        yield fields | {"measure": measure, "score": test.get(measure), "low": low, "high": high}
 
 
-def _over_seeds(evidence: Evidence, config: Configuration) -> Iterator[dict[str, Any]]:
+def _seeds_rows(evidence: Evidence, config: Configuration) -> Iterator[dict[str, Any]]:
+    """Rows of a configuration over its seeds."""
     run = config.done[0]
     assert run.predictions is not None
-    named = _named(run) | {"seed": ALL_SEEDS, "identity": None, "run": None}
+    fields = _run_fields(run) | {"seed": ALL_SEEDS, "identity": None, "run": None}
     part = PROBE if run.is_beside else TEST
-    for measure in (measure.name for measure in shown_measures()):
+    for measure in _measures():
         estimate = evidence.estimate(config, measure)
-        yield named | {"part": part, "measure": measure} | _estimated(estimate) | _counted(run.predictions)
+        yield fields | {"part": part, "measure": measure} | _estimate_fields(estimate) | _size_fields(run.predictions)
 
 
-def _named(run: Run) -> dict[str, Any]:
+def _run_fields(run: Run) -> dict[str, Any]:
     axes, metrics = run.axes, run.metrics or {}
     return {
         "corpus": axes.corpus,
@@ -140,7 +172,7 @@ def _named(run: Run) -> dict[str, Any]:
     }
 
 
-def _estimated(estimate: estimation.Estimate) -> dict[str, Any]:
+def _estimate_fields(estimate: estimation.Estimate) -> dict[str, Any]:
     return {
         "score": estimate.value,
         "low": estimate.low,
@@ -151,33 +183,33 @@ def _estimated(estimate: estimation.Estimate) -> dict[str, Any]:
     }
 
 
-def _counted(scored: Predictions) -> dict[str, Any]:
-    return {"clips": len(scored.clips), "speakers": len(set(scored.speakers))}
+def _size_fields(predictions: Predictions) -> dict[str, Any]:
+    return {"clips": len(predictions.clips), "speakers": len(set(predictions.speakers))}
 
 
-def _lines(system: System, *, synthetic: bool) -> str:
+def _predictions_csv(system: System, *, synthetic: bool) -> str:
     header = ("clip", "speaker", "seed", "truth", *system.labels, *(("speech",) if synthetic else ()))
     last = (SYNTHETIC,) if synthetic else ()
-    rows = ((*row, *last) for seed in system.seeds for row in _rows(system.runs[seed], seed))
-    return _text(header, rows)
+    rows = ((*row, *last) for seed in system.seeds for row in _prediction_rows(system.runs[seed], seed))
+    return _csv_text(header, rows)
 
 
-def _rows(run: Predictions, seed: int) -> Iterator[Sequence[Any]]:
+def _prediction_rows(run: Predictions, seed: int) -> Iterator[Sequence[Any]]:
     for clip, speaker, truth, probabilities in zip(
         run.clips, run.speakers, run.truth, run.probabilities.tolist(), strict=True
     ):
         yield clip, speaker, seed, run.labels[int(truth)], *(round(value, 6) for value in probabilities)
 
 
-def _name(config: Configuration) -> str:
+def _file_name(config: Configuration) -> str:
     axes = config.axes
-    recipe = "" if axes.method == "probe" else axes.recipe
+    recipe = "" if axes.is_baseline else axes.recipe
     changed = changes(axes.settings)
     parts = (axes.corpus, axes.title, axes.scenario, axes.method, recipe, config.split, changed)
     return slug(" ".join(part for part in parts if part))
 
 
-def _text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def _csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)

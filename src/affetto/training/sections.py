@@ -1,0 +1,211 @@
+"""Sections of a run's settings: a typed field for each value of `--set section.name=value`.
+
+A field carries the conditions under which it has an effect (`affetto.training.effects`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from affetto.errors import UserError
+from affetto.models.heads.registry import HEADS
+from affetto.models.methods.registry import METHODS
+from affetto.training import effects
+from affetto.training.effects import Acts, Needs
+
+if TYPE_CHECKING:
+    HeadName = str
+else:
+    HeadName = Literal[tuple(HEADS)]
+
+
+class Record(BaseModel):
+    """Settings or spec that cannot be changed; an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Section(Record):
+    """Section of the settings that the runs of every method have."""
+
+    common: ClassVar[bool] = True
+
+
+class AudioSettings(Section):
+    """Part of a clip that is used."""
+
+    seconds: float | None = Field(
+        4.0, gt=0.1, le=30.0, description="length in seconds to which clips are cropped (paper, IV-B); null: no crop"
+    )
+
+
+WITHOUT_PROBE = "set training.warm_start=none and model.layer=null with another head or pooling"
+
+
+class ModelSettings(Section):
+    """States that are pooled, and the classifier on them."""
+
+    pooling: Annotated[Literal["mean", "without_embedding", "weighted", "layer"], Acts(effects.STEPPED)] = Field(
+        "mean", description="how the L+1 states become one state"
+    )
+    layer: Annotated[
+        Annotated[int, Field(ge=0)] | Literal["auto"] | None,
+        Acts(effects.ONE_STATE),
+        Needs(effects.ONE_STATE, lambda value: value is not None, "set model.layer=null with another pooling"),
+        Needs(effects.PROBE_SHAPE, lambda value: value == "auto", WITHOUT_PROBE),
+    ] = Field(
+        None,
+        description="state that pooling=layer takes (0 … L); null: the last; auto: chosen on inner folds of speakers",
+    )
+    state_norm: Literal["none", "layer"] = Field("none", description="normalisation of each state before pooling")
+    head: Annotated[HeadName, Acts(effects.STEPPED)] = Field("paper", description="classifier on the pooled state")
+    head_width: Annotated[int, Acts(effects.HIDDEN)] = Field(256, ge=1, description="width of the head's hidden layers")
+    head_dropout: Annotated[float, Acts(effects.DROPOUT)] = Field(
+        0.1, ge=0, lt=1, description="probability of dropout in the head"
+    )
+    unmasked_mean: Annotated[
+        bool,
+        Acts(effects.FRAME_HEAD),
+        Needs(effects.FRAME_HEAD, bool, "set model.unmasked_mean=false with another head"),
+    ] = Field(False, description="ablation: the mean over time includes padding")
+    layer_norm_swap: Literal["none", "blocks", "encoder"] = Field(
+        "none",
+        description="ablation: pre-LayerNorm weights computed in post-LayerNorm order",
+    )
+
+
+class TrainingSettings(Section):
+    """Optimiser, epochs and the choice of the tested epoch."""
+
+    epochs: Annotated[
+        int,
+        Acts(effects.STEPPED),
+        Needs(effects.STEPPED, lambda value: value > 0, "the probe is solved for and not trained any further"),
+        Needs(effects.WARM, lambda value: value == 0, "else nothing is trained at all"),
+    ] = Field(30, ge=0, le=10_000, description="passes over the training clips; 0: the warm start as it is")
+    warm_start: Annotated[
+        Literal["none", "probe"],
+        Acts(effects.STEPPED),
+        Needs(effects.PROBE_SHAPE, lambda value: value == "probe", WITHOUT_PROBE),
+    ] = Field("none", description="probe: the head starts as the logistic regression that the probe would be")
+    refit: Annotated[bool, Acts(effects.STEPPED)] = Field(
+        False,
+        description="test a model trained on training and validation clips, for the epochs that validation chose",
+    )
+    batch_size: Annotated[int, Acts(effects.STEPS)] = Field(32, ge=1, description="clips per step")
+    optimizer: Annotated[Literal["adam", "adamw"], Acts(effects.STEPS)] = Field(
+        "adam", description="adam: weight decay in the gradient (L2); adamw: decoupled"
+    )
+    lr: Annotated[float, Acts(effects.STEPS)] = Field(5e-4, gt=0, description="learning rate at the start")
+    method_lr: Annotated[float | None, Acts(effects.BLOCKS)] = Field(
+        None, gt=0, description="learning rate of the method's parameters; null: that of the head, training.lr"
+    )
+    betas: Annotated[tuple[float, float], Acts(effects.STEPS)] = Field(
+        (0.9, 0.98), description="decay rates of Adam's averages"
+    )
+    eps: Annotated[float, Acts(effects.STEPS)] = Field(1e-8, gt=0, description="constant in Adam's denominator")
+    weight_decay: Annotated[float, Acts(effects.STEPS)] = Field(
+        1e-4, ge=0, description="strength of the weight decay; its form is that of training.optimizer"
+    )
+    lr_decay: Annotated[float, Acts(effects.STEPS)] = Field(
+        0.926, gt=0, le=1, description="factor on the learning rate after each epoch"
+    )
+    class_weights: bool = Field(
+        True, description="weight classes in the loss and in the probe by their inverse frequency"
+    )
+    label_smoothing: Annotated[float, Acts(effects.STEPS)] = Field(
+        0.0, ge=0, lt=1, description="share of the target spread over all classes, in proportion to class weights"
+    )
+    select: Annotated[Literal["macro_f1", "loss", "last"], Acts(effects.STEPS)] = Field(
+        "macro_f1", description="epoch to test: the best on validation by macro F1 or loss, or the last"
+    )
+    first_block: Annotated[int, Acts(effects.BLOCKS)] = Field(
+        0, ge=0, description="lowest block that the method changes"
+    )
+    length_window: Annotated[int, Acts(effects.STEPS)] = Field(
+        4, ge=1, description="batches among which clips are sorted by length; 1: random batches"
+    )
+
+
+class ProbeSettings(Section):
+    """Choice of state and strength for the logistic regression."""
+
+    strengths: tuple[float, ...] = Field(
+        (0.001, 0.003, 0.01, 0.03, 0.1), min_length=1, description="values of C (inverse regularisation) to choose from"
+    )
+    inner_folds: int = Field(
+        5, ge=2, description="speaker-disjoint folds of the non-test clips on which state and C are chosen"
+    )
+
+
+class AugmentSettings(Section):
+    """Changes of training clips, drawn anew in every epoch."""
+
+    noise_snr_db: Annotated[float | None, Acts(effects.STEPS)] = Field(
+        None, description="white noise at this signal-to-noise ratio or better (up to +20 dB)"
+    )
+    speed: Annotated[float, Acts(effects.STEPS)] = Field(
+        0.0, ge=0, lt=0.5, description="largest change of speed and pitch: the factor is drawn from 1 ± this value"
+    )
+    time_mask: Annotated[float, Acts(effects.FRAMES)] = Field(
+        0.0, ge=0, lt=1, description="longest share of a clip's frames that is set to zero"
+    )
+    feature_mask: Annotated[float, Acts(effects.STEPS)] = Field(
+        0.0, ge=0, lt=1, description="largest share of the features that is set to zero (of statistics: to their mean)"
+    )
+
+    @property
+    def waveform(self) -> bool:
+        """True if waves change, so that no prefix can be stored for training."""
+        return self.noise_snr_db is not None or self.speed > 0
+
+
+class ComputeSettings(Section):
+    """Arithmetic of the backbone."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="precision of the backbone's arithmetic; auto: bfloat16 where the device has it natively"
+    )
+
+
+class StoreSettings(Section):
+    """Frozen states on the disk."""
+
+    precision: Literal["float16", "float32"] = Field("float16", description="precision of the stored frozen states")
+
+
+class CommonSettings(Record):
+    """Sections of every method's runs."""
+
+    audio: AudioSettings = AudioSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    probe: ProbeSettings = ProbeSettings()
+    augment: AugmentSettings = AugmentSettings()
+    compute: ComputeSettings = ComputeSettings()
+    store: StoreSettings = StoreSettings()
+
+
+SETTINGS_DOC = "All settings of a run: one section for each part of it, and one for each method that has settings."
+
+
+def with_methods() -> Any:
+    """The class of the common sections and, behind `model`, of those of the registered methods.
+
+    Raises UserError for a method whose section has the name of a common one.
+    """
+    common = {name: (info.annotation, info.default) for name, info in CommonSettings.model_fields.items()}
+    sections = {name: record for method in METHODS.values() for name, record in method.sections().items()}
+    for name in sections.keys() & common.keys():
+        raise UserError(f"method {name!r} cannot have settings: there is a section {name!r} already; rename it")
+    fields: dict[str, Any] = {"audio": common["audio"], "model": common["model"]}
+    fields |= {name: (record, record()) for name, record in sections.items()} | common
+    return create_model("Settings", __base__=Record, __module__=__name__, __doc__=SETTINGS_DOC, **fields)
+
+
+if TYPE_CHECKING:
+    Settings = CommonSettings  # a type checker sees no sections of methods: they are read by getattr
+else:
+    Settings = with_methods()
