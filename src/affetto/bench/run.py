@@ -15,7 +15,6 @@ from affetto.models.catalogue import BACKBONES
 from affetto.models.device import capabilities
 from affetto.models.families.registry import FAMILIES
 from affetto.training import device as devices
-from affetto.training import machine
 from affetto.training.provenance import provenance
 
 METHODS = ("frozen", "lora", "adapter", "inference", "int8")
@@ -67,7 +66,7 @@ def run(
     if not results:
         raise UserError("int8 is compared on a CPU and as each comes: nothing is left to measure; add a --method")
     precisions = dict.fromkeys((precision, default_precision))
-    peaks = {name: machine.peak_operations_per_second(name, device) for name in precisions}
+    peaks = {name: devices.peak_operations_per_second(name, device) for name in precisions}
     for result in results:
         if "operations" in result:
             rate = result["operations"]["step"] / sum(result["phases"].values())

@@ -80,8 +80,8 @@ def _rate(device: str) -> Callable[[str], float]:
     """This machine's, asked for only if a run has to be reckoned: it needs torch."""
 
     def rate(precision: str) -> float:
-        from affetto.training.machine import rate_here
+        from affetto.training.device import measured_rate
 
-        return rate_here(device, precision)
+        return measured_rate(device, precision)
 
     return rate
