@@ -28,6 +28,15 @@ _WHISPER_SMALL = {
     "decoder_attention_heads": 12,
     "decoder_ffn_dim": 3072,
 }
+_WHISPER_BASE = {
+    "d_model": 512,
+    "encoder_layers": 6,
+    "encoder_attention_heads": 8,
+    "encoder_ffn_dim": 2048,
+    "decoder_layers": 6,
+    "decoder_attention_heads": 8,
+    "decoder_ffn_dim": 2048,
+}
 _WHISPER_TINY = {
     "d_model": 96,
     "encoder_layers": 3,
@@ -53,7 +62,8 @@ class CatalogueEntry:
     hub_id: str | None = None
     """None: there are shapes, but no checkpoint."""
     scenario: str = "small"
-    """`A`: as pre-trained; `B`: specialised in Italian first (paper, III-B); `small`: for trials."""
+    """Place in the paper (III-B), `A`: as pre-trained, `B`: specialised in Italian first; `other`: not in it; `small`: for
+    trials."""
     title: str
     config: dict[str, Any] = field(default_factory=dict)
     """Fields of transformers' configuration that are not its defaults."""
@@ -101,6 +111,9 @@ BACKBONES: dict[str, CatalogueEntry] = {
         scenario="B",
         title="XLSR-53",
         config=_LARGE | PRE_NORM,
+    ),
+    "whisper-base": CatalogueEntry(
+        family="whisper", hub_id="openai/whisper-base", scenario="other", title="Whisper Base", config=_WHISPER_BASE
     ),
     "wav2vec2-mini": CatalogueEntry(family="wav2vec2", title="Wav2Vec 2.0 (mini, random)", config=_TINY),
     "xlsr-mini": CatalogueEntry(family="wav2vec2", title="XLSR (mini, random)", config=_TINY | PRE_NORM),
