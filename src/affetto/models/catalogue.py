@@ -62,7 +62,7 @@ class CatalogueEntry:
     hub_id: str | None = None
     """None: there are shapes, but no checkpoint."""
     scenario: str = "small"
-    """Place in the paper (III-B), `A`: as pre-trained, `B`: specialised in Italian first; `other`: not in it; `small`: for
+    """Place in the paper (III-B): `A` as pre-trained, `B` specialised in Italian first, `other` not in it; `small`: for
     trials."""
     title: str
     config: dict[str, Any] = field(default_factory=dict)
