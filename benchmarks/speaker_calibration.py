@@ -80,7 +80,7 @@ class Voice:
     def probabilities(self, clips: np.ndarray, tested: np.ndarray) -> np.ndarray:
         """Of the speaker's `tested` clips, by the model calibrated by `clips` (indices; none: as it is)."""
         assert isinstance(self.head, StatisticsHead)
-        head = speaker.adjusted(self.head, self.x[clips]) if len(clips) else self.head
+        head = speaker.adapt_head(self.head, self.x[clips]) if len(clips) else self.head
         with torch.no_grad():
             logits = head.classify(torch.as_tensor(self.x[tested], dtype=torch.float32))
         return calibrated(torch.softmax(logits.double(), 1).numpy(), self.temperature)
@@ -163,7 +163,7 @@ def _probed(voice: Voice, own: np.ndarray, probe: Probe, doubt: float, draws: in
     for size in SIZES:
         for number in range(draws):
             clips = _drawn(own, size, number)
-            share, scale_share = size / (size + doubt), speaker.shares(size)[1]
+            share, scale_share = size / (size + doubt), speaker.weights_of(size)[1]
             x, tested = voice.x[clips].astype(np.float64), np.setdiff1d(own, clips)
             centre = probe.centre + share * (x.mean(0) - probe.centre)
             variance = x.var(0, ddof=1) if size > 1 else probe.scale**2

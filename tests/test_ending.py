@@ -103,11 +103,11 @@ def stopped(*_: object, **__: object) -> None:
 def test_what_an_interrupted_predict_says_is_true(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("affetto.inference.order.Order.predictor", stopped)
+    monkeypatch.setattr("affetto.inference.spec.PredictorSpec.load", stopped)
     words = ("predict", tmp_path, tmp_path / "a.wav")
     for options, text in (
         ((), "interrupted\n"),
-        (("--out", "x.csv"), "interrupted; x.csv has what was heard: add --resume to go on\n"),
+        (("--out", "x.csv"), "interrupted; x.csv has the labels so far: add --resume to continue\n"),
         (("--out", "x.json"), "interrupted; x.json was not written\n"),
     ):
         assert run(*words, *options, monkeypatch=monkeypatch) == 130
@@ -144,7 +144,7 @@ class Half:
 
 def test_a_table_has_what_was_heard_and_no_escape_codes(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt):
-        labels.write(Half(), ["a.wav"], [], labels.TABLE, None, resume=False, quiet=True)  # type: ignore[arg-type]
+        labels.write(Half(), ["a.wav"], [], kind=labels.TABLE, out=None, resume=False, quiet=True)  # type: ignore[arg-type]
     shown = capfd.readouterr().out
     assert r"\x1b]0;pwned\x07\x1b[31mred.wav" in shown and "joy" in shown
     assert "\x1b" not in shown and "\x07" not in shown

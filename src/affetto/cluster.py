@@ -1,4 +1,4 @@
-"""A Ray cluster for as long as it is needed: found or started, quietly, and left again; what its tasks work by."""
+"""Connection to a Ray cluster, found or started, and the environment of its tasks."""
 
 from __future__ import annotations
 
@@ -15,26 +15,34 @@ from typing import Any
 from affetto.errors import UserError, unknown
 
 ENGINES = ("local", "ray")
-"""What does many things at once: this machine, or a cluster."""
+"""Execution engines."""
 REACH_SECONDS, HEALTH_SECONDS = 3.0, 10.0
-"""How long an address may take to answer at all, and to prove itself a Ray cluster."""
-PASSED_ON = ("AFFETTO_CACHE", "AFFETTO_CACHE_LIMIT", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-"""Environment variables of this process that tasks on other machines work by too."""
-TOGETHER = (
-    "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_RANK",
-    "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE",
-)  # fmt: skip
-"""Variables by which launchers (torchrun, srun, mpirun) tell processes to do one run together; a worker is alone."""
+"""Time limits for an address to answer, and to prove itself a Ray cluster."""
+PASSED_VARIABLES = ("AFFETTO_CACHE", "AFFETTO_CACHE_LIMIT", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+"""Environment variables of this process that tasks on other machines get too."""
+LAUNCHER_VARIABLES = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "PMI_RANK",
+    "PMI_SIZE",
+    "OMPI_COMM_WORLD_RANK",
+    "OMPI_COMM_WORLD_SIZE",
+    "MV2_COMM_WORLD_RANK",
+    "MV2_COMM_WORLD_SIZE",
+)
+"""Variables of launchers (torchrun, srun, mpirun) that make processes share one run; a worker works alone."""
 HANDED_OUT = frozenset({"cuda"})
 """Devices that a cluster hands out to tasks, by its `gpus`."""
 UNSEEN_GPUS = {"CUDA_VISIBLE_DEVICES": ""}
 NODE_ID = "ray.io/node-id"
-"""The label that Ray gives each node by itself."""
+"""Label that Ray gives each node."""
 ABSENT = "--engine ray needs ray: pip install 'affetto[ray]'"
 
 
 def check_engine(engine: str, address: str | None) -> None:
-    """Raises UserError for an engine that there is none of, and for an address that it has no use for."""
+    """Raise UserError for an unknown engine, or for --address without --engine ray."""
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     if engine != "ray" and address is not None:
@@ -61,15 +69,15 @@ def connected(address: str | None = None) -> Iterator[Any]:
     address = address or os.environ.get("RAY_ADDRESS")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    own: dict[str, Any] = {"address": "local", "include_dashboard": False}
+    arguments: dict[str, Any] = {"address": "local", "include_dashboard": False}
     if address:
         _reach(address)
-        own = {"address": address}
+        arguments = {"address": address}
     try:
-        ray.init(**own, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(**arguments, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as problem:  # Ray raises many kinds
-        what = f"no Ray cluster can be used at {address}" if address else "no Ray cluster can be started here"
-        raise UserError(f"{what} ({str(problem).strip().splitlines()[0]})") from None
+        failure = f"no Ray cluster can be used at {address}" if address else "no Ray cluster can be started here"
+        raise UserError(f"{failure} ({str(problem).strip().splitlines()[0]})") from None
     try:
         yield ray
     finally:
@@ -77,50 +85,52 @@ def connected(address: str | None = None) -> Iterator[Any]:
 
 
 def nodes(ray: Any) -> list[dict[str, float]]:
-    """What each living node has in all, by Ray's names: {"CPU": 16.0, "GPU": 4.0, …}."""
+    """List the resources of each living node, by Ray's names: {"CPU": 16.0, "GPU": 4.0, …}."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def options(cpus: float, gpus: float, *, memory: int = 0, without: Collection[str] = ()) -> dict[str, Any]:
-    """Options of a Ray task or actor that takes so many cores and GPUs, and bytes of memory, on a node not `without`.
+    """Make the options of a Ray task or actor: cores, GPUs, bytes of memory, and nodes that it must avoid (`without`).
 
-    One without a GPU sees none, from its process's first moment: Ray itself shows it all of the node's, those included
-    that other tasks were given.
+    A task without a GPU sees none from its process's first moment: Ray itself would show it all GPUs of the node.
     """
-    chosen: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus}
+    settings: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus}
     if not gpus:
-        chosen["runtime_env"] = {"env_vars": dict(UNSEEN_GPUS)}
+        settings["runtime_env"] = {"env_vars": dict(UNSEEN_GPUS)}
     if memory:
-        chosen["memory"] = memory
+        settings["memory"] = memory
     if without:
-        chosen["label_selector"] = {NODE_ID: f"!in({','.join(sorted(without))})"}
-    return chosen
+        settings["label_selector"] = {NODE_ID: f"!in({','.join(sorted(without))})"}
+    return settings
 
 
-def surroundings() -> dict[str, Any]:
-    """Of this process what tasks on other machines work by too: its folder, and variables of its environment."""
-    return {"cwd": os.getcwd(), "environment": {name: os.environ[name] for name in PASSED_ON if name in os.environ}}
+def task_environment() -> dict[str, Any]:
+    """Record the folder and environment variables of this process that tasks on other machines need."""
+    return {
+        "cwd": os.getcwd(),
+        "environment": {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ},
+    }
 
 
-def adopt(told: Mapping[str, Any]) -> None:
-    """In a task, before anything heavy is imported: work by the `surroundings` of the process that sent it.
+def apply_task_environment(task: Mapping[str, Any]) -> None:
+    """Apply, in a task and before any heavy import, the `task_environment` of the process that sent it.
 
     Raises OSError where its folder is not there.
     """
-    alone()
-    os.environ.update(told["environment"])
-    os.chdir(told["cwd"])
+    clear_launcher_variables()
+    os.environ.update(task["environment"])
+    os.chdir(task["cwd"])
 
 
-def alone() -> None:
-    """A worker does its work by itself, whatever launcher has started its machine's processes."""
-    for name in TOGETHER:
+def clear_launcher_variables() -> None:
+    """Remove the variables of a launcher, so that a worker works by itself."""
+    for name in LAUNCHER_VARIABLES:
         os.environ.pop(name, None)
 
 
-def unseen(path: str | Path, what: str, node: str | None = None) -> str:
-    """How it is told that a node, this one by default, lacks what the process that sent its task sees at `path`."""
-    return f"node {node or socket.gethostname()} has no {path}: all nodes must see {what} under one path"
+def missing_path_message(path: str | Path, content: str, node: str | None = None) -> str:
+    """Write the message that a node (default: this one) lacks the path that the task's sender sees."""
+    return f"node {node or socket.gethostname()} has no {path}: all nodes must see {content} under one path"
 
 
 def _reach(address: str) -> None:
@@ -130,7 +140,7 @@ def _reach(address: str) -> None:
     plain = address.removeprefix("ray://")
     host, colon, port = plain.rpartition(":")
     if not colon or not host or not port.isdigit():
-        raise UserError(f"--address {address!r}: write HOST:PORT, as `ray start --head` tells it (port 6379)")
+        raise UserError(f"--address {address!r}: write HOST:PORT as `ray start --head` shows it (port 6379)")
     try:
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
     except (OSError, OverflowError) as problem:
@@ -142,14 +152,14 @@ def _reach(address: str) -> None:
         return
     check = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", plain]
     try:
-        asked = subprocess.run(check, capture_output=True, timeout=HEALTH_SECONDS, check=False)
-        healthy, said = asked.returncode == 0, asked.stderr
+        answer = subprocess.run(check, capture_output=True, timeout=HEALTH_SECONDS, check=False)
+        healthy, output = answer.returncode == 0, answer.stderr
     except subprocess.TimeoutExpired:
-        healthy, said = False, b""
-    if b"AuthenticationError" in said:  # to an address that is given Ray sends no token of its own accord
+        healthy, output = False, b""
+    if b"AuthenticationError" in output:  # to an address that is given Ray sends no token of its own accord
         raise UserError(
-            f"the Ray cluster at {address} wants its token: set RAY_AUTH_MODE=token, and have the token in "
-            "~/.ray/auth_token or RAY_AUTH_TOKEN (`ray get-auth-token` on the head tells it)"
+            f"the Ray cluster at {address} needs its token: set RAY_AUTH_MODE=token, and put the token into "
+            "~/.ray/auth_token or RAY_AUTH_TOKEN (`ray get-auth-token` on the head shows it)"
         )
     if not healthy:
         raise UserError(f"what answers at {address} is no healthy Ray cluster of this version: see `ray status` there")

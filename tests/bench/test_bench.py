@@ -68,7 +68,7 @@ def test_both_sides_train_and_classify():
 def test_only_the_comparison_that_is_asked_for_is_made(monkeypatch):
     made = []
     monkeypatch.setitem(run.MEASURES, "frozen", lambda ours, theirs, *_: made.append((ours, theirs)) or {})
-    monkeypatch.setattr(run.machine, "peak_operations_per_second", lambda *_: 1.0)
+    monkeypatch.setattr(run.devices, "peak_operations_per_second", lambda *_: 1.0)
     told = run.run("whisper-mini", ("frozen",), comparisons=("same",))
     assert [row["comparison"] for row in told["results"]] == ["same"]
     assert [(one.precision, other.pad_seconds) for one, other in made] == [("float32", 4.0)]

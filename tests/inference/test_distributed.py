@@ -18,10 +18,10 @@ from affetto.audio import RATE_HZ
 from affetto.cli import app
 from affetto.errors import UserError
 from affetto.inference.batch import actor, distributed
-from affetto.inference.batch.distributed import HANDFUL, Cluster, Room, handfuls, on_cluster, room
+from affetto.inference.batch.distributed import BATCH, Cluster, Room, encode_batches, on_cluster, room
 from affetto.inference.batch.inputs import Input, recordings
-from affetto.inference.batch.labelling import Here
-from affetto.inference.order import Order
+from affetto.inference.batch.labelling import LocalLabeller
+from affetto.inference.spec import PredictorSpec
 from inference.saved import saved_model
 from models.systems import clips
 
@@ -72,12 +72,12 @@ def test_rows_of_several_actors_are_those_of_one_process(cluster, folder: Path, 
     # Both before any work: else the first to start may have done all of it.
     monkeypatch.setattr(ray.data.DataContext.get_current(), "wait_for_min_actors_s", 600)
     speaker = tuple(one.name for one in recordings([str(folder / "speaker")]))
-    order = Order(str(folder / "model"), device="cpu", abstain_below=0.2, speaker=speaker)
+    spec = PredictorSpec(str(folder / "model"), device="cpu", abstain_below=0.2, speaker=speaker)
     inputs = 3 * list(recordings([str(folder / "all"), str(folder / "table.csv")]))
-    with on_cluster(order, None) as labeller:
+    with on_cluster(spec, None) as labeller:
         found = list(labeller.label(inputs))
     assert len(labeller.workers) == 2 and labeller.workers.total() == len(inputs)
-    here = Here(order.predictor())
+    here = LocalLabeller(spec.load())
     assert labeller.facts == here.facts and labeller.facts.protocol == "speaker-calibrated (3 clips)"
     alike(found, list(here.label(inputs)))
     assert {"abstained", "error", "start", "protocol"} <= {name for row in found for name in row}
@@ -131,35 +131,35 @@ def test_the_command_loses_nothing_where_a_worker_is_killed_and_is_quiet(folder:
 @pytest.mark.slow
 def test_what_nodes_cannot_do_is_told_in_one_line(cluster, folder: Path, tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(UserError, match=r"^no run folder .*absent: give the --out of a finished .* \(on node "):
-        Cluster(ray, Order(str(tmp_path / "absent")))
-    good = Order(str(folder / "model"), device="cpu")
+        Cluster(ray, PredictorSpec(str(tmp_path / "absent")))
+    good = PredictorSpec(str(folder / "model"), device="cpu")
     with monkeypatch.context() as elsewhere:  # a folder of the launcher's machine alone
-        elsewhere.setattr(actor, "surroundings", lambda: {"cwd": "/of/one/machine", "environment": {}})
+        elsewhere.setattr(actor, "task_environment", lambda: {"cwd": "/of/one/machine", "environment": {}})
         with pytest.raises(UserError, match=r"^node .* has no /of/one/machine: all nodes must see the model and"):
             Cluster(ray, good)
     with monkeypatch.context() as elsewhere:
         made = actor.task(good, 1) | {"paths": [str(tmp_path / "absent")]}
-        elsewhere.setattr(distributed, "task", lambda order, threads: made)
+        elsewhere.setattr(distributed, "task", lambda spec, threads: made)
         with pytest.raises(UserError, match=r"^node .* has no .*absent: all nodes must see"):
             Cluster(ray, good)
 
 
 @pytest.mark.slow
 def test_an_actor_gives_up_what_others_died_at_and_tells_what_it_lacks(cluster, folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(actor, "adopt", lambda task: None)  # here it works in this very process
+    monkeypatch.setattr(actor, "apply_task_environment", lambda task: None)  # here it works in this very process
     files = [str(folder / "all" / name) for name in ("00.wav", "absent.wav", "05 è.wav")]
     tries = ray.remote(num_cpus=0)(actor.Tries).remote()
-    one = actor.Actor(actor.task(Order(str(folder / "model"), device="cpu"), torch.get_num_threads()), tries)
-    text = actor.handful(7, [Input(file) for file in files])
+    one = actor.Actor(actor.task(PredictorSpec(str(folder / "model"), device="cpu"), torch.get_num_threads()), tries)
+    text = actor.encode_batch(7, [Input(file) for file in files])
     answers = [one.answer(text) for _ in range(actor.MOST_TRIES + 1)]
     assert answers[0]["unseen"] == [files[1]] and ["error" in row for row in answers[0]["rows"]] == [False, True, True]
-    assert all("rows" in answer for answer in answers[:-1]) and "rows" in one.answer(actor.handful(8, []))
-    labeller = Cluster(ray, Order(str(folder / "model"), device="cpu"))
+    assert all("rows" in answer for answer in answers[:-1]) and "rows" in one.answer(actor.encode_batch(8, []))
+    labeller = Cluster(ray, PredictorSpec(str(folder / "model"), device="cpu"))
     for answer, seen, told in (
         (
             answers[-1],
             False,
-            r"^.*00\.wav … .*05 è\.wav: the worker that heard them has died, 3 times",
+            r"^.*00\.wav … .*05 è\.wav: the worker that labelled them died 3 times",
         ),
         (answers[0], True, r"^node .* has no .*absent\.wav: all nodes must see the model and the recordings"),
     ):
@@ -184,7 +184,10 @@ def test_mistakes_are_told_before_anything_is_begun(folder: Path, monkeypatch) -
         with monkeypatch.context() as without:
             without.setitem(sys.modules, absent, None)
             without.setattr(ray, "is_initialized", lambda: True)
-            with pytest.raises(UserError, match=r"pip install 'affetto\[ray\]'"), on_cluster(Order("model"), None):
+            with (
+                pytest.raises(UserError, match=r"pip install 'affetto\[ray\]'"),
+                on_cluster(PredictorSpec("model"), None),
+            ):
                 pass
 
 
@@ -210,14 +213,14 @@ def test_room_is_a_gpu_each_or_up_to_four_cores() -> None:
 
 
 @pytest.mark.parametrize(("count", "actors", "size"), [
-    (0, 2, 0), (1, 2, 1), (40, 2, 5), (1000, 2, HANDFUL), (4000, 2, 40),
+    (0, 2, 0), (1, 2, 1), (40, 2, 5), (1000, 2, BATCH), (4000, 2, 40),
 ])  # fmt: skip
-def test_handfuls_give_every_actor_work_and_hold_every_input_once(
+def test_batches_give_every_actor_work_and_hold_every_input_once(
     count: int, actors: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributed, "MOST_HANDFULS", 100)
+    monkeypatch.setattr(distributed, "MOST_BATCHES", 100)
     inputs = [Input(f"{n}\udcff.wav", None, n / 3, Path("x")) for n in range(count)]
-    made = [json.loads(one)["inputs"] for one in handfuls(inputs, actors)]
+    made = [json.loads(one)["inputs"] for one in encode_batches(inputs, actors)]
     assert [one for some in made for one in some] == [[one.name, None, one.end, "x"] for one in inputs]
     assert max(map(len, made), default=0) == size and len(made) <= 100
 
@@ -225,7 +228,7 @@ def test_handfuls_give_every_actor_work_and_hold_every_input_once(
 def test_workers_that_die_at_one_place_end_in_a_line() -> None:
     for raised, told in (
         (ray.exceptions.ActorDiedError(), r"workers of the cluster died \(ActorDiedError.*--resume"),
-        (ray.exceptions.RaySystemError("first\nNo module named 'affetto'"), r"could not do it \(.*No module named"),
+        (ray.exceptions.RaySystemError("first\nNo module named 'affetto'"), r"failed \(.*No module named"),
     ):
         with pytest.raises(UserError, match=told), distributed._as_errors(ray):
             raise raised

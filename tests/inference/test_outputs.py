@@ -101,5 +101,5 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="line 1: not a line of jsonl with these labels"):
             resume(other, "jsonl", LABELS, sections=False)
         assert other.read_text() == content
-    with pytest.raises(UserError, match="--resume goes on with jsonl and csv"):
+    with pytest.raises(UserError, match="--resume works with jsonl and csv"):
         resume(file, "json", LABELS, sections=False)

@@ -51,10 +51,10 @@ def head_of(model: ClassifierPredictor) -> StatisticsHead:
 
 
 def test_few_clips_count_little_and_many_count_for_all() -> None:
-    assert speaker.shares(1) == (1 / 4, 0.0)  # of one clip there is no deviation
-    assert speaker.shares(3) == (1 / 2, 2 / 12)
-    assert speaker.shares(11) == (11 / 14, 1 / 2)
-    assert all(share > 0.98 for share in speaker.shares(1000))
+    assert speaker.weights_of(1) == (1 / 4, 0.0)  # of one clip there is no deviation
+    assert speaker.weights_of(3) == (1 / 2, 2 / 12)
+    assert speaker.weights_of(11) == (11 / 14, 1 / 2)
+    assert all(share > 0.98 for share in speaker.weights_of(1000))
 
 
 def test_constants_move_towards_the_speaker_s_by_hand() -> None:
@@ -62,12 +62,12 @@ def test_constants_move_towards_the_speaker_s_by_hand() -> None:
     head.centre.copy_(torch.tensor([1.0, 0.0]))
     head.scale.copy_(torch.tensor([2.0, 1.0]))
     rows = np.array([[3.0, 8.0], [5.0, 8.0], [7.0, 8.0]])
-    found = speaker.adjusted(head, rows)
+    found = speaker.adapt_head(head, rows)
     # Means 5 and 8, half of the way. Variances 4 (over 3 - 1) and 0, a sixth of the way from 4 and 1.
     torch.testing.assert_close(found.centre, torch.tensor([3.0, 4.0]))
     torch.testing.assert_close(found.scale, torch.tensor([2.0, (5 / 6) ** 0.5]))
     torch.testing.assert_close(head.centre, torch.tensor([1.0, 0.0]))
-    one = speaker.adjusted(head, rows[:1])
+    one = speaker.adapt_head(head, rows[:1])
     torch.testing.assert_close(one.centre, torch.tensor([1.5, 2.0]))
     torch.testing.assert_close(one.scale, head.scale)
 
@@ -119,15 +119,15 @@ def test_an_answer_does_not_depend_on_what_is_beside_it(model: ClassifierPredict
 
 
 def test_refusals(model: ClassifierPredictor, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no clips to calibrate by"):
+    with pytest.raises(UserError, match="no clips to adapt by"):
         model.for_speaker([])
     with pytest.raises(UserError, match="not one name"):
         model.for_speaker("clip.wav")
-    with pytest.raises(UserError, match="calibrated to a speaker already"):
+    with pytest.raises(UserError, match="adapted to a speaker already"):
         model.for_speaker(clips(0.5)).for_speaker(clips(0.5))
     good, bad = write(tmp_path / "clips", clips(0.5, 0.6))
     bad.write_bytes(b"no audio")
-    with pytest.raises(UserError, match=r"^1 of 2 clips to calibrate by cannot be used.*1\.wav"):
+    with pytest.raises(UserError, match=r"^1 of 2 clips to adapt by cannot be used.*1\.wav"):
         model.for_speaker([good, bad])
     other = load(saved_model(tmp_path / "model", "whisper-mini", "frozen", head="linear"), device="cpu")
     with pytest.raises(UserError, match="models with head=statistics"):
@@ -159,4 +159,4 @@ def test_on_the_command_line(folder: Path, model: ClassifierPredictor, tmp_path:
         code, out, err = run("--calibrate", str(tmp_path / place))
         assert code != 0 and not out and place in err and line in err
     resumed = run("--calibrate", str(tmp_path / "own"), "--resume", "--out", str(tmp_path / "labels.csv"))
-    assert resumed[0] != 0 and "--resume cannot tell" in resumed[2] and not (tmp_path / "labels.csv").exists()
+    assert resumed[0] != 0 and "--resume cannot know" in resumed[2] and not (tmp_path / "labels.csv").exists()

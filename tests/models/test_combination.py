@@ -15,7 +15,7 @@ from affetto.models.methods.combination import combine
 from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import collate
 from affetto.models.saved import assemble, save_classifier
-from affetto.training.gradients import prove_all_train
+from affetto.training.gradients import check_gradients
 from affetto.training.identity import own_fields
 from affetto.training.spec import acting, method_settings, settings
 from models.systems import blueprint, classifier, clips
@@ -38,7 +38,7 @@ def test_a_combination_starts_as_the_backbone_and_all_of_it_trains(key: str) -> 
     made.head.load_state_dict(bare.head.state_dict())
     assert torch.allclose(logits(made), logits(bare), atol=1e-6)
     batch = collate([made.prefix(wave) for wave in clips(0.7, 1.1)], torch.device("cpu"))
-    prove_all_train(made.train(), *batch, torch.tensor([0, 1]))
+    check_gradients(made.train(), *batch, torch.tensor([0, 1]))
     assert {name.split(".")[2] for name in made.trainable() if name.startswith("method.")} == {"adapter"}
     assert any("lora_A" in name for name in made.trainable())
 

@@ -24,7 +24,7 @@ from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import collate
 from affetto.models.saved import assemble, save_classifier
-from affetto.training.gradients import prove_all_train
+from affetto.training.gradients import check_gradients
 from models.systems import FAMILIES, blueprint, clips
 from models.test_proofs import card
 
@@ -139,7 +139,7 @@ def courses(folder: Path) -> Iterator[Any]:
         start, parameters = made.snapshot(), set(made.trainable())
         bare, fresh = assemble(pristine(key), plan(key, "frozen")).states(WAVES[0]), made.states(WAVES[0])
         started = logits(made, WAVES)
-        prove_all_train(made, *collate([made.prefix(wave) for wave in WAVES], CPU), torch.arange(len(WAVES)))
+        check_gradients(made, *collate([made.prefix(wave) for wave in WAVES], CPU), torch.arange(len(WAVES)))
         trained = train(made)
         together, states = logits(made, WAVES), made.states(WAVES[0])
         alone = torch.cat([logits(made, [wave]) for wave in WAVES])

@@ -21,7 +21,8 @@ from affetto.models.pooling import StatePooling
 from affetto.training import device as devices
 from affetto.training import loop
 from affetto.training.batches import plan
-from affetto.training.loop import Fit, Task, fit
+from affetto.training.learner import Task
+from affetto.training.loop import Fit, fit
 from affetto.training.loss import class_weights
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
@@ -273,6 +274,36 @@ def test_a_method_acts_after_each_step_and_its_state_outlives_a_kill(clips: Clip
     fit(again, clips, task, STEPS, devices.accelerator(torch.device("cpu")), checkpoint_file=file)  # type: ignore[arg-type]
     assert again.method.steps == [(7, 9), (8, 9), (9, 9)]  # type: ignore[comparison-overlap]
     assert torch.equal(again.method.gradients, undisturbed.method.gradients)  # type: ignore[arg-type]
+
+
+def test_a_fit_stopped_between_two_steps_ends_with_the_same_bits(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, expected = fitted(clips, tmp_path / "undisturbed")
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+
+    def stop(step: int, _total: int) -> None:
+        if step == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(clips, tmp_path, on_step=stop)
+    again, steps = Linear(), []
+    task = Task(CLIPS, None, TARGET, seed=5, epochs=STEPS.epochs, identity=str(tmp_path))
+    progress = fit(
+        again,
+        clips,  # type: ignore[arg-type]
+        task,
+        STEPS,
+        devices.accelerator(torch.device("cpu")),
+        checkpoint_file=tmp_path / "checkpoint.safetensors",
+        on_step=lambda step, _total: steps.append(step),
+    )
+    assert steps == [6, 7, 8, 9], "the fifth was kept, the sixth was not"
+    for name, value in again.trainable().items():
+        assert torch.equal(value, undisturbed.trainable()[name]), name
+    losses = [record["loss"] for record in progress.history]
+    assert losses == [record["loss"] for record in expected.history]
 
 
 # Augmentation ------------------------------------------------------------------------------------

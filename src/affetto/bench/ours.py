@@ -23,7 +23,8 @@ from affetto.training import device as devices
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
-from affetto.training.loop import Fit, Task, fit
+from affetto.training.learner import Task
+from affetto.training.loop import Fit, fit
 from affetto.training.spec import CorpusSpec, RunSpec, settings
 
 

@@ -12,7 +12,6 @@ from affetto.models.catalogue import BACKBONES
 from affetto.models.device import capabilities
 from affetto.models.families.registry import FAMILIES
 from affetto.training import device as devices
-from affetto.training import machine
 from affetto.training.provenance import provenance
 
 METHODS = ("frozen", "lora", "adapter", "inference", "int8")
@@ -70,7 +69,7 @@ def run(
             })  # fmt: skip
     if not results:
         raise UserError("int8 is compared on a CPU and as each comes: nothing is left to measure; add a --method")
-    peaks = {name: machine.peak_operations_per_second(name, device) for name in dict.fromkeys((precision, ours))}
+    peaks = {name: devices.peak_operations_per_second(name, device) for name in dict.fromkeys((precision, ours))}
     for result in results:
         if "operations" in result:
             rate = result["operations"]["step"] / sum(result["phases"].values())

@@ -1,4 +1,4 @@
-"""What `affetto predict` makes of rows: labels on the terminal or in a file, written as they come."""
+"""Output of `affetto predict`: labels on the terminal or in a file, written as they come."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
     from affetto.inference.batch.labelling import Facts, Labeller
 
 TABLE = "table"
-"""For people; all other formats are files' too."""
+"""Format for people; all others can be files too."""
 
 
 def check(kind: str, out: Path | None, resume: bool) -> None:
-    """Raise UserError for what can be no output, before a model is loaded."""
+    """Raise UserError for arguments that make no output, before a model is loaded."""
     from affetto.inference.batch.outputs import FORMATS
 
     if kind not in (TABLE, *FORMATS):
         raise unknown("format", kind, (TABLE, *FORMATS))
     if resume and out is None:
-        raise UserError("--resume goes on with a file: give it by --out")
+        raise UserError("--resume continues a file: give it by --out")
     if out is None:
         return
     if kind == TABLE:
         raise UserError("--out takes json, jsonl or csv: give --format, or such a suffix")
     check_file("--out", out)
     if out.exists() and not resume:
-        raise UserError(f"{out} is there already: --resume goes on with it, or remove it, or give another --out")
+        raise UserError(f"{out} exists already: continue it with --resume, remove it, or give another --out")
 
 
 def advice(kind: str, out: Path | None, calibrate: Path | None) -> str:
-    """How an interrupted call is gone on with; nothing where its labels went to the terminal."""
+    """Advise how to continue an interrupted call; empty if its labels went to the terminal."""
     from affetto.inference.batch.outputs import GOES_ON
 
     if out is None:
         return ""
     if kind in GOES_ON and calibrate is None:
-        return f"{out} has what was heard: add --resume to go on"
-    return f"{out} was not written" if kind not in GOES_ON else f"{out} has what was heard"
+        return f"{out} has the labels so far: add --resume to continue"
+    return f"{out} was not written" if kind not in GOES_ON else f"{out} has the labels so far"
 
 
 def check_file(option: str, file: Path) -> None:
-    """Raise UserError where no file can come to be."""
+    """Raise UserError where no file can be made."""
     if file.is_dir():
         raise UserError(f"{option} {file} is a folder; give a file in it")
     if not file.parent.is_dir():
@@ -60,32 +60,38 @@ def check_file(option: str, file: Path) -> None:
 
 
 def write(
-    labeller: Labeller, named: list[str], listed: Iterable[Input], kind: str, out: Path | None, resume: bool,
+    labeller: Labeller,
+    arguments: list[str],
+    inputs: Iterable[Input],
+    *,
+    kind: str,
+    out: Path | None,
+    resume: bool,
     quiet: bool,
-) -> tuple[int, int]:  # fmt: skip
-    """Label and write; how many could not be used, of how many, those of an earlier call included."""
+) -> tuple[int, int]:
+    """Label and write. Returns the numbers of unusable and of all recordings, those of an earlier call included."""
     from affetto.inference.batch import outputs
     from affetto.inference.batch.inputs import has_sections
 
-    facts, sections = labeller.facts, has_sections(named)
+    facts, sections = labeller.facts, has_sections(arguments)
     done = outputs.resume(out, kind, facts.labels, sections=sections) if resume and out is not None else {}
-    bad, heard = sum(not good for good in done.values()), len(done)
-    left = (one for one in listed if (one.name, one.start, one.end) not in done)
-    total = len(listed) if isinstance(listed, list) else None
-    with _sink(facts, kind, out, sections, begun=bool(done)) as take, counter("heard", quiet) as show:
-        for row in labeller.label(left):
-            heard += 1
+    bad, count = sum(not good for good in done.values()), len(done)
+    remaining = (item for item in inputs if (item.name, item.start, item.end) not in done)
+    total = len(inputs) if isinstance(inputs, list) else None
+    with _sink(facts, kind, out, sections, begun=bool(done)) as take, counter("labelled", quiet) as show:
+        for row in labeller.label(remaining):
+            count += 1
             take(row)
             if "error" in row:
                 bad += 1
                 typer.echo(f"error: {row['error']}", err=True)
-            show(heard, total)
-    return bad, heard
+            show(count, total)
+    return bad, count
 
 
 @contextmanager
 def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: bool) -> Iterator[Any]:
-    """What takes a row: a writer on standard output or a file, or a table that is shown at the end."""
+    """Yield the function that takes a row: of a writer on standard output or a file, or of a table shown at the end."""
     from affetto.inference.batch.outputs import NAMES, Writer
 
     marked = facts.protocol is not None
@@ -93,7 +99,7 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
         rows: list[dict[str, Any]] = []
         try:
             yield rows.append
-        finally:  # a table's columns are as wide as its widest row; interrupted, it has those that there are
+        finally:  # columns are as wide as the widest row; an interrupted table shows its rows so far
             typer.echo(_table([row for row in rows if "error" not in row]), nl=False)
             if marked:
                 typer.echo(f"protocol: {facts.protocol}")
@@ -131,6 +137,6 @@ def _table(rows: list[dict[str, Any]]) -> str:
     from affetto.reporting.terminal_sheets import prediction_sheet
 
     text = io.StringIO()
-    shown = (row | {"file": printable(row["file"])} for row in rows)
-    print_sheet(prediction_sheet(shown), file=text, width=None if sys.stdout.isatty() else 120)
+    printable_rows = (row | {"file": printable(row["file"])} for row in rows)
+    print_sheet(prediction_sheet(printable_rows), file=text, width=None if sys.stdout.isatty() else 120)
     return text.getvalue()

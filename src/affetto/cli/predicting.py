@@ -20,11 +20,11 @@ from affetto.errors import UserError
 if TYPE_CHECKING:
     from affetto.inference.batch.inputs import Input
     from affetto.inference.batch.labelling import Facts, Labeller
-    from affetto.inference.order import Order
+    from affetto.inference.spec import PredictorSpec
 
-CALIBRATED = (
-    "calibrated to one speaker by the {clips} unlabelled clips of {folder}: another protocol than the one that the "
-    "model's scores and the temperature of its probabilities come from"
+ADAPTED = (
+    "adapted to one speaker by the {clips} unlabelled clips of {folder}; the model's scores and the temperature of its "
+    "probabilities were measured without such clips (another protocol)"
 )
 
 
@@ -32,26 +32,28 @@ def predict(
     model: Annotated[str, typer.Argument(help="a run's or an exported folder, an ONNX file, or a hub id")],
     inputs: Annotated[
         list[str],
-        typer.Argument(help="recordings, folders of them, patterns in quotes, tables with a column `file`; -: a list"),
+        typer.Argument(
+            help="recordings, folders, quoted patterns, tables with a column `file`, or - for a list on standard input"
+        ),
     ],
     format_: Annotated[
-        str | None, typer.Option("--format", help="table, json, jsonl or csv; none: as --out ends, else table")
+        str | None, typer.Option("--format", help="table, json, jsonl or csv; default: the suffix of --out, else table")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="a file for the labels; none: standard output")] = None,
+    out: Annotated[Path | None, typer.Option(help="file for the labels; default: standard output")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="go on with --out: what it has (jsonl or csv) is not heard again")
+        bool, typer.Option("--resume", help="continue --out: recordings that it has (jsonl or csv) are skipped")
     ] = False,
     abstain_below: Annotated[
-        float, typer.Option(min=0, max=1, help="name no emotion where the highest probability is lower")
+        float, typer.Option(min=0, max=1, help="name no emotion if the highest probability is lower")
     ] = 0.0,
     calibrate: Annotated[
-        Path | None, typer.Option(help="a folder of unlabelled clips of the speaker, of mixed emotions, to adjust to")
+        Path | None, typer.Option(help="adapt to one speaker: folder of unlabelled clips of theirs, of mixed emotions")
     ] = None,
     timeline: Annotated[
-        bool, typer.Option("--timeline", help="long recordings: segments of speech with times; json, csv or vtt")
+        bool, typer.Option("--timeline", help="segments of speech with times, for a long recording; json, csv or vtt")
     ] = False,
     picture: Annotated[
-        Path | None, typer.Option(help="with --timeline: a PNG or SVG of the waveform and the emotions over time")
+        Path | None, typer.Option(help="with --timeline: PNG or SVG of the waveform and the emotions over time")
     ] = None,
     engine: Engine = "local",
     address: Address = None,
@@ -72,25 +74,36 @@ def predict(
         timelines.check(inputs, format_, out, picture)
     else:
         if resume and calibrate is not None:
-            raise UserError("--resume cannot tell what speaker earlier rows were calibrated to: leave one out")
+            raise UserError(
+                "--resume cannot know which speaker earlier rows were adapted to; leave out --resume or --calibrate"
+            )
         if picture is not None:
             raise UserError("--picture shows a timeline: give --timeline too")
         labels.check(kind or labels.TABLE, out, resume)
         listed = _listed(inputs, engine)
     from affetto.inference.batch.labelling import facts
-    from affetto.inference.order import Order
+    from affetto.inference.spec import PredictorSpec
 
-    order = Order(model, device, backbone, precision, abstain_below, _clips(calibrate))
+    spec = PredictorSpec(
+        model,
+        device=device,
+        backbone=backbone,
+        precision=precision,
+        abstain_below=abstain_below,
+        speaker=_clips(calibrate),
+    )
     if timeline:
-        predictor = order.predictor()
-        _notes(facts(predictor), order, calibrate)
-        timelines.label(predictor, inputs[0], kind or "json", out, picture, quiet)
+        predictor = spec.load()
+        _notes(facts(predictor), spec, calibrate)
+        timelines.label(predictor, inputs[0], kind or "json", out=out, picture=picture, quiet=quiet)
         return
-    with advising(labels.advice(kind or labels.TABLE, out, calibrate)), _labeller(order, engine, address) as labeller:
-        _notes(labeller.facts, order, calibrate)
-        bad, heard = labels.write(labeller, inputs, listed, kind or labels.TABLE, out, resume, quiet)
+    with advising(labels.advice(kind or labels.TABLE, out, calibrate)), _labeller(spec, engine, address) as labeller:
+        _notes(labeller.facts, spec, calibrate)
+        bad, total = labels.write(
+            labeller, inputs, listed, kind=kind or labels.TABLE, out=out, resume=resume, quiet=quiet
+        )
     if bad:
-        typer.echo(f"error: {bad} of {heard} recordings could not be used", err=True)
+        typer.echo(f"error: {bad} of {total} recordings could not be used", err=True)
         raise typer.Exit(1)
 
 
@@ -102,43 +115,43 @@ def _suffix(out: Path | None) -> str | None:
 
 
 def _listed(inputs: list[str], engine: str) -> Iterable[Input]:
-    """What is to be labelled; a list on standard input is taken as it comes, but a cluster is given all at once."""
+    """List the recordings; standard input is read as it comes, but all at once for a cluster."""
     from affetto.inference.batch.inputs import STANDARD_INPUT, recordings
 
     if STANDARD_INPUT in inputs and sys.stdin is None:
         raise UserError(f"{STANDARD_INPUT} reads names of recordings from standard input, which is closed")
     labels.by_bytes(sys.stdin)
-    named = recordings(inputs, sys.stdin)
-    return named if STANDARD_INPUT in inputs and engine == "local" else list(named)
+    items = recordings(inputs, sys.stdin)
+    return items if STANDARD_INPUT in inputs and engine == "local" else list(items)
 
 
 @contextmanager
-def _labeller(order: Order, engine: str, address: str | None) -> Iterator[Labeller]:
+def _labeller(spec: PredictorSpec, engine: str, address: str | None) -> Iterator[Labeller]:
     if engine == "ray":
         from affetto.inference.batch.distributed import on_cluster
 
         note = partial(typer.echo, err=True)
-        with only_python_speaks(), on_cluster(order, address, note) as cluster:
+        with only_python_speaks(), on_cluster(spec, address, note) as cluster:
             yield cluster
         return
-    from affetto.inference.batch.labelling import Here
+    from affetto.inference.batch.labelling import LocalLabeller
 
-    yield Here(order.predictor())
+    yield LocalLabeller(spec.load())
 
 
 def _clips(folder: Path | None) -> tuple[str, ...]:
-    """The recordings of a folder to calibrate by, found before a model is loaded."""
+    """List the recordings of a folder to adapt by, before a model is loaded."""
     from affetto.inference.batch.inputs import recordings
 
     if folder is None:
         return ()
     if not folder.is_dir():
         raise UserError(f"--calibrate {folder}: no such folder; give one with clips of the speaker")
-    return tuple(one.name for one in recordings([str(folder)]))
+    return tuple(item.name for item in recordings([str(folder)]))
 
 
-def _notes(model: Facts, order: Order, folder: Path | None) -> None:
+def _notes(model: Facts, spec: PredictorSpec, folder: Path | None) -> None:
     if model.synthetic:
         typer.echo("note: this model was trained on synthetic speech", err=True)
     if folder is not None:
-        typer.echo(f"note: {CALIBRATED.format(clips=len(order.speaker), folder=folder)}", err=True)
+        typer.echo(f"note: {ADAPTED.format(clips=len(spec.speaker), folder=folder)}", err=True)

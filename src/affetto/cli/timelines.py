@@ -1,4 +1,4 @@
-"""`affetto predict --timeline`: one long recording, its segments written and drawn."""
+"""`affetto predict --timeline`: segments of one long recording, written and drawn."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PICTURES = (".png", ".svg")
 
 
 def check(inputs: list[str], format_: str | None, out: Path | None, picture: Path | None) -> None:
-    """Raise UserError for what makes no timeline, before a model is loaded."""
+    """Raise UserError for arguments that make no timeline, before a model is loaded."""
     from affetto.inference.batch.outputs import TIMELINE_FORMATS
 
     if format_ is not None and format_ not in TIMELINE_FORMATS:
@@ -40,24 +40,24 @@ def check(inputs: list[str], format_: str | None, out: Path | None, picture: Pat
 
 
 def label(
-    predictor: Predictor, recording: str, format_: str, out: Path | None, picture: Path | None, quiet: bool
+    predictor: Predictor, recording: str, format_: str, *, out: Path | None, picture: Path | None, quiet: bool
 ) -> None:
     """Write the segments of a recording to `out` (None: standard output), and draw them."""
     from affetto.audio import RATE_HZ
-    from affetto.inference.segments import written
+    from affetto.inference.segments import format_segments
     from affetto.inference.timeline import Timeline
     from affetto.reporting.render.waveform import Envelope, draw_waveform
 
     envelope = Envelope(RATE_HZ)
     timeline = Timeline(predictor)
-    with counter("seconds heard", quiet) as show:
+    with counter("seconds", quiet) as show:
 
-        def heard(wave: np.ndarray) -> None:
+        def draw(wave: np.ndarray) -> None:
             envelope.add(wave)
             show(int(envelope.seconds), None)
 
-        segments = list(timeline(recording, heard=heard))
-    text = written(segments, format_, file=recording, labels=predictor.labels, protocol=predictor.protocol)
+        segments = list(timeline(recording, on_block=draw))
+    text = format_segments(segments, format_, file=recording, labels=predictor.labels, protocol=predictor.protocol)
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -67,11 +67,11 @@ def label(
         except OSError as problem:
             raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
     if picture is not None:
-        drawn = [asdict(segment) for segment in segments]
+        rows = [asdict(segment) for segment in segments]
         title, synthetic = Path(recording).name, bool(predictor.card["synthetic"])
         title += f", {predictor.protocol}" if predictor.protocol else ""
         try:
-            draw_waveform(envelope, drawn, predictor.labels, picture, title, synthetic=synthetic)
+            draw_waveform(envelope, rows, predictor.labels, picture, title, synthetic=synthetic)
         except OSError as problem:
             raise UserError(f"{picture}: cannot be written ({problem.strerror}); give another --picture") from None
     if not segments:

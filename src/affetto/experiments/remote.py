@@ -13,11 +13,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from affetto.cluster import HANDED_OUT, adopt, connected, nodes, options, surroundings, unseen
+from affetto.cluster import (
+    HANDED_OUT,
+    apply_task_environment,
+    connected,
+    missing_path_message,
+    nodes,
+    options,
+    task_environment,
+)
 from affetto.errors import UserError
 from affetto.experiments import worker
-from affetto.experiments.grid import PlannedRun
 from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, settle
+from affetto.experiments.planned import PlannedRun
 from affetto.experiments.states import PLAN, GridFolder
 
 WAIT_SECONDS = 0.5
@@ -67,7 +75,7 @@ class _Work:
             "grid": str(self.folder.path),
             "run": run.name,
             "device": self.device,
-            **surroundings(),
+            **task_environment(),
             "spec": run.spec(self.corpora).model_dump(mode="json"),
             "threads": max(1, int(run.resources.cpus)),
         }
@@ -144,7 +152,7 @@ def _task(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """On some node: first that it has begun, then what `worker.do` answers."""
     yield {"state": "begun", "process": os.getpid()}
     try:
-        adopt(task)
+        apply_task_environment(task)
         there = (Path(task["grid"]) / PLAN).is_file()
     except OSError:
         there = False
@@ -155,7 +163,7 @@ def _task(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {
             "state": "unseen",
             "node": node,
-            "error": unseen(Path(task["cwd"]) / task["grid"], "the grid's folder"),
+            "error": missing_path_message(Path(task["cwd"]) / task["grid"], "the grid's folder"),
         }
         return
     import torch

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from affetto.cluster import alone
+from affetto.cluster import clear_launcher_variables
 from affetto.errors import UserError
 from affetto.experiments.states import ERROR, GridFolder
 from affetto.locks import take
@@ -24,7 +24,7 @@ from affetto.locks import take
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to stderr
-    alone()
+    clear_launcher_variables()
     tasks: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     while True:

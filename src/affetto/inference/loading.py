@@ -27,14 +27,14 @@ def load(
     long_clips: str = "windows",
     calibrate: bool = True,
 ) -> Predictor:
-    """A trained model, ready to be called: a run's folder, an exported folder, an ONNX file or a hub id.
+    """Load a trained model, ready to be called: a run's folder, an exported folder, an ONNX file or a hub id.
 
     `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
     linear layers in 8-bit integers, the quickest on a CPU (docs/performance.md says what it costs).
-    `backbone` says where the backbone's weights lie now, if they have moved since training.
+    `backbone`: the place of the backbone's weights, if they have moved since training.
     `long_clips`: `windows` covers a clip that is longer than the model's window by windows and averages them;
-    `cropped` hears its beginning alone, as training and its tests do. Without `calibrate` probabilities are as in a
-    run's predictions files, without the model's temperature.
+    `cropped` takes its beginning alone, as training and its tests do. `calibrate=False` leaves the model's temperature
+    out, as in a run's predictions files.
     Raises UserError for a folder without a trained model.
     """
     predictor = _load(model, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
@@ -44,7 +44,7 @@ def load(
 
 
 def model_folder(folder: Path) -> Path:
-    """The folder with the model: of a run, that of its final one. Raises UserError where there is none."""
+    """Find the folder of a model; of a run, that of its final model. Raises UserError where there is none."""
     if not folder.is_dir():
         raise UserError(f"no run folder {folder}: give the --out of a finished `affetto train`")
     model = folder / MODEL if (folder / MODEL).is_dir() else folder
@@ -57,27 +57,25 @@ def model_folder(folder: Path) -> Path:
     return model
 
 
-def _load(
-    model: str | Path, *, device: str, backbone: str | None, precision: str, long_clips: str
-) -> Predictor:  # fmt: skip
-    """The predictor of whatever kind of model this is, with its own temperature. See `load`."""
-    place = _place(model)
-    kind = kind_of(place)
+def _load(model: str | Path, *, device: str, backbone: str | None, precision: str, long_clips: str) -> Predictor:
+    """Load a predictor of any kind, with its own temperature. See `load`."""
+    path = _local_path(model)
+    kind = kind_of(path)
     if kind == "trained":
         from affetto.inference.backends.trained import load_trained
 
-        folder = model_folder(place)
+        folder = model_folder(path)
         return load_trained(folder, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
     if backbone is not None:
         raise UserError(f"{model} holds its backbone's weights itself: leave --backbone out")
-    return _loader(kind)(place, device=device, precision=precision, long_clips=long_clips)
+    return _loader(kind)(path, device=device, precision=precision, long_clips=long_clips)
 
 
-def kind_of(place: Path) -> str:
-    """`onnx`, `transformers`, or `trained`, a folder of a run or of its model (what nothing else can be)."""
-    if place.suffix == ONNX or (place / ONNX_FILE).is_file():
+def kind_of(path: Path) -> str:
+    """Tell the kind of a model: `onnx`, `transformers`, or `trained` (any other path: a folder of a run or model)."""
+    if path.suffix == ONNX or (path / ONNX_FILE).is_file():
         return "onnx"
-    if not (place / CARD).is_file() and "affetto_card" in _configuration(place / TRANSFORMERS_FILE):
+    if not (path / CARD).is_file() and "affetto_card" in _configuration(path / TRANSFORMERS_FILE):
         return "transformers"
     return "trained"
 
@@ -92,11 +90,11 @@ def _loader(kind: str) -> Callable[..., Predictor]:
     return load_exported
 
 
-def _place(model: str | Path) -> Path:
-    """The folder or file; of a hub id, the folder that it was downloaded to."""
-    place = Path(model)
-    if place.exists() or not HUB_ID.fullmatch(str(model)):
-        return place
+def _local_path(model: str | Path) -> Path:
+    """Return the folder or file; of a hub id, the folder that it was downloaded to."""
+    path = Path(model)
+    if path.exists() or not HUB_ID.fullmatch(str(model)):
+        return path
     try:
         return model_snapshot(str(model))
     except UserError as problem:

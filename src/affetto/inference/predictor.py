@@ -1,7 +1,8 @@
 """A trained model as a function: recordings in, emotions and probabilities out.
 
 `Predictor` is what every kind of saved model becomes: it decodes, cuts into windows, averages, calibrates and
-abstains. A kind of model adds one method, `window_probabilities` (`classifier.py` has affetto's own, in torch).
+abstains. A kind of model adds one method, `window_probabilities` (`backends/trained.py` has the one of affetto's own
+models, in torch).
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ from affetto.training.temperature import calibrated
 
 BATCH = 16
 LONG_CLIPS = ("windows", "cropped")
-"""What becomes of a clip that is longer than the model's window: all of it is heard, in windows whose probabilities
-are averaged; or its beginning alone, which is what training and its tests hear (paper, IV-B)."""
+"""Treatments of a clip that is longer than the model's window: windows over all of it, probabilities averaged; or its
+beginning alone, as in training and its tests (paper, IV-B)."""
 HOP = 0.5
-"""From one window to the next, as a share of the window."""
+"""Step from one window to the next, as a share of the window."""
 LONGEST_WINDOW_SECONDS = 30.0
-"""Of a model that was trained on whole clips: attention grows with the square of a window."""
+"""Window of a model that was trained on whole clips: attention grows with the square of a window."""
 ONLY_STATISTICS = (
-    "calibration to a speaker is for models with head=statistics that affetto trained (the recommended recipe's), not "
+    "adaptation to a speaker is for models with head=statistics that affetto trained (the recommended recipe's), not "
     "for other heads, ONNX files or transformers' own classes: use the run's folder, or leave it out"
 )
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model makes of one recording. `probabilities` has every label of the model, in its order."""
+    """Emotion and probabilities of one recording. `probabilities` has every label of the model, in its order."""
 
     file: str
     emotion: str | None
     """The most probable label; None where the model abstains."""
     probabilities: dict[str, float]
     seconds: float
-    """How long the recording is."""
+    """Length of the recording."""
     seconds_heard: float
-    """How much of it the model took in."""
+    """Length of what the model processed."""
     windows: int = 1
-    """Over how many windows the probabilities are averaged."""
+    """Number of windows that the probabilities are averaged over."""
 
     @property
     def abstained(self) -> bool:
@@ -68,7 +69,7 @@ class Predictor(ABC):
 
     abstain_below = 0.0
     speaker_clips = 0
-    """By how many clips of one speaker `for_speaker` adjusted this model; 0: by none."""
+    """Number of clips of one speaker that `for_speaker` adapted this model by; 0: none."""
 
     def __init__(
         self,
@@ -91,9 +92,9 @@ class Predictor(ABC):
 
     @property
     def protocol(self) -> str | None:
-        """Under what other protocol than the model's scores it answers: with what it was shown of the speaker.
+        """Protocol of its answers, where it differs from that of the model's scores; else None.
 
-        Outputs carry it as it is: `speaker-calibrated (10 clips)`. None: under the model's own.
+        Outputs carry it: `speaker-calibrated (10 clips)`.
         """
         clips = self.speaker_clips
         return f"speaker-calibrated ({clips} clip{'' if clips == 1 else 's'})" if clips else None
@@ -106,23 +107,23 @@ class Predictor(ABC):
         """
 
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
-        """(…, labels) → the same by the model's temperature, which comes after the mean over windows: so it changes
+        """Apply the model's temperature to probabilities (…, labels). It comes after the mean over windows and changes
         no label."""
         return calibrated(probabilities, self.temperature)
 
-    def named(self, row: np.ndarray) -> tuple[str | None, dict[str, float]]:
-        """Mean probabilities (labels,) → the emotion, None below `abstain_below`, and every label's, calibrated."""
+    def decide(self, row: np.ndarray) -> tuple[str | None, dict[str, float]]:
+        """Decide by mean probabilities (labels,): emotion (None below `abstain_below`), calibrated probabilities."""
         row = self.calibrated(row)
         best = int(row.argmax())
         emotion = self.labels[best] if row[best] >= self.abstain_below else None
         return emotion, {label: float(p) for label, p in zip(self.labels, row, strict=True)}
 
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
-        """This model adjusted to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz).
+        """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.
 
-        A new predictor on the same weights; this one stays as it is. `speaker.py` says what is adjusted. Its scores are
-        of another protocol than the model's, and no temperature was fitted for it. Raises UserError for a model that
-        has nothing to adjust, for no clips, and for clips that cannot be used.
+        Returns a new predictor on the same weights. Its answers are of another protocol than the model's scores, and
+        no temperature was fitted for it. Raises UserError for a model that cannot be adapted, for no clips, and for
+        clips that cannot be used.
         """
         raise UserError(ONLY_STATISTICS)
 
@@ -151,7 +152,7 @@ class Predictor(ABC):
         return results
 
     def stream(self, files: Iterable[str | Path]) -> Iterator[Prediction | audio.AudioError]:
-        """Classify many files, in order; what cannot be used comes as the error that tells why."""
+        """Classify many files, in order; a recording that cannot be used comes as its error."""
         return self.stream_sources(Source(Path(file)) for file in files)
 
     def stream_sources(self, sources: Iterable[Source]) -> Iterator[Prediction | audio.AudioError]:
@@ -166,25 +167,25 @@ class Predictor(ABC):
     # Windows -------------------------------------------------------------------------------------
 
     def _run(self, recordings: Iterable[tuple[str, Iterable[np.ndarray]]]) -> Iterator[Prediction | audio.AudioError]:
-        return (self._result(clip) for clip in self._heard(recordings, self.window_probabilities))
+        return (self._result(clip) for clip in self._run_windows(recordings, self.window_probabilities))
 
-    def _heard(
+    def _run_windows(
         self,
         recordings: Iterable[tuple[str, Iterable[np.ndarray]]],
         rows: Callable[[Sequence[np.ndarray]], np.ndarray],
-    ) -> Iterator[_Heard]:
-        """Each recording's windows, in batches that may span several, made `rows` of; recordings in order."""
-        queue: deque[_Heard] = deque()
-        batch: list[tuple[_Heard, np.ndarray]] = []
+    ) -> Iterator[_Progress]:
+        """Compute `rows` of all windows, in batches that may span recordings; yields recordings in order."""
+        queue: deque[_Progress] = deque()
+        batch: list[tuple[_Progress, np.ndarray]] = []
         for name, blocks in recordings:
-            clip = _Heard(name)
+            clip = _Progress(name)
             queue.append(clip)
             try:
                 for window in self._windows(clip, blocks):
                     batch.append((clip, window))
                     clip.waiting += 1
                     if len(batch) == BATCH:
-                        _hear(batch, rows)
+                        _compute(batch, rows)
                         batch = []
                         yield from _finished(queue)
             except audio.AudioError as problem:
@@ -193,62 +194,62 @@ class Predictor(ABC):
                 clip.waiting = 0
             clip.closed = True
             yield from _finished(queue)
-        _hear(batch, rows)
+        _compute(batch, rows)
         yield from _finished(queue)
 
-    def _windows(self, clip: _Heard, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """What the model is to hear of a recording; notes in `clip` how much that is."""
+    def _windows(self, clip: _Progress, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Cut a recording into windows; counts its samples in `clip`."""
 
-        def counted() -> Iterator[np.ndarray]:
+        def count_samples() -> Iterator[np.ndarray]:
             for block in blocks:
                 clip.samples += len(block)
                 yield block
 
         if self.long_clips == "cropped" or self.window_seconds is None:
-            wave = audio.crop(audio.joined(counted()), self.window_seconds)
-            clip.heard = len(wave)
+            wave = audio.crop(audio.joined(count_samples()), self.window_seconds)
+            clip.samples_used = len(wave)
             yield wave
             return
         window = round(self.window_seconds * audio.RATE_HZ)
-        yield from cover(counted(), window, max(1, round(HOP * window)))
-        clip.heard = clip.samples
+        yield from cover(count_samples(), window, max(1, round(HOP * window)))
+        clip.samples_used = clip.samples
 
-    def _result(self, clip: _Heard) -> Prediction | audio.AudioError:
+    def _result(self, clip: _Progress) -> Prediction | audio.AudioError:
         if clip.problem is not None:
             return clip.problem
-        emotion, probabilities = self.named(clip.mean)
+        emotion, probabilities = self.decide(clip.mean)
         return Prediction(
             file=clip.name,
             emotion=emotion,
             probabilities=probabilities,
             seconds=clip.samples / audio.RATE_HZ,
-            seconds_heard=clip.heard / audio.RATE_HZ,
+            seconds_heard=clip.samples_used / audio.RATE_HZ,
             windows=clip.windows,
         )
 
 
 @dataclass(eq=False)
-class _Heard:
-    """A recording on its way through the model."""
+class _Progress:
+    """Progress of one recording through the model."""
 
     name: str
     samples: int = 0
-    heard: int = 0
+    samples_used: int = 0
     closed: bool = False
-    """Whether all of its windows are known."""
+    """True once all of its windows are known."""
     waiting: int = 0
-    """Windows that the model has not heard yet."""
+    """Windows that are not computed yet."""
     windows: int = 0
     sum: np.ndarray = field(default_factory=lambda: np.zeros(()))
     problem: audio.AudioError | None = None
 
     @property
     def mean(self) -> np.ndarray:
-        """Over its windows."""
+        """Mean over its windows."""
         return self.sum / self.windows
 
 
-def _hear(batch: Sequence[tuple[_Heard, np.ndarray]], rows: Callable[[Sequence[np.ndarray]], np.ndarray]) -> None:
+def _compute(batch: Sequence[tuple[_Progress, np.ndarray]], rows: Callable[[Sequence[np.ndarray]], np.ndarray]) -> None:
     if batch:
         for (clip, _), row in zip(batch, rows([wave for _, wave in batch]), strict=True):
             clip.waiting -= 1
@@ -256,11 +257,11 @@ def _hear(batch: Sequence[tuple[_Heard, np.ndarray]], rows: Callable[[Sequence[n
             clip.sum = clip.sum + row
 
 
-def _finished(queue: deque[_Heard]) -> Iterator[_Heard]:
+def _finished(queue: deque[_Progress]) -> Iterator[_Progress]:
     while queue and queue[0].closed and not queue[0].waiting:
         yield queue.popleft()
 
 
 def temperature_of(card: dict[str, Any]) -> float:
-    """The temperature in a model's card; 1, which changes nothing, where it was saved without."""
+    """Read the temperature in a model's card; 1, which changes nothing, where there is none."""
     return float(card.get("confidence", {}).get("temperature", 1.0))

@@ -1,4 +1,4 @@
-"""A timeline's segments as text: JSON, CSV and WebVTT (W3C), which players show as subtitles."""
+"""Formats of a timeline's segments: JSON, CSV and WebVTT (W3C), which players show as subtitles."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from affetto.inference.timeline import Segment
 ABSTAINED = "–"
 
 
-def written(
+def format_segments(
     segments: Iterable[Segment], kind: str, *, file: str, labels: Sequence[str], protocol: str | None = None
 ) -> str:
-    """The segments of one recording in a format of TIMELINE_FORMATS; `labels` are the columns of a CSV.
+    """Write the segments of one recording in a format of TIMELINE_FORMATS; `labels` are the columns of a CSV.
 
-    `protocol`: under what other one than the model's own they were heard (`Predictor.protocol`), said in each format.
+    `protocol`: that of the predictor where it is not the model's own (`Predictor.protocol`); each format holds it.
     """
     if kind not in TIMELINE_FORMATS:
         raise unknown("format of a timeline", kind, TIMELINE_FORMATS)
@@ -39,23 +39,23 @@ def _csv(segments: list[Segment], file: str, labels: Sequence[str], protocol: st
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "start", "end", "emotion", *labels, *column])
-    for one in segments:
-        shown = (f"{one.probabilities[label]:.6f}" for label in labels)
-        writer.writerow([file, f"{one.start:.3f}", f"{one.end:.3f}", one.emotion or "", *shown, *cell])
+    for segment in segments:
+        shares = (f"{segment.probabilities[label]:.6f}" for label in labels)
+        writer.writerow([file, f"{segment.start:.3f}", f"{segment.end:.3f}", segment.emotion or "", *shares, *cell])
     return text.getvalue()
 
 
 def _vtt(segments: list[Segment], _file: str, _labels: Sequence[str], protocol: str | None) -> str:
     notes = [] if protocol is None else [f"NOTE protocol: {protocol}\n"]
     cues = []
-    for one in segments:
-        sure = f"{100 * max(one.probabilities.values()):.0f} %"
-        cues.append(f"{clock(one.start)} --> {clock(one.end)}\n{one.emotion or ABSTAINED} {sure}\n")
+    for segment in segments:
+        sure = f"{100 * max(segment.probabilities.values()):.0f} %"
+        cues.append(f"{clock(segment.start)} --> {clock(segment.end)}\n{segment.emotion or ABSTAINED} {sure}\n")
     return "\n".join(["WEBVTT\n", *notes, *cues])
 
 
 def clock(seconds: float) -> str:
-    """WebVTT's time.
+    """Format a time for WebVTT.
 
     >>> clock(3725.5)
     '01:02:05.500'

@@ -1,4 +1,4 @@
-"""Several models at once, in the memory of one: those on the same backbone use one copy of its weights.
+"""Loading of several models that share memory: those on the same backbone use one copy of its weights.
 
 Adapters, LoRA and heads stay apart from the weights that they change, which costs some time (merged, a LoRA is some
 1.3 times as fast) and no memory beyond their own. Full fine-tuning has weights of its own, and 8-bit integers leave
@@ -29,29 +29,29 @@ def load_together(
 ) -> dict[str, Predictor]:
     """Names and folders of models → predictors by name, as `load` makes them. Raises UserError as `load` does."""
     on = devices.choose(device)
-    alone: dict[str, str | Path] = {}
+    single: dict[str, str | Path] = {}
     groups: dict[tuple[str, str], list[_Member]] = {}
     for name, model in models.items():
         member = _member(name, model)
         computed_in = None if member is None else resolve_precision(precision, member.card["precision"], on)
         if member is None or computed_in is None or not member.shares(computed_in):
-            alone[name] = model
+            single[name] = model
         else:
             groups.setdefault((member.backbone_facts(), computed_in), []).append(member)
     loaded: dict[str, Predictor] = {}
     for group in groups.values():
         if len(group) == 1:
-            alone[group[0].name] = models[group[0].name]
+            single[group[0].name] = models[group[0].name]
         else:
             loaded |= _share(group, on, backbone, precision)
     loaded |= {
-        name: load(model, device=device, backbone=backbone, precision=precision) for name, model in alone.items()
+        name: load(model, device=device, backbone=backbone, precision=precision) for name, model in single.items()
     }
     return {name: loaded[name] for name in models}
 
 
 def weights(predictor: Predictor) -> dict[int, int]:
-    """Where in memory a predictor's weights lie: address → bytes. Empty for models that are not torch's."""
+    """Memory of a predictor's weights: address → bytes. Empty for models that are not torch's."""
     classifier = getattr(predictor, "classifier", None)
     if classifier is None:
         return {}
@@ -59,10 +59,10 @@ def weights(predictor: Predictor) -> dict[int, int]:
     return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.numel()}
 
 
-def shared_bytes(one: Predictor, other: Predictor) -> int:
-    """How many bytes of weights two predictors have in common."""
-    own = weights(one)
-    return sum(size for address, size in weights(other).items() if address in own)
+def shared_bytes(first: Predictor, second: Predictor) -> int:
+    """Bytes of weights that two predictors have in common."""
+    addresses = weights(first)
+    return sum(size for address, size in weights(second).items() if address in addresses)
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,15 @@ def _member(name: str, model: str | Path) -> _Member | None:
         return None
     folder = model_folder(folder)
     card = read_card(folder)
-    known = card["blueprint"].get("method", {}).get("name") in METHODS
-    return _Member(name, folder, card) if known else None
+    is_ours = card["blueprint"].get("method", {}).get("name") in METHODS
+    return _Member(name, folder, card) if is_ours else None
 
 
 def _share(group: list[_Member], device: torch.device, backbone: str | None, precision: str) -> dict[str, Predictor]:
     base = original_backbone(group[0].folder, group[0].card, backbone)
-    made: dict[str, Predictor] = {}
+    predictors: dict[str, Predictor] = {}
     for member in group:
         classifier = put_together(member.on(base), member.card, member.folder)
         assert not METHODS.find(member.method).trains_backbone
-        made[member.name] = ClassifierPredictor(classifier, member.card, device, precision, fold=False)
-    return made
+        predictors[member.name] = ClassifierPredictor(classifier, member.card, device, precision, fold=False)
+    return predictors

@@ -1,9 +1,9 @@
-"""Calibration to one speaker: the statistics head's standardisation, moved towards that speaker's own clips.
+"""Adaptation to one speaker: the statistics head's standardisation, moved towards that speaker's own clips.
 
 A statistics head standardises a clip's features by the mean and deviation of the training clips. Much of what sets two
 speakers apart is where their features lie, whatever they feel; some unlabelled clips tell where that is. The fewer
 they are, the more the training clips still count. This is the maximum-a-posteriori adaptation of speaker recognition
-(Reynolds et al., 2000) applied to standardisation. It hears all of the given clips as the speaker's ordinary mix of
+(Reynolds et al., 2000) applied to standardisation. It takes all of the given clips as the speaker's ordinary mix of
 emotions: where they are of one emotion, it takes that emotion for the speaker.
 """
 
@@ -24,33 +24,33 @@ Informed by EMOVO: inside each of its folds, speakers other than the test speake
 (docs/results/speaker-calibration.md)."""
 
 
-def shares(clips: int) -> tuple[float, float]:
-    """How much `clips` of a speaker count in the mean and in the variance, each between 0 and 1."""
+def weights_of(clips: int) -> tuple[float, float]:
+    """Weights of `clips` of a speaker in the mean and in the variance, each between 0 and 1."""
     return clips / (clips + CENTRE_DOUBT), (clips - 1) / (clips - 1 + SCALE_DOUBT)
 
 
-def adjusted(head: StatisticsHead, clips: np.ndarray) -> StatisticsHead:
-    """A copy of `head` for the speaker of these clips, (clips, 2 width), at least one."""
+def adapt_head(head: StatisticsHead, clips: np.ndarray) -> StatisticsHead:
+    """Copy `head` for the speaker of these clips, (clips, 2 width), at least one."""
     rows = torch.as_tensor(clips, dtype=head.centre.dtype, device=head.centre.device)
-    return head.shifted(rows, *shares(len(rows)))
+    return head.shifted(rows, *weights_of(len(rows)))
 
 
-def usable(heard: Iterable[Any]) -> np.ndarray:
-    """Recordings as `Predictor` hears them → one row each, the mean over its windows, (clips, 2 width).
+def stack_statistics(clips: Iterable[Any]) -> np.ndarray:
+    """Stack recordings that went through a `Predictor`: a row each, the mean over its windows, (clips, 2 width).
 
     Raises UserError where there are none, or some cannot be used.
     """
     rows, problems = [], []
-    for clip in heard:
+    for clip in clips:
         if clip.problem is None:
             rows.append(clip.mean)
         else:
             problems.append(str(clip.problem))
     if problems:
         raise UserError(
-            f"{len(problems)} of {len(rows) + len(problems)} clips to calibrate by cannot be used; remove them, "
+            f"{len(problems)} of {len(rows) + len(problems)} clips to adapt by cannot be used; remove them, "
             f"or mend them; the first: {problems[0]}"
         )
     if not rows:
-        raise UserError("no clips to calibrate by: give at least one of the speaker's")
+        raise UserError("no clips to adapt by: give at least one of the speaker's")
     return np.stack(rows)

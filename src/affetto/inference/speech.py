@@ -1,6 +1,6 @@
-"""Where in a recording somebody speaks: silero-vad (MIT licence) and what is made of its probabilities.
+"""Detection of speech in a recording: silero-vad (MIT licence) and rules on its probabilities.
 
-The package's TorchScript model runs on torch alone. It tells of every 32 ms how likely speech is; the rules that make
+The package's TorchScript model runs on torch alone. It gives the probability of speech every 32 ms; the rules that make
 stretches of it are those of its own `get_speech_timestamps` (a lower threshold to leave speech than to enter it, a
 least length of speech and of pauses, some padding), in a form that needs no more than the recent past.
 """
@@ -18,9 +18,9 @@ from affetto.audio import RATE_HZ
 from affetto.errors import UserError
 
 FRAME = 512
-"""Samples at 16 kHz that silero-vad hears at a time."""
+"""Samples at 16 kHz in a frame of silero-vad."""
 Detector = Callable[[np.ndarray], float]
-"""A frame (512,) → how likely it holds speech; remembers the frames before it."""
+"""Function of a frame (512,) to its probability of speech; remembers the frames before it."""
 
 
 def check_installed() -> None:
@@ -30,7 +30,7 @@ def check_installed() -> None:
 
 
 def silero() -> Detector:
-    """A detector of its own for one recording. It hears on one thread, whatever torch has been given.
+    """Make a detector for one recording. It runs on one thread, whatever torch has been given.
 
     A frame is a fraction of a millisecond's work: threads that wait for each other cost more than they do, on a machine
     that others use ten times and more.
@@ -45,7 +45,7 @@ def silero() -> Detector:
     model = load_silero_vad()
     model.reset_states()
 
-    def hear(frame: np.ndarray) -> float:
+    def detect(frame: np.ndarray) -> float:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -54,16 +54,17 @@ def silero() -> Detector:
         finally:
             torch.set_num_threads(threads)
 
-    return hear
+    return detect
 
 
 LEAVING, LOWEST = 0.15, 0.01
-"""So much lower than where speech begins is where it may end, but not below the second; both as silero-vad has them."""
+"""Distance from the threshold where speech begins to that where it may end, and the lowest of the latter; both are
+silero-vad's."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """When speech begins and ends. Raises UserError for what no speech would begin or end by."""
+    """Rules for the begin and end of speech. Raises UserError for values that no speech would meet."""
 
     threshold: float = 0.5
     """Speech begins at this probability, and may end 0.15 below it (at 0.01, where that would be lower)."""
@@ -95,7 +96,7 @@ class Piece:
     start: int
     wave: np.ndarray
     last: bool
-    """Whether the stretch ends with it."""
+    """True if the stretch ends with it."""
 
 
 def stretches(blocks: Iterable[np.ndarray], detect: Detector, rules: Rules) -> Iterator[Piece]:
@@ -111,19 +112,19 @@ def stretches(blocks: Iterable[np.ndarray], detect: Detector, rules: Rules) -> I
     quiet: int | None = None  # where it may have ended
     sure = False  # whether it has been long enough
     for frame in frames(blocks):
-        now = origin + len(held)
+        start = origin + len(held)
         likely = detect(frame if len(frame) == FRAME else np.pad(frame, (0, FRAME - len(frame))))
-        held, end = np.concatenate([held, frame]), now + len(frame)
+        held, end = np.concatenate([held, frame]), start + len(frame)
         if begun is None:
             if likely < rules.threshold:
                 drop = max(0, len(held) - padding)
                 held, origin = held[drop:], origin + drop
                 continue
-            begun, quiet, sure = now, None, False
+            begun, quiet, sure = start, None, False
         if likely >= rules.threshold:
             quiet = None
         elif likely < rules.leaving and quiet is None:
-            quiet = now
+            quiet = start
         sure = sure or (quiet or end) - begun >= shortest
         if quiet is not None and end - quiet >= pause:
             cut = min(end, quiet + padding) - origin

@@ -1,4 +1,4 @@
-"""A long recording as segments of speech, each with its emotion: found, windowed, averaged and merged as it plays.
+"""Timeline of a long recording: segments of speech, each with its emotion, computed as it plays.
 
 Speech is found (`speech.py`); each stretch of it is covered by overlapping windows; of every hop's time the
 probabilities of the windows over it are averaged, each by how much of it it covers; neighbours of one emotion are
@@ -22,7 +22,7 @@ from affetto.inference.speech import Piece, Rules, check_installed, silero, stre
 from affetto.inference.windows import cover
 
 BATCH = 8
-"""Windows that the model hears at once; the answers to a live stream wait for as many, or for a pause."""
+"""Windows in a batch; answers to a live stream wait for as many, or for a pause."""
 Cell = tuple[int, int, np.ndarray]
 """First sample, the one after the last, and mean probabilities (labels,), not calibrated."""
 
@@ -70,9 +70,9 @@ class Timeline:
         self,
         recording: str | Path | np.ndarray,
         rate_hz: int = audio.RATE_HZ,
-        heard: Callable[[np.ndarray], None] = lambda _: None,
+        on_block: Callable[[np.ndarray], None] = lambda _: None,
     ) -> Iterator[Segment]:
-        """The segments of a file, or of samples at `rate_hz`; `heard` is given each block (samples,), 16 kHz, before.
+        """Yield the segments of a file, or of samples at `rate_hz`; `on_block` gets each block (samples,), 16 kHz.
 
         Raises AudioError for a recording that cannot be used, where the problem is met.
         """
@@ -80,10 +80,10 @@ class Timeline:
             blocks: Iterable[np.ndarray] = [audio.to_mono_16k(recording, rate_hz, name="<samples>")]
         else:
             blocks = audio.stream(recording)
-        return self._segments(_told(blocks, heard))
+        return self._segments(_pass_on(blocks, on_block))
 
     def stream(self, chunks: Iterable[np.ndarray], rate_hz: int = audio.RATE_HZ) -> Iterator[Segment]:
-        """The segments of a recording that arrives in chunks, (samples,) or (samples, channels) of any lengths, floats.
+        """Yield the segments of a recording that arrives in chunks, floats (samples,) or (samples, channels).
 
         Equal to those of the whole. A segment comes when the speech has moved on from it.
         """
@@ -100,7 +100,7 @@ class Timeline:
         """Each hop's time of a stretch that begins at `origin`, by the windows over it."""
         length = 0
 
-        def counted() -> Iterator[np.ndarray]:
+        def count_samples() -> Iterator[np.ndarray]:
             nonlocal length
             for wave in waves:
                 length += len(wave)
@@ -108,7 +108,7 @@ class Timeline:
 
         over: list[tuple[int, int, np.ndarray]] = []  # windows that reach into cells to come
         at = number = 0  # where the next cell begins; windows so far
-        for batch in _batches(cover(counted(), self.window, self.hop), self.batch):
+        for batch in _batches(cover(count_samples(), self.window, self.hop), self.batch):
             rows = self.predictor.window_probabilities(batch)
             for wave, row in zip(batch, rows, strict=True):
                 start = number * self.hop if len(wave) == self.window else 0
@@ -136,21 +136,19 @@ class Timeline:
         return origin + start, origin + end, weights @ rows / weights.sum()
 
     def _merged(self, cells: Iterable[Cell]) -> Iterator[Cell]:
-        """Neighbours of one emotion as one; then what is too short with its neighbour."""
+        """Join neighbours of one emotion; then join each cell that is too short to its neighbour."""
         return self._joined(
             self._joined(cells, lambda a, b: int(a[2].argmax()) == int(b[2].argmax())),
-            lambda a, b: (
-                min(a[1] - a[0], b[1] - b[0]) < self.shortest or int(a[2].argmax()) == int(b[2].argmax())
-            ),
-        )  # fmt: skip
+            lambda a, b: min(a[1] - a[0], b[1] - b[0]) < self.shortest or int(a[2].argmax()) == int(b[2].argmax()),
+        )
 
     @staticmethod
-    def _joined(cells: Iterable[Cell], alike: Callable[[Cell, Cell], bool]) -> Iterator[Cell]:
+    def _joined(cells: Iterable[Cell], joins: Callable[[Cell, Cell], bool]) -> Iterator[Cell]:
         held: Cell | None = None
         for cell in cells:
             if held is None:
                 held = cell
-            elif alike(held, cell):
+            elif joins(held, cell):
                 before, after = held[1] - held[0], cell[1] - cell[0]
                 held = (held[0], cell[1], (before * held[2] + after * cell[2]) / (before + after))
             else:
@@ -161,7 +159,7 @@ class Timeline:
 
     def _segment(self, cell: Cell) -> Segment:
         start, end, row = cell
-        emotion, probabilities = self.predictor.named(row)
+        emotion, probabilities = self.predictor.decide(row)
         return Segment(round(start / audio.RATE_HZ, 3), round(end / audio.RATE_HZ, 3), emotion, probabilities)
 
 
@@ -184,7 +182,7 @@ def _batches(windows: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarr
         yield batch
 
 
-def _told(blocks: Iterable[np.ndarray], heard: Callable[[np.ndarray], None]) -> Iterator[np.ndarray]:
+def _pass_on(blocks: Iterable[np.ndarray], on_block: Callable[[np.ndarray], None]) -> Iterator[np.ndarray]:
     for block in blocks:
-        heard(block)
+        on_block(block)
         yield block

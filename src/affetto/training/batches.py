@@ -1,16 +1,21 @@
-"""The batches of an epoch: shuffled, and of like length within windows, so that little is padded."""
+"""Batches: shuffled ones of an epoch, of like length within windows so that little is padded; and making them ahead."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def plan(
     ids: Sequence[str], frames: Mapping[str, int], batch_size: int, window: int, seed: int, epoch: int
 ) -> list[list[str]]:
-    """The batches of one epoch: a pure function of the arguments, each clip in one batch.
+    """Plan the batches of one epoch: a pure function of the arguments, each clip in one batch.
 
     Clips are shuffled, sorted by `frames` within windows of `window` batches, cut into batches, and the
     batches shuffled. Length tells emotion (sadness is slow), so a window as long as the epoch would
@@ -30,3 +35,23 @@ def by_length(ids: Sequence[str], frames: Mapping[str, int], batch_size: int) ->
     """Batches for evaluation: all clips sorted by length."""
     order = sorted(ids, key=lambda clip_id: (frames[clip_id], clip_id))
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def prefetch(make: Callable[[T], R], items: Iterable[T], *, threaded: bool) -> Iterator[R]:
+    """`make` of each item, in order. `threaded`: the next one is begun before this one is handed out.
+
+    That pays beside a GPU; on a CPU the thread would only take cores from the step. An error comes where its item
+    would.
+    """
+    if not threaded:
+        yield from map(make, items)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="affetto-batch") as pool:
+        waiting: Future[R] | None = None
+        for item in items:
+            begun = pool.submit(make, item)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = begun
+        if waiting is not None:
+            yield waiting.result()

@@ -23,7 +23,7 @@ from affetto.models.saved import assemble
 from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
-from affetto.training.processes import everyone, part
+from affetto.training.processes import on_all_ranks, part
 from affetto.training.sections import Settings
 from affetto.training.spec import PROBE, RunSpec, method_settings
 
@@ -139,7 +139,7 @@ class Builder:
         if self.accelerator is not None and self.accelerator.num_processes > 1:
             share = dict(part(list(self.data.sources.items()), self.accelerator))
             partial = PrefixData(classifier, store, share, self.data.digests, s.audio.seconds)
-            everyone(self.accelerator, lambda: partial.prepare(self.display.advance))
+            on_all_ranks(self.accelerator, lambda: partial.prepare(self.display.advance))
         bad = data.prepare(self.display.advance)
         storage.touch(store.folder)
         if bad:

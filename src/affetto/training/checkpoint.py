@@ -1,8 +1,11 @@
-"""The state of an unfinished fit in one safetensors file: tensors, and the rest as JSON in its header."""
+"""Checkpoints: the state of an unfinished fit in one safetensors file, with everything but tensors as JSON in it."""
 
 from __future__ import annotations
 
 import json
+import math
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,48 @@ from torch import Tensor
 
 from affetto.errors import UserError
 from affetto.files import replacing
+
+IDENTITY = "identity"
+
+
+@dataclass
+class Checkpoint:
+    """A fit's checkpoint file. Only the main one of several processes writes it."""
+
+    path: Path
+    identity: str
+    """The run's, and the fold's name: a checkpoint of another fit is not used."""
+    seconds: float
+    """Longest stretch of training that a kill can undo; `is_due` goes by it."""
+    writes: bool = True
+    """False in processes other than the main one."""
+    _written: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_due(self) -> bool:
+        """True if more than `seconds` have gone by since the last one."""
+        return time.monotonic() - self._written > self.seconds
+
+    def write(self, progress: Any, tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+        """Keep the fields of `progress` (a dataclass of JSON values), tensors and the optimiser's state."""
+        self._written = time.monotonic()
+        if not self.writes:
+            return
+        facts = {name: _plain(getattr(progress, name)) for name in progress.__dataclass_fields__}
+        write(self.path, tensors | pack_optimizer(optimizer), facts | {IDENTITY: self.identity})
+
+    def read(self, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The tensors and the fields of `progress` (None for an infinite one); the optimiser gets its state back.
+
+        None where there is no checkpoint of this fit.
+        """
+        self._written = time.monotonic()
+        saved = read(self.path, self.identity)
+        if saved is None:
+            return None
+        tensors, facts = saved
+        unpack_optimizer(optimizer, tensors)
+        return tensors, {name: value for name, value in facts.items() if name != IDENTITY}
 
 
 def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -27,11 +72,11 @@ def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
 
 
 def read(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """What `write` wrote, if it is there, whole, and of the run with this identity."""
+    """Content of a checkpoint file; None if it is missing, broken or of another fit."""
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()["facts"])
-            if facts["identity"] != identity:
+            if facts[IDENTITY] != identity:
                 return None
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
@@ -39,7 +84,7 @@ def read(path: Path, identity: str) -> tuple[dict[str, Tensor], dict[str, Any]] 
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An Adam's state as named tensors."""
+    """State of an Adam as named tensors."""
     state = optimizer.state_dict()["state"]
     return {
         f"optimizer.{i}.{name}": torch.as_tensor(value) for i, slots in state.items() for name, value in slots.items()
@@ -47,6 +92,7 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Give an Adam the state that `pack_optimizer` has made of another one."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
@@ -61,3 +107,20 @@ def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def pack_random_state() -> dict[str, Tensor]:
+    """States of torch's generators."""
+    states = {"rng": torch.get_rng_state()}
+    return states | ({"rng_cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+
+
+def unpack_random_state(tensors: dict[str, Tensor]) -> None:
+    """Give torch's generators the states that `pack_random_state` has read."""
+    torch.set_rng_state(tensors["rng"])
+    if "rng_cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["rng_cuda"])
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isinf(value) else value

@@ -1,4 +1,4 @@
-"""The device that `--device` asks for."""
+"""Device that `--device` asks for: its precision, its accelerator, the rate of a large matrix product on it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import atexit
 import contextlib
 import os
 import sys
+import time
+from functools import lru_cache
 
 import torch
 from accelerate import Accelerator, PartialState
 
 from affetto.errors import UserError, unknown
-from affetto.models.device import capabilities, native_bfloat16
+from affetto.models.device import capabilities, native_bfloat16, synchronise
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+MATRIX_WIDTH = {"cuda": 8192}
+"""Width of the square matrices whose product is timed, by device; 2048 elsewhere."""
+REPETITIONS = 6
 
 
 def choose(name: str = "auto") -> torch.device:
@@ -94,3 +99,25 @@ def end(status: int) -> None:
 def _leave() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+
+
+def peak_operations_per_second(precision: str, device: torch.device) -> float:
+    """Floating-point operations a second of a square matrix product, the best of REPETITIONS: no training is faster."""
+    width = MATRIX_WIDTH.get(device.type, 2048)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    a, b = (torch.randn(width, width, device=device).to(dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(REPETITIONS):
+        synchronise(device)
+        started = time.perf_counter()
+        a @ b
+        synchronise(device)
+        best = min(best, time.perf_counter() - started)
+    return float(2 * width**3 / best)
+
+
+@lru_cache
+def measured_rate(device: str, precision: str) -> float:
+    """Peak rate of this machine, measured on first use; `device` and `precision` may be `auto`. Raises UserError."""
+    exact = choose(device)
+    return peak_operations_per_second(resolve_precision(precision, exact), exact)

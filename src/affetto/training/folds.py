@@ -23,7 +23,8 @@ from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.data import Data
 from affetto.training.display import Display
-from affetto.training.loop import Fit, Task, fit
+from affetto.training.learner import Task
+from affetto.training.loop import Fit, fit
 from affetto.training.predict import predict
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe, choose, whole_speakers

@@ -1,6 +1,8 @@
-"""Proof, before the first step of a run, that each trainable parameter trains and no other does."""
+"""Check, before the first step of a run, that every trainable parameter trains and no other does."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +11,12 @@ from affetto.errors import UserError
 from affetto.models.classifier import Classifier, Prefix
 
 
-def prove_all_train(classifier: Classifier, batch: Prefix, lengths: Tensor, targets: Tensor) -> None:
-    """One backward pass on one batch; nothing is changed by it.
+def check_gradients(classifier: Classifier, batch: Prefix, lengths: Tensor, targets: Tensor) -> None:
+    """Raise UserError for a trainable parameter that gets no gradient, in one backward pass; nothing is changed.
 
     Parameters that start at zero (LoRA's B, the Adapter's up-projection, a linear head) hide the gradient
     of what lies behind them: they get small random values for the check. Key biases are exempt, since a
-    softmax over keys does not see them. Raises UserError naming the first dead parameter.
+    softmax over keys does not see them.
     """
     trainable = classifier.trainable()
     before = classifier.snapshot()
@@ -53,3 +55,13 @@ def _wake(trainable: dict[str, nn.Parameter]) -> None:
         if not bool(parameter.any()):
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.copy_(noise.to(parameter.device, parameter.dtype) * 0.02)
+
+
+def check_reached(parameters: Mapping[str, nn.Parameter]) -> None:
+    """Raise UserError for a parameter that the backward pass, which has been run, has not reached."""
+    dead = [name for name, parameter in parameters.items() if parameter.grad is None]
+    if dead:
+        raise UserError(
+            f"{len(dead)} weights that should train get no gradient, {dead[0]} first: a defect of affetto's with "
+            "this backbone, please report it"
+        )

@@ -1,4 +1,4 @@
-"""One run on several processes (GPUs): each takes a part of every batch, and what they find is summed.
+"""One run on several processes (GPUs): each takes a part of every batch, and the gradients are summed.
 
 `accelerate launch` or torchrun starts the processes. The batches, the loss and the gradient are those of one process:
 each clip's loss is divided by the weight of the whole batch, and the parts' gradients are added up, which holds for
@@ -7,30 +7,32 @@ order of sums (rounding), and which elements dropout leaves out.
 
 This is what DistributedDataParallel does with gradients, without its wrapper: what trains is small (a head, LoRA,
 Adapter), hooks and frozen parameters need no care, and one sum over a flat tensor carries the loss as well.
-With one process everything here hands back what it was given.
+With one process every function here returns its argument.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast, broadcast_object_list, gather_object
-from torch import Tensor, nn
+from torch import Tensor
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.training.runs import RunFolder
 
 T = TypeVar("T")
+BUCKET = 1 << 24
+"""Numbers that go between processes at once: 64 MB in float32."""
 
 
 class SharedError(UserError):
-    """A user's mistake that all processes know of already."""
+    """Mistake of the user that all processes have been told."""
 
 
 def part(items: Sequence[T], accelerator: Accelerator) -> list[T]:
@@ -38,62 +40,87 @@ def part(items: Sequence[T], accelerator: Accelerator) -> list[T]:
     return list(items[accelerator.process_index :: accelerator.num_processes])
 
 
-def summed(loss: Tensor, parameters: Iterable[nn.Parameter], accelerator: Accelerator) -> Tensor:
-    """Add the gradients of all processes into each parameter's; returns the sum of their losses."""
+def sum_in_place(tensors: Iterable[Tensor], accelerator: Accelerator) -> None:
+    """Add the tensors of all processes into each one's: gradients, and what travels with them."""
     if accelerator.num_processes == 1:
-        return loss.detach()
-    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = torch.cat([loss.detach().reshape(1).to(grads[0].dtype), *(grad.flatten() for grad in grads)])
-    flat = accelerator.reduce(flat, "sum")
-    for grad, total in zip(grads, flat[1:].split([grad.numel() for grad in grads]), strict=True):
-        grad.copy_(total.view_as(grad))
-    return flat[0]
+        return
+    for bucket in _buckets(tensors):
+        flat = accelerator.reduce(torch.cat([tensor.flatten() for tensor in bucket]), "sum")
+        for tensor, total in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
+            tensor.copy_(total.view_as(tensor))
 
 
-def reseed(accelerator: Accelerator, *where: int) -> None:
-    """Let dropout draw by seed, epoch, step and process: no two processes drop alike, and nothing need be kept."""
+def sum_values(values: Tensor, accelerator: Accelerator) -> Tensor:
+    """Sum of each process's values, on the CPU."""
+    if accelerator.num_processes == 1:
+        return values
+    summed: Tensor = accelerator.reduce(values.to(accelerator.device), "sum")
+    return summed.cpu()
+
+
+def gather_items(items: list[T], accelerator: Accelerator) -> list[T]:
+    """All processes' items, on each."""
+    return items if accelerator.num_processes == 1 else list(gather_object(items))
+
+
+def _buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """Tensors that travel together: some BUCKET numbers."""
+    bucket: list[Tensor] = []
+    size = 0
+    for tensor in tensors:
+        bucket.append(tensor)
+        size += tensor.numel()
+        if size >= BUCKET:
+            yield bucket
+            bucket, size = [], 0
+    if bucket:
+        yield bucket
+
+
+def reseed(accelerator: Accelerator, *position: int) -> None:
+    """Let dropout draw by position (seed, epoch, step) and process: no two drop alike, and nothing need be kept."""
     if accelerator.num_processes > 1:
-        text = repr((*where, accelerator.process_index)).encode()
+        text = repr((*position, accelerator.process_index)).encode()
         torch.manual_seed(int.from_bytes(hashlib.sha256(text).digest()[:6], "big"))
 
 
-def same_start(classifier: Classifier, accelerator: Accelerator) -> None:
+def share_start(classifier: Classifier, accelerator: Accelerator) -> None:
     """Give every process the main one's weights and constants: other processors may round otherwise."""
     if accelerator.num_processes > 1:
         classifier.restore(broadcast(classifier.snapshot()))
 
 
-def same_place(accelerator: Accelerator, place: tuple[int, ...], checkpoint: Path) -> None:
-    """Raise UserError where a process would go on from elsewhere than the main one."""
-    main = agreed(accelerator, lambda: place)
+def check_same_position(accelerator: Accelerator, position: tuple[int, ...], checkpoint: Path) -> None:
+    """Raise UserError where a process would go on from another position than the main one."""
+    main = on_main_rank(accelerator, lambda: position)
 
     def check() -> None:
-        if tuple(main) != place:
+        if tuple(main) != position:
             raise UserError(
                 f"{checkpoint.parent} is not the same for all processes: it must lie on a disk that they share"
             )
 
-    everyone(accelerator, check)
+    on_all_ranks(accelerator, check)
 
 
-def everyone(accelerator: Accelerator, action: Callable[[], T]) -> T:
-    """What `action` gives each process. Where it fails on one all end, and the main one tells why."""
+def on_all_ranks(accelerator: Accelerator, action: Callable[[], T]) -> T:
+    """Run `action` on every process, each with its own result. Where it fails on one all end, with that error."""
     if accelerator.num_processes == 1:
         return action()
-    told: list[str | None] = [None]
+    errors: list[str | None] = [None]
     result: list[T] = []
     try:
         result.append(action())
     except SharedError:
         raise
     except UserError as problem:
-        told[0] = str(problem)
-    _end_together(accelerator, [one for one in gather_object(told) if one is not None])
+        errors[0] = str(problem)
+    _end_together(accelerator, [error for error in gather_object(errors) if error is not None])
     return result[0]
 
 
-def agreed(accelerator: Accelerator, action: Callable[[], T]) -> T:
-    """What `action` gives the main process, which alone runs it; where it fails all end."""
+def on_main_rank(accelerator: Accelerator, action: Callable[[], T]) -> T:
+    """Run `action` on the main process alone; all get its result. Where it fails all end."""
     if accelerator.num_processes == 1:
         return action()
     outcome: list[Any] = [None, None]
@@ -115,7 +142,7 @@ def _end_together(accelerator: Accelerator, problems: list[str]) -> None:
 
 
 class SharedFolder(RunFolder):
-    """A run's folder for several processes: the main one reads and writes, and all know what it has read."""
+    """Run folder of several processes: the main one reads and writes, and all get what it has read."""
 
     def __init__(self, path: str | Path, accelerator: Accelerator) -> None:
         super().__init__(path)
@@ -125,28 +152,28 @@ class SharedFolder(RunFolder):
         return SharedFolder(self._plain.fold(name).path, self.accelerator)
 
     def examine(self, identity: str | None = None) -> bool:
-        return agreed(self.accelerator, lambda: self._plain.examine(identity))
+        return on_main_rank(self.accelerator, lambda: self._plain.examine(identity))
 
     def has(self, name: str) -> bool:
-        return agreed(self.accelerator, lambda: self._plain.has(name))
+        return on_main_rank(self.accelerator, lambda: self._plain.has(name))
 
     def drop_checkpoint(self) -> None:
-        agreed(self.accelerator, self._plain.drop_checkpoint)
+        on_main_rank(self.accelerator, self._plain.drop_checkpoint)
 
     def claim(self, identity: str, spec: dict[str, Any]) -> None:
-        agreed(self.accelerator, lambda: self._plain.claim(identity, spec))
+        on_main_rank(self.accelerator, lambda: self._plain.claim(identity, spec))
 
     def sweep(self) -> None:
-        agreed(self.accelerator, self._plain.sweep)
+        on_main_rank(self.accelerator, self._plain.sweep)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        return agreed(self.accelerator, lambda: self._plain.read(name))
+        return on_main_rank(self.accelerator, lambda: self._plain.read(name))
 
     def read_lines(self, name: str) -> list[dict[str, Any]]:
-        return agreed(self.accelerator, lambda: self._plain.read_lines(name))
+        return on_main_rank(self.accelerator, lambda: self._plain.read_lines(name))
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        agreed(self.accelerator, lambda: self._plain.write(name, content))
+        on_main_rank(self.accelerator, lambda: self._plain.write(name, content))
 
     def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
-        agreed(self.accelerator, lambda: self._plain.write_lines(name, rows))
+        on_main_rank(self.accelerator, lambda: self._plain.write_lines(name, rows))

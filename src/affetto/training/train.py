@@ -24,7 +24,7 @@ from affetto.training.contents import marks_of
 from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.folds import FoldTrainer, Rows
-from affetto.training.processes import SharedFolder, agreed, everyone
+from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec, check
@@ -55,10 +55,10 @@ class _Run:
 
     def go(self) -> dict[str, Any]:
         self.folder.examine()
-        everyone(self.accelerator, self._read)
+        on_all_ranks(self.accelerator, self._read)
         if self.spec.skip_bad:
             # What only fails when it is decoded has to be known before there is a split and an identity.
-            everyone(self.accelerator, self._prepare)
+            on_all_ranks(self.accelerator, self._prepare)
         self.data.is_final = True
         self.facts = {
             "manifest": self.data.manifest.checksum(),
@@ -75,14 +75,14 @@ class _Run:
             assert metrics is not None
             return metrics
         # First all that may fail for the data's sake: a run that cannot begin leaves nothing behind.
-        everyone(self.accelerator, self._prepare)
+        on_all_ranks(self.accelerator, self._prepare)
         spec, corpus = self.spec, self.data.manifest.corpus
         self.folder.claim(self.identity, {
             "summary": f"{spec.method} on {corpus}, {spec.backbone}, {spec.recipe}, seed {spec.seed}",
             "affetto": __version__, "spec": spec.model_dump(mode="json"), "facts": self.facts,
         })  # fmt: skip
         lock = FileLock(self.folder.lock, timeout=0)
-        agreed(self.accelerator, lambda: _take(lock))
+        on_main_rank(self.accelerator, lambda: _take(lock))
         try:
             self.folder.sweep()
             metrics = self._run()
@@ -111,7 +111,7 @@ class _Run:
             self.builder.prefixes(classifier)
 
     def _run(self) -> dict[str, Any]:
-        agreed(self.accelerator, lambda: self.data.split.save(self.folder.split))
+        on_main_rank(self.accelerator, lambda: self.data.split.save(self.folder.split))
         trainer = FoldTrainer(
             self.spec, self.data, self.builder, self.accelerator, self.display, self.identity, self._save
         )  # fmt: skip
@@ -185,7 +185,7 @@ class _Run:
             "trained_on": trained_on, "tested": tested, "confidence": confidence,
             "corpus": manifest.corpus, "licence": manifest.licence, "synthetic": manifest.synthetic,
         }  # fmt: skip
-        agreed(self.accelerator, lambda: save_classifier(classifier, folder.model, card))
+        on_main_rank(self.accelerator, lambda: save_classifier(classifier, folder.model, card))
 
     def _seen(self, fold: str | None) -> Rows:
         """The clips that a model has learned from or was chosen by, so that a later test can leave them out."""

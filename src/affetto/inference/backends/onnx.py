@@ -1,4 +1,4 @@
-"""An exported ONNX file as a predictor: the same recordings, windows and answers, by onnxruntime."""
+"""Predictor of an exported ONNX file: the same recordings, windows and answers, by onnxruntime."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEVICES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class Session:
-    """The file in onnxruntime, and what its metadata say. Raises UserError for a file that affetto did not export."""
+    """The file in onnxruntime, and its metadata. Raises UserError for a file that affetto did not export."""
 
     def __init__(self, file: Path, device: str = "auto") -> None:
         runtime = _onnxruntime()
@@ -50,7 +50,7 @@ class Session:
 
 
 class OnnxPredictor(Predictor):
-    """Made by `load` of an ONNX file, or of the folder that holds one."""
+    """Predictor of an ONNX file; `load` makes it."""
 
     def __init__(self, session: Session, long_clips: str = "windows") -> None:
         facts = session.facts
@@ -66,14 +66,14 @@ class OnnxPredictor(Predictor):
 def load_onnx(
     file: Path, *, device: str = "auto", precision: str = "auto", long_clips: str = "windows"
 ) -> OnnxPredictor:
-    """The predictor of an ONNX file, or of the folder that holds one; see `loading.load`."""
+    """Load an ONNX file, or the folder that holds one; see `loading.load`."""
     file = file / FILE if file.is_dir() else file
     if device not in ("auto", *DEVICES):
         raise unknown("device of an ONNX file", device, ("auto", *DEVICES))
     session = Session(file, device)
-    made = session.facts["precision"]
-    if precision not in ("auto", made):
-        raise UserError(f"{file} computes in {made}, not in {precision}: its precision was chosen at its export")
+    exported = session.facts["precision"]
+    if precision not in ("auto", exported):
+        raise UserError(f"{file} computes in {exported}, not in {precision}: its precision was chosen at its export")
     return OnnxPredictor(session, long_clips)
 
 

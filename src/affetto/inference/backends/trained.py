@@ -1,4 +1,4 @@
-"""affetto's own models as predictors: prefix, then forward, in torch, as in training."""
+"""Predictors of affetto's own models: prefix, then forward, in torch, as in training."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ClassifierPredictor(Predictor):
 
     @torch.no_grad()
     def window_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        """As `window_probabilities`: what a statistics head standardises, (waves, 2 width), float64."""
+        """Features that a statistics head standardises, (waves, 2 width), float64."""
         batch, lengths = collate(self._prefixes(waves), self.device)
         return self.classifier.statistics(batch, lengths).double().cpu().numpy()
 
@@ -65,18 +65,18 @@ class ClassifierPredictor(Predictor):
         if not isinstance(head, StatisticsHead):
             raise UserError(ONLY_STATISTICS)
         if self.speaker_clips:
-            raise UserError("this model is calibrated to a speaker already: begin with the model as it was loaded")
+            raise UserError("this model is adapted to a speaker already: begin with the model as it was loaded")
         if isinstance(recordings, (str, Path)):
-            raise UserError("calibration to a speaker takes a list of clips: give [clip, …], not one name")
+            raise UserError("adaptation to a speaker takes a list of clips: give [clip, …], not one name")
         samples = (self._samples(recording, RATE_HZ) for recording in recordings)
-        rows = speaker.usable(self._heard(samples, self.window_statistics))
-        adjusted = copy.copy(self)
-        adjusted.classifier = self.classifier.with_head(speaker.adjusted(head, rows))
-        adjusted.speaker_clips = len(rows)
-        return adjusted
+        rows = speaker.stack_statistics(self._run_windows(samples, self.window_statistics))
+        adapted = copy.copy(self)
+        adapted.classifier = self.classifier.with_head(speaker.adapt_head(head, rows))
+        adapted.speaker_clips = len(rows)
+        return adapted
 
     def _prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
-        """What lies at the cut, clip by clip; on the CPU, where that is all of the model, side by side."""
+        """Compute each clip's prefix; on the CPU, where it is most of the model, side by side."""
         if len(waves) == 1 or not capabilities(self.device).clips_side_by_side:
             return [self.classifier.prefix(wave) for wave in waves]
         prefixes: list[Prefix] = []
@@ -95,13 +95,13 @@ def load_trained(
     return ClassifierPredictor(classifier, card, devices.choose(device), precision, long_clips)
 
 
-def resolve_precision(asked: str, trained: str, device: torch.device) -> str:
-    """What a model that was `trained` in one precision computes in, where `asked` is wanted."""
-    if asked not in PRECISIONS:
-        raise unknown("precision", asked, PRECISIONS)
-    if asked == "int8" and not capabilities(device).int8:
+def resolve_precision(requested: str, trained: str, device: torch.device) -> str:
+    """Choose the precision of a model that was `trained` in one, where `requested` is asked for."""
+    if requested not in PRECISIONS:
+        raise unknown("precision", requested, PRECISIONS)
+    if requested == "int8" and not capabilities(device).int8:
         raise UserError(f"precision int8 is for the CPU, not for {device.type}; choose auto, or --device cpu")
-    if asked != "auto":
-        return devices.resolve_precision(asked, device)
+    if requested != "auto":
+        return devices.resolve_precision(requested, device)
     # What is not native here is slow, and not more exact than float32.
     return devices.resolve_precision("auto", device) if trained == "bfloat16" else trained

@@ -1,4 +1,4 @@
-"""A folder that was exported for transformers, as a predictor."""
+"""Predictor of a folder that was exported for transformers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from affetto.training import device as devices
 
 
 class StockPredictor(Predictor):
-    """transformers' own class and feature extractor: what they say, in affetto's windows."""
+    """transformers' own class and feature extractor, in affetto's windows."""
 
     def __init__(self, model: Any, extractor: Any, device: torch.device, long_clips: str) -> None:
         longest = getattr(extractor, "chunk_length", None)  # Whisper's, in seconds
@@ -40,7 +40,7 @@ class StockPredictor(Predictor):
 
 
 def load_exported(folder: Path, *, device: str, precision: str, long_clips: str) -> Predictor:
-    """The predictor of a folder made by `affetto export --to hf`; see `loading.load`."""
+    """Load a folder made by `affetto export --to hf`; see `loading.load`."""
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification
 
     from affetto.inference.backends.transformers_model import AffettoForAudioClassification

@@ -1,4 +1,4 @@
-"""Any classifier of affetto's as a transformers model: every head and method, one folder, no code from the folder.
+"""Any affetto classifier as a transformers model: every head and method, one folder, no code from the folder.
 
     waves (batch, samples), zero-padded, with an attention mask  →  logits (batch, labels)
 
@@ -33,22 +33,27 @@ MODEL_TYPE = "affetto"
 
 
 class AffettoConfig(PretrainedConfig):
-    """What `config.json` holds: `classifier` is the blueprint of the merged model, `backbone` its family,
+    """Configuration in `config.json`: `classifier` is the blueprint of the merged model, `backbone` its family,
     transformers' configuration and the preprocessing; window and hop are in samples of 16 kHz."""
 
     model_type = MODEL_TYPE
 
     def __init__(
-        self, classifier: dict[str, Any] | None = None, backbone: dict[str, Any] | None = None,
-        window_samples: int = 64_000, hop_samples: int = 32_000, confidence_temperature: float = 1.0,
-        affetto_card: dict[str, Any] | None = None, **others: Any,
-    ) -> None:  # fmt: skip
+        self,
+        classifier: dict[str, Any] | None = None,
+        backbone: dict[str, Any] | None = None,
+        window_samples: int = 64_000,
+        hop_samples: int = 32_000,
+        confidence_temperature: float = 1.0,
+        affetto_card: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> None:
         self.classifier, self.backbone = classifier or {}, backbone or {}
         self.window_samples, self.hop_samples = window_samples, hop_samples
         # transformers takes a plain `temperature` for one of generating text.
         self.confidence_temperature = confidence_temperature
         self.affetto_card = affetto_card or {}
-        super().__init__(**others)
+        super().__init__(**fields)
 
 
 class AffettoForAudioClassification(PreTrainedModel):
@@ -69,9 +74,9 @@ class AffettoForAudioClassification(PreTrainedModel):
         """Nothing starts at random: a weight that the folder lacks is an error, see `from_pretrained`."""
 
     @classmethod
-    def from_pretrained(cls, *arguments: Any, output_loading_info: bool = False, **named: Any) -> Any:
+    def from_pretrained(cls, *arguments: Any, output_loading_info: bool = False, **options: Any) -> Any:
         """As transformers' own; raises OSError where the folder lacks a weight, which it would leave as it was made."""
-        loaded: Any = super().from_pretrained(*arguments, output_loading_info=True, **named)
+        loaded: Any = super().from_pretrained(*arguments, output_loading_info=True, **options)
         model, report = loaded
         absent = sorted({*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])})
         if absent:

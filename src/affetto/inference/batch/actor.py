@@ -1,6 +1,6 @@
-"""What labels on a node of a cluster: a model loaded once, which is handed names and answers with rows.
+"""Ray actor: loads the model once, labels batches of recordings given by name.
 
-Audio never travels: an actor decodes what it is told the place of. Names and rows travel as JSON, since Arrow's text
+Audio never travels: an actor decodes the files whose paths it gets. Names and rows travel as JSON, since Arrow's text
 cannot hold the file names that are no Unicode.
 """
 
@@ -16,44 +16,47 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affetto.cluster import adopt, surroundings, unseen
+from affetto.cluster import apply_task_environment, missing_path_message, task_environment
 from affetto.errors import UserError
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.labelling import facts, label
-from affetto.inference.order import Order
+from affetto.inference.spec import PredictorSpec
 
 if TYPE_CHECKING:
     from affetto.inference.predictor import Predictor
 
 SHARED = "the model and the recordings"
 MOST_TRIES = 3
-"""A handful is heard so often, where its actor dies at it. Ray Data alone would go on for ever."""
+"""Attempts per batch before giving up. Ray Data alone would go on for ever."""
 
 
-def task(order: Order, threads: int) -> dict[str, Any]:
-    """What a model is made by on a node: the order, the process that gives it, what that one sees of what it names."""
-    given = [order.model, *([order.backbone] if order.backbone else []), *order.speaker]
+def task(spec: PredictorSpec, threads: int) -> dict[str, Any]:
+    """Describe how a node loads the model: the spec, the sender's environment, and the paths that the sender sees."""
+    paths = [spec.model, *([spec.backbone] if spec.backbone else []), *spec.speaker]
     return {
-        "order": order, "paths": [path for path in given if os.path.exists(path)], "threads": threads, **surroundings(),
-    }  # fmt: skip
+        "spec": spec,
+        "paths": [path for path in paths if os.path.exists(path)],
+        "threads": threads,
+        **task_environment(),
+    }
 
 
-def handful(number: int, inputs: Sequence[Input]) -> str:
-    """Inputs as an actor is handed them."""
-    places = [None if one.place is None else str(one.place) for one in inputs]
-    listed = [[one.name, one.start, one.end, place] for one, place in zip(inputs, places, strict=True)]
-    return json.dumps({"number": number, "inputs": listed})
+def encode_batch(number: int, inputs: Sequence[Input]) -> str:
+    """Encode a batch of inputs as JSON, for an actor."""
+    paths = [None if item.file is None else str(item.file) for item in inputs]
+    rows = [[item.name, item.start, item.end, path] for item, path in zip(inputs, paths, strict=True)]
+    return json.dumps({"number": number, "inputs": rows})
 
 
-def granted(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer that is none of {"refused": why}, for which UserError is raised."""
+def raise_refusal(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer. Raises UserError for {"refused": reason}."""
     if "refused" in answer:
         raise UserError(answer["refused"])
     return answer
 
 
-def ask(task: dict[str, Any]) -> dict[str, Any]:
-    """`facts`: the `labelling.Facts` of the model, and `memory`: bytes that it took to load it; or why it cannot be."""
+def describe_model(task: dict[str, Any]) -> dict[str, Any]:
+    """Load the model and return its `facts` (`labelling.Facts`) and `memory` (bytes at most); or `refused`."""
     try:
         return {"facts": asdict(facts(_predictor(task))), "memory": _most_memory()}
     except UserError as problem:
@@ -61,7 +64,7 @@ def ask(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _most_memory() -> int:
-    """The most bytes that this process has had in memory; 0 where the system does not tell."""
+    """Peak memory of this process in bytes; 0 where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows
@@ -71,7 +74,7 @@ def _most_memory() -> int:
 
 
 class Tries:
-    """An actor beside the others, which outlives them: how often each handful was begun."""
+    """Actor that outlives the labelling ones and counts how often each batch was begun."""
 
     def __init__(self) -> None:
         self.begun: Counter[int] = Counter()
@@ -82,7 +85,7 @@ class Tries:
 
 
 class Actor:
-    """One model in a process of its own. What it cannot do it answers: what it raised, Ray would try again."""
+    """One model in a process of its own. Failures are returned, not raised: Ray would retry an exception."""
 
     def __init__(self, task: dict[str, Any], tries: Any) -> None:
         """`tries`: the handle of the cluster's `Tries`."""
@@ -93,48 +96,48 @@ class Actor:
             self.refused = _refused(problem)
 
     def __call__(self, batch: Any) -> dict[str, list[str]]:
-        """An Arrow table of handfuls → of answers to them."""
-        return {"answer": [json.dumps(self.answer(text)) for text in batch.column("handful").to_pylist()]}
+        """Label an Arrow table of encoded batches; returns the answers to them."""
+        return {"answer": [json.dumps(self.answer(text)) for text in batch.column("batch").to_pylist()]}
 
-    def answer(self, handful: str) -> dict[str, Any]:
-        """`rows`, which of their files are `unseen` here, and by which `node` and `process`; or why not: `refused`."""
+    def answer(self, batch: str) -> dict[str, Any]:
+        """Label a batch: `rows`, files `unseen` on this `node`, its `process`; or `refused` with the reason."""
         if self.refused:
             return self.refused
         import ray
 
-        told = json.loads(handful)
+        content = json.loads(batch)
         inputs = [
-            Input(name, start, end, None if place is None else Path(place))
-            for name, start, end, place in told["inputs"]
+            Input(name, start, end, None if path is None else Path(path))
+            for name, start, end, path in content["inputs"]
         ]
-        if ray.get(self.tries.begin.remote(told["number"])) > MOST_TRIES:
+        if ray.get(self.tries.begin.remote(content["number"])) > MOST_TRIES:
             between = " … ".join(dict.fromkeys((inputs[0].name, inputs[-1].name)))
             return {
-                "refused": f"{between}: the worker that heard them has died, {MOST_TRIES} times; was there memory "
-                "enough? Leave them out; --resume goes on with what --out has (jsonl or csv)"
+                "refused": f"{between}: the worker that labelled them died {MOST_TRIES} times, perhaps for want of "
+                "memory. Leave them out; --resume continues what --out has (jsonl or csv)"
             }
         try:
             rows = list(label(self.predictor, inputs))
         except UserError as problem:
             return _refused(problem)
-        unread = (one.path for one, row in zip(inputs, rows, strict=True) if "error" in row)
+        unread = (item.path for item, row in zip(inputs, rows, strict=True) if "error" in row)
         absent = [str(path) for path in unread if not os.path.lexists(path)]
         return {"rows": rows, "unseen": absent, "node": socket.gethostname(), "process": os.getpid()}
 
 
 def _predictor(task: Mapping[str, Any]) -> Predictor:
-    """The model, in the surroundings of the process that ordered it."""
+    """Load the model in the environment of the process that sent the task."""
     try:
-        adopt(task)
+        apply_task_environment(task)
     except OSError:
-        raise UserError(unseen(task["cwd"], SHARED)) from None
+        raise UserError(missing_path_message(task["cwd"], SHARED)) from None
     for path in task["paths"]:
         if not os.path.exists(path):
-            raise UserError(unseen(path, SHARED))
+            raise UserError(missing_path_message(path, SHARED))
     import torch
 
     torch.set_num_threads(task["threads"])
-    predictor: Predictor = task["order"].predictor()
+    predictor: Predictor = task["spec"].load()
     return predictor
 
 

@@ -1,4 +1,4 @@
-"""What a person names to be labelled, as recordings: files, folders, patterns, tables, a list on standard input."""
+"""Recordings to be labelled: files, folders, patterns, tables, a list on standard input."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TABLE_SUFFIXES = (".csv", ".tsv")
 
 @dataclass(frozen=True)
 class Input:
-    """One recording, or a section of one; `name` is what it was called, and is what the output calls it."""
+    """A recording, or a section of it; `name` is its name on the command line and in the output."""
 
     name: str
     start: float | None = None
     end: float | None = None
-    place: Path | None = None
-    """Where it lies, if that is not what `name` says."""
+    file: Path | None = None
+    """Path of the file, if it is not `name`."""
 
     @property
     def source(self) -> Source:
@@ -39,44 +39,48 @@ class Input:
 
     @property
     def path(self) -> Path:
-        return self.place or Path(self.name)
+        return self.file or Path(self.name)
 
 
-def recordings(named: Iterable[str], standard_input: Iterable[str] = ()) -> Iterator[Input]:
-    """The recordings that are meant, in the order named; of a folder or a pattern sorted.
+def recordings(arguments: Iterable[str], standard_input: Iterable[str] = ()) -> Iterator[Input]:
+    """List the recordings of the arguments, in their order; those of a folder or a pattern are sorted.
 
     A folder stands for all recordings in and below it, links followed, without hidden ones; a CSV or TSV for its rows
     (`file`, perhaps `start` and `end`, in seconds; relative to the table); `-` for the lines of `standard_input`, each
-    a file, taken as they come. A name that is no file is let through: what cannot be read is told in its turn. Raises
+    a file, taken as they come. A name that is no file is let through: its row will have the error. Raises
     UserError for a folder or a pattern without a recording, and for a table without a column of files.
     """
-    for name in named:
+    for name in arguments:
         if name == STANDARD_INPUT:
             lines = (line.rstrip("\r\n") for line in standard_input)
             yield from (Input(line) for line in lines if line)
         elif os.path.isdir(name):
-            yield from _found(audio_below(name), f"{name}: no recordings in it ({', '.join(sorted(AUDIO_SUFFIXES))})")
+            yield from _require_any(
+                audio_below(name), f"{name}: no recordings in it ({', '.join(sorted(AUDIO_SUFFIXES))})"
+            )
         elif name.casefold().endswith(TABLE_SUFFIXES):
             yield from _rows(Path(name))
         elif not os.path.lexists(name) and glob.has_magic(name):
             hits = (path for path in sorted(glob.glob(name, recursive=True)) if os.path.isfile(path))
-            yield from _found(hits, f"{name}: no file fits this pattern; check it, and quote it against the shell")
+            yield from _require_any(
+                hits, f"{name}: no file fits this pattern; check it, and quote it against the shell"
+            )
         else:
             yield Input(name)
 
 
-def has_sections(named: Iterable[str]) -> bool:
-    """Whether some of what is named may be sections of recordings."""
-    return any(name.casefold().endswith(TABLE_SUFFIXES) and not os.path.isdir(name) for name in named)
+def has_sections(arguments: Iterable[str]) -> bool:
+    """True if some arguments may be sections of recordings."""
+    return any(name.casefold().endswith(TABLE_SUFFIXES) and not os.path.isdir(name) for name in arguments)
 
 
-def _found(paths: Iterable[str], otherwise: str) -> Iterator[Input]:
+def _require_any(paths: Iterable[str], message: str) -> Iterator[Input]:
     none = True
     for path in paths:
         none = False
         yield Input(path)
     if none:
-        raise UserError(otherwise)
+        raise UserError(message)
 
 
 def _rows(path: Path) -> Iterator[Input]:
@@ -93,4 +97,4 @@ def _rows(path: Path) -> Iterator[Input]:
         if not file:
             raise UserError(f"{where} names no file; fill it in, or leave the line out")
         start, end = cells.section(row, start_at, end_at, where)
-        yield Input(file, start, end, place=path.parent / listed_file(path.parent, file))
+        yield Input(file, start, end, file=path.parent / listed_file(path.parent, file))

@@ -1,4 +1,4 @@
-"""Many recordings labelled one after another: named inputs in, rows out, what cannot be used named among them."""
+"""Labelling of many recordings in order: inputs in, rows out; a unusable recording gets a row with `error`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.outputs import Row
 
-if TYPE_CHECKING:  # a process that has others label needs no torch
+if TYPE_CHECKING:  # a process that lets others label needs no torch
     from affetto.inference.predictor import Prediction, Predictor
     from affetto.models.prefix import Source
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What outputs tell of the model that made them, wherever it runs."""
+    """Facts of a model that outputs hold, wherever it runs."""
 
     labels: tuple[str, ...]
     synthetic: bool
@@ -26,15 +26,15 @@ class Facts:
 
 
 class Labeller(Protocol):
-    """Recordings in, rows out: `Here` in this process, `distributed.Cluster` on many."""
+    """Recordings in, rows out: `LocalLabeller` in this process, `distributed.Cluster` on many."""
 
     facts: Facts
 
     def label(self, inputs: Iterable[Input]) -> Iterator[Row]:
-        """A row for each input, in order, as results come."""
+        """Label each input; yields rows in order, as results come."""
 
 
-class Here:
+class LocalLabeller:
     """A model in this process."""
 
     def __init__(self, predictor: Predictor) -> None:
@@ -50,24 +50,24 @@ def facts(predictor: Predictor) -> Facts:
 
 
 def label(predictor: Predictor, inputs: Iterable[Input]) -> Iterator[Row]:
-    """A row for each input, in order, as results come; each tells a `protocol` that is not the model's own."""
+    """Label each input; yields rows in order, with `protocol` where it is not the model's own."""
     waiting: deque[Input] = deque()
 
     def sources() -> Iterator[Source]:
-        for one in inputs:
-            waiting.append(one)
-            yield one.source
+        for item in inputs:
+            waiting.append(item)
+            yield item.source
 
     mark = {} if predictor.protocol is None else {"protocol": predictor.protocol}
     for result in predictor.stream_sources(sources()):
         yield as_row(waiting.popleft(), result) | mark
 
 
-def as_row(one: Input, result: Prediction | Exception) -> Row:
-    """`file`; of a section `start` and `end`; `emotion` (None: the model abstains) and `probabilities`; or `error`."""
-    row: Row = {"file": one.name}
-    if one.start is not None or one.end is not None:
-        row |= {"start": one.start, "end": one.end}
+def as_row(item: Input, result: Prediction | Exception) -> Row:
+    """Make a row: `file`; `start` and `end` of a section; `emotion` (None: abstained), `probabilities`; or `error`."""
+    row: Row = {"file": item.name}
+    if item.start is not None or item.end is not None:
+        row |= {"start": item.start, "end": item.end}
     if isinstance(result, Exception):
         return row | {"error": str(result)}
     row |= {"emotion": result.emotion, "probabilities": result.probabilities}

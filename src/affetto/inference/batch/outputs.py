@@ -1,4 +1,4 @@
-"""Labels written as they come: CSV, JSON and JSON Lines, to a stream or to a file that a later call goes on with."""
+"""Writing of labels as they come: CSV, JSON and JSON Lines, to a stream or to a file that a later call resumes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TIMELINE_FORMATS = ("json", "csv", "vtt")
 GOES_ON = ("jsonl", "csv")
 """Formats whose files a killed call leaves whole up to its last line."""
 NAMES = "surrogateescape"
-"""How names of files that are no UTF-8 are read and written: byte for byte."""
+"""Error handler for file names that are no UTF-8: they are read and written byte for byte."""
 HEADER, CUT_OFF, NOT_OURS = "header", "cut off", "not ours"
-"""What a line is that is no row: the last one that a killed call wrote may be cut off."""
+"""Kinds of lines that are no row; the last line that a killed call wrote may be cut off."""
 
 
 def row_key(row: Row) -> Key:
@@ -37,9 +37,15 @@ class Writer:
     """
 
     def __init__(
-        self, stream: IO[str], kind: str, labels: Sequence[str], *, sections: bool, protocol: bool = False,
+        self,
+        stream: IO[str],
+        kind: str,
+        labels: Sequence[str],
+        *,
+        sections: bool,
+        protocol: bool = False,
         begun: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if kind not in FORMATS:
             raise unknown("format", kind, FORMATS)
         self.stream, self.kind, self.labels, self.rows = stream, kind, tuple(labels), 0
@@ -54,9 +60,9 @@ class Writer:
         if self.kind == "csv":
             section = [row.get("start"), row.get("end")] if self.sections else []
             probabilities = row.get("probabilities") or {}
-            shown = [f"{probabilities[label]:.6f}" if label in probabilities else "" for label in self.labels]
+            shares = [f"{probabilities[label]:.6f}" if label in probabilities else "" for label in self.labels]
             last = [row.get("protocol", "")] if self.protocol else []
-            self._csv.writerow([row["file"], *section, row.get("emotion") or "", *shown, row.get("error", ""), *last])
+            self._csv.writerow([row["file"], *section, row.get("emotion") or "", *shares, row.get("error", ""), *last])
         elif self.kind == "jsonl":
             self.stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         else:
@@ -77,12 +83,12 @@ def header(labels: Sequence[str], sections: bool, protocol: bool = False) -> lis
 
 
 def resume(file: Path, kind: str, labels: Sequence[str], *, sections: bool) -> dict[Key, bool]:
-    """What an earlier call has written to `file`: {recording: whether it could be used}; a half last line goes.
+    """Read the rows of an earlier call in `file`: {recording: True if it was usable}; removes a half last line.
 
     Raises UserError for a file that this call would not have written.
     """
     if kind not in GOES_ON:
-        raise UserError(f"--resume goes on with {' and '.join(GOES_ON)}, not with {kind}; choose one of them")
+        raise UserError(f"--resume works with {' and '.join(GOES_ON)}, not with {kind}; choose one of them")
     if not file.exists():
         return {}
     expected = header(labels, sections)
@@ -96,12 +102,12 @@ def resume(file: Path, kind: str, labels: Sequence[str], *, sections: bool) -> d
                 writer.write(row)
                 done[row_key(row)] = "error" not in row
     except OSError as problem:
-        raise UserError(f"{file}: cannot be gone on with ({problem.strerror}); give another --out") from None
+        raise UserError(f"{file}: cannot be resumed ({problem.strerror}); give another --out") from None
     return done
 
 
 def _read(file: Path, kind: str, expected: list[str], labels: frozenset[str]) -> Iterator[Row]:
-    """The whole rows of a file. The last line may be cut off anywhere, others may not."""
+    """Read the complete rows of a file. Only the last line may be cut off."""
     with file.open(encoding="utf-8", errors=NAMES, newline="") as lines:
         rows = _json_rows(lines, labels) if kind == "jsonl" else _csv_rows(lines, expected)
         broken: int | None = None
@@ -132,13 +138,13 @@ def _json_rows(lines: Iterator[str] | IO[str], labels: frozenset[str]) -> Iterat
 def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str]) -> Iterator[Row | str]:
     ended = True
 
-    def watched() -> Iterator[str]:
+    def watch_ends() -> Iterator[str]:
         nonlocal ended
         for line in lines:
             ended = line.endswith("\n")
             yield line
 
-    reader = csv.reader(watched())
+    reader = csv.reader(watch_ends())
     first = next(reader, None)
     if first is None:
         return

@@ -2,13 +2,13 @@ import threading
 
 import pytest
 
-from affetto.training.ahead import one_ahead
+from affetto.training.batches import prefetch
 
 
 @pytest.mark.parametrize("threaded", [False, True])
 def test_all_come_in_order(threaded):
-    assert list(one_ahead(lambda n: n * n, range(6), threaded=threaded)) == [0, 1, 4, 9, 16, 25]
-    assert list(one_ahead(str, [], threaded=threaded)) == []
+    assert list(prefetch(lambda n: n * n, range(6), threaded=threaded)) == [0, 1, 4, 9, 16, 25]
+    assert list(prefetch(str, [], threaded=threaded)) == []
 
 
 def test_the_next_is_begun_before_this_one_is_used_and_no_more():
@@ -18,7 +18,7 @@ def test_the_next_is_begun_before_this_one_is_used_and_no_more():
         begun[n].set()
         return n
 
-    results = one_ahead(make, range(5), threaded=True)
+    results = prefetch(make, range(5), threaded=True)
     for n in range(5):
         assert next(results) == n
         if n < 4:
@@ -29,7 +29,7 @@ def test_the_next_is_begun_before_this_one_is_used_and_no_more():
 @pytest.mark.parametrize("threaded", [False, True])
 def test_an_error_comes_where_its_item_would_and_no_thread_stays(threaded):
     before = threading.active_count()
-    results = one_ahead(lambda n: 1 / n, [2, 1, 0, 4], threaded=threaded)
+    results = prefetch(lambda n: 1 / n, [2, 1, 0, 4], threaded=threaded)
     assert [next(results), next(results)] == [0.5, 1.0]
     with pytest.raises(ZeroDivisionError):
         next(results)

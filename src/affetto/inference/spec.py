@@ -1,4 +1,4 @@
-"""What is ordered of a model: which it is, and how it is to answer; all by which any process makes its predictor."""
+"""`PredictorSpec`: arguments for loading a predictor, for processes that need no torch themselves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Order:
-    """`model`, `device`, `backbone` and `precision` as `loading.load` takes them."""
+class PredictorSpec:
+    """Arguments for loading a predictor, as a picklable record: the fields are those of `load`."""
 
     model: str
     device: str = "auto"
@@ -19,10 +19,10 @@ class Order:
     precision: str = "auto"
     abstain_below: float = 0.0
     speaker: tuple[str, ...] = ()
-    """Clips of one speaker to calibrate to; none: the model as it is."""
+    """Clips of one speaker to adapt to; empty: the model as it is."""
 
-    def predictor(self) -> Predictor:
-        """Raises UserError for what is no model, and for clips that it cannot be calibrated by."""
+    def load(self) -> Predictor:
+        """Load the predictor. Raises UserError for a path without a model and for clips that cannot be used."""
         from affetto.inference.loading import load
 
         predictor = load(self.model, device=self.device, backbone=self.backbone, precision=self.precision)
