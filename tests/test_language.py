@@ -26,7 +26,6 @@ NOT_YET: set[str] = {
     "experiments",
     "export",
     "models",
-    "reporting",
     "specialize",
     "splits",
     "synthetic",
