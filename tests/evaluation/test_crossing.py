@@ -226,8 +226,8 @@ def test_a_corpus_that_cannot_be_used_is_read_once_and_fails_its_tests_alone(
     grid = shutil.copytree(one_fold, tmp_path / "grid")
     bad = shutil.copytree(corpora["emovo"], tmp_path / "emovo")
     (bad / "f1/rab-f1-b1.wav").write_bytes(b"no sound")
-    read, heard = [], crossing.read_heard
-    monkeypatch.setattr(crossing, "read_heard", lambda *a, **k: (read.append(1), heard(*a, **k))[1])
+    read, heard = [], crossing.read_test_clips
+    monkeypatch.setattr(crossing, "read_test_clips", lambda *a, **k: (read.append(1), heard(*a, **k))[1])
     outcome = cross(grid, {"emovo": str(bad)}, device="cpu")
     assert len(outcome.failed) == outcome.pairs == 2 and len(read) == 1
     assert all("rab-f1-b1.wav" in told for told in outcome.failed.values())

@@ -19,12 +19,12 @@ from affetto.quiet import quiet_loggers
 
 
 def quantise(graph: Any, classifier: Classifier, folder: Path) -> Any:
-    """The quantised form of an ONNX model; `folder` takes what is written in between."""
+    """Quantise an ONNX model; `folder` takes temporary files."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    chosen = layers(graph, classifier)
-    assert chosen, "no linear layer of the blocks was found again in the graph"
+    names = layers(graph, classifier)
+    assert names, "no linear layer of the blocks was found again in the graph"
     # The exporter's notes of shapes contradict the integers' graph: onnxruntime's shape inference stops at them.
     del graph.graph.value_info[:]
     narrow = folder / ".int8.onnx"
@@ -34,7 +34,7 @@ def quantise(graph: Any, classifier: Classifier, folder: Path) -> Any:
                 graph,
                 narrow,
                 op_types_to_quantize=["MatMul"],
-                nodes_to_quantize=chosen,
+                nodes_to_quantize=names,
                 per_channel=True,
                 reduce_range=True,
                 weight_type=QuantType.QInt8,
@@ -45,10 +45,10 @@ def quantise(graph: Any, classifier: Classifier, folder: Path) -> Any:
 
 
 def layers(graph: Any, classifier: Classifier) -> list[str]:
-    """The names of the graph's matrix products that are linear layers of the blocks, known by their weights."""
+    """Find the graph's matrix products that are linear layers of the blocks, by their weights."""
     from onnx import numpy_helper
 
-    wanted = {
+    weights = {
         _digest(module.weight.detach().float().numpy().T)
         for module in classifier.backbone.blocks.modules()
         if isinstance(module, nn.Linear) and min(module.in_features, module.out_features) >= SMALLEST
@@ -59,10 +59,8 @@ def layers(graph: Any, classifier: Classifier) -> list[str]:
         if len(constant.dims) == 2
     }
     return [
-        node.name
-        for node in graph.graph.node
-        if node.op_type == "MatMul" and constants.get(node.input[1]) in wanted
-    ]  # fmt: skip
+        node.name for node in graph.graph.node if node.op_type == "MatMul" and constants.get(node.input[1]) in weights
+    ]
 
 
 def _digest(weight: np.ndarray) -> bytes:
