@@ -173,7 +173,7 @@ def test_corpora_without_sentences_are_named_where_shared_ones_are_to_be_left_ou
     table = write_table(tmp_path / "silent", speakers=1, parts=False)
     lines: list[str] = []
     cross(one_fold, {"silent": str(table)}, exclude_shared=True, device="cpu", say=lines.append)
-    assert lines.count("note: silent tells no sentences: those it shares with others are not left out") == 2
+    assert lines.count("note: silent has no sentences: shared ones are not left out") == 2
 
 
 def test_a_run_with_folds_answers_with_every_fold_s_model(tmp_path: Path, corpora: dict[str, str]) -> None:
@@ -248,5 +248,5 @@ def test_the_command_tells_what_it_does_and_what_cannot_be(
     shutil.copytree(one_fold, tmp_path / "copy")
     for run in (tmp_path / "copy/runs").glob("emozionalmente_*"):
         shutil.rmtree(run)
-    with pytest.raises(UserError, match="trained on emovo, and there is no other corpus; give --corpus NAME=PATH"):
+    with pytest.raises(UserError, match="trained on emovo; give another corpus: --corpus NAME=PATH"):
         cross(tmp_path / "copy", {})

@@ -10,7 +10,7 @@ import pytest
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.evaluation.seen import TrainedOn, person, trained_on
-from affetto.evaluation.testing import choose
+from affetto.evaluation.testing import TestClips, choose
 from affetto.models.prefix import Source
 from affetto.training.contents import contents_of, marks_of
 from synthetic.babble import babble, stored
