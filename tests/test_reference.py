@@ -15,6 +15,7 @@ import yaml
 
 import affetto
 from affetto.experiments import grid
+from affetto.experiments.planned import AXES
 from affetto.models.card import _Card
 from affetto.training.spec import RECIPES, setting_names, settings
 from conftest import PROJECT
@@ -117,7 +118,7 @@ def test_the_example_of_a_grid_is_one_and_has_every_part(tmp_path: Path) -> None
     # 2 backbones × 2 corpora × (frozen + 2 alphas of LoRA) × 3 seeds, less the excluded, beside each LoRA a variant.
     assert len(runs) == 2 * 2 * 3 + (2 + 1) * 2 * 3 * 2
     assert set(re.findall(r"^(\w+):", example[1], re.M)) == set(grid.PARTS)
-    assert set(grid.AXES) <= set(re.findall(r"`(\w+)`", text))
+    assert set(AXES) <= set(re.findall(r"`(\w+)`", text))
 
 
 def test_rooms_stand_in_the_order_of_the_contract(reference: ModuleType) -> None:

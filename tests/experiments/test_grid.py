@@ -9,7 +9,9 @@ import pytest
 from affetto.errors import UserError
 from affetto.experiments import grid
 from affetto.experiments.miniature import miniature
+from affetto.experiments.planned import PlannedRun
 from affetto.models.catalogue import BACKBONES
+from affetto.training.spec import settings
 
 GRIDS = Path(__file__).parents[2] / "grids"
 ADAPTERS = {"adapter_houlsby": "houlsby", "adapter_parallel": "parallel", "adapter_peft_ser": "peft_ser"}
@@ -62,7 +64,7 @@ overrides:
     for run in runs:
         small = run["backbone"] == "whisper-mini" and run["method"] == "lora"
         assert run.settings.training.batch_size == (4 if small else 32)
-        named = run.told()["settings"]
+        named = run.to_json()["settings"]
         if run["method"] == "lora":
             assert run.settings.lora.alpha == run["lora.alpha"] == named["lora.alpha"]
         else:
@@ -73,7 +75,7 @@ def test_every_axis_reaches_the_run_and_its_identity(tmp_path):
     axes = {"split": "kfold:3", "split_seed": 4, "weights_seed": 5, "recipe": "paper", "seed": 6}
     base = "axes:\n  backbone: whisper-mini\n  corpus: table\n  method: lora\n  random_weights: true\n"
 
-    def planned(text: str) -> grid.PlannedRun:
+    def planned(text: str) -> PlannedRun:
         (run,) = grid.read(written(tmp_path, base + text)).runs
         return run
 
@@ -200,7 +202,7 @@ def test_the_paper_s_grid_in_small_keeps_its_runs_and_the_shape_of_each_backbone
     for run in small.runs:
         spec = run.spec({"emovo": "a", "emozionalmente": "b", "demos": "c"})
         assert spec.random_weights and spec.backbone == run.stand_in and spec.settings.training.epochs == 2
-        assert run.told()["backbone"] == run["backbone"]
+        assert run.to_json()["backbone"] == run["backbone"]
 
 
 def test_a_miniature_of_what_is_no_key_or_corpus_of_the_paper_is_refused(tmp_path):
@@ -228,7 +230,7 @@ def test_variants_stand_beside_the_runs_that_they_vary(tmp_path):
     for run in runs:
         assert run.settings.lora.alpha == (8 if run.variant == "louder" else 1)
         assert run.settings.model.state_norm == ("layer" if run.variant == "normed" else "none")
-        assert run.told().get("variant") == run.variant
+        assert run.to_json().get("variant") == run.variant
         assert (f"_{run.variant}_" in run.name) == (run.variant is not None)
         assert run.spec({"table": "a"}).record_states
     assert len({run.identity for run in runs}) == len({run.name for run in runs}) == len(runs)
@@ -276,7 +278,7 @@ def test_the_short_ablations_change_an_adapter_and_a_lora_of_ten_epochs():
 def test_the_ablations_change_one_thing_each_and_hold_their_baselines(name):
     runs = grid.read(GRIDS / f"{name}.yaml").runs
     plain = {(r["backbone"], r["corpus"], r["method"], r["seed"]): r for r in runs if r.variant is None}
-    assert all(run.settings == grid.settings("paper", method=run["method"]) for run in plain.values())
+    assert all(run.settings == settings("paper", method=run["method"]) for run in plain.values())
     for run in runs:
         beside = plain[run["backbone"], run["corpus"], run["method"], run["seed"]]
         one, other = run.settings.model_dump(), beside.settings.model_dump()

@@ -65,4 +65,4 @@ def test_an_estimate_without_a_finished_run_is_reckoned_by_the_rate(paper, tmp_p
         told = found[run.name]
         assert told.operations is not None and told.basis == 0 and told.size_bytes is None
         assert told.seconds == pytest.approx(OVERHEAD_SECONDS + told.operations / 1e11, abs=0.06)
-        assert "reckoned" in told.told()["estimate_basis"]
+        assert "reckoned" in told.to_json()["estimate_basis"]

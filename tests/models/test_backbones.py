@@ -38,6 +38,7 @@ from models.systems import FAMILIES, blueprint, clips, stir_up
         ("wav2vec2-large-it", 315_438_720, 1_966_080, 6_319_104),
         ("whisper-small-it", 88_154_112, 737_280, 2_370_048),
         ("xlsr-53-it", 315_438_720, 1_966_080, 6_319_104),
+        ("whisper-base", 20_590_592, 245_760, 790_272),
     ],
 )
 def test_parameter_counts(key: str, encoder: int, lora: int, adapter: int) -> None:

@@ -33,8 +33,8 @@ def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: boo
         absent = [n for n in names if not each.stand_in and (n not in places or not Path(places[n]).exists())]
         first = sharing.setdefault(each.shares, each.name)
         rows.append({
-            **each.told(), "state": state, "error": error, "absent": absent,
-            "shares_stored_states_with": None if first == each.name else first, **takes[each.name].told(),
+            **each.to_json(), "state": state, "error": error, "absent": absent,
+            "shares_stored_states_with": None if first == each.name else first, **takes[each.name].to_json(),
             "stored_states_bytes_at_most": stored_bytes(each) if first == each.name else 0,
         })  # fmt: skip
     if as_json:

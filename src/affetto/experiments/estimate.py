@@ -1,7 +1,8 @@
-"""What a run will take: by finished runs of the same folder that differ from it in seeds alone; else reckoned from its
-operations and the rate of this machine, see `affetto.experiments.work`; else unknown.
+"""Estimates of the time and disk space that a run takes.
 
-Stored frozen states are counted: the corpora's official clips, each as long as the window, in the backbone's width.
+The basis are finished runs of the same folder that differ from it in seeds alone. Without them the time is computed
+from the operations of the run and the rate of this machine (`affetto.experiments.work`), or it is unknown. The size of
+stored frozen states is computed from the official numbers of clips, each as long as the window.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affetto.errors import UserError
-from affetto.experiments.grid import AXES, PlannedRun
+from affetto.experiments.planned import AXES, PlannedRun
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
 from affetto.models.catalogue import BACKBONES
@@ -26,14 +27,14 @@ from affetto.training.runs import METRICS
 
 SEEDS = ("seed", "split_seed")
 OVERHEAD_SECONDS = 10.0
-"""What a run takes at least, whatever its size: starting, reading, the probe, writing."""
+"""Shortest time of a run, whatever its size: starting, reading, the probe, writing."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds and bytes of the run's own folder; None: nothing to go by.
+    """Seconds of a run, and bytes of its folder; None where there is no basis.
 
-    By `basis` finished runs (medians) or, where there is none, by its operations, in seconds only.
+    `basis` is the number of finished runs whose medians they are. With none of them, seconds come from `operations`.
     """
 
     seconds: float | None = None
@@ -41,7 +42,7 @@ class Estimate:
     basis: int = 0
     operations: float | None = None
 
-    def told(self) -> dict[str, float | int | str | None]:
+    def to_json(self) -> dict[str, float | int | str | None]:
         if self.basis:
             runs = f"median of {self.basis} finished run{'s' if self.basis != 1 else ''} that differ in seeds alone"
         elif self.seconds is not None:
@@ -54,26 +55,26 @@ class Estimate:
 def estimates(
     folder: GridFolder, runs: Sequence[PlannedRun], rate: Callable[[str], float] | None = None
 ) -> dict[str, Estimate]:
-    """{run's name: what it takes}; of a finished run too.
+    """{name of the run: estimate}, finished runs included.
 
-    `rate(precision)` gives this machine's operations a second, by which runs are reckoned whose kind has not been
-    finished; without it they stay unknown. A run that was interrupted counts with the time since it was last taken up.
+    `rate(precision)` gives the operations per second of this machine, for runs of which no similar run is finished;
+    without it their times are unknown. An interrupted run counts with the time since it was last resumed.
     """
-    found: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    finished: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for run in runs:
         measured = _measured(folder, run)
         if measured is not None:
-            found[_kind(run)].append(measured)
+            finished[_kind(run)].append(measured)
     prepared: set[tuple[object, ...]] = set()
-    made = {}
+    results = {}
     for run in runs:
-        known = found[_kind(run)]
-        made[run.name] = _median(known) if known else _reckoned(run, run.shares in prepared, rate)
+        similar = finished[_kind(run)]
+        results[run.name] = _median(similar) if similar else _computed(run, run.shares in prepared, rate)
         prepared.add(run.shares)
-    return made
+    return results
 
 
-def _reckoned(run: PlannedRun, stored: bool, rate: Callable[[str], float] | None) -> Estimate:
+def _computed(run: PlannedRun, stored: bool, rate: Callable[[str], float] | None) -> Estimate:
     # In a miniature, reading and starting take longer than computing.
     needed = None if rate is None or run.stand_in else operations(run, stored=stored)
     if needed is None or rate is None:
@@ -83,7 +84,7 @@ def _reckoned(run: PlannedRun, stored: bool, rate: Callable[[str], float] | None
 
 
 def stored_bytes(run: PlannedRun) -> int | None:
-    """How much of the store the run's frozen states take at most; None where clips, width or window are not known."""
+    """Most bytes that the run's frozen states take in the store; None where clips, width or window are unknown."""
     clips, key = clips_of(run), run.stand_in or run["backbone"]
     model, seconds = run.settings.model, run.settings.audio.seconds
     method = METHODS.find(run["method"])
@@ -93,9 +94,9 @@ def stored_bytes(run: PlannedRun) -> int | None:
         return None
     if not method.changes_blocks and not plain:
         return None
-    one = FAMILIES.find(BACKBONES[key].family).operations(BACKBONES[key].config, seconds)
-    statistics_for_the_probe = 2 * (one.depth + 1)
-    values = clips * (one.frames + statistics_for_the_probe) * one.width
+    shapes = FAMILIES.find(BACKBONES[key].family).operations(BACKBONES[key].config, seconds)
+    statistics_for_the_probe = 2 * (shapes.depth + 1)
+    values = clips * (shapes.frames + statistics_for_the_probe) * shapes.width
     return int(values * (2 if run.settings.store.precision == "float16" else 4))
 
 
@@ -105,14 +106,14 @@ def _kind(run: PlannedRun) -> str:
 
 
 def _measured(folder: GridFolder, run: PlannedRun) -> tuple[float, int] | None:
-    there = folder.run(run.name)
+    files = folder.run(run.name)
     try:
-        metrics = there.read(METRICS)
+        metrics = files.read(METRICS)
     except UserError:  # broken
         return None
     if metrics is None or not isinstance(metrics.get("wall_seconds"), int | float):
         return None
-    return float(metrics["wall_seconds"]), _size(there.path)
+    return float(metrics["wall_seconds"]), _size(files.path)
 
 
 def _size(folder: Path) -> int:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from affetto.cluster import check_engine
-from affetto.experiments.grid import Grid, PlannedRun
+from affetto.experiments.grid import Grid
 from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, settle
+from affetto.experiments.planned import PlannedRun
 from affetto.experiments.states import BROKEN, DONE, FAILED, GridFolder
 from affetto.models.parallel import cores
 

@@ -1,8 +1,8 @@
-"""A grid in small: the same runs on synthetic corpora with small random backbones, to see that all of it works.
+"""Miniatures of grids: the same runs on synthetic corpora with small random backbones, to see that all of it works.
 
-Each backbone key is stood in for by a small one of its shape (pre- or post-LayerNorm, group or layer norm, WavLM's
-attention, Whisper), with weights of its own; each corpus by synthetic speech in its layout. Nothing that comes out says
-anything about real models, and whatever shows it says that it is synthetic.
+In place of each backbone key stands a small one of its shape (pre- or post-LayerNorm, group or layer norm, WavLM's
+attention, Whisper) with weights of its own; in place of each corpus, synthetic speech in its layout. The results say
+nothing about real models, and every page that shows them says that they are synthetic.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from affetto.corpora.folders import MARKER
 from affetto.errors import UserError, unknown
-from affetto.experiments.grid import Grid, PlannedRun, text
+from affetto.experiments.grid import Grid
+from affetto.experiments.planned import PlannedRun, text
 from affetto.models.catalogue import BACKBONES
 from affetto.models.families.registry import FAMILIES
 from affetto.synthetic import registry as synthetic
@@ -23,9 +24,9 @@ EPOCHS = 2
 
 
 def stand_in(backbone: str) -> tuple[str, int]:
-    """The small key of the same shape, and a seed for its weights that no other key has.
+    """Small key of the same shape, and a seed for its weights that no other key has.
 
-    Raises UserError for what is no key: of a checkpoint's shape nothing is known before it is there.
+    Raises UserError for a backbone that is not a key: the shape of a checkpoint is unknown before it is downloaded.
     """
     if backbone not in BACKBONES:
         raise unknown("backbone key", backbone, BACKBONES, hint="--miniature knows the shapes of keys only.")
@@ -36,7 +37,7 @@ def stand_in(backbone: str) -> tuple[str, int]:
 
 
 def miniature(grid: Grid) -> Grid:
-    """The grid's runs, each with its stand-in and a few epochs; the backbones' names stay."""
+    """The grid with a small backbone and a few epochs in each run; the names of the backbones stay."""
     return Grid(f"{grid.name}-miniature", tuple(map(_small, grid.runs)))
 
 
@@ -47,30 +48,29 @@ def _small(run: PlannedRun) -> PlannedRun:
         if name not in synthetic.miniatures():
             raise unknown("corpus", name, synthetic.miniatures(), hint="--miniature can make these.")
     values = {**run.values, "random_weights": True, "weights_seed": weights_seed}
-    chosen = {axis: value for axis, value in run.values.items() if "." in axis}
-    # A grid's own epochs stay where they are fewer; the probe has none.
-    few = min(run.settings.training.epochs, EPOCHS)
-    small = {**{k: text(v) for k, v in chosen.items()}, "training.epochs": str(few)}
-    small = acting(run["recipe"], small, method=run["method"])
-    resolved = settings(run["recipe"], small, method=run["method"])
+    overrides = {name: text(value) for name, value in run.values.items() if "." in name}
+    # Fewer epochs of a grid stay; the probe has none.
+    overrides["training.epochs"] = str(min(run.settings.training.epochs, EPOCHS))
+    overrides = acting(run["recipe"], overrides, method=run["method"])
+    resolved = settings(run["recipe"], overrides, method=run["method"])
     return replace(run, values=values, settings=resolved, stand_in=key)
 
 
 def corpora(grid: Grid, folder: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, str]:
-    """The synthetic corpora that the grid's runs need, made in `folder` where they are not there yet: {name: path}.
+    """Make the synthetic corpora that the runs need in `folder`, unless they exist: {name: path}.
 
     Raises UserError where the extra `demo` (espeak-ng) is not installed.
     """
-    made = {}
+    paths = {}
     for name in sorted({name for run in grid.runs for name in run["corpus"].split("+")}):
-        place = folder / name
-        if not (place / MARKER).exists():
+        path = folder / name
+        if not (path / MARKER).exists():
             say(f"making synthetic {name}")
             speakers, clips = synthetic.miniatures()[name]
             try:
-                synthetic.make(name, place, speakers=speakers, clips=clips)
+                synthetic.make(name, path, speakers=speakers, clips=clips)
             except UserError:
-                if not (place / MARKER).exists():  # there, another launcher was quicker
+                if not (path / MARKER).exists():  # else another launcher was quicker
                     raise
-        made[name] = str(place)
-    return made
+        paths[name] = str(path)
+    return paths

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affetto.experiments.grid import PlannedRun
+from affetto.experiments.planned import PlannedRun
 from affetto.experiments.states import FAILED, GridFolder
 
 BUSY_SECONDS = 2.0

@@ -24,8 +24,8 @@ from affetto.cluster import (
 )
 from affetto.errors import UserError
 from affetto.experiments import worker
-from affetto.experiments.grid import PlannedRun
 from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, settle
+from affetto.experiments.planned import PlannedRun
 from affetto.experiments.states import PLAN, GridFolder
 
 WAIT_SECONDS = 0.5

@@ -10,7 +10,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from affetto.errors import UserError
-from affetto.experiments.grid import Grid, PlannedRun
+from affetto.experiments.grid import Grid
+from affetto.experiments.planned import PlannedRun
 from affetto.files import write_text
 from affetto.locks import take
 from affetto.training.runs import METRICS, SPEC, RunFolder
@@ -62,7 +63,7 @@ class GridFolder:
                 )
         elif strangers:
             raise UserError(f"{self.path} is not empty and holds no grid: give another --out")
-        content = {"name": grid.name, "runs": [run.told() for run in grid.runs]}
+        content = {"name": grid.name, "runs": [run.to_json() for run in grid.runs]}
         if content != known:
             try:
                 write_text(self.path / PLAN, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -1,7 +1,7 @@
-"""What a run computes, counted before any of it is done: from shapes, official numbers of clips, and the recipe.
+"""Operations of a run, counted in advance from shapes, official numbers of clips, and the recipe.
 
-A bound from above in operations: each clip as long as the window, each stage all of its epochs. Divided by the rate of
-a large matrix product, which nothing exceeds, it is a bound neither way, but a fair guess at the time.
+The number is an upper bound: every clip is as long as the window, and every stage takes all of its epochs. Divided by
+the rate of a large matrix product, which no other computation exceeds, it is a fair estimate of the time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from affetto.corpora.registry import CORPORA
-from affetto.experiments.grid import PlannedRun
+from affetto.experiments.planned import PlannedRun
 from affetto.models.catalogue import BACKBONES
 from affetto.models.families.registry import FAMILIES
 from affetto.models.flops import Operations
@@ -39,24 +39,24 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     if clips is None or passes is None or key not in BACKBONES or seconds is None:
         return None
     backbone = BACKBONES[key]
-    one = FAMILIES.find(backbone.family).operations(backbone.config, seconds)
+    shapes = FAMILIES.find(backbone.family).operations(backbone.config, seconds)
     method, first = METHODS.find(run["method"]), run.settings.training.first_block
-    changed = (one.depth - first) * one.block if method.changes_blocks else 0.0
+    changed = (shapes.depth - first) * shapes.block if method.changes_blocks else 0.0
     fresh = run.settings.augment.waveform or (method.trains_embedding and first == 0)
-    head = _head(run, one)
-    each = (one.forward - changed if fresh else 0.0) + method.step_cost * changed + HEAD_STEP * head
-    preparing = 0.0 if stored else clips * one.forward
-    return preparing + passes.trained * each + passes.judged * (changed + head)
+    head = _head(run, shapes)
+    per_clip = (shapes.forward - changed if fresh else 0.0) + method.step_cost * changed + HEAD_STEP * head
+    preparing = 0.0 if stored else clips * shapes.forward
+    return preparing + passes.trained * per_clip + passes.judged * (changed + head)
 
 
 def clips_of(run: PlannedRun) -> int | None:
-    """How many clips its corpora have, officially or in a miniature; None for corpora that are not known."""
+    """Number of clips in the run's corpora, officially or in a miniature; None for an unknown corpus."""
     clips = [clips for _, clips in _sizes(run)]
     return sum(clips) if all(clips) else None
 
 
 def _sizes(run: PlannedRun) -> list[tuple[int, int]]:
-    """Speakers and clips of each corpus of a run, officially or in a miniature; zeros where they are not known."""
+    """Speakers and clips of each corpus of a run, officially or in a miniature; zeros where they are unknown."""
     names = run["corpus"].split("+")
     if run.stand_in:
         return [miniatures().get(name, (0, 0)) for name in names]
@@ -64,7 +64,7 @@ def _sizes(run: PlannedRun) -> list[tuple[int, int]]:
 
 
 def _passes(run: PlannedRun, clips: int) -> Passes | None:
-    """Over all folds and stages; of several folds one validates and one is tested. None where they are not known."""
+    """Passes over all folds and stages; with several folds one validates and one is tested. None for unknown folds."""
     folds = _folds(run)
     if folds is None:
         return None
@@ -87,7 +87,7 @@ def _folds(run: PlannedRun) -> int | None:
     return 1
 
 
-def _head(run: PlannedRun, one: Operations) -> float:
-    """Of a forward pass of the downstream classifier over a clip: what it does on every frame."""
+def _head(run: PlannedRun, shapes: Operations) -> float:
+    """Operations of the head on the frames of a clip, in a forward pass."""
     model = run.settings.model
-    return 2.0 * one.frames * HEADS.find(model.head).frame_products(one.width, model.head_width)
+    return 2.0 * shapes.frames * HEADS.find(model.head).frame_products(shapes.width, model.head_width)

@@ -16,6 +16,15 @@ _WHISPER_SMALL = {
     "d_model": 768, "encoder_layers": 12, "encoder_attention_heads": 12, "encoder_ffn_dim": 3072,
     "decoder_layers": 12, "decoder_attention_heads": 12, "decoder_ffn_dim": 3072,
 }  # fmt: skip
+_WHISPER_BASE = {
+    "d_model": 512,
+    "encoder_layers": 6,
+    "encoder_attention_heads": 8,
+    "encoder_ffn_dim": 2048,
+    "decoder_layers": 6,
+    "decoder_attention_heads": 8,
+    "decoder_ffn_dim": 2048,
+}
 _WHISPER_MINI = {
     "d_model": 96, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 192,
     "decoder_layers": 1, "decoder_attention_heads": 4, "decoder_ffn_dim": 192, "vocab_size": 8,
@@ -30,7 +39,8 @@ class Architecture:
     family: str
     hub_id: str | None
     scenario: str
-    """`A`: as pre-trained; `B`: specialised in Italian first (paper, III-B); `small`: for trials, no checkpoint."""
+    """`A`: as pre-trained; `B`: specialised in Italian first (paper, III-B); `other`: none of the paper's; `small`: for
+    trials, no checkpoint."""
     title: str
     config: dict[str, Any] = field(default_factory=dict)
     normalize: bool = True
@@ -49,6 +59,7 @@ BACKBONES: dict[str, Architecture] = {
     "xlsr-53-it": Architecture(
         "wav2vec2", "jonatasgrosman/wav2vec2-large-xlsr-53-italian", "B", "XLSR-53", _LARGE | _STABLE
     ),
+    "whisper-base": Architecture("whisper", "openai/whisper-base", "other", "Whisper Base", _WHISPER_BASE),
     "wav2vec2-mini": Architecture("wav2vec2", None, "small", "Wav2Vec 2.0 (mini, random)", _TINY),
     "xlsr-mini": Architecture("wav2vec2", None, "small", "XLSR (mini, random)", _TINY | _STABLE),
     "hubert-mini": Architecture("hubert", None, "small", "HuBERT (mini, random)", _TINY),

@@ -113,7 +113,10 @@ def method_settings(resolved: Settings, method: str) -> dict[str, Any]:
 def _resolved(recipe: str, overrides: dict[str, str], method: str | None) -> Settings:
     if recipe not in RECIPES:
         raise unknown("recipe", recipe, RECIPES)
-    values: dict[str, Any] = json.loads(json.dumps(_method(method).whole_recipe or RECIPES[recipe]))
+    record = _method(method)
+    values: dict[str, Any] = json.loads(json.dumps(record.whole_recipe or RECIPES[recipe]))
+    if recipe == DEFAULT_RECIPE and record.recommended_training:
+        values["training"] |= dict(record.recommended_training)
     names = setting_names()
     for name, text in overrides.items():
         if name not in names:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from affetto.errors import UserError
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.report import write
 from affetto.reporting.results.collect import collect
+from affetto.reporting.results.records import baseline_name
 from affetto.training.runs import METRICS, RunFolder
 from affetto.training.train import train
 from reporting.folders import write_grid, write_run
@@ -231,3 +234,12 @@ def test_broken_evaluations_predictions_and_logs_are_named(tmp_path):
     shutil.rmtree(second)
     with pytest.raises(UserError, match=r"is not done \(run: .*not predictions that affetto wrote"):
         write(run, tmp_path / "none", only=("csv",))
+
+
+def test_the_baseline_is_the_method_whose_record_says_so(grid, monkeypatch):
+    axes = collect(grid).done[0].axes
+    assert (axes.method, axes.is_baseline, baseline_name()) == ("frozen", False, "probe")
+    monkeypatch.setattr(METHODS["frozen"], "is_baseline", True)
+    monkeypatch.setattr(METHODS["probe"], "is_baseline", False)
+    assert axes.is_baseline and baseline_name() == "frozen"
+    assert not replace(axes, method="of-a-plug-in-that-is-gone").is_baseline

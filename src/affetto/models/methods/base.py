@@ -57,6 +57,8 @@ class Method(Module):
     """Settings of the method's section, which has the method's name; None: there are none."""
     recommended: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Values that the recommended recipe lays over the defaults of `settings`."""
+    recommended_training: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Values that the recommended recipe lays over its own section `training`. A combination keeps the recipe's."""
     whole_recipe: ClassVar[Mapping[str, Mapping[str, Any]] | None] = None
     """Settings by section that stand instead of any recipe; None: the recipe's."""
 

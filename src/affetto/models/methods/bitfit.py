@@ -22,6 +22,7 @@ class BitFit(BackboneWeights):
     title = "BitFit"
     trains = "the biases of the blocks"
     source = "Ben Zaken et al. 2022"
+    recommended_training = {"method_lr": 1e-3}
 
     def __init__(self, backbone: Backbone, blocks: range, **_: Any) -> None:
         from torch import nn

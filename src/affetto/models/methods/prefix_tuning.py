@@ -31,6 +31,7 @@ class PrefixTuning(Method):
     source = "Li & Liang 2021"
     settings = PrefixSettings
     part = "attention"
+    recommended_training = {"method_lr": 3e-3}
     starts_as_backbone = False
 
     def __init__(self, backbone: Backbone, blocks: range, *, length: int = 10) -> None:

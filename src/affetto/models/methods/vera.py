@@ -34,6 +34,7 @@ class Vera(PeftMethod):
     source = "Kopiczko et al. 2024"
     settings = VeraSettings
     part = "linear layers"
+    recommended_training = {"method_lr": 3e-3}
 
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:
         from peft import VeraConfig

@@ -54,8 +54,8 @@ def by_corpus(evidence: Evidence, kind: str, pairs: Pairs) -> list[Contrast]:
     groups += [[pair] for pair in pairs]
     corpora = {first.axes.corpus for first, _ in pooled}
     without = [first.axes.corpus for first, _ in pairs if first.axes.corpus not in corpora]
-    made = (compare(evidence, kind, group, without=without if group is pooled else ()) for group in groups)
-    return [contrast for contrast in made if contrast]
+    compared = (compare(evidence, kind, group, without=without if group is pooled else ()) for group in groups)
+    return [contrast for contrast in compared if contrast]
 
 
 def corrected(family: Sequence[Contrast]) -> list[Contrast]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.experiments.grid import AXES, text
+from affetto.experiments.planned import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
 from affetto.measures.scores import completed
 from affetto.models.methods.registry import METHODS

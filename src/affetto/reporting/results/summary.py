@@ -59,8 +59,8 @@ class Highlight:
         name = self.name[:1].upper() + self.name[1:]
         start = f"{name} has the highest macro F1, {self.score} (95 % interval {self.between} over {self.over})"
         if self.is_probe:
-            others = " Nothing that was trained scores higher." if self.rivals > 1 else ""
-            return f"{start}: the baseline itself, logistic regression on the frozen states.{others}"
+            comparison = " Nothing that was trained scores higher." if self.rivals > 1 else ""
+            return f"{start}: the baseline itself, logistic regression on the frozen states.{comparison}"
         if self.probe is None:
             return f"{start}. No probe was run beside it; chance is {self.chance:.1f}."
         gap = signed_text(self.mean - self.probe)

@@ -1,0 +1,114 @@
+"""A planned run: its axes and settings, before corpora and weights are there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from affetto.errors import UserError
+from affetto.experiments.resources import Resources
+from affetto.models.heads.registry import HEADS
+from affetto.models.methods.registry import METHODS
+from affetto.training.identity import own_fields
+from affetto.training.sections import Settings
+from affetto.training.spec import DEFAULT_RECIPE, CorpusSpec, RunSpec
+
+AXES: dict[str, Any] = {
+    "backbone": None,
+    "corpus": None,
+    "method": None,
+    "seed": 0,
+    "split": None,
+    "split_seed": 0,
+    "recipe": DEFAULT_RECIPE,
+    "random_weights": False,
+    "weights_seed": 0,
+}
+"""Axes beside the settings, with their values for a grid that does not name them."""
+SEEDS = ("seed", "split_seed", "weights_seed")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a grid. `values` holds every axis of AXES, and the settings that the grid names."""
+
+    values: Mapping[str, Any]
+    settings: Settings
+    stand_in: str | None = None
+    """Key of the small backbone that stands in for the backbone in a miniature."""
+    variant: str | None = None
+    """Name of the variant, if the run is a variant of another."""
+    record_states: bool = False
+    allow_duplicates: bool = False
+    resources: Resources = field(default_factory=Resources)
+
+    def __getitem__(self, axis: str) -> Any:
+        return self.values[axis]
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over the run, as far as it is known before corpora and weights are read."""
+        fixed = {axis: self[axis] for axis in AXES if axis != "recipe"}
+        content: dict[str, Any] = {"settings": own_fields(self.settings, self["method"]), **fixed}
+        content |= {"stand_in": self.stand_in} if self.stand_in else {}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def cut(self) -> tuple[Any, ...]:
+        """Facts on which stored states depend, beside corpus and backbone."""
+        model, first = self.settings.model, self.settings.training.first_block
+        shared = (
+            self.settings.audio.seconds,
+            self.settings.store.precision,
+            self.settings.compute.precision,
+            model.layer_norm_swap,
+        )
+        method = METHODS.find(self["method"])
+        if method.changes_blocks and first == 0:
+            return ("front end" if method.trains_embedding else "input of the first block", *shared)
+        return (model.pooling, model.layer, model.state_norm, not HEADS.find(model.head).takes_frames, first, *shared)
+
+    @property
+    def shares(self) -> tuple[Any, ...]:
+        """Key of the stored states: runs with equal keys share them."""
+        return (self["corpus"], self["backbone"], self["weights_seed"], *self.cut)
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder: its axes for people, and the start of its identity."""
+        parts = [self["corpus"], Path(str(self["backbone"])).name, self["method"], self["recipe"], f"s{self['seed']}"]
+        parts += [self.variant] if self.variant else []
+        return "_".join(re.sub(r"[^\w.+-]+", "-", str(part)) for part in (*parts, self.identity[:8]))
+
+    def to_json(self) -> dict[str, Any]:
+        """The axes, the settings that the grid names, and the name of the folder."""
+        axes = {axis: value for axis, value in self.values.items() if axis in AXES}
+        settings = {name: value for name, value in self.values.items() if name not in AXES}
+        content = {**axes, "settings": settings, "stand_in": self.stand_in, "run": self.name}
+        return content | ({"variant": self.variant} if self.variant else {})
+
+    def spec(self, corpora: Mapping[str, str], *, final: bool = False) -> RunSpec:
+        """Spec of the run on corpora at these paths, {name: path}. Raises UserError for a corpus without a path."""
+        names = self["corpus"].split("+")
+        for name in names:
+            if name not in corpora:
+                raise UserError(f"corpus {name!r} has no place: give --corpus {name}=PATH, or `corpora:` in the grid")
+        axes = {axis: self[axis] for axis in AXES if axis != "corpus"}
+        return RunSpec(
+            corpora=tuple(CorpusSpec(name=name, path=corpora[name]) for name in names),
+            settings=self.settings,
+            final=final,
+            record_states=self.record_states,
+            allow_duplicates=self.allow_duplicates,
+            **(axes | ({"backbone": self.stand_in} if self.stand_in else {})),
+        )
+
+
+def text(value: Any) -> str:
+    """A value as it is written on a command line: words as they are, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
