@@ -185,7 +185,7 @@ def summary(
         "synthetic": clips.manifest.synthetic,
         "left_out": left_out,
         "confidence": {
-            "temperature": by_row[0] if len(set(by_row)) == 1 else None,
+            "temperature": common,
             "test": before_and_after(rows, by_row),
         },
     }
