@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affetto.bench.report import TITLES
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, save, style
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _draw_phases(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _title(method: str) -> str:
-    return {"lora": "LoRA", "adapter": "Adapter", "int8": "inference in int8"}.get(method, method)
+    return METHODS[method].title if method in METHODS else {"int8": "inference in int8"}.get(method, method)
 
 
 def _words(result: Mapping[str, Any]) -> str:
