@@ -179,8 +179,8 @@ def test_a_file_of_very_many_recordings_is_refused(tone: Tone) -> None:
 @pytest.mark.parametrize(
     ("channels", "rate_hz", "text"),
     [
-        (33, 8_000, "33 channels at 8000 Hz, at most 32 are taken"),
-        (9, 96_000, "9 channels at 96000 Hz, at most 8 are taken"),
+        (33, 8_000, "33 channels at 8000 Hz, at most 32 are allowed"),
+        (9, 96_000, "9 channels at 96000 Hz, at most 8 are allowed"),
         (1, 400_000, re.escape("400000 Hz is no rate of a recording (1,000 to 384,000 Hz)")),
     ],
 )

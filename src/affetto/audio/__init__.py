@@ -1,9 +1,8 @@
-"""Any audio file to what every model here takes: mono float32 at 16 kHz.
+"""Audio files as all models take them: mono float32 at 16 kHz.
 
-soundfile decodes (wav, flac, ogg, mp3, aiff, …), PyAV what comes in other containers (`containers.py`), channels are
-averaged, soxr resamples at its high quality. Nothing is normalised here: that belongs to each backbone's own
-preprocessing. A recording is heard to its end, or refused: what a header says of its length is compared with what the
-file holds (`joins.py`).
+soundfile decodes wav, flac, ogg, mp3, aiff and more, PyAV other containers (`containers.py`); channels are averaged,
+soxr resamples at its high quality. Nothing is normalised here: that belongs to each backbone's preprocessing. A
+recording is decoded to its end, or refused: the length in its header is compared with the file's content (`joins.py`).
 """
 
 from affetto.audio.files import content_digest, decode, duration, is_container, load, open_recording, stream
@@ -28,7 +27,7 @@ from affetto.audio.samples import (
 )
 
 VERSION = 2
-"""Raised when the same file gives other samples: what is computed from samples and stored is addressed by it."""
+"""Raised when the same file gives other samples; stored results of samples are addressed by it."""
 
 __all__ = [
     "RATE_HZ",

@@ -1,6 +1,6 @@
 """Recordings in containers that libsndfile does not read: m4a, mp4, webm, mka, wma, aac, through PyAV (FFmpeg).
 
-A container is told by its first bytes and opened as that kind alone. FFmpeg guessing for itself would also read
+A container is recognised by its first bytes and opened as that kind alone. FFmpeg's own guess would also read
 playlists, which name other files and addresses.
 """
 
@@ -18,19 +18,22 @@ from affetto.errors import UserError
 
 HEAD_BYTES = 16
 _KINDS = (
-    (4, b"ftyp", "mov"), (0, b"\x1a\x45\xdf\xa3", "matroska"), (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
-    (0, b"\xff\xf1", "aac"), (0, b"\xff\xf9", "aac"),
-)  # fmt: skip
+    (4, b"ftyp", "mov"),
+    (0, b"\x1a\x45\xdf\xa3", "matroska"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (0, b"\xff\xf1", "aac"),
+    (0, b"\xff\xf9", "aac"),
+)
 _PADDING_PACKETS = 3
-"""So many packets' worth may be missing: encoders pad the begin and the end, and headers count that or do not."""
+"""Packets' worth of sound that may be missing: encoders pad both ends, and some headers count the padding."""
 
 
 class ContainerError(Exception):
-    """What FFmpeg says of a container that it cannot read."""
+    """FFmpeg's words on a container that it cannot read."""
 
 
 class BrokenOffError(ContainerError):
-    """How much of a recording is there."""
+    """The length of a recording that ends before its header says."""
 
 
 def kind(head: bytes) -> str | None:
@@ -45,8 +48,8 @@ def kind(head: bytes) -> str | None:
 class Container:
     """The first audio stream of a container: `rate_hz`, `channels`, `seconds` (None where it does not say), `blocks()`.
 
-    Raises UserError where PyAV is not installed, ContainerError where the container cannot be read, has no sound, or is
-    one of two in a file of which FFmpeg would hear the first.
+    Raises UserError where PyAV is not installed, ContainerError where the container cannot be read, has no sound, or
+    where two are joined in a file and FFmpeg would decode the first alone.
     """
 
     def __init__(self, source: str | io.BytesIO, kind: str) -> None:
@@ -89,7 +92,7 @@ class Container:
 
         Raises ContainerError, and BrokenOffError at the end of what is shorter than its header says.
         """
-        heard, reached, longest = 0.0, 0.0, 0.0  # seconds: all packets, the last one's end, the longest packet
+        total, reached, longest = 0.0, 0.0, 0.0  # seconds: all packets, the last packet's end, the longest packet
         shape: tuple[Any, ...] | None = None
         resampler: Any = None
         try:
@@ -98,16 +101,16 @@ class Container:
                     yield from _converted(resampler, None)
                     shape, resampler = (frame.sample_rate, frame.layout.name, frame.format.name), self._resampler()
                 seconds = frame.samples / frame.sample_rate
-                heard, longest = heard + seconds, max(longest, seconds)
+                total, longest = total + seconds, max(longest, seconds)
                 if frame.pts is not None:
                     reached = max(reached, float(frame.pts * frame.time_base) + seconds)
                 yield from _converted(resampler, frame)
             yield from _converted(resampler, None)
         except self._errors as problem:
             raise ContainerError(_text(problem)) from None
-        there = max(heard, reached)
-        if self._promised is not None and self._promised - there > TOLERATED_SECONDS + _PADDING_PACKETS * longest:
-            raise BrokenOffError(f"{there:.1f} of {self._promised:.1f} s are there")
+        present = max(total, reached)
+        if self._promised is not None and self._promised - present > TOLERATED_SECONDS + _PADDING_PACKETS * longest:
+            raise BrokenOffError(f"{present:.1f} of {self._promised:.1f} s are there")
 
     @staticmethod
     def _resampler() -> Any:
@@ -116,7 +119,7 @@ class Container:
         return av.AudioResampler(format="fltp")
 
     def _promise(self, kind: str) -> float | None:
-        """Where the sound ends by the header, in seconds; None where the header does not tell, or tells of pictures."""
+        """End of the sound by the header, in seconds; None where the header lacks it, or states the end of pictures."""
         seconds = self.seconds
         if kind == "mov" and self._stream.duration is not None and seconds is not None:
             return float((self._stream.start_time or 0) * (self._stream.time_base or 0)) + seconds
@@ -135,7 +138,7 @@ def _converted(resampler: Any, frame: Any) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _is_joined(source: str | io.BytesIO) -> bool:
-    """Whether another MP4 begins behind the first one's boxes (ISO/IEC 14496-12, 4.2)."""
+    """True if another MP4 begins behind the boxes of the first (ISO/IEC 14496-12, 4.2)."""
     if isinstance(source, io.BytesIO):
         joined = _begins_again(source)
         source.seek(0)

@@ -42,9 +42,9 @@ def load(path: str | Path, start: float | None = None, end: float | None = None)
 
 
 def stream(path: str | Path, start: float | None = None, end: float | None = None) -> Iterator[np.ndarray]:
-    """What `load` returns, in blocks (samples,), so that memory does not grow with a recording's length.
+    """The wave that `load` returns, in blocks (samples,), so that memory does not grow with a recording's length.
 
-    Raises AudioError as `load` does, where the problem is met: what came before it was good.
+    Raises AudioError as `load` does, at the place of the problem: earlier blocks are good.
     """
     _check_ordinary(path)
     kind = containers.kind(_head(path))
@@ -61,11 +61,11 @@ def decode(
     longest_seconds: float = math.inf,
     cancelled: Callable[[], bool] | None = None,
 ) -> np.ndarray:
-    """What `load` returns, of a file's bytes: nothing touches a disk. Errors call it `name`.
+    """The wave that `load` returns, of a file's bytes, without touching a disk. Errors call it `name`.
 
-    `cancelled` is asked between blocks. Raises AudioError as `load` does: UnknownFormatError for what is no audio,
-    TooLongError for a recording that plays longer than `longest_seconds`, before it is decoded where its header tells;
-    Cancelled once `cancelled` says so.
+    `cancelled` is called between blocks. Raises AudioError as `load` does: UnknownFormatError for bytes without audio,
+    TooLongError for a recording that plays longer than `longest_seconds`, before decoding if its header says so;
+    Cancelled once `cancelled` returns True.
     """
     if not content:
         raise AudioError(f"{name}: empty (0 bytes); send it again")
@@ -90,8 +90,8 @@ def duration(path: str | Path) -> float:
     if kind is None:
         return open_recording(path).seconds
     with _container(str(path), kind, str(path)) as container:
-        known = container.seconds
-    return sum(len(wave) for wave in stream(path)) / RATE_HZ if known is None else known
+        seconds = container.seconds
+    return sum(len(wave) for wave in stream(path)) / RATE_HZ if seconds is None else seconds
 
 
 def is_container(path: str | Path) -> bool:
@@ -100,7 +100,7 @@ def is_container(path: str | Path) -> bool:
 
 
 def content_digest(path: str | Path) -> str:
-    """SHA-256 of a file's bytes: what a stored state is addressed by."""
+    """SHA-256 of a file's bytes: the address of its stored states."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -142,21 +142,21 @@ def _contained(
 
 def _cut(blocks: Iterable[Block], first: float, last: float, name: str, longest_seconds: float) -> Iterator[Block]:
     """The blocks' part from `first` to `last` seconds. Raises AudioError where it reaches beyond their end."""
-    rate_hz, there, before = RATE_HZ, 0, 0.0  # frames at this rate so far; seconds at earlier ones
+    rate_hz, frames, before = RATE_HZ, 0, 0.0  # frames at this rate so far; seconds at earlier ones
     for rate, block in blocks:
         if rate != rate_hz:
-            before, there, rate_hz = before + there / rate_hz, 0, rate
-        begin = round((first - before) * rate) - there
-        end = math.inf if math.isinf(last) else round((last - before) * rate) - there
-        there += len(block)
-        if before + there / rate > longest_seconds:
-            raise too_long(name, before + there / rate, longest_seconds)
+            before, frames, rate_hz = before + frames / rate_hz, 0, rate
+        begin = round((first - before) * rate) - frames
+        end = math.inf if math.isinf(last) else round((last - before) * rate) - frames
+        frames += len(block)
+        if before + frames / rate > longest_seconds:
+            raise too_long(name, before + frames / rate, longest_seconds)
         part = block[max(0, begin) : int(min(len(block), max(0, end)))]
         if len(part):
             yield rate, part
         if len(block) >= end:
             return
-    seconds = before + there / rate_hz
+    seconds = before + frames / rate_hz
     if first >= seconds > 0 < first or (not math.isinf(last) and last > seconds + TOLERATED_SECONDS):
         raise outside(name, first, None if math.isinf(last) else last, seconds)
 

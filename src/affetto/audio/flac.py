@@ -1,4 +1,4 @@
-"""How long a FLAC stream is, by its last frame (RFC 9639): headers of pipes do not tell, and cut or joined ones lie."""
+"""The length of a FLAC stream by its last frame (RFC 9639): headers of pipes lack it, those of cut files are wrong."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Frame(NamedTuple):
 
 
 def mended(file: BinaryIO, piece: range, at: int) -> tuple[Part, ...]:
-    """The parts of a FLAC stream that a decoder hears to its end: its true length where the header has none or less.
+    """The parts of a FLAC stream for a decoder, with the true length where the header has none or less.
 
-    `at` is where its signature lies in `file`.
+    `at` is the offset of its signature in `file`.
     """
     file.seek(at)
     header = file.read(42)[8:]
@@ -40,7 +40,7 @@ def mended(file: BinaryIO, piece: range, at: int) -> tuple[Part, ...]:
 
 
 def _end(file: BinaryIO, piece: range, block_size: int) -> int | None:
-    """The sample after the last one, None where no frame is found."""
+    """The number of samples, None where no frame is found."""
     for tail in _TAIL_BYTES:
         start = max(piece.start, piece.stop - tail)
         file.seek(start)
@@ -51,7 +51,7 @@ def _end(file: BinaryIO, piece: range, block_size: int) -> int | None:
             frame = _frame(content[match.start() : match.start() + 16], block_size)
             if frame is None:
                 continue
-            # By chance a frame's inside looks like a header; none goes on where another ends.
+            # By chance the inside of a frame looks like a header; such a header does not begin where a frame ends.
             if frame.first in ends:
                 last = frame.end
             ends.add(frame.end)

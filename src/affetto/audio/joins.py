@@ -1,6 +1,6 @@
 """Recordings that lie one behind the other in a file, and headers that promise less than the file holds.
 
-libsndfile hears the first of joined recordings, and believes a header's length. Both come from ordinary tools: Ogg
+libsndfile decodes the first of joined recordings, and believes a header's length. Ordinary tools write such files: Ogg
 streams chained by a radio recorder (RFC 3533, 4), MP3 files joined by `cat`, FLAC whose encoder wrote to a pipe and
 could not come back to enter the length (RFC 9639, 8.2). A file's own marks are walked here, without decoding.
 """
@@ -17,9 +17,9 @@ from affetto.audio import flac, mp3
 from affetto.audio.spliced import Part
 
 MOST = 1000
-"""More recordings in one file are no recording, but a way to keep a decoder busy."""
+"""Most recordings in one file; more are a way to keep a decoder busy."""
 TOLERATED_BYTES = 4096
-"""So much behind a WAV's or AIFF's last chunk is a program's padding."""
+"""Most bytes behind a WAV's or AIFF's last chunk that are a program's padding."""
 _PIPE_LIMITS, _PIPE_MARGIN = (1 << 31, 1 << 32), 1 << 16
 """Programs that write to a pipe do not know the length, and put one just below 2 or 4 GiB in the header."""
 _BLOCK = 1 << 20
@@ -32,11 +32,11 @@ _CHUNKS: dict[tuple[bytes, bytes], tuple[Literal["little", "big"], bytes]] = {
 
 
 class HeaderError(Exception):
-    """What a header says of the file's length is not so, and what else would be heard is unknown."""
+    """A header states a wrong length of the file, and the right one is unknown."""
 
 
 def recordings(file: BinaryIO) -> Sequence[tuple[Part, ...]]:
-    """The recordings of a file, each as the parts that a decoder is to be given; mostly one, the whole file.
+    """The recordings of a file, each as parts for a decoder; mostly one, the whole file.
 
     Raises HeaderError, and OSError where the file cannot be read.
     """
@@ -50,7 +50,7 @@ def recordings(file: BinaryIO) -> Sequence[tuple[Part, ...]]:
     elif (head[:4], head[8:]) in _CHUNKS:
         pieces = _between(list(_chunked_files(file, size, *_CHUNKS[head[:4], head[8:]])), size)
     elif head[:4] == b"fLaC":
-        marks = [start, *(at for at in _places(file, flac.MARK, start) if at > start)]
+        marks = [start, *(at for at in _offsets(file, flac.MARK, start) if at > start)]
         pieces = [flac.mended(file, piece, at) for (piece,), at in zip(_between(marks, size), marks, strict=True)]
     else:
         pieces = mp3.pieces(file, start, size)
@@ -60,7 +60,7 @@ def recordings(file: BinaryIO) -> Sequence[tuple[Part, ...]]:
 
 
 def ends_within_a_page(file: BinaryIO | io.RawIOBase) -> bool:
-    """Whether the last page of an Ogg file (RFC 3533, 6) is longer than what is left of the file."""
+    """True if the last page of an Ogg file (RFC 3533, 6) is longer than the rest of the file."""
     longest = 27 + 255 + 255 * 255
     file.seek(max(0, file.seek(0, io.SEEK_END) - longest))
     end = file.read() or b""
@@ -74,7 +74,7 @@ def _between(starts: list[int], size: int) -> list[tuple[range]]:
 
 
 def _ogg_links(file: BinaryIO, at: int) -> Iterator[int]:
-    """Where each link of a chain begins: at a page that begins a stream, behind one that does not.
+    """Offset of each link of a chain: a page that begins a stream, behind one that does not.
 
     Raises HeaderError where so much is damaged that the search for pages alone would take minutes.
     """
@@ -87,7 +87,7 @@ def _ogg_links(file: BinaryIO, at: int) -> Iterator[int]:
             return
         if page[:4] != b"OggS":
             # Lost: the page before may be cut off, with the next one within what it promised.
-            following = next(_places(file, rb"OggS\x00", last + 4), None)
+            following = next(_offsets(file, rb"OggS\x00", last + 4), None)
             if following is None:
                 return
             lost += 1
@@ -102,7 +102,7 @@ def _ogg_links(file: BinaryIO, at: int) -> Iterator[int]:
 
 
 def _chunked_files(file: BinaryIO, size: int, order: Literal["little", "big"], sound: bytes) -> Iterator[int]:
-    """Where each of joined WAV or AIFF files begins. Raises HeaderError where more lies behind what a header promises.
+    """Offset of each of joined WAV or AIFF files. Raises HeaderError where more lies behind the promised samples.
 
     Lengths are written in `order`; the chunk `sound` holds the samples.
     """
@@ -132,25 +132,25 @@ def _chunked_files(file: BinaryIO, size: int, order: Literal["little", "big"], s
 
 
 def _is_chunk(head: bytes, at: int, size: int, order: Literal["little", "big"]) -> bool:
-    """Whether a chunk begins with `head` at `at`: with a name of letters and signs, and a length that fits the file."""
+    """True if a chunk begins with `head` at `at`: a name of letters and signs, and a length that fits the file."""
     name = head[:4]
     is_named = len(head) >= 8 and name.isascii() and name.decode("ascii").isprintable()
     return is_named and at + 8 + int.from_bytes(head[4:8], order) <= size
 
 
 def is_of_a_pipe(length: int) -> bool:
-    """Whether a header's length stands for one that its writer could not know."""
+    """True if a header's length stands for one that its writer could not know."""
     return any(limit - _PIPE_MARGIN <= length <= limit for limit in _PIPE_LIMITS)
 
 
 def _is_empty(file: BinaryIO, at: int) -> bool:
-    """Whether all bytes from `at` on are zero."""
+    """True if all bytes from `at` on are zero."""
     file.seek(at)
     return all(not block.strip(b"\0") for block in iter(lambda: file.read(_BLOCK), b""))
 
 
-def _places(file: BinaryIO, pattern: bytes, at: int) -> Iterator[int]:
-    """Where a pattern of at most 16 bytes occurs from `at` on."""
+def _offsets(file: BinaryIO, pattern: bytes, at: int) -> Iterator[int]:
+    """Offsets of a pattern of at most 16 bytes from `at` on."""
     rest = b""
     while True:
         file.seek(at + len(rest))

@@ -15,11 +15,11 @@ from affetto.audio.samples import TOLERATED_SECONDS
 from affetto.audio.spliced import Part
 
 _HEAD_BYTES = 64
-"""Of a frame, with a Xing or VBRI header within."""
+"""Bytes of a frame that are read, with a Xing or VBRI header within."""
 _RESYNC_BYTES = 1000
 """mpg123 looks not much further for a frame behind something else."""
 _CHAIN = 3
-"""So many frames in a row are no chance."""
+"""Frames in a row that are no coincidence."""
 _KBPS_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBPS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _VERSIONS = {3: ((44_100, 48_000, 32_000), _KBPS_1, 1152), 2: ((22_050, 24_000, 16_000), _KBPS_2, 576)}
@@ -27,7 +27,7 @@ _VERSIONS[0] = ((11_025, 12_000, 8_000), _KBPS_2, 576)
 
 
 class Frame(NamedTuple):
-    """What the second and third byte of a frame of layer III say: its bytes, its samples, their rate."""
+    """A frame of layer III by its second and third byte: its bytes, its samples, their rate."""
 
     length: int
     samples: int
@@ -57,15 +57,15 @@ class Stream:
 
     head: bytes
     frame: Frame
-    """The first one."""
+    """The first frame."""
     is_headed: bool
-    """Whether it holds a header in place of sound."""
+    """True if it holds a header in place of sound."""
     counted: int | None
     """The frames with sound that the header counts, if it counts any."""
     frames: int
-    """Those that are there."""
+    """The frames with sound in the file."""
     ranges: list[range] = field(default_factory=list)
-    """Their bytes. Between two of them lies more of something else than a decoder would look for a frame in."""
+    """Their bytes. Between two ranges lie more other bytes than a decoder would search for a frame."""
     is_variable: bool = False
 
     def goes_on_with(self, head: bytes, frame: Frame) -> bool:
@@ -81,29 +81,29 @@ class Stream:
             self.ranges.append(range(at, end))
 
     def parts(self) -> tuple[Part, ...]:
-        """The bytes that a decoder is to be given to hear every frame."""
+        """The bytes from which a decoder decodes every frame."""
         least = max(2, TOLERATED_SECONDS * self.frame.rate_hz / self.frame.samples)
         is_counted = self.counted is not None and self.frames - self.counted < least
         if is_counted or not (self.is_headed or self.is_variable):
             return tuple(self.ranges)
-        first, *others = self.ranges
-        sound = [range(first.start + self.is_headed * self.frame.length, first.stop), *others]
+        first, *rest = self.ranges
+        sound = [range(first.start + self.is_headed * self.frame.length, first.stop), *rest]
         return _header(self.head, self.frames, sum(map(len, sound))), *sound
 
 
 def pieces(file: BinaryIO, start: int, size: int) -> list[tuple[Part, ...]]:
     """The MP3 files that are joined in one which begins at `start`; one of the whole file where it is no MP3."""
-    whole: list[tuple[Part, ...]] = [(range(size),)]
+    uncut: list[tuple[Part, ...]] = [(range(size),)]
     if start:
-        start = _found(file, start, size)  # some programs leave room behind a tag
+        start = _next_frames(file, start, size)  # some programs leave room behind a tag
     if _chain(file, start) < 2:
-        return whole
+        return uncut
     streams = [stream for stream in _streams(file, start, size) if stream.frames > 1]
     if not streams:
-        return whole
+        return uncut
     cut = [stream.parts() for stream in streams]
     # libsndfile skips a tag, but not two, nor an empty one.
-    return whole if not start and len(cut) == 1 and len(cut[0]) == 1 else cut
+    return uncut if not start and len(cut) == 1 and len(cut[0]) == 1 else cut
 
 
 def behind_tags(file: BinaryIO, at: int) -> int:
@@ -128,7 +128,7 @@ def _streams(file: BinaryIO, at: int, size: int) -> list[Stream]:
         if frame is None or not (goes_on or _chain(file, at) >= min(_CHAIN, 1 + (size - at) // frame.length)):
             following = behind_tags(file, at)
             is_new |= following > at
-            at = following if following > at else _found(file, at + 1, size)
+            at = following if following > at else _next_frames(file, at + 1, size)
             continue
         is_headed, counted = _count(head, frame)
         if is_headed or not goes_on:
@@ -141,7 +141,7 @@ def _streams(file: BinaryIO, at: int, size: int) -> list[Stream]:
 
 
 def _chain(file: BinaryIO, at: int) -> int:
-    """How many frames of one kind follow one another from `at` on, up to `_CHAIN`."""
+    """Number of frames of one kind that follow one another from `at` on, up to `_CHAIN`."""
     first: Frame | None = None
     for count in range(_CHAIN):
         file.seek(at)
@@ -153,21 +153,21 @@ def _chain(file: BinaryIO, at: int) -> int:
     return _CHAIN
 
 
-def _found(file: BinaryIO, at: int, size: int) -> int:
-    """Where the next frames begin, `size` where there are none."""
+def _next_frames(file: BinaryIO, at: int, size: int) -> int:
+    """Offset of the next frames, `size` where there are none."""
     while at < size:
         file.seek(at)
         content = file.read(1 << 16)
         for match in re.finditer(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]|ID3", content):
-            place = at + match.start()
-            if behind_tags(file, place) > place or _chain(file, place) == _CHAIN:
-                return place
+            offset = at + match.start()
+            if behind_tags(file, offset) > offset or _chain(file, offset) == _CHAIN:
+                return offset
         at += max(1, len(content) - 2)
     return size
 
 
 def _count(head: bytes, frame: Frame) -> tuple[bool, int | None]:
-    """Whether a frame holds a header in place of sound, and the frames that it counts."""
+    """True if a frame holds a header in place of sound, and the frames that it counts."""
     side = (9 if _is_mono(head) else 17) if frame.samples == 576 else (17 if _is_mono(head) else 32)
     begin = 4 + 2 * frame.is_protected
     at = begin + side

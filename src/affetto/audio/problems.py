@@ -12,7 +12,7 @@ class AudioError(UserError):
 
 
 class UnknownFormatError(AudioError):
-    """What is there is no audio that can be read."""
+    """A file or bytes that are no audio which can be read."""
 
 
 class TooLongError(AudioError):
@@ -35,12 +35,12 @@ class UndecodableError(AudioError):
         self.reason = reason(problem)
 
 
-class Cancelled(AudioError):  # noqa: N818 (it is no mistake: who asked does not wait any more)
-    """Decoding was given up because its result is not wanted any more."""
+class Cancelled(AudioError):  # noqa: N818 (it is no mistake of the user)
+    """Decoding was given up because nobody waits for its result."""
 
 
 def too_long(name: str, seconds: float, longest_seconds: float) -> TooLongError:
-    return TooLongError(f"{name}: {seconds:.1f} s long, at most {longest_seconds:g} s are taken; cut it")
+    return TooLongError(f"{name}: {seconds:.1f} s long, at most {longest_seconds:g} s are allowed; cut it")
 
 
 def outside(name: str | Path, start: float | None, end: float | None, seconds: float) -> AudioError:

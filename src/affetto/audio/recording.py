@@ -1,4 +1,4 @@
-"""Files that soundfile reads, open: what they promise, what they hold, and their sound in blocks."""
+"""Files that soundfile reads, open: the promises of their headers, their content, and their sound in blocks."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from affetto.audio.spliced import Part, Spliced
 Source = bytes | str | io.BytesIO
 """A file's name, as the system takes it, or its content."""
 BLOCK_FRAMES = 1 << 20
-"""Of one channel; shared among several."""
+"""Frames of a block of one channel; several channels share them."""
 
 _PROMISED = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
-"""What libsndfile notes of a WAV, AIFF or AU that promises more bytes than are there; it reads it without a word."""
+"""libsndfile's note on a WAV, AIFF or AU that promises more bytes than it holds; it raises no error for it."""
 _MOST_FRAMES_PER_BYTE = 8192
 """FLAC stores 65,535 equal samples in some ten bytes; nothing that soundfile reads is denser."""
 _UNKNOWN_FRAMES = (1 << 63) - 1
 
 
 class _Piece(NamedTuple):
-    """One of the recordings that a file holds: what a decoder is to be given, and what it says of it."""
+    """One of the recordings in a file: the parts for a decoder, and its length and rate."""
 
     parts: tuple[Part, ...]
     frames: int
@@ -58,7 +58,7 @@ class Recording:
     def __init__(self, source: Source, name: str, *, tolerant: bool = False) -> None:
         self.source, self.name = source, name
         self.missing: str | None = None
-        """What the file promises and does not hold."""
+        """The promise of the header that the file does not keep; None where nothing is missing."""
         self.rate_hz = self.channels = 0
         self._pieces: list[_Piece] = []
         try:
@@ -82,7 +82,7 @@ class Recording:
         return sum(piece.seconds for piece in self._pieces)
 
     def section(self, start: float | None, end: float | None) -> list[tuple[int, int]] | None:
-        """Of each joined recording the first frame, and the one after the last; None where the file has less."""
+        """The first frame, and the one after the last, of each joined recording; None where the file has less."""
         span = _span(self.seconds, start, end)
         if span is None:
             return None
@@ -114,16 +114,16 @@ class Recording:
                 yield from self._decoded(piece, first, last)
 
     def _decoded(self, piece: _Piece, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
-        there = 0
+        frames = 0
         with self._file(piece.parts) as file:
             try:
                 for block in blocks(file, first, last):
-                    there += len(block)
+                    frames += len(block)
                     yield piece.rate_hz, block
             except (soundfile.LibsndfileError, RuntimeError) as problem:
                 raise UndecodableError(self.name, problem) from None
-        if is_short(last - first - there, piece.rate_hz):
-            raise BrokenOffError(self.name, short_of(there, last - first))
+        if is_short(last - first - frames, piece.rate_hz):
+            raise BrokenOffError(self.name, short_of(frames, last - first))
 
     @contextmanager
     def _file(self, parts: tuple[Part, ...]) -> Iterator[soundfile.SoundFile]:
@@ -177,7 +177,7 @@ def blocks(file: soundfile.SoundFile, first: int, last: int) -> Iterator[np.ndar
 
 
 def shortfall(file: soundfile.SoundFile) -> str | None:
-    """What a file promises and does not hold, by its header alone; None where nothing is missing."""
+    """The promises of a header that the file does not keep; None where nothing is missing."""
     size = _size(file.name)
     if file.frames == _UNKNOWN_FRAMES:
         return "the header does not say how long it is, and no end is found"
@@ -185,31 +185,32 @@ def shortfall(file: soundfile.SoundFile) -> str | None:
         return f"the header promises {file.frames} samples, more than its {size} bytes can hold"
     promised = _PROMISED.search(file.extra_info)
     if promised:
-        length, there = int(promised[1]), int(promised[2])
-        frames = file.frames * (length - there) / max(there, 1)
-        if there < length and not joins.is_of_a_pipe(length) and (there == 0 or is_short(frames, file.samplerate)):
-            return f"the header promises {length} bytes of samples, {there} are there"
+        length, present = int(promised[1]), int(promised[2])
+        frames = file.frames * (length - present) / max(present, 1)
+        if present < length and not joins.is_of_a_pipe(length) and (present == 0 or is_short(frames, file.samplerate)):
+            return f"the header promises {length} bytes of samples, {present} are there"
     if file.format == "OGG" and _ends_within_a_page(file.name):
         return "its stream ends in the middle of a page"
     return None
 
 
 def is_short(missing_frames: float, rate_hz: int) -> bool:
-    """Whether more is missing than encoders miscount."""
+    """True if more is missing than encoders miscount."""
     return missing_frames > TOLERATED_SECONDS * rate_hz
 
 
-def short_of(there: int, wanted: int) -> str:
-    return f"{there} of {wanted} samples are there"
+def short_of(present: int, promised: int) -> str:
+    """The sentence on missing samples."""
+    return f"{present} of {promised} samples are there"
 
 
 def _ends_within_a_page(source: Source | Spliced) -> bool:
     if isinstance(source, io.BytesIO | Spliced):
-        place = source.tell()
+        position = source.tell()
         try:
             return joins.ends_within_a_page(source)
         finally:
-            source.seek(place)
+            source.seek(position)
     with open(source, "rb") as file:
         return joins.ends_within_a_page(file)
 

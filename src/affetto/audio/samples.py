@@ -1,4 +1,4 @@
-"""Samples of any kind to mono float32 at 16 kHz: one rule for whole arrays, files and streams."""
+"""Samples of any kind as mono float32 at 16 kHz: one rule for arrays, files and streams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RATE_HZ = 16_000
 SHORTEST_SECONDS = 0.1
 """Shorter clips are refused: no backbone here makes more than a few frames of them."""
 TOLERATED_SECONDS = 0.05
-"""So much may be missing at a file's end: an MP3's frame, by which encoders and taggers miscount."""
+"""Sound that may be missing at a file's end: an MP3's frame, by which encoders and taggers miscount."""
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 384_000
 """No recording of speech lies outside; a header that says so is damaged, and resampling by it would fill the memory."""
 MOST_CHANNELS = 32
@@ -29,7 +29,7 @@ def check_shape(rate_hz: int, channels: int, name: str) -> None:
         raise AudioError(f"{name}: {rate_hz} Hz is no rate of a recording ({allowed}); export it again")
     if channels > MOST_CHANNELS or rate_hz * channels > MOST_SAMPLES_HZ:
         most = max(1, min(MOST_CHANNELS, MOST_SAMPLES_HZ // rate_hz))
-        raise AudioError(f"{name}: {channels} channels at {rate_hz} Hz, at most {most} are taken; mix it to mono")
+        raise AudioError(f"{name}: {channels} channels at {rate_hz} Hz, at most {most} are allowed; mix it to mono")
 
 
 def at_16k(blocks: Iterable[np.ndarray], rate_hz: int, *, name: str = "audio") -> Iterator[np.ndarray]:
@@ -68,8 +68,8 @@ def resampled(blocks: Iterable[tuple[int, np.ndarray]], *, name: str) -> Iterato
 
 def joined(blocks: Iterable[np.ndarray]) -> np.ndarray:
     """Blocks (samples,) as one wave."""
-    every = list(blocks)
-    return every[0] if len(every) == 1 else np.concatenate([np.zeros(0, np.float32), *every])
+    waves = list(blocks)
+    return waves[0] if len(waves) == 1 else np.concatenate([np.zeros(0, np.float32), *waves])
 
 
 def to_mono_16k(samples: np.ndarray, rate_hz: int, *, name: str = "audio") -> np.ndarray:

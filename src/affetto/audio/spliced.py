@@ -1,4 +1,4 @@
-"""A file made of parts of another one and of bytes of one's own, for a decoder that reads files."""
+"""A file made of parts of another file and of further bytes, for a decoder that reads files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any, BinaryIO
 
 Part = range | bytes
-"""Bytes of the file beneath, or bytes that stand in their stead."""
+"""Bytes of the file beneath, or bytes that replace some."""
 
 
 class Spliced(io.RawIOBase):
@@ -38,7 +38,7 @@ class Spliced(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as there is something; how many bytes there were."""
+        """Fill `buffer` as far as the file goes; returns the number of bytes."""
         view = memoryview(buffer).cast("B")
         done = 0
         while done < len(view) and (content := self._next(len(view) - done)):
@@ -47,7 +47,7 @@ class Spliced(io.RawIOBase):
         return done
 
     def _next(self, most: int) -> bytes:
-        """What lies at the present place, of one part, at most so many bytes; empty at the end."""
+        """Bytes of one part from the present position on, at most `most`; empty at the end."""
         if self._at >= self.size:
             return b""
         number = bisect_right(self._starts, self._at) - 1

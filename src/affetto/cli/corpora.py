@@ -1,4 +1,4 @@
-"""`affetto corpora`: look at corpora, or make synthetic ones."""
+"""`affetto corpora`: list corpora, look at one, or make a synthetic one."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ def list_corpora(
 
 @app.command("inspect")
 def inspect_corpus(
-    path: Annotated[Path, typer.Argument(help="a corpus folder or a table")],
-    corpus: Annotated[str | None, typer.Option("--as", metavar="NAME", help="read it as this corpus or format")] = None,
+    path: Annotated[Path, typer.Argument(help="corpus folder or table")],
+    corpus: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="corpus or layout to read it as; by default recognised")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     label: Labels = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the reader")
+        list[str] | None,
+        typer.Option("--option", metavar="NAME=VALUE", help="option of the reader; `affetto corpora list` shows them"),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="counts that differ from the official ones are an error")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="fail where counts differ from the official ones")] = False,
 ) -> None:
-    """What a corpus is: clips, speakers, durations, and what is wrong with it."""
+    """Contents and faults of a corpus: clips, speakers, durations, unreadable files, duplicates."""
     from affetto.corpora import audit
     from affetto.corpora.registry import open_corpus
 
@@ -63,11 +64,13 @@ def inspect_corpus(
 
 @app.command("make")
 def make_corpus(
-    kind: Annotated[str, typer.Argument(help="emovo, emozionalmente, demos, table or common-voice")],
-    folder: Annotated[Path, typer.Argument(help="a folder that does not exist yet, or is empty")],
-    speakers: Annotated[int | None, typer.Option(min=1, help="how many speakers")] = None,
-    clips: Annotated[int | None, typer.Option(min=1, help="how many clips in total")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="other seeds give other voices")] = 0,
+    kind: Annotated[str, typer.Argument(help="kind of corpus, such as emovo, table or common-voice")],
+    folder: Annotated[Path, typer.Argument(help="new or empty folder")],
+    speakers: Annotated[int | None, typer.Option(min=1, help="number of speakers; by default the kind's")] = None,
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="number of clips in all; by default the kind's share per speaker")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="seed of voices and takes")] = 0,
 ) -> None:
     """Make a synthetic corpus (Italian, by espeak-ng) in a real corpus's layout."""
     from affetto.synthetic.registry import MAKERS

@@ -21,13 +21,18 @@ def specialize(
     out: Annotated[Path, typer.Option(help="the new checkpoint's folder; an unfinished one goes on there")],
     corpus: Annotated[
         str | None,
-        typer.Option(metavar="[NAME=]PATH", help="common-voice=PATH, folder=PATH (masked alone), or a path"),
+        typer.Option(
+            metavar="[NAME=]PATH", help="corpus of speech: common-voice=PATH, folder=PATH (only for masked), or a path"
+        ),
     ] = None,
-    table: Annotated[str | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, sentence, speaker")] = None,
-    hours: Annotated[
-        float | None, typer.Option(help="how much to take, balanced over speakers; all by default")
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="table of speech (CSV or TSV) with the columns file, sentence, speaker"),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="of common-voice: validated or train")] = None,
+    hours: Annotated[float | None, typer.Option(help="hours of speech, balanced over speakers; by default all")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="part of common-voice, validated or train; by default validated")
+    ] = None,
     method: Annotated[str, typer.Option(help="full, or lora: cheaper, merged in the end")] = "full",
     from_scratch: Annotated[
         str | None,
@@ -58,10 +63,19 @@ def specialize(
     if hours is not None and not 0 < hours < math.inf:
         raise UserError(f"--hours {hours:g}: give more than 0, or leave it out to take all")
     spec = Spec(
-        corpus=name or None, path=path, backbone=backbone, objective=objective, method=method,
-        from_scratch=from_scratch, hours=hours, split=split, language=language, characters=characters, seed=seed,
+        corpus=name or None,
+        path=path,
+        backbone=backbone,
+        objective=objective,
+        method=method,
+        from_scratch=from_scratch,
+        hours=hours,
+        split=split,
+        language=language,
+        characters=characters,
+        seed=seed,
         settings=chosen,
-    )  # fmt: skip
+    )
     from affetto.specialize.run import specialize as run
     from affetto.specialize.scores import RATES
     from affetto.training import device as devices
