@@ -24,7 +24,6 @@ NOT_YET: set[str] = {
     "corpora",
     "experiments",
     "models",
-    "reporting",
     "specialize",
     "splits",
     "synthetic",
