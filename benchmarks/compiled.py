@@ -35,7 +35,14 @@ def main() -> None:
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clips = waves(chosen.clips, WINDOW_SECONDS)
-        ours = Ours(chosen.backbone, chosen.method, clips, chosen.batch_size, chosen.precision, Path(folder))
+        ours = Ours(
+            chosen.backbone,
+            chosen.method,
+            clips,
+            batch_size=chosen.batch_size,
+            precision=chosen.precision,
+            folder=Path(folder),
+        )
         ours.prepare()
         eager = ours.classifier.train().forward
         compiled = torch.compile(eager, dynamic=True)

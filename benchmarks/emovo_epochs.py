@@ -38,7 +38,7 @@ def main() -> None:
 def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]:
     from affetto.bench.yardstick import Yardstick
     from affetto.models.backbones import load_backbone
-    from affetto.models.catalogue import BACKBONES, Architecture
+    from affetto.models.catalogue import BACKBONES, CatalogueEntry
     from affetto.training import device as devices
     from affetto.training.build import Builder
     from affetto.training.data import read
@@ -77,10 +77,10 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]
                  "num_hidden_layers", "num_attention_heads", "intermediate_size", "do_stable_layer_norm",
                  "feat_extract_norm", "conv_bias")
     }  # fmt: skip
-    BACKBONES["measured"] = Architecture(backbone.family, None, "A", "measured", config)
+    BACKBONES["measured"] = CatalogueEntry(family=backbone.family, scenario="A", title="measured", config=config)
     waves = [data.sources[i].load(4.0) for i in train]
     window = chosen.window if backbone.family == "whisper" else 4.0
-    yardstick = Yardstick("measured", chosen.method, waves, 32, window, "float32")
+    yardstick = Yardstick("measured", chosen.method, waves, batch_size=32, window_seconds=window, precision="float32")
     yardstick.epoch()
     theirs = yardstick.epoch()
     return {

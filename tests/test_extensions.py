@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from affetto.cli import app
 from affetto.corpora.registry import CORPORA
+from affetto.measures.registry import MEASURES
 from affetto.models.catalogue import BACKBONES
 from plugins import install
 from toys.family import BREEZE
@@ -127,9 +130,10 @@ def test_a_method_is_set_trained_combined_reported_and_exported(
     assert all(abs(ours[emotion] - exports[emotion]) < 1e-4 for emotion in ours)
 
 
-def test_the_guide_shows_the_method_that_is_tested() -> None:
+@pytest.mark.parametrize("toy", ["method", "measure"])
+def test_the_guide_shows_the_toy_that_is_tested(toy: str) -> None:
     guide = (TESTS.parent / "docs" / "guide" / "7-add.md").read_text(encoding="utf-8")
-    assert (TESTS / "toys" / "method.py").read_text(encoding="utf-8").strip() in guide
+    assert (TESTS / "toys" / f"{toy}.py").read_text(encoding="utf-8").strip() in guide
 
 
 def test_a_family_and_a_head_are_trained_reported_exported_and_loaded(
@@ -159,3 +163,48 @@ def test_a_family_and_a_head_are_trained_reported_exported_and_loaded(
     assert "breeze-mini" in (tmp_path / "report" / "index.html").read_text()
     ours, exports = (json.loads(text)[0]["probabilities"] for text in (trained, exported))
     assert all(abs(ours[emotion] - exports[emotion]) < 1e-4 for emotion in ours)
+
+
+@pytest.fixture
+def kappa_and_surprise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two measures that only a plug-in knows."""
+    install(tmp_path / "site", monkeypatch, "affetto.measures", toys="toys.measure:MEASURES")
+    MEASURES.reload()
+    yield
+    monkeypatch.undo()
+    MEASURES.reload()
+
+
+@pytest.mark.usefixtures("kappa_and_surprise")
+def test_a_measure_is_in_metrics_tables_and_cards_also_of_runs_made_before_it(
+    tmp_path: Path, affetto: Callable[..., str]
+) -> None:
+    runs, first = tmp_path / "runs", TESTS / "data" / "first"
+    table = write_table(tmp_path / "corpus", speakers=4)
+    affetto("train", "--table", table, "--method", "probe", *RUN, "--out", runs / "new")
+    test = json.loads((runs / "new" / "metrics.json").read_text())["test"]
+    # Of balanced classes that are K labels, kappa is (accuracy - 1/K) / (1 - 1/K).
+    assert test["kappa"] == pytest.approx((test["accuracy"] - 1 / 7) / (6 / 7)) and test["chance"]["kappa"] == 0
+    assert test["surprise"] > 0 and set(test["interval"]) >= {"kappa", "surprise"}
+
+    name = "table_wav2vec2-mini_adapter_recommended_s0_cc82c35c"
+    shutil.copytree(first / "runs" / name, runs / "old")
+    shutil.copytree(first / "models" / "wav2vec2-mini_adapter", runs / "old" / "model")
+    affetto("report", runs, "--out", tmp_path / "report", "--format", "csv", "--format", "html")
+    with (tmp_path / "report" / "results.csv").open(newline="") as file:
+        rows = [
+            row for row in csv.DictReader(file) if row["part"] == "test" and row["measure"] in ("kappa", "surprise")
+        ]
+    assert {(row["run"], row["measure"]) for row in rows} >= {
+        (run, measure) for run in ("new", "old") for measure in ("kappa", "surprise")
+    }
+    assert all(float(row["low"]) <= float(row["score"]) <= float(row["high"]) for row in rows)
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Cohen&#39;s kappa" in page and "surprise (bits)" in page
+
+    for run in ("new", "old"):
+        affetto("export", runs / run, "--to", "hub", "--out", tmp_path / f"{run}-card")
+    new, old = ((tmp_path / f"{run}-card" / "README.md").read_text() for run in ("new", "old"))
+    assert "| Cohen's kappa | " in new and "| surprise (bits) | " in new and "surprise (bits): as computed" in new
+    row = next(line for line in old.splitlines() if line.startswith("| Cohen's kappa"))
+    assert "—" in row and "(bits)" not in old

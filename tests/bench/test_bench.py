@@ -53,8 +53,8 @@ def test_ratios_are_medians_over_rounds_and_above_one_where_ours_is_faster():
 
 @pytest.mark.slow
 def test_both_sides_train_and_classify():
-    ours = Task("ours", "whisper-mini", "lora", 16, 4, "float32")
-    theirs = Task("yardstick", "whisper-mini", "lora", 16, 4, "float32")
+    ours = Task(side="ours", backbone="whisper-mini", method="lora", clips=16, batch_size=4, precision="float32")
+    theirs = Task(side="yardstick", backbone="whisper-mini", method="lora", clips=16, batch_size=4, precision="float32")
     told = compare.training(replace(ours, precision="bfloat16"), theirs, 1, lambda _: None)
     assert told["ratio"] > 0 and told["our_peak_bytes"] > 1e8
     assert set(told["phases"]) == {"read", "forward", "backward", "optimiser"}
@@ -80,7 +80,9 @@ def test_only_the_comparison_that_is_asked_for_is_made(monkeypatch):
 
 def test_a_side_that_breaks_says_why():
     with pytest.raises(UserError, match="the benchmark of ours stopped: "):
-        compare.Side(Task("ours", "no-such-backbone", "lora", 8, 4, "float32"))
+        compare.Side(
+            Task(side="ours", backbone="no-such-backbone", method="lora", clips=8, batch_size=4, precision="float32")
+        )
 
 
 def test_the_table_fits_a_terminal_and_tells_the_spread(capsys):

@@ -12,7 +12,7 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2EncoderLayer
 from affetto.errors import UserError
 from affetto.models import backbones
 from affetto.models.backbones import load_backbone
-from affetto.models.catalogue import BACKBONES, Architecture
+from affetto.models.catalogue import BACKBONES, CatalogueEntry
 from affetto.models.layer_norm_swap import swap_layer_norm
 from affetto.models.methods.registry import METHODS
 from models.systems import classifier, clips
@@ -25,7 +25,9 @@ STABLE = ("xlsr-mini", "hubert-stable", "wavlm-stable")
 def stable_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """HuBERT and WavLM in pre-LayerNorm, as their large checkpoints are."""
     config = BACKBONES["xlsr-mini"].config
-    more = {f"{family}-stable": Architecture(family, None, "small", "", config) for family in ("hubert", "wavlm")}
+    more = {
+        f"{family}-stable": CatalogueEntry(family=family, title="", config=config) for family in ("hubert", "wavlm")
+    }
     monkeypatch.setattr(backbones, "BACKBONES", BACKBONES | more)
     monkeypatch.setattr("affetto.models.catalogue.BACKBONES", BACKBONES | more)
 

@@ -1,1 +1,1 @@
-"""How fast this machine trains and predicts, beside what someone would write without affetto."""
+"""Speed of training and prediction on this machine, beside code that is written without affetto."""

@@ -15,12 +15,12 @@ from affetto.errors import UserError
 
 WINDOW_SECONDS = 4.0
 EPOCHS = 30
-"""Of a frozen run: the paper's."""
+"""Epochs of a frozen run, as in the paper."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """What one side's process works on. `pad_seconds` None: the family's own window (Whisper: 30 s)."""
+    """Work of one side's process. `pad_seconds` None: the family's own window (Whisper: 30 s)."""
 
     side: str
     backbone: str
@@ -34,14 +34,17 @@ class Task:
 
 
 class Side:
-    """A process that measures when it is told to, and rests meanwhile."""
+    """A process that measures on command, and rests meanwhile."""
 
     def __init__(self, task: Task) -> None:
         self.task, self.peak_bytes = task, 0
         self.process = subprocess.Popen(
             [sys.executable, "-m", "affetto.bench.worker", json.dumps(asdict(task))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         self._answer()
 
     def __call__(self, name: str, *arguments: Any) -> Any:
@@ -56,8 +59,9 @@ class Side:
         assert self.process.stdout is not None and self.process.stderr is not None
         line = self.process.stdout.readline()
         if not line:
-            told = self.process.stderr.read().strip().splitlines()
-            raise UserError(f"the benchmark of {self.task.side} stopped: {told[-1] if told else 'no reason given'}")
+            messages = self.process.stderr.read().strip().splitlines()
+            reason = messages[-1] if messages else "no reason given"
+            raise UserError(f"the benchmark of {self.task.side} stopped: {reason}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -74,9 +78,9 @@ class Side:
                 pipe.close()
 
 
-def training(task: Task, theirs: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+def training(task: Task, reference: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """An epoch of LoRA, Adapter or full beside the yardstick's; ours is one after the first."""
-    with Side(task) as ours, Side(theirs) as yardstick:
+    with Side(task) as ours, Side(reference) as yardstick:
         prepared = ours("prepare")
         yardstick("epoch")  # the first warms up both
         ours("epochs", 1)
@@ -88,14 +92,16 @@ def training(task: Task, theirs: Task, rounds: int, say: Callable[[str], None]) 
             say(f"{task.method}, round {number + 1}/{rounds}: {pair[0]:.2f} s against {pair[1]:.2f} s an epoch")
         result = _result(pairs, task.clips) | _memory(peaks)
         return result | {
-            "prepare_seconds": prepared, "prepare_phases": ours("prepare_phases"), "phases": ours("phases"),
+            "prepare_seconds": prepared,
+            "prepare_phases": ours("prepare_phases"),
+            "phases": ours("phases"),
             "operations": ours("operations"),
-        }  # fmt: skip
+        }
 
 
-def frozen(task: Task, theirs: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+def frozen(task: Task, reference: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """A whole frozen run of 30 epochs from an empty store; the yardstick's is 30 times its measured epoch."""
-    with Side(theirs) as yardstick:
+    with Side(reference) as yardstick:
         yardstick("epoch")
         pairs, three, peaks = [], [], []
         for number in range(rounds):
@@ -117,9 +123,9 @@ def frozen(task: Task, theirs: Task, rounds: int, say: Callable[[str], None]) ->
         )
 
 
-def inference(task: Task, theirs: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+def inference(task: Task, reference: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Clips a second beside transformers' pipeline."""
-    with Side(replace(task, side="our pipeline")) as ours, Side(replace(theirs, side="pipeline")) as stock:
+    with Side(replace(task, side="our pipeline")) as ours, Side(replace(reference, side="pipeline")) as stock:
         stock("pass_over"), ours("pass_over")
         pairs, peaks = [], []
         for number in range(rounds):
@@ -130,16 +136,21 @@ def inference(task: Task, theirs: Task, rounds: int, say: Callable[[str], None])
 
 
 def _result(pairs: list[tuple[float, float]], clips: int) -> dict[str, Any]:
-    """Medians over the rounds; a ratio above one says that ours is faster."""
-    ratios = [theirs / ours for theirs, ours in pairs]
-    theirs, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+    """Medians over the rounds; a ratio above one means that ours is faster."""
+    ratios = [reference / ours for reference, ours in pairs]
+    reference, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
     return {
-        "ratio": statistics.median(ratios), "ratio_lowest": min(ratios), "ratio_highest": max(ratios),
-        "yardstick_seconds": theirs, "our_seconds": ours,
-        "yardstick_clips_per_second": clips / theirs, "our_clips_per_second": clips / ours, "rounds": len(pairs),
-    }  # fmt: skip
+        "ratio": statistics.median(ratios),
+        "ratio_lowest": min(ratios),
+        "ratio_highest": max(ratios),
+        "yardstick_seconds": reference,
+        "our_seconds": ours,
+        "yardstick_clips_per_second": clips / reference,
+        "our_clips_per_second": clips / ours,
+        "rounds": len(pairs),
+    }
 
 
 def _memory(peaks: Iterable[tuple[int, int]]) -> dict[str, Any]:
-    theirs, ours = (statistics.median(side) for side in zip(*peaks, strict=True))
-    return {"yardstick_peak_bytes": int(theirs), "our_peak_bytes": int(ours), "memory_ratio": ours / theirs}
+    reference, ours = (statistics.median(side) for side in zip(*peaks, strict=True))
+    return {"yardstick_peak_bytes": int(reference), "our_peak_bytes": int(ours), "memory_ratio": ours / reference}

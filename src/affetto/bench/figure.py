@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affetto.bench.report import TITLES
+from affetto.models.methods.registry import METHODS
 from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, save, style
 
 if TYPE_CHECKING:
@@ -60,13 +61,13 @@ def _draw_ratios(axes: Axes, rows: Sequence[tuple[str, str, Mapping[str, Any]]])
 
 def _draw_phases(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     for at, row in enumerate(rows):
-        total, left = sum(row["phases"].values()), 0.0
+        total, start = sum(row["phases"].values()), 0.0
         for shade, (name, seconds) in zip(SHADES, row["phases"].items(), strict=True):
             share = 100 * seconds / total
-            axes.barh(at, share, left=left, height=0.62, color=shade)
+            axes.barh(at, share, left=start, height=0.62, color=shade)
             if share >= 12:
-                axes.text(left + share / 2, at, f"{name} {share:.0f} %", ha="center", va="center", color=INK)
-            left += share
+                axes.text(start + share / 2, at, f"{name} {share:.0f} %", ha="center", va="center", color=INK)
+            start += share
     axes.set_yticks(range(len(rows)), [f"{_title(row['method'])}, {TITLES[row['comparison']]}" for row in rows])
     axes.set_xlim(0, 100)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -74,7 +75,10 @@ def _draw_phases(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _title(method: str) -> str:
-    return {"lora": "LoRA", "adapter": "Adapter", "int8": "inference in int8"}.get(method, method)
+    """`lora` → "LoRA"; `frozen, three seeds` keeps its addition."""
+    name, comma, addition = method.partition(",")
+    title = METHODS[name].title if name in METHODS else {"int8": "inference in int8"}.get(name, name)
+    return f"{title}{comma}{addition}"
 
 
 def _words(result: Mapping[str, Any]) -> str:

@@ -32,16 +32,19 @@ class Ours:
     """A run on `waves` under the paper's recipe, stopped between its parts to read the clock."""
 
     def __init__(
-        self, key: str, method: str, waves: Sequence[np.ndarray], batch_size: int, precision: str, folder: Path
+        self, key: str, method: str, waves: Sequence[np.ndarray], *, batch_size: int, precision: str, folder: Path
     ) -> None:
         table = _table(folder, list(waves))
-        chosen = settings(
-            "paper", {"training.batch_size": str(batch_size), "compute.precision": precision}, method=method
-        )  # fmt: skip
+        overrides = {"training.batch_size": str(batch_size), "compute.precision": precision}
         spec = RunSpec(
-            corpora=(CorpusSpec(name="table", path=str(table)),), backbone=key, method=method, recipe="paper",
-            random_weights=True, settings=chosen, probe=False,
-        )  # fmt: skip
+            corpora=(CorpusSpec(name="table", path=str(table)),),
+            backbone=key,
+            method=method,
+            recipe="paper",
+            random_weights=True,
+            settings=settings("paper", overrides, method=method),
+            probe=False,
+        )
         self.device = devices.choose("auto")
         data = read(spec, lambda _: None)
         backbone = load_backbone(key, random_weights=True)
@@ -67,52 +70,59 @@ class Ours:
             synchronise(self.device)
             ticks.append(time.perf_counter())
 
+        task = Task(
+            train=self.ids, validation=None, target=self.target, seed=seed, epochs=count, identity=f"bench {seed}"
+        )
         fit(
-            classifier, self.prefixes, Task(self.ids, None, self.target, seed, count, f"bench {seed}"),
-            self.builder.spec.settings.training, devices.accelerator(self.device),
-            checkpoint_file=self.file, on_epoch=tick,
-        )  # fmt: skip
+            classifier,
+            self.prefixes,
+            task,
+            self.builder.spec.settings.training,
+            devices.accelerator(self.device),
+            checkpoint_file=self.file,
+            on_epoch=tick,
+        )
         return [after - before for before, after in pairwise(ticks)]
 
     def phases(self, steps: int = 3) -> dict[str, float]:
         """Seconds a step spends in its parts, medians over some steps."""
         classifier, batch_size = self.classifier.train(), self.builder.spec.settings.training.batch_size
         optimizer = torch.optim.Adam(classifier.trainable().values(), fused=True)
-        taken: dict[str, list[float]] = {name: [] for name in ("read", "forward", "backward", "optimiser")}
+        seconds: dict[str, list[float]] = {name: [] for name in ("read", "forward", "backward", "optimiser")}
         for number in range(steps):
             start = number * batch_size % max(1, len(self.ids) - batch_size + 1)
             ids = self.ids[start : start + batch_size]
             clock = _Clock(self.device)
             batch = self.prefixes.batch(ids, self.device)
-            taken["read"].append(clock.lap())
+            seconds["read"].append(clock.lap())
             targets = torch.tensor([self.target[i] for i in ids], device=self.device)
             loss = torch.nn.functional.cross_entropy(classifier(*batch), targets)
-            taken["forward"].append(clock.lap())
+            seconds["forward"].append(clock.lap())
             loss.backward()
-            taken["backward"].append(clock.lap())
+            seconds["backward"].append(clock.lap())
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            taken["optimiser"].append(clock.lap())
-        return {name: float(np.median(seconds)) for name, seconds in taken.items()}
+            seconds["optimiser"].append(clock.lap())
+        return {name: float(np.median(values)) for name, values in seconds.items()}
 
     def prepare_phases(self, clips: int = 8) -> dict[str, float]:
         """Seconds a clip spends being decoded, computed and stored, medians over some; one after another, all cores."""
-        taken: dict[str, list[float]] = {name: [] for name in ("decode", "front end", "frozen blocks", "store")}
+        seconds: dict[str, list[float]] = {name: [] for name in ("decode", "front end", "frozen blocks", "store")}
         backbone, data = self.classifier.backbone, self.prefixes
         for clip_id in self.ids[:clips]:
             clock = _Clock(self.device)
             wave = data.sources[clip_id].load(data.seconds)
-            taken["decode"].append(clock.lap())
+            seconds["decode"].append(clock.lap())
             prepared = backbone.prepare(wave)
             with torch.no_grad(), self.classifier._autocast():
                 backbone.embed(backbone.features(prepared)[None], None)
             front = clock.lap()
             prefix = self.classifier.prefix(wave)
-            taken["front end"].append(front)
-            taken["frozen blocks"].append(max(0.0, clock.lap() - front))
+            seconds["front end"].append(front)
+            seconds["frozen blocks"].append(max(0.0, clock.lap() - front))
             data.store.put("bench", prefix)
-            taken["store"].append(clock.lap())
-        return {name: float(np.median(seconds)) for name, seconds in taken.items()}
+            seconds["store"].append(clock.lap())
+        return {name: float(np.median(values)) for name, values in seconds.items()}
 
     def operations(self) -> dict[str, float]:
         """Floating-point operations that one step of the first batch counts, and of one clip's prefix."""

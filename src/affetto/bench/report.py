@@ -1,4 +1,4 @@
-"""What a person reads of a benchmark."""
+"""A benchmark as a table for people."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ def table(result: dict[str, Any]) -> Table:
     """One line a comparison and method."""
     from rich.table import Table
 
-    shown = Table(caption=_caption(result), caption_justify="left")
+    sheet = Table(caption=_caption(result), caption_justify="left")
     for column in ("compared", "method", "times as fast", "clips/s", "its", "memory"):
-        shown.add_column(column, justify="left" if column in ("compared", "method") else "right")
+        sheet.add_column(column, justify="left" if column in ("compared", "method") else "right")
     for row in result["results"]:
-        shown.add_row(TITLES[row["comparison"]], row["method"], _ratio(row), *_rest(row))
+        sheet.add_row(TITLES[row["comparison"]], row["method"], _ratio(row), *_rest(row))
         if "three_seeds" in row:
             three = row["three_seeds"]
-            shown.add_row("", "… three seeds", _ratio(three), _rate(three, "our"), _rate(three, "yardstick"), "")
-    return shown
+            cells = _ratio(three), _rate(three, "our"), _rate(three, "yardstick")
+            sheet.add_row("", "… three seeds", *cells, "")
+    return sheet
 
 
 def _ratio(row: dict[str, Any]) -> str:
@@ -56,6 +57,8 @@ def _caption(result: dict[str, Any]) -> str:
             share = f"; {100 * row['share_of_peak']:.0f} % of the matrix peak"
             lines.append(f"{TITLES[row['comparison']]}, {row['method']}: {shares}{share}.")
         if "prepare_phases" in row:
-            each = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in row["prepare_phases"].items() if value)
-            lines.append(f"{TITLES[row['comparison']]}, {row['method']}, preparing a clip: {each}.")
+            phases = ", ".join(
+                f"{name} {1000 * value:.1f} ms" for name, value in row["prepare_phases"].items() if value
+            )
+            lines.append(f"{TITLES[row['comparison']]}, {row['method']}, preparing a clip: {phases}.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""One side of a comparison in a process of its own, so that memory is its own: a command a line, an answer a line."""
+"""One side of a comparison in a process of its own, with memory of its own: a command a line, an answer a line."""
 
 from __future__ import annotations
 
@@ -43,18 +43,19 @@ def _side(task: dict[str, Any], folder: Path) -> Any:
     from affetto.bench.clips import waves
 
     clips = waves(task["clips"], task["window_seconds"])
-    key, method, batch_size, precision = task["backbone"], task["method"], task["batch_size"], task["precision"]
+    key, method = task["backbone"], task["method"]
+    size_and_precision = {"batch_size": task["batch_size"], "precision": task["precision"]}
     if task["side"] == "yardstick":
-        return yardstick.Yardstick(key, method, clips, batch_size, task["pad_seconds"], precision)
+        return yardstick.Yardstick(key, method, clips, window_seconds=task["pad_seconds"], **size_and_precision)
     if task["side"] == "ours":
-        return ours.Ours(key, method, clips, batch_size, precision, folder)
+        return ours.Ours(key, method, clips, folder=folder, **size_and_precision)
     if task["side"] == "pipeline":
-        return yardstick.Pipeline(key, clips, batch_size)
-    return ours.OurPipeline(key, method, clips, precision)
+        return yardstick.Pipeline(key, clips, task["batch_size"])
+    return ours.OurPipeline(key, method, clips, task["precision"])
 
 
 def _reset_peak() -> None:
-    """Linux keeps the peak of resident memory, and lets a process set it back; a GPU's is torch's."""
+    """Set the peak of memory back to its present use: torch's on a GPU, else Linux's of the process."""
     import torch
 
     if torch.cuda.is_available():

@@ -1,8 +1,8 @@
 """The yardstick: an emotion classifier as one would write it with transformers' Trainer and peft.
 
-It is written with care, not to be beaten: the front end is frozen properly, the same clips, batch, threads,
-optimiser and precision. It pads every clip to the window, as feature extractors do, and computes frozen layers in
-every epoch, as everyone does. Its clips lie decoded in memory. For inference it is transformers' own pipeline.
+It is written with care, not as a weak opponent: its front end is frozen properly, and clips, batch, threads, optimiser
+and precision are the same. It pads every clip to the window, as feature extractors do, and computes frozen layers in
+every epoch, as is usual. Its clips lie decoded in memory. For inference it is transformers' own pipeline.
 """
 
 from __future__ import annotations
@@ -89,23 +89,42 @@ class Yardstick:
     """Trains one epoch at a time on `waves` (samples,), padded to `window_seconds`."""
 
     def __init__(
-        self, key: str, method: str, waves: Sequence[np.ndarray], batch_size: int, window_seconds: float | None,
+        self,
+        key: str,
+        method: str,
+        waves: Sequence[np.ndarray],
+        *,
+        batch_size: int,
+        window_seconds: float | None,
         precision: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         from transformers import Trainer, TrainingArguments
 
         self.collate = _Collate(key, window_seconds)
         items = [{"wave": wave, "label": number % CLASSES} for number, wave in enumerate(waves)]
+        arguments = TrainingArguments(
+            output_dir=tempfile.mkdtemp(prefix="affetto-bench-"),
+            per_device_train_batch_size=batch_size,
+            num_train_epochs=1,
+            learning_rate=5e-4,
+            weight_decay=1e-4,
+            adam_beta2=0.98,
+            optim="adamw_torch_fused",
+            lr_scheduler_type="constant",
+            bf16=precision == "bfloat16",
+            save_strategy="no",
+            report_to="none",
+            logging_strategy="no",
+            remove_unused_columns=False,
+            disable_tqdm=True,
+            use_cpu=not torch.cuda.is_available(),
+        )
         self.trainer = Trainer(
-            model=model(key, method, window_seconds), train_dataset=_Clips(items), data_collator=self.collate,
-            args=TrainingArguments(
-                output_dir=tempfile.mkdtemp(prefix="affetto-bench-"), per_device_train_batch_size=batch_size,
-                num_train_epochs=1, learning_rate=5e-4, weight_decay=1e-4, adam_beta2=0.98, optim="adamw_torch_fused",
-                lr_scheduler_type="constant", bf16=precision == "bfloat16", save_strategy="no", report_to="none",
-                logging_strategy="no", remove_unused_columns=False, disable_tqdm=True,
-                use_cpu=not torch.cuda.is_available(),
-            ),
-        )  # fmt: skip
+            model=model(key, method, window_seconds),
+            train_dataset=_Clips(items),
+            data_collator=self.collate,
+            args=arguments,
+        )
         self.clips = len(items)
 
     def epoch(self) -> float:

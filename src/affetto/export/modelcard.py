@@ -83,7 +83,7 @@ def _scores(metrics: Mapping[str, Any]) -> str:
         if probe:
             cells.append(measure.text(probe[measure.name]) if measure.name in probe else "—")
         lines.append(f"| {' | '.join(cells)} |")
-    plain = ", ".join(measure.title for measure in shown_measures() if not measure.in_per_cent)
+    plain = ", ".join(measure.title for measure in shown_measures() if measure.name in test and not measure.in_per_cent)
     scale = f"Per cent ({plain}: as computed)" if plain else "Per cent"
     caption = f"\n\n{scale}, {test['n']} test clips; intervals by {by} over {units} {over}."
     if probe:

@@ -24,8 +24,8 @@ from affetto._version import __version__
 from affetto.audio import RATE_HZ
 from affetto.errors import UserError, unknown
 from affetto.export import example, parity
-from affetto.export import quantize as int8
 from affetto.export.folder import new_folder
+from affetto.export.onnx_int8 import quantise_graph
 from affetto.export.source import without_paths
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.classifier import Classifier
@@ -79,7 +79,7 @@ def export_onnx(
         graph = trace(WaveGraph(predictor.classifier).eval())
         if precision == "int8":
             say("rounding to 8 bits")
-            graph = int8.quantise(graph, predictor.classifier, folder)
+            graph = quantise_graph(graph, predictor.classifier, folder)
         facts = metadata(predictor, precision)
         _write(graph, facts, folder / MODEL_FILE)
         found = _checked(Session(folder / MODEL_FILE), waves, reference)

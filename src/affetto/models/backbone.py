@@ -1,4 +1,4 @@
-"""What every family of speech encoders offers: a front end and blocks, over transformers' own modules.
+"""Base of all speech encoders: a front end and blocks, over transformers' own modules.
 
 A backbone is read as  wave → `features` → `embed` → block 0 … block L-1 → `finish`,  and has L+1 hidden
 states: state i (i < L) is the input of block i, state L is transformers' `last_hidden_state`
@@ -21,15 +21,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.models.architecture import DIGESTED, IRRELEVANT
 from affetto.models.attention import replace_attend, use_interface
+from affetto.models.config_fields import DIGESTED, IRRELEVANT
 from affetto.models.families.family import Family
 from affetto.models.families.registry import FAMILIES
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a block needs beside the hidden states of a batch."""
+    """Inputs of a block beside the hidden states of a batch."""
 
     mask: Tensor | None
     """(batch, 1, 1, frames), True where a frame is the clip's own; None where nothing is padded."""
@@ -40,8 +40,8 @@ class Context:
 class Backbone(nn.Module, ABC):
     """A pre-trained encoder of one family; always in eval mode, so that its frozen parts are exact.
 
-    `model` is the plain transformers encoder; `preprocessing` is JSON-ready and says how a wave is
-    turned into the encoder's input (it comes from the checkpoint's feature extractor).
+    `model` is the plain transformers encoder; `preprocessing` is JSON-ready and comes from the checkpoint's feature
+    extractor: the step from a wave to the encoder's input.
     """
 
     family: ClassVar[str]
@@ -49,7 +49,7 @@ class Backbone(nn.Module, ABC):
     key_value: ClassVar[tuple[str, str]] = ("k_proj", "v_proj")
     """Names of the layers of an attention that make keys and values."""
     layer_norm_swap: str = "none"
-    """Which part of a pre-LayerNorm encoder computes as a post-LayerNorm one, see `affetto.models.layer_norm_swap`."""
+    """Part of a pre-LayerNorm encoder that computes as a post-LayerNorm one, see `affetto.models.layer_norm_swap`."""
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class Backbone(nn.Module, ABC):
     def to_bfloat16(self) -> None:
         """Convert frozen linear and convolution layers to bfloat16; from then on it runs under autocast only."""
         for module in self.model.modules():
-            own = list(module.parameters(recurse=False))
+            parameters = list(module.parameters(recurse=False))
             plain = isinstance(module, nn.Linear | nn.Conv1d) and not hasattr(module, "parametrizations")
-            if plain and own and not any(parameter.requires_grad for parameter in own):
+            if plain and parameters and not any(parameter.requires_grad for parameter in parameters):
                 module.to(torch.bfloat16)
 
     # What a family defines -------------------------------------------------------------------
@@ -94,7 +94,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def feed_forward(self, block: Any) -> tuple[nn.Module, nn.Module]:
-        """The modules where the feed-forward of a block begins and ends (the same one, where it is one)."""
+        """The modules where the feed-forward of a block begins and ends (one module may be both)."""
 
     @abstractmethod
     def feed_forward_norm(self, block: Any) -> nn.Module:
@@ -118,12 +118,12 @@ class Backbone(nn.Module, ABC):
 
     @property
     def gelu(self) -> bool:
-        """Whether that activation is the exact GELU, as in every published checkpoint of these families."""
+        """True if that activation is the exact GELU, as in every published checkpoint of these families."""
         config = self.model.config
         return getattr(config, "hidden_act", getattr(config, "activation_function", "")) == "gelu"
 
     def final_norm(self) -> nn.Module | None:
-        """The LayerNorm behind the last block, where the family has one."""
+        """The LayerNorm behind the last block; None where the family has none."""
         return None
 
     def embedding_modules(self) -> list[nn.Module]:
@@ -194,20 +194,20 @@ class Backbone(nn.Module, ABC):
         return super().train(False)
 
     def copy_sharing_weights(self) -> Backbone:
-        """Modules of its own, for a method to change, over the same weights in memory; none of them may be trained."""
+        """A copy whose modules a method may change, over the same weights in memory, which nothing may train."""
         return copy.deepcopy(self, {id(weight): weight for weight in (*self.parameters(), *self.buffers())})
 
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def architecture(self) -> dict[str, Any]:
-        """The configuration as far as it may change a state, a field that is not known here included; JSON-ready."""
+        """Fields of the configuration that may change a state, those of a later transformers included; JSON-ready."""
         idle = IRRELEVANT.union(self.record.idle_fields)
         config = {name: value for name, value in self.model.config.to_dict().items() if name not in idle}
         return config | {"layer_norm_swap": self.layer_norm_swap}
 
     def weights_digest(self) -> str:
-        """SHA-256 over all that the states are computed from: the weights (as float32) and the architecture."""
+        """SHA-256 over everything that the states are computed from: the weights (as float32) and the architecture."""
         config = {name: getattr(self.model.config, name, None) for name in (*DIGESTED, *self.record.state_fields)}
         if self.layer_norm_swap != "none":
             config["layer_norm_swap"] = self.layer_norm_swap

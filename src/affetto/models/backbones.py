@@ -1,4 +1,4 @@
-"""Which backbones there are, and how one is loaded: by key, hub id or folder, or with random weights."""
+"""Loading of backbones: by key, hub id or folder, or with random weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from affetto.audio import RATE_HZ
 from affetto.errors import UserError
 from affetto.models.backbone import Backbone
-from affetto.models.catalogue import BACKBONES, Architecture, check_backbone
+from affetto.models.catalogue import BACKBONES, CatalogueEntry, check_backbone
 from affetto.models.families.family import Family
 from affetto.models.families.registry import FAMILIES
 from affetto.models.hub import snapshot
@@ -26,12 +26,15 @@ def load_backbone(
 
     With `random_weights` the key's shapes are filled from `weights_seed`, the same on every call; `layer_norm_swap` is
     an ablation (`affetto.models.layer_norm_swap`).
-    Raises UserError for an unknown key, a folder without configuration or weights, a family that is
-    not known, weights that are missing in the checkpoint, and a hub that cannot be reached.
+    Raises UserError for an unknown key or family, a folder without configuration or weights, weights that are missing
+    in the checkpoint, and a hub that cannot be reached.
     """
     check_backbone(name, random_weights=random_weights)
-    loaded = random_backbone(BACKBONES[name], weights_seed) if random_weights else _pretrained(checkpoint_folder(name))
-    return swap_layer_norm(loaded, layer_norm_swap)
+    if random_weights:
+        backbone = random_backbone(BACKBONES[name], weights_seed)
+    else:
+        backbone = _pretrained(checkpoint_folder(name))
+    return swap_layer_norm(backbone, layer_norm_swap)
 
 
 def from_config(family: str, config: dict[str, Any], preprocessing: dict[str, Any]) -> Backbone:
@@ -42,7 +45,7 @@ def from_config(family: str, config: dict[str, Any], preprocessing: dict[str, An
 
 
 def checkpoint_folder(name: str) -> Path:
-    """Where the checkpoint of a key, hub id or folder lies; from the hub if need be. Raises UserError."""
+    """Local folder of the checkpoint of a key, hub id or folder, downloaded if need be. Raises UserError."""
     check_backbone(name)
     if Path(name).is_dir():
         return Path(name)
@@ -50,7 +53,7 @@ def checkpoint_folder(name: str) -> Path:
 
 
 def checkpoint_family(folder: Path) -> str:
-    """The family that a checkpoint's configuration names. Raises UserError where it is none of `FAMILIES`."""
+    """Name of the family in a checkpoint's configuration. Raises UserError where it is none of `FAMILIES`."""
     config_file = folder / "config.json"
     if not config_file.is_file():
         raise UserError(
@@ -66,12 +69,12 @@ def checkpoint_family(folder: Path) -> str:
     return FAMILIES.find(family, hint=f"The name is from {config_file}.").name
 
 
-def random_backbone(architecture: Architecture, weights_seed: int) -> Backbone:
-    """An architecture's shapes, filled from the seed."""
+def random_backbone(entry: CatalogueEntry, weights_seed: int) -> Backbone:
+    """An encoder of the shapes of a catalogue entry, filled from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights_seed)
-        preprocessing = FAMILIES[architecture.family].preprocessing(normalize=architecture.normalize)
-        return from_config(architecture.family, architecture.config, preprocessing)
+        preprocessing = FAMILIES[entry.family].preprocessing(normalize=entry.normalize)
+        return from_config(entry.family, entry.config, preprocessing)
 
 
 def _pretrained(folder: Path) -> Backbone:

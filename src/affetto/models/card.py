@@ -1,4 +1,4 @@
-"""The card of a saved model (`affetto.json`), checked before anything is made of it: models may be strangers'."""
+"""The card of a saved model (`affetto.json`), checked before it is used: models may come from strangers."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from affetto.errors import UserError
 
 LARGEST_BYTES = 4 << 20
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
-"""Wider than what calibration may come to; beyond, probabilities say nothing."""
+"""Wider than calibration ever goes; beyond them probabilities have no meaning."""
 SHOWN = 60
 
 
 ORIGIN = ("affetto", "run", "corpus", "licence")
-"""The version, the run and the corpus that a model comes from, for people."""
+"""Version, run and corpus of a model, for people."""
 
 
 def _each_once(labels: list[str]) -> list[str]:
     if len(set(labels)) < len(labels):
-        raise ValueError("each label may stand there once")
+        raise ValueError("each label may occur once")
     return labels
 
 
 class _Part(BaseModel):
-    """What later versions add is let through; what is there must have its type, without conversion."""
+    """A part of the card. Unknown fields of later versions pass; known fields must have their type, unconverted."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
@@ -76,7 +76,7 @@ class _Confidence(_Part):
 
 
 class _Card(_Part):
-    """What a model cannot be used without, and what it is valid to come from, which may be left out."""
+    """Fields that a model cannot be used without, and its origin, which may be left out."""
 
     blueprint: _Blueprint
     backbone: _BackboneFacts
@@ -91,16 +91,16 @@ class _Card(_Part):
 
 
 def checked(card: Any, where: str) -> dict[str, Any]:
-    """The card, with "" for what it does not tell of its origin.
+    """The card, with "" for missing fields of its origin.
 
-    Raises UserError, saying `where` the card stands, for the first thing in it that cannot be.
+    Raises UserError, which names the file `where`, for the first invalid field.
     """
     try:
         valid = _Card.model_validate(card)
     except ValidationError as problem:
         first = problem.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the card"
-        value = "" if first["type"] == "missing" else f", not {_shown(first['input'])}"
+        value = "" if first["type"] == "missing" else f", not {_shorten(first['input'])}"
         raise UserError(
             f"{where}: {field}: {first['msg'].lower()}{value}; this is no model card of affetto's as it was written: "
             "copy the model again, or train it again"
@@ -119,7 +119,7 @@ def read_json(file: Path) -> Any:
 
 
 def different_preprocessing(card: dict[str, Any], preprocessing: dict[str, Any]) -> str | None:
-    """How a backbone prepares waves otherwise than the one a model was trained on; None where it does not.
+    """Phrase for a backbone that prepares waves differently from the one a model was trained on; None: it does not.
 
     Models that were saved without their preprocessing, or without some field of it, are taken as they are.
     """
@@ -128,10 +128,10 @@ def different_preprocessing(card: dict[str, Any], preprocessing: dict[str, Any])
     if not different:
         return None
     return ", ".join(
-        f"{name} {_shown(preprocessing.get(name))} instead of {_shown(stored[name])}" for name in different
+        f"{name} {_shorten(preprocessing.get(name))} instead of {_shorten(stored[name])}" for name in different
     )
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

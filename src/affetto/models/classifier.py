@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from affetto.models.backbone import Backbone, frame_mask
 from affetto.models.device import autocast
 from affetto.models.head_layers import StatisticsHead, masked_statistics
-from affetto.models.int8 import quantise
+from affetto.models.int8 import quantise_blocks
 from affetto.models.methods.base import EMBEDDING, NOTHING, Method
 from affetto.models.pooling import StatePooling
 
 Prefix = dict[str, Tensor]
-"""What is known of a clip at the cut. Frames come first: `features` (frames, channels); or `state`
+"""Tensors of a clip at the cut. Frames come first: `features` (frames, channels); or `state`
 (frames, width) with `below` (frames, width) or `states` (frames, n, width); or `pooled` (frames, width);
 or, of the whole clip, `statistics` (L+1, 2 width)."""
 
@@ -53,7 +53,7 @@ class Classifier(nn.Module):
 
     def quantise(self, rest: str) -> Classifier:
         """The blocks' linear layers in 8-bit integers, all else as `compute_in(rest)`: CPU, merged, inference only."""
-        quantise(self.backbone.blocks)
+        quantise_blocks(self.backbone.blocks)
         return self.compute_in(rest)
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -72,7 +72,7 @@ class Classifier(nn.Module):
 
     @property
     def cut(self) -> tuple[str | int | None, ...]:
-        """What names the prefix, beside the clip, the backbone and the preprocessing."""
+        """Name of the prefix, beside the clip, the backbone and the preprocessing."""
         if self.method.lowest_block == EMBEDDING:
             return ("features",)
         if self.stores_statistics:
@@ -196,10 +196,10 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def restore(self, snapshot: dict[str, Tensor]) -> None:
-        own: dict[str, Any] = self.trainable() | {f"head.{name}": b for name, b in self.head.named_buffers()}
-        assert own.keys() == snapshot.keys(), own.keys() ^ snapshot.keys()
+        current: dict[str, Any] = self.trainable() | {f"head.{name}": b for name, b in self.head.named_buffers()}
+        assert current.keys() == snapshot.keys(), current.keys() ^ snapshot.keys()
         for name, tensor in snapshot.items():
-            own[name].copy_(tensor)
+            current[name].copy_(tensor)
 
     # For inference ---------------------------------------------------------------------------
 
@@ -220,10 +220,10 @@ class Classifier(nn.Module):
         return self
 
     def with_head(self, head: nn.Module) -> Classifier:
-        """The same model, its very weights, under another head."""
-        other = Classifier(self.backbone, self.method, self.pooling, head, self.labels)
-        other.precision, other._highest = self.precision, self._highest
-        return other.train(self.training)
+        """The same model over the same weights in memory, with another head."""
+        model = Classifier(self.backbone, self.method, self.pooling, head, self.labels)
+        model.precision, model._highest = self.precision, self._highest
+        return model.train(self.training)
 
     def from_waves(self, waves: Tensor) -> Tensor:
         """Clips of one length (batch, samples), 16 kHz → logits (batch, classes): the whole model at once, no padding.

@@ -1,6 +1,6 @@
-"""Capabilities of devices, by kind: what may be asked of one beside plain computing.
+"""Capabilities of devices, by kind: features beside plain computing.
 
-The one place that tells kinds of devices apart; other code asks `capabilities(device)`.
+No other place compares kinds of devices; code asks `capabilities(device)`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Capabilities:
     """Features of one kind of device. A kind that is not in `KINDS` has none of them."""
 
     host_memory: bool = False
-    """Its memory is the machine's own: a module made on the CPU is there already, and can share weights."""
+    """Its memory is the machine's: a module made on the CPU is there already, and can share weights."""
     clips_side_by_side: bool = False
     """Several clips at once, each alone on a few threads, are quicker than one padded batch."""
     slow_random: bool = False
@@ -44,7 +44,7 @@ KINDS = {
     "cuda": Capabilities(pinned_copies=True, queued=True, batches_ahead=True, fused_optimizer=True),
     "mps": Capabilities(queued=True),
 }
-"""By torch's `device.type`."""
+"""Capabilities by torch's `device.type`."""
 
 
 def capabilities(device: torch.device) -> Capabilities:
@@ -53,7 +53,7 @@ def capabilities(device: torch.device) -> Capabilities:
 
 
 def native_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 by itself, not by emulation."""
+    """True if the device computes in bfloat16 by itself, not by emulation."""
     if device.type == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     if device.type == "cuda":
@@ -62,7 +62,7 @@ def native_bfloat16(device: torch.device) -> bool:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that was asked of it."""
+    """Wait until the device has finished its queue."""
     if capabilities(device).queued:
         torch.accelerator.synchronize(device)
 

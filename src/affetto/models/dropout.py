@@ -20,15 +20,15 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p in (0, 1) or not capabilities(x.device).slow_random:
             return nn.functional.dropout(x, self.p, self.training)
-        kept, scale = keep(x, self.p)
-        return x * kept.to(x.dtype).mul_(scale)
+        mask, scale = keep(x, self.p)
+        return x * mask.to(x.dtype).mul_(scale)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
 
 
 def keep(x: Tensor, p: float) -> tuple[Tensor, float]:
-    """Which elements of `x` stay (bool, of its shape), each with probability 1 - p, and the factor on those.
+    """Mask of the elements of `x` that stay (bool, of its shape), each with probability 1 - p, and their factor.
 
     On the CPU 16 random bits decide on an element, four elements to a draw: `p` is then the nearest multiple of
     1/65,536 below 1, and so is the factor, which leaves the expectation exact.
@@ -37,5 +37,5 @@ def keep(x: Tensor, p: float) -> tuple[Tensor, float]:
         return torch.rand(x.shape, device=x.device) >= p, 1 / (1 - p)
     dropped = min(round(p * STEPS), STEPS - 1)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
-    kept = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2
-    return kept, STEPS / (STEPS - dropped)
+    mask = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2
+    return mask, STEPS / (STEPS - dropped)

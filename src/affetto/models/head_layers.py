@@ -75,11 +75,11 @@ class StatisticsHead(nn.Module):
         Of the mean the clips count `centre_share` and the training clips the rest; of the variance, about the clips'
         own mean and over clips - 1, `scale_share`.
         """
-        other = copy.deepcopy(self)
-        other.centre.lerp_(statistics.mean(0), centre_share)
+        head = copy.deepcopy(self)
+        head.centre.lerp_(statistics.mean(0), centre_share)
         if scale_share > 0.0:
-            other.scale.copy_(self.scale.square().lerp(statistics.var(0), scale_share).sqrt())
-        return other
+            head.scale.copy_(self.scale.square().lerp(statistics.var(0), scale_share).sqrt())
+        return head
 
     def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         return self.classify(masked_statistics(frames, mask))

@@ -1,4 +1,4 @@
-"""A checkpoint folder for a Hugging Face hub id: from the cache if it is there, else from the hub."""
+"""Checkpoint folders for ids of the Hugging Face hub: from the cache, else from the hub."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from affetto.errors import UserError
 
 T = TypeVar("T")
 REACH_SECONDS = 8.0
-"""How long the hub may take to answer at all; downloads themselves take as long as they take."""
+"""Longest wait for the hub's first answer; downloads themselves have no limit."""
 _WANTED = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
 _EXPORTED = ["*.json", "method/*.json", "*.safetensors", "method/*.safetensors", "model.onnx", "model.onnx.data"]
-"""Of a model that affetto exported: nothing that could be code."""
+"""Files of a model that affetto exported: none that could be code."""
 _PICKLED = ["pytorch_model*.bin", "pytorch_model*.bin.index.json"]
 
 
 def model_snapshot(hub_id: str) -> Path:
     """The local folder of a model that affetto exported to the hub, downloaded if need be. Raises UserError.
 
-    It is looked at again each time, where the hub can be reached: a model's owner may have uploaded a better one.
+    The hub is asked each time, if it can be reached: a model's owner may have uploaded a better model.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -67,7 +67,7 @@ def _download(hub_id: str, patterns: list[str]) -> Path:
 
 
 def _complete(folder: Path) -> bool:
-    """Whether all that is needed has arrived: a download may have broken off, or been another program's."""
+    """True if every file that is needed has arrived: a download may have broken off, or been another program's."""
     if not all((folder / name).is_file() for name in ("config.json", "preprocessor_config.json")):
         return False
     for index in (*folder.glob("*.safetensors.index.json"), *folder.glob("pytorch_model*.bin.index.json")):
@@ -80,7 +80,7 @@ def _complete(folder: Path) -> bool:
 
 
 def upload(folder: Path, hub_id: str) -> str:
-    """Upload a folder to a hub repository, made if need be, by the token in HF_TOKEN; returns its address.
+    """Upload a folder to a hub repository, with the token in HF_TOKEN; returns its address. A new one is created.
 
     Raises UserError if the hub cannot be reached within some seconds, or refuses.
     """
@@ -108,23 +108,23 @@ def _reason(problem: Exception) -> str:
 
 
 def _in_time(ask: Callable[[], T]) -> T | Exception:
-    """What `ask` returns or raises. In a thread: a dead name server would block far beyond any time-out."""
-    found: list[T | Exception] = []
+    """Value that `ask` returns or error that it raises. In a thread: a dead name server would block for long."""
+    answers: list[T | Exception] = []
 
     def run() -> None:
         try:
-            found.append(ask())
+            answers.append(ask())
         except Exception as problem:  # handed over to the caller's thread
-            found.append(problem)
+            answers.append(problem)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(REACH_SECONDS)
-    return found[0] if found else TimeoutError("no answer")
+    return answers[0] if answers else TimeoutError("no answer")
 
 
 def _listing(hub_id: str) -> list[str]:
-    """The files of a hub repository."""
+    """Names of the files of a hub repository."""
     from huggingface_hub import HfApi
 
     info = _in_time(lambda: HfApi().model_info(hub_id, timeout=REACH_SECONDS - 2))

@@ -48,9 +48,9 @@ def swap_layer_norm(backbone: Backbone, kind: str) -> Backbone:
     if kind == "blocks":
         model.encoder.layers = swapped.encoder.layers
         swapped = model
-    made = type(backbone)(swapped, backbone.preprocessing)
-    made.layer_norm_swap = kind
-    return made
+    result = type(backbone)(swapped, backbone.preprocessing)
+    result.layer_norm_swap = kind
+    return result
 
 
 def _post_norm(model: Any) -> Any:

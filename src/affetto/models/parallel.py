@@ -16,31 +16,30 @@ MOST_WORKERS = 8
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads() -> int:
-    """Of one computation outside torch: OMP_NUM_THREADS, by which Ray tells a process its share, else all cores."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdecimal() and int(said) else cores()
+    """Threads of a computation outside torch: OMP_NUM_THREADS, by which Ray limits a process, else all cores."""
+    setting = os.environ.get("OMP_NUM_THREADS", "")
+    return int(setting) if setting.isdecimal() and int(setting) else cores()
 
 
 def side_by_side(work: Callable[[T], R], items: Iterable[T], *, computes: bool = True) -> Iterator[R | Exception]:
-    """`work` of each item, in order, a few items ahead; what an item raises comes in its place.
+    """Results of `work` on each item, in order, a few items ahead; an error comes in the place of its item.
 
-    `computes`: the work is torch's, and torch's threads are shared out among the workers; else (decoding for a GPU)
-    they are left alone.
+    `computes`: the work is torch's, and the workers share torch's threads; else (decoding for a GPU) they keep them.
     """
     import torch
 
     threads = torch.get_num_threads()
     workers = max(1, min(threads if computes else cores(), MOST_WORKERS))
-    each = max(1, threads // workers)
+    share = max(1, threads // workers)
 
     def begin() -> None:
         if computes:
-            torch.set_num_threads(each)
+            torch.set_num_threads(share)
 
     try:
         with ThreadPoolExecutor(workers, thread_name_prefix="affetto", initializer=begin) as pool:

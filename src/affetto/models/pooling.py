@@ -45,5 +45,5 @@ class StatePooling(nn.Module):
         return nn.functional.layer_norm(state, (self.width,)) if self.state_norm == "layer" else state
 
     def identity(self) -> tuple[str | int | None, ...]:
-        """What a stored pooled state depends on; not on learned weights, whose states are stored one by one."""
+        """Settings that a stored pooled state depends on. With learned weights the states are stored one by one."""
         return (self.kind, self.layer, self.state_norm)

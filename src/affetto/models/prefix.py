@@ -1,4 +1,4 @@
-"""The store of frozen prefixes: what a backbone makes of a clip below the lowest trainable parameter.
+"""The store of frozen prefixes: states of a clip below the lowest trainable parameter.
 
 One file a clip, in safetensors, memory-mapped, addressed by the clip's content and by all that the
 prefix depends on (`namespace`). A file appears whole or not at all, so that any number of processes may
@@ -31,17 +31,17 @@ from affetto.models.parallel import side_by_side
 from affetto.models.storage import default_root
 
 FORMAT = 2
-"""Raised when the same clip, weights and settings come to another prefix: what was stored before is computed anew."""
+"""Raised when the same clip, weights and settings give another prefix: stored ones are then computed anew."""
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
 CHECKSUM = "crc32"
-"""The name under which a file holds that of its tensors."""
+"""Key of the checksum of a file's tensors, in its header."""
 IN_MEMORY_BYTES = 2**30
 """Prefixes up to this size in all are kept in memory; more are read from the (memory-mapped) files, batch by batch."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a clip's audio lies: a file, or its section from `start` to `end` seconds."""
+    """Place of a clip's audio: a file, or its section from `start` to `end` seconds."""
 
     path: Path
     start: float | None = None
@@ -84,7 +84,7 @@ class PrefixStore:
 
     def put(self, key: str, prefix: Prefix) -> Prefix:
         """Store and return what a later `get` will return. Raises UserError where the disk is full."""
-        stored = {name: self._narrow(tensor) for name, tensor in prefix.items()}
+        stored = {name: self._round(tensor) for name, tensor in prefix.items()}
         file = self.file(key)
         content = save(stored, metadata={CHECKSUM: _checksum(stored)})
         try:
@@ -106,13 +106,13 @@ class PrefixStore:
         with replacing(file) as temporary:
             temporary.write_bytes(content)
 
-    def _narrow(self, tensor: Tensor) -> Tensor:
+    def _round(self, tensor: Tensor) -> Tensor:
         """In the store's precision, unless a value would overflow there."""
-        narrow = tensor.detach().cpu().to(PRECISIONS[self.precision])
-        return (narrow if bool(torch.isfinite(narrow).all()) else tensor.detach().cpu()).contiguous()
+        rounded = tensor.detach().cpu().to(PRECISIONS[self.precision])
+        return (rounded if bool(torch.isfinite(rounded).all()) else tensor.detach().cpu()).contiguous()
 
     def _describe(self) -> None:
-        """Say in the folder what it holds, for people and for pruning."""
+        """Describe the folder's content in a file, for people and for pruning."""
         description = self.folder / "namespace.json"
         if not description.exists():
             write_text(description, json.dumps(self._identity, indent=2, sort_keys=True) + "\n")
@@ -141,7 +141,7 @@ class PrefixData:
         after another.
         """
         bad: dict[str, str] = {}
-        for n, (clip_id, prefix) in enumerate(zip(self.sources, self._found(self.sources), strict=True)):
+        for n, (clip_id, prefix) in enumerate(zip(self.sources, self._prefixes(self.sources), strict=True)):
             if isinstance(prefix, audio.AudioError):
                 bad[clip_id] = str(prefix)
             else:
@@ -150,12 +150,12 @@ class PrefixData:
                 progress(n + 1, len(self.sources))
         return bad
 
-    def _found(self, ids: Iterable[str]) -> Iterator[Prefix | audio.AudioError]:
+    def _prefixes(self, ids: Iterable[str]) -> Iterator[Prefix | audio.AudioError]:
         """Each clip's prefix, read or computed; the same bits however many are asked for at once."""
         at_once = capabilities(self.classifier.backbone.device).clips_side_by_side
         ids = list(ids)
-        found = side_by_side(self._ready if at_once else self._decode, ids, computes=at_once)
-        for clip_id, outcome in zip(ids, found, strict=True):
+        outcomes = side_by_side(self._ready if at_once else self._decode, ids, computes=at_once)
+        for clip_id, outcome in zip(ids, outcomes, strict=True):
             try:
                 if isinstance(outcome, Exception):
                     raise outcome
@@ -170,12 +170,12 @@ class PrefixData:
         stored = self.store.get(self.keys[clip_id])
         return self.sources[clip_id].load(self.seconds) if stored is None else stored
 
-    def _stored(self, clip_id: str, found: Prefix | np.ndarray) -> Prefix:
-        """The prefix; where only the wave was found, computed and stored. Raises AudioError, naming the file."""
-        if not isinstance(found, np.ndarray):
-            return found
+    def _stored(self, clip_id: str, content: Prefix | np.ndarray) -> Prefix:
+        """The prefix; of a wave it is computed and stored. Raises AudioError, which names the file."""
+        if not isinstance(content, np.ndarray):
+            return content
         try:
-            prefix = self.classifier.prefix(found)
+            prefix = self.classifier.prefix(content)
         except audio.AudioError as problem:
             raise audio.AudioError(f"{self.sources[clip_id].path}: {problem}") from None
         return self.store.put(self.keys[clip_id], prefix)
@@ -195,10 +195,10 @@ class PrefixData:
     def _again(self, clip_id: str) -> Prefix:
         stored = self.store.get(self.keys[clip_id])
         if stored is None:
-            (found,) = self._found([clip_id])
-            if isinstance(found, audio.AudioError):
-                raise found
-            stored = found
+            (outcome,) = self._prefixes([clip_id])
+            if isinstance(outcome, audio.AudioError):
+                raise outcome
+            stored = outcome
         return stored
 
     def batch(self, ids: Sequence[str], device: torch.device) -> tuple[Prefix, Tensor]:
@@ -237,7 +237,7 @@ def _moved(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def _checksum(prefix: Prefix) -> str:
-    """CRC-32 of a prefix's names, types, shapes and values, in hexadecimal: a disk's mistake, no forger's, is found."""
+    """CRC-32 of a prefix's names, types, shapes and values, in hexadecimal: against a disk's mistakes, not forgers."""
     crc = 0
     for name, tensor in sorted(prefix.items()):
         crc = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode(), crc)

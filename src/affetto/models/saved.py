@@ -41,14 +41,14 @@ def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None
     pooling = StatePooling(backbone.depth, backbone.width, **blueprint["pooling"])
     if pooling.last > backbone.depth:
         raise UserError(f"model.layer={pooling.last}: this backbone has states 0 … {backbone.depth}")
-    chosen = blueprint["method"]
-    blocks = range(chosen["first_block"], pooling.last)
-    kind = METHODS.find(chosen["name"])
+    settings = blueprint["method"]
+    blocks = range(settings["first_block"], pooling.last)
+    kind = METHODS.find(settings["name"])
     method: Method
     if weights is None:
-        method = kind(backbone, blocks, **chosen["settings"])
+        method = kind(backbone, blocks, **settings["settings"])
     else:
-        method = kind.load(backbone, blocks, weights / METHOD, chosen["settings"])
+        method = kind.load(backbone, blocks, weights / METHOD, settings["settings"])
     head = _head(backbone.width, blueprint)
     classifier = Classifier(backbone, method, pooling, head, blueprint["labels"])
     if weights is not None:
@@ -80,7 +80,7 @@ def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) 
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What `affetto.json` of a model folder says. Raises UserError where there is none, or none that can be."""
+    """The card (`affetto.json`) of a model folder. Raises UserError where it is missing or invalid."""
     file = folder / CARD
     if not file.is_file():
         raise UserError(f"{folder}: no {CARD} in it, so no model of affetto's; give a finished run's folder")
@@ -104,25 +104,27 @@ def load_classifier(folder: Path, *, backbone: str | None = None) -> tuple[Class
 
 def original_backbone(folder: Path, card: dict[str, Any], name: str | None = None) -> Backbone:
     """The backbone that the model in `folder` was trained on, from `name` if it has moved. Raises UserError."""
-    known = card["backbone"]
-    random = name is None and known["random_weights"]
+    facts = card["backbone"]
+    random = name is None and facts["random_weights"]
     try:
         loaded = load_backbone(
-            name or known["name"], random_weights=random, weights_seed=known["weights_seed"],
-            layer_norm_swap=known.get("layer_norm_swap", "none"),
-        )  # fmt: skip
+            name or facts["name"],
+            random_weights=random,
+            weights_seed=facts["weights_seed"],
+            layer_norm_swap=facts.get("layer_norm_swap", "none"),
+        )
     except UserError as problem:
         raise UserError(f"the model's backbone: {problem}. If it has moved, give --backbone DIR") from None
-    if loaded.weights_digest() != known["digest"]:
+    if loaded.weights_digest() != facts["digest"]:
         raise UserError(
-            f"{name or known['name']} holds other weights than those that {folder} was trained on "
-            f"(SHA-256 {known['digest'][:12]}…): give the original ones with --backbone DIR"
+            f"{name or facts['name']} holds other weights than those that {folder} was trained on "
+            f"(SHA-256 {facts['digest'][:12]}…): give the original ones with --backbone DIR"
         )
-    other = different_preprocessing(card, loaded.preprocessing)
-    if other:
+    difference = different_preprocessing(card, loaded.preprocessing)
+    if difference:
         raise UserError(
-            f"{name or known['name']} has the weights that {folder} was trained on, but prepares the sound otherwise "
-            f"({other}): give the original folder with --backbone DIR, or mend its preprocessor_config.json"
+            f"{name or facts['name']} has the weights that {folder} was trained on, but prepares the sound otherwise "
+            f"({difference}): give the original folder with --backbone DIR, or mend its preprocessor_config.json"
         )
     return loaded
 
@@ -140,8 +142,8 @@ def _head(width: int, blueprint: dict[str, Any]) -> nn.Module:
     settings = blueprint["head"]
     head = HEADS.find(settings["name"], hint="A head of a plug-in needs its package.")
     if settings["unmasked_mean"] and not head.takes_frames:
-        others = ", ".join(name for name, record in HEADS.items() if record.takes_frames)
-        raise UserError(f"model.unmasked_mean has no meaning with model.head={head.name}: choose one of {others}")
+        choices = ", ".join(name for name, record in HEADS.items() if record.takes_frames)
+        raise UserError(f"model.unmasked_mean has no meaning with model.head={head.name}: choose one of {choices}")
     shape = Shape(
         width=width,
         classes=len(blueprint["labels"]),

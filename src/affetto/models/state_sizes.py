@@ -1,4 +1,4 @@
-"""How large each hidden state is, and how much of the pooled state it makes: what an ablation does to the states."""
+"""Size of each hidden state, and its share of the pooled state: the effect of an ablation on the states."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from affetto.models.classifier import Classifier
 
 @torch.no_grad()
 def measure(classifier: Classifier, waves: Iterable[np.ndarray]) -> dict[str, Any]:
-    """Over all frames of these waves, each (samples,) at 16 kHz, for each of the L+1 states, as JSON:
+    """Sizes of each of the L+1 states over all frames of these waves, each (samples,) at 16 kHz, as JSON:
 
     `rms`    the root of the mean square of its elements, as the blocks make it, before any normalisation
-    `share`  how much of the pooled state is its doing: with the weights c and h normalised as pooling has it,
+    `share`  its part of the pooled state: with the weights c and h normalised as pooling has it,
              p = Σ c_i h_i, the share of state i is Σ ⟨c_i h_i, p⟩ / Σ ⟨p, p⟩ over frames. Shares sum to one; one
              below zero points away from what the others make.
     """

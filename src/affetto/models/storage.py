@@ -1,6 +1,6 @@
-"""The store of prefixes as a whole: how much lies there, for what, and making room.
+"""The store of prefixes as a whole: its namespaces, their sizes, and making room.
 
-It is a cache: whatever is deleted is computed again when it is needed, even in a run that is under way.
+It is a cache: a deleted prefix is computed again when it is needed, even in a run that is under way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from affetto.files import TEMPORARY
 
 LIMIT_VARIABLE, DEFAULT_LIMIT = "AFFETTO_CACHE_LIMIT", "50GB"
 ABANDONED_SECONDS = 3600
-"""A file takes a moment to write: one that is so old was left by a process that has been killed."""
+"""Age at which an unfinished file counts as left by a killed process: writing takes a moment."""
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -52,9 +52,9 @@ def default_root() -> Path:
 
 
 def namespaces(root: Path | None = None) -> list[Namespace]:
-    """What lies in the store, the longest unused first. A store that does not exist yet is empty."""
+    """Namespaces in the store, the longest unused first. A store that does not exist yet is empty."""
     top = (root or default_root()) / "prefixes"
-    found = []
+    result = []
     for folder in sorted(top.iterdir()) if top.is_dir() else []:
         files = [(stat.st_size, stat.st_mtime) for _, stat in _files(folder)]
         unfinished = [stat.st_size for _, stat in _unfinished(folder)]
@@ -63,7 +63,7 @@ def namespaces(root: Path | None = None) -> list[Namespace]:
         except (OSError, ValueError):
             identity = {}
         used = max([mtime for _, mtime in files] + [_mtime(folder / "namespace.json")])
-        found.append(
+        result.append(
             Namespace(
                 folder=folder,
                 identity=identity,
@@ -73,49 +73,49 @@ def namespaces(root: Path | None = None) -> list[Namespace]:
                 last_used=used,
             )
         )
-    return sorted(found, key=lambda one: (one.last_used, one.folder.name))
+    return sorted(result, key=lambda namespace: (namespace.last_used, namespace.folder.name))
 
 
 def prune(limit_bytes: int, root: Path | None = None, keep: Path | None = None) -> tuple[int, int]:
     """Delete prefixes, of the longest unused namespaces first, until the store is within the limit.
 
-    Unfinished files that have been left go in any case. `keep` is a namespace that is in use. Returns how many files
-    and bytes went; two that prune at once do no harm to each other.
+    Abandoned unfinished files are deleted in any case. `keep` is a namespace that is in use. Returns the numbers of
+    deleted files and bytes. Two processes that prune at once do no harm to each other.
     """
-    kept = namespaces(root)
-    total = sum(one.size_bytes for one in kept)
+    stored = namespaces(root)
+    total = sum(namespace.size_bytes for namespace in stored)
     files = freed = 0
-    for one in kept:
-        for file, stat in _unfinished(one.folder):
+    for namespace in stored:
+        for file, stat in _unfinished(namespace.folder):
             if time.time() - stat.st_mtime > ABANDONED_SECONDS:
                 file.unlink(missing_ok=True)
                 files, freed = files + 1, freed + stat.st_size
-    for one in kept:
-        if one.folder == keep:
+    for namespace in stored:
+        if namespace.folder == keep:
             continue
-        for file, stat in _files(one.folder):
+        for file, stat in _files(namespace.folder):
             if total - freed <= limit_bytes:
                 return files, freed
             file.unlink(missing_ok=True)
             files, freed = files + 1, freed + stat.st_size
-        _remove_empty(one.folder)
+        _remove_empty(namespace.folder)
     return files, freed
 
 
 def limit_bytes() -> int:
-    """How large the store may grow by itself: `$AFFETTO_CACHE_LIMIT`. Raises UserError where that is no size."""
+    """Bytes that the store may grow to by itself: `$AFFETTO_CACHE_LIMIT`. Raises UserError where that is no size."""
     return parse_size(os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT, LIMIT_VARIABLE)
 
 
-def parse_size(text: str, what: str) -> int:
-    """`"20GB"`, `"500 MB"` or plain bytes, as bytes (powers of 1000). Raises UserError, naming `what`.
+def parse_size(text: str, option: str) -> int:
+    """`"20GB"`, `"500 MB"` or plain bytes, as bytes (powers of 1000). Raises UserError, which names the option.
 
     >>> parse_size("1.5GB", "--max-size")
     1500000000
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
     if match is None:
-        raise UserError(f"{what} {text!r}: no size; write it as 20GB, 500MB or a number of bytes")
+        raise UserError(f"{option} {text!r}: no size; write it as 20GB, 500MB or a number of bytes")
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 
@@ -150,7 +150,7 @@ def _mtime(file: Path) -> float:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Take the emptied folders away, unless someone has put something in meanwhile."""
+    """Remove the emptied folders, unless another process has put a file in meanwhile."""
     with contextlib.suppress(OSError):
         for inner in [path for path in folder.iterdir() if path.is_dir()]:
             inner.rmdir()

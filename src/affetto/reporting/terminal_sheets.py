@@ -8,7 +8,7 @@ from typing import Any
 
 from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, text_cell
 from affetto.reporting.render.stamps import SYNTHETIC, stamp_of
-from affetto.reporting.render.text import DASH, count_text, duration_text, percent_text
+from affetto.reporting.render.text import DASH, count_text, duration_text, percent_text, range_text
 from affetto.reporting.stats.estimation import interval_words
 
 MACRO_F1 = "macro F1"
@@ -41,7 +41,7 @@ def score_sheet(sets: Sequence[ScoredSet]) -> Sheet:
         rows.append(
             (
                 text_cell(name),
-                Cell(_macro_f1(scored.scores)),
+                Cell(range_text(scored.scores["macro_f1"], *scored.scores["interval"]["macro_f1"])),
                 Cell(percent_text(scored.scores["uar"])),
                 Cell(percent_text(scored.scores["chance"]["macro_f1"])),
                 *((Cell(count_text(scored.trained)),) if has_trained else ()),
@@ -94,12 +94,6 @@ def headline_sheet(sheet: Sheet) -> Sheet:
         notes=(),
         breaks=frozenset(),
     )
-
-
-def _macro_f1(scores: Mapping[str, Any]) -> str:
-    """`58.9 (40.7–76.8)`, ×100."""
-    low, high = scores["interval"]["macro_f1"]
-    return f"{percent_text(scores['macro_f1'])} ({percent_text(low)}–{percent_text(high)})"
 
 
 def _basis(scores: Sequence[Mapping[str, Any]]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from affetto.errors import UserError, unknown
 from affetto.models.backbone import Backbone
 from affetto.models.backbones import checkpoint_family, checkpoint_folder, load_backbone, random_backbone
-from affetto.models.catalogue import Architecture
+from affetto.models.catalogue import CatalogueEntry
 from affetto.models.families.family import Size
 from affetto.models.families.registry import FAMILIES
 from affetto.specialize.spec import check_family
@@ -63,7 +63,7 @@ def load_parent(name: str, from_scratch: str | None, objective: str, seed: int) 
     return Parent(name, backbone.family, backbone, folder, backbone.weights_digest(), kept)
 
 
-def scratch(name: str, size: str) -> Architecture:
+def scratch(name: str, size: str) -> CatalogueEntry:
     """The shapes of a model from nothing. Raises UserError for an unknown name or size."""
     if size not in SIZES:
         raise unknown("size of --from-scratch", size, SIZES)
@@ -71,10 +71,8 @@ def scratch(name: str, size: str) -> Architecture:
     if name not in owners:
         raise unknown("family", name, owners, hint="With --from-scratch, --backbone names what is to be made.")
     family = owners[name]
-    return Architecture(
+    return CatalogueEntry(
         family=family.name,
-        hub_id=None,
-        scenario="small",
         title=f"{name} {size}",
         config=family.scaled_config(SIZES[size]) | dict(family.from_scratch[name]),
         normalize=family.normalizes,

@@ -30,7 +30,7 @@ class Wav2Vec2Backbone(Backbone):
 
     @property
     def pre_norm(self) -> bool:
-        """Of the encoder around the blocks."""
+        """True if the encoder around the blocks is pre-LayerNorm."""
         return bool(self.model.config.do_stable_layer_norm)
 
     def prepare(self, wave: np.ndarray) -> Tensor:

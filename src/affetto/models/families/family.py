@@ -76,9 +76,9 @@ class Family(ABC):
     """True if the family has pre-LayerNorm and post-LayerNorm checkpoints, by `do_stable_layer_norm`."""
 
     state_fields: tuple[str, ...] = ()
-    """Fields of the configuration, beside `architecture.DIGESTED`, that change states but no weight's name or shape."""
+    """Configuration fields, beside `config_fields.DIGESTED`, that change states but no weight's name or shape."""
     idle_fields: tuple[str, ...] = ()
-    """Fields of the configuration, beside `architecture.IRRELEVANT`, that change no state."""
+    """Configuration fields, beside `config_fields.IRRELEVANT`, that change no state."""
 
     normalizes: bool = True
     """True if waves are normalised where no checkpoint says otherwise."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from affetto.models.families.waves import PRE_NORM, WaveFamily
+from affetto.models.config_fields import PRE_NORM
+from affetto.models.families.waves import WaveFamily
 
 WAV2VEC2 = WaveFamily(
     name="wav2vec2",

@@ -9,9 +9,6 @@ from typing import Any
 from affetto.models.families.family import Family, Size
 from affetto.models.flops import Operations, wave_encoder
 
-PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
-"""Fields of the configuration of pre-LayerNorm checkpoints, such as XLSR's."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class WaveFamily(Family):

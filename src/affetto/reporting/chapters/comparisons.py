@@ -10,7 +10,7 @@ from affetto.reporting.chapters.selection import MOST_ROWS, MOST_SPEAKERS
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
-from affetto.reporting.render.text import DASH, signed_text
+from affetto.reporting.render.text import DASH, signed_range, signed_text
 from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.contrasts import Contrast
@@ -179,7 +179,7 @@ def _row(contrast: Contrast) -> tuple[Cell, ...]:
 def _interval_cell(comparison: Comparison) -> Cell:
     low, high = (None, None) if comparison.interval is None else (100 * end for end in comparison.interval)
     return Cell(
-        text=DASH if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}",
+        text=signed_range(comparison.interval) or DASH,
         key=low,
         under=missing_interval(comparison),
         values=(("low", low), ("high", high), ("by", comparison.interval_by)),

@@ -22,7 +22,7 @@ from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, difference_cell, percent_cell
 from affetto.reporting.render.stamps import SYNTHETIC, stamp_of
-from affetto.reporting.render.text import percent_text
+from affetto.reporting.render.text import percent_text, range_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.marks import footnotes, interval_words, span
 from affetto.reporting.results.naming import Naming
@@ -56,8 +56,7 @@ class Score:
         """`58.9 (40.7–76.8)`, ×100."""
         if self.interval is None:
             return percent_text(self.value)
-        low, high = self.interval
-        return f"{percent_text(self.value)} ({percent_text(low)}–{percent_text(high)})"
+        return range_text(self.value, *self.interval)
 
 
 def build(evidence: Evidence) -> Section:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from affetto.reporting.chapters.selection import opening
 from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, count_cell
 from affetto.reporting.render.stamps import stamp_of
-from affetto.reporting.render.text import DASH, percent_text, signed_text
+from affetto.reporting.render.text import DASH, percent_text, signed_range, signed_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.marks import footnotes, interval_words, span
 from affetto.reporting.results.naming import Naming
@@ -109,18 +109,18 @@ def _gap_cell(gap: groups.Gap | None) -> Cell:
     return Cell(
         text=signed_text(100 * gap.difference),
         key=100 * gap.difference,
-        under="" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}",
+        under=signed_range(gap.interval),
         values=(("", 100 * gap.difference), ("low", low), ("high", high), ("by", gap.interval_by)),
     )
 
 
 def _rater_gap_cell(humans: raters.HumanScores) -> Cell:
     """UAR of the system minus that of the raters, with its interval below."""
-    difference, interval = 100 * (humans.system_uar - humans.uar), humans.versus.interval
+    difference = 100 * (humans.system_uar - humans.uar)
     return Cell(
         text=signed_text(difference),
         key=difference,
-        under="" if interval is None else f"{signed_text(100 * interval[0])} to {signed_text(100 * interval[1])}",
+        under=signed_range(humans.versus.interval),
     )
 
 

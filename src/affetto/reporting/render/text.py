@@ -15,6 +15,15 @@ def percent_text(value: float | None) -> str:
     return DASH if value is None else f"{100 * value:.1f}"
 
 
+def range_text(value: float, low: float, high: float) -> str:
+    """A score with its interval, of fractions.
+
+    >>> range_text(0.589, 0.407, 0.768)
+    '58.9 (40.7–76.8)'
+    """
+    return f"{percent_text(value)} ({percent_text(low)}–{percent_text(high)})"
+
+
 def count_text(value: int | None) -> str:
     """A number of parameters, three digits at most.
 
@@ -62,3 +71,15 @@ def signed_text(value: float, digits: int = 1) -> str:
     if not text.strip("+-0."):
         return text.lstrip("+-")
     return text.replace("-", "−")
+
+
+def signed_range(interval: tuple[float, float] | None) -> str:
+    """The interval of a difference of fractions, ×100; empty where there is none.
+
+    >>> signed_range((-0.012, 0.034)), signed_range(None)
+    ('−1.2 to +3.4', '')
+    """
+    if interval is None:
+        return ""
+    low, high = interval
+    return f"{signed_text(100 * low)} to {signed_text(100 * high)}"

@@ -11,7 +11,7 @@ from affetto.reporting.papers.dasaro2024.judging import Finding, Judgement
 from affetto.reporting.papers.dasaro2024.protocols import Protocol
 from affetto.reporting.render.sheet import MISSING, Cell, Sheet, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
-from affetto.reporting.render.text import signed_text
+from affetto.reporting.render.text import signed_range, signed_text
 from affetto.reporting.results.naming import corpus_title
 from affetto.reporting.stats.paired import Comparison
 
@@ -114,7 +114,7 @@ def _difference_cells(comparison: Comparison | None) -> tuple[Cell, Cell]:
         return Cell(MISSING), Cell(MISSING)
     difference = 100 * comparison.difference
     low, high = (100 * end for end in comparison.interval) if comparison.interval else (None, None)
-    between = "none" if low is None or high is None else f"{signed_text(low)} to {signed_text(high)}"
+    between = signed_range(comparison.interval) or "none"
     level = f"{100 * comparison.level:.1f} %, {comparison.interval_by}" if comparison.interval else ""
     values = (("low", low), ("high", high), ("level", comparison.level), ("by", comparison.interval_by))
     return Cell(signed_text(difference), difference), Cell(between, low, under=level, values=values)

@@ -1,12 +1,23 @@
-"""Fields of transformers' configurations: which of them change what an encoder computes."""
+"""Fields of transformers' configurations, by their effect on the states of an encoder."""
 
 from __future__ import annotations
 
+PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
+"""Configuration of pre-LayerNorm checkpoints of wav2vec 2.0, such as XLSR's."""
 DIGESTED = (
-    "model_type", "conv_stride", "feat_extract_norm", "feat_extract_activation", "do_stable_layer_norm",
-    "conv_pos_batch_norm", "num_attention_heads", "hidden_act", "layer_norm_eps", "max_bucket_distance",
-    "encoder_attention_heads", "activation_function",
-)  # fmt: skip
+    "model_type",
+    "conv_stride",
+    "feat_extract_norm",
+    "feat_extract_activation",
+    "do_stable_layer_norm",
+    "conv_pos_batch_norm",
+    "num_attention_heads",
+    "hidden_act",
+    "layer_norm_eps",
+    "max_bucket_distance",
+    "encoder_attention_heads",
+    "activation_function",
+)
 """Fields that change the states without showing in the weights' names and shapes.
 
 A saved model names its backbone by a digest over these: they stay as they are, so that it is found again.
@@ -31,4 +42,4 @@ _HEADS = (
     "proj_codevector_dim tdnn_dilation tdnn_dim tdnn_kernel use_weighted_layer_sum xvector_output_dim"
 )
 IRRELEVANT = frozenset(" ".join((_FILES, _TRAINING, _TEXT, _HEADS)).split())
-"""Fields that change no state of an encoder in eval mode; any other field, a new one too, tells stored states apart."""
+"""Fields that change no state of an encoder in eval mode. Any other field, a new one too, tells stored states apart."""

@@ -14,17 +14,17 @@ import numpy as np
 from torch import nn
 
 from affetto.models.classifier import Classifier
-from affetto.models.int8 import SMALLEST
+from affetto.models.int8 import is_rounded
 from affetto.quiet import quiet_loggers
 
 
-def quantise(graph: Any, classifier: Classifier, folder: Path) -> Any:
+def quantise_graph(graph: Any, classifier: Classifier, folder: Path) -> Any:
     """The quantised form of an ONNX model; `folder` takes what is written in between."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    chosen = layers(graph, classifier)
-    assert chosen, "no linear layer of the blocks was found again in the graph"
+    names = layer_names(graph, classifier)
+    assert names, "no linear layer of the blocks was recognised in the graph"
     # The exporter's notes of shapes contradict the integers' graph: onnxruntime's shape inference stops at them.
     del graph.graph.value_info[:]
     narrow = folder / ".int8.onnx"
@@ -34,7 +34,7 @@ def quantise(graph: Any, classifier: Classifier, folder: Path) -> Any:
                 graph,
                 narrow,
                 op_types_to_quantize=["MatMul"],
-                nodes_to_quantize=chosen,
+                nodes_to_quantize=names,
                 per_channel=True,
                 reduce_range=True,
                 weight_type=QuantType.QInt8,
@@ -44,25 +44,22 @@ def quantise(graph: Any, classifier: Classifier, folder: Path) -> Any:
         narrow.unlink(missing_ok=True)
 
 
-def layers(graph: Any, classifier: Classifier) -> list[str]:
+def layer_names(graph: Any, classifier: Classifier) -> list[str]:
     """The names of the graph's matrix products that are linear layers of the blocks, known by their weights."""
     from onnx import numpy_helper
 
-    wanted = {
+    digests = {
         _digest(module.weight.detach().float().numpy().T)
         for module in classifier.backbone.blocks.modules()
-        if isinstance(module, nn.Linear) and min(module.in_features, module.out_features) >= SMALLEST
+        if isinstance(module, nn.Linear) and is_rounded(module)
     }
     constants = {
         constant.name: _digest(numpy_helper.to_array(constant))
         for constant in graph.graph.initializer
         if len(constant.dims) == 2
     }
-    return [
-        node.name
-        for node in graph.graph.node
-        if node.op_type == "MatMul" and constants.get(node.input[1]) in wanted
-    ]  # fmt: skip
+    products = [node for node in graph.graph.node if node.op_type == "MatMul"]
+    return [node.name for node in products if constants.get(node.input[1]) in digests]
 
 
 def _digest(weight: np.ndarray) -> bytes:
