@@ -173,7 +173,7 @@ def test_corpora_without_sentences_are_named_where_shared_ones_are_to_be_left_ou
     table = write_table(tmp_path / "silent", speakers=1, parts=False)
     lines: list[str] = []
     cross(one_fold, {"silent": str(table)}, exclude_shared=True, device="cpu", say=lines.append)
-    assert lines.count("note: silent tells no sentences: those it shares with others are not left out") == 2
+    assert lines.count("note: silent has no sentences: shared ones are not left out") == 2
 
 
 def test_a_run_with_folds_answers_with_every_fold_s_model(tmp_path: Path, corpora: dict[str, str]) -> None:
@@ -226,8 +226,8 @@ def test_a_corpus_that_cannot_be_used_is_read_once_and_fails_its_tests_alone(
     grid = shutil.copytree(one_fold, tmp_path / "grid")
     bad = shutil.copytree(corpora["emovo"], tmp_path / "emovo")
     (bad / "f1/rab-f1-b1.wav").write_bytes(b"no sound")
-    read, heard = [], crossing.read_heard
-    monkeypatch.setattr(crossing, "read_heard", lambda *a, **k: (read.append(1), heard(*a, **k))[1])
+    read, heard = [], crossing.read_test_clips
+    monkeypatch.setattr(crossing, "read_test_clips", lambda *a, **k: (read.append(1), heard(*a, **k))[1])
     outcome = cross(grid, {"emovo": str(bad)}, device="cpu")
     assert len(outcome.failed) == outcome.pairs == 2 and len(read) == 1
     assert all("rab-f1-b1.wav" in told for told in outcome.failed.values())
@@ -248,5 +248,5 @@ def test_the_command_tells_what_it_does_and_what_cannot_be(
     shutil.copytree(one_fold, tmp_path / "copy")
     for run in (tmp_path / "copy/runs").glob("emozionalmente_*"):
         shutil.rmtree(run)
-    with pytest.raises(UserError, match="trained on emovo, and there is no other corpus; give --corpus NAME=PATH"):
+    with pytest.raises(UserError, match="trained on emovo; give another corpus: --corpus NAME=PATH"):
         cross(tmp_path / "copy", {})

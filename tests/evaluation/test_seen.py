@@ -9,8 +9,8 @@ import pytest
 
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
-from affetto.evaluation.seen import Seen, person, trained_on
-from affetto.evaluation.testing import Heard, choose
+from affetto.evaluation.seen import TrainedOn, person, trained_on
+from affetto.evaluation.testing import TestClips, choose
 from affetto.models.prefix import Source
 from affetto.training.contents import contents_of, marks_of
 from synthetic.babble import babble, stored
@@ -18,7 +18,7 @@ from synthetic.babble import babble, stored
 LABELS = ["joy"]
 
 
-def heard(root: Path, clips: dict[str, tuple[str, bytes]], corpus: str = "x") -> Heard:
+def heard(root: Path, clips: dict[str, tuple[str, bytes]], corpus: str = "x") -> TestClips:
     """Clips of joy by file name: the speaker, and the file's content."""
     for file, (_, content) in clips.items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
@@ -26,10 +26,10 @@ def heard(root: Path, clips: dict[str, tuple[str, bytes]], corpus: str = "x") ->
     listed = tuple(Clip(file, "joy", speaker, corpus) for file, (speaker, _) in clips.items())
     manifest = Manifest(corpus, root, listed)
     sources = {clip.id: Source(manifest.path(clip)) for clip in manifest.clips}
-    return Heard(manifest, sources, {clip: source.digest() for clip, source in sources.items()}, {})
+    return TestClips(manifest, sources, {clip: source.digest() for clip, source in sources.items()}, {})
 
 
-def run_of(folder: Path, trained: Heard, *, old: bool = False) -> Path:
+def run_of(folder: Path, trained: TestClips, *, old: bool = False) -> Path:
     """A run's folder as far as it tells what the run was trained on; `old`: as before contents were told."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [
@@ -42,7 +42,7 @@ def run_of(folder: Path, trained: Heard, *, old: bool = False) -> Path:
 
 
 @pytest.fixture
-def trained(tmp_path: Path) -> Heard:
+def trained(tmp_path: Path) -> TestClips:
     return heard(tmp_path / "trained", {f"{n}.wav": ("anna", stored(babble(n))) for n in range(3)}, corpus="mine")
 
 
@@ -56,7 +56,7 @@ CLIPS = {
 }
 
 
-def test_copies_are_left_out_in_every_form_and_counted_by_reason(trained: Heard, tmp_path: Path) -> None:
+def test_copies_are_left_out_in_every_form_and_counted_by_reason(trained: TestClips, tmp_path: Path) -> None:
     lines: list[str] = []
     clips = heard(tmp_path / "tested", CLIPS, corpus="other")
     seen = trained_on(run_of(tmp_path / "run", trained))
@@ -70,7 +70,7 @@ def test_copies_are_left_out_in_every_form_and_counted_by_reason(trained: Heard,
     ]
 
 
-def test_speakers_who_were_trained_on_are_left_out_whatever_they_say(trained: Heard, tmp_path: Path) -> None:
+def test_speakers_who_were_trained_on_are_left_out_whatever_they_say(trained: TestClips, tmp_path: Path) -> None:
     clips = heard(tmp_path / "tested", CLIPS, corpus="mine")
     for old, reasons in ((False, (1, 3, 1, 3)), (True, (1, 0, 1, 2))):
         seen = trained_on(run_of(tmp_path / f"run {old}", trained, old=old))
@@ -81,7 +81,7 @@ def test_speakers_who_were_trained_on_are_left_out_whatever_they_say(trained: He
     assert len(every) == len(CLIPS) and left_out["trained_on"] == 0 and left_out["trained_on_by"]["speaker"] == 1
 
 
-def test_speakers_of_merged_corpora_are_those_of_their_corpus(trained: Heard, tmp_path: Path) -> None:
+def test_speakers_of_merged_corpora_are_those_of_their_corpus(trained: TestClips, tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", trained)
     text = (run / "trained_on.jsonl").read_text()
     (run / "trained_on.jsonl").write_text(text.replace('"anna"', '"mine:anna"'))
@@ -93,13 +93,13 @@ def test_speakers_of_earlier_runs_are_known_in_every_writing() -> None:
     assert person("x", "Niccolo\u0300") == person("x", "x:Niccol\u00f2") == ("x", "Niccol\u00f2")
 
 
-def test_nothing_left_says_why_and_what_to_do(trained: Heard, tmp_path: Path) -> None:
+def test_nothing_left_says_why_and_what_to_do(trained: TestClips, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"3 clips of 1 speaker .* \(3 the very files\).*--corpus NAME=PATH"):
         choose(trained, LABELS, trained_on(run_of(tmp_path / "run", trained)))
 
 
 def test_a_model_s_own_folder_finds_what_its_run_was_trained_on(
-    trained: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: TestClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of(tmp_path / "run", trained)
     (run / "model").mkdir()
@@ -108,14 +108,14 @@ def test_a_model_s_own_folder_finds_what_its_run_was_trained_on(
     assert trained_on(Path()) == trained_on(run)
     lines: list[str] = []
     choose(trained, LABELS, trained_on(tmp_path / "exported"), say=lines.append)
-    assert trained_on(tmp_path / "exported") == Seen(is_known=False) and "no trained_on.jsonl" in lines[0]
+    assert trained_on(tmp_path / "exported") == TrainedOn(is_known=False) and "no trained_on.jsonl" in lines[0]
     (run / "trained_on.jsonl").write_text('{"audio": 1}\n[]\n')
     with pytest.raises(UserError, match="cannot be read"):
         trained_on(run)
 
 
 def test_contents_are_remembered_by_the_files_digests(
-    trained: Heard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: TestClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFFETTO_CACHE", str(tmp_path / "cache"))
     first = contents_of(trained.sources, trained.digests)

@@ -63,7 +63,7 @@ def export(
         runs = f"{out / 'README.md'} shows it in transformers' pipeline" + (
             "" if stock else ", after import affetto.hf"
         )
-    typer.echo(f"{out}: {found.told()}")
+    typer.echo(f"{out}: {found.summary()}")
     typer.echo(f"(a difference over {allowed:g} is refused)")
     typer.echo(f"use it: affetto predict {out} clip.wav")
     typer.echo(f"        {runs}")

@@ -1,4 +1,4 @@
-"""Clips that a model has been trained on or chosen by, however they are stored: what its tests must leave out."""
+"""Clips that a model was trained on or selected by, however they are stored: its tests must leave them out."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ REASONS = {
     "content": "the same recordings, stored otherwise",
     "speaker": "other recordings of the same speakers",
 }
-"""Why a clip counts as trained on; each is counted under the first that holds."""
+"""Reasons why a clip counts as trained on; a clip counts under the first that holds."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a run's `trained_on.jsonl` tells: digests of files, contents, and (corpus, speaker) pairs.
+class TrainedOn:
+    """Content of a run's `trained_on.jsonl`: digests of files, contents, and (corpus, speaker) pairs.
 
-    Runs of earlier versions tell no contents.
+    Runs of earlier versions have no contents.
     """
 
     files: frozenset[str] = frozenset()
     contents: tuple[Content, ...] = ()
     people: frozenset[tuple[str, str]] = frozenset()
     is_known: bool = True
-    """Whether there was such a file at all: an exported model does not bring it along."""
+    """True if there is such a file; an exported model has none."""
 
     def reasons(
         self, clips: Sequence[Clip], digests: Mapping[str, str], contents: Mapping[str, Content]
     ) -> dict[str, str]:
-        """By clip id, the key of `REASONS` for each clip that was trained on; `digests` are the files'."""
-        found = {clip.id: "speaker" for clip in clips if person(clip.corpus, clip.speaker) in self.people}
-        heard = {clip.id: contents[clip.id] for clip in clips if clip.id in contents}
-        found |= dict.fromkeys(copies(heard, self.contents), "content")
-        return found | {clip.id: "file" for clip in clips if digests.get(clip.id) in self.files}
+        """Find the clips that were trained on: clip id → key of `REASONS`; `digests` are the files'."""
+        reasons = {clip.id: "speaker" for clip in clips if person(clip.corpus, clip.speaker) in self.people}
+        available = {clip.id: contents[clip.id] for clip in clips if clip.id in contents}
+        reasons |= dict.fromkeys(copies(available, self.contents), "content")
+        return reasons | {clip.id: "file" for clip in clips if digests.get(clip.id) in self.files}
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Overlap:
 
     @classmethod
     def of(cls, clips: Iterable[Clip], reasons: Mapping[str, str]) -> Overlap:
-        known = [clip for clip in clips if clip.id in reasons]
-        people = {person(clip.corpus, clip.speaker) for clip in known}
-        return cls(Counter(reasons[clip.id] for clip in known), len(people))
+        trained = [clip for clip in clips if clip.id in reasons]
+        people = {person(clip.corpus, clip.speaker) for clip in trained}
+        return cls(Counter(reasons[clip.id] for clip in trained), len(people))
 
     def to_json(self) -> dict[str, Any]:
         return {reason: self.clips[reason] for reason in REASONS} | {"speakers": self.speakers}
@@ -69,21 +69,21 @@ class Overlap:
 
 
 def person(corpus: str, speaker: str) -> tuple[str, str]:
-    """A speaker of a corpus, alone or merged with others, which puts the corpus's name before the speaker's."""
+    """Identify a speaker of a corpus; a merged corpus puts the corpus's name before the speaker's."""
     return corpus, unified(speaker).removeprefix(f"{corpus}:")
 
 
-def trained_on(run: Path) -> Seen:
-    """What the model in `run`, or of the run around it, has seen, where its folder still says so."""
-    around = run.resolve()  # it may be the folder that one stands in
-    places = [run, around.parent] if around.name == MODEL else [run]
-    file = next((place / TRAINED_ON for place in places if (place / TRAINED_ON).is_file()), None)
+def trained_on(run: Path) -> TrainedOn:
+    """Read what the model in `run`, or of the run around it, was trained on, if its folder has the list."""
+    around = run.resolve()  # it may be the working folder
+    folders = [run, around.parent] if around.name == MODEL else [run]
+    file = next((folder / TRAINED_ON for folder in folders if (folder / TRAINED_ON).is_file()), None)
     if file is None:
-        return Seen(is_known=False)
+        return TrainedOn(is_known=False)
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         marks = (Content.from_json(row.get("content")) for row in rows)
-        return Seen(
+        return TrainedOn(
             files=frozenset(row["audio"] for row in rows),
             contents=tuple(mark for mark in marks if mark is not None),
             people=frozenset(person(row["corpus"], row["speaker"]) for row in rows),

@@ -1,4 +1,4 @@
-"""A trained run tested on another corpus: labels mapped, what cannot count named, what was trained on left out."""
+"""Testing of a trained run on another corpus: labels mapped, training clips left out, all exclusions reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from affetto.audio import AudioError
 from affetto.corpora.content import Content
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
-from affetto.evaluation.seen import Overlap, Seen, trained_on
+from affetto.evaluation.seen import Overlap, TrainedOn, trained_on
 from affetto.inference.loading import load
 from affetto.inference.predictor import Prediction, Predictor, temperature_of
 from affetto.measures.scores import scores
@@ -59,18 +59,18 @@ def evaluate(
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
     folder = None if out is None else _new(Path(out))
-    clips = read_heard(corpora, labels or {}, skip_bad=skip_bad, say=say)
-    chosen, left_out = choose(clips, predictor.labels, trained_on(Path(run)), include_seen=include_seen, say=say)
+    clips = read_test_clips(corpora, labels or {}, skip_bad=skip_bad, say=say)
+    tested, left_out = choose(clips, predictor.labels, trained_on(Path(run)), include_seen=include_seen, say=say)
     rows = []
-    for clip, result in _results(predictor, chosen, clips.sources, progress):
+    for clip, result in _results(predictor, tested, clips.sources, progress):
         if isinstance(result, AudioError):
             left_out["unusable"][clip.id] = str(result)
             refuse_or_name({clip.id: str(result)}, len(clips.manifest.clips), skip_bad, say)
         else:
             rows.append(row_of(clip, result.probabilities, clips.several))
     if not rows:
-        raise UserError(f"none of the {len(chosen)} clips could be used; mend them")
-    metrics = summary(run, predictor.card, clips, rows, left_out) | {"include_seen": include_seen}
+        raise UserError(f"none of the {len(tested)} clips could be used; mend them")
+    metrics = summary(run, predictor.card, clips, rows=rows, left_out=left_out) | {"include_seen": include_seen}
     if folder is not None:
         folder.write_lines(PREDICTIONS["test"], rows)
         folder.write(METRICS, metrics)
@@ -78,14 +78,16 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class Heard:
-    """The clips of one or several corpora that a model is tested on: where they lie, what their audio is."""
+class TestClips:
+    """Clips of one or several corpora that a model is tested on, with their files and digests."""
+
+    __test__ = False  # for pytest: no class of tests
 
     manifest: Manifest
     sources: dict[str, Source]
     digests: dict[str, str]
     bad: dict[str, str]
-    """By id the problem of a clip that cannot be read."""
+    """Problem of each clip that cannot be read, by id."""
     several: bool = False
 
     @property
@@ -96,68 +98,77 @@ class Heard:
 
     @cached_property
     def contents(self) -> dict[str, Content]:
-        """What each clip sounds like, by id; clips that cannot be decoded are not in it."""
+        """Content of each clip, by id; clips that cannot be decoded are left out."""
         return contents_of(self.sources, self.digests)
 
 
-def read_heard(
-    corpora: tuple[CorpusSpec, ...], labels: dict[str, str], *, skip_bad: bool = False,
+def read_test_clips(
+    corpora: tuple[CorpusSpec, ...],
+    labels: dict[str, str],
+    *,
+    skip_bad: bool = False,
     say: Callable[[str], None] = lambda _: None,
-) -> Heard:  # fmt: skip
-    """The clips of corpora, to be tested on. Raises UserError for what cannot be read, unless it is skipped."""
+) -> TestClips:
+    """Read the clips of corpora to test on. Raises UserError for unreadable clips unless they are skipped."""
     manifest, sources, digests, bad = read_clips(corpora, labels, say)
     if bad:
         refuse_or_name(bad, len(manifest.clips), skip_bad, say)
-    return Heard(manifest, sources, digests, bad, len(corpora) > 1)
+    return TestClips(manifest=manifest, sources=sources, digests=digests, bad=bad, several=len(corpora) > 1)
 
 
 def choose(
-    heard: Heard,
+    clips: TestClips,
     labels: Sequence[str],
-    seen: Seen,
+    trained: TrainedOn,
     *,
     include_seen: bool = False,
     leave_out: Set[str] = frozenset(),
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Clip], dict[str, Any]]:
-    """The clips to test on, and what was left out: other emotions than `labels`, and what was `seen`.
+    """Choose the clips to test on; also returns what was left out: unknown emotions, and clips in `trained`.
 
-    Of the ids in `leave_out` nothing is told. Raises UserError where nothing is left.
+    Ids in `leave_out` are left out silently. Raises UserError where no clip remains.
     """
-    if not seen.is_known:
-        say(f"note: no {TRAINED_ON} tells what the model was trained on: clips it has heard are tested as well")
-    usable = [clip for clip in heard.manifest.clips if clip.id not in heard.bad and clip.id not in leave_out]
+    if not trained.is_known:
+        say(f"note: no {TRAINED_ON} lists the clips that the model was trained on: they are tested as well")
+    usable = [clip for clip in clips.manifest.clips if clip.id not in clips.bad and clip.id not in leave_out]
     unknown_emotions = Counter(clip.emotion for clip in usable if clip.emotion not in labels)
-    known = [clip for clip in usable if clip.emotion in labels]
-    reasons = seen.reasons(known, heard.digests, heard.contents if seen.contents else {})
-    overlap = Overlap.of(known, reasons)
-    chosen = known if include_seen else [clip for clip in known if clip.id not in reasons]
+    candidates = [clip for clip in usable if clip.emotion in labels]
+    reasons = trained.reasons(candidates, clips.digests, clips.contents if trained.contents else {})
+    overlap = Overlap.of(candidates, reasons)
+    tested = candidates if include_seen else [clip for clip in candidates if clip.id not in reasons]
     for line in _left_out(unknown_emotions, overlap, labels, include_seen):
         say(line)
-    if not chosen:
+    if not tested:
         raise UserError(
-            f"nothing is left to test on of {len(heard.manifest.clips)} clips: {overlap}, "
+            f"nothing is left to test on of {len(clips.manifest.clips)} clips: {overlap}, "
             f"{unknown_emotions.total()} have an emotion that the model does not know. Map labels with --label "
             "NAME=EMOTION; --include-seen tests on training clips too; a corpus of other people that has the training "
             "corpus's name by chance needs one of its own: --corpus NAME=PATH"
         )
-    return chosen, {
+    return tested, {
         "unknown_emotions": dict(sorted(unknown_emotions.items())),
-        "trained_on": len(known) - len(chosen),
+        "trained_on": len(candidates) - len(tested),
         "trained_on_by": overlap.to_json(),
-        "unusable": dict(heard.bad),
+        "unusable": dict(clips.bad),
     }
 
 
 def summary(
-    run: str | Path, card: dict[str, Any], heard: Heard, rows: list[dict[str, Any]], left_out: dict[str, Any],
+    run: str | Path,
+    card: dict[str, Any],
+    clips: TestClips,
+    *,
+    rows: list[dict[str, Any]],
+    left_out: dict[str, Any],
     temperatures: Sequence[float] = (),
-) -> dict[str, Any]:  # fmt: skip
-    """What `metrics.json` says of the answers, uncalibrated, of the model that `card` is of.
+) -> dict[str, Any]:
+    """Compute the content of `metrics.json` from the rows of predictions, uncalibrated, of the model with `card`.
 
-    `temperatures`: each row's, where the rows are of several models; their one temperature is then None.
+    `temperatures`: each row's, where the rows are of several models.
     """
-    own = list(temperatures) or [temperature_of(card)] * len(rows)
+    by_row = list(temperatures) or [temperature_of(card)] * len(rows)
+    common = by_row[0] if len(set(by_row)) == 1 else None
     return {
         "test": scores(
             [row["truth"] for row in rows],
@@ -170,10 +181,13 @@ def summary(
         "trained_on": card["corpus"],
         "trained_on_synthetic": card["synthetic"],
         "affetto": card["affetto"],
-        "corpus": heard.manifest.corpus,
-        "synthetic": heard.manifest.synthetic,
+        "corpus": clips.manifest.corpus,
+        "synthetic": clips.manifest.synthetic,
         "left_out": left_out,
-        "confidence": {"temperature": own[0] if len(set(own)) == 1 else None, "test": before_and_after(rows, own)},
+        "confidence": {
+            "temperature": common,
+            "test": before_and_after(rows, by_row),
+        },
     }
 
 
@@ -185,7 +199,7 @@ def _specs(corpora: CorpusLike | Sequence[CorpusLike]) -> tuple[CorpusSpec, ...]
 def _results(
     predictor: Predictor, clips: list[Clip], sources: Mapping[str, Any], progress: Callable[[int, int], None]
 ) -> Iterator[tuple[Clip, Prediction | AudioError]]:
-    """Each clip with what the model says of it, told to `progress` as it comes."""
+    """Predict each clip, and report to `progress`."""
     results = predictor.stream_sources(sources[clip.id] for clip in clips)
     for n, (clip, result) in enumerate(zip(clips, results, strict=True), 1):
         progress(n, len(clips))
@@ -195,8 +209,8 @@ def _results(
 def _left_out(emotions: Counter[str], overlap: Overlap, labels: Sequence[str], include_seen: bool) -> list[str]:
     lines = []
     if emotions:
-        named = ", ".join(f"{name} ({clips})" for name, clips in sorted(emotions.items()))
-        lines.append(f"left out: {named}: the model knows {', '.join(labels)}; map others with --label NAME=EMOTION")
+        counts = ", ".join(f"{name} ({clips})" for name, clips in sorted(emotions.items()))
+        lines.append(f"left out: {counts}: the model knows {', '.join(labels)}; map others with --label NAME=EMOTION")
     if overlap.clips and include_seen:
         lines.append(f"note: the scores are flattered by {overlap}")
     elif overlap.clips:
@@ -205,7 +219,7 @@ def _left_out(emotions: Counter[str], overlap: Overlap, labels: Sequence[str], i
 
 
 def row_of(clip: Clip, probabilities: Mapping[str, float], several: bool) -> dict[str, Any]:
-    """A line of the predictions file."""
+    """Make a line of the predictions file."""
     row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
     row["probabilities"] = {label: round(p, DECIMALS) for label, p in probabilities.items()}
     if several:
@@ -214,7 +228,7 @@ def row_of(clip: Clip, probabilities: Mapping[str, float], several: bool) -> dic
 
 
 def _new(out: Path) -> RunFolder:
-    """The folder for the result: new or empty."""
+    """Check that the folder for the result is new or empty."""
     folder = RunFolder(out)
     folder.examine("")
     return folder

@@ -18,10 +18,10 @@ def main() -> None:
         wave, length = samples.mean(axis=1), round(len(samples) * facts["sample_rate_hz"] / rate_hz)
         if rate_hz != facts["sample_rate_hz"]:  # resampled by its spectrum
             wave = np.fft.irfft(np.fft.rfft(wave) * (length / len(wave)), length).astype(np.float32)
-        # All of the recording is heard: windows, the last of which ends where it does, and the mean over them.
+        # All of the recording is used: windows, the last of which ends where it does, and the mean over them.
         last = max(0, length - window)
-        heard = [wave[None, at : at + window] for at in (*range(0, last, hop), last)]
-        mean = np.mean([session.run(["probabilities"], {"waves": wave})[0][0] for wave in heard], axis=0)
+        windows = [wave[None, at : at + window] for at in (*range(0, last, hop), last)]
+        mean = np.mean([session.run(["probabilities"], {"waves": wave})[0][0] for wave in windows], axis=0)
         sure = mean ** (1 / facts["temperature"])  # calibrated
         print(json.dumps({"file": file, **dict(zip(facts["labels"], (sure / sure.sum()).tolist(), strict=True))}))
 

@@ -1,4 +1,4 @@
-"""The folder that an export is written to: new or empty, and there whole or not at all."""
+"""Folder of an export: new or empty before, complete or absent afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from affetto.files import replacing_folder
 def examine(out: Path) -> None:
     """Raise UserError where `out` is a file, or a folder that holds something."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is there already and not an empty folder: give another --out, or remove it")
+        raise UserError(f"{out} exists and is not an empty folder: give another --out, or remove it")
 
 
 @contextmanager

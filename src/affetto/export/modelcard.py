@@ -1,4 +1,4 @@
-"""The model card: what a model was trained on, how well it did on whom, what it is for and what it is not for."""
+"""Model card: training data, scores, intended use and limits."""
 
 from __future__ import annotations
 
@@ -13,32 +13,44 @@ from affetto.measures.scores import completed
 from affetto.models.catalogue import BACKBONES
 
 
-def written(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
-    """README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others."""
+def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
+    """Write README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others."""
     synthetic = bool(card["synthetic"]) or bool(metrics["synthetic"])
     final = metrics.get("final") or {}
     values = {
-        "front": _front(name, metrics, base, synthetic), "name": name, "repo": repo, "version": __version__,
-        "synthetic": SYNTHETIC if synthetic else "", "labels": ", ".join(card["blueprint"]["labels"]), "base": base,
-        "method": metrics["method"], "recipe": metrics["recipe"], "corpus": metrics["corpus"],
-        "clips": metrics["clips"], "licence": card["licence"] or "not known to affetto: ask where the corpus is from",
-        "split": metrics["split"], "checksum": metrics["split_checksum"], "scores": _scores(metrics),
-        "classes": _classes(metrics["test"]), "untested": _untested(final), "seconds": _window(card),
+        "front": _front(name, metrics, base, synthetic),
+        "name": name,
+        "repo": repo,
+        "version": __version__,
+        "synthetic": SYNTHETIC if synthetic else "",
+        "labels": ", ".join(card["blueprint"]["labels"]),
+        "base": base,
+        "method": metrics["method"],
+        "recipe": metrics["recipe"],
+        "corpus": metrics["corpus"],
+        "clips": metrics["clips"],
+        "licence": card["licence"] or "not known to affetto; ask the source of the corpus",
+        "split": metrics["split"],
+        "checksum": metrics["split_checksum"],
+        "scores": _scores(metrics),
+        "classes": _classes(metrics["test"]),
+        "untested": _untested(final),
+        "seconds": _window(card),
         "digest": card["backbone"]["digest"],
-    }  # fmt: skip
+    }
     return CARD.format(**values)
 
 
-def base_name(card: Mapping[str, Any], given: str | None) -> str:
-    """What others call the backbone: as given, else the hub id of its key, else the name that training used."""
-    name: str = given or card["backbone"]["name"]
-    if given is None and not card["backbone"]["random_weights"] and name in BACKBONES:
+def base_name(card: Mapping[str, Any], base: str | None) -> str:
+    """Choose the backbone's public name: `base`, else the hub id of its key, else the name that training used."""
+    name: str = base or card["backbone"]["name"]
+    if base is None and not card["backbone"]["random_weights"] and name in BACKBONES:
         return BACKBONES[name].hub_id or name
     return name
 
 
 def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) -> str:
-    """The YAML that the hub reads, model-index included."""
+    """Write the YAML that the hub reads, model-index included."""
     from huggingface_hub import EvalResult, ModelCardData
 
     test = completed(metrics["test"])
@@ -58,9 +70,13 @@ def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) ->
     ]
     tags = ["speech-emotion-recognition", "affetto", metrics["method"], *(["synthetic"] if synthetic else [])]
     return ModelCardData(
-        library_name="affetto", pipeline_tag="audio-classification", tags=tags, model_name=name, eval_results=results,
+        library_name="affetto",
+        pipeline_tag="audio-classification",
+        tags=tags,
+        model_name=name,
+        eval_results=results,
         base_model=base if "/" in base and not Path(base).is_absolute() else None,
-    ).to_yaml()  # fmt: skip
+    ).to_yaml()
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:
@@ -94,8 +110,8 @@ def _scores(metrics: Mapping[str, Any]) -> str:
 def _classes(test: Mapping[str, Any]) -> str:
     lines = ["| emotion | precision | recall | F1 | clips |", "| --- | ---: | ---: | ---: | ---: |"]
     for label, row in test["per_class"].items():
-        shown = " | ".join(_percent(row[name]) for name in ("precision", "recall", "f1"))
-        lines.append(f"| {label} | {shown} | {row['n']} |")
+        cells = " | ".join(_percent(row[name]) for name in ("precision", "recall", "f1"))
+        lines.append(f"| {label} | {cells} | {row['n']} |")
     return "\n".join(lines)
 
 
@@ -103,8 +119,8 @@ def _untested(final: Mapping[str, Any]) -> str:
     if not final.get("trained"):
         return ""
     return (
-        "The scores are those of the folds' models, each tested on speakers whom it never heard. This model was\n"
-        "trained on all speakers and was not tested itself.\n"
+        "The scores are those of the folds' models, each tested on speakers it was not trained on. This model\n"
+        "was trained on all speakers and was not tested itself.\n"
     )
 
 

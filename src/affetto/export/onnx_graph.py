@@ -34,7 +34,7 @@ from affetto.quiet import quiet_loggers, quiet_output
 
 MODEL_FILE, EXAMPLE_FILE = "model.onnx", "predict.py"
 TOLERANCE = {"float32": 1e-4, "int8": 0.25}
-"""How far a probability may lie from the trained model's, in float32, before the export is refused."""
+"""Largest difference from the trained model's probabilities (float32) before the export is refused."""
 PRECISIONS = tuple(TOLERANCE)
 OPSET = 20
 CONTRACT = (
@@ -44,7 +44,7 @@ CONTRACT = (
     "averaged. Calibrated probabilities are the softmax of the logarithm of the mean divided by temperature"
 )
 _LARGEST_FILE = 2 * 10**9
-"""Of a single ONNX file, which is one protobuf message."""
+"""Largest size of a single ONNX file, which is one protobuf message."""
 
 
 class WaveGraph(nn.Module):
@@ -65,7 +65,7 @@ def export_onnx(
     """Write `model.onnx` and `predict.py`, which needs onnxruntime, numpy and soundfile alone, into the folder `out`.
 
     `predictor` is one of affetto's own models, on the CPU in float32; it is of no use afterwards. `precision`: float32,
-    or int8 for the linear layers of the blocks. Raises UserError where the graph does not say what the model says.
+    or int8 for the linear layers of the blocks. Raises UserError if the graph gives other answers than the model.
     """
     needed(precision)
     from affetto.inference.backends.onnx import Session
@@ -82,15 +82,15 @@ def export_onnx(
             graph = quantise_graph(graph, predictor.classifier, folder)
         facts = metadata(predictor, precision)
         _write(graph, facts, folder / MODEL_FILE)
-        found = _checked(Session(folder / MODEL_FILE), waves, reference)
-        parity.refuse(found, TOLERANCE[precision], f"the {precision} ONNX file")
-        _write(graph, facts | {"parity": asdict(found)}, folder / MODEL_FILE)
+        result = _compare(Session(folder / MODEL_FILE), waves, reference)
+        parity.refuse(result, TOLERANCE[precision], f"the {precision} ONNX file")
+        _write(graph, facts | {"parity": asdict(result)}, folder / MODEL_FILE)
         shutil.copyfile(example.__file__, folder / EXAMPLE_FILE)
-    return found
+    return result
 
 
 def needed(precision: str) -> None:
-    """Raise UserError for a precision that there is not, and where a package is missing that the export needs."""
+    """Raise UserError for an unknown precision or a missing package."""
     if precision not in PRECISIONS:
         raise unknown("precision of an ONNX file", precision, PRECISIONS)
     try:
@@ -102,15 +102,21 @@ def needed(precision: str) -> None:
 
 
 def trace(module: nn.Module) -> Any:
-    """The module as an ONNX model (a protobuf message), batch and length free."""
+    """Export the module as an ONNX model (a protobuf message) with free batch and length."""
     waves = torch.zeros(2, 2 * RATE_HZ)
     waves[:, ::7] = 0.1
     # The exporter prints its progress, and logs which packages it could have used.
     with quiet_output(), quiet_loggers("torch.onnx", "onnxscript", "onnx_ir"), torch.no_grad():
         program = torch.onnx.export(
-            module, (waves,), input_names=["waves"], output_names=["logits", "probabilities"], opset_version=OPSET,
-            dynamic_shapes=({0: "batch", 1: "samples"},), dynamo=True, verbose=False,
-        )  # fmt: skip
+            module,
+            (waves,),
+            input_names=["waves"],
+            output_names=["logits", "probabilities"],
+            opset_version=OPSET,
+            dynamic_shapes=({0: "batch", 1: "samples"},),
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     graph = program.model_proto
     for node in graph.graph.node:
@@ -119,17 +125,24 @@ def trace(module: nn.Module) -> Any:
 
 
 def metadata(predictor: Predictor, precision: str) -> dict[str, Any]:
-    """What the file says of itself."""
+    """Collect the file's metadata."""
     card, backbone = predictor.card, predictor.card["backbone"]
     assert predictor.window_seconds is not None
     window = round(predictor.window_seconds * RATE_HZ)
     inside = FAMILIES.find(backbone["family"]).describe_preprocessing(backbone["preprocessing"])
     return {
-        "labels": list(predictor.labels), "sample_rate_hz": RATE_HZ, "window_samples": window,
-        "hop_samples": max(1, round(HOP * window)), "temperature": predictor.temperature, "contract": CONTRACT,
-        "preprocessing": f"within the graph: {inside}", "precision": precision, "synthetic": card["synthetic"],
-        "affetto": __version__, "card": without_paths(card),
-    }  # fmt: skip
+        "labels": list(predictor.labels),
+        "sample_rate_hz": RATE_HZ,
+        "window_samples": window,
+        "hop_samples": max(1, round(HOP * window)),
+        "temperature": predictor.temperature,
+        "contract": CONTRACT,
+        "preprocessing": f"within the graph: {inside}",
+        "precision": precision,
+        "synthetic": card["synthetic"],
+        "affetto": __version__,
+        "card": without_paths(card),
+    }
 
 
 def _write(graph: Any, facts: dict[str, Any], file: Path) -> None:
@@ -141,6 +154,6 @@ def _write(graph: Any, facts: dict[str, Any], file: Path) -> None:
     onnx.save_model(graph, file, save_as_external_data=beside, location=f"{file.name}.data" if beside else None)
 
 
-def _checked(session: Any, waves: list[np.ndarray], reference: list[np.ndarray]) -> parity.Parity:
-    known = {id(wave): row for wave, row in zip(waves, reference, strict=True)}
-    return parity.compare(lambda wave: known[id(wave)], lambda wave: session.probabilities(wave[None])[0], waves)
+def _compare(session: Any, waves: list[np.ndarray], reference: list[np.ndarray]) -> parity.Parity:
+    expected = {id(wave): row for wave, row in zip(waves, reference, strict=True)}
+    return parity.compare(lambda wave: expected[id(wave)], lambda wave: session.probabilities(wave[None])[0], waves)

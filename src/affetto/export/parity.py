@@ -1,4 +1,4 @@
-"""Whether an exported model says what the trained one says: on sounds like speech, of several lengths and levels."""
+"""Comparison of an exported model with the trained one, on sounds like speech of several lengths and levels."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from affetto.errors import UserError
 
 SECONDS = (0.31, 0.97, 1.6, 2.35, 3.3, 4.0)
 LEVELS = (0.01, 0.1, 0.4)
-"""Of full scale, in turn."""
+"""Levels relative to full scale, used in turn."""
 FORMANTS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410))
-"""Of the vowels a, i, u, e, o, as Peterson & Barney (1952) measured them in men."""
+"""Formants of the vowels a, i, u, e, o, as Peterson & Barney (1952) measured them in men."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far two models' probabilities lie apart on the same clips."""
+    """Differences between two models' probabilities on the same clips."""
 
     clips: int
     largest_difference: float
     mean_difference: float
     same_label: int
 
-    def told(self) -> str:
+    def summary(self) -> str:
         return (
             f"probabilities differ from the trained model's by at most {self.largest_difference:.2g} (mean "
             f"{self.mean_difference:.2g}), the label is the same for {self.same_label} of {self.clips} clips"
@@ -34,30 +34,31 @@ class Parity:
 
 
 def clips(window_seconds: float | None) -> list[np.ndarray]:
-    """Vowels, hiss and pauses, (samples,) each, no longer than the window; the same on every call."""
+    """Synthesise vowels, hiss and pauses, (samples,) each, no longer than the window; the same on every call."""
     longest = window_seconds or max(SECONDS)
     seconds = sorted({min(s, longest) for s in (*SECONDS, max(SHORTEST_SECONDS, longest))})
     return [_speech(number, s, LEVELS[number % len(LEVELS)]) for number, s in enumerate(seconds * 2)]
 
 
 def compare(
-    reference: Callable[[np.ndarray], np.ndarray], exported: Callable[[np.ndarray], np.ndarray],
+    reference: Callable[[np.ndarray], np.ndarray],
+    exported: Callable[[np.ndarray], np.ndarray],
     waves: Sequence[np.ndarray],
-) -> Parity:  # fmt: skip
-    """Both take a wave (samples,) and give probabilities (labels,)."""
+) -> Parity:
+    """Compare two functions from a wave (samples,) to probabilities (labels,)."""
     true = np.stack([reference(wave) for wave in waves]).astype(np.float64)
-    found = np.stack([exported(wave) for wave in waves]).astype(np.float64)
-    apart = np.abs(true - found)
-    same = int((true.argmax(1) == found.argmax(1)).sum())
+    actual = np.stack([exported(wave) for wave in waves]).astype(np.float64)
+    apart = np.abs(true - actual)
+    agreeing = int((true.argmax(1) == actual.argmax(1)).sum())
     # A NaN must not pass as small.
-    return Parity(len(waves), float(np.nan_to_num(apart, nan=1.0).max()), float(apart.mean()), same)
+    return Parity(len(waves), float(np.nan_to_num(apart, nan=1.0).max()), float(apart.mean()), agreeing)
 
 
-def refuse(parity: Parity, tolerance: float, what: str) -> None:
-    """Raise UserError where the models lie further apart than `tolerance`."""
+def refuse(parity: Parity, tolerance: float, name: str) -> None:
+    """Raise UserError if the models differ by more than `tolerance`."""
     if parity.largest_difference > tolerance:
         raise UserError(
-            f"{what} is refused: its {parity.told()}; allowed is {tolerance:g}. Nothing was written; please report it"
+            f"{name} is refused: its {parity.summary()}; allowed is {tolerance:g}. Nothing was written; report it"
         )
 
 

@@ -1,4 +1,4 @@
-"""The trained model that an export begins with: affetto's own, on the CPU, in float32."""
+"""Source of an export: a trained model of affetto's own, on the CPU, in float32."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from affetto.inference.loading import kind_of, load
 
 
 def trained_predictor(model: str | Path, backbone: str | None = None) -> Any:
-    """Its predictor; what was exported already is no source. Raises UserError."""
+    """Load the predictor. Raises UserError for an exported model."""
     if kind_of(Path(model)) != "trained":
         raise UserError(f"{model} was exported already: give the run's folder")
     return load(model, device="cpu", backbone=backbone, precision="float32")
 
 
 def without_paths(card: dict[str, Any]) -> dict[str, Any]:
-    """The card as others may see it: a backbone that was a folder here goes by the folder's name."""
+    """Copy a card without this machine's paths: a backbone that is a folder goes by the folder's name."""
     public = copy.deepcopy(card)
     if Path(public["backbone"]["name"]).is_absolute():
         public["backbone"]["name"] = Path(public["backbone"]["name"]).name

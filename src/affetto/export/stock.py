@@ -23,11 +23,11 @@ from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
 
 NOTHING = -1e4
-"""In a softmax: a weight of exactly zero."""
+"""Logit whose weight in a softmax is exactly zero."""
 
 
 def obstacle(classifier: Classifier, blueprint: dict[str, Any]) -> str | None:
-    """Why the stock class of the family cannot be this classifier; None if it can."""
+    """Find the reason why the family's stock class cannot be this classifier; None if it can."""
     pooling, head, backbone = classifier.pooling, blueprint["head"], classifier.backbone
     if backbone.record.stock is None:
         return f"transformers has no audio classifier of the family {backbone.family}"
@@ -52,7 +52,7 @@ def obstacle(classifier: Classifier, blueprint: dict[str, Any]) -> str | None:
 
 
 def last_only(pooling: StatePooling) -> bool:
-    """Whether the head hears the last state and no other."""
+    """True if the head takes the last state and no other."""
     return pooling.kind == "layer" and pooling.last == pooling.depth
 
 
@@ -115,7 +115,7 @@ def _layer_weights(pooling: StatePooling) -> Tensor:
 
 
 def trained_on(pooling: StatePooling, pre_norm: bool) -> str:
-    """Which state or states the head was trained on, in words."""
+    """Describe the state or states that the head was trained on."""
     last = "transformers' last_hidden_state" + (", after the final LayerNorm" if pre_norm else "")
     if last_only(pooling):
         return f"state {pooling.depth}, the last ({last})"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from affetto.inference.backends.trained import ClassifierPredictor
 
 TOLERANCE = 1e-4
-"""How far a probability may lie from the trained model's before the export is refused."""
+"""Largest difference from the trained model's probabilities before the export is refused."""
 
 
 def export_hf(
@@ -36,7 +36,7 @@ def export_hf(
     """Write the folder `out`. `predictor` is one of affetto's own models, on the CPU in float32.
 
     `stock_class`: transformers' own class, which needs no affetto. Raises UserError where no stock class can be this
-    model, and where the folder does not say what the model says.
+    model, and if the folder gives other answers than the model.
     """
     from affetto.inference.backends.trained import ClassifierPredictor
 
@@ -60,13 +60,13 @@ def export_hf(
                 classifier, without_paths(card), predictor.window_seconds, predictor.temperature
             )
         else:
-            model, extractor = _own(predictor)
+            model, extractor = _affetto_model(predictor)
         model.save_pretrained(folder)
         extractor.save_pretrained(folder)
         (folder / "README.md").write_text(_readme(predictor, stock_class, out.name), encoding="utf-8")
-        found = parity.compare(lambda wave: reference[id(wave)], _reloaded(folder), waves)
-        parity.refuse(found, TOLERANCE, "the folder for transformers")
-    return found
+        result = parity.compare(lambda wave: reference[id(wave)], _reloaded(folder), waves)
+        parity.refuse(result, TOLERANCE, "the folder for transformers")
+    return result
 
 
 def _clips(predictor: ClassifierPredictor, stock_class: bool) -> list[np.ndarray]:
@@ -78,8 +78,8 @@ def _clips(predictor: ClassifierPredictor, stock_class: bool) -> list[np.ndarray
     return waves
 
 
-def _own(predictor: Any) -> tuple[Any, Any]:
-    """affetto's registered class: the merged classifier as it is, and an extractor that leaves the wave alone."""
+def _affetto_model(predictor: Any) -> tuple[Any, Any]:
+    """Make affetto's registered class: the merged classifier, and an extractor that leaves the wave as it is."""
     from transformers import Wav2Vec2FeatureExtractor
 
     from affetto.inference.backends.transformers_model import AffettoConfig, AffettoForAudioClassification
@@ -91,13 +91,17 @@ def _own(predictor: Any) -> tuple[Any, Any]:
     config = AffettoConfig(
         classifier=blueprint,
         backbone={
-            "family": backbone.family, "config": backbone.model.config.to_diff_dict(),
+            "family": backbone.family,
+            "config": backbone.model.config.to_diff_dict(),
             "preprocessing": backbone.preprocessing,
         },
-        window_samples=window, hop_samples=max(1, round(HOP * window)), confidence_temperature=predictor.temperature,
-        affetto_card=without_paths(card), id2label=dict(enumerate(predictor.labels)),
+        window_samples=window,
+        hop_samples=max(1, round(HOP * window)),
+        confidence_temperature=predictor.temperature,
+        affetto_card=without_paths(card),
+        id2label=dict(enumerate(predictor.labels)),
         label2id={label: number for number, label in enumerate(predictor.labels)},
-    )  # fmt: skip
+    )
     model: Any = AffettoForAudioClassification(config)
     model.eval()
     model.classifier.load_state_dict(classifier.state_dict())
@@ -105,7 +109,7 @@ def _own(predictor: Any) -> tuple[Any, Any]:
 
 
 def _reloaded(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The folder as a function from wave to probabilities, loaded as a user's transformers would load it."""
+    """Load the folder as a user's transformers would, as a function from wave to probabilities."""
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
     import affetto.inference.backends.transformers_model  # noqa: F401  # registers what a folder of ours names
@@ -131,16 +135,21 @@ def _readme(predictor: Any, stock_class: bool, name: str) -> str:
         seconds = stock.clip_seconds(classifier.backbone, predictor.window_seconds)
         if seconds is not None:
             lengths = (
-                f"The stock {classifier.backbone.record.title} takes {seconds} s: on such a clip it says what affetto "
-                "says; a shorter one is padded with silence, over which it averages too, and a longer one is cut."
+                f"The stock {classifier.backbone.record.title} takes {seconds} s: on such a clip it gives affetto's "
+                "answers; a shorter one is padded with silence, over which it averages too, and a longer one is cut."
             )
     synthetic = "\n**Trained on synthetic speech: of no use on real recordings.**\n" if card["synthetic"] else ""
     return README.format(
-        name=name, synthetic=synthetic, lengths=lengths, temperature=predictor.temperature,
-        labels=", ".join(predictor.labels), state=stock.trained_on(classifier.pooling, pre_norm),
-        needs="transformers alone" if stock_class else "transformers and affetto", rate_hz=RATE_HZ,
+        name=name,
+        synthetic=synthetic,
+        lengths=lengths,
+        temperature=predictor.temperature,
+        labels=", ".join(predictor.labels),
+        state=stock.trained_on(classifier.pooling, pre_norm),
+        needs="transformers alone" if stock_class else "transformers and affetto",
+        rate_hz=RATE_HZ,
         register="" if stock_class else "import affetto.hf\n",
-    )  # fmt: skip
+    )
 
 
 README = """# {name}

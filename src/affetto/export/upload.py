@@ -29,20 +29,18 @@ def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | Non
     card = read_card(folder)
     metrics = RunFolder(run).read(METRICS)
     if metrics is None:
-        raise UserError(
-            f"{run}: no {METRICS} in it, so nothing is known of how well it does; give a finished run's folder"
-        )
+        raise UserError(f"{run}: no {METRICS} in it, so its scores are unknown; give a finished run's folder")
     name = modelcard.base_name(card, base)
     if push is not None:
         _publishable(name, push)
-    with new_folder(out) as made:
+    with new_folder(out) as temporary:
         public = card | {"backbone": card["backbone"] | {"name": name}}
-        (made / CARD).write_text(json.dumps(public, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        shutil.copyfile(folder / HEAD, made / HEAD)
-        shutil.copytree(folder / METHOD, made / METHOD)
+        (temporary / CARD).write_text(json.dumps(public, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        shutil.copyfile(folder / HEAD, temporary / HEAD)
+        shutil.copytree(folder / METHOD, temporary / METHOD)
         repo = push or out.name
-        text = modelcard.written(repo.split("/")[-1], public, metrics, name, repo)
-        (made / "README.md").write_text(text, encoding="utf-8")
+        text = modelcard.model_card(repo.split("/")[-1], public, metrics, name, repo)
+        (temporary / "README.md").write_text(text, encoding="utf-8")
     return str(out) if push is None else hub.upload(out, push)
 
 
