@@ -207,7 +207,7 @@ def test_the_best_epoch_s_weights_are_left_and_ties_keep_the_earlier(
 ) -> None:
     scripted = iter(zip((0.5, 0.9, 0.9, 0.3), (0.7, 1.1, 0.7, 2.0), strict=True))
 
-    def measured(*_: Any) -> dict[str, float]:
+    def measured(*_: Any, **_named: Any) -> dict[str, float]:
         f1, loss = next(scripted)
         return {"macro_f1": f1, "loss": loss, "uar": f1}
 
