@@ -64,6 +64,13 @@ def test_the_file_answers_as_the_model(trained: Path, exported: Path, recordings
     assert spread.max() > 0.01  # recordings are told apart, so that the comparison means something
 
 
+def test_methods_that_stay_on_the_blocks_are_in_the_file(tmp_path: Path) -> None:
+    """A prefix in the attention, and a convolution over time."""
+    model = saved_model(tmp_path / "model", "whisper-mini", "prefix+conv_adapter", prefix={}, conv_adapter={})
+    parity_report = export_onnx(trained_predictor(model), tmp_path / "onnx")
+    assert parity_report.largest_difference < 1e-5 and parity_report.same_label == parity_report.clips
+
+
 def test_batch_and_length_are_free(exported: Path) -> None:
     session = runtime.InferenceSession(exported / "model.onnx")
     waves = (0.1 * np.random.default_rng(0).standard_normal((3, 9_999))).astype(np.float32)

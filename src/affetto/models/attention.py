@@ -91,6 +91,6 @@ def _attend(
     return mixed.transpose(1, 2).contiguous(), None
 
 
-def _in_front(prefix: Tensor, own: Tensor) -> Tensor:
+def _in_front(prefix: Tensor, states: Tensor) -> Tensor:
     """(heads, length, width) in front of (batch, heads, frames, width), in the latter's dtype."""
-    return torch.cat([prefix.to(own.dtype).expand(own.shape[0], -1, -1, -1), own], dim=2)
+    return torch.cat([prefix.to(states.dtype).expand(states.shape[0], -1, -1, -1), states], dim=2)

@@ -19,50 +19,57 @@ from affetto.models.device import autocast, autocast_dtype
 from affetto.models.dropout import keep
 
 OVERSAMPLING, ITERATIONS = 8, 16
-"""Of the search for principal factors: more directions than asked for, and passes over the weight."""
+"""Directions beyond the rank, and passes over the weight, in the search for principal factors."""
 
 
 class LowRank(torch.autograd.Function):
-    """(…, in) → (…, out); W and b frozen. With `gelu` the layer's input is gelu(x), which is not kept.
+    """(…, in) → (…, out); W and b frozen. With `gelu` the layer's input is gelu(x), which is not stored.
 
     `dropout` is the probability with which an element of the low-rank product's input is left out.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float, gelu: bool,
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Tensor,
+        b: Tensor,
+        scale: float,
+        gelu: bool,
         dropout: float,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         dtype = autocast_dtype(x.device) or weight.dtype
         with autocast(x.device, enabled=False):
             rows = x.reshape(-1, x.shape[-1]).to(dtype)
             weight, a, b = weight.to(dtype), a.to(dtype), b.to(dtype)
-            kept, ctx.up = keep(rows, dropout) if dropout else (None, 1.0)
+            survivors, ctx.up = keep(rows, dropout) if dropout else (None, 1.0)
             entered = nn.functional.gelu(rows) if gelu else rows
-            low = _dropped(entered, kept, ctx.up) @ a.T
+            low = _dropped(entered, survivors, ctx.up) @ a.T
             out = nn.functional.linear(entered, weight, None if bias is None else bias.to(dtype))
             out.addmm_(low, b.T, alpha=scale)
-        ctx.save_for_backward(rows, weight, a, b, low, kept)
+        ctx.save_for_backward(rows, weight, a, b, low, survivors)
         ctx.scale, ctx.gelu, ctx.shape, ctx.dtype = scale, gelu, x.shape, x.dtype
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        rows, weight, a, b, low, kept = ctx.saved_tensors
+        rows, weight, a, b, low, survivors = ctx.saved_tensors
         grad = grad.reshape(-1, grad.shape[-1]).to(weight.dtype)
         grad_low = torch.mm(grad, b).mul_(ctx.scale)
         grad_b = torch.mm(low.T, grad).T.float().mul_(ctx.scale)
         # (rank, rows) × (rows, in): the other way round takes three times as long.
         entered = nn.functional.gelu(rows) if ctx.gelu else rows
-        grad_a = torch.mm(grad_low.T, _dropped(entered, kept, ctx.up)).float()
+        grad_a = torch.mm(grad_low.T, _dropped(entered, survivors, ctx.up)).float()
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = torch.mm(grad, weight)
-            if kept is None:
+            if survivors is None:
                 grad_x.addmm_(grad_low, a)
             else:
-                grad_x.add_(_dropped(torch.mm(grad_low, a), kept, ctx.up))
+                grad_x.add_(_dropped(torch.mm(grad_low, a), survivors, ctx.up))
             if ctx.gelu:
                 grad_x = torch.ops.aten.gelu_backward(grad_x, rows)
             grad_x = grad_x.view(ctx.shape).to(ctx.dtype)
@@ -139,5 +146,5 @@ def _forward(self: Any, x: Tensor) -> Tensor:
     return apply(x, base.weight, base.bias, low, high, self.scaling[name], self.lowrank_gelu, p)
 
 
-def _dropped(x: Tensor, kept: Tensor | None, up: float) -> Tensor:
-    return x if kept is None else (x * kept).mul_(up)
+def _dropped(x: Tensor, survivors: Tensor | None, up: float) -> Tensor:
+    return x if survivors is None else (x * survivors).mul_(up)
