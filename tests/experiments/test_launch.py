@@ -20,6 +20,7 @@ from affetto.errors import UserError
 from affetto.experiments import worker
 from affetto.experiments.grid import read
 from affetto.experiments.launch import launch
+from affetto.experiments.outcome import handle_result
 from affetto.experiments.states import GridFolder, overview
 from training.corpora import write_table
 

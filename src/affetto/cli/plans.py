@@ -68,10 +68,8 @@ def _tell_time(rows: Sequence[Mapping[str, Any]], takes: Mapping[str, Estimate],
     reckoned = [takes[row["run"]].seconds or 0.0 for row in rows if takes[row["run"]].operations is not None]
     unknown = len(rows) - len(measured) - len(reckoned)
     if measured:
-        seconds, room = (
-            sum(estimate.seconds or 0 for estimate in measured),
-            sum(estimate.size_bytes or 0 for estimate in measured) / 1e6,
-        )
+        seconds = sum(estimate.seconds or 0 for estimate in measured)
+        room = sum(estimate.size_bytes or 0 for estimate in measured) / 1e6
         typer.echo(
             f"{len(measured)} of the {len(rows)} remaining runs: about {duration_text(seconds)} one after another "
             f"and {room:.1f} MB in {folder.path}, as finished runs that differ in seeds alone took"
