@@ -22,7 +22,6 @@ NOT_YET: set[str] = {
     "bench",
     "corpora",
     "models",
-    "reporting",
     "specialize",
     "splits",
     "synthetic",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -12,6 +14,9 @@ from affetto.cli.corpora import app
 from affetto.corpora.overview import render
 from affetto.corpora.registry import CORPORA
 from affetto.corpora.transcribed.registry import TRANSCRIBED
+from affetto.splits import PROTOCOLS
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_json_lists_every_record_with_its_facts() -> None:
@@ -37,3 +42,26 @@ def test_names_and_counts_are_whole_on_eighty_columns() -> None:
     assert "…" not in text
     for word in (*CORPORA, *TRANSCRIBED, "8,568", "431", "keep_guilt", "CC BY 4.0", "validated, train"):
         assert word in text
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_the_page_on_corpora_states_the_facts_of_the_records(name: str) -> None:
+    corpus = CORPORA[name]
+    facts: list[str] = [f"`{name}`", corpus.title]
+    if corpus.is_format:
+        facts.append(", ".join(f"`{option}`" for option in corpus.options))
+    else:
+        counts = (corpus.clips, corpus.speakers, len(corpus.labels))
+        facts += [corpus.language, *(f"{count:,}" for count in counts), f"`{corpus.protocol}`", corpus.licence]
+    assert f"| {' | '.join(facts)} |" in (DOCS / "corpora.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_protocols_explains_each() -> None:
+    text = (DOCS / "protocols.md").read_text(encoding="utf-8")
+    for protocol in PROTOCOLS:
+        assert f"| `{protocol}" in text
+
+
+def test_the_guide_shows_a_whole_corpus() -> None:
+    toy = DOCS.parent / "tests" / "toys" / "corpus.py"
+    assert toy.read_text(encoding="utf-8").strip() in (DOCS / "guide" / "7-add.md").read_text(encoding="utf-8")

@@ -168,7 +168,8 @@ class _Writer:
         """Write every sheet in the formats that are wanted; returns the paths of each."""
         files: dict[str, list[str]] = {}
         for sheet in sheets:
-            assert sheet.name not in files, f"two tables are called {sheet.name}"
+            if sheet.name in files:
+                raise UserError(f"two chapters have a table named {sheet.name!r}: rename that of the plug-in")
             files[sheet.name] = []
             for name, table_format in formats.FORMATS.items():
                 if name in self.formats:
@@ -195,7 +196,8 @@ class _Writer:
         files: dict[str, list[str]] = {}
         for number, picture in enumerate(pictures):
             self.progress(number, len(pictures))
-            assert picture.name not in files, f"two figures are called {picture.name}"
+            if picture.name in files:
+                raise UserError(f"two chapters have a figure named {picture.name!r}: rename that of the plug-in")
             files[picture.name] = []
             for name, suffix in FIGURE_SUFFIXES.items():
                 if name not in self.formats and not (name == "svg" and "html" in self.formats):

@@ -202,8 +202,6 @@ class _Run:
 
     def _circumstances(self) -> dict[str, Any]:
         classifier = self.builder.current
-        own = {id(parameter) for parameter in classifier.trainable().values()}
-        backbone = classifier.backbone.model.named_parameters()
         return {
             "corpus": self.data.manifest.corpus,
             "synthetic": self.data.manifest.synthetic,
@@ -219,9 +217,7 @@ class _Run:
             "split_checksum": self.data.split.checksum,
             "copies_left_out": sum(sum(fold["copies_left_out"].values()) for fold in self.data.split.audit["folds"]),
             "trainable_parameters": sum(p.numel() for p in classifier.trainable().values()),
-            "backbone_parameters": sum(
-                p.numel() for _, p in backbone if id(p) not in own or METHODS.find(self.spec.method).trains_backbone
-            ),
+            "backbone_parameters": self.builder.backbone.parameter_count(),
             "wall_seconds": round(time.monotonic() - self.started, 3),
             "peak_memory_bytes": peak_memory_bytes(self.device),
             "identity": self.identity,

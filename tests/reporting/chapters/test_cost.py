@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from affetto.models.methods.registry import METHODS
+from affetto.reporting.chapters.cost import Point, draw_cost
+from affetto.reporting.render.canvas import MARKS
 from reporting.chapters.drawings import BACKBONES, DRAWINGS
 from reporting.drawing import texts
 
@@ -15,3 +18,16 @@ def test_each_method_and_backbone_is_drawn_and_told_apart_a_strange_one_too(tmp_
     assert across == {f"probe, {name}": 44.0 + n for n, name in enumerate(BACKBONES)}
     words = " ".join(text.get_text() for text in texts(figures[0]))
     assert "95 % interval over 14 clips" in words.replace("\n", " ")
+
+
+def test_every_method_has_a_look_and_a_title_of_its_own(tmp_path, figures):
+    titles = [method.title for method in METHODS.values()]
+    assert len(set(titles)) == len(titles) > len(MARKS)
+    points = [
+        Point(method=title, backbone="Whisper Base", score=50.0, low=40.0, high=60.0, trained=10**n, seconds=60.0 + n)
+        for n, title in enumerate(titles)
+    ]
+    draw_cost(points, tmp_path / "a.svg", "Cost")
+    marks = [line for line in figures[0].axes[0].get_lines() if line.get_marker() != "None"]
+    assert {line.get_label() for line in marks} == set(titles)
+    assert len({(line.get_color(), line.get_marker()) for line in marks}) == len(titles)

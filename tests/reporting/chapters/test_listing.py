@@ -42,6 +42,15 @@ def test_a_chapter_of_another_package_is_written_at_its_place(tmp_path, plugin):
     assert '<section id="clips"' in (tmp_path / "report" / "index.html").read_text()
 
 
+def test_two_tables_of_one_name_are_a_mistake_and_leave_nothing(tmp_path, plugin, monkeypatch):
+    plugin("toys.chapter:CHAPTER")
+    monkeypatch.setattr("toys.chapter.NAME", "methods")
+    run = write_run(tmp_path / "run")
+    with pytest.raises(UserError, match=r"two chapters have a table named 'methods': rename that of the plug-in"):
+        write(run, tmp_path / "report", only=("csv",))
+    assert not (tmp_path / "report").exists()
+
+
 def test_empty_sections_are_left_out(tmp_path):
     sections = build_sections(Evidence(collect(write_run(tmp_path / "run"))))
     assert all(section.items or section.folded for section in sections)

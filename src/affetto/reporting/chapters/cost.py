@@ -211,8 +211,10 @@ def _picture(evidence: Evidence, group: Group) -> Picture | None:
 
 
 def _looks(names: Sequence[str], part: int) -> dict[str, str]:
-    """Colours (part 0) or shapes (part 1) by name, in turn."""
-    return {name: MARKS[number % len(MARKS)][part] for number, name in enumerate(names)}
+    """Colours (part 0) or shapes (part 1) by name, in turn: no two names have both in common, up to 64 of them."""
+    # With every round of colours the shapes move on by one.
+    turns = {name: number + part * (number // len(MARKS)) for number, name in enumerate(names)}
+    return {name: MARKS[turn % len(MARKS)][part] for name, turn in turns.items()}
 
 
 def _draw_points(

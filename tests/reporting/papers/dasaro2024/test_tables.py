@@ -8,6 +8,7 @@ from affetto.reporting.chapters.cost import cost_pictures
 from affetto.reporting.chapters.listing import build_sections
 from affetto.reporting.chapters.methods import method_table
 from affetto.reporting.chapters.people import gender_table
+from affetto.reporting.papers.dasaro2024 import TABLES
 from affetto.reporting.papers.dasaro2024.figure_4 import figure_4_table
 from affetto.reporting.papers.dasaro2024.protocols import protocols
 from affetto.reporting.papers.dasaro2024.table_1 import table_1
@@ -61,7 +62,9 @@ def test_tables_1_and_2_count_what_was_loaded_and_read(paper_grid):
 
 
 def test_the_paper_s_tables_come_first_and_claims_follow(paper_grid):
-    names = [chapter.name for chapter in build_sections(paper_grid)]
+    sections = build_sections(paper_grid)
+    names = [section.name for section in sections]
+    assert sections[0].headline is not None and sections[0].headline.name == "table-3"
     assert names[:3] == ["paper", "claims", "results"] and names[-2:] == ["runs", "provenance"]
     assert "ablations" not in names
 
@@ -76,6 +79,8 @@ def test_what_all_runs_share_keeps_them_in_the_paper_s_tables_under_its_name(tmp
     assert trained == ["297,735", "420,615"]
     (protocol,) = protocols(evidence)
     assert len(protocol.configurations) == 2 and not protocol.is_original
+    section = TABLES.section(evidence)
+    assert section is not None and section.headline is None and not section.is_first
     assert "training.epochs 5: not the paper's protocol" in table_3(protocol).caption
 
 

@@ -32,7 +32,7 @@ def _tables(evidence: Evidence) -> Section:
         words=words,
         items=(*items, table_1(evidence), table_2(evidence)),
         is_first=_has_original(groups),
-        headline=next((item for item in items if isinstance(item, Sheet)), None),
+        headline=table_3(groups[0]) if _has_original(groups) else None,
     )
 
 
