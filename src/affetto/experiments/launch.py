@@ -1,4 +1,4 @@
-"""Launch of a grid's runs; on this machine by worker processes, each of which takes one run after another."""
+"""Launch of a grid on this machine: worker processes, each of which takes one run after another."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def launch(
     address: str | None = None,
     tell: Tell = lambda _: None,
 ) -> dict[str, int]:
-    """Do the runs that are not done; returns the numbers of done, failed and all runs of `grid`.
+    """Do the runs that are not finished. Returns the numbers of finished, failed and all runs of `grid`.
 
-    A failed run does not stop the others, and is tried again only with `retry_failed`. Runs of another launcher are
-    waited for. `engine` local: `workers` processes of this machine; ray: the cluster at `address`.
+    A failed run does not stop the others, and is tried again only with `retry_failed`. A run that another launcher
+    works on is waited for. `engine` local: `workers` processes of this machine; ray: the cluster at `address`.
     """
     check_engine(engine, address)
     folder = GridFolder(out)
@@ -85,7 +85,7 @@ def _launch_locally(
 
 
 class _Slot(threading.Thread):
-    """Hands runs to one worker process, and makes a new one where it dies."""
+    """Thread that hands runs to a worker process, and starts a new process when that dies."""
 
     def __init__(
         self,
@@ -126,13 +126,14 @@ class _Slot(threading.Thread):
 
     def _do(self, run: PlannedRun, deaths: int) -> None:
         self.tell(Event(run.name, "begun"))
-        task = {
-            "grid": str(self.folder.path),
-            "run": run.name,
-            "device": self.device,
-            "spec": run.spec(self.corpora).model_dump(mode="json"),
-        }
-        answer = self._ask(task)
+        answer = self._ask(
+            {
+                "grid": str(self.folder.path),
+                "run": run.name,
+                "device": self.device,
+                "spec": run.spec(self.corpora).model_dump(mode="json"),
+            }
+        )
         if self.stopped:
             return
         again = handle_result(self.folder, run, deaths, answer, self.tell)
@@ -165,4 +166,4 @@ class _Slot(threading.Thread):
         status = process.wait()
         self.process = None
         how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-        return {"state": "died", "error": f"its process ended {how}, perhaps for want of memory; use fewer --workers"}
+        return {"state": "died", "error": f"its process ended {how}; was there memory enough? (fewer --workers)"}

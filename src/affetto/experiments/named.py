@@ -1,4 +1,4 @@
-"""Bundled grids by name: files beside the package or, in a checkout, in its `grids/`."""
+"""Grids that come with affetto, by name: files beside the package or, in a checkout, in `grids/`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ SUFFIX = ".yaml"
 
 
 def names() -> list[str]:
-    """List the bundled grids."""
+    """The grids that come with affetto."""
     return sorted({file.stem for folder in FOLDERS for file in folder.glob(f"*{SUFFIX}")})
 
 
-def grid_file(grid: Path) -> Path:
-    """Find the file of a grid: a path, or the name of a bundled grid (`paper`).
+def grid_file(path: Path) -> Path:
+    """File of a grid, from its path or from the name of a grid that comes with affetto (`paper`).
 
     Raises UserError for an unknown name.
     """
-    if grid.suffix or grid.is_file() or grid.name != str(grid):
-        return grid
+    if path.suffix or path.is_file() or path.name != str(path):
+        return path
     for folder in FOLDERS:
-        file = folder / f"{grid}{SUFFIX}"
+        file = folder / f"{path}{SUFFIX}"
         if file.is_file():
             return file
-    raise unknown("grid", str(grid), names(), hint="A grid of your own is a file in YAML.")
+    raise unknown("grid", str(path), names(), hint="A grid of your own is a file in YAML.")
