@@ -22,46 +22,52 @@ METHOD_HELP = "method of adaptation: a name of `affetto methods`, or several wit
 
 
 def train(
-    backbone: Annotated[
-        str, typer.Option(help="a key (wav2vec2-base …), a hub id (owner/name) or a checkpoint folder")
-    ],
+    backbone: Annotated[str, typer.Option(help="key (wav2vec2-base …), hub id (owner/name) or folder of a checkpoint")],
     method: Annotated[str, typer.Option(help=METHOD_HELP, autocompletion=complete_method)],
-    out: Annotated[Path, typer.Option(help="the run's folder; an unfinished run goes on there")],
+    out: Annotated[Path, typer.Option(help="folder of the run; an unfinished run there goes on")],
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
     table: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="recommended (the default) or paper: a named set of settings")
+        str | None, typer.Option(help="named set of settings: recommended (the default) or paper")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="paper, loso, kfold:K, official, prompt-disjoint or column")] = None,
-    split_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the split; --seed does not touch it")] = 0,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the training")] = 0,
-    random_weights: Annotated[bool, typer.Option("--random-weights", help="the key's shapes, not pre-trained")] = False,
+    split: Annotated[
+        str | None, typer.Option(help="split: paper, loso, kfold:K, official, prompt-disjoint or column")
+    ] = None,
+    split_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the split")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the training")] = 0,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="weights at random in the shapes of the key, without pre-training")
+    ] = False,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="SETTING=VALUE", help="e.g. training.epochs=5; see `affetto settings`"),
+        typer.Option(
+            "--set",
+            metavar="SETTING=VALUE",
+            help="change a setting, e.g. training.epochs=5; `affetto settings` lists them",
+        ),
     ] = None,
     label: Labels = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="option of the reader of the corpus")
     ] = None,
     device: Device = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
     allow_duplicates: Annotated[
         bool,
         typer.Option(
-            "--allow-duplicates", help="leave copies of one recording out of the test part, instead of refusing them"
+            "--allow-duplicates", help="leave copies of a recording out of the test part, instead of an error"
         ),
     ] = False,
     no_probe: Annotated[
-        bool, typer.Option("--no-probe", help="without the baseline beside the result (logistic regression)")
+        bool, typer.Option("--no-probe", help="no baseline (logistic regression) beside the result")
     ] = False,
     no_final: Annotated[
         bool, typer.Option("--no-final", help="with folds: no model trained on all speakers at the end")
     ] = False,
     record_states: Annotated[
-        bool, typer.Option("--record-states", help="put into metrics.json how large each hidden state is")
+        bool, typer.Option("--record-states", help="write the size of each hidden state to metrics.json")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -72,14 +78,25 @@ def train(
 
     METHODS.find(method)
     recipe = recipe or DEFAULT_RECIPE
-    chosen = settings(recipe, pairs(set_, "--set"), method=method)
+    resolved = settings(recipe, pairs(set_, "--set"), method=method)
     check_backbone(backbone, random_weights=random_weights)
     spec = RunSpec(
-        corpora=named_corpora(corpus, table, option), backbone=backbone, method=method, recipe=recipe, split=split,
-        split_seed=split_seed, seed=seed, random_weights=random_weights, settings=chosen,
-        labels=pairs(label, "--label"), skip_bad=skip_bad, probe=not no_probe, final=not no_final,
-        record_states=record_states, allow_duplicates=allow_duplicates,
-    )  # fmt: skip
+        corpora=named_corpora(corpus, table, option),
+        backbone=backbone,
+        method=method,
+        recipe=recipe,
+        split=split,
+        split_seed=split_seed,
+        seed=seed,
+        random_weights=random_weights,
+        settings=resolved,
+        labels=pairs(label, "--label"),
+        skip_bad=skip_bad,
+        probe=not no_probe,
+        final=not no_final,
+        record_states=record_states,
+        allow_duplicates=allow_duplicates,
+    )
     from affetto.training import device as devices
     from affetto.training.display import Display
     from affetto.training.train import train as run
@@ -90,7 +107,7 @@ def train(
 
 
 def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
-    """The result as a table, the probe beside it."""
+    """Print the result and that of the probe as a table."""
     from affetto.reporting.render.terminal import print_sheet
     from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
 
@@ -111,22 +128,22 @@ def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
 
 
 def show_settings(
-    recipe: Annotated[str | None, typer.Option(help="whose values to show")] = None,
+    recipe: Annotated[str | None, typer.Option(help="recipe whose values are shown")] = None,
     method: Annotated[
         str | None,
         typer.Option(help="only settings that have an effect with this method", autocompletion=complete_method),
     ] = None,
 ) -> None:
-    """All that --set changes, with the recipe's values."""
+    """List the settings that --set changes, with the values of a recipe."""
     from affetto.models.methods.registry import METHODS
     from affetto.training.spec import DEFAULT_RECIPE, setting_names, settings, without_effect
 
     if method is not None:
         METHODS.find(method)
-    chosen = settings(recipe or DEFAULT_RECIPE, method=method)
-    values = chosen.model_dump()
+    resolved = settings(recipe or DEFAULT_RECIPE, method=method)
+    values = resolved.model_dump()
     for name, meaning in setting_names().items():
-        if method is not None and without_effect(chosen, method, name):
+        if method is not None and without_effect(resolved, method, name):
             continue
         section, field = name.split(".")
         typer.echo(f"{name}={json.dumps(values[section][field])}  # {meaning}")
@@ -135,7 +152,7 @@ def show_settings(
 def show_methods(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
-    """List the methods of adaptation: what each trains, its section of the settings, what it can be combined with."""
+    """List the methods of adaptation and what each trains."""
     from affetto.models.methods.registry import METHODS
 
     facts = {name: method.summary() for name, method in METHODS.items()}
@@ -151,33 +168,39 @@ def show_methods(
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="a run's folder")],
+    run: Annotated[Path, typer.Argument(help="folder of a run")],
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
     table: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="a new folder for metrics.json and predictions.jsonl")] = None,
+    out: Annotated[Path | None, typer.Option(help="new folder for metrics.json and predictions.jsonl")] = None,
     label: Labels = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
     ] = None,
     backbone: Moved = None,
     device: Device = "auto",
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="test on clips that the model was trained on, too")
-    ] = False,
+    include_seen: Annotated[bool, typer.Option("--include-seen", help="test on the clips of the training too")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
-    """Test a trained run on another corpus: labels mapped, what was left out named."""
+    """Test a trained run on another corpus. Labels are mapped; clips that are left out are named."""
     corpora = named_corpora(corpus, table, option)
     from affetto.evaluation.testing import evaluate as test
 
     with counter("testing", quiet=as_json) as progress:
         metrics = test(
-            run, corpora, labels=pairs(label, "--label"), out=out, include_seen=include_seen, skip_bad=skip_bad,
-            device=device, backbone=backbone, say=lambda text: typer.echo(text, err=True), progress=progress,
-        )  # fmt: skip
+            run,
+            corpora,
+            labels=pairs(label, "--label"),
+            out=out,
+            include_seen=include_seen,
+            skip_bad=skip_bad,
+            device=device,
+            backbone=backbone,
+            say=lambda text: typer.echo(text, err=True),
+            progress=progress,
+        )
     if as_json:
         typer.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
         return

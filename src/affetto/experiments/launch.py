@@ -1,4 +1,4 @@
-"""A grid's runs on this machine: workers in processes of their own, each taking one run after another."""
+"""Launch of a grid on this machine: worker processes, each of which takes one run after another."""
 
 from __future__ import annotations
 
@@ -23,14 +23,21 @@ from affetto.models.parallel import cores
 
 
 def launch(
-    grid: Grid, out: Path, corpora: Mapping[str, str], *, workers: int = 1, device: str = "auto",
-    retry_failed: bool = False, engine: str = "local", address: str | None = None,
+    grid: Grid,
+    out: Path,
+    corpora: Mapping[str, str],
+    *,
+    workers: int = 1,
+    device: str = "auto",
+    retry_failed: bool = False,
+    engine: str = "local",
+    address: str | None = None,
     tell: Tell = lambda _: None,
-) -> dict[str, int]:  # fmt: skip
-    """Do what is not done yet; returns how many runs are done and how many have failed, over all of `grid`.
+) -> dict[str, int]:
+    """Do the runs that are not finished. Returns the numbers of finished, failed and all runs of `grid`.
 
-    A failed run does not stop the others, and is tried again only with `retry_failed`. Runs that another launcher is
-    at are waited for. `engine` local: `workers` processes of this machine; ray: the cluster at `address`.
+    A failed run does not stop the others, and is tried again only with `retry_failed`. A run that another launcher
+    works on is waited for. `engine` local: `workers` processes of this machine; ray: the cluster at `address`.
     """
     check_engine(engine, address)
     folder = GridFolder(out)
@@ -47,21 +54,22 @@ def launch(
     if todo and engine == "ray":
         from affetto.experiments import remote
 
-        remote.launch(todo, folder, corpora, device, address, tell)
+        remote.launch(todo, folder, corpora, device=device, address=address, tell=tell)
     elif todo:
-        _here(todo, folder, corpora, device, workers, tell)
+        _launch_locally(todo, folder, corpora, device=device, workers=workers, tell=tell)
     states = [folder.state(run.name)[0] for run in grid.runs]
     return {"done": states.count(DONE), "failed": states.count(FAILED) + states.count(BROKEN), "runs": len(states)}
 
 
-def _here(
-    todo: list[PlannedRun], folder: GridFolder, corpora: Mapping[str, str], device: str, workers: int, tell: Tell
+def _launch_locally(
+    todo: list[PlannedRun], folder: GridFolder, corpora: Mapping[str, str], *, device: str, workers: int, tell: Tell
 ) -> None:
     waiting: queue.Queue[tuple[PlannedRun, int]] = queue.Queue()
     for run in todo:
         waiting.put((run, 0))
     count = max(1, min(workers, len(todo)))
-    pool = [_Slot(folder, corpora, device, max(1, cores() // count), waiting, tell) for _ in range(count)]
+    threads = max(1, cores() // count)
+    pool = [_Slot(folder, corpora, device=device, threads=threads, waiting=waiting, tell=tell) for _ in range(count)]
     try:
         for slot in pool:
             slot.start()
@@ -77,12 +85,18 @@ def _here(
 
 
 class _Slot(threading.Thread):
-    """Hands runs to one worker process, and makes a new one where it dies."""
+    """Thread that hands runs to a worker process, and starts a new process when that dies."""
 
     def __init__(
-        self, folder: GridFolder, corpora: Mapping[str, str], device: str, threads: int,
-        waiting: queue.Queue[tuple[PlannedRun, int]], tell: Tell,
-    ) -> None:  # fmt: skip
+        self,
+        folder: GridFolder,
+        corpora: Mapping[str, str],
+        *,
+        device: str,
+        threads: int,
+        waiting: queue.Queue[tuple[PlannedRun, int]],
+        tell: Tell,
+    ) -> None:
         super().__init__(daemon=True)
         self.folder, self.corpora, self.device, self.threads = folder, corpora, device, threads
         self.waiting, self.tell = waiting, tell
@@ -97,7 +111,7 @@ class _Slot(threading.Thread):
                     run, deaths = self.waiting.get_nowait()
                 except queue.Empty:
                     return
-                self._one(run, deaths)
+                self._do(run, deaths)
         except BaseException as problem:  # handed to the launcher's own thread
             self.problem = problem
         finally:
@@ -110,12 +124,16 @@ class _Slot(threading.Thread):
             self.process.wait()
             self.process = None
 
-    def _one(self, run: PlannedRun, deaths: int) -> None:
+    def _do(self, run: PlannedRun, deaths: int) -> None:
         self.tell(Event(run.name, "begun"))
-        answer = self._ask({
-            "grid": str(self.folder.path), "run": run.name, "device": self.device,
-            "spec": run.spec(self.corpora).model_dump(mode="json"),
-        })  # fmt: skip
+        answer = self._ask(
+            {
+                "grid": str(self.folder.path),
+                "run": run.name,
+                "device": self.device,
+                "spec": run.spec(self.corpora).model_dump(mode="json"),
+            }
+        )
         if self.stopped:
             return
         again = settle(self.folder, run, deaths, answer, self.tell)
@@ -128,9 +146,12 @@ class _Slot(threading.Thread):
         if self.process is None:
             environment = {"OMP_NUM_THREADS": str(self.threads), **os.environ}
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "affetto.experiments.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                text=True, env=environment,
-            )  # fmt: skip
+                [sys.executable, "-m", "affetto.experiments.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
         process = self.process
         assert process.stdin is not None and process.stdout is not None
         try:

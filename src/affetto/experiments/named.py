@@ -1,4 +1,4 @@
-"""Grids by name: those that come with affetto, as files beside the package or, in a checkout, in its `grids/`."""
+"""Grids that come with affetto, by name: files beside the package or, in a checkout, in `grids/`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from pathlib import Path
 
 from affetto.errors import unknown
 
-PLACES = (Path(__file__).parents[1] / "grids", Path(__file__).parents[3] / "grids")
+FOLDERS = (Path(__file__).parents[1] / "grids", Path(__file__).parents[3] / "grids")
 SUFFIX = ".yaml"
 
 
 def names() -> list[str]:
     """The grids that come with affetto."""
-    return sorted({file.stem for place in PLACES for file in place.glob(f"*{SUFFIX}")})
+    return sorted({file.stem for folder in FOLDERS for file in folder.glob(f"*{SUFFIX}")})
 
 
-def grid_file(given: Path) -> Path:
-    """The file of a grid: as given, or by the name of one that comes with affetto (`paper`).
+def grid_file(path: Path) -> Path:
+    """File of a grid, from its path or from the name of a grid that comes with affetto (`paper`).
 
-    Raises UserError for a name that none has.
+    Raises UserError for an unknown name.
     """
-    if given.suffix or given.is_file() or given.name != str(given):
-        return given
-    for place in PLACES:
-        file = place / f"{given}{SUFFIX}"
+    if path.suffix or path.is_file() or path.name != str(path):
+        return path
+    for folder in FOLDERS:
+        file = folder / f"{path}{SUFFIX}"
         if file.is_file():
             return file
-    raise unknown("grid", str(given), names(), hint="A grid of your own is a file in YAML.")
+    raise unknown("grid", str(path), names(), hint="A grid of your own is a file in YAML.")

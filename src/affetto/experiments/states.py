@@ -1,4 +1,4 @@
-"""Where the runs of a grid stand, read off their folders: nothing else remembers it."""
+"""States of a grid's runs, read from their folders: there is no other record."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DONE, FAILED, BROKEN, RUNNING, BEGUN, WAITING = "done", "failed", "broken", "run
 STATES = (DONE, RUNNING, BEGUN, FAILED, BROKEN, WAITING)
 PLAN, RUNS, LOCKS = "grid.json", "runs", ".locks"
 ERROR = ".error.json"
-"""Of a failed run, in its folder; hidden, so that a run may still begin there."""
+"""File of a failed run in its folder; hidden, so that a run may still begin there."""
 
 
 class GridFolder:
-    """The folder of a grid: `grid.json` lists its runs, `runs/NAME` holds each."""
+    """Folder of a grid: `grid.json` lists its runs, `runs/NAME` is the folder of each."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,7 +33,7 @@ class GridFolder:
         return RunFolder(self.path / RUNS / name)
 
     def lock(self, name: str) -> FileLock:
-        """What a worker holds while it is at a run, on whatever machine: two launchers never do one twice."""
+        """Lock that a worker holds while it does a run, on any machine: two launchers never do the same run."""
         folder = self.path / LOCKS
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -52,26 +52,26 @@ class GridFolder:
         """Make the folder this grid's, or an earlier, smaller version's of it. Raises UserError for another grid's."""
         # Looked at before the plan is: another launcher may claim the folder just now, and its plan comes first.
         strangers = self.path.is_dir() and any(not entry.name.startswith(".") for entry in self.path.iterdir())
-        known = self.plan(missing_ok=True)
+        earlier = self.plan(missing_ok=True)
         names = {run.name for run in grid.runs}
-        if known is not None:
-            lost = [entry["run"] for entry in known["runs"] if entry["run"] not in names]
+        if earlier is not None:
+            lost = [entry["run"] for entry in earlier["runs"] if entry["run"] not in names]
             if lost:
                 raise UserError(
-                    f"{self.path} holds the grid {known['name']!r}, whose run {lost[0]} is not in this one: "
+                    f"{self.path} holds the grid {earlier['name']!r}, whose run {lost[0]} is not in this one: "
                     "give another --out"
                 )
         elif strangers:
             raise UserError(f"{self.path} is not empty and holds no grid: give another --out")
         content = {"name": grid.name, "runs": [run.to_json() for run in grid.runs]}
-        if content != known:
+        if content != earlier:
             try:
                 write_text(self.path / PLAN, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
             except OSError as problem:
                 raise self._unusable(problem) from None
 
     def plan(self, *, missing_ok: bool = False) -> dict[str, Any] | None:
-        """What `grid.json` says. Raises UserError where it is missing or broken."""
+        """Content of `grid.json`. Raises UserError where it is missing or broken."""
         plan = RunFolder(self.path).read(PLAN)
         if plan is None and not missing_ok:
             raise UserError(f"no grid in {self.path}: give the --out of an `affetto grid run`")
@@ -80,7 +80,7 @@ class GridFolder:
         return plan
 
     def state(self, name: str) -> tuple[str, str]:
-        """Where a run stands, and of a failed or broken one what is wrong."""
+        """State of a run, and for a failed or broken run the error."""
         folder = self.run(name)
         try:
             if folder.read(METRICS) is not None:
@@ -95,7 +95,7 @@ class GridFolder:
         return (BEGUN if (folder.path / SPEC).is_file() else WAITING), ""
 
     def failure(self, name: str) -> str | None:
-        """What has been recorded of a failed run; None where nothing has."""
+        """Recorded error of a run; None where there is none."""
         try:
             error = self.run(name).read(ERROR)
         except UserError as problem:
@@ -107,7 +107,7 @@ class GridFolder:
         self.run(name).write(ERROR, {"error": error} | ({"traceback": trace} if trace else {}))
 
     def forgive(self, name: str) -> None:
-        """Forget a failure, so that the run is tried again; what it had computed stays."""
+        """Forget a failure, so that the run is tried again. Its finished parts stay."""
         folder = self.run(name).path
         (folder / ERROR).unlink(missing_ok=True)
         if self.state(name)[0] == BROKEN:
@@ -132,6 +132,6 @@ class GridFolder:
 
 
 def overview(folder: GridFolder, runs: tuple[PlannedRun, ...] | list[str]) -> dict[str, tuple[str, str]]:
-    """{run's name: (state, what is wrong)}."""
+    """{name of the run: (state, error)}."""
     names = [run if isinstance(run, str) else run.name for run in runs]
     return {name: folder.state(name) for name in names}
