@@ -27,7 +27,6 @@ NOT_YET: set[str] = {
     "specialize",
     "splits",
     "synthetic",
-    "training",
 }
 """Rooms that are not written in this language yet."""
 
