@@ -19,11 +19,11 @@ Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 LEAST_SPEAKERS = 3
-"""Of two speakers a spread cannot be told: two that happen to agree would give an interval without any width."""
+"""Fewest speakers for an interval over speakers: two that happen to agree would give an interval without any width."""
 LEAST_EFFECTIVE = 2.0
 """Three speakers of whom one speaks nearly all clips are hardly more than one."""
 BY = "t"
-"""How intervals are made, as files name it. Older files say nothing and were made by a percentile bootstrap."""
+"""Method of the intervals, as files name it. Older files name none and were made by a percentile bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def total(parts: Sequence[Sampled], weights: Sequence[float]) -> Sampled:
     value = sum(weight * part.value for weight, part in zip(weights, parts, strict=True))
     variances = [weight**2 * part.variance for weight, part in zip(weights, parts, strict=True)]
     variance = sum(variances)
-    spread = sum(own**2 / part.freedom for own, part in zip(variances, parts, strict=True))
+    spread = sum(weighted**2 / part.freedom for weighted, part in zip(variances, parts, strict=True))
     return Sampled(float(value), float(variance), variance**2 / spread if spread else np.inf)
 
 

@@ -25,19 +25,19 @@ def contents_of(sources: Mapping[str, Source], digests: Mapping[str, str]) -> di
     `digests` are the sources' own, by clip id. Hearing a clip takes some milliseconds, remembering it none.
     """
     memory = _Memory()
-    found = {clip: memory.get(digests[clip]) for clip in sources if clip in digests}
-    new = [clip for clip, marks in found.items() if marks is None]
+    contents = {clip: memory.get(digests[clip]) for clip in sources if clip in digests}
+    new = [clip for clip, marks in contents.items() if marks is None]
     with ThreadPoolExecutor() as pool:
         for clip, marks in zip(new, pool.map(_hear, (sources[clip] for clip in new)), strict=True):
             if marks is not None:
-                found[clip] = marks
+                contents[clip] = marks
                 memory.put(digests[clip], marks)
     memory.save()
-    return {clip: marks for clip, marks in found.items() if marks is not None}
+    return {clip: marks for clip, marks in contents.items() if marks is not None}
 
 
 def marks_of(marks: Content | None) -> dict[str, Any]:
-    """What `trained_on.jsonl` says of a clip's content, so that a copy is known by it; {} where it is not known."""
+    """Fields of `trained_on.jsonl` by which a copy of the clip is recognised; {} where its content is unknown."""
     return {} if marks is None else {"content": marks.to_json()}
 
 

@@ -1,4 +1,4 @@
-"""What a run learns from: its corpora read and merged, unusable clips dealt with, the split made."""
+"""Data of a run: its corpora read and merged, unusable clips left out or refused, the split made."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Data:
     split_of: Callable[[Manifest], Split]
     """Function that splits clips as the run asks for it: for what remains where some have to go."""
     contents: dict[str, Content] = field(default_factory=dict)
-    """What each clip sounds like, however it is stored."""
+    """Content of each clip, by which it is recognised however it is stored."""
     is_final: bool = False
-    """Whether split and digests have become part of a run's identity, so that no clip may go any more."""
+    """True if split and digests have become part of a run's identity, so that no clip may go any more."""
 
     def audio_digest(self) -> str:
         """SHA-256 over the audio of all clips."""
@@ -107,9 +107,9 @@ def read_clips(
             return problem
 
     with ThreadPoolExecutor() as pool:
-        found = dict(zip(sources, pool.map(digest, sources.values()), strict=True))
-    bad = {clip_id: str(value) for clip_id, value in found.items() if isinstance(value, AudioError)}
-    return manifest, sources, {i: value for i, value in found.items() if isinstance(value, str)}, bad
+        digests = dict(zip(sources, pool.map(digest, sources.values()), strict=True))
+    bad = {clip_id: str(value) for clip_id, value in digests.items() if isinstance(value, AudioError)}
+    return manifest, sources, {i: value for i, value in digests.items() if isinstance(value, str)}, bad
 
 
 def refuse_or_name(bad: dict[str, str], clips: int, skip: bool, say: Callable[[str], None]) -> None:

@@ -29,11 +29,11 @@ def choose(name: str = "auto") -> torch.device:
     if name not in DEVICES:
         raise unknown("device", name, DEVICES)
     make_exact()
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if here[kind]))
-    if not here[name]:
-        usable = [kind for kind, there in here.items() if there]
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    if not available[name]:
+        usable = [kind for kind, is_available in available.items() if is_available]
         raise UserError(
             f"--device {name}: this machine has none, or PyTorch was built without it; usable here: "
             + ", ".join(usable)
@@ -63,24 +63,24 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 
 def speaks() -> bool:
-    """Whether this process is the one that talks to the user: of several that do a run together, the main one."""
+    """True if this process talks to the user: of several that do a run together, the main one."""
     return bool(PartialState().is_main_process)
 
 
 def accelerator(device: torch.device) -> Accelerator:
-    """Of this process alone, or of all that `accelerate launch` or torchrun has started together.
+    """Accelerator of this process alone, or of all that `accelerate launch` or torchrun has started together.
 
     Several take leave of each other before Python ends: a process that ends with threads that still speak to another
     is aborted now and then ("terminate called without an active exception", pytorch/pytorch#179291).
     """
-    made = Accelerator(cpu=capabilities(device).host_memory, mixed_precision="no")
+    shared = Accelerator(cpu=capabilities(device).host_memory, mixed_precision="no")
     # A launcher may have set it in the environment, which accelerate lets win over its argument: losses would be
     # divided by it, while each batch is a step here.
-    made.gradient_accumulation_steps = 1
-    if made.num_processes > 1:
+    shared.gradient_accumulation_steps = 1
+    if shared.num_processes > 1:
         atexit.unregister(_leave)
         atexit.register(_leave)
-    return made
+    return shared
 
 
 def end(status: int) -> None:

@@ -1,4 +1,4 @@
-"""What a person sees of a training: bars on a terminal, a line a fold elsewhere."""
+"""Progress of a training for a person: bars on a terminal, elsewhere a line for each fold."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ class Display:
         self.console = Console(stderr=True, quiet=quiet)
         self.lively = self.console.is_terminal and not quiet
         self._bars = Progress(
-            TextColumn("{task.description:<22}"), BarColumn(24), TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-            console=self.console, disable=not self.lively,
-        )  # fmt: skip
+            TextColumn("{task.description:<22}"),
+            BarColumn(24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            disable=not self.lively,
+        )
         self._task: TaskID | None = None
         self._label, self._started = "", 0.0
 
@@ -39,7 +43,7 @@ class Display:
         self.console.print(text, highlight=False, soft_wrap=True)
 
     def begin(self, label: str) -> None:
-        """A new stretch of work, with a bar of its own; the one before has ended."""
+        """Begin a stretch of work with a bar of its own; the stretch before has ended."""
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._label, self._started = label, time.monotonic()
@@ -50,7 +54,7 @@ class Display:
             self._bars.update(self._task, completed=done, total=total)
 
     def remark(self, note: str) -> None:
-        """What stands behind the bar."""
+        """Set the remark behind the bar."""
         if self._task is not None:
             self._bars.update(self._task, note=note)
 

@@ -32,19 +32,34 @@ from affetto.training.spec import RunSpec
 from affetto.training.temperature import confidence
 
 DECIMALS = 6
-"""Of the probabilities in the predictions files; the scores are computed from what is written there."""
+"""Decimals of the probabilities in the predictions files; the scores are computed from what is written there."""
 STATES_CLIPS = 32
 """Test clips on which the sizes of states are measured, where that is asked for."""
 SELECT, REFIT, FINAL = "select", "refit", "final"
 """The stages of a log: by validation; on train + validation; on all clips."""
 
 Rows = list[dict[str, Any]]
-Save = Callable[[Classifier, int | None, RunFolder, str, bool, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A classifier to be saved, with the facts of its card."""
+
+    classifier: Classifier
+    layer: int | None
+    """State that pooling takes."""
+    trained_on: str
+    """Name of a fold, or FINAL."""
+    is_tested: bool
+    confidence: dict[str, Any]
+
+
+Save = Callable[[Trained, RunFolder], None]
 
 
 @dataclass
 class FoldTrainer:
-    """Fits and tests folds of one run; `save(classifier, layer, folder, trained on, tested, confidence)` keeps each."""
+    """Fits and tests folds of one run; `save` keeps each model."""
 
     spec: RunSpec
     data: Data
@@ -62,7 +77,7 @@ class FoldTrainer:
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
         self.beside = self.spec.probe and METHODS.find(self.spec.method).takes_steps
-        """Whether the probe is run beside the method."""
+        """True if the probe is run beside the method."""
 
     # A fold --------------------------------------------------------------------------------------
 
@@ -73,12 +88,14 @@ class FoldTrainer:
             files = PREDICTIONS | ({"probe": PROBE_PREDICTIONS} if self.beside else {})
             return {"summary": saved} | {part: folder.read_lines(file) for part, file in files.items()}
         self.display.begin(f"fold {fold.name} ({position})" if self.several else "training")
-        known = fold.train + fold.validation
-        choice = self._choice(known, folder)
+        trained_on = fold.train + fold.validation
+        choice = self._choice(trained_on, folder)
         result: dict[str, Any] = {}
         best_epoch, classifier, layer = self._select(fold, choice, folder, result)
         if self.settings.training.refit:
-            classifier, layer, _ = self._fit(known, None, best_epoch, fold.name, REFIT, choice, folder)
+            classifier, layer, _ = self._fit(
+                trained_on, None, epochs=best_epoch, name=fold.name, stage=REFIT, choice=choice, folder=folder
+            )
         result["test"] = self._rows(classifier, fold.test, fold.name)
         folder.write_lines(PREDICTIONS["test"], result["test"])
         summary: dict[str, Any] = {
@@ -95,10 +112,10 @@ class FoldTrainer:
         if self.beside:
             result["probe"], summary["probe"] = self._probe(fold, choice, folder)
         summary["confidence"] = confidence([result])
-        self.save(classifier, layer, folder, fold.name, True, summary["confidence"])
+        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=summary["confidence"]), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
-        self.display.end(_told(summary, self.settings.training.epochs))
+        self.display.end(_summary_line(summary, self.settings.training.epochs))
         return {"summary": summary, **result}
 
     def _select(
@@ -114,8 +131,8 @@ class FoldTrainer:
             result["validation"] = folder.read_lines(PREDICTIONS["validation"])
             return done["best_epoch"], self.builder.fresh(self._layer(choice)), self._layer(choice)
         classifier, layer, fitted = self._fit(
-            fold.train, fold.validation, epochs, fold.name, SELECT, choice, folder
-        )  # fmt: skip
+            fold.train, fold.validation, epochs=epochs, name=fold.name, stage=SELECT, choice=choice, folder=folder
+        )
         result["validation"] = self._rows(classifier, fold.validation, fold.name)
         folder.write_lines(PREDICTIONS["validation"], result["validation"])
         if refit:
@@ -123,10 +140,10 @@ class FoldTrainer:
         return fitted.best_epoch, classifier, layer
 
     def _sizes(self, classifier: Classifier, fold: Fold) -> dict[str, Any]:
-        """How large the states of the tested model are, on a few of its test clips, spread evenly over them."""
+        """Sizes of the tested model's states, on a few of its test clips, spread evenly over them."""
         clips = sorted(fold.test)
-        chosen = sorted({round(place) for place in np.linspace(0, len(clips) - 1, STATES_CLIPS)})
-        sources = [self.data.sources[clips[place]] for place in chosen]
+        rows = sorted({round(row) for row in np.linspace(0, len(clips) - 1, STATES_CLIPS)})
+        sources = [self.data.sources[clips[row]] for row in rows]
         waves = (source.load(self.settings.audio.seconds) for source in sources)
         return {"fold": fold.name, **state_sizes.measure(classifier, waves)}
 
@@ -136,15 +153,17 @@ class FoldTrainer:
         if saved is not None:
             return saved
         self.display.begin("final model")
-        everyone = tuple(clip.id for clip in self.data.manifest.clips)
-        choice = self._choice(everyone, folder)
-        classifier, layer, _ = self._fit(everyone, None, epochs, FINAL, FINAL, choice, folder)
-        self.save(classifier, layer, folder, FINAL, False, confidence)
-        made: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": asdict(choice)})
-        folder.write("final.json", made)
+        clips = tuple(clip.id for clip in self.data.manifest.clips)
+        choice = self._choice(clips, folder)
+        classifier, layer, _ = self._fit(
+            clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, folder=folder
+        )
+        self.save(Trained(classifier, layer, FINAL, is_tested=False, confidence=confidence), folder)
+        summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": asdict(choice)})
+        folder.write("final.json", summary)
         folder.drop_checkpoint()
-        self.display.end(f"trained on all {len(everyone)} clips for {epochs} epoch{'s' if epochs != 1 else ''}")
-        return made
+        self.display.end(f"trained on all {len(clips)} clips for {epochs} epoch{'s' if epochs != 1 else ''}")
+        return summary
 
     def _fit(
         self,
@@ -164,7 +183,15 @@ class FoldTrainer:
             assert choice is not None and layer is not None
             start = self._fit_probe(ids, replace(choice, layer=layer))
             head = (start.weight, start.bias)
-        task = Task(ids, validation, self.target, self.spec.seed, epochs, f"{self.identity} {name} {stage}", head)
+        task = Task(
+            train=ids,
+            validation=validation,
+            target=self.target,
+            seed=self.spec.seed,
+            epochs=epochs,
+            identity=f"{self.identity} {name} {stage}",
+            head=head,
+        )
         log = [row for row in _lines(folder, LOG) if row["stage"] != stage]
 
         def on_epoch(progress: Fit) -> None:
@@ -172,9 +199,16 @@ class FoldTrainer:
             self.display.epoch(progress)
 
         fitted = fit(
-            classifier, prefixes, task, self.settings.training, self.accelerator, augment=self.settings.augment,
-            checkpoint_file=folder.checkpoint, on_epoch=on_epoch, on_step=self.display.advance,
-        )  # fmt: skip
+            classifier,
+            prefixes,
+            task,
+            self.settings.training,
+            self.accelerator,
+            augment=self.settings.augment,
+            checkpoint_file=folder.checkpoint,
+            on_epoch=on_epoch,
+            on_step=self.display.advance,
+        )
         return classifier, layer, fitted
 
     # The probe -----------------------------------------------------------------------------------
@@ -207,23 +241,30 @@ class FoldTrainer:
         return range(self.settings.training.first_block + 1 if changes else 0, self.builder.backbone.depth + 1)
 
     def _choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:
-        some = [ids[i] for i in whole_speakers([self.clips[i].speaker for i in ids])]
+        subset = [ids[i] for i in whole_speakers([self.clips[i].speaker for i in ids])]
         stored = self.builder.statistics()
-        statistics = np.stack([stored[i]["statistics"].float().numpy() for i in some])
+        statistics = np.stack([stored[i]["statistics"].float().numpy() for i in subset])
         s = self.settings
-        chosen = choose(
-            lambda layer: statistics[:, layer], np.array([self.target[i] for i in some]),
-            [self.clips[i].speaker for i in some], layers, s.probe.strengths, s.probe.inner_folds,
+        choice = choose(
+            lambda layer: statistics[:, layer],
+            target=np.array([self.target[i] for i in subset]),
+            speakers=[self.clips[i].speaker for i in subset],
+            layers=layers,
+            strengths=s.probe.strengths,
+            folds=s.probe.inner_folds,
             balanced=s.training.class_weights,
-        )  # fmt: skip
-        return replace(chosen, share=len(some) / len(ids))
+        )
+        return replace(choice, share=len(subset) / len(ids))
 
     def _fit_probe(self, ids: Sequence[str], choice: Choice) -> Probe:
         target = np.array([self.target[i] for i in ids])
         return Probe.fit(
-            self._features(ids, choice.layer), target, choice.strength_on_all,
-            classes=len(self.labels), balanced=self.settings.training.class_weights,
-        )  # fmt: skip
+            self._features(ids, choice.layer),
+            target,
+            choice.strength_on_all,
+            classes=len(self.labels),
+            balanced=self.settings.training.class_weights,
+        )
 
     def _features(self, ids: Sequence[str], layer: int) -> np.ndarray:
         stored = self.builder.statistics()
@@ -231,11 +272,11 @@ class FoldTrainer:
 
     def _probe(self, fold: Fold, choice: Choice | None, folder: RunFolder) -> tuple[Rows, dict[str, Any]]:
         """The baseline beside the method: its state is free, whatever the method's is."""
-        known = fold.train + fold.validation
-        every = range(self.builder.backbone.depth + 1)
-        if choice is None or self.settings.model.layer != "auto" or self._states() != every:
-            choice = self._choose(known, every)
-        probe = self._fit_probe(known, choice)
+        trained_on = fold.train + fold.validation
+        states = range(self.builder.backbone.depth + 1)
+        if choice is None or self.settings.model.layer != "auto" or self._states() != states:
+            choice = self._choose(trained_on, states)
+        probe = self._fit_probe(trained_on, choice)
         rows = self._as_rows(fold.test, probe.probabilities(self._features(fold.test, choice.layer)), fold.name)
         folder.write_lines(PROBE_PREDICTIONS, rows)
         return rows, {"test": self.scores(rows), "choice": asdict(choice)}
@@ -250,8 +291,8 @@ class FoldTrainer:
         rows = []
         for clip, values in zip([self.clips[i] for i in ids], probabilities, strict=True):
             row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
-            named = zip(self.labels, values, strict=True)
-            row["probabilities"] = {label: round(float(p), DECIMALS) for label, p in named}
+            columns = zip(self.labels, values, strict=True)
+            row["probabilities"] = {label: round(float(p), DECIMALS) for label, p in columns}
             if self.several:
                 row["fold"] = fold
             if len(self.spec.corpora) > 1:
@@ -260,7 +301,7 @@ class FoldTrainer:
         return rows
 
     def scores(self, rows: Rows) -> dict[str, Any]:
-        """What `metrics.json` says of predictions."""
+        """Scores of predictions, as `metrics.json` has them."""
         return scores(
             [row["truth"] for row in rows],
             np.array([list(row["probabilities"].values()) for row in rows]),
@@ -270,20 +311,20 @@ class FoldTrainer:
 
 
 def known_of(clip: Clip) -> dict[str, Any]:
-    """What a report groups predictions by, as far as the corpus tells it: the gender, how many raters heard what."""
-    told: dict[str, Any] = {"gender": clip.gender} if clip.gender else {}
-    heard = dict(clip.extra).get("raters")
-    return told | ({"ratings": dict(Counter(heard.split("|")))} if heard else {})
+    """Fields that reports group predictions by, as far as the corpus has them: gender, and votes of human raters."""
+    fields: dict[str, Any] = {"gender": clip.gender} if clip.gender else {}
+    ratings = dict(clip.extra).get("raters")
+    return fields | ({"ratings": dict(Counter(ratings.split("|")))} if ratings else {})
 
 
 def _lines(folder: RunFolder, name: str) -> Rows:
     return folder.read_lines(name) if folder.has(name) else []
 
 
-def _told(summary: dict[str, Any], epochs: int) -> str:
-    """A fold's result in one line, the probe's beside it."""
-    told = f"macro F1 {100 * summary['test']['macro_f1']:.1f}"
+def _summary_line(summary: dict[str, Any], epochs: int) -> str:
+    """A fold's result in one line, with the probe's."""
+    text = f"macro F1 {100 * summary['test']['macro_f1']:.1f}"
     if "probe" in summary:
-        told += f" (probe {100 * summary['probe']['test']['macro_f1']:.1f})"
-    told += f" on {summary['test']['n']} test clips"
-    return told + (f", epoch {summary['best_epoch']} of {epochs}" if epochs else "")
+        text += f" (probe {100 * summary['probe']['test']['macro_f1']:.1f})"
+    text += f" on {summary['test']['n']} test clips"
+    return text + (f", epoch {summary['best_epoch']} of {epochs}" if epochs else "")

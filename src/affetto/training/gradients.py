@@ -30,9 +30,10 @@ def check_gradients(classifier: Classifier, batch: Prefix, lengths: Tensor, targ
         loss = nn.functional.cross_entropy(classifier(batch, lengths), targets)
         loss.backward()
         dead = [
-            name for name, parameter in trainable.items()
+            name
+            for name, parameter in trainable.items()
             if not name.endswith("k_proj.bias") and (parameter.grad is None or not bool(parameter.grad.abs().max() > 0))
-        ]  # fmt: skip
+        ]
         leaking = [name for name, p in classifier.named_parameters() if not p.requires_grad and p.grad is not None]
     finally:
         for parameter, grad in grads.items():

@@ -196,10 +196,11 @@ class _Loop:
     def _judge(self, record: dict[str, Any]) -> None:
         """Validate the present weights, enter the record in the history, and remember the weights if they are best."""
         progress, task, select = self.progress, self.task, self.settings.select
+        device = self.accelerator.device
         score = float(record["epoch"])  # without a choice the last epoch stands
         if task.validation is not None:
             record["validation"] = scores = validation_scores(
-                self.classifier, self.data, task.validation, task.target, self.accelerator.device, self.accelerator
+                self.classifier, self.data, task.validation, task.target, device=device, accelerator=self.accelerator
             )
             if select in VALIDATED:
                 score = scores[select] * (1 if VALIDATED[select].higher_is_better else -1)

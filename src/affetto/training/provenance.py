@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, commit, hardware, memory."""
+"""Provenance of a result: versions, commit, hardware, memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 SPECIALIZED = "specialized.json"
-"""What `affetto specialize` puts beside a checkpoint."""
+"""File that `affetto specialize` puts beside a checkpoint."""
 PACKAGES = ("affetto", "torch", "transformers", "peft", "accelerate", "numpy", "scikit-learn", "soundfile", "soxr")
 
 
@@ -32,17 +32,17 @@ def provenance(device: torch.device, processes: int = 1) -> dict[str, Any]:
 
 
 def specialised(backbone: str) -> dict[str, Any] | None:
-    """Where a backbone's folder says that `affetto specialize` made it: from what, on what, and how far it moved."""
+    """Facts of a backbone that `affetto specialize` made: its parent, its corpus, and how far it moved; else None."""
     folder = Path(backbone)
     if not (folder / "config.json").is_file():
         return None
     try:
-        made = json.loads((folder / SPECIALIZED).read_text(encoding="utf-8"))
-        last = made["history"][-1]
-        told = {name: made[name] for name in ("objective", "method", "parent", "hours_heard", "steps", "cka")}
-        told |= {name: last[name] for name in ("validation_loss", "cer", "wer") if name in last}
-        corpus = {name: made["corpus"][name] for name in ("name", "version", "language", "synthetic")}
-        return told | {"corpus": corpus | {"hours": made["corpus"]["train"]["hours"]}}
+        record = json.loads((folder / SPECIALIZED).read_text(encoding="utf-8"))
+        last = record["history"][-1]
+        facts = {name: record[name] for name in ("objective", "method", "parent", "hours_heard", "steps", "cka")}
+        facts |= {name: last[name] for name in ("validation_loss", "cer", "wer") if name in last}
+        corpus = {name: record["corpus"][name] for name in ("name", "version", "language", "synthetic")}
+        return facts | {"corpus": corpus | {"hours": record["corpus"]["train"]["hours"]}}
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
@@ -63,13 +63,13 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    here = Path(__file__).resolve().parent
+    folder = Path(__file__).resolve().parent
     try:
-        inside = subprocess.run(["git", "-C", here, "ls-files", __file__], capture_output=True, text=True, timeout=5)
+        inside = subprocess.run(["git", "-C", folder, "ls-files", __file__], capture_output=True, text=True, timeout=5)
         if inside.returncode or not inside.stdout.strip():
             return None  # installed; a surrounding repository is not ours
         head = subprocess.run(
-            ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=12"],
+            ["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=12"],
             capture_output=True,
             text=True,
             timeout=5,

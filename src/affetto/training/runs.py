@@ -54,7 +54,7 @@ class RunFolder:
         return RunFolder(self.path / FOLDS / folder_name(name))
 
     def crossed(self, corpus: str, *, unshared: bool = False) -> RunFolder:
-        """Where the result on another corpus lies; `unshared`: without the sentences that both have."""
+        """Folder of the result on another corpus; `unshared`: without the sentences that both have."""
         return RunFolder(self.path / CROSSED / folder_name(f"{corpus}{UNSHARED if unshared else ''}"))
 
     @property
@@ -74,25 +74,23 @@ class RunFolder:
         return self.path / LOCK
 
     def examine(self, identity: str | None = None) -> bool:
-        """Whether this run (of this identity) is finished here. Writes nothing.
+        """True if this run (of this identity) is finished. Writes nothing.
 
         Raises UserError where the folder holds another run or other files.
         """
         try:
-            others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
+            names = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
         except FileNotFoundError:
             return False
         except OSError as problem:
             raise self._unusable(problem) from None
-        known = self.read(SPEC)
-        if known is None and others:
-            raise UserError(
-                f"{self.path} is not empty (it holds {others[0]!r}) and no run of affetto's: give another --out"
-            )
-        if known is None or identity is None:
+        spec = self.read(SPEC)
+        if spec is None and names:
+            raise UserError(f"{self.path} is not empty (it holds {names[0]!r}) and no affetto run: give another --out")
+        if spec is None or identity is None:
             return False
-        if known.get("identity") != identity:
-            summary = known.get("summary", "unknown settings")
+        if spec.get("identity") != identity:
+            summary = spec.get("summary", "unknown settings")
             raise UserError(f"{self.path} holds another run ({summary}): give another --out, or remove it")
         return (self.path / METRICS).is_file()
 
@@ -108,8 +106,8 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process left half-written. To be called by the one who holds the lock."""
-        for left in list(self.path.rglob(f".*{TEMPORARY}")):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        for temporary in list(self.path.rglob(f".*{TEMPORARY}")):
+            shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
 
     def _unusable(self, problem: OSError) -> UserError:
         return UserError(f"{self.path}: cannot be used as an output folder ({problem.strerror}); give another --out")
@@ -118,7 +116,7 @@ class RunFolder:
         return (self.path / name).is_file()
 
     def drop_checkpoint(self) -> None:
-        """A fit is done: what it would have gone on from is of no use any more."""
+        """Remove the checkpoint of a fit that is done."""
         self.checkpoint.unlink(missing_ok=True)
 
     def read(self, name: str) -> dict[str, Any] | None:

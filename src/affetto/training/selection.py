@@ -20,9 +20,9 @@ from affetto.measures.probability import softmax
 from affetto.splits import inner_folds
 
 MOST_CLIPS = 2_000
-"""So many clips, of whole speakers, are enough to choose a state and a strength by; all of them train the probe."""
+"""Clips, of whole speakers, that are enough to choose a state and a strength by; all of them train the probe."""
 SHORT_LIST = 3
-"""So many states, the best under the middle strength, are tried under every strength."""
+"""Number of states, the best under the middle strength, that are tried under every strength."""
 NEVER = -30.0
 """The bias, in logits, of a class that no training clip has."""
 
@@ -74,14 +74,14 @@ def choose(
 
     middle = sorted(strengths)[len(strengths) // 2]
     tried = [Choice(layer, middle, uar(layer, middle)) for layer in layers]
-    short_list = sorted(tried, key=lambda one: (-round(one.uar, 12), one.layer))[:SHORT_LIST]
+    short_list = sorted(tried, key=lambda choice: (-round(choice.uar, 12), choice.layer))[:SHORT_LIST]
     tried = short_list + [
-        Choice(one.layer, strength, uar(one.layer, strength))
-        for one in short_list
+        Choice(choice.layer, strength, uar(choice.layer, strength))
+        for choice in short_list
         for strength in strengths
         if strength != middle
     ]
-    return min(tried, key=lambda one: (-round(one.uar, 12), one.layer, one.strength))
+    return min(tried, key=lambda choice: (-round(choice.uar, 12), choice.layer, choice.strength))
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,12 @@ def whole_speakers(speakers: Sequence[str], most: int = MOST_CLIPS) -> np.ndarra
     if len(speakers) <= most:
         return np.arange(len(speakers))
     of = np.asarray(speakers)
-    chosen: list[str] = []
+    drawn: list[str] = []
     clips = 0
     for name in np.random.default_rng(0).permutation(np.unique(of)):
         size = int((of == name).sum())
-        if len(chosen) >= 3 and clips + size > most:
+        if len(drawn) >= 3 and clips + size > most:
             continue
-        chosen.append(name)
+        drawn.append(name)
         clips += size
-    return np.flatnonzero(np.isin(of, chosen))
+    return np.flatnonzero(np.isin(of, drawn))

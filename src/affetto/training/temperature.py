@@ -43,8 +43,8 @@ def fit_temperature(probabilities: np.ndarray, truth_index: Sequence[int] | np.n
         return log_loss(calibrated(values, float(np.exp(log_temperature))), true)
 
     # One minimum: the loss is convex in 1 / temperature.
-    found = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded", options={"xatol": 1e-5})
-    return round(float(np.exp(found.x)), 4)
+    minimum = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded", options={"xatol": 1e-5})
+    return round(float(np.exp(minimum.x)), 4)
 
 
 def confidence(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def confidence(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     validation = [row for fold in folds for row in fold["validation"]]
     tested = [row for fold in folds for row in fold["test"]]
     temperature = _cautious(validation)
-    own = [_cautious(fold["validation"]) for fold in folds]
+    by_fold = [_cautious(fold["validation"]) for fold in folds]
     return {
         "temperature": temperature,
         "likeliest": fit_temperature(*_arrays(validation)),
@@ -67,7 +67,7 @@ def confidence(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "clips": len(validation),
         "speakers": _speakers(validation),
         "validation": before_and_after(validation, [temperature] * len(validation)),
-        "test": before_and_after(tested, [t for t, fold in zip(own, folds, strict=True) for _ in fold["test"]]),
+        "test": before_and_after(tested, [t for t, fold in zip(by_fold, folds, strict=True) for _ in fold["test"]]),
     }
 
 

@@ -15,7 +15,6 @@ from affetto._version import __version__
 from affetto.errors import UserError
 from affetto.measures.registry import shown_measures
 from affetto.models.backbones import load_backbone
-from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
 from affetto.training import device as devices
@@ -23,7 +22,7 @@ from affetto.training.build import Builder
 from affetto.training.contents import marks_of
 from affetto.training.data import read
 from affetto.training.display import Display
-from affetto.training.folds import FoldTrainer, Rows
+from affetto.training.folds import FoldTrainer, Rows, Trained
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TRAINED_ON, RunFolder
@@ -41,9 +40,9 @@ def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Disp
     METHODS.find(spec.method)
     check(spec.settings, spec.method)
     accelerator = devices.accelerator(devices.choose(device))
-    shown = display if display is not None and accelerator.is_main_process else Display(quiet=True)
-    with shown:
-        return _Run(spec, out, accelerator, shown).go()
+    main_display = display if display is not None and accelerator.is_main_process else Display(quiet=True)
+    with main_display:
+        return _Run(spec, out, accelerator, main_display).go()
 
 
 class _Run:
@@ -77,10 +76,13 @@ class _Run:
         # First all that may fail for the data's sake: a run that cannot begin leaves nothing behind.
         on_all_ranks(self.accelerator, self._prepare)
         spec, corpus = self.spec, self.data.manifest.corpus
-        self.folder.claim(self.identity, {
+        content = {
             "summary": f"{spec.method} on {corpus}, {spec.backbone}, {spec.recipe}, seed {spec.seed}",
-            "affetto": __version__, "spec": spec.model_dump(mode="json"), "facts": self.facts,
-        })  # fmt: skip
+            "affetto": __version__,
+            "spec": spec.model_dump(mode="json"),
+            "facts": self.facts,
+        }
+        self.folder.claim(self.identity, content)
         lock = FileLock(self.folder.lock, timeout=0)
         on_main_rank(self.accelerator, lambda: _take(lock))
         try:
@@ -95,9 +97,11 @@ class _Run:
     def _read(self) -> None:
         self.data = read(self.spec, self.display.say)
         backbone = load_backbone(
-            self.spec.backbone, random_weights=self.spec.random_weights, weights_seed=self.spec.weights_seed,
+            self.spec.backbone,
+            random_weights=self.spec.random_weights,
+            weights_seed=self.spec.weights_seed,
             layer_norm_swap=self.spec.settings.model.layer_norm_swap,
-        )  # fmt: skip
+        )
         self.builder = Builder(self.spec, self.data, backbone, self.device, self.display, accelerator=self.accelerator)
 
     def _prepare(self) -> None:
@@ -113,8 +117,14 @@ class _Run:
     def _run(self) -> dict[str, Any]:
         on_main_rank(self.accelerator, lambda: self.data.split.save(self.folder.split))
         trainer = FoldTrainer(
-            self.spec, self.data, self.builder, self.accelerator, self.display, self.identity, self._save
-        )  # fmt: skip
+            spec=self.spec,
+            data=self.data,
+            builder=self.builder,
+            accelerator=self.accelerator,
+            display=self.display,
+            identity=self.identity,
+            save=self._save,
+        )
         folds = self.data.split.folds
         several = len(folds) > 1
         results = [
@@ -134,8 +144,8 @@ class _Run:
             best_epochs = [summary["best_epoch"] for summary in summaries]
             metrics["final"] = self._final(trainer, best_epochs, metrics["confidence"])
         else:
-            kept = ("best_epoch", "choice", "confidence")
-            metrics |= {key: summaries[0][key] for key in kept if key in summaries[0]}
+            names = ("best_epoch", "choice", "confidence")
+            metrics |= {key: summaries[0][key] for key in names if key in summaries[0]}
         for summary in summaries:
             if "states" in summary:
                 metrics["states"] = summary.pop("states")
@@ -154,45 +164,49 @@ class _Run:
         if not self.spec.final:
             return {"trained": False, "note": "left out by --no-final"}
         least = 0 if self.spec.settings.training.warm_start == "probe" else 1
-        made = trainer.final(median_epochs(best_epochs, least), self.folder, confidence)
+        final = trainer.final(median_epochs(best_epochs, least), self.folder, confidence)
         return {
             "trained": True,
-            **made,
+            **final,
             "tested": False,
             "note": "trained on all speakers for the median of the folds' best epochs; the scores are the folds', "
             "this model was not tested itself",
         }
 
-    def _save(
-        self, classifier: Classifier, layer: int | None, folder: RunFolder, trained_on: str, tested: bool,
-        confidence: dict[str, Any],
-    ) -> None:  # fmt: skip
+    def _save(self, model: Trained, folder: RunFolder) -> None:
         spec, manifest, backbone = self.spec, self.data.manifest, self.builder.backbone
         local = Path(spec.backbone).is_dir() and not spec.random_weights
-        folder.write_lines(TRAINED_ON, self._seen(trained_on if tested else None))
+        folder.write_lines(TRAINED_ON, self._trained_clips(model.trained_on if model.is_tested else None))
         card = {
             "affetto": __version__,
             "run": self.identity,
-            "blueprint": self.builder.blueprint(layer),
+            "blueprint": self.builder.blueprint(model.layer),
             "audio": spec.settings.audio.model_dump(),
             "precision": self.builder.precision,
             "backbone": {
                 "name": str(Path(spec.backbone).resolve()) if local else spec.backbone,
-                "family": backbone.family, "digest": self.builder.weights_digest,
-                "random_weights": spec.random_weights, "weights_seed": spec.weights_seed,
-                "layer_norm_swap": backbone.layer_norm_swap, "preprocessing": backbone.preprocessing,
+                "family": backbone.family,
+                "digest": self.builder.weights_digest,
+                "random_weights": spec.random_weights,
+                "weights_seed": spec.weights_seed,
+                "layer_norm_swap": backbone.layer_norm_swap,
+                "preprocessing": backbone.preprocessing,
             },
-            "trained_on": trained_on, "tested": tested, "confidence": confidence,
-            "corpus": manifest.corpus, "licence": manifest.licence, "synthetic": manifest.synthetic,
-        }  # fmt: skip
-        on_main_rank(self.accelerator, lambda: save_classifier(classifier, folder.model, card))
+            "trained_on": model.trained_on,
+            "tested": model.is_tested,
+            "confidence": model.confidence,
+            "corpus": manifest.corpus,
+            "licence": manifest.licence,
+            "synthetic": manifest.synthetic,
+        }
+        on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card))
 
-    def _seen(self, fold: str | None) -> Rows:
+    def _trained_clips(self, fold: str | None) -> Rows:
         """The clips that a model has learned from or was chosen by, so that a later test can leave them out."""
         unseen: set[str] = set()
         if fold is not None:
-            chosen = self.data.split.fold(fold)
-            unseen = {clip.id for clip in self.data.manifest.clips} - {*chosen.train, *chosen.validation}
+            parts = self.data.split.fold(fold)
+            unseen = {clip.id for clip in self.data.manifest.clips} - {*parts.train, *parts.validation}
         return [
             {"clip": clip.name, "corpus": clip.corpus, "speaker": clip.speaker, "audio": self.data.digests[clip.id]}
             | marks_of(self.data.contents.get(clip.id))
