@@ -183,6 +183,18 @@ def test_the_start_is_logged_under_the_loss_of_training(clips: Clips, tmp_path: 
     assert first["loss"] == pytest.approx(second["loss"], rel=1e-6)
 
 
+def test_the_penalty_of_a_method_is_in_the_loss(clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.1 of the sum of six factors, 1.0 on average; and the factors move by it."""
+    still = STEPS.model_copy(update={"lr": 1e-12, "method_lr": 1e-12, "epochs": 1})
+    _, without = fitted(clips, tmp_path, still)
+    plain, _ = fitted(clips, tmp_path, STEPS)
+    monkeypatch.setattr(Gain, "penalty", lambda self: 0.1 * self.gain.sum())
+    _, progress = fitted(clips, tmp_path, still)
+    assert progress.history[0]["loss"] - without.history[0]["loss"] == pytest.approx(0.6, abs=1e-5)
+    moved, _ = fitted(clips, tmp_path, STEPS)
+    assert not torch.allclose(moved.method.gain, plain.method.gain)
+
+
 # The choice of an epoch --------------------------------------------------------------------------
 
 
