@@ -20,7 +20,7 @@ from affetto.errors import UserError
 from affetto.experiments import worker
 from affetto.experiments.grid import read
 from affetto.experiments.launch import launch
-from affetto.experiments.outcome import settle
+from affetto.experiments.outcome import handle_result
 from affetto.experiments.states import GridFolder, overview
 from training.corpora import write_table
 
@@ -175,8 +175,8 @@ def test_what_another_launcher_has_failed_with_since_this_one_looked_is_not_trie
     monkeypatch.setattr("affetto.training.train.train", fails)
     assert [worker.do(task)["state"] for _ in range(2)] == ["failed", "busy"] and len(tried) == 1
     told = []
-    assert settle(folder, run, 0, {"state": "busy"}, told.append) is None, "it is not waited for either"
-    folder.forgive(run.name)
+    assert handle_result(folder, run, 0, {"state": "busy"}, told.append) is None, "it is not waited for either"
+    folder.clear_failure(run.name)
     assert worker.do(task)["state"] == "failed" and len(tried) == 2
 
 
@@ -185,7 +185,7 @@ def test_a_run_that_another_launcher_holds_is_told_of_once_with_its_lock(small, 
     run = grid.runs[0]
     with grids._Progress(grid, folder, quiet=False) as progress:
         for _ in range(4):  # at first others may still be left to do before it
-            assert settle(folder, run, 0, {"state": "busy"}, progress.tell) == 0
+            assert handle_result(folder, run, 0, {"state": "busy"}, progress.tell) == 0
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line == f"waiting: {run.name} (another launcher is at it, and holds {folder.lock(run.name).lock_file})"
 

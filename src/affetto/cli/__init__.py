@@ -1,4 +1,4 @@
-"""The command line: parse, call, print; nothing else. Whatever is heavy is imported within its command."""
+"""The command line: parse, call, print. Heavy imports are inside the commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Speech emotion recognition with large pre-trained speech models: train, test honestly, use.",
+    help="Speech emotion recognition with large pre-trained speech models: train, evaluate, deploy.",
 )
 app.add_typer(corpora.app, name="corpora")
 app.command()(resumable(training.train))
@@ -48,7 +48,7 @@ app.command()(machine.bench)
 app.command()(resumable(machine.demo))
 
 _CLICK_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-"""The base of typer's own errors, wherever the installed typer takes it from (click, or a copy of its own)."""
+"""Base class of typer's own errors: click's, or that of a copy which typer brings."""
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _status() -> int:
-    """The exit status of the command, once it has run and all that it wrote has arrived."""
+    """Run the command and return its exit status, once all of its output has arrived."""
     try:
         with output(), signals():
             status = app(standalone_mode=False)
@@ -93,8 +93,8 @@ def _failed(message: str) -> int:
     return 2
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_set: bool) -> None:
+    if is_set:
         typer.echo(f"affetto {__version__}")
         raise typer.Exit
 

@@ -1,4 +1,4 @@
-"""What several commands take: options, NAME=VALUE pairs, corpora, a counter on the terminal."""
+"""Arguments that several commands share: options, NAME=VALUE pairs, corpora, a progress counter."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ import typer
 from affetto.errors import UserError
 
 Address = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="of the Ray cluster; left out: one of this machine's own")
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="address of the Ray cluster; default: this machine alone"),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
-Engine = Annotated[str, typer.Option(help="local: this machine's processors; ray: a cluster")]
+Device = Annotated[str, typer.Option(help="device: auto, cpu, cuda or mps")]
+Engine = Annotated[str, typer.Option(help="local (this machine) or ray (a cluster)")]
 Labels = Annotated[
     list[str] | None,
-    typer.Option("--label", metavar="NAME=EMOTION", help="map a label of yours; NAME=drop leaves it out"),
+    typer.Option("--label", metavar="NAME=EMOTION", help="map a label of the corpus; NAME=drop leaves its clips out"),
 ]
 Moved = Annotated[
-    str | None, typer.Option("--backbone", help="where the backbone's weights lie now, if they have moved")
+    str | None,
+    typer.Option("--backbone", help="folder or hub id of the backbone's weights, if they have moved"),
 ]
-Precision = Annotated[str, typer.Option(help="auto (as trained), float32, bfloat16, or int8: quickest on a CPU")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
+Precision = Annotated[str, typer.Option(help="auto (as trained), float32, bfloat16 or int8 (quickest on a CPU)")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="hide progress bars and notes")]
 
 
 def pairs(items: list[str] | None, flag: str) -> dict[str, str]:
-    """`["a=1"]` → {"a": "1"}."""
+    """Parse `["a=1"]` to {"a": "1"}. Raises UserError for an item without `=`."""
     pairs = {}
     for item in items or []:
         name, equals, value = item.partition("=")
@@ -44,25 +46,25 @@ def named_corpora(corpus: list[str] | None, table: list[str] | None, option: lis
     from affetto.training.spec import CorpusSpec
 
     options = pairs(option, "--option")
-    chosen = []
+    specs = []
     for item in corpus or []:
         name, equals, path = item.partition("=")
-        chosen.append(
+        specs.append(
             CorpusSpec(name=name or None, path=path, options=options)
             if equals
             else CorpusSpec(path=item, options=options)
         )
-    chosen += [CorpusSpec(name="table", path=item, options=options) for item in table or []]
-    if not chosen:
+    specs += [CorpusSpec(name="table", path=item, options=options) for item in table or []]
+    if not specs:
         raise UserError("no corpus: give --corpus NAME=PATH or --table clips.csv")
-    for one in chosen:
-        if not Path(one.path).exists():
-            raise UserError(f"no such corpus folder or table: {one.path}; check the path")
-    return tuple(chosen)
+    for spec in specs:
+        if not Path(spec.path).exists():
+            raise UserError(f"no such corpus folder or table: {spec.path}; check the path")
+    return tuple(specs)
 
 
 class Bar:
-    """A progress bar on stderr, where that is a terminal; lines said beside it come out in any case, unless quiet."""
+    """Progress bar on stderr, if that is a terminal; `say` prints lines beside it unless quiet."""
 
     def __init__(self, label: str, quiet: bool, *columns: Any, transient: bool = True, **fields: Any) -> None:
         """`columns` are rich's own (none: its usual ones), `fields` what they show."""
@@ -90,29 +92,29 @@ class Bar:
 
 @contextmanager
 def only_python_speaks() -> Iterator[None]:
-    """Within it what compiled code writes to stderr is dropped, and what Python writes comes out.
+    """Drop what compiled code writes to stderr; what Python writes comes out.
 
     Ray's core has notes for its developers there that no setting of its own turns off; its log files have them too.
     """
-    spoken = sys.stderr
-    kept = os.dup(2)
+    python_stderr = sys.stderr
+    copy = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         with os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace") as through:
-            spoken.flush()
-            if spoken is sys.__stderr__:  # else it is no matter of the file that is dropped
+            python_stderr.flush()
+            if python_stderr is sys.__stderr__:  # else it does not go to the file that is dropped
                 sys.stderr = through
             os.dup2(nowhere, 2)
             yield
     finally:
-        os.dup2(kept, 2)
-        sys.stderr = spoken
-        os.close(kept)
+        os.dup2(copy, 2)
+        sys.stderr = python_stderr
+        os.close(copy)
         os.close(nowhere)
 
 
 @contextmanager
 def counter(label: str, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on stderr for `done, total` callbacks; nothing where stderr is no terminal."""
+    """Show a progress bar on stderr for `done, total` callbacks; nothing if stderr is no terminal."""
     with Bar(label, quiet) as bar:
         yield lambda done, total: bar.show(completed=done, total=total)

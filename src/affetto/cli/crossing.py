@@ -14,23 +14,21 @@ from affetto.errors import UserError
 
 
 def cross(
-    folder: Annotated[Path, typer.Argument(help="a grid's folder")],
+    folder: Annotated[Path, typer.Argument(help="folder of a grid")],
     corpus: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=PATH", help="a corpus to test on; may be repeated; none: the grid's own"),
+        typer.Option(metavar="NAME=PATH", help="corpus to test on (repeatable); default: the grid's own corpora"),
     ] = None,
     exclude_shared: Annotated[
         bool,
-        typer.Option(
-            "--exclude-shared-sentences", help="leave out clips whose sentence is spoken in the training corpus too"
-        ),
+        typer.Option("--exclude-shared-sentences", help="leave out clips whose sentence is in the training corpus too"),
     ] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave out unusable clips and list them")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Test each finished run on the corpora that it was not trained on. What is done is not done again."""
+    """Test each finished run on the corpora that it was not trained on. Finished tests are skipped."""
     places = pairs(corpus, "--corpus")
     for path in places.values():
         if not Path(path).exists():
@@ -39,14 +37,20 @@ def cross(
 
     with Bar("testing", quiet or as_json) as bar:
 
-        def tell(done: int, total: int, what: str) -> None:
-            if what:
-                bar.say(what)
+        def tell(done: int, total: int, text: str) -> None:
+            if text:
+                bar.say(text)
             bar.show(completed=done, total=total)
 
         outcome = test(
-            folder, places, exclude_shared=exclude_shared, device=device, skip_bad=skip_bad, say=bar.say, tell=tell,
-        )  # fmt: skip
+            folder,
+            places,
+            exclude_shared=exclude_shared,
+            device=device,
+            skip_bad=skip_bad,
+            say=bar.say,
+            tell=tell,
+        )
     if as_json:
         typer.echo(json.dumps(asdict(outcome), ensure_ascii=False))
     else:

@@ -1,4 +1,4 @@
-"""How a command ends before its time: its user stops it, its reader leaves, or its output cannot be written."""
+"""Early ends of a command: its user stops it, its reader leaves, or its output cannot be written."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from typer.core import TyperGroup
 from affetto.errors import UserError
 
 RESUMES = "run the same command again to resume"
-"""Of commands that go on where they were."""
+"""Advice for commands that resume."""
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
 class Interrupted(BaseException):
-    """A command was stopped by a signal; `advice` is what its user may do next. The exit status is the shell's."""
+    """Interruption of a command by a signal; `advice`: what its user may do next. The exit status is the shell's."""
 
     def __init__(self, number: int = signal.SIGINT, advice: str = "") -> None:
         self.number, self.advice = number, advice
@@ -40,14 +40,14 @@ class Interrupted(BaseException):
 
 
 class ReaderLeft(Exception):  # noqa: N818 (it is no mistake: `| head -1` has what it wanted)
-    """Nobody reads standard output any more."""
+    """End of a command whose standard output nobody reads any more."""
 
     status = 128 + 13
-    """As of a program that SIGPIPE ends."""
+    """Status of a program that SIGPIPE ends."""
 
 
 class Commands(TyperGroup):
-    """Typer's group, whose own endings are silent, or tell status 1."""
+    """Group of commands with our endings; typer's own are silent, or give status 1."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         with _endings():
@@ -60,7 +60,7 @@ class Commands(TyperGroup):
 
 @contextlib.contextmanager
 def _endings() -> Iterator[None]:
-    """Exceptions that say how a command ended, in the stead of those that typer would take for itself."""
+    """Translate exceptions that typer would handle itself into those that say how a command ended."""
     try:
         yield
     except KeyboardInterrupt:
@@ -74,7 +74,7 @@ def _endings() -> Iterator[None]:
 
 @contextlib.contextmanager
 def advising(advice: str) -> Iterator[None]:
-    """What to do next where the commands within are interrupted."""
+    """Advise what to do next if the commands within are interrupted."""
     try:
         yield
     except KeyboardInterrupt:
@@ -84,7 +84,7 @@ def advising(advice: str) -> Iterator[None]:
 
 
 def resumable(command: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The command; interrupted, it says that it goes on when it is run again."""
+    """Wrap a command so that, interrupted, it says that it resumes when it is run again."""
 
     @functools.wraps(command)
     def run(*arguments: _P.args, **options: _P.kwargs) -> _R:
@@ -96,7 +96,7 @@ def resumable(command: Callable[_P, _R]) -> Callable[_P, _R]:
 
 @contextlib.contextmanager
 def signals() -> Iterator[None]:
-    """Within it SIGTERM and SIGHUP, unless somebody ignores or handles them, unwind the command as Ctrl-C does.
+    """Let SIGTERM and SIGHUP, unless they are ignored or handled, unwind the command as Ctrl-C does.
 
     What it was writing is tidied up. A second signal ends the process at once.
     """
@@ -104,23 +104,23 @@ def signals() -> Iterator[None]:
         yield
         return
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    free = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
         raise Interrupted(number)
 
-    for number in taken:
+    for number in free:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number in taken:
+        for number in free:
             signal.signal(number, signal.SIG_DFL)
 
 
 def check_temporary() -> None:
-    """Raise UserError where no folder can take temporary files."""
+    """Raise UserError if no folder can take temporary files."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError:
@@ -129,7 +129,7 @@ def check_temporary() -> None:
 
 @contextlib.contextmanager
 def output() -> Iterator[None]:
-    """Within it standard output holds what could not be written; all of it has arrived at the end.
+    """Buffer standard output, and make sure that all of it has arrived at the end.
 
     Raises ReaderLeft where nobody reads it any more, UserError where it is closed or cannot be written.
     """
@@ -155,7 +155,7 @@ def output() -> Iterator[None]:
 
 
 def _output_problem() -> Exception | None:
-    """Why standard output does not take what it still holds; None where it does."""
+    """Find the reason why standard output cannot be flushed; None if it can."""
     try:
         sys.stdout.flush()
     except OSError as problem:

@@ -14,22 +14,23 @@ KINDS = ("onnx", "hf", "hub")
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="a run's folder, or a model's within one")],
+    model: Annotated[str, typer.Argument(help="folder of a run, or of a model in it")],
     to: Annotated[str, typer.Option(help="onnx, hf (transformers) or hub (a folder to publish)")],
-    out: Annotated[Path, typer.Option(help="the new folder")],
+    out: Annotated[Path, typer.Option(help="new folder for the export")],
     precision: Annotated[str, typer.Option(help="onnx: float32, or int8 for the blocks' linear layers")] = "float32",
     stock: Annotated[
-        bool, typer.Option("--stock", help="hf: transformers' own class, which runs without affetto")
+        bool, typer.Option("--stock", help="hf: use transformers' own class, which runs without affetto")
     ] = False,
     base: Annotated[
-        str | None, typer.Option(help="hub: the backbone's id on the hub, if training took it from a folder")
+        str | None, typer.Option(help="hub: id of the backbone on the hub, if training took it from a folder")
     ] = None,
     push: Annotated[
-        str | None, typer.Option(metavar="OWNER/NAME", help="hub: upload it there, by the token in HF_TOKEN")
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="hub: upload to this repository by the token HF_TOKEN"),
     ] = None,
     backbone: Moved = None,
 ) -> None:
-    """Hand a trained model on: as an ONNX file, for transformers' pipeline, or for the Hugging Face hub."""
+    """Export a trained model: as an ONNX file, for transformers' pipeline, or for the Hugging Face hub."""
     if to not in KINDS:
         raise unknown("kind of export", to, KINDS)
     if precision != "float32" and to != "onnx":
@@ -51,19 +52,19 @@ def export(
         from affetto.export.onnx_graph import TOLERANCE, export_onnx, needed
 
         needed(precision)
-        found = export_onnx(trained_predictor(model, backbone), out, precision=precision, say=_say)
+        parity = export_onnx(trained_predictor(model, backbone), out, precision=precision, say=_say)
         allowed = TOLERANCE[precision]
         runs = f"python {out / 'predict.py'} clip.wav (onnxruntime, numpy and soundfile alone)"
     else:
         from affetto.export.transformers_folder import TOLERANCE as ALLOWED
         from affetto.export.transformers_folder import export_hf
 
-        found = export_hf(trained_predictor(model, backbone), out, stock_class=stock, say=_say)
+        parity = export_hf(trained_predictor(model, backbone), out, stock_class=stock, say=_say)
         allowed = ALLOWED
         runs = f"{out / 'README.md'} shows it in transformers' pipeline" + (
             "" if stock else ", after import affetto.hf"
         )
-    typer.echo(f"{out}: {found.summary()}")
+    typer.echo(f"{out}: {parity.summary()}")
     typer.echo(f"(a difference over {allowed:g} is refused)")
     typer.echo(f"use it: affetto predict {out} clip.wav")
     typer.echo(f"        {runs}")
@@ -73,13 +74,13 @@ def _share(model: str, out: Path, base: str | None, push: str | None) -> None:
     from affetto.export.upload import export_hub
     from affetto.models.saved import read_card
 
-    place = export_hub(Path(model), out, base=base, push=push)
+    address = export_hub(Path(model), out, base=base, push=push)
     name = read_card(out)["backbone"]["name"]
     if Path(name).is_absolute():
         _say(
             f"note: its backbone is a folder of this machine ({name}): name its hub id with --base before you share it"
         )
-    typer.echo(f"{place}: what was trained, the head and a model card (README.md); read it before others do")
+    typer.echo(f"{address}: trained weights, head and a model card (README.md); check the card before you publish")
     typer.echo(f"use it: affetto predict {push or out} clip.wav")
 
 

@@ -16,26 +16,26 @@ store_app = typer.Typer(no_args_is_help=True, help="The store of frozen states: 
 
 @store_app.command("status")
 def store_status(as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False) -> None:
-    """Where the store is, and what lies in it."""
+    """Show the store of frozen states: its folder and content."""
     from affetto.models import storage
 
-    found = storage.namespaces()
-    root, total = storage.default_root(), sum(one.size_bytes for one in found)
+    namespaces = storage.namespaces()
+    root, total = storage.default_root(), sum(space.size_bytes for space in namespaces)
     if as_json:
         rows = [
-            {"folder": str(one.folder), "clips": one.clips, "bytes": one.size_bytes, "last_used": one.last_used}
-            | {"unfinished": one.unfinished, "identity": one.identity}
-            for one in found
+            {"folder": str(space.folder), "clips": space.clips, "bytes": space.size_bytes, "last_used": space.last_used}
+            | {"unfinished": space.unfinished, "identity": space.identity}
+            for space in namespaces
         ]
         typer.echo(json.dumps({"root": str(root), "bytes": total, "namespaces": rows}, indent=2))
         return
     typer.echo(
         f"{root}: {total / 1e9:.2f} GB, kept below {storage.limit_bytes() / 1e9:g} GB ({storage.LIMIT_VARIABLE})"
     )
-    for one in reversed(found):
-        cut = " ".join(str(part) for part in one.identity.get("cut", ["unknown"]) if part is not None)
-        typer.echo(f"  {one.folder.name[:12]}  {one.size_bytes / 1e6:9.1f} MB  {one.clips:7d} clips  {cut}")
-    unfinished = sum(one.unfinished for one in found)
+    for space in reversed(namespaces):
+        cut = " ".join(str(part) for part in space.identity.get("cut", ["unknown"]) if part is not None)
+        typer.echo(f"  {space.folder.name[:12]}  {space.size_bytes / 1e6:9.1f} MB  {space.clips:7d} clips  {cut}")
+    unfinished = sum(space.unfinished for space in namespaces)
     if unfinished:
         age = f"{storage.ABANDONED_SECONDS // 60} minutes"
         typer.echo(f"  {unfinished} unfinished files; `affetto store prune` removes those older than {age}")
@@ -43,9 +43,9 @@ def store_status(as_json: Annotated[bool, typer.Option("--json", help="print JSO
 
 @store_app.command("prune")
 def store_prune(
-    max_size: Annotated[str, typer.Option(help="what may stay: 20GB, 500MB; 0 empties it")],
+    max_size: Annotated[str, typer.Option(help="maximum size to keep: 20GB, 500MB; 0 empties the store")],
 ) -> None:
-    """Delete the longest unused states, and what killed processes left; they are computed again when needed."""
+    """Delete the states that were not used for longest; they are computed again when needed."""
     from affetto.models import storage
 
     files, freed = storage.prune(storage.parse_size(max_size, "--max-size"))
@@ -53,28 +53,26 @@ def store_prune(
 
 
 def bench(
-    backbone: Annotated[str, typer.Option(help="whose shapes, filled at random")] = "wav2vec2-base",
+    backbone: Annotated[str, typer.Option(help="backbone whose shapes are used, filled at random")] = "wav2vec2-base",
     method: Annotated[
-        list[str] | None, typer.Option(help="frozen, lora, adapter, inference or int8; may be repeated")
+        list[str] | None, typer.Option(help="frozen, lora, adapter, inference or int8 (repeatable; default: all)")
     ] = None,
-    precision: Annotated[str, typer.Option(help="of both sides where they are alike: float32 or bfloat16")] = "float32",
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16, for both sides")] = "float32",
     comparison: Annotated[
         list[str] | None,
-        typer.Option(
-            help="same: precision and window alike; defaults: each as it comes; may be repeated, left out: both"
-        ),
+        typer.Option(help="same (equal precision and window) or defaults (repeatable; default: both)"),
     ] = None,
-    clips: Annotated[int, typer.Option(min=8, help="how many")] = 64,
-    batch_size: Annotated[int, typer.Option(min=1, help="clips a step")] = 8,
-    rounds: Annotated[int, typer.Option(min=1, help="measurements of each side, in turns")] = 3,
+    clips: Annotated[int, typer.Option(min=8, help="number of clips")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="clips per step")] = 8,
+    rounds: Annotated[int, typer.Option(min=1, help="measurements of each side, taken in turns")] = 3,
     quick: Annotated[
-        bool, typer.Option("--quick", help="a small backbone, few clips, one round: does it run?")
+        bool, typer.Option("--quick", help="try it with a small backbone, few clips and one round")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="a JSON file for the result")] = None,
-    figure: Annotated[Path | None, typer.Option(help="a PNG or SVG file for the picture")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the result")] = None,
+    figure: Annotated[Path | None, typer.Option(help="PNG or SVG file for the figure")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
-    """How fast this machine is with affetto, beside transformers' Trainer and pipeline."""
+    """Measure the speed of affetto on this machine beside transformers' Trainer and pipeline."""
     from affetto.bench.run import COMPARISONS, METHODS, run
 
     if precision not in ("float32", "bfloat16"):
@@ -82,9 +80,15 @@ def bench(
     if quick:
         backbone, clips, rounds = "wav2vec2-mini", 16, 1
     result = run(
-        backbone, tuple(method or METHODS), precision=precision, clips=clips, batch_size=batch_size, rounds=rounds,
-        comparisons=tuple(comparison or COMPARISONS), say=lambda text: typer.echo(text, err=True),
-    )  # fmt: skip
+        backbone,
+        tuple(method or METHODS),
+        precision=precision,
+        clips=clips,
+        batch_size=batch_size,
+        rounds=rounds,
+        comparisons=tuple(comparison or COMPARISONS),
+        say=lambda text: typer.echo(text, err=True),
+    )
     text = json.dumps(result, indent=2)
     if out is not None:
         out.write_text(text + "\n")

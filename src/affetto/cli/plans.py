@@ -1,4 +1,4 @@
-"""What `affetto grid run --dry-run` tells of the runs to come."""
+"""Output of `affetto grid run --dry-run`: the runs to come."""
 
 from __future__ import annotations
 
@@ -26,17 +26,23 @@ def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: boo
     takes = estimates(folder, grid.runs, None if device is None else _rate(device))
     sharing: dict[tuple[Any, ...], str] = {}
     rows = []
-    for each in grid.runs:
-        state, error = folder.state(each.name)
-        names = each["corpus"].split("+")
+    for run in grid.runs:
+        state, error = folder.state(run.name)
+        names = run["corpus"].split("+")
         # A miniature makes its own.
-        absent = [n for n in names if not each.stand_in and (n not in places or not Path(places[n]).exists())]
-        first = sharing.setdefault(each.shares, each.name)
-        rows.append({
-            **each.to_json(), "state": state, "error": error, "absent": absent,
-            "shares_stored_states_with": None if first == each.name else first, **takes[each.name].to_json(),
-            "stored_states_bytes_at_most": stored_bytes(each) if first == each.name else 0,
-        })  # fmt: skip
+        absent = [n for n in names if not run.stand_in and (n not in places or not Path(places[n]).exists())]
+        first = sharing.setdefault(run.shares, run.name)
+        rows.append(
+            {
+                **run.to_json(),
+                "state": state,
+                "error": error,
+                "absent": absent,
+                "shares_stored_states_with": None if first == run.name else first,
+                **takes[run.name].to_json(),
+                "stored_states_bytes_at_most": stored_bytes(run) if first == run.name else 0,
+            }
+        )
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False))
@@ -51,25 +57,26 @@ def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: boo
     stored = [row["stored_states_bytes_at_most"] for row in rows]
     if any(stored):
         lacking = f"; of {stored.count(None)} runs not known" if None in stored else ""
-        typer.echo(f"frozen states in the store: at most {sum(one or 0 for one in stored) / 1e9:.1f} GB{lacking}")
+        typer.echo(f"frozen states in the store: at most {sum(size or 0 for size in stored) / 1e9:.1f} GB{lacking}")
     _tell_time([row for row in rows if row["state"] != "done"], takes, folder)
 
 
-def _tell_time(left: Sequence[Mapping[str, Any]], takes: Mapping[str, Estimate], folder: GridFolder) -> None:
+def _tell_time(rows: Sequence[Mapping[str, Any]], takes: Mapping[str, Estimate], folder: GridFolder) -> None:
     from affetto.reporting.render.text import duration_text
 
-    measured = [takes[row["run"]] for row in left if takes[row["run"]].basis]
-    reckoned = [takes[row["run"]].seconds or 0.0 for row in left if takes[row["run"]].operations is not None]
-    unknown = len(left) - len(measured) - len(reckoned)
+    measured = [takes[row["run"]] for row in rows if takes[row["run"]].basis]
+    reckoned = [takes[row["run"]].seconds or 0.0 for row in rows if takes[row["run"]].operations is not None]
+    unknown = len(rows) - len(measured) - len(reckoned)
     if measured:
-        seconds, room = sum(one.seconds or 0 for one in measured), sum(one.size_bytes or 0 for one in measured) / 1e6
+        seconds = sum(estimate.seconds or 0 for estimate in measured)
+        room = sum(estimate.size_bytes or 0 for estimate in measured) / 1e6
         typer.echo(
-            f"{len(measured)} of the {len(left)} that are left: about {duration_text(seconds)} one after another "
+            f"{len(measured)} of the {len(rows)} remaining runs: about {duration_text(seconds)} one after another "
             f"and {room:.1f} MB in {folder.path}, as finished runs that differ in seeds alone took"
         )
     if reckoned:
         typer.echo(
-            f"{len(reckoned)} of the {len(left)} that are left: about {duration_text(sum(reckoned))} one after another "
+            f"{len(reckoned)} of the {len(rows)} remaining runs: about {duration_text(sum(reckoned))} in sequence "
             "on this machine, reckoned from their operations; may be off by half"
         )
     if unknown:

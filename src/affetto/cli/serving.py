@@ -12,29 +12,29 @@ from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
 
 
 def serve(
-    models: Annotated[list[str], typer.Argument(help="runs' folders, as PATH or NAME=PATH; the first is the default")],
-    host: Annotated[str, typer.Option(help="the address to listen at; 0.0.0.0 for every network")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8000,
+    models: Annotated[list[str], typer.Argument(help="models, as PATH or NAME=PATH; the first is the default")],
+    host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0: every network")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen at; 0: a free one")] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
             envvar=TOKEN_VARIABLE,
             show_envvar=True,
-            help="what requests must bring, as a bearer token; other users of the machine see a command line",
+            help="bearer token that requests must carry; use the variable: other users can see a command line",
         ),
     ] = None,
-    no_token: Annotated[bool, typer.Option("--no-token", help="serve other machines without asking for one")] = False,
-    max_seconds: Annotated[float, typer.Option(help="the longest recording that is taken")] = 600.0,
-    max_megabytes: Annotated[float, typer.Option(help="the largest upload that is taken")] = 25.0,
-    upload_seconds: Annotated[float, typer.Option(help="how long an upload may take")] = 60.0,
-    compute_seconds: Annotated[float, typer.Option(help="how long a recording may wait and be heard")] = 300.0,
-    queue: Annotated[int, typer.Option(help="requests at once; more are told to come back later (503)")] = 64,
-    page: Annotated[bool, typer.Option("--page/--no-page", help="a page for a browser beside the API")] = True,
+    no_token: Annotated[bool, typer.Option("--no-token", help="serve other machines without a token")] = False,
+    max_seconds: Annotated[float, typer.Option(help="longest recording that is accepted")] = 600.0,
+    max_megabytes: Annotated[float, typer.Option(help="largest upload that is accepted")] = 25.0,
+    upload_seconds: Annotated[float, typer.Option(help="time limit of an upload")] = 60.0,
+    compute_seconds: Annotated[float, typer.Option(help="time limit from upload to answer")] = 300.0,
+    queue: Annotated[int, typer.Option(help="requests at once; more are refused for now (503)")] = 64,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="serve a page for browsers beside the API")] = True,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Answer over HTTP, on this machine unless told otherwise, until Ctrl-C or SIGTERM; see docs/serving.md."""
+    """Serve models over HTTP until Ctrl-C or SIGTERM; see docs/serving.md."""
     from affetto.serving.launch import serve as run
 
     limits = Limits(

@@ -38,9 +38,9 @@ def specialize(
         str | None,
         typer.Option(metavar="SIZE", help="mini, small or base: from nothing; --backbone names the family"),
     ] = None,
-    language: Annotated[str, typer.Option(help="the corpus's, and which letters are written")] = "it",
-    characters: Annotated[str | None, typer.Option(help="the letters to write, in place of the language's")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the sample and the training")] = 0,
+    language: Annotated[str, typer.Option(help="language of the corpus; decides which letters are written")] = "it",
+    characters: Annotated[str | None, typer.Option(help="letters to write; default: those of the language")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the sample and the training")] = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SETTING=VALUE", help="e.g. epochs=3; docs/specialize.md lists them"),
@@ -52,7 +52,7 @@ def specialize(
     from affetto.models.catalogue import check_backbone
     from affetto.specialize.spec import Spec, settings
 
-    chosen = settings(objective, method, from_scratch, pairs(set_, "--set"))
+    resolved = settings(objective, method, from_scratch, pairs(set_, "--set"))
     if (corpus is None) == (table is None):
         raise UserError("give one corpus: --corpus common-voice=PATH, --corpus folder=PATH or --table PATH")
     name, equals, path = ("table", "=", str(table)) if corpus is None else corpus.partition("=")
@@ -74,18 +74,18 @@ def specialize(
         language=language,
         characters=characters,
         seed=seed,
-        settings=chosen,
+        settings=resolved,
     )
     from affetto.specialize.run import specialize as run
     from affetto.specialize.scores import RATES
     from affetto.training import device as devices
     from affetto.training.display import Display
 
-    made = run(spec, out, device=device, display=Display(quiet))
+    outcome = run(spec, out, device=device, display=Display(quiet))
     if not devices.speaks():
         return
-    last = {name: made["history"][-1].get(name) for name in ("validation_loss", *RATES)}
+    last = {name: outcome["history"][-1].get(name) for name in ("validation_loss", *RATES)}
     typer.echo(json.dumps({name: value for name, value in last.items() if value is not None}))
     typer.echo(
-        f"{out} is a checkpoint{' trained on synthetic speech' * made['synthetic']}: use it with --backbone {out}"
+        f"{out} is a checkpoint{' trained on synthetic speech' * outcome['synthetic']}: use it with --backbone {out}"
     )

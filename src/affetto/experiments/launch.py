@@ -16,7 +16,7 @@ from typing import Any
 
 from affetto.cluster import check_engine
 from affetto.experiments.grid import Grid
-from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, settle
+from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, handle_result
 from affetto.experiments.planned import PlannedRun
 from affetto.experiments.states import BROKEN, DONE, FAILED, GridFolder
 from affetto.models.parallel import cores
@@ -45,7 +45,7 @@ def launch(
     for run in grid.runs:
         state, _ = folder.state(run.name)
         if state in (FAILED, BROKEN) and retry_failed:
-            folder.forgive(run.name)
+            folder.clear_failure(run.name)
             state = ""
         if state not in (DONE, FAILED, BROKEN):
             todo.append(run)
@@ -136,7 +136,7 @@ class _Slot(threading.Thread):
         )
         if self.stopped:
             return
-        again = settle(self.folder, run, deaths, answer, self.tell)
+        again = handle_result(self.folder, run, deaths, answer, self.tell)
         if again is not None:
             if answer["state"] == "busy":
                 time.sleep(BUSY_SECONDS)

@@ -32,7 +32,7 @@ class Event:
 Tell = Callable[[Event], None]
 
 
-def settle(folder: GridFolder, run: PlannedRun, deaths: int, answer: dict[str, Any], tell: Tell) -> int | None:
+def handle_result(folder: GridFolder, run: PlannedRun, deaths: int, answer: dict[str, Any], tell: Tell) -> int | None:
     """Record and report the answer of a worker. Returns the deaths to try the run again with; None: no more tries."""
     state, error = answer["state"], answer.get("error", "")
     if state == "busy":

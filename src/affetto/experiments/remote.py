@@ -1,4 +1,4 @@
-"""A grid's runs on a Ray cluster: one task a run, wherever its resources are free.
+"""Launch of a grid's runs on a Ray cluster: one task per run, wherever its resources are free.
 
 Run folders, locks and answers are those of the local engine, so that both may work on one grid at once; the folder must
 lie on a disk that all nodes share, under the same path.
@@ -24,7 +24,7 @@ from affetto.cluster import (
 )
 from affetto.errors import UserError
 from affetto.experiments import worker
-from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, settle
+from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, handle_result
 from affetto.experiments.planned import PlannedRun
 from affetto.experiments.states import PLAN, GridFolder
 
@@ -34,11 +34,16 @@ LOSSES = 10
 
 
 def launch(
-    runs: Sequence[PlannedRun], folder: GridFolder, corpora: Mapping[str, str], device: str, address: str | None,
+    runs: Sequence[PlannedRun],
+    folder: GridFolder,
+    corpora: Mapping[str, str],
+    *,
+    device: str,
+    address: str | None,
     tell: Tell,
-) -> None:  # fmt: skip
-    """Do the runs. Raises UserError where no cluster answers, none of its nodes can ever take a run or none of those
-    that can sees the grid's folder, and for a device that a run is given none of."""
+) -> None:
+    """Do the runs. Raises UserError if no cluster answers, no node can ever take a run or sees the grid's folder, and
+    for a device that a run does not reserve."""
     _check_device(runs, device)
     with connected(address) as ray:
         _check_room(ray, runs, address, tell)
@@ -57,13 +62,13 @@ class _Attempt:
 
 
 class _Work:
-    """Runs that the cluster is at, and those that it is to be handed again."""
+    """Runs that the cluster is doing, and those to hand out again."""
 
     def __init__(self, ray: Any, folder: GridFolder, corpora: Mapping[str, str], device: str, tell: Tell) -> None:
         self.ray, self.folder, self.corpora, self.device, self.tell = ray, folder, corpora, device, tell
         # A process that was at one GPU would stay there, whichever the next run is given: each has its own.
-        alone: Any = ray.remote(num_returns="streaming", max_retries=0, max_calls=1)(_task)
-        self.do = {True: alone, False: ray.remote(num_returns="streaming", max_retries=0)(_task)}
+        single_use: Any = ray.remote(num_returns="streaming", max_retries=0, max_calls=1)(_task)
+        self.do = {True: single_use, False: ray.remote(num_returns="streaming", max_retries=0)(_task)}
         self.at_work: dict[Any, _Attempt] = {}
         self.later: list[tuple[float, _Attempt]] = []
         self.blind: set[str] = set()
@@ -84,7 +89,7 @@ class _Work:
         self.at_work[do.options(**needs, name=run.name).remote(task)] = attempt
 
     def step(self) -> None:
-        """Hand out what is due, and take answers for a moment."""
+        """Hand out runs that are due, and take answers for a moment."""
         for due in [entry for entry in self.later if entry[0] <= time.monotonic()]:
             self.later.remove(due)
             self.submit(due[1])
@@ -108,8 +113,8 @@ class _Work:
             again = replace(attempt, losses=attempt.losses + 1)
         else:
             if answer["state"] == "lost":
-                answer = {"state": "failed", "error": f"{LOSSES + 1} nodes were lost while at it", "unnoted": True}
-            deaths = settle(self.folder, run, attempt.deaths, answer, self.tell)
+                answer = {"state": "failed", "error": f"{LOSSES + 1} nodes were lost during it", "unnoted": True}
+            deaths = handle_result(self.folder, run, attempt.deaths, answer, self.tell)
             if deaths is None:
                 return
             again = replace(attempt, deaths=deaths)
@@ -117,17 +122,17 @@ class _Work:
         self.later.append((time.monotonic() + wait, again))
 
     def _without(self, node: str, error: str, run: PlannedRun) -> None:
-        """Hand that node nothing more. Raises UserError where no other can take the run."""
+        """Avoid a node from now on. Raises UserError if no other node can take the run."""
         if node not in self.blind:
             self.blind.add(node)
             self.tell(Event("", "note", f"{error}; its runs go to other nodes"))
-        others = (there for there in self.ray.nodes() if there["Alive"] and there["NodeID"] not in self.blind)
-        if not any(run.resources.fit(there["Resources"]) for there in others):
+        usable = (node for node in self.ray.nodes() if node["Alive"] and node["NodeID"] not in self.blind)
+        if not any(run.resources.fit(node["Resources"]) for node in usable):
             raise UserError(f"{error}, and no other node that has room for {run.name} does")
 
 
 def _next(ray: Any, stream: Any) -> dict[str, Any]:
-    """The next answer of a task; what Ray raises becomes one."""
+    """Take the next answer of a task; an exception of Ray's becomes an answer."""
     errors = ray.exceptions
     try:
         answer: dict[str, Any] = ray.get(next(stream))
@@ -142,21 +147,24 @@ def _next(ray: Any, stream: Any) -> dict[str, Any]:
         errors.ObjectLostError,
     ) as problem:
         kind = type(problem).__name__
-        return {"state": "died", "error": f"its worker died ({kind}); was there memory enough? (more `resources`)"}
+        return {
+            "state": "died",
+            "error": f"its worker died ({kind}): perhaps it needs more `resources`",
+        }
     except errors.RayError as problem:  # affetto or its environment is not the same on that node
         last = str(problem).strip().splitlines()[-1]
         return {"state": "failed", "error": f"a node could not run it ({last})", "unnoted": True}
 
 
 def _task(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """On some node: first that it has begun, then what `worker.do` answers."""
+    """Do a run on some node: yields that it has begun, then the answer of `worker.do`."""
     yield {"state": "begun", "process": os.getpid()}
     try:
         apply_task_environment(task)
-        there = (Path(task["grid"]) / PLAN).is_file()
+        sees_grid = (Path(task["grid"]) / PLAN).is_file()
     except OSError:
-        there = False
-    if not there:
+        sees_grid = False
+    if not sees_grid:
         import ray
 
         node = ray.get_runtime_context().get_node_id()
@@ -173,7 +181,7 @@ def _task(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _check_device(runs: Sequence[PlannedRun], device: str) -> None:
-    """Raise UserError for a device of the cluster's that a run asks for and takes none of: it would use another's."""
+    """Raise UserError for a device that a run uses and does not reserve: it would use another run's."""
     if device not in HANDED_OUT:
         return
     for run in runs:
@@ -185,14 +193,14 @@ def _check_device(runs: Sequence[PlannedRun], device: str) -> None:
 
 
 def _check_room(ray: Any, runs: Sequence[PlannedRun], address: str | None, tell: Tell) -> None:
-    """Tell what would wait for ever, or leave GPUs idle: Ray itself would not."""
-    there = nodes(ray)
+    """Report runs that would wait for ever, and idle GPUs: Ray itself does not."""
+    resources = nodes(ray)
     for needs in {run.resources for run in runs}:
-        if not any(needs.fit(node) for node in there):
-            told = f"no node of the cluster has room for a run of resources {needs}"
+        if not any(needs.fit(node) for node in resources):
+            problem = f"no node of the cluster has room for a run of resources {needs}"
             if address is None and not os.environ.get("RAY_ADDRESS"):
-                raise UserError(f"{told}: lower `resources` in the grid file")
-            tell(Event("", "note", f"{told} now; such runs wait until one joins"))
-    gpus = sum(node.get("GPU", 0) for node in there)
+                raise UserError(f"{problem}: lower `resources` in the grid file")
+            tell(Event("", "note", f"{problem} now; such runs wait until one joins"))
+    gpus = sum(node.get("GPU", 0) for node in resources)
     if gpus and runs and not any(run.resources.gpus for run in runs):
         tell(Event("", "note", f"the cluster has {gpus:g} GPUs and the grid asks for none: `resources: {{gpus: 1}}`"))

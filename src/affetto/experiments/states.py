@@ -106,7 +106,7 @@ class GridFolder:
         """Record a failure; `trace` is a defect's traceback."""
         self.run(name).write(ERROR, {"error": error} | ({"traceback": trace} if trace else {}))
 
-    def forgive(self, name: str) -> None:
+    def clear_failure(self, name: str) -> None:
         """Forget a failure, so that the run is tried again. Its finished parts stay."""
         folder = self.run(name).path
         (folder / ERROR).unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from affetto.specialize.text import END, PAD, START
 from affetto.specialize.whisper import save_encoder
 
 MASKED_FRAME = "masked_spec_embed"
-"""What stands in place of a masked frame: nothing trains it where none is masked."""
+"""Parameter in place of a masked frame: nothing trains it where none is masked."""
 HEAD_FILE = "ctc_head.safetensors"
 """The linear layer over Whisper's encoder, beside the checkpoint that transformers reads."""
 
@@ -119,9 +119,14 @@ class WhisperCTC(Objective):
         log_probabilities = scores.float().log_softmax(-1).transpose(0, 1)
         with torch.backends.cudnn.flags(enabled=False):
             loss = nn.functional.ctc_loss(
-                log_probabilities, batch["labels"][own], batch["frames"], own.sum(-1), blank=0, reduction="sum",
+                log_probabilities,
+                batch["labels"][own],
+                batch["frames"],
+                own.sum(-1),
+                blank=0,
+                reduction="sum",
                 zero_infinity=True,
-            )  # fmt: skip
+            )
         return loss, own.sum()
 
     def transcribe(self, batch: dict[str, Tensor]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which clips of a corpus are learned from: what cannot serve left out and told, the hours drawn, speakers held out."""
+"""Sample of a corpus: clips that cannot serve are left out and reported, hours drawn, speakers held out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from affetto.specialize.spec import Settings, Spec
 from affetto.specialize.text import APOSTROPHES, Vocabulary, listed, plain
 
 GUESSED_SECONDS = 5.0
-"""Of a clip that has not been looked at yet: about Common Voice's mean."""
+"""Length of a clip that has not been looked at yet: about Common Voice's mean."""
 HOUR = 3600.0
 
 
@@ -41,7 +41,7 @@ class Sample:
     train: tuple[Clip, ...]
     validation: tuple[Clip, ...]
     left_out: dict[str, int]
-    """How many clips by reason."""
+    """Number of clips by reason."""
     unreadable: list[str] = field(default_factory=list)
 
     @property
@@ -69,7 +69,7 @@ class Sample:
         return facts | {"left_out": self.left_out, "unreadable": self.unreadable[:20]}
 
     def facts(self) -> dict[str, Any]:
-        """What the result depends on: each clip's audio and text, in order."""
+        """Facts that the result depends on: each clip's audio and text, in order."""
         return {
             part: [(clip.id, clip.audio, clip.text) for clip in clips]
             for part, clips in (("train", self.train), ("validation", self.validation))
@@ -84,10 +84,16 @@ class Chooser:
     """Draws the sample. `fits(samples, text)` is the objective's; `examiner` decodes, and knows what was before."""
 
     def __init__(
-        self, corpus: Listing, spec: Spec, vocabulary: Vocabulary | None, with_text: bool,
-        fits: Callable[[int, str], bool], examiner: Examiner, say: Callable[[str], None],
+        self,
+        corpus: Listing,
+        spec: Spec,
+        vocabulary: Vocabulary | None,
+        with_text: bool,
+        fits: Callable[[int, str], bool],
+        examiner: Examiner,
+        say: Callable[[str], None],
         progress: Callable[[int, int], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.corpus, self.spec, self.chosen = corpus, spec, spec.settings
         self.vocabulary, self.with_text, self.fits = vocabulary, with_text, fits
         self.examiner, self.say, self.progress = examiner, say, progress
@@ -98,18 +104,22 @@ class Chooser:
 
     def choose(self) -> Sample:
         usable = self._with_usable_text()
-        speakers = sorted({one.speaker for one in usable})
+        speakers = sorted({utterance.speaker for utterance in usable})
         if len(speakers) < 2:
             raise UserError(
                 f"{self.corpus.root} has {len(speakers)} speaker with usable clips; one trains and another validates, "
                 "so two are needed at least"
             )
         held_out = hold_out(speakers, self.chosen.held_out, self.spec.seed)
-        wanted = None if self.spec.hours is None else self.spec.hours * HOUR
-        train = self._draw([one for one in usable if one.speaker not in held_out], wanted, needed=True)
-        heard = sum(self._length(one) for one in train)
-        most = min(self.chosen.validation_hours * HOUR, max(heard / 10, 60.0))
-        validation = self._draw([one for one in usable if one.speaker in held_out], most)
+        limit_seconds = None if self.spec.hours is None else self.spec.hours * HOUR
+        train = self._draw(
+            [utterance for utterance in usable if utterance.speaker not in held_out],
+            limit_seconds,
+            needed=True,
+        )
+        drawn_seconds = sum(self._length(utterance) for utterance in train)
+        most = min(self.chosen.validation_hours * HOUR, max(drawn_seconds / 10, 60.0))
+        validation = self._draw([utterance for utterance in usable if utterance.speaker in held_out], most)
         if self.unreadable:
             self.say(f"left out: {len(self.unreadable)} clips cannot be read: {self.unreadable[0]}")
         for reason, count in self.left_out.items():
@@ -119,65 +129,65 @@ class Chooser:
             raise UserError(
                 f"{self.corpus.root}: no usable clip is left to {'train' if not train else 'validate'} with"
             )
-        if wanted is not None and heard < wanted:
-            raise self._too_few(heard)
+        if limit_seconds is not None and drawn_seconds < limit_seconds:
+            raise self._too_few(drawn_seconds)
         left_out = dict(self.left_out)
         return Sample(tuple(map(self._clip, train)), tuple(map(self._clip, validation)), left_out, self.unreadable)
 
-    def _too_few(self, heard: float) -> UserError:
+    def _too_few(self, drawn_seconds: float) -> UserError:
         return UserError(
-            f"--hours {self.spec.hours:g}: {self.corpus.root} has {heard / HOUR:.2f} usable hours to train with, "
-            "beside the speakers who validate; ask for fewer, or leave --hours out to take all"
+            f"--hours {self.spec.hours:g}: {self.corpus.root} has {drawn_seconds / HOUR:.2f} usable hours to train "
+            "with, beside the speakers who validate; ask for fewer, or leave --hours out to take all"
         )
 
     def _with_usable_text(self) -> list[Utterance]:
         """Without empty sentences and those that the vocabulary cannot write."""
         if not self.with_text:
             return list(self.corpus.utterances)
-        kept, outside = [], Counter[str]()
-        for one in self.corpus.utterances:
-            said = plain(one.sentence)
-            foreign = self.vocabulary.outside(said) if self.vocabulary is not None else set()
+        usable, outside = [], Counter[str]()
+        for utterance in self.corpus.utterances:
+            sentence = plain(utterance.sentence)
+            foreign = self.vocabulary.outside(sentence) if self.vocabulary is not None else set()
             outside.update(foreign)
-            if not said:
+            if not sentence:
                 self.left_out["without a sentence"] += 1
             elif foreign:
                 self.left_out["with characters outside the vocabulary"] += 1
             else:
-                kept.append(one)
+                usable.append(utterance)
         if outside:
             self.say(f"characters outside the vocabulary: {listed(outside)}; give --characters to have them written")
-        if not kept:
+        if not usable:
             raise UserError(
                 f"{self.corpus.root}: no clip has a sentence that can be learned from "
                 f"({', '.join(f'{n} {reason}' for reason, n in self.left_out.items())})"
                 + (f"; outside the vocabulary: {listed(outside)}; give --characters" if outside else "")
             )
-        return kept
+        return usable
 
     def _draw(self, pool: list[Utterance], seconds: float | None, *, needed: bool = False) -> list[Utterance]:
         """Fill the sum; look at what was drawn; draw anew without what cannot serve, until all has been looked at."""
-        lengths = [one.seconds for one in pool if one.seconds is not None]
+        lengths = [utterance.seconds for utterance in pool if utterance.seconds is not None]
         if needed and seconds is not None and len(lengths) == len(pool) and sum(lengths) < seconds:
             raise self._too_few(sum(lengths))  # before hours are spent on looking at all of them
         while True:
             drawn = fill([o for o in pool if o.file not in self.refused], seconds, self.spec.seed, self._length)
-            new = [one for one in drawn if one.file not in self.looked_at]
+            new = [utterance for utterance in drawn if utterance.file not in self.looked_at]
             if not new:
                 return drawn
             self._look_at(new)
 
-    def _length(self, one: Utterance) -> float:
-        if one.seconds is not None:
-            return one.seconds
-        entry = self.examiner.checked.get(one.file, {}) if one.file in self.looked_at else {}
+    def _length(self, utterance: Utterance) -> float:
+        if utterance.seconds is not None:
+            return utterance.seconds
+        entry = self.examiner.checked.get(utterance.file, {}) if utterance.file in self.looked_at else {}
         return float(entry["samples"]) / audio.RATE_HZ if "samples" in entry else GUESSED_SECONDS
 
     def _look_at(self, new: list[Utterance]) -> None:
-        clips = [(one.file, self.corpus.path(one)) for one in new]
-        for done, (one, (file, entry)) in enumerate(zip(new, self.examiner.look(clips), strict=True), start=1):
+        clips = [(utterance.file, self.corpus.path(utterance)) for utterance in new]
+        for done, (utterance, (file, entry)) in enumerate(zip(new, self.examiner.look(clips), strict=True), start=1):
             self.looked_at.add(file)
-            self._judge(one, entry)
+            self._judge(utterance, entry)
             self.progress(done, len(new))
         if len(self.unreadable) > max(1.0, self.chosen.max_bad * len(self.looked_at)):
             raise UserError(
@@ -186,9 +196,9 @@ class Chooser:
                 "--set max_bad=SHARE"
             )
 
-    def _judge(self, one: Utterance, entry: dict[str, Any]) -> None:
+    def _judge(self, utterance: Utterance, entry: dict[str, Any]) -> None:
         if "problem" in entry:
-            self.refused.add(one.file)
+            self.refused.add(utterance.file)
             self.unreadable.append(entry["problem"])
             self.left_out["unreadable"] += 1
             return
@@ -196,21 +206,26 @@ class Chooser:
         reason = None
         if not self.chosen.shortest_seconds <= seconds <= self.chosen.longest_seconds:
             reason = f"shorter than {self.chosen.shortest_seconds:g} s or longer than {self.chosen.longest_seconds:g} s"
-        elif not self.fits(entry["samples"], self._text(one)):
+        elif not self.fits(entry["samples"], self._text(utterance)):
             reason = "whose sentence is too long for them"
         if reason:
-            self.refused.add(one.file)
+            self.refused.add(utterance.file)
             self.left_out[reason] += 1
 
-    def _text(self, one: Utterance) -> str:
-        return plain(one.sentence) if self.vocabulary is not None else one.sentence
+    def _text(self, utterance: Utterance) -> str:
+        return plain(utterance.sentence) if self.vocabulary is not None else utterance.sentence
 
-    def _clip(self, one: Utterance) -> Clip:
-        entry = self.examiner.checked[one.file]
+    def _clip(self, utterance: Utterance) -> Clip:
+        entry = self.examiner.checked[utterance.file]
         return Clip(
-            one.file, self.corpus.path(one), one.speaker, self._text(one), plain(one.sentence), entry["samples"],
-            entry["audio"],
-        )  # fmt: skip
+            id=utterance.file,
+            path=self.corpus.path(utterance),
+            speaker=utterance.speaker,
+            text=self._text(utterance),
+            said=plain(utterance.sentence),
+            samples=entry["samples"],
+            audio=entry["audio"],
+        )
 
 
 def vocabulary_for(spec: Spec, corpus: Listing) -> tuple[Vocabulary, str | None]:
@@ -222,7 +237,7 @@ def vocabulary_for(spec: Spec, corpus: Listing) -> tuple[Vocabulary, str | None]
         return Vocabulary(characters), None
     if spec.language in LANGUAGES:
         return Vocabulary(LANGUAGES[spec.language]), None
-    found = letters(plain(one.sentence) for one in corpus.utterances)
+    found = letters(plain(utterance.sentence) for utterance in corpus.utterances)
     return Vocabulary(found), f"the vocabulary is the corpus's own {len(found) - 1} letters: {found.strip()}"
 
 

@@ -12,11 +12,11 @@ from affetto import audio
 from affetto.models.parallel import cores
 
 Checked = dict[str, dict[str, Any]]
-"""By file: its size and time when it was decoded, and `samples` and `audio` (SHA-256), or `problem`."""
+"""Entry of each file: its size and time when it was decoded, and `samples` and `audio` (SHA-256), or `problem`."""
 LOT = 256
 """Clips that a process decodes between two looks at the clock and, of several processes, at what the others have."""
 KEEP_SECONDS = 60.0
-"""So much decoding is lost to a kill."""
+"""Seconds of decoding that are lost to a kill."""
 
 
 class Examiner:

@@ -99,7 +99,7 @@ class Folder:
 
 
 def provenance(folder: str | Path) -> dict[str, Any] | None:
-    """What `specialized.json` says, where a folder is a finished specialisation; None for any other checkpoint."""
+    """Content of `specialized.json` where a folder is a finished specialisation; None for any other checkpoint."""
     path = Path(folder)
     if not (path / CONFIG).is_file():
         return None

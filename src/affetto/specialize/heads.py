@@ -14,7 +14,7 @@ from affetto.specialize.objective import NEW, PARENTS, PARTLY
 
 
 def origin(model: Any, carried: list[str], encoder: str) -> str:
-    """Where weights beside the encoder (names that begin so) come from, `carried` being those of the parent."""
+    """Origin of weights beside the encoder (names that begin so) come from, `carried` being those of the parent."""
     own = {name for name in model.state_dict() if not name.startswith(encoder)}
     return NEW if not carried else PARENTS if own <= set(carried) else PARTLY
 

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def spans(starts: np.ndarray, frames: int, span: int) -> np.ndarray:
-    """Which of `frames` frames the spans from `starts` on cover: bool (frames,).
+    """Mask of the `frames` frames that the spans from `starts` on cover: bool (frames,).
 
     >>> spans(np.array([1, 2, 6]), 8, 3).astype(int).tolist()
     [0, 1, 1, 1, 1, 0, 1, 1]

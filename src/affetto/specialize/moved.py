@@ -1,4 +1,4 @@
-"""How far each layer's states moved from parent to child: linear CKA (Kornblith et al. 2019) on the same clips.
+"""Distance that each layer's states moved from parent to child: linear CKA (Kornblith et al. 2019) on the same clips.
 
 1 means equal up to rotation and scale; frames of all clips are the examples. It compares what the layers say, not how
 well: a low value is no harm by itself.
@@ -15,7 +15,7 @@ from torch import Tensor
 from affetto.models.backbone import Backbone
 
 CLIPS = 24
-"""So many clips are compared: some thousand frames."""
+"""Number of clips that are compared: some thousand frames."""
 
 
 class Cka:

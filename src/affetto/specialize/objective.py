@@ -1,4 +1,4 @@
-"""What every objective offers the training loop: clips to tensors, tensors to a loss, frames to text, a folder."""
+"""Base of all objectives: clips to tensors, tensors to a loss, frames to text, and a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from affetto.specialize.spec import METHOD_SETTINGS, Settings, trains_all
 from affetto.specialize.text import Vocabulary
 
 NEW, PARENTS, PARTLY = "new", "of the parent", "in part of the parent"
-"""Where what a model has beside its encoder comes from."""
+"""Origins of the parts that a model has beside its encoder."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Item:
 
     input: Tensor
     samples: int
-    """Of the clip at 16 kHz."""
+    """Samples of the clip at 16 kHz."""
     labels: tuple[int, ...] = ()
     mask: np.ndarray | None = None
     negatives: np.ndarray | None = None
@@ -41,11 +41,11 @@ class Objective(ABC):
 
     name: ClassVar[str]
     unit: ClassVar[str]
-    """What the loss is a mean of: characters, tokens or masked frames."""
+    """Units that the loss is a mean of: characters, tokens or masked frames."""
     model: Any
-    """What trains: transformers' own class for the objective (`SpeechEncoderCTC` around Whisper's encoder)."""
+    """Model that trains: transformers' own class for the objective (`SpeechEncoderCTC` around Whisper's encoder)."""
     heads: str = NEW
-    """Where what it has beside its encoder comes from: `NEW`, `PARENTS` or `PARTLY`."""
+    """Origin of the parts beside its encoder: `NEW`, `PARENTS` or `PARTLY`."""
     notes: list[str]
     """Remarks for the user on how it was built."""
 
@@ -80,15 +80,15 @@ class Objective(ABC):
         """The loss summed over units, and their number, both (); padding is in neither."""
 
     def transcribe(self, batch: dict[str, Tensor]) -> list[str] | None:
-        """What the model hears in each clip, as plain text; None where it does not write."""
+        """Text that the model hears in each clip, made plain; None where it does not write."""
         return None
 
     def fits(self, samples: int, text: str) -> bool:
-        """Whether so long a clip can carry the text."""
+        """True if a clip of so many samples can carry the text."""
         return True
 
     def padded(self, samples: int) -> int:
-        """How long a clip of so many samples is made whatever is beside it in a batch."""
+        """Samples that a clip is padded to, whatever is beside it in a batch."""
         return samples
 
     @abstractmethod
@@ -96,7 +96,7 @@ class Objective(ABC):
         """Write an ordinary checkpoint folder, all but `preprocessor_config.json`."""
 
     def facts(self) -> dict[str, Any]:
-        """Of the identity of a specialisation, what is no setting: JSON."""
+        """Facts of a specialisation's identity that are no settings: JSON."""
         return {}
 
     def doubt(self, loss: float) -> str | None:
@@ -104,7 +104,7 @@ class Objective(ABC):
         return None
 
     def at_step(self, step: int) -> None:
-        """What changes from step to step: nothing, in most."""
+        """Prepare for a step; most objectives need nothing."""
         return
 
     def new_parts(self) -> list[nn.Module]:
@@ -143,7 +143,7 @@ class Objective(ABC):
             encoder.embed_positions.requires_grad_(False)
 
     def trainable(self) -> dict[str, nn.Parameter]:
-        """By name, each once."""
+        """Parameters that train, by name, each once."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
     def merge(self) -> None:
@@ -190,7 +190,7 @@ class WaveObjective(Objective):
         return {"input_values": padded, "attention_mask": mask, "samples": samples}
 
     def inputs(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What the model is called with; the front end is told the lengths."""
+        """Keywords of the model; the front end gets the lengths."""
         self.lengths.samples = batch["samples"]
         return {"input_values": batch["input_values"], "attention_mask": batch["attention_mask"]}
 

@@ -15,12 +15,12 @@ CLASSES: dict[str, type[Objective]] = {"masked": Masked, "ctc": CTC, "seq2seq": 
 
 
 def writes(objective: str) -> bool:
-    """Whether it learns from sentences."""
+    """True if it learns from sentences."""
     return objective != "masked"
 
 
 def over_characters(objective: str, chosen: Settings) -> bool:
-    """Whether it needs a vocabulary of characters; else it has a tokenizer of its own, or no text at all."""
+    """True if it needs a vocabulary of characters; else it has a tokenizer of its own, or no text at all."""
     return objective == "ctc" or (objective == "seq2seq" and chosen.decoder == "new")
 
 

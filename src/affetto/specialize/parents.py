@@ -1,4 +1,4 @@
-"""What a specialisation starts from: a checkpoint, or shapes to be trained from nothing."""
+"""Parents of specialisations: a checkpoint, or shapes to be trained from nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from affetto.models.families.registry import FAMILIES
 from affetto.specialize.spec import check_family
 
 KEPT = ("layerdrop", "encoder_layerdrop", "decoder_layerdrop", "apply_spec_augment")
-"""Of the configuration, what affetto sets for its own use; a saved checkpoint gets the parent's values back."""
+"""Fields of the configuration that affetto sets for its own use; a saved checkpoint gets the parent's values back."""
 
 SIZES = {
     "mini": Size(width=96, blocks=3, heads=4, feed_forward=384, channels=64, codes=64),
@@ -40,7 +40,7 @@ class Parent:
     kept: dict[str, Any]
 
     def identity(self) -> dict[str, Any]:
-        """What decides what is learned: a checkpoint's weights, however it was called; else the shapes' name."""
+        """Facts that decide what is learned: a checkpoint's weights, however it was called; else the shapes' name."""
         return {"family": self.family, "digest": self.digest} if self.digest else self.told()
 
     def told(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def scratch(name: str, size: str) -> CatalogueEntry:
 
 
 def same_vocabulary(folder: Path | None, numbers: dict[str, int]) -> bool:
-    """Whether a checkpoint speaks of the same characters, so that its head can go on."""
+    """True if a checkpoint speaks of the same characters, so that its head can go on."""
     if folder is None:
         return False
     try:

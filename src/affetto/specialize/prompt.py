@@ -13,12 +13,12 @@ ENGLISH, TASKS, NO_TIMESTAMPS = "en", ("transcribe", "translate"), "<|notimestam
 
 
 def is_whispers(tokenizer: Any) -> bool:
-    """Whether a tokenizer is one of Whisper's own, and not one over characters."""
+    """True if a tokenizer is one of Whisper's own, and not one over characters."""
     return f"<|{TASKS[0]}|>" in tokenizer.get_vocab()
 
 
 def is_multilingual(model: Any, tokenizer: Any) -> bool:
-    """Whether a text begins with its language and task: as the folder says, else by the size of the vocabulary.
+    """True if a text begins with its language and task: as the folder says, else by the size of the vocabulary.
 
     A folder without `generation_config.json` says nothing.
     """
@@ -51,7 +51,7 @@ def set_language(model: Any, tokenizer: Any, language: str, instead: str) -> boo
 
 
 def _facts(tokenizer: Any) -> dict[str, Any]:
-    """By the names of transformers' generation configuration."""
+    """Settings by the names of transformers' generation configuration."""
     from transformers.models.whisper.tokenization_whisper import LANGUAGES as CODES
 
     numbers = tokenizer.get_vocab()

@@ -78,11 +78,19 @@ class _Specialisation:
         for note in objective.notes:
             self.display.say(f"note: {note}")
         sample = self._sample(corpus, objective, vocabulary, accelerator)
-        told = spec.told() | objective.facts() | {
-            "corpus": corpus.name, "version": corpus.version, "corpus_split": corpus.split, "parent": parent.identity(),
-            "precision": self.precision, "vocabulary": vocabulary.characters if vocabulary else None,
-            "sample": _digest(sample.facts()),
-        }  # fmt: skip
+        told = (
+            spec.told()
+            | objective.facts()
+            | {
+                "corpus": corpus.name,
+                "version": corpus.version,
+                "corpus_split": corpus.split,
+                "parent": parent.identity(),
+                "precision": self.precision,
+                "vocabulary": vocabulary.characters if vocabulary else None,
+                "sample": _digest(sample.facts()),
+            }
+        )
         identity = _digest(told)
         done = self.folder.finished(identity, told)
         if done is not None:
@@ -143,9 +151,15 @@ class _Specialisation:
             gather=gather_object if accelerator.num_processes > 1 else list,
         )
         sample = Chooser(
-            corpus, self.spec, vocabulary, objectives.writes(self.spec.objective), objective.fits, examiner,
-            self.display.say, self.display.advance,
-        ).choose()  # fmt: skip
+            corpus,
+            self.spec,
+            vocabulary,
+            objectives.writes(self.spec.objective),
+            objective.fits,
+            examiner,
+            self.display.say,
+            self.display.advance,
+        ).choose()
         told = sample.told()
         self.display.end(
             f"{told['train']['clips']} clips, {told['train']['hours']:.2f} h of {told['train']['speakers']} speakers; "
@@ -179,10 +193,17 @@ class _Specialisation:
 
         main = accelerator.is_main_process
         loop = Loop(
-            objective, sample, self.spec.settings, accelerator, seed=self.spec.seed, precision=self.precision,
-            identity=identity, checkpoint_file=self.folder.checkpoint,
-            on_step=step if main else lambda _progress, _all: None, on_validation=validated if main else lambda _: None,
-        )  # fmt: skip
+            objective,
+            sample,
+            self.spec.settings,
+            accelerator,
+            seed=self.spec.seed,
+            precision=self.precision,
+            identity=identity,
+            checkpoint_file=self.folder.checkpoint,
+            on_step=step if main else lambda _progress, _all: None,
+            on_validation=validated if main else lambda _: None,
+        )
         try:
             progress = loop.run()
         except (torch.OutOfMemoryError, MemoryError):
@@ -195,26 +216,48 @@ class _Specialisation:
         return progress
 
     def _made(
-        self, corpus: Listing, objective: Objective, sample: Sample, progress: Progress, accelerator: Accelerator,
-        told: dict[str, Any], identity: str,
-    ) -> dict[str, Any]:  # fmt: skip
-        """Where the checkpoint comes from."""
+        self,
+        corpus: Listing,
+        objective: Objective,
+        sample: Sample,
+        progress: Progress,
+        accelerator: Accelerator,
+        told: dict[str, Any],
+        identity: str,
+    ) -> dict[str, Any]:
+        """Provenance of the checkpoint."""
         spec = self.spec
         return {
-            "affetto": __version__, "objective": spec.objective, "method": spec.method,
-            "parent": objective.parent.told(), "heads": objective.heads, "from_scratch": spec.from_scratch,
+            "affetto": __version__,
+            "objective": spec.objective,
+            "method": spec.method,
+            "parent": objective.parent.told(),
+            "heads": objective.heads,
+            "from_scratch": spec.from_scratch,
             "corpus": {
-                "name": corpus.name, "version": corpus.version, "language": corpus.language, "split": corpus.split,
-                "licence": corpus.licence, "synthetic": corpus.synthetic, **sample.told(),
+                "name": corpus.name,
+                "version": corpus.version,
+                "language": corpus.language,
+                "split": corpus.split,
+                "licence": corpus.licence,
+                "synthetic": corpus.synthetic,
+                **sample.told(),
             },
             "synthetic": corpus.synthetic,
-            "hours_heard": round(progress.heard_seconds / 3600, 4), "steps": progress.step,
-            "history": progress.history, "curve": [round(loss, 5) for loss in progress.curve],
-            "seconds": round(progress.seconds, 1), "processes": accelerator.num_processes,
-            "settings": spec.settings.model_dump(mode="json"), "seed": spec.seed, "precision": self.precision,
-            "asked": told, "identity": identity, "peak_memory_bytes": peak_memory_bytes(self.device),
+            "hours_heard": round(progress.heard_seconds / 3600, 4),
+            "steps": progress.step,
+            "history": progress.history,
+            "curve": [round(loss, 5) for loss in progress.curve],
+            "seconds": round(progress.seconds, 1),
+            "processes": accelerator.num_processes,
+            "settings": spec.settings.model_dump(mode="json"),
+            "seed": spec.seed,
+            "precision": self.precision,
+            "asked": told,
+            "identity": identity,
+            "peak_memory_bytes": peak_memory_bytes(self.device),
             "provenance": provenance(self.device),
-        }  # fmt: skip
+        }
 
     def _save(self, objective: Objective, sample: Sample, made: dict[str, Any]) -> None:
         """Write the checkpoint beside, load it as every other command would, and publish it if it is the same."""

@@ -8,7 +8,7 @@ from affetto.errors import UserError
 from affetto.specialize.text import plain
 
 RATES = {"cer": "CER", "wer": "WER", "cer_unseen": "CER of unseen sentences", "wer_unseen": "WER of these"}
-"""Of characters and of words, as a record of a validation names them and as they are shown."""
+"""Error rates of characters and words, as a record of a validation names them and as they are shown."""
 
 
 def all_rates(clips: list[tuple[str, str, bool]]) -> dict[str, float]:
@@ -16,8 +16,8 @@ def all_rates(clips: list[tuple[str, str, bool]]) -> dict[str, float]:
     not, those of the others alone: `cer_unseen` and `wer_unseen`. Of no clips: none."""
     if not clips:
         return {}
-    rates = error_rates([(said, heard) for said, heard, _ in clips])
-    unseen = [(said, heard) for said, heard, is_repeated in clips if not is_repeated]
+    rates = error_rates([(sentence, answer) for sentence, answer, _ in clips])
+    unseen = [(sentence, answer) for sentence, answer, is_repeated in clips if not is_repeated]
     if 0 < len(unseen) < len(clips):
         rates |= {f"{name}_unseen": rate for name, rate in error_rates(unseen).items()}
     return rates
@@ -26,8 +26,8 @@ def all_rates(clips: list[tuple[str, str, bool]]) -> dict[str, float]:
 def error_rates(pairs: list[tuple[str, str]]) -> dict[str, float]:
     """`cer` and `wer` of (said, heard) pairs, both made plain: edits in all by characters or words in all."""
     jiwer = need_jiwer()
-    said, heard = [one for one, _ in pairs], [plain(other) for _, other in pairs]
-    return {"cer": float(jiwer.cer(said, heard)), "wer": float(jiwer.wer(said, heard))}
+    sentences, answers = [sentence for sentence, _ in pairs], [plain(answer) for _, answer in pairs]
+    return {"cer": float(jiwer.cer(sentences, answers)), "wer": float(jiwer.wer(sentences, answers))}
 
 
 def need_jiwer() -> Any:

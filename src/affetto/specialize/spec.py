@@ -26,7 +26,7 @@ class _Record(BaseModel):
 
 
 class Settings(_Record):
-    """What `--set NAME=VALUE` changes. The defaults of `lr` are the objective's, see `settings`."""
+    """Settings that `--set NAME=VALUE` changes. The defaults of `lr` are the objective's, see `settings`."""
 
     epochs: float = Field(10.0, gt=0, description="passes over the sample")
     steps: int | None = Field(None, ge=1, description="optimiser steps instead of epochs")

@@ -1,4 +1,4 @@
-"""What is said, as characters: a sentence made plain, and the vocabulary that models of characters are trained on."""
+"""Text as characters: a sentence made plain, and the vocabulary that models of characters are trained on."""
 
 from __future__ import annotations
 
@@ -93,9 +93,13 @@ class Vocabulary:
             single=f"{START} $A {END}", special_tokens=[(START, numbers[START]), (END, numbers[END])]
         )
         return PreTrainedTokenizerFast(
-            tokenizer_object=made, pad_token=PAD, bos_token=START, eos_token=END, unk_token=UNKNOWN,
+            tokenizer_object=made,
+            pad_token=PAD,
+            bos_token=START,
+            eos_token=END,
+            unk_token=UNKNOWN,
             clean_up_tokenization_spaces=False,
-        )  # fmt: skip
+        )
 
 
 def letters(texts: Iterable[str]) -> str:

@@ -55,9 +55,12 @@ class Seq2Seq(Objective):
         config.suppress_tokens = config.begin_suppress_tokens = config.forced_decoder_ids = None
         model = WhisperForConditionalGeneration(config)
         model.generation_config = GenerationConfig(
-            bos_token_id=numbers[START], eos_token_id=numbers[END], pad_token_id=numbers[PAD],
-            decoder_start_token_id=numbers[START], max_length=config.max_target_positions,
-        )  # fmt: skip
+            bos_token_id=numbers[START],
+            eos_token_id=numbers[END],
+            pad_token_id=numbers[PAD],
+            decoder_start_token_id=numbers[START],
+            max_length=config.max_target_positions,
+        )
         return model
 
     def _with_own_decoder(self) -> Any:
