@@ -107,18 +107,18 @@ def bench(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the demonstration; one that was begun continues there.")] = Path(
+    out: Annotated[Path, typer.Option(help="folder of the demonstration; one that was begun continues there")] = Path(
         "demo"
     ),
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="Key, hub id (owner/name) or checkpoint folder. Default: openai/whisper-tiny, from the cache or the "
-            "hub; random networks where it cannot be had."
+            help="key, hub id (owner/name) or checkpoint folder; default: openai/whisper-tiny from the cache or the "
+            "hub, or random networks if it cannot be had"
         ),
     ] = None,
     random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="Use small random networks of all families; download nothing.")
+        bool, typer.Option("--random-weights", help="use small random networks of all families, and download nothing")
     ] = False,
     device: Device = "auto",
 ) -> None:
