@@ -44,7 +44,7 @@ def test_speakers_who_validate_do_not_train(tmp_path: Path) -> None:
     train, validation = ({clip.speaker for clip in part} for part in (sample.train, sample.validation))
     assert len(train) == 3 and len(validation) == 1 and not train & validation
     clip = sample.train[0]
-    assert clip.text == clip.said == clip.text.lower() and clip.samples > 8000 and len(clip.audio) == 64
+    assert clip.text == clip.sentence == clip.text.lower() and clip.samples > 8000 and len(clip.audio) == 64
     assert sample.left_out == {}
 
 
@@ -89,8 +89,8 @@ def test_validation_sentences_that_are_trained_on_are_counted_and_scored_apart(t
     lines = [f"{file},{sentences[who][n % 3]},{who}" for n, (file, _, who) in enumerate(rows)]
     table.write_text("\n".join(["file,sentence,speaker", *lines]) + "\n")
     sample = choose(table)
-    assert [clip.said for clip in sample.validation if clip.id in sample.repeated] == ["una mela"]
-    assert sample.told()["validation"]["clips_with_a_trained_sentence"] == 1
+    assert [clip.sentence for clip in sample.validation if clip.id in sample.repeated] == ["una mela"]
+    assert sample.describe()["validation"]["clips_with_a_trained_sentence"] == 1
     heard = [("una mela", "una mela", True), ("ramo", "remo", False)]
     rates = all_rates(heard)
     assert rates["cer"] == pytest.approx(1 / 12) and rates["cer_unseen"] == pytest.approx(1 / 4)

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from affetto.specialize.text import ITALIAN, Vocabulary, letters, listed, plain
+from affetto.specialize.text import ITALIAN, Vocabulary, letters, list_counts, plain
 
 
 def test_a_sentence_is_made_plain() -> None:
@@ -50,4 +50,4 @@ def test_transformers_reads_the_saved_vocabulary(tmp_path: Path) -> None:
 def test_letters_of_another_language_and_a_list_of_what_is_foreign() -> None:
     assert letters(["mañana 3", "l'eau"]) == " 'aelmnuñ"
     assert set(plain("नमस्ते, दुनिया।")) == set(letters([plain("नमस्ते, दुनिया।")]))  # vowel signs and the virama too
-    assert listed(Counter("ßßø"), most=1) == "'ß' 2 and 1 more"
+    assert list_counts(Counter("ßßø"), most=1) == "'ß' 2 and 1 more"

@@ -107,7 +107,7 @@ class PrefixStore:
             temporary.write_bytes(content)
 
     def _round(self, tensor: Tensor) -> Tensor:
-        """In the store's precision, unless a value would overflow there."""
+        """Tensor in the store's precision, or in its own if a value would overflow there."""
         rounded = tensor.detach().cpu().to(PRECISIONS[self.precision])
         return (rounded if bool(torch.isfinite(rounded).all()) else tensor.detach().cpu()).contiguous()
 

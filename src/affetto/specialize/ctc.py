@@ -1,7 +1,7 @@
 """`ctc`: speech to characters by connectionist temporal classification (Graves et al. 2006), for every encoder family.
 
-wav2vec 2.0, HuBERT and WavLM by transformers' `…ForCTC` and its loss; Whisper's encoder under a linear layer of ours
-and PyTorch's same loss, saved beside an ordinary Whisper checkpoint.
+wav2vec 2.0, HuBERT and WavLM by transformers' `…ForCTC` and its loss; Whisper's encoder under a linear layer of
+affetto and PyTorch's CTC loss; the layer is saved beside an ordinary Whisper checkpoint.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from affetto.specialize.text import END, PAD, START
 from affetto.specialize.whisper import save_encoder
 
 MASKED_FRAME = "masked_spec_embed"
-"""Parameter in place of a masked frame: nothing trains it where none is masked."""
+"""Parameter in place of a masked frame: it gets no gradient if no frame is masked."""
 HEAD_FILE = "ctc_head.safetensors"
 """The linear layer over Whisper's encoder, beside the checkpoint that transformers reads."""
 
@@ -38,8 +38,8 @@ class CTC(WaveObjective):
         config.bos_token_id, config.eos_token_id = numbers[START], numbers[END]
         # One long sentence would outweigh many short ones, or none: a sum, divided by all characters of a step.
         config.ctc_loss_reduction, config.ctc_zero_infinity = "sum", True
-        augment = self.chosen.spec_augment
-        config.apply_spec_augment = self.parent.kept["apply_spec_augment"] if augment is None else augment
+        augment = self.settings.spec_augment
+        config.apply_spec_augment = self.parent.config_values["apply_spec_augment"] if augment is None else augment
         family = self.backbone.record
         assert family.stock_ctc_class is not None
         self.model = family.stock_ctc_class(config)
@@ -115,19 +115,19 @@ class WhisperCTC(Objective):
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         scores = self.model(batch["mels"], batch["frames"].cpu())
-        own = batch["labels"] >= 0
+        labelled = batch["labels"] >= 0
         log_probabilities = scores.float().log_softmax(-1).transpose(0, 1)
         with torch.backends.cudnn.flags(enabled=False):
             loss = nn.functional.ctc_loss(
                 log_probabilities,
-                batch["labels"][own],
+                batch["labels"][labelled],
                 batch["frames"],
-                own.sum(-1),
+                labelled.sum(-1),
                 blank=0,
                 reduction="sum",
                 zero_infinity=True,
             )
-        return loss, own.sum()
+        return loss, labelled.sum()
 
     def transcribe(self, batch: dict[str, Tensor]) -> list[str]:
         assert self.vocabulary is not None
@@ -148,5 +148,5 @@ def _note_on(heads: str, parent: Parent) -> list[str]:
 
 
 def frames_needed(text: str) -> int:
-    """A frame a character, and a blank between two that are the same."""
+    """Number of frames that CTC needs: one per character, and one for a blank between two equal characters."""
     return len(text) + sum(a == b for a, b in pairwise(text))

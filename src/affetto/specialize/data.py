@@ -1,4 +1,4 @@
-"""Sample of a corpus: clips that cannot serve are left out and reported, hours drawn, speakers held out."""
+"""Sample of a corpus: usable clips of the hours asked for, with held-out speakers; the rest is reported."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from affetto.corpora.transcribed.sampling import fill, hold_out
 from affetto.errors import UserError
 from affetto.specialize.examine import Examiner
 from affetto.specialize.spec import Settings, Spec
-from affetto.specialize.text import APOSTROPHES, Vocabulary, listed, plain
+from affetto.specialize.text import APOSTROPHES, Vocabulary, list_counts, plain
 
 GUESSED_SECONDS = 5.0
-"""Length of a clip that has not been looked at yet: about Common Voice's mean."""
+"""Assumed length of a clip that is not decoded yet: about the mean of Common Voice."""
 HOUR = 3600.0
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip as it is learned from. `text` is what the objective writes, `said` the plain sentence for scoring."""
+    """A clip of the sample. `text` is the target of the objective, `sentence` the plain sentence for scoring."""
 
     id: str
     path: Path
     speaker: str
     text: str
-    said: str
+    sentence: str
     samples: int
     audio: str
 
@@ -50,11 +50,12 @@ class Sample:
 
     @property
     def repeated(self) -> frozenset[str]:
-        """Clips that validate with a sentence that is trained on too, by their ids: it may be known by heart."""
-        trained_on = {normalised(clip.said) for clip in self.train} - {""}
-        return frozenset(clip.id for clip in self.validation if normalised(clip.said) in trained_on)
+        """Ids of validation clips whose sentence is in the training part too: the model may have memorised it."""
+        trained_on = {normalised(clip.sentence) for clip in self.train} - {""}
+        return frozenset(clip.id for clip in self.validation if normalised(clip.sentence) in trained_on)
 
-    def told(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
+        """Summary for `specialized.json`: clips, hours and speakers of both parts, and what was left out."""
         parts = {"train": self.train, "validation": self.validation}
         facts: dict[str, Any] = {
             name: {
@@ -64,7 +65,7 @@ class Sample:
             }
             for name, clips in parts.items()
         }
-        if any(clip.said for clip in self.validation):
+        if any(clip.sentence for clip in self.validation):
             facts["validation"]["clips_with_a_trained_sentence"] = len(self.repeated)
         return facts | {"left_out": self.left_out, "unreadable": self.unreadable[:20]}
 
@@ -81,7 +82,7 @@ def hours(clips: Sequence[Clip]) -> float:
 
 
 class Chooser:
-    """Draws the sample. `fits(samples, text)` is the objective's; `examiner` decodes, and knows what was before."""
+    """Draws the sample. `fits(samples, text)` is the objective's; `examiner` decodes clips and stores the results."""
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class Chooser:
         say: Callable[[str], None],
         progress: Callable[[int, int], None],
     ) -> None:
-        self.corpus, self.spec, self.chosen = corpus, spec, spec.settings
+        self.corpus, self.spec, self.settings = corpus, spec, spec.settings
         self.vocabulary, self.with_text, self.fits = vocabulary, with_text, fits
         self.examiner, self.say, self.progress = examiner, say, progress
         self.left_out: Counter[str] = Counter()
@@ -110,7 +111,7 @@ class Chooser:
                 f"{self.corpus.root} has {len(speakers)} speaker with usable clips; one trains and another validates, "
                 "so two are needed at least"
             )
-        held_out = hold_out(speakers, self.chosen.held_out, self.spec.seed)
+        held_out = hold_out(speakers, self.settings.held_out, self.spec.seed)
         limit_seconds = None if self.spec.hours is None else self.spec.hours * HOUR
         train = self._draw(
             [utterance for utterance in usable if utterance.speaker not in held_out],
@@ -118,7 +119,7 @@ class Chooser:
             needed=True,
         )
         drawn_seconds = sum(self._length(utterance) for utterance in train)
-        most = min(self.chosen.validation_hours * HOUR, max(drawn_seconds / 10, 60.0))
+        most = min(self.settings.validation_hours * HOUR, max(drawn_seconds / 10, 60.0))
         validation = self._draw([utterance for utterance in usable if utterance.speaker in held_out], most)
         if self.unreadable:
             self.say(f"left out: {len(self.unreadable)} clips cannot be read: {self.unreadable[0]}")
@@ -141,7 +142,7 @@ class Chooser:
         )
 
     def _with_usable_text(self) -> list[Utterance]:
-        """Without empty sentences and those that the vocabulary cannot write."""
+        """Utterances whose sentence the vocabulary can write; all, for an objective without text."""
         if not self.with_text:
             return list(self.corpus.utterances)
         usable, outside = [], Counter[str]()
@@ -156,17 +157,22 @@ class Chooser:
             else:
                 usable.append(utterance)
         if outside:
-            self.say(f"characters outside the vocabulary: {listed(outside)}; give --characters to have them written")
+            self.say(
+                f"characters outside the vocabulary: {list_counts(outside)}; give --characters to have them written"
+            )
         if not usable:
             raise UserError(
                 f"{self.corpus.root}: no clip has a sentence that can be learned from "
                 f"({', '.join(f'{n} {reason}' for reason, n in self.left_out.items())})"
-                + (f"; outside the vocabulary: {listed(outside)}; give --characters" if outside else "")
+                + (f"; outside the vocabulary: {list_counts(outside)}; give --characters" if outside else "")
             )
         return usable
 
     def _draw(self, pool: list[Utterance], seconds: float | None, *, needed: bool = False) -> list[Utterance]:
-        """Fill the sum; look at what was drawn; draw anew without what cannot serve, until all has been looked at."""
+        """Utterances of `seconds` in all (None: the whole pool), each decoded and usable.
+
+        A draw may hold utterances that prove unusable: it is repeated without them until all of it is decoded.
+        """
         lengths = [utterance.seconds for utterance in pool if utterance.seconds is not None]
         if needed and seconds is not None and len(lengths) == len(pool) and sum(lengths) < seconds:
             raise self._too_few(sum(lengths))  # before hours are spent on looking at all of them
@@ -189,10 +195,10 @@ class Chooser:
             self.looked_at.add(file)
             self._judge(utterance, entry)
             self.progress(done, len(new))
-        if len(self.unreadable) > max(1.0, self.chosen.max_bad * len(self.looked_at)):
+        if len(self.unreadable) > max(1.0, self.settings.max_bad * len(self.looked_at)):
             raise UserError(
                 f"{len(self.unreadable)} of {len(self.looked_at)} clips cannot be read, more than max_bad "
-                f"({self.chosen.max_bad:.0%}): {self.unreadable[0]}. Copy the corpus again, or give a higher "
+                f"({self.settings.max_bad:.0%}): {self.unreadable[0]}. Copy the corpus again, or give a higher "
                 "--set max_bad=SHARE"
             )
 
@@ -204,8 +210,10 @@ class Chooser:
             return
         seconds = entry["samples"] / audio.RATE_HZ
         reason = None
-        if not self.chosen.shortest_seconds <= seconds <= self.chosen.longest_seconds:
-            reason = f"shorter than {self.chosen.shortest_seconds:g} s or longer than {self.chosen.longest_seconds:g} s"
+        if not self.settings.shortest_seconds <= seconds <= self.settings.longest_seconds:
+            reason = (
+                f"shorter than {self.settings.shortest_seconds:g} s or longer than {self.settings.longest_seconds:g} s"
+            )
         elif not self.fits(entry["samples"], self._text(utterance)):
             reason = "whose sentence is too long for them"
         if reason:
@@ -222,14 +230,17 @@ class Chooser:
             path=self.corpus.path(utterance),
             speaker=utterance.speaker,
             text=self._text(utterance),
-            said=plain(utterance.sentence),
+            sentence=plain(utterance.sentence),
             samples=entry["samples"],
             audio=entry["audio"],
         )
 
 
 def vocabulary_for(spec: Spec, corpus: Listing) -> tuple[Vocabulary, str | None]:
-    """The characters to write: those given, the language's, or the corpus's own letters; and a note on the last."""
+    """Characters to write, and a note if they come from the corpus.
+
+    They are those of `--characters`, else those of the language, else the letters of the corpus.
+    """
     from affetto.specialize.text import LANGUAGES, letters
 
     if spec.characters is not None:
@@ -237,8 +248,8 @@ def vocabulary_for(spec: Spec, corpus: Listing) -> tuple[Vocabulary, str | None]
         return Vocabulary(characters), None
     if spec.language in LANGUAGES:
         return Vocabulary(LANGUAGES[spec.language]), None
-    found = letters(plain(utterance.sentence) for utterance in corpus.utterances)
-    return Vocabulary(found), f"the vocabulary is the corpus's own {len(found) - 1} letters: {found.strip()}"
+    alphabet = letters(plain(utterance.sentence) for utterance in corpus.utterances)
+    return Vocabulary(alphabet), f"the vocabulary is the corpus's own {len(alphabet) - 1} letters: {alphabet.strip()}"
 
 
 def plain_characters(text: str) -> set[str]:
@@ -252,6 +263,6 @@ def plain_characters(text: str) -> set[str]:
 
 
 def steps_of(settings: Settings, clips: int) -> tuple[int, int]:
-    """Steps of an epoch, and in all."""
-    each = -(-clips // settings.batch_size)
-    return each, settings.steps or max(1, round(settings.epochs * each))
+    """Number of steps of an epoch, and of the whole training."""
+    per_epoch = -(-clips // settings.batch_size)
+    return per_epoch, settings.steps or max(1, round(settings.epochs * per_epoch))

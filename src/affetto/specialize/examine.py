@@ -1,4 +1,7 @@
-"""Clips decoded once before training, so that it never meets one that cannot be read; what was seen is remembered."""
+"""Examination of clips: each is decoded once before training, so that training meets no unreadable clip.
+
+The results are stored, so that a clip that has not changed is not decoded again.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from affetto.models.parallel import cores
 Checked = dict[str, dict[str, Any]]
 """Entry of each file: its size and time when it was decoded, and `samples` and `audio` (SHA-256), or `problem`."""
 LOT = 256
-"""Clips that a process decodes between two looks at the clock and, of several processes, at what the others have."""
+"""Clips that a process decodes before it checks the clock and exchanges entries with the other processes."""
 KEEP_SECONDS = 60.0
-"""Seconds of decoding that are lost to a kill."""
+"""Most seconds of decoding that a kill can lose."""
 
 
 class Examiner:
     """Decodes clips that have not been decoded before, each by one of the processes that work together.
 
-    `checked` is what is known, and grows; `keep(checked)` is called about every minute. `gather` joins the lists of all
-    processes, in their order; with it all know the same, and so come to the same sample.
+    `checked` holds the entries so far, and grows; `keep(checked)` is called about every minute. `gather` joins the
+    lists of all processes, in their order, so that all have the same entries and draw the same sample.
     """
 
     def __init__(
@@ -40,23 +43,23 @@ class Examiner:
 
     def look(self, clips: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, dict[str, Any]]]:
         """(file, its entry) of each (file, path), in their order."""
-        kept = time.monotonic()
+        saved_at = time.monotonic()
         size = LOT * self.processes
         with ThreadPoolExecutor(cores()) as pool:
             for first in range(0, len(clips), size):
                 lot = clips[first : first + size]
-                mine = lot[self.process :: self.processes]
-                entries = pool.map(lambda clip: (clip[0], examine(clip[1], self.checked.get(clip[0]))), mine)
+                share = lot[self.process :: self.processes]
+                entries = pool.map(lambda clip: (clip[0], examine(clip[1], self.checked.get(clip[0]))), share)
                 self.checked.update(self.gather(list(entries)))
-                if time.monotonic() - kept >= KEEP_SECONDS:
+                if time.monotonic() - saved_at >= KEEP_SECONDS:
                     self.keep(self.checked)
-                    kept = time.monotonic()
+                    saved_at = time.monotonic()
                 for file, _ in lot:
                     yield file, self.checked[file]
 
 
 def examine(path: Path, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Decode a clip, unless it was `before` and has not changed."""
+    """Entry of a clip: `before` if its file has not changed since, else by decoding it."""
     try:
         status = path.stat()
         stamp = [status.st_size, status.st_mtime_ns]

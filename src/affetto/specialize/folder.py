@@ -1,10 +1,10 @@
 """The folder of a specialisation, while it runs and when it is done.
 
 out/
-  .work/            while it runs: spec.json, checked.json (what was decoded), checkpoint.safetensors
+  .work/            while it runs: spec.json, checked.json (entries of decoded clips), checkpoint.safetensors
   model.safetensors, preprocessor_config.json, …   the checkpoint, as transformers writes it
-  specialized.json  where it comes from: parent, corpus, hours, steps, losses
-  config.json       moved here last: where it is, the checkpoint is whole
+  specialized.json  its provenance: parent, corpus, hours, steps, losses
+  config.json       moved here last: if it exists, the checkpoint is complete
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Folder:
         return self.work.path / ".lock"
 
     def examine(self) -> None:
-        """Raise UserError where the folder holds something else."""
+        """Raise UserError if the folder holds anything but a specialisation."""
         try:
             entries = [p.name for p in self.path.iterdir() if not p.name.startswith(".")]
         except FileNotFoundError:
@@ -54,27 +54,30 @@ class Folder:
                 "another --out"
             )
 
-    def finished(self, identity: str, told: dict[str, Any]) -> dict[str, Any] | None:
-        """The provenance, where this specialisation is done here. Raises UserError where another one is, or was begun,
-        and names what differs."""
+    def finished(self, identity: str, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Provenance of the specialisation if the folder holds it finished, else None.
+
+        Raises UserError, which names the differences, if the folder holds another specialisation, finished or not.
+        """
         done = provenance(self.path)
-        known = done or self.work.read(SPEC)
-        if known is not None and known.get("identity") != identity:
+        record = done or self.work.read(SPEC)
+        if record is not None and record.get("identity") != identity:
+            differences = _differences(record.get("asked", {}), request)
             raise UserError(
-                f"{self.path} holds another specialisation ({_differences(known.get('asked', {}), told)}): give the "
-                "same corpus and settings to go on with it, or another --out"
+                f"{self.path} holds another specialisation ({differences}): give the same corpus and settings to go on "
+                "with it, or another --out"
             )
-        if done is not None:  # a kill may have come between the last file and this
+        if done is not None:  # a kill may have come before `publish` removed it
             shutil.rmtree(self.work.path, ignore_errors=True)
         return done
 
-    def begin(self, identity: str, told: dict[str, Any], checked: dict[str, Any]) -> None:
+    def begin(self, identity: str, request: dict[str, Any], checked: dict[str, Any]) -> None:
         if self.work.read(SPEC) is None:
-            self.work.write(SPEC, {"identity": identity, "asked": told})
+            self.work.write(SPEC, {"identity": identity, "asked": request})
         self.remember(checked)
 
     def remember(self, checked: dict[str, Any]) -> None:
-        """Keep what has been decoded so far: looking at all of a corpus may take hours."""
+        """Store the entries of decoded clips: decoding all of a corpus may take hours."""
         self.work.write(CHECKED, checked)
 
     def making(self) -> Path:
@@ -85,11 +88,11 @@ class Folder:
         return folder
 
     def publish(self) -> None:
-        """Move what was made to its place, the configuration last, and remove the work."""
-        made = self.work.path / MAKING
+        """Move the written checkpoint into the folder, the configuration last, and remove the work."""
+        source = self.work.path / MAKING
         try:
-            share(made)
-            for file in sorted(made.iterdir(), key=lambda f: f.name == CONFIG):
+            share(source)
+            for file in sorted(source.iterdir(), key=lambda f: f.name == CONFIG):
                 os.replace(file, self.path / file.name)
         except OSError as problem:
             raise UserError(
@@ -110,10 +113,10 @@ def provenance(folder: str | Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _differences(known: dict[str, Any], told: dict[str, Any]) -> str:
-    names = [name for name in told if name in known and known[name] != told[name]]
-    said = [f"{name} {_short(known[name])}, now {_short(told[name])}" for name in names]
-    return "; ".join(said[:4]) or "of another version"
+def _differences(earlier: dict[str, Any], request: dict[str, Any]) -> str:
+    names = [name for name in request if name in earlier and earlier[name] != request[name]]
+    changes = [f"{name} {_short(earlier[name])}, now {_short(request[name])}" for name in names]
+    return "; ".join(changes[:4]) or "of another version"
 
 
 def _short(value: Any) -> str:

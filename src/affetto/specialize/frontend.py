@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 
 class Lengths:
-    """Whoever runs the model sets `samples`, (batch,) the clips' own lengths, before each pass."""
+    """Lengths of the clips of a batch: the caller of the model sets `samples` (batch,) before each pass."""
 
     def __init__(self) -> None:
         self.samples: Tensor | None = None
 
 
 def mask_norm(extractor: Any) -> Lengths:
-    """Let a front end's group norm, where it has one, look at the clips' own frames; returns where to set these."""
+    """Let a front end's group norm, where it has one, look at the clips' own frames; returns the lengths to set."""
     lengths = Lengths()
     first = extractor.conv_layers[0]
     norm = getattr(first, "layer_norm", None)
@@ -43,13 +43,13 @@ def mask_norm(extractor: Any) -> Lengths:
 def masked_norm(hidden: Tensor, frames: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """Each channel to mean 0 and variance 1 over a clip's own frames: (batch, channels, time), frames (batch,).
 
-    In float32 whatever the autocast says, as PyTorch's own group norm.
+    It is computed in float32 even under autocast, as PyTorch's group norm is.
     """
     with torch.autocast(hidden.device.type, enabled=False):
         values = hidden.float()
-        own = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]  # (batch, 1, time)
+        inside = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]  # (batch, 1, time)
         count = frames[:, None, None]
-        mean = torch.where(own, values, 0.0).sum(-1, keepdim=True) / count
+        mean = torch.where(inside, values, 0.0).sum(-1, keepdim=True) / count
         centred = values - mean
-        variance = torch.where(own, centred, 0.0).square().sum(-1, keepdim=True) / count
+        variance = torch.where(inside, centred, 0.0).square().sum(-1, keepdim=True) / count
         return centred * torch.rsqrt(variance + eps) * weight[:, None].float() + bias[:, None].float()

@@ -1,4 +1,4 @@
-"""Heads of a checkpoint: what a model has beside its encoder goes on where the parent has the same."""
+"""Heads of a checkpoint: the parts of a model outside its encoder, taken from the parent where it has them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from affetto.specialize.objective import NEW, PARENTS, PARTLY
 
 
 def origin(model: Any, carried: list[str], encoder: str) -> str:
-    """Origin of weights beside the encoder (names that begin so) come from, `carried` being those of the parent."""
-    own = {name for name in model.state_dict() if not name.startswith(encoder)}
-    return NEW if not carried else PARENTS if own <= set(carried) else PARTLY
+    """Origin of the weights outside the encoder: NEW, PARENTS or PARTLY.
+
+    `carried` are the names of weights that come from the parent; those of the encoder begin with `encoder`.
+    """
+    names = {name for name in model.state_dict() if not name.startswith(encoder)}
+    return NEW if not carried else PARENTS if names <= set(carried) else PARTLY
 
 
 def carried_over(model: Any, folder: Path | None, encoder: str) -> list[str]:
-    """Load into `model` what the checkpoint has of it beside the encoder (names that begin so); returns the names."""
+    """Load the checkpoint's weights outside the encoder into `model`; returns their names.
+
+    Names of the encoder's weights begin with `encoder`.
+    """
     if folder is None:
         return []
     with quiet_transformers():

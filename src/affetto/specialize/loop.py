@@ -230,12 +230,12 @@ class Loop:
         self.on_validation(record)
 
     def _score(self, clips: list[Clip]) -> tuple[Tensor, list[tuple[str, str, bool]]]:
-        """Loss and units (2,) of a pass; of each clip its sentence, the model's, and whether it was trained on."""
+        """Loss and units (2,) of a pass; of each clip its sentence, the model's, and True if it was trained on."""
         batch = self._batch([self.item(clip, VALIDATION_EPOCH) for clip in clips])
         with self._autocast():
             loss, units = self.objective.loss(batch)
             texts = self.objective.transcribe(batch) or []
-        pairs = [(clip.said, text, clip.id in self.repeated) for clip, text in zip(clips, texts, strict=False)]
+        pairs = [(clip.sentence, text, clip.id in self.repeated) for clip, text in zip(clips, texts, strict=False)]
         return torch.tensor([float(loss), float(units)], dtype=torch.float64), pairs
 
     # -- checkpoints ------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ class Masked(WaveObjective):
         encoder.config.apply_spec_augment = True  # else the encoder ignores the mask
         if not hasattr(encoder, "masked_spec_embed"):
             encoder.masked_spec_embed = nn.Parameter(torch.rand(encoder.config.hidden_size))
-            encoder.config.mask_time_prob = self.chosen.mask_share  # with 0 it would not be loaded again
+            encoder.config.mask_time_prob = self.settings.mask_share  # with 0 it would not be loaded again
         self.model = Wav2Vec2ForPreTraining(encoder.config)
         self.model.wav2vec2 = encoder
         carried = carried_over(self.model, self.parent.folder, "wav2vec2.")
@@ -49,12 +49,12 @@ class Masked(WaveObjective):
         self.backbone.model.masked_spec_embed.requires_grad_(True)
 
     def at_step(self, step: int) -> None:
-        first, last, factor = self.chosen.gumbel
+        first, last, factor = self.settings.gumbel
         self.model.set_gumbel_temperature(max(first * factor**step, last))
 
     def item(self, wave: np.ndarray, text: str, random: np.random.Generator) -> Item:
         prepared = self.backbone.prepare(wave)
-        mask = draw_mask(random, self.frames(len(prepared)), self.chosen.mask_share, self.chosen.mask_span)
+        mask = draw_mask(random, self.frames(len(prepared)), self.settings.mask_share, self.settings.mask_span)
         return Item(
             prepared, len(wave), mask=mask, negatives=draw_negatives(random, mask, self.model.config.num_negatives)
         )

@@ -1,7 +1,7 @@
 """Distance that each layer's states moved from parent to child: linear CKA (Kornblith et al. 2019) on the same clips.
 
-1 means equal up to rotation and scale; frames of all clips are the examples. It compares what the layers say, not how
-well: a low value is no harm by itself.
+1 means equal up to rotation and scale; frames of all clips are the examples. It compares the content of the layers,
+not their quality: a low value is no harm by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CLIPS = 24
 
 
 class Cka:
-    """Adds up two representations of the same examples, a part at a time; nothing but sums is kept."""
+    """Similarity of two representations of the same examples, added up in parts; only sums are stored."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -46,17 +46,17 @@ class Cka:
 def states(backbone: Backbone, wave: np.ndarray) -> list[Tensor]:
     """The L+1 hidden states of one clip, each (frames, width)."""
     hidden = backbone.embed(backbone.features(backbone.prepare(wave))[None], None)
-    found, context = [hidden[0]], backbone.context(None, hidden.shape[1])
+    layers, context = [hidden[0]], backbone.context(None, hidden.shape[1])
     for index in range(backbone.depth):
         hidden = backbone.block(index, hidden, context)
-        found.append(backbone.finish(hidden)[0] if index + 1 == backbone.depth else hidden[0])
-    return found
+        layers.append(backbone.finish(hidden)[0] if index + 1 == backbone.depth else hidden[0])
+    return layers
 
 
 def moved(parent: Backbone, child: Backbone, waves: Iterable[np.ndarray]) -> list[float]:
     """Linear CKA of each state, 0 … L, over the frames of the clips."""
-    sums = [Cka() for _ in range(parent.depth + 1)]
+    similarities = [Cka() for _ in range(parent.depth + 1)]
     for wave in waves:
-        for one, before, after in zip(sums, states(parent, wave), states(child, wave), strict=True):
-            one.add(before, after)
-    return [round(one.value(), 6) for one in sums]
+        for similarity, before, after in zip(similarities, states(parent, wave), states(child, wave), strict=True):
+            similarity.add(before, after)
+    return [round(similarity.value(), 6) for similarity in similarities]

@@ -36,8 +36,11 @@ class Item:
 
 
 class Objective(ABC):
-    """A model with its loss. `loss` returns a sum over units and their number, so that what trains on a step does not
-    depend on how its clips were put into batches or dealt out to processes."""
+    """A model with its loss.
+
+    `loss` returns a sum over units and their number, so that the gradient of a step does not depend on how its clips
+    are put into batches or dealt out to processes.
+    """
 
     name: ClassVar[str]
     unit: ClassVar[str]
@@ -47,21 +50,21 @@ class Objective(ABC):
     heads: str = NEW
     """Origin of the parts beside its encoder: `NEW`, `PARENTS` or `PARTLY`."""
     notes: list[str]
-    """Remarks for the user on how it was built."""
+    """Remarks for the user on how the model was built."""
 
-    def __init__(self, parent: Parent, chosen: Settings, method: str, vocabulary: Vocabulary | None) -> None:
-        self.parent, self.chosen, self.method, self.vocabulary = parent, chosen, method, vocabulary
+    def __init__(self, parent: Parent, settings: Settings, method: str, vocabulary: Vocabulary | None) -> None:
+        self.parent, self.settings, self.method, self.vocabulary = parent, settings, method, vocabulary
         self.adaptation: Method | None = None
         self.notes = []
         self.build()
         self._choose_what_trains()
-        if chosen.gradient_checkpointing:
+        if settings.gradient_checkpointing:
             for owner in self.checkpointed():
                 # The older name is deprecated in transformers 5.23; versions before have no other.
                 enable = getattr(owner, "activation_checkpointing_enable", owner.gradient_checkpointing_enable)
                 enable({"use_reentrant": False})
 
-    # What an objective defines ---------------------------------------------------------------
+    # Defined by each objective ----------------------------------------------------------------
 
     @abstractmethod
     def build(self) -> None:
@@ -80,7 +83,7 @@ class Objective(ABC):
         """The loss summed over units, and their number, both (); padding is in neither."""
 
     def transcribe(self, batch: dict[str, Tensor]) -> list[str] | None:
-        """Text that the model hears in each clip, made plain; None where it does not write."""
+        """Plain text of each clip by the model; None for an objective without text."""
         return None
 
     def fits(self, samples: int, text: str) -> bool:
@@ -88,7 +91,7 @@ class Objective(ABC):
         return True
 
     def padded(self, samples: int) -> int:
-        """Samples that a clip is padded to, whatever is beside it in a batch."""
+        """Samples that a clip is padded to, independent of the rest of its batch."""
         return samples
 
     @abstractmethod
@@ -96,11 +99,11 @@ class Objective(ABC):
         """Write an ordinary checkpoint folder, all but `preprocessor_config.json`."""
 
     def facts(self) -> dict[str, Any]:
-        """Facts of a specialisation's identity that are no settings: JSON."""
+        """Facts of a specialisation's identity beside its settings: JSON."""
         return {}
 
     def doubt(self, loss: float) -> str | None:
-        """A remark on a validation loss before training, a unit, that cannot be right; None: it can be."""
+        """Remark on an implausible validation loss per unit before training; None if it is plausible."""
         return None
 
     def at_step(self, step: int) -> None:
@@ -114,7 +117,7 @@ class Objective(ABC):
     def checkpointed(self) -> list[Any]:
         return [self.model]
 
-    # What all share --------------------------------------------------------------------------
+    # Shared by all objectives -----------------------------------------------------------------
 
     @property
     def backbone(self) -> Any:
@@ -122,23 +125,23 @@ class Objective(ABC):
 
     @property
     def trains_front_end(self) -> bool:
-        chosen = self.chosen.front_end
-        if chosen is not None:
-            return chosen
+        choice = self.settings.front_end
+        if choice is not None:
+            return choice
         return trains_all(self.method) and (self.name != "ctc" or self.parent.folder is None)
 
     def _choose_what_trains(self) -> None:
         encoder = self.backbone.model
         self.model.requires_grad_(trains_all(self.method))
         if not trains_all(self.method):
-            keywords = {name: getattr(self.chosen, name) for name in METHOD_SETTINGS[self.method]}
+            keywords = {name: getattr(self.settings, name) for name in METHOD_SETTINGS[self.method]}
             self.adaptation = METHODS.find(self.method)(self.backbone, range(self.backbone.depth), **keywords)
         for module in self.new_parts():
             module.requires_grad_(True)
         for module in front_end(encoder):
             module.requires_grad_(self.trains_front_end)
             if hasattr(module, "_requires_grad"):
-                module._requires_grad = self.trains_front_end  # by it transformers marks the wave itself
+                module._requires_grad = self.trains_front_end  # transformers reads it to mark the wave
         if hasattr(encoder, "embed_positions"):
             encoder.embed_positions.requires_grad_(False)
 
@@ -153,9 +156,9 @@ class Objective(ABC):
             self.adaptation = None
 
     def save_model(self, model: Any, folder: Path) -> None:
-        """transformers' own files, with the parent's configuration where affetto had set its own."""
+        """Write transformers' files, with the parent's values of the configuration fields that affetto sets."""
         for config in {id(c): c for c in (model.config, self.backbone.model.config)}.values():
-            for name, value in self.parent.kept.items():
+            for name, value in self.parent.config_values.items():
                 setattr(config, name, value)
         with quiet_transformers():
             model.save_pretrained(folder)
@@ -169,12 +172,12 @@ def front_end(encoder: Any) -> list[Any]:
 
 
 class WaveObjective(Objective):
-    """wav2vec 2.0, HuBERT and WavLM: waves padded with zeros, each clip as it is alone."""
+    """wav2vec 2.0, HuBERT and WavLM: waves padded with zeros, which no clip's result depends on."""
 
     lengths: Lengths
 
     def exact(self) -> None:
-        """To be called by `build`: the front end ignores padding."""
+        """Make the front end ignore padding; `build` calls it."""
         self.lengths = mask_norm(self.backbone.model.feature_extractor)
 
     def frames(self, samples: int) -> int:

@@ -15,17 +15,17 @@ CLASSES: dict[str, type[Objective]] = {"masked": Masked, "ctc": CTC, "seq2seq": 
 
 
 def writes(objective: str) -> bool:
-    """True if it learns from sentences."""
+    """True if the objective learns from sentences."""
     return objective != "masked"
 
 
-def over_characters(objective: str, chosen: Settings) -> bool:
-    """True if it needs a vocabulary of characters; else it has a tokenizer of its own, or no text at all."""
-    return objective == "ctc" or (objective == "seq2seq" and chosen.decoder == "new")
+def over_characters(objective: str, settings: Settings) -> bool:
+    """True if the objective needs a vocabulary of characters; others have a tokenizer, or no text."""
+    return objective == "ctc" or (objective == "seq2seq" and settings.decoder == "new")
 
 
 def make(
-    name: str, parent: Parent, chosen: Settings, method: str, vocabulary: Vocabulary | None, language: str
+    name: str, parent: Parent, settings: Settings, method: str, vocabulary: Vocabulary | None, language: str
 ) -> Objective:
     """The objective around the parent's encoder. Raises UserError where the family cannot take it."""
     check_family(name, parent.family)
@@ -34,4 +34,4 @@ def make(
         cls = WhisperCTC
     if cls is Seq2Seq:
         cls = type("Seq2Seq", (Seq2Seq,), {"language": language})
-    return cls(parent, chosen, method, vocabulary)
+    return cls(parent, settings, method, vocabulary)

@@ -1,4 +1,4 @@
-"""Parents of specialisations: a checkpoint, or shapes to be trained from nothing."""
+"""Parents of specialisations: a checkpoint, or the shapes of a model that is trained from nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from affetto.models.families.family import Size
 from affetto.models.families.registry import FAMILIES
 from affetto.specialize.spec import check_family
 
-KEPT = ("layerdrop", "encoder_layerdrop", "decoder_layerdrop", "apply_spec_augment")
+RESTORED = ("layerdrop", "encoder_layerdrop", "decoder_layerdrop", "apply_spec_augment")
 """Fields of the configuration that affetto sets for its own use; a saved checkpoint gets the parent's values back."""
 
 SIZES = {
@@ -37,13 +37,14 @@ class Parent:
     backbone: Backbone
     folder: Path | None
     digest: str | None
-    kept: dict[str, Any]
+    config_values: dict[str, Any]
+    """Its values of the configuration fields `RESTORED`."""
 
     def identity(self) -> dict[str, Any]:
-        """Facts that decide what is learned: a checkpoint's weights, however it was called; else the shapes' name."""
-        return {"family": self.family, "digest": self.digest} if self.digest else self.told()
+        """Facts that the result depends on: the digest of a checkpoint's weights, or the name of the shapes."""
+        return {"family": self.family, "digest": self.digest} if self.digest else self.describe()
 
-    def told(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return {"name": self.name, "family": self.family, "digest": self.digest}
 
 
@@ -53,14 +54,27 @@ def load_parent(name: str, from_scratch: str | None, objective: str, seed: int) 
         architecture = scratch(name, from_scratch)
         check_family(objective, architecture.family)
         backbone = random_backbone(architecture, seed)
-        kept = {k: getattr(type(backbone.model.config)(), k) for k in KEPT if hasattr(backbone.model.config, k)}
-        return Parent(f"{name}, {from_scratch}, from nothing", architecture.family, backbone, None, None, kept)
+        config = type(backbone.model.config)()
+        return Parent(
+            name=f"{name}, {from_scratch}, from nothing",
+            family=architecture.family,
+            backbone=backbone,
+            folder=None,
+            digest=None,
+            config_values={key: getattr(config, key) for key in RESTORED if hasattr(config, key)},
+        )
     folder = checkpoint_folder(name)
     check_family(objective, checkpoint_family(folder))
     backbone = load_backbone(str(folder))
     raw, config = json.loads((folder / "config.json").read_text()), type(backbone.model.config)()
-    kept = {key: raw.get(key, getattr(config, key)) for key in KEPT if hasattr(config, key)}
-    return Parent(name, backbone.family, backbone, folder, backbone.weights_digest(), kept)
+    return Parent(
+        name=name,
+        family=backbone.family,
+        backbone=backbone,
+        folder=folder,
+        digest=backbone.weights_digest(),
+        config_values={key: raw.get(key, getattr(config, key)) for key in RESTORED if hasattr(config, key)},
+    )
 
 
 def scratch(name: str, size: str) -> CatalogueEntry:
@@ -80,7 +94,7 @@ def scratch(name: str, size: str) -> CatalogueEntry:
 
 
 def same_vocabulary(folder: Path | None, numbers: dict[str, int]) -> bool:
-    """True if a checkpoint speaks of the same characters, so that its head can go on."""
+    """True if a checkpoint has the same vocabulary, so that its head can be trained further."""
     if folder is None:
         return False
     try:
@@ -89,7 +103,8 @@ def same_vocabulary(folder: Path | None, numbers: dict[str, int]) -> bool:
         return False
 
 
-def need_folder(parent: Parent, what: str, instead: str) -> Path:
+def need_folder(parent: Parent, purpose: str, instead: str) -> Path:
+    """The parent's folder. Raises UserError for a model from nothing."""
     if parent.folder is None:
-        raise UserError(f"{what} needs a parent's, and --from-scratch has none; {instead}")
+        raise UserError(f"{purpose} needs a parent's, and --from-scratch has none; {instead}")
     return parent.folder

@@ -27,9 +27,10 @@ def is_multilingual(model: Any, tokenizer: Any) -> bool:
 
 
 def set_language(model: Any, tokenizer: Any, language: str, instead: str) -> bool:
-    """Have texts begin as Whisper learned them, and write into the generation configuration what it lacks of that.
+    """Let texts begin as Whisper learned them, and add the missing settings for it to the generation configuration.
 
-    Returns whether it lacked something. Raises UserError for a language that the model does not know.
+    Returns True if it did not say that the model is multilingual. Raises UserError for a language that the model does
+    not know.
     """
     if not is_multilingual(model, tokenizer):
         if is_whispers(tokenizer) and language != ENGLISH:
@@ -45,7 +46,7 @@ def set_language(model: Any, tokenizer: Any, language: str, instead: str) -> boo
     lacking = {k: value for k, value in facts.items() if getattr(model.generation_config, k, None) is None}
     for name, value in lacking.items():
         setattr(model.generation_config, name, value)
-    # Else `generate` of the saved checkpoint makes the whole configuration up anew, without them.
+    # Otherwise `generate` of the saved checkpoint derives a new configuration, without these settings.
     model.generation_config._from_model_config = False
     return "is_multilingual" in lacking
 

@@ -40,13 +40,13 @@ from affetto.training.provenance import peak_memory_bytes, provenance
 
 
 def specialize(spec: Spec, out: str | Path, *, device: str = "auto", display: Display | None = None) -> dict[str, Any]:
-    """Specialise as `spec` says, into the checkpoint folder `out`; returns what `specialized.json` holds.
+    """Specialise as `spec` says, into the checkpoint folder `out`; returns the content of `specialized.json`.
 
-    A finished one is not done again, an unfinished one goes on where it was. Under `accelerate launch` the processes
-    share the work. Raises UserError for whatever the user can mend, before anything is written where that is possible.
+    A finished specialisation is not repeated, an unfinished one is resumed. Under `accelerate launch` the processes
+    share the work. Raises UserError for an error that the user can mend, before anything is written if possible.
     """
-    with display or Display(quiet=True) as shown:
-        return _Specialisation(spec, Folder(out), device, shown).go()
+    with display or Display(quiet=True) as active:
+        return _Specialisation(spec, Folder(out), device, active).go()
 
 
 class _Specialisation:
@@ -60,7 +60,7 @@ class _Specialisation:
         spec = self.spec
         self.folder.examine()
         accelerator = devices.accelerator(self.device)
-        if not accelerator.is_main_process:  # one speaks for all
+        if not accelerator.is_main_process:  # a single process reports
             self.display = Display(quiet=True)
         with_text = objectives.writes(spec.objective)
         if with_text:
@@ -74,43 +74,68 @@ class _Specialisation:
         parent = load_parent(spec.backbone, spec.from_scratch, spec.objective, spec.seed)
         vocabulary = self._vocabulary(corpus)
         torch.manual_seed(spec.seed)
-        objective = objectives.make(spec.objective, parent, spec.settings, spec.method, vocabulary, spec.language)
+        objective = self._objective(parent, vocabulary)
+        sample = self._sample(corpus, objective, vocabulary, accelerator)
+        request = self._request(corpus, objective, sample)
+        identity = _digest(request)
+        done = self.folder.finished(identity, request)
+        if done is not None:
+            self.display.say(f"{self.folder.path} is finished already; nothing to do")
+            return done
+        if accelerator.is_main_process:
+            self.folder.begin(identity, request, self.checked)
+        accelerator.wait_for_everyone()
+        with self._hold(accelerator.is_main_process):
+            progress = self._train(objective, sample, accelerator, identity)
+            record = self._record(
+                corpus=corpus,
+                objective=objective,
+                sample=sample,
+                progress=progress,
+                accelerator=accelerator,
+                request=request,
+                identity=identity,
+            )
+            if accelerator.is_main_process:
+                self._save(objective, sample, record)
+        accelerator.wait_for_everyone()
+        return record
+
+    def _objective(self, parent: Parent, vocabulary: Vocabulary | None) -> Objective:
+        spec = self.spec
+        objective = objectives.make(
+            spec.objective,
+            parent,
+            settings=spec.settings,
+            method=spec.method,
+            vocabulary=vocabulary,
+            language=spec.language,
+        )
         for note in objective.notes:
             self.display.say(f"note: {note}")
-        sample = self._sample(corpus, objective, vocabulary, accelerator)
-        told = (
-            spec.told()
+        return objective
+
+    def _request(self, corpus: Listing, objective: Objective, sample: Sample) -> dict[str, Any]:
+        """Facts that the result depends on, by name; the folder compares them with those of an earlier start."""
+        vocabulary = objective.vocabulary
+        return (
+            self.spec.describe()
             | objective.facts()
             | {
                 "corpus": corpus.name,
                 "version": corpus.version,
                 "corpus_split": corpus.split,
-                "parent": parent.identity(),
+                "parent": objective.parent.identity(),
                 "precision": self.precision,
                 "vocabulary": vocabulary.characters if vocabulary else None,
                 "sample": _digest(sample.facts()),
             }
         )
-        identity = _digest(told)
-        done = self.folder.finished(identity, told)
-        if done is not None:
-            self.display.say(f"{self.folder.path} is finished already; nothing to do")
-            return done
-        if accelerator.is_main_process:
-            self.folder.begin(identity, told, self.checked)
-        accelerator.wait_for_everyone()
-        with self._held(accelerator.is_main_process):
-            progress = self._train(objective, sample, accelerator, identity)
-            made = self._made(corpus, objective, sample, progress, accelerator, told, identity)
-            if accelerator.is_main_process:
-                self._save(objective, sample, made)
-        accelerator.wait_for_everyone()
-        return made
 
     @contextlib.contextmanager
-    def _held(self, wanted: bool) -> Iterator[None]:
-        """The folder, for this process and those that it was launched with."""
-        if not wanted:
+    def _hold(self, is_main: bool) -> Iterator[None]:
+        """Hold the folder, for this process and those that it was launched with."""
+        if not is_main:
             yield
             return
         lock = FileLock(self.folder.lock, timeout=0)
@@ -153,17 +178,18 @@ class _Specialisation:
         sample = Chooser(
             corpus,
             self.spec,
-            vocabulary,
-            objectives.writes(self.spec.objective),
-            objective.fits,
-            examiner,
-            self.display.say,
-            self.display.advance,
+            vocabulary=vocabulary,
+            with_text=objectives.writes(self.spec.objective),
+            fits=objective.fits,
+            examiner=examiner,
+            say=self.display.say,
+            progress=self.display.advance,
         ).choose()
-        told = sample.told()
+        summary = sample.describe()
+        train, validation = summary["train"], summary["validation"]
         self.display.end(
-            f"{told['train']['clips']} clips, {told['train']['hours']:.2f} h of {told['train']['speakers']} speakers; "
-            f"{told['validation']['clips']} clips of {told['validation']['speakers']} others validate"
+            f"{train['clips']} clips, {train['hours']:.2f} h of {train['speakers']} speakers; "
+            f"{validation['clips']} clips of {validation['speakers']} others validate"
         )
         repeated, all_clips = len(sample.repeated), len(sample.validation)
         if repeated and objectives.writes(self.spec.objective):
@@ -176,17 +202,18 @@ class _Specialisation:
 
     def _train(self, objective: Objective, sample: Sample, accelerator: Accelerator, identity: str) -> Progress:
         self.display.begin(self.spec.objective)
-        said = ["before training"]
 
         def step(progress: Progress, steps: int) -> None:
             self.display.advance(progress.step, steps)
             self.display.remark(f"{progress.heard_seconds / 3600:.2f} h heard  loss {progress.curve[-1]:.3f}")
 
         def validated(record: dict[str, Any]) -> None:
-            where = f"step {record['step']}, {record['heard_hours']:.2f} h heard" if record["step"] else said[0]
+            moment = "before training"
+            if record["step"]:
+                moment = f"step {record['step']}, {record['heard_hours']:.2f} h heard"
             loss = "" if record["loss"] is None else f"  loss {record['loss']:.3f}"
             rates = "".join(f"  {text} {record[name]:.1%}" for name, text in RATES.items() if name in record)
-            self.display.say(f"{where}:{loss}  validation {record['validation_loss']:.3f}{rates}")
+            self.display.say(f"{moment}:{loss}  validation {record['validation_loss']:.3f}{rates}")
             doubt = None if record["step"] else objective.doubt(record["validation_loss"])
             if doubt:
                 self.display.say(f"note: {doubt}")
@@ -215,23 +242,23 @@ class _Specialisation:
             self.display.end(f"{progress.step} steps, {progress.heard_seconds / 3600:.2f} h heard")
         return progress
 
-    def _made(
+    def _record(
         self,
         corpus: Listing,
         objective: Objective,
         sample: Sample,
         progress: Progress,
         accelerator: Accelerator,
-        told: dict[str, Any],
+        request: dict[str, Any],
         identity: str,
     ) -> dict[str, Any]:
-        """Provenance of the checkpoint."""
+        """Content of `specialized.json`: the provenance of the checkpoint."""
         spec = self.spec
         return {
             "affetto": __version__,
             "objective": spec.objective,
             "method": spec.method,
-            "parent": objective.parent.told(),
+            "parent": objective.parent.describe(),
             "heads": objective.heads,
             "from_scratch": spec.from_scratch,
             "corpus": {
@@ -241,7 +268,7 @@ class _Specialisation:
                 "split": corpus.split,
                 "licence": corpus.licence,
                 "synthetic": corpus.synthetic,
-                **sample.told(),
+                **sample.describe(),
             },
             "synthetic": corpus.synthetic,
             "hours_heard": round(progress.heard_seconds / 3600, 4),
@@ -253,35 +280,35 @@ class _Specialisation:
             "settings": spec.settings.model_dump(mode="json"),
             "seed": spec.seed,
             "precision": self.precision,
-            "asked": told,
+            "asked": request,
             "identity": identity,
             "peak_memory_bytes": peak_memory_bytes(self.device),
             "provenance": provenance(self.device),
         }
 
-    def _save(self, objective: Objective, sample: Sample, made: dict[str, Any]) -> None:
-        """Write the checkpoint beside, load it as every other command would, and publish it if it is the same."""
+    def _save(self, objective: Objective, sample: Sample, record: dict[str, Any]) -> None:
+        """Write the checkpoint aside, load it as other commands do, and publish it if it has the trained weights."""
         making = self.folder.making()
-        # What never trained may be drawn only here (the decoder of a Whisper made from nothing, beside its encoder's
-        # ctc head): it must not depend on how many steps this process has run since a kill.
+        # Untrained weights may be drawn only here (the decoder of a Whisper from nothing that learned by ctc): they
+        # must not depend on the number of steps that this process has run since a kill.
         torch.manual_seed(self.spec.seed)
         objective.merge()
         objective.model.cpu()
         objective.save(making)
         save_preprocessor(objective.parent, making)
-        made["weights_digest"] = objective.backbone.weights_digest()
+        record["weights_digest"] = objective.backbone.weights_digest()
         child = load_backbone(str(making))
-        if child.weights_digest() != made["weights_digest"]:
+        if child.weights_digest() != record["weights_digest"]:
             raise RuntimeError(f"{making}: the checkpoint does not hold the weights that were trained")
         before = load_parent(self.spec.backbone, self.spec.from_scratch, self.spec.objective, self.spec.seed)
-        heard = [audio.load(clip.path) for clip in sample.validation[:CLIPS]]
-        made["cka"] = moved(before.backbone, child, heard)
-        (making / PROVENANCE).write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        waves = [audio.load(clip.path) for clip in sample.validation[:CLIPS]]
+        record["cka"] = moved(before.backbone, child, waves)
+        (making / PROVENANCE).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         self.folder.publish()
 
 
 def save_preprocessor(parent: Parent, folder: Path) -> None:
-    """The parent's own, or that of a model from nothing."""
+    """Write the parent's preprocessor configuration, or that of a model from nothing."""
     name = "preprocessor_config.json"
     if parent.folder is not None:
         (folder / name).write_bytes((parent.folder / name).read_bytes())

@@ -8,12 +8,14 @@ from affetto.errors import UserError
 from affetto.specialize.text import plain
 
 RATES = {"cer": "CER", "wer": "WER", "cer_unseen": "CER of unseen sentences", "wer_unseen": "WER of these"}
-"""Error rates of characters and words, as a record of a validation names them and as they are shown."""
+"""Error rates of characters and words: name in the record of a validation → title for the user."""
 
 
 def all_rates(clips: list[tuple[str, str, bool]]) -> dict[str, float]:
-    """Error rates of (said, heard, whether the sentence was trained on), and beside them, where some were and some were
-    not, those of the others alone: `cer_unseen` and `wer_unseen`. Of no clips: none."""
+    """Error rates of clips (sentence, text of the model, True if the sentence was trained on); {} for no clips.
+
+    If part of the sentences was trained on, `cer_unseen` and `wer_unseen` are the rates of the rest.
+    """
     if not clips:
         return {}
     rates = error_rates([(sentence, answer) for sentence, answer, _ in clips])
@@ -24,7 +26,7 @@ def all_rates(clips: list[tuple[str, str, bool]]) -> dict[str, float]:
 
 
 def error_rates(pairs: list[tuple[str, str]]) -> dict[str, float]:
-    """`cer` and `wer` of (said, heard) pairs, both made plain: edits in all by characters or words in all."""
+    """`cer` and `wer` of pairs (sentence, text of the model), both plain: all edits by all characters or words."""
     jiwer = need_jiwer()
     sentences, answers = [sentence for sentence, _ in pairs], [plain(answer) for _, answer in pairs]
     return {"cer": float(jiwer.cer(sentences, answers)), "wer": float(jiwer.wer(sentences, answers))}

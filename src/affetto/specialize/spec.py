@@ -1,4 +1,4 @@
-"""The settings of a specialisation, named, typed and resolved before anything runs."""
+"""Settings of a specialisation, typed and resolved before anything runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from affetto.models.families.registry import FAMILIES
 from affetto.models.methods.registry import METHODS
 
 OBJECTIVES = ("masked", "ctc", "seq2seq")
-"""A family's record names those that it can be trained by."""
+"""Names of all objectives; a family's record names those that it can be trained by."""
 METHOD_SETTINGS: dict[str, tuple[str, ...]] = {"full": (), "lora": ("rank", "alpha", "dropout", "targets")}
 """Methods that specialise a backbone, each with those of the settings below that it takes."""
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -73,7 +73,7 @@ class Settings(_Record):
 
 
 class Spec(_Record):
-    """One specialisation, as asked for."""
+    """Request for a specialisation."""
 
     corpus: str | None
     path: str
@@ -85,17 +85,20 @@ class Spec(_Record):
     split: str | None = None
     language: str = "it"
     characters: str | None = None
-    """The vocabulary; None: the language's, or the letters of the sample where it is not known."""
+    """The vocabulary; None: that of the language, or the letters of the corpus if the language has none here."""
     seed: int = Field(0, ge=0, lt=2**31)
     settings: Settings = Settings()
 
-    def told(self) -> dict[str, Any]:
-        """All that changes the result, flat; paths do not, what lies there (facts) does."""
+    def describe(self) -> dict[str, Any]:
+        """All settings that change the result, in one flat dictionary.
+
+        Paths do not: the content of their files is among the facts of `identity`.
+        """
         fields = self.model_dump(mode="json", exclude={"path", "backbone", "settings", "corpus"})
         return fields | self.settings.model_dump(mode="json", exclude=set(RESULT_NEUTRAL))
 
     def identity(self, facts: dict[str, Any]) -> str:
-        return hashlib.sha256(json.dumps(self.told() | facts, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.describe() | facts, sort_keys=True).encode()).hexdigest()
 
 
 def settings(
@@ -114,23 +117,23 @@ def settings(
             raise unknown("setting of specialize", name, Settings.model_fields)
         values[name] = _parse(text)
     try:
-        chosen = Settings.model_validate(values)
+        resolved = Settings.model_validate(values)
     except ValidationError as problem:
         first = problem.errors()[0]
         name = str(first["loc"][0])
         raise UserError(
             f"setting {name}={first['input']!r}: {first['msg'].lower()} ({Settings.model_fields[name].description})"
         ) from None
-    if chosen.shortest_seconds >= chosen.longest_seconds:
+    if resolved.shortest_seconds >= resolved.longest_seconds:
         raise UserError(
-            f"settings shortest_seconds={chosen.shortest_seconds:g} and longest_seconds={chosen.longest_seconds:g} "
+            f"settings shortest_seconds={resolved.shortest_seconds:g} and longest_seconds={resolved.longest_seconds:g} "
             "leave no clip; the first must be below the second"
         )
-    return chosen
+    return resolved
 
 
 def trains_all(method: str) -> bool:
-    """True if the weights of the model train; else those of the method beside them, which are merged in the end."""
+    """True if the model's weights train. Otherwise the method's weights train, and are merged in the end."""
     return METHODS.find(method).trains_backbone
 
 

@@ -62,17 +62,17 @@ class Vocabulary:
         return [numbers[SPACE if c == " " else c] for c in text]
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Text of tokens as they stand; special ones say nothing."""
+        """Text of tokens; special tokens add nothing to it."""
         tokens = self.tokens
-        said = (tokens[n] for n in numbers)
-        return "".join(" " if t == SPACE else t for t in said if t not in SPECIAL[:4]).strip()
+        decoded = (tokens[n] for n in numbers)
+        return "".join(" " if t == SPACE else t for t in decoded if t not in SPECIAL[:4]).strip()
 
     def decode_ctc(self, best: Sequence[int]) -> str:
-        """Text of each frame's best token: repeats are one, blanks none (Graves et al. 2006)."""
-        return self.decode(n for place, n in enumerate(best) if place == 0 or n != best[place - 1])
+        """Text of the best token of each frame: repeats count once, blanks are dropped (Graves et al. 2006)."""
+        return self.decode(n for index, n in enumerate(best) if index == 0 or n != best[index - 1])
 
     def save_ctc(self, folder: Path) -> None:
-        """As transformers' own CTC tokenizer."""
+        """Write the vocabulary as a CTC tokenizer of transformers."""
         from transformers import Wav2Vec2CTCTokenizer
 
         file = folder / "vocab.json"
@@ -80,20 +80,20 @@ class Vocabulary:
         Wav2Vec2CTCTokenizer(str(file), pad_token=PAD, word_delimiter_token=SPACE).save_pretrained(folder)
 
     def tokenizer(self) -> Any:
-        """As a transformers tokenizer for a decoder: a token a character, START before and END after."""
+        """Tokenizer of transformers for a decoder: one token per character, START before and END after."""
         from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
         from transformers import PreTrainedTokenizerFast
 
-        made = Tokenizer(models.WordLevel(self.numbers, unk_token=UNKNOWN))
-        made.normalizer = normalizers.Replace(" ", SPACE)
-        made.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-        made.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.Fuse()])
+        tokenizer = Tokenizer(models.WordLevel(self.numbers, unk_token=UNKNOWN))
+        tokenizer.normalizer = normalizers.Replace(" ", SPACE)
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+        tokenizer.decoder = decoders.Sequence([decoders.Replace(SPACE, " "), decoders.Fuse()])
         numbers = self.numbers
-        made.post_processor = processors.TemplateProcessing(
+        tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{START} $A {END}", special_tokens=[(START, numbers[START]), (END, numbers[END])]
         )
         return PreTrainedTokenizerFast(
-            tokenizer_object=made,
+            tokenizer_object=tokenizer,
             pad_token=PAD,
             bos_token=START,
             eos_token=END,
@@ -103,7 +103,7 @@ class Vocabulary:
 
 
 def letters(texts: Iterable[str]) -> str:
-    """A vocabulary of what is in the texts: for languages of which none is known here.
+    """Vocabulary of the letters in the texts, for languages without one in `LANGUAGES`.
 
     Marks count as letters: without their vowel signs words of Hindi or Thai cannot be written.
     """
@@ -114,7 +114,7 @@ def _is_letter(character: str) -> bool:
     return character.isalpha() or character == "'" or unicodedata.category(character)[0] == "M"
 
 
-def listed(found: Counter[str], most: int = 20) -> str:
-    """Characters and how often each was found, for a message."""
-    said = ", ".join(f"{c!r} {n}" for c, n in found.most_common(most))
-    return said + (f" and {len(found) - most} more" if len(found) > most else "")
+def list_counts(counts: Counter[str], most: int = 20) -> str:
+    """The most frequent characters and their counts, for a message."""
+    text = ", ".join(f"{c!r} {n}" for c, n in counts.most_common(most))
+    return text + (f" and {len(counts) - most} more" if len(counts) > most else "")

@@ -1,7 +1,7 @@
-"""`seq2seq`: Whisper's own objective, and what keeps a trained encoder an ordinary Whisper checkpoint.
+"""`seq2seq`: Whisper's own objective, and the saving of a trained encoder as an ordinary Whisper checkpoint.
 
 As in Whisper (Radford et al. 2023) a clip is padded with silence to the encoder's whole window, 30 s for the published
-models; what the decoder says is scored by transformers' `WhisperForConditionalGeneration`.
+models; the decoder's loss is that of transformers' `WhisperForConditionalGeneration`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from affetto.specialize.text import END, PAD, START
 
 NEW_DECODER_BLOCKS = 2
 SUSPECT_NATS = 5.0
-"""A token, before training: far more than a trained decoder has that is asked as it was trained; chance has 10.9."""
+"""Loss per token before training that is far above that of a trained decoder with its own prompt; chance has 10.9."""
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 
@@ -83,8 +83,8 @@ class Seq2Seq(Objective):
                 raise UserError(f"{folder}: its decoder cannot be loaded ({problem}); {instead}") from problem
         missing = [k for k in report["missing_keys"] if "proj_out" not in k]
         if missing or len(self.tokenizer) > model.config.vocab_size:
-            said = f"{len(missing)} weights of it are missing" if missing else "it has fewer tokens than the tokenizer"
-            raise UserError(f"{folder}: its decoder is a placeholder ({said}); {instead}")
+            fault = f"{len(missing)} weights of it are missing" if missing else "it has fewer tokens than the tokenizer"
+            raise UserError(f"{folder}: its decoder is a placeholder ({fault}); {instead}")
         self.spaced = is_whispers(self.tokenizer)
         if set_language(model, self.tokenizer, self.language, instead):
             self.notes.append(
@@ -113,7 +113,7 @@ class Seq2Seq(Objective):
     def _labels(self, text: str) -> list[int]:
         """Tokens with the end, without the start, which the model puts before them.
 
-        A text of Whisper's own begins with a space: its first word is the token that it is within a sentence.
+        A text for Whisper's tokenizer begins with a space: so its first word has the token of a word within a sentence.
         """
         numbers = self.tokenizer(f" {text.strip()}" if self.spaced else text).input_ids
         return list(numbers[1:] if numbers[0] == self.start else numbers)
@@ -126,23 +126,23 @@ class Seq2Seq(Objective):
         return self.model(input_features=batch["input_features"], labels=batch["labels"]).loss * count, count
 
     def transcribe(self, batch: dict[str, Tensor]) -> list[str]:
-        """Greedily, each clip until its end token, at most twice as long as its own text."""
+        """Text of each clip, decoded greedily until its end token, at most twice as long as its sentence."""
         states = self.model.get_encoder()(batch["input_features"])
         prefix = [self.start, *self._prefix()]
-        said = torch.tensor([prefix] * len(batch["labels"]), device=batch["labels"].device)
-        fed, past, done = said, None, torch.zeros(len(said), dtype=torch.bool, device=said.device)
-        own = 2 * (batch["labels"] >= 0).sum(1) + len(prefix)
-        limit = min(int(own.max()), int(self.model.config.max_target_positions))
-        while said.shape[1] < limit and not bool(done.all()):
+        tokens = torch.tensor([prefix] * len(batch["labels"]), device=batch["labels"].device)
+        fed, past, done = tokens, None, torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+        limits = 2 * (batch["labels"] >= 0).sum(1) + len(prefix)
+        longest = min(int(limits.max()), int(self.model.config.max_target_positions))
+        while tokens.shape[1] < longest and not bool(done.all()):
             out = self.model(encoder_outputs=states, decoder_input_ids=fed, past_key_values=past, use_cache=True)
             fed, past = out.logits[:, -1:].argmax(-1), out.past_key_values
             fed = fed.masked_fill(done[:, None], self.end)
-            said = torch.cat([said, fed], dim=1)
-            done = done | (fed[:, 0] == self.end) | (said.shape[1] >= own)
-        return [str(text) for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
+            tokens = torch.cat([tokens, fed], dim=1)
+            done = done | (fed[:, 0] == self.end) | (tokens.shape[1] >= limits)
+        return [str(text) for text in self.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
     def _prefix(self) -> list[int]:
-        """Tokens before a text beside the start: language, task, no time stamps."""
+        """Tokens between the start and the text: language, task, no time stamps."""
         return list(getattr(self.tokenizer, "prefix_tokens", []))[1:]
 
     def facts(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class Seq2Seq(Objective):
 
 
 def save_encoder(objective: Objective, folder: Path) -> None:
-    """The parent's whole checkpoint, whatever class it is of, with the trained encoder in its place."""
+    """Write the parent's checkpoint, of its own class, with the trained encoder in place of the old one."""
     import transformers
     from transformers import WhisperForConditionalGeneration
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
@@ -172,9 +172,9 @@ def save_encoder(objective: Objective, folder: Path) -> None:
     if parent.folder is None:
         full = WhisperForConditionalGeneration(encoder.config)
     else:
-        named = json.loads((parent.folder / "config.json").read_text()).get("architectures") or ["WhisperModel"]
+        architectures = json.loads((parent.folder / "config.json").read_text()).get("architectures") or ["WhisperModel"]
         with quiet_transformers():
-            full = getattr(transformers, named[0]).from_pretrained(
+            full = getattr(transformers, architectures[0]).from_pretrained(
                 parent.folder, dtype=torch.float32, attn_implementation="eager"
             )
     inner = next(module for module in full.modules() if isinstance(module, WhisperEncoder))

@@ -206,4 +206,4 @@ _HOOKS = {
     "parallel": {"": _beside_feed_forward},
     "peft_ser": {"": _from_the_stream},
 }
-"""By placement: the bottlenecks of a block, each by the end of its name, and how it is hooked in."""
+"""Bottlenecks of a block by placement: the end of the name of each → the function that hooks it in."""
