@@ -195,8 +195,8 @@ class _Specialisation:
         if repeated and objectives.writes(self.spec.objective):
             self.display.say(
                 f"note: {repeated} of {all_clips} validation clips ({repeated / all_clips:.0%}) say a sentence that is "
-                "trained on too, which may be known by heart; error rates on the others are told beside, where there "
-                "are some"
+                "trained on too, so the model may have memorised it; the error rates of unseen sentences, if there are "
+                "any, are reported too"
             )
         return sample
 
