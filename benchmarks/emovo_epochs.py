@@ -36,9 +36,9 @@ def main() -> None:
 
 
 def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]:
+    from affetto.backbones.catalogue import BACKBONES, CatalogueEntry
+    from affetto.backbones.checkpoints import load_backbone
     from affetto.bench.yardstick import Yardstick
-    from affetto.models.backbones import load_backbone
-    from affetto.models.catalogue import BACKBONES, CatalogueEntry
     from affetto.training import device as devices
     from affetto.training.build import Builder
     from affetto.training.data import read

@@ -62,8 +62,8 @@ def small_models(folder: Path) -> dict[str, Path]:
     """Two models with random weights on one backbone, a LoRA and a frozen one."""
     import torch
 
+    from affetto.backbones.checkpoints import load_backbone
     from affetto.corpora.labels import EMOTIONS
-    from affetto.models.backbones import load_backbone
     from affetto.models.saved import assemble, save_classifier
 
     made = {}

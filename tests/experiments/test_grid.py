@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from affetto.backbones.catalogue import BACKBONES
 from affetto.errors import UserError
 from affetto.experiments import grid
 from affetto.experiments.miniature import miniature
 from affetto.experiments.planned import PlannedRun
-from affetto.models.catalogue import BACKBONES
 from affetto.training.spec import settings
 
 GRIDS = Path(__file__).parents[2] / "grids"

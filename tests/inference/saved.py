@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from affetto.models.backbones import load_backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.models.saved import save_classifier
 from models.systems import blueprint, classifier
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.labels import EMOTIONS
-from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.saved import assemble
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
-from affetto.models.backbone import Backbone
-from affetto.models.backbones import load_backbone
 from affetto.models.bottleneck import Bottleneck
 from affetto.models.methods.adapter import Adapter, AdapterSettings
 from affetto.models.prefix import collate

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.prefix import PrefixData, PrefixStore, Source, collate
 from affetto.models.saved import assemble, load_classifier, save_classifier

@@ -10,10 +10,10 @@ import torch
 
 import affetto
 from affetto import audio
+from affetto.backbones.checkpoints import load_backbone
 from affetto.export.onnx_graph import export_onnx
 from affetto.export.source import trained_predictor
 from affetto.export.transformers_folder import export_hf
-from affetto.models.backbones import load_backbone
 from affetto.models.saved import assemble, save_classifier
 from models.systems import blueprint, stir_up
 

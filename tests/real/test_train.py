@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import affetto
-from affetto.models.backbones import load_backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.training.spec import CorpusSpec, RunSpec, settings
 from affetto.training.train import train
 

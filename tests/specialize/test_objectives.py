@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.models.backbones import load_backbone
 from affetto.specialize import parents
 from affetto.specialize.ctc import HEAD_FILE, frames_needed
 from affetto.specialize.frontend import masked_norm

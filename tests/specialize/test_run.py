@@ -140,7 +140,7 @@ def test_it_goes_on_only_with_the_same_corpus_and_settings(tmp_path: Path) -> No
 
 
 def test_a_specialised_backbone_can_be_specialised_further_and_trained_on(tmp_path: Path) -> None:
-    from affetto.models.backbones import load_backbone
+    from affetto.backbones.checkpoints import load_backbone
 
     write_speech(tmp_path, speakers=3, clips=4, words=1)
     run(*words(tmp_path, "first", "wav2vec2", "masked"))

@@ -9,11 +9,11 @@ import torch
 from transformers import HubertModel, Wav2Vec2Model, WavLMModel
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2EncoderLayer
 
+from affetto.backbones import checkpoints as backbones
+from affetto.backbones.catalogue import BACKBONES, CatalogueEntry
+from affetto.backbones.checkpoints import load_backbone
+from affetto.backbones.layer_norm_swap import swap_layer_norm
 from affetto.errors import UserError
-from affetto.models import backbones
-from affetto.models.backbones import load_backbone
-from affetto.models.catalogue import BACKBONES, CatalogueEntry
-from affetto.models.layer_norm_swap import swap_layer_norm
 from affetto.models.methods.registry import METHODS
 from models.systems import classifier, clips
 from models.test_states import close, own_states, wave
@@ -29,7 +29,7 @@ def stable_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         f"{family}-stable": CatalogueEntry(family=family, title="", config=config) for family in ("hubert", "wavlm")
     }
     monkeypatch.setattr(backbones, "BACKBONES", BACKBONES | more)
-    monkeypatch.setattr("affetto.models.catalogue.BACKBONES", BACKBONES | more)
+    monkeypatch.setattr("affetto.backbones.catalogue.BACKBONES", BACKBONES | more)
 
 
 def loaded(key: str, kind: str = "none") -> backbones.Backbone:
