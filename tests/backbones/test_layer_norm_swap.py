@@ -109,11 +109,14 @@ def test_the_stream_before_the_feed_forward_enters_the_layer_norm_of_the_block_s
         assert backbone.feed_forward_norm(backbone.blocks[0]) is backbone.blocks[0].layer_norm
 
 
-@pytest.mark.parametrize(("key", "kind", "told"), [
-    ("whisper-mini", "blocks", "whisper has no post-LayerNorm blocks to swap in; families that have: hubert, wav"),
-    ("wav2vec2-mini", "encoder", "this wav2vec2 checkpoint is post-LayerNorm already"),
-    ("xlsr-mini", "block", "unknown model.layer_norm_swap 'block': did you mean 'blocks'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "kind", "told"),
+    [
+        ("whisper-mini", "blocks", "whisper has no post-LayerNorm blocks to swap in; families that have: hubert, wav"),
+        ("wav2vec2-mini", "encoder", "this wav2vec2 checkpoint is post-LayerNorm already"),
+        ("xlsr-mini", "block", "unknown model.layer_norm_swap 'block': did you mean 'blocks'"),
+    ],
+)
 def test_where_it_has_no_meaning_it_is_refused_in_one_line(key: str, kind: str, told: str) -> None:
     with pytest.raises(UserError, match=told) as problem:
         loaded(key, kind)

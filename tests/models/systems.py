@@ -23,9 +23,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def blueprint(
-    method: str, *, pooling: str = "mean", layer: int | None = None, head: str = "paper", first_block: int = 0,
-    state_norm: str = "none", **settings: Any,
-) -> dict[str, Any]:  # fmt: skip
+    method: str,
+    *,
+    pooling: str = "mean",
+    layer: int | None = None,
+    head: str = "paper",
+    first_block: int = 0,
+    state_norm: str = "none",
+    **settings: Any,
+) -> dict[str, Any]:
     return {
         "labels": list(EMOTIONS),
         "method": {"name": method, "first_block": first_block, "settings": SETTINGS.get(method, {}) | settings},

@@ -191,10 +191,12 @@ def card(key: str, made: Classifier, plan: dict[str, object]) -> dict[str, objec
         "precision": "float32",
         "synthetic": True,
         "backbone": {
-            "name": key, "digest": load_backbone(key, random_weights=True).weights_digest(),
-            "random_weights": True, "weights_seed": 0,
+            "name": key,
+            "digest": load_backbone(key, random_weights=True).weights_digest(),
+            "random_weights": True,
+            "weights_seed": 0,
         },
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("key", FAMILIES)

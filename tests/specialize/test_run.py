@@ -33,8 +33,20 @@ def run(*words: str, sets: tuple[str, ...] = FAST) -> str:
 
 
 def words(folder: Path, out: str, family: str = "whisper", objective: str = "ctc") -> list[str]:
-    return ["--table", str(folder / "speech.csv"), "--backbone", family, "--from-scratch", "tiny",
-            "--objective", objective, "--out", str(folder / out), "--characters", "aelmnruvo"]  # fmt: skip
+    return [
+        "--table",
+        str(folder / "speech.csv"),
+        "--backbone",
+        family,
+        "--from-scratch",
+        "tiny",
+        "--objective",
+        objective,
+        "--out",
+        str(folder / out),
+        "--characters",
+        "aelmnruvo",
+    ]
 
 
 def told(*args: str, **more: Any) -> str:
@@ -154,10 +166,11 @@ def test_a_specialised_backbone_can_be_specialised_further_and_trained_on(tmp_pa
     same = [
         bool((a == b).all())
         for (name, a), (_, b) in zip(
-            first.model.feature_extractor.named_parameters(), second.model.feature_extractor.named_parameters(),
+            first.model.feature_extractor.named_parameters(),
+            second.model.feature_extractor.named_parameters(),
             strict=True,
         )
-    ]  # fmt: skip
+    ]
     assert all(same)  # LoRA is in the blocks alone
 
 
