@@ -36,9 +36,9 @@ def main() -> None:
 
 
 def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]:
+    from affetto.backbones.catalogue import BACKBONES, CatalogueEntry
+    from affetto.backbones.checkpoints import load_backbone
     from affetto.bench.yardstick import Yardstick
-    from affetto.models.backbones import load_backbone
-    from affetto.models.catalogue import BACKBONES, CatalogueEntry
     from affetto.training import device as devices
     from affetto.training.build import Builder
     from affetto.training.data import read
@@ -49,9 +49,13 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]
 
     name, _, path = chosen.corpus.partition("=")
     spec = RunSpec(
-        corpora=(CorpusSpec(name=name, path=path),), backbone=chosen.backbone, method=chosen.method, recipe="paper",
-        split="paper", settings=settings("paper", method=chosen.method),
-    )  # fmt: skip
+        corpora=(CorpusSpec(name=name, path=path),),
+        backbone=chosen.backbone,
+        method=chosen.method,
+        recipe="paper",
+        split="paper",
+        settings=settings("paper", method=chosen.method),
+    )
     device = devices.choose("auto")
     started = time.perf_counter()
     data = read(spec, lambda _: None)
@@ -64,19 +68,35 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]
     target = {clip.id: labels.index(clip.emotion) for clip in data.manifest.clips}
     ticks = [time.perf_counter()]
     fit(
-        classifier, prefixes, Task(train, None, target, 0, chosen.epochs, "bench"), spec.settings.training,
-        devices.accelerator(device), checkpoint_file=folder / "checkpoint.safetensors",
+        classifier,
+        prefixes,
+        Task(train, None, target, 0, chosen.epochs, "bench"),
+        spec.settings.training,
+        devices.accelerator(device),
+        checkpoint_file=folder / "checkpoint.safetensors",
         on_epoch=lambda _: ticks.append(time.perf_counter()),
-    )  # fmt: skip
+    )
     ours = ticks[-1] - ticks[-2]
 
     backbone = builder.backbone
     config = {
-        k: v for k, v in backbone.model.config.to_dict().items()
-        if k in ("d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim", "hidden_size",
-                 "num_hidden_layers", "num_attention_heads", "intermediate_size", "do_stable_layer_norm",
-                 "feat_extract_norm", "conv_bias")
-    }  # fmt: skip
+        k: v
+        for k, v in backbone.model.config.to_dict().items()
+        if k
+        in (
+            "d_model",
+            "encoder_layers",
+            "encoder_attention_heads",
+            "encoder_ffn_dim",
+            "hidden_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "intermediate_size",
+            "do_stable_layer_norm",
+            "feat_extract_norm",
+            "conv_bias",
+        )
+    }
     BACKBONES["measured"] = CatalogueEntry(family=backbone.family, scenario="A", title="measured", config=config)
     waves = [data.sources[i].load(4.0) for i in train]
     window = chosen.window if backbone.family == "whisper" else 4.0
@@ -84,12 +104,19 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]
     yardstick.epoch()
     theirs = yardstick.epoch()
     return {
-        "backbone": chosen.backbone, "method": chosen.method, "clips": len(train), "threads": torch.get_num_threads(),
-        "our_precision": builder.precision, "yardstick_window_seconds": window, "our_epoch_seconds": ours,
-        "yardstick_epoch_seconds": theirs, "our_prepare_seconds": prepared,
-        "ours_30_epochs_seconds": prepared + EPOCHS * ours, "yardstick_30_epochs_seconds": EPOCHS * theirs,
+        "backbone": chosen.backbone,
+        "method": chosen.method,
+        "clips": len(train),
+        "threads": torch.get_num_threads(),
+        "our_precision": builder.precision,
+        "yardstick_window_seconds": window,
+        "our_epoch_seconds": ours,
+        "yardstick_epoch_seconds": theirs,
+        "our_prepare_seconds": prepared,
+        "ours_30_epochs_seconds": prepared + EPOCHS * ours,
+        "yardstick_30_epochs_seconds": EPOCHS * theirs,
         "ratio": EPOCHS * theirs / (prepared + EPOCHS * ours),
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -60,9 +60,13 @@ def random(backbone: Path, folder: Path, seed: int) -> Path:
 
 def run(name: str, path: str, split: str, backbone: Path, out: Path) -> dict[str, Any]:
     spec = RunSpec(
-        corpora=(CorpusSpec(name=name, path=path),), backbone=str(backbone), method="frozen", split=split,
-        settings=settings("recommended"), final=False,
-    )  # fmt: skip
+        corpora=(CorpusSpec(name=name, path=path),),
+        backbone=str(backbone),
+        method="frozen",
+        split=split,
+        settings=settings("recommended"),
+        final=False,
+    )
     return train(spec, out, display=Display())
 
 

@@ -91,9 +91,16 @@ def _run(folder: Path, kills: int, chance: random.Random) -> int:
         different += sum(found.get(name) != metrics for name, metrics in expected.items())
         left = [str(file) for file in (folder / f"killed-{n}").rglob("*.tmp")]
         different += len(left)
-    print(json.dumps({
-        "kills": killed, "grids": grids + 1, "runs": len(expected), "different": different,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "kills": killed,
+                "grids": grids + 1,
+                "runs": len(expected),
+                "different": different,
+            }
+        )
+    )
     return int(different > 0)
 
 

@@ -62,8 +62,8 @@ def small_models(folder: Path) -> dict[str, Path]:
     """Two models with random weights on one backbone, a LoRA and a frozen one."""
     import torch
 
+    from affetto.backbones.checkpoints import load_backbone
     from affetto.corpora.labels import EMOTIONS
-    from affetto.models.backbones import load_backbone
     from affetto.models.saved import assemble, save_classifier
 
     made = {}
@@ -72,18 +72,23 @@ def small_models(folder: Path) -> dict[str, Path]:
         backbone = load_backbone("whisper-mini", random_weights=True)
         digest = backbone.weights_digest()
         plan = {
-            "labels": list(EMOTIONS), "method": {"name": name, "first_block": 0, "settings": settings},
+            "labels": list(EMOTIONS),
+            "method": {"name": name, "first_block": 0, "settings": settings},
             "pooling": {"kind": "mean", "layer": None, "state_norm": "none"},
             "head": {"name": "paper", "width": 32, "dropout": 0.0, "unmasked_mean": False},
-        }  # fmt: skip
+        }
         classifier = assemble(backbone, plan).eval()
         with torch.no_grad():
             for parameter in classifier.trainable().values():
                 parameter.add_(0.2 * torch.randn(parameter.shape))
         known = {"name": "whisper-mini", "digest": digest, "random_weights": True, "weights_seed": 0}
         card = {
-            "blueprint": plan, "audio": {"seconds": 2.0}, "precision": "float32", "backbone": known, "synthetic": True,
-        }  # fmt: skip
+            "blueprint": plan,
+            "audio": {"seconds": 2.0},
+            "precision": "float32",
+            "backbone": known,
+            "synthetic": True,
+        }
         save_classifier(classifier, folder / name, card)
         made[name] = folder / name
     return made
@@ -93,8 +98,13 @@ def good_cases(models: dict[str, Path], folder: Path, draw: np.random.Generator)
     """Clips in several formats, rates and lengths, each with the offline prediction of each model."""
     from affetto import load
 
-    formats = (("WAV", "PCM_16", "audio/wav"), ("WAV", "FLOAT", "audio/x-wav"), ("FLAC", None, "audio/flac"),
-               ("OGG", None, "application/ogg"), ("MP3", None, "audio/mpeg"))  # fmt: skip
+    formats = (
+        ("WAV", "PCM_16", "audio/wav"),
+        ("WAV", "FLOAT", "audio/x-wav"),
+        ("FLAC", None, "audio/flac"),
+        ("OGG", None, "application/ogg"),
+        ("MP3", None, "audio/mpeg"),
+    )
     files = []
     for number in range(20):
         rate_hz = (16_000, 44_100, 48_000, 8_000)[number % 4]
@@ -121,15 +131,21 @@ def bad_cases(draw: np.random.Generator) -> list[Case]:
     flac = _bytes(noise, format="FLAC", subtype="PCM_16")
     large = bytes(3_000_000)
     return [
-        Case("text", b"not a sound", status=415), Case("nothing", b"", status=422),
-        Case("text as a form", b"not a sound", "form", status=415), Case("json", b"{}", "application/json", status=415),
-        Case("truncated wav", _bytes(noise)[:3000], status=422), Case("truncated flac", flac[:9000], status=422),
-        Case("nan", _bytes(nan), status=422), Case("one sample", _bytes(noise[:1]), status=422),
-        Case("8 hours in a header", _hours(), status=413), Case("no form", b"--x", "multipart/form-data", status=400),
-        Case("too large", large, status=413), Case("too large, form", large, "form", status=413),
+        Case("text", b"not a sound", status=415),
+        Case("nothing", b"", status=422),
+        Case("text as a form", b"not a sound", "form", status=415),
+        Case("json", b"{}", "application/json", status=415),
+        Case("truncated wav", _bytes(noise)[:3000], status=422),
+        Case("truncated flac", flac[:9000], status=422),
+        Case("nan", _bytes(nan), status=422),
+        Case("one sample", _bytes(noise[:1]), status=422),
+        Case("8 hours in a header", _hours(), status=413),
+        Case("no form", b"--x", "multipart/form-data", status=400),
+        Case("too large", large, status=413),
+        Case("too large, form", large, "form", status=413),
         Case("too large, unannounced", large, status=413, streamed=True),
         Case("no such model", _bytes(noise), model="nobody", status=404),
-    ]  # fmt: skip
+    ]
 
 
 def _bytes(wave: np.ndarray, rate_hz: int = 16_000, **options: Any) -> bytes:
@@ -241,9 +257,20 @@ class Server:
         self.log = folder / "log.jsonl"
         named = [f"{name}={path}" for name, path in models.items()]
         command = [
-            sys.executable, "-m", "affetto", "serve", *named, "--port", "0",
-            "--max-megabytes", str(MAX_MEGABYTES), "--max-seconds", str(MAX_SECONDS), "--device", "cpu",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "affetto",
+            "serve",
+            *named,
+            "--port",
+            "0",
+            "--max-megabytes",
+            str(MAX_MEGABYTES),
+            "--max-seconds",
+            str(MAX_SECONDS),
+            "--device",
+            "cpu",
+        ]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert self.process.stdout is not None
@@ -277,9 +304,11 @@ class Server:
         ended: dict[str, Any] = next((line for line in reversed(lines) if line["event"] == "ended"), {})
         defects = sum(line["event"] == "defect" for line in lines)
         return {
-            "exit_status": status, "accepted": ended.get("accepted"), "answered": ended.get("answered"),
+            "exit_status": status,
+            "accepted": ended.get("accepted"),
+            "answered": ended.get("answered"),
             "defects": defects,
-        }  # fmt: skip
+        }
 
 
 # -- the measurement ------------------------------------------------------------------------------------------------
@@ -309,15 +338,19 @@ def measure(models: dict[str, Path], folder: Path, requests: int, clients: int) 
     late = [mb for done, mb in server.memory if done >= 0.8]
     times = sorted(crowd.seconds)
     return {
-        "requests": requests, "clients": clients, "answers": dict(crowd.counts), "wrong": crowd.wrong[:20],
-        "largest_difference": crowd.worst, "seconds": round(seconds, 1),
+        "requests": requests,
+        "clients": clients,
+        "answers": dict(crowd.counts),
+        "wrong": crowd.wrong[:20],
+        "largest_difference": crowd.worst,
+        "seconds": round(seconds, 1),
         "latency_seconds": {str(q): round(times[int(q * (len(times) - 1))], 3) for q in (0.5, 0.95, 0.99, 1)},
         "memory_megabytes": {
             "after 10 to 30 %": round(median(warm), 1) if warm else None,
             "after 80 %": round(median(late), 1) if late else None,
         },
         "sigterm": ending,
-    }  # fmt: skip
+    }
 
 
 def _end_under_load(server: Server, crowd: Clients, cases: Iterator[Case]) -> dict[str, Any]:

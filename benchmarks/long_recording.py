@@ -96,13 +96,17 @@ def detection(clips: Sequence[Clip], segments: Sequence[Segment]) -> dict[str, A
     holds = [bisect_left(starts, end) - bisect_right(stops, start) for start, end in edges]
     begins, ends = [_nearest(start, starts) for start, _ in edges], [_nearest(end, stops) for _, end in edges]
     return {
-        "true_seconds": round(true, 1), "found_seconds": round(found, 1),
-        "speech_found": round(both / true, 4), "found_is_speech": round(both / found, 4) if found else None,
+        "true_seconds": round(true, 1),
+        "found_seconds": round(found, 1),
+        "speech_found": round(both / true, 4),
+        "found_is_speech": round(both / found, 4) if found else None,
         "missed_seconds": _missed(clips, edges),
-        "stretches": len(edges), "stretches_of_several_clips": sum(n > 1 for n in holds),
+        "stretches": len(edges),
+        "stretches_of_several_clips": sum(n > 1 for n in holds),
         "stretches_of_none": sum(n == 0 for n in holds),
-        "begin_error_seconds": _quantiles(begins), "end_error_seconds": _quantiles(ends),
-    }  # fmt: skip
+        "begin_error_seconds": _quantiles(begins),
+        "end_error_seconds": _quantiles(ends),
+    }
 
 
 def labelling(clips: Sequence[Clip], segments: Sequence[Segment]) -> dict[str, Any]:
@@ -123,9 +127,10 @@ def labelling(clips: Sequence[Clip], segments: Sequence[Segment]) -> dict[str, A
         "time_accuracy": round(sum(right.values()) / max(sum(all_.values()), 1e-9), 4),
         "time_uar": round(float(np.mean([right[one] / max(all_[one], 1e-9) for one in all_])), 4),
         "clip_uar": uar([clip.emotion for clip in clips], guesses),
-        "clips": len(clips), "clips_not_found": sum(guess is None for guess in guesses),
+        "clips": len(clips),
+        "clips_not_found": sum(guess is None for guess in guesses),
         "clips_of_one_emotion": sum(len(its) == 1 for its in given),
-    }  # fmt: skip
+    }
 
 
 def uar(truth: Sequence[str], guesses: Sequence[str | None]) -> float:

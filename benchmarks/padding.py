@@ -11,9 +11,9 @@ import argparse
 
 import numpy as np
 
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.families.registry import FAMILIES
 from affetto.bench.clips import lengths_seconds
-from affetto.models.catalogue import BACKBONES
-from affetto.models.families.registry import FAMILIES
 from affetto.training.batches import plan
 from affetto.training.spec import TrainingSettings
 

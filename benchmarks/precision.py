@@ -56,9 +56,11 @@ def predicted(spec: RunSpec, run: Path, precisions: list[str]) -> Iterator[dict[
         found, seconds = _predictions(data, run, precision)
         first = first or found
         yield {
-            "precision": precision, **_scores(found, truth), "clips_per_second": round(len(found) / seconds, 1),
+            "precision": precision,
+            **_scores(found, truth),
+            "clips_per_second": round(len(found) / seconds, 1),
             **_changes(first, found),
-        }  # fmt: skip
+        }
 
 
 def trained(spec: RunSpec, folder: Path, precisions: list[str]) -> Iterator[dict[str, Any]]:

@@ -52,10 +52,14 @@ def measure(table: Path) -> dict[str, float]:
     done = time.perf_counter()
     kilobyte = 1024 if sys.platform != "darwin" else 1
     return {
-        "clips": len(manifest.clips), "batches": len(batches), "manifest_seconds": read - started,
-        "split_seconds": parted - read, "batches_seconds": done - parted, "seconds": done - started,
+        "clips": len(manifest.clips),
+        "batches": len(batches),
+        "manifest_seconds": read - started,
+        "split_seconds": parted - read,
+        "batches_seconds": done - parted,
+        "seconds": done - started,
         "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobyte / 1e9,
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -91,9 +91,14 @@ def measure(voices: dict[str, Voice], folds: list[Path], draws: int) -> dict[str
     none = np.array([], dtype=int)
     before = {name: _scores(voices[name], none, voices[name].own) for name in names}
     result: dict[str, Any] = {
-        "speakers": names, "draws": draws, "centre_doubt": speaker.CENTRE_DOUBT, "scale_doubt": speaker.SCALE_DOUBT,
-        "before": _mean(before), "included": {}, "excluded": {},
-    }  # fmt: skip
+        "speakers": names,
+        "draws": draws,
+        "centre_doubt": speaker.CENTRE_DOUBT,
+        "scale_doubt": speaker.SCALE_DOUBT,
+        "before": _mean(before),
+        "included": {},
+        "excluded": {},
+    }
     for size in SIZES:
         for kind in ("included", "excluded"):
             tables = []
@@ -208,11 +213,13 @@ def _over_draws(tables: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
     eces = np.array([[one["ece"] for one in table.values()] for table in tables])
     names, each = list(tables[0]), uars.mean(1)
     return {
-        "uar": round(float(uars.mean()), 4), "ece": round(float(eces.mean()), 4),
-        "low": round(float(np.percentile(each, 5)), 4), "high": round(float(np.percentile(each, 95)), 4),
+        "uar": round(float(uars.mean()), 4),
+        "ece": round(float(eces.mean()), 4),
+        "low": round(float(np.percentile(each, 5)), 4),
+        "high": round(float(np.percentile(each, 95)), 4),
         "by_speaker": dict(zip(names, uars.mean(0).round(4).tolist(), strict=True)),
         "sd_by_speaker": dict(zip(names, uars.std(0).round(4).tolist(), strict=True)),
-    }  # fmt: skip
+    }
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

@@ -83,10 +83,12 @@ def offline(model: Path, file: Path) -> dict[str, Any]:
         raise SystemExit(f"{' '.join(command)}: status {process.returncode}")
     peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {
-        "recording_seconds": round(length, 1), "wall_seconds": round(seconds, 1),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1), "times_real_time": round(length / seconds, 1),
+        "recording_seconds": round(length, 1),
+        "wall_seconds": round(seconds, 1),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "times_real_time": round(length / seconds, 1),
         "peak_megabytes": round(peak_bytes / 1e6),
-    }  # fmt: skip
+    }
 
 
 def compared(model: Path, file: Path, truth: list[Clip], more: bool) -> dict[str, Any]:
@@ -128,9 +130,10 @@ def stream(predictor: Predictor, file: Path, segments: list[dict[str, Any]]) -> 
         for label in ours["probabilities"]
     ]
     return {
-        "stream_is_file": same, "largest_difference": max(differences, default=0.0) if same else None,
+        "stream_is_file": same,
+        "largest_difference": max(differences, default=0.0) if same else None,
         "stream_times_real_time": round(length / seconds, 1),
-    }  # fmt: skip
+    }
 
 
 def _place(segment: dict[str, Any]) -> tuple[Any, ...]:

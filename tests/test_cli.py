@@ -68,8 +68,11 @@ def test_corpora_made_and_inspected(
     assert affetto("corpora", "inspect", folder, "--json", monkeypatch=monkeypatch) == 0
     found = json.loads(capfd.readouterr().out)
     assert (found["corpus"], found["clips"], found["speakers"], set(found["per_emotion"].values())) == (
-        "emovo", 14, 2, {2},
-    )  # fmt: skip
+        "emovo",
+        14,
+        2,
+        {2},
+    )
     assert affetto("corpora", "inspect", folder, monkeypatch=monkeypatch) == 0
     assert "SYNTHETIC" in capfd.readouterr().out.upper()
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from affetto import demo
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.checkpoints import load_backbone
 from affetto.demo import networks
 from affetto.demo.speech import Size
 from affetto.demo.terminal import shell_line
 from affetto.errors import UserError
 from affetto.experiments.grid import read
-from affetto.models.backbones import load_backbone
-from affetto.models.catalogue import BACKBONES
 
 pytest.importorskip("espeakng_loader")
 pytest.importorskip("matplotlib")
@@ -67,7 +67,7 @@ def test_without_cache_and_hub_the_networks_are_random(tmp_path: Path, monkeypat
     def unreachable(name: str) -> None:
         raise UserError(f"the Hugging Face hub cannot be reached for {name!r} (no answer): give a folder")
 
-    monkeypatch.setattr("affetto.models.backbones.load_backbone", unreachable)
+    monkeypatch.setattr("affetto.backbones.checkpoints.load_backbone", unreachable)
     lines: list[str] = []
     chosen = networks.choose(None, grid_file=tmp_path / "grid.yaml", say=lines.append)
     assert chosen == networks.random_networks() and chosen.is_random

@@ -117,7 +117,7 @@ def test_what_an_interrupted_predict_says_is_true(
 def test_training_and_grids_say_that_they_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("affetto.models.catalogue.check_backbone", stopped)
+    monkeypatch.setattr("affetto.backbones.catalogue.check_backbone", stopped)
     monkeypatch.setattr("affetto.experiments.named.grid_file", stopped)
     monkeypatch.setattr("affetto.demo.run", stopped)
     for words in (

@@ -15,10 +15,10 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from affetto.backbones.catalogue import BACKBONES
 from affetto.cli import app
 from affetto.corpora.registry import CORPORA
 from affetto.measures.registry import MEASURES
-from affetto.models.catalogue import BACKBONES
 from plugins import install
 from toys.family import BREEZE
 from training.corpora import RATE_HZ, sound, write_table

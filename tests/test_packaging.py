@@ -49,9 +49,17 @@ def test_built_installed_and_run_elsewhere(tmp_path: Path) -> None:
     # What affetto requires, by a path alone: an editable affetto there is not followed.
     (site / "required.pth").write_text(sysconfig.get_path("purelib"))
     installed = ran(
-        sys.executable, "-m", "pip", "--python", tmp_path / "env" / "bin" / "python", "install", "-q", "--no-deps",
-        "--no-index", wheel,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        tmp_path / "env" / "bin" / "python",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        wheel,
+    )
     assert installed.returncode == 0, installed.stderr
     _runs(tmp_path / "env" / "bin" / "affetto", tmp_path)
 
@@ -67,9 +75,23 @@ def _runs(affetto: Path, tmp_path: Path) -> None:
     listed = ran(affetto, "grid", "run", "paper", "--out", "grid", "--dry-run", **where)
     assert "216 runs" in listed.stdout, listed.stderr
     trained = ran(
-        affetto, "train", "--table", table, "--backbone", "whisper-mini", "--random-weights", "--method", "frozen",
-        "--set", "training.epochs=1", "--no-probe", "--quiet", "--out", "run", **where,
-    )  # fmt: skip
+        affetto,
+        "train",
+        "--table",
+        table,
+        "--backbone",
+        "whisper-mini",
+        "--random-weights",
+        "--method",
+        "frozen",
+        "--set",
+        "training.epochs=1",
+        "--no-probe",
+        "--quiet",
+        "--out",
+        "run",
+        **where,
+    )
     assert trained.returncode == 0, trained.stderr
     exported = ran(affetto, "export", "run", "--to", "hf", "--out", "exported", **where)
     assert exported.returncode == 0, exported.stderr

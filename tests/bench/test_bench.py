@@ -14,19 +14,33 @@ from affetto.errors import UserError
 
 def row(comparison, method, ratio, **more):
     return {
-        "comparison": comparison, "backbone": "wav2vec2-base", "method": method, "clips": 32, "batch_size": 8,
-        "our_precision": "float32", "yardstick_precision": "float32", "ratio": ratio, "ratio_lowest": 0.9 * ratio,
-        "ratio_highest": 1.1 * ratio, "yardstick_seconds": 10.0, "our_seconds": 10.0 / ratio, "rounds": 3,
-        "yardstick_clips_per_second": 3.2, "our_clips_per_second": 3.2 * ratio, "memory_ratio": 0.5, **more,
-    }  # fmt: skip
+        "comparison": comparison,
+        "backbone": "wav2vec2-base",
+        "method": method,
+        "clips": 32,
+        "batch_size": 8,
+        "our_precision": "float32",
+        "yardstick_precision": "float32",
+        "ratio": ratio,
+        "ratio_lowest": 0.9 * ratio,
+        "ratio_highest": 1.1 * ratio,
+        "yardstick_seconds": 10.0,
+        "our_seconds": 10.0 / ratio,
+        "rounds": 3,
+        "yardstick_clips_per_second": 3.2,
+        "our_clips_per_second": 3.2 * ratio,
+        "memory_ratio": 0.5,
+        **more,
+    }
 
 
 def result():
     three = row("same", "frozen", 77.0)
     step = {
-        "phases": {"read": 0.01, "forward": 1.0, "backward": 1.2, "optimiser": 0.01}, "share_of_peak": 0.7,
+        "phases": {"read": 0.01, "forward": 1.0, "backward": 1.2, "optimiser": 0.01},
+        "share_of_peak": 0.7,
         "prepare_phases": {"decode": 0.001, "front end": 0.1, "frozen blocks": 0.0, "store": 0.002},
-    }  # fmt: skip
+    }
     rows = [
         row("same", "frozen", 38.0, three_seeds=three),
         row("same", "lora", 1.9, **step),

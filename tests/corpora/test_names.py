@@ -93,8 +93,12 @@ def test_names_that_hardly_differ_stay_apart_and_are_noted(tmp_path: Path) -> No
         ("01", "1", "1.0"),
         ("Mario", "mario"),
     ]
-    rows = [f"{n}.wav,{emotion},{name}\n" for n, (name, emotion) in enumerate(
-        (name, emotion) for name in ("01", "1", "2", "3") for emotion in ("joy", "fear"))]  # fmt: skip
+    rows = [
+        f"{n}.wav,{emotion},{name}\n"
+        for n, (name, emotion) in enumerate(
+            (name, emotion) for name in ("01", "1", "2", "3") for emotion in ("joy", "fear")
+        )
+    ]
     manifest = open_corpus(None, put(tmp_path / "clips.csv", "file,emotion,speaker\n" + "".join(rows)))
     assert manifest.speakers == ("01", "1", "2", "3")
     for notes in (audit.inspect(manifest).to_json()["notes"], make_split(manifest, "paper").notes):

@@ -36,11 +36,25 @@ SECONDS = 600
 """The time that one defect's tests may take: far above what they need, so that a hang ends."""
 
 HEAVY = (
-    "numpy", "scipy.stats", "sklearn.linear_model", "soundfile", "soxr", "torch", "torch.nn.functional", "accelerate",
-    "peft", "transformers.models.whisper.modeling_whisper", "transformers.models.wav2vec2.modeling_wav2vec2",
-    "transformers.models.wavlm.modeling_wavlm", "transformers.models.hubert.modeling_hubert", "pydantic", "typer",
-    "matplotlib.pyplot", "httpx", "fastapi",
-)  # fmt: skip
+    "numpy",
+    "scipy.stats",
+    "sklearn.linear_model",
+    "soundfile",
+    "soxr",
+    "torch",
+    "torch.nn.functional",
+    "accelerate",
+    "peft",
+    "transformers.models.whisper.modeling_whisper",
+    "transformers.models.wav2vec2.modeling_wav2vec2",
+    "transformers.models.wavlm.modeling_wavlm",
+    "transformers.models.hubert.modeling_hubert",
+    "pydantic",
+    "typer",
+    "matplotlib.pyplot",
+    "httpx",
+    "fastapi",
+)
 """Modules that most tests import: imported once, before the forks."""
 
 

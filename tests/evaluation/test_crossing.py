@@ -194,8 +194,9 @@ def test_a_run_with_folds_answers_with_every_fold_s_model(tmp_path: Path, corpor
         own = {fold: temperature_of(load_classifier(run / f"folds/{fold}/model")[1]) for fold in "123"}
         assert len(set(own.values())) > 1
         assert metrics["confidence"] == {
-            "temperature": None, "test": before_and_after(rows, [own[row["fold"]] for row in rows])
-        }  # fmt: skip
+            "temperature": None,
+            "test": before_and_after(rows, [own[row["fold"]] for row in rows]),
+        }
 
     # Under another name it is the run's own corpus: each fold's model is tested on the clips that are new to it.
     cross(grid, {"mine": corpora["emovo"]}, device="cpu")

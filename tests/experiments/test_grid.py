@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from affetto.backbones.catalogue import BACKBONES
 from affetto.errors import UserError
 from affetto.experiments import grid
 from affetto.experiments.miniature import miniature
 from affetto.experiments.planned import PlannedRun
-from affetto.models.catalogue import BACKBONES
 from affetto.training.spec import settings
 
 GRIDS = Path(__file__).parents[2] / "grids"
@@ -53,13 +53,19 @@ def test_every_grid_of_the_repository_can_be_read():
 
 
 def test_axes_excludes_and_overrides(tmp_path):
-    runs = grid.read(written(tmp_path, SMALL + """
+    runs = grid.read(
+        written(
+            tmp_path,
+            SMALL
+            + """
   lora.alpha: [1, 8.5]
 exclude:
   - {backbone: whisper-mini, lora.alpha: 8.5}
 overrides:
   - {when: {backbone: whisper-mini, method: lora}, set: {training.batch_size: 4}}
-""")).runs  # fmt: skip
+""",
+        )
+    ).runs
     assert len(runs) == (1 + 1) * 2 + (1 + 2) * 2
     for run in runs:
         small = run["backbone"] == "whisper-mini" and run["method"] == "lora"
@@ -132,39 +138,42 @@ def test_a_corpus_needs_a_place_when_a_run_is_made(tmp_path):
     assert spec.random_weights and spec.backbone == "whisper-mini" and not spec.final
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (("  seed", "  sede"), r"unknown axis in .*grid.yaml 'sede': did you mean 'seed'"),
-    (("[frozen, lora]", "[frozen, lorra]"), r"\.yaml: unknown method 'lorra': did you mean 'lora'"),
-    (("wav2vec2-mini", "wav2vec2-mni"), r"unknown backbone key 'wav2vec2-mni': did you mean 'wav2vec2-mini'"),
-    (("[0, 1]", "[0, 0]"), r"axis 'seed' has 0 twice"),
-    (("[0, 1]", "[]"), r"axis 'seed' has no values"),
-    (("[0, 1]", "[0.5]"), r"whole numbers"),
-    (("[0, 1]", "[true]"), r"whole numbers"),
-    (("corpus: table", "corpus: [3]"), r"its values are names"),
-    (("random_weights: true", "random_weights: 1"), r"true and false"),
-    (("  corpus: table\n", ""), r"no axis 'corpus'"),
-    (("axes:", "axis:"), r"a mapping with `axes:`"),
-    (("axes:", "exlude: []\naxes:"), r"unknown part of .* 'exlude': did you mean 'exclude'"),
-    (("axes:", "axes: ["), r"no YAML"),
-    (("  seed", "  recipe: papr\n  seed"), r"unknown recipe 'papr'"),
-    (("  seed", "  split: losso\n  seed"), r"unknown split protocol 'losso': did you mean 'loso'"),
-    (("  seed", "  split: kfold:0\n  seed"), r"kfold:0: the number of folds must be 3 or more"),
-    (("  seed", "  split: 'kfold:²'\n  seed"), r"kfold:²: the number of folds"),
-    (("  seed", "  recipe: 3\n  seed"), r"axis 'recipe' has 3; its values are names"),
-    (("[0, 1]", "[-1]"), r"whole numbers from 0 to 2147483647"),
-    (("[0, 1]", "[2147483648]"), r"whole numbers from 0 to 2147483647"),
-    (("axes:", "exclude: 3\naxes:"), r"`exclude` is a list of entries"),
-    (("axes:", "overrides: 3\naxes:"), r"`overrides` is a list of entries"),
-    (("axes:", "variants: {a: 3}\naxes:"), r"`variants` is a list of entries"),
-    (("  seed", "  training.epochs: many\n  seed"), r"setting training.epochs='many'"),
-    (("[frozen, lora]", "probe\n  recipe: [recommended, paper]"), r"two runs would be the same, .*recipe paper"),
-    (("  seed", "  adapter.scale: 1\n  seed"), r"adapter.scale has no effect on any run"),
-    (("axes:", "exclude:\n  - {method: [frozen, lora]}\naxes:"), r"an empty grid"),
-    (("axes:", "exclude:\n  - {method: full}\naxes:"), r"unknown method under `exclude` in .* 'full'"),
-    (("axes:", "exclude:\n  - frozen\naxes:"), r"an entry of `exclude` is a mapping"),
-    (("axes:", "overrides:\n  - {when: {seed: 0}}\naxes:"), r"an entry of `overrides` is"),
-    (("axes:", "overrides:\n  - {when: {seed: 0}, set: {lora.alfa: 1}}\naxes:"), r"unknown setting .* 'lora.alfa'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("  seed", "  sede"), r"unknown axis in .*grid.yaml 'sede': did you mean 'seed'"),
+        (("[frozen, lora]", "[frozen, lorra]"), r"\.yaml: unknown method 'lorra': did you mean 'lora'"),
+        (("wav2vec2-mini", "wav2vec2-mni"), r"unknown backbone key 'wav2vec2-mni': did you mean 'wav2vec2-mini'"),
+        (("[0, 1]", "[0, 0]"), r"axis 'seed' has 0 twice"),
+        (("[0, 1]", "[]"), r"axis 'seed' has no values"),
+        (("[0, 1]", "[0.5]"), r"whole numbers"),
+        (("[0, 1]", "[true]"), r"whole numbers"),
+        (("corpus: table", "corpus: [3]"), r"its values are names"),
+        (("random_weights: true", "random_weights: 1"), r"true and false"),
+        (("  corpus: table\n", ""), r"no axis 'corpus'"),
+        (("axes:", "axis:"), r"a mapping with `axes:`"),
+        (("axes:", "exlude: []\naxes:"), r"unknown part of .* 'exlude': did you mean 'exclude'"),
+        (("axes:", "axes: ["), r"no YAML"),
+        (("  seed", "  recipe: papr\n  seed"), r"unknown recipe 'papr'"),
+        (("  seed", "  split: losso\n  seed"), r"unknown split protocol 'losso': did you mean 'loso'"),
+        (("  seed", "  split: kfold:0\n  seed"), r"kfold:0: the number of folds must be 3 or more"),
+        (("  seed", "  split: 'kfold:²'\n  seed"), r"kfold:²: the number of folds"),
+        (("  seed", "  recipe: 3\n  seed"), r"axis 'recipe' has 3; its values are names"),
+        (("[0, 1]", "[-1]"), r"whole numbers from 0 to 2147483647"),
+        (("[0, 1]", "[2147483648]"), r"whole numbers from 0 to 2147483647"),
+        (("axes:", "exclude: 3\naxes:"), r"`exclude` is a list of entries"),
+        (("axes:", "overrides: 3\naxes:"), r"`overrides` is a list of entries"),
+        (("axes:", "variants: {a: 3}\naxes:"), r"`variants` is a list of entries"),
+        (("  seed", "  training.epochs: many\n  seed"), r"setting training.epochs='many'"),
+        (("[frozen, lora]", "probe\n  recipe: [recommended, paper]"), r"two runs would be the same, .*recipe paper"),
+        (("  seed", "  adapter.scale: 1\n  seed"), r"adapter.scale has no effect on any run"),
+        (("axes:", "exclude:\n  - {method: [frozen, lora]}\naxes:"), r"an empty grid"),
+        (("axes:", "exclude:\n  - {method: full}\naxes:"), r"unknown method under `exclude` in .* 'full'"),
+        (("axes:", "exclude:\n  - frozen\naxes:"), r"an entry of `exclude` is a mapping"),
+        (("axes:", "overrides:\n  - {when: {seed: 0}}\naxes:"), r"an entry of `overrides` is"),
+        (("axes:", "overrides:\n  - {when: {seed: 0}, set: {lora.alfa: 1}}\naxes:"), r"unknown setting .* 'lora.alfa'"),
+    ],
+)
 def test_what_makes_no_grid_is_told_in_one_line(change, told, tmp_path):
     with pytest.raises(UserError, match=told):
         grid.read(written(tmp_path, SMALL.replace(*change)))
@@ -236,14 +245,17 @@ def test_variants_stand_beside_the_runs_that_they_vary(tmp_path):
     assert len({run.identity for run in runs}) == len({run.name for run in runs}) == len(runs)
 
 
-@pytest.mark.parametrize(("change", "told"), [
-    (("when: {method: lora}, ", ""), r"two runs would be the same, .*variant louder\).*by `when`"),
-    (("name: louder, ", ""), r"an entry of `variants` is"),
-    (("set: {lora.alpha: 8}", "set: {}"), r"an entry of `variants` is"),
-    (("lora.alpha: 8", "lora.alfa: 8"), r"unknown setting under `variants` in .* 'lora.alfa'"),
-    (("method: lora", "method: full"), r"unknown method under `variants` in .* 'full'"),
-    (("method: lora", "method: lora, seed: 0"), None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("when: {method: lora}, ", ""), r"two runs would be the same, .*variant louder\).*by `when`"),
+        (("name: louder, ", ""), r"an entry of `variants` is"),
+        (("set: {lora.alpha: 8}", "set: {}"), r"an entry of `variants` is"),
+        (("lora.alpha: 8", "lora.alfa: 8"), r"unknown setting under `variants` in .* 'lora.alfa'"),
+        (("method: lora", "method: full"), r"unknown method under `variants` in .* 'full'"),
+        (("method: lora", "method: lora, seed: 0"), None),
+    ],
+)
 def test_a_variant_that_cannot_be_is_told(change, told, tmp_path):
     text = written(tmp_path, SMALL + "  recipe: paper\n" + VARIANTS.replace(*change))
     if told is None:
@@ -269,8 +281,11 @@ def test_a_variant_that_matches_nothing_or_states_that_are_no_switch_are_mistake
 def test_the_short_ablations_change_an_adapter_and_a_lora_of_ten_epochs():
     runs = grid.read(GRIDS / "emovo-ablations-short.yaml").runs
     assert {(run["method"], run.variant) for run in runs} == {
-        ("adapter", None), *(("adapter", variant) for variant in ADAPTERS), ("lora", None), ("lora", "alpha_8"),
-    }  # fmt: skip
+        ("adapter", None),
+        *(("adapter", variant) for variant in ADAPTERS),
+        ("lora", None),
+        ("lora", "alpha_8"),
+    }
     assert len(runs) == 6 and {run.settings.training.epochs for run in runs} == {10}
 
 

@@ -79,9 +79,10 @@ def start(small, out: Path, *more: str) -> subprocess.Popen[str]:
 
 def workers_of(parent: int) -> list[int]:
     return [
-        int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat")
+        int(stat.parent.name)
+        for stat in Path("/proc").glob("[0-9]*/stat")
         if (text := _read(stat)) and int(text.rpartition(")")[2].split()[1]) == parent
-    ]  # fmt: skip
+    ]
 
 
 def alive(process: int) -> bool:
@@ -146,8 +147,10 @@ def test_a_failed_run_is_recorded_the_others_go_on_and_it_can_be_tried_again(sma
     (blocked / "mine.txt").write_text("not a run")
     told = []
     assert launch(grid, out, {"table": str(table)}, device="cpu", tell=told.append) == {
-        "done": 3, "failed": 1, "runs": 4,
-    }  # fmt: skip
+        "done": 3,
+        "failed": 1,
+        "runs": 4,
+    }
     state, error = folder.state(bad)
     assert state == "failed" and "mine.txt" in error
     assert [event.run for event in told if event.state == "failed"] == [bad]
@@ -203,9 +206,11 @@ def test_the_paper_s_grid_in_small_goes_from_the_command_to_its_metrics(tmp_path
     assert {one["backbone"] for one in metrics.values()} == {"whisper-mini", "xlsr-mini"}
     assert all(one["synthetic"] for one in metrics.values())
     ended = subprocess.run(
-        [sys.executable, "-m", "affetto", "grid", "status", str(tmp_path / "out")], capture_output=True, text=True,
+        [sys.executable, "-m", "affetto", "grid", "status", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert ended.stdout == "paper-miniature: 216 runs; 2 done, 214 waiting\n"
 
 

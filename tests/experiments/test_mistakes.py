@@ -26,12 +26,15 @@ def command(tmp_path: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "affetto", *words], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("more", "told"), [
-    (["--out", "/proc/affetto"], "/proc/affetto: cannot be used as an output folder"),
-    (["--out", "OUT", "--engine", "rey"], "unknown engine 'rey': did you mean 'ray'"),
-    (["--out", "OUT", "--address", "a:1"], "--address is a Ray cluster's: add --engine ray"),
-    (["--out", "OUT", "--engine", "ray", "--workers", "2"], "--workers belongs to --engine local"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--out", "/proc/affetto"], "/proc/affetto: cannot be used as an output folder"),
+        (["--out", "OUT", "--engine", "rey"], "unknown engine 'rey': did you mean 'ray'"),
+        (["--out", "OUT", "--address", "a:1"], "--address is a Ray cluster's: add --engine ray"),
+        (["--out", "OUT", "--engine", "ray", "--workers", "2"], "--workers belongs to --engine local"),
+    ],
+)
 def test_a_command_that_cannot_be_done_is_told_in_one_line(more, told, tmp_path):
     ended = command(tmp_path, *[str(tmp_path / "out") if word == "OUT" else word for word in more])
     assert ended.returncode == 2 and ended.stderr.startswith(f"error: {told}"), ended.stderr

@@ -240,18 +240,22 @@ def test_resources_are_read_from_the_grid_and_overridden(tmp_path):
     (tmp_path / "grid.yaml").write_text(text)
     runs = read(tmp_path / "grid.yaml").runs
     assert {(run["method"], run.resources) for run in runs} == {
-        ("frozen", Resources(2, 0.5)), ("lora", Resources(2, 1)),
-    }  # fmt: skip
+        ("frozen", Resources(2, 0.5)),
+        ("lora", Resources(2, 1)),
+    }
     (tmp_path / "grid.yaml").write_text(GRID)
     assert {run.name for run in read(tmp_path / "grid.yaml").runs} == {run.name for run in runs}
 
 
-@pytest.mark.parametrize(("given", "told"), [
-    ("{cpu: 1}", "unknown resource in .* 'cpu': did you mean 'cpus'"),
-    ("{gpus: -1}", "resource gpus is -1; it is a number"),
-    ("{gpus: 1.5}", "above 1 it is a whole number"),
-    ("3", "`resources` is a mapping"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{cpu: 1}", "unknown resource in .* 'cpu': did you mean 'cpus'"),
+        ("{gpus: -1}", "resource gpus is -1; it is a number"),
+        ("{gpus: 1.5}", "above 1 it is a whole number"),
+        ("3", "`resources` is a mapping"),
+    ],
+)
 def test_bad_resources_are_told(given, told, tmp_path):
     (tmp_path / "grid.yaml").write_text(GRID + f"resources: {given}\n")
     with pytest.raises(UserError, match=told):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.families.registry import FAMILIES
 from affetto.experiments.estimate import OVERHEAD_SECONDS, estimates
 from affetto.experiments.grid import read
 from affetto.experiments.named import grid_file
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import operations
-from affetto.models.catalogue import BACKBONES
-from affetto.models.families.registry import FAMILIES
 from affetto.training.spec import settings
 
 BASE = FAMILIES["wav2vec2"].operations(BACKBONES["wav2vec2-base"].config, 4.0)

@@ -126,7 +126,7 @@ def test_a_stock_folder_runs_where_affetto_is_not(tmp_path: Path) -> None:
 )
 def test_what_no_stock_class_can_be(
     key: str, method: str, options: dict[str, Any], reason: str, tmp_path: Path
-) -> None:  # fmt: skip
+) -> None:
     model = saved_model(tmp_path / "model", key, method, **options)
     with pytest.raises(UserError, match=rf"{reason}.*import affetto\.hf"):
         export_hf(trained_predictor(model), tmp_path / "out", stock_class=True)

@@ -99,7 +99,7 @@ def test_the_example_needs_no_torch(trained: Path, exported: Path, recordings: l
     assert "No module named 'torch'" in absent.stderr
     made = subprocess.run(
         [python, exported / "predict.py", *recordings], capture_output=True, text=True, env=environment
-    )  # fmt: skip
+    )
     assert made.returncode == 0, made.stderr
     model = affetto.load(trained, precision="float32")
     for line, path in zip(made.stdout.splitlines(), recordings, strict=True):

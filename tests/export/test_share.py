@@ -49,9 +49,16 @@ def test_the_folder_loads_again_and_tells_what_it_is(run: Path, tmp_path: Path) 
     assert card.data.library_name == "affetto" and "lora" in card.data.tags
     low, high = metrics["test"]["interval"]["uar"]
     for told in (
-        metrics["split_checksum"], f"{100 * low:.1f}–{100 * high:.1f}", "Article 5(1)(f)", "workplace", "education",
-        "Intended use and limits", "Licence of the data", "| sadness |", "affetto.load",
-    ):  # fmt: skip
+        metrics["split_checksum"],
+        f"{100 * low:.1f}–{100 * high:.1f}",
+        "Article 5(1)(f)",
+        "workplace",
+        "education",
+        "Intended use and limits",
+        "Licence of the data",
+        "| sadness |",
+        "affetto.load",
+    ):
         assert told in card.text, told
     assert str(run.parent) not in (out / "affetto.json").read_text() + card.text
 
@@ -60,9 +67,13 @@ def test_to_a_hub_and_back(run: Path, tmp_path: Path) -> None:
     """The real client against a stand-in on the loopback: uploaded by the command, loaded by the hub's id."""
     with running() as hub:
         environment = os.environ | {
-            "HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_secret",
-            "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1",
-        }  # fmt: skip
+            "HF_ENDPOINT": hub.address,
+            "HF_HUB_OFFLINE": "0",
+            "HF_TOKEN": "hf_secret",
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_DISABLE_XET": "1",
+            "NO_PROXY": "127.0.0.1",
+        }
         command = [sys.executable, "-m", "affetto", "export", str(run), "--to", "hub", "--push", "some/one"]
         command += ["--out", str(tmp_path / "out")]
         pushed = subprocess.run(command, capture_output=True, text=True, env=environment)

@@ -212,9 +212,16 @@ def test_room_is_a_gpu_each_or_up_to_four_cores() -> None:
         room([{"GPU": 4.0}], "auto")
 
 
-@pytest.mark.parametrize(("count", "actors", "size"), [
-    (0, 2, 0), (1, 2, 1), (40, 2, 5), (1000, 2, BATCH), (4000, 2, 40),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("count", "actors", "size"),
+    [
+        (0, 2, 0),
+        (1, 2, 1),
+        (40, 2, 5),
+        (1000, 2, BATCH),
+        (4000, 2, 40),
+    ],
+)
 def test_batches_give_every_actor_work_and_hold_every_input_once(
     count: int, actors: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,8 +57,9 @@ def test_a_table_lies_where_it_lies_and_may_have_sections(tmp_path: Path) -> Non
     table = tmp_path / "clips.tsv"
     table.write_text("start\tend\tFile\n1.5\t2\ta.wav\n\t\t/abs/b.wav\n")
     assert list(recordings([str(table)])) == [
-        Input("a.wav", 1.5, 2.0, tmp_path / "a.wav"), Input("/abs/b.wav", None, None, Path("/abs/b.wav")),
-    ]  # fmt: skip
+        Input("a.wav", 1.5, 2.0, tmp_path / "a.wav"),
+        Input("/abs/b.wav", None, None, Path("/abs/b.wav")),
+    ]
     assert has_sections(["x.wav", str(table)]) and not has_sections(["x.wav", "-"])
 
 

@@ -18,8 +18,11 @@ def test_as_json_csv_and_vtt() -> None:
     labels = ("joy", "sadness")
     content = json.loads(format_segments(SEGMENTS, "json", file="talk.mp3", labels=labels))
     assert content["file"] == "talk.mp3" and content["segments"][0] == {
-        "start": 0.5, "end": 2.25, "emotion": "joy", "probabilities": {"joy": 0.8, "sadness": 0.2},
-    }  # fmt: skip
+        "start": 0.5,
+        "end": 2.25,
+        "emotion": "joy",
+        "probabilities": {"joy": 0.8, "sadness": 0.2},
+    }
     assert format_segments(SEGMENTS, "csv", file="talk.mp3", labels=labels) == (
         "file,start,end,emotion,joy,sadness\n"
         "talk.mp3,0.500,2.250,joy,0.800000,0.200000\n"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.labels import EMOTIONS
-from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.saved import assemble
 
@@ -23,9 +23,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def blueprint(
-    method: str, *, pooling: str = "mean", layer: int | None = None, head: str = "paper", first_block: int = 0,
-    state_norm: str = "none", **settings: Any,
-) -> dict[str, Any]:  # fmt: skip
+    method: str,
+    *,
+    pooling: str = "mean",
+    layer: int | None = None,
+    head: str = "paper",
+    first_block: int = 0,
+    state_norm: str = "none",
+    **settings: Any,
+) -> dict[str, Any]:
     return {
         "labels": list(EMOTIONS),
         "method": {"name": method, "first_block": first_block, "settings": SETTINGS.get(method, {}) | settings},

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.models.backbones import load_backbone
 from affetto.models.methods.adalora import AdaLora
 from affetto.training.spec import settings
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
-from affetto.models.backbone import Backbone
-from affetto.models.backbones import load_backbone
 from affetto.models.bottleneck import Bottleneck
 from affetto.models.methods.adapter import Adapter, AdapterSettings
 from affetto.models.prefix import collate
@@ -204,10 +204,14 @@ def test_an_adapter_saved_by_an_earlier_version_is_read_as_what_it_was(tmp_path:
     method = Adapter.load(backbone, range(3), tmp_path / "method", old).eval()
     plain = load_backbone("whisper-mini", random_weights=True)
     hidden = torch.randn(1, 5, 96)
-    bottleneck = lambda x: 0.1 * nn.functional.linear(  # noqa: E731
-        torch.relu(nn.functional.linear(x, tensors["0.down.weight"], tensors["0.down.bias"])),
-        tensors["0.up.weight"], tensors["0.up.bias"],
-    )  # fmt: skip
+
+    def bottleneck(x):
+        return 0.1 * nn.functional.linear(
+            torch.relu(nn.functional.linear(x, tensors["0.down.weight"], tensors["0.down.bias"])),
+            tensors["0.up.weight"],
+            tensors["0.up.bias"],
+        )
+
     formula = written_out(plain, plain.blocks[0], hidden, lambda out: out, lambda x, out, s: out + bottleneck(x))
     found = backbone.block(0, hidden, backbone.context(None, 5))
     assert torch.allclose(found, formula, atol=1e-6) and method.lowest_block == 0

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from affetto.models.attention import AttentionPrefix
-from affetto.models.backbones import load_backbone
+from affetto.backbones.attention import AttentionPrefix
+from affetto.backbones.checkpoints import load_backbone
 from models.systems import FAMILIES
 
 MASK = torch.arange(9)[None, :] < torch.tensor([9, 6])[:, None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from affetto.models.backbones import load_backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.models.methods.bitfit import BitFit
 from models.systems import FAMILIES
 

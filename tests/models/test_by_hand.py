@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.models import lowrank
-from affetto.models.backbones import load_backbone
 from affetto.models.head_layers import FrameHead, StatisticsHead, masked_mean, masked_statistics
 from affetto.models.heads.head import Shape
 from affetto.models.heads.registry import HEADS

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
 from affetto.inference.loading import load
 from affetto.inference.shared_weights import load_together
-from affetto.models.backbones import load_backbone
 from affetto.models.saved import original_backbone, read_card
 from inference.saved import saved_model
 

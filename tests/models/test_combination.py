@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.models.backbones import load_backbone
 from affetto.models.methods.base import Method
 from affetto.models.methods.combination import combine
 from affetto.models.methods.registry import METHODS

@@ -103,8 +103,12 @@ def test_the_autocast_in_force_is_told_and_can_be_switched_off() -> None:
 
 def test_float32_on_cuda_is_float32_and_its_libraries_are_told_to_repeat_themselves() -> None:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    wanted = [(cudnn, "allow_tf32", False), (matmul, "allow_tf32", False), (cudnn, "benchmark", False),
-              (cudnn, "deterministic", True)]  # fmt: skip
+    wanted = [
+        (cudnn, "allow_tf32", False),
+        (matmul, "allow_tf32", False),
+        (cudnn, "benchmark", False),
+        (cudnn, "deterministic", True),
+    ]
     before = [getattr(library, flag) for library, flag, _ in wanted]
     try:
         for library, flag, value in wanted:

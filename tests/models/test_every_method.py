@@ -18,8 +18,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from affetto.models.backbone import Backbone
-from affetto.models.backbones import load_backbone
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import collate

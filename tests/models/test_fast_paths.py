@@ -20,8 +20,9 @@ from models.systems import FAMILIES, classifier, clips
 
 
 def gradients(made, waves):
-    torch.nn.functional.cross_entropy(made(*collate([made.prefix(w) for w in waves], made.backbone.device)),
-                                      torch.zeros(len(waves), dtype=torch.long)).backward()  # fmt: skip
+    torch.nn.functional.cross_entropy(
+        made(*collate([made.prefix(w) for w in waves], made.backbone.device)), torch.zeros(len(waves), dtype=torch.long)
+    ).backward()
     return {name: p.grad.clone() for name, p in made.trainable().items()}
 
 
@@ -58,9 +59,10 @@ def test_the_low_rank_product_has_the_right_derivatives(gelu):
     assert torch.allclose(out, expected, rtol=1e-12, atol=1e-12)
     weights = torch.randn_like(out)
     for mine, theirs in zip(
-        torch.autograd.grad((out * weights).sum(), inputs), torch.autograd.grad((expected * weights).sum(), inputs),
+        torch.autograd.grad((out * weights).sum(), inputs),
+        torch.autograd.grad((expected * weights).sum(), inputs),
         strict=True,
-    ):  # fmt: skip
+    ):
         assert torch.allclose(mine.double(), theirs, rtol=1e-6, atol=1e-6)
 
 
@@ -77,9 +79,10 @@ def test_dropout_before_the_low_rank_product_leaves_the_frozen_one_alone(gelu):
     out = LowRank.apply(x, w, None, a, b, 0.7, gelu, 0.3)
     assert torch.allclose(out, expected, rtol=1e-4, atol=1e-4)
     for mine, theirs in zip(
-        torch.autograd.grad(out.square().sum(), inputs), torch.autograd.grad(expected.square().sum(), inputs),
+        torch.autograd.grad(out.square().sum(), inputs),
+        torch.autograd.grad(expected.square().sum(), inputs),
         strict=True,
-    ):  # fmt: skip
+    ):
         assert torch.allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
 
 

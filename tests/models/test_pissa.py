@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
 from affetto.models import lowrank
-from affetto.models.backbones import load_backbone
 from affetto.models.methods.pissa import Pissa
 
 RANK = 3

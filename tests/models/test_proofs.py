@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.prefix import PrefixData, PrefixStore, Source, collate
 from affetto.models.saved import assemble, load_classifier, save_classifier
@@ -191,10 +191,12 @@ def card(key: str, made: Classifier, plan: dict[str, object]) -> dict[str, objec
         "precision": "float32",
         "synthetic": True,
         "backbone": {
-            "name": key, "digest": load_backbone(key, random_weights=True).weights_digest(),
-            "random_weights": True, "weights_seed": 0,
+            "name": key,
+            "digest": load_backbone(key, random_weights=True).weights_digest(),
+            "random_weights": True,
+            "weights_seed": 0,
         },
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("key", FAMILIES)

@@ -16,11 +16,13 @@ from models.systems import classifier, clips
 class _Made:
     """Three states of two frames and two features."""
 
-    STATES = torch.tensor([
-        [[3.0, 4.0], [0.0, 0.0]],
-        [[0.0, 0.0], [0.0, 2.0]],
-        [[0.0, 1.0], [0.0, 1.0]],
-    ])  # fmt: skip
+    STATES = torch.tensor(
+        [
+            [[3.0, 4.0], [0.0, 0.0]],
+            [[0.0, 0.0], [0.0, 2.0]],
+            [[0.0, 1.0], [0.0, 1.0]],
+        ]
+    )
 
     def __init__(self, kind: str, state_norm: str = "none") -> None:
         self.pooling = StatePooling(2, 2, kind, state_norm=state_norm)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from affetto.models.backbone import Backbone
-from affetto.models.backbones import load_backbone
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.models.methods.registry import METHODS
 
 FAMILIES = ("wav2vec2-mini", "xlsr-mini", "hubert-mini", "wavlm-mini", "whisper-mini")

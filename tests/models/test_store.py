@@ -29,9 +29,15 @@ def test_what_is_stored_is_read_back_and_named_by_all_that_it_depends_on(tmp_pat
     found = store.get(KEY)
     assert found is not None and torch.equal(found["state"], put["state"])
     assert store.get("cd" + KEY[2:]) is None
-    others = [PrefixStore(identity | change, "float32", tmp_path) for change in (
-        {"weights": "b"}, {"cut": ("state", 1)}, {"seconds": None}, {"device": "cuda"},
-    )]  # fmt: skip
+    others = [
+        PrefixStore(identity | change, "float32", tmp_path)
+        for change in (
+            {"weights": "b"},
+            {"cut": ("state", 1)},
+            {"seconds": None},
+            {"device": "cuda"},
+        )
+    ]
     others.append(PrefixStore(identity, "float16", tmp_path))
     assert len({one.folder for one in [store, *others]}) == 6
     assert all(one.get(KEY) is None for one in others)

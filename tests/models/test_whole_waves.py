@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from affetto.models.backbones import load_backbone
-from affetto.models.encoders.whisper import SAMPLES_PER_POSITION, WhisperBackbone
+from affetto.backbones.checkpoints import load_backbone
+from affetto.backbones.encoders.whisper import SAMPLES_PER_POSITION, WhisperBackbone
 from affetto.models.prefix import collate
 from models.systems import FAMILIES, classifier
 

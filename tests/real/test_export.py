@@ -10,10 +10,10 @@ import torch
 
 import affetto
 from affetto import audio
+from affetto.backbones.checkpoints import load_backbone
 from affetto.export.onnx_graph import export_onnx
 from affetto.export.source import trained_predictor
 from affetto.export.transformers_folder import export_hf
-from affetto.models.backbones import load_backbone
 from affetto.models.saved import assemble, save_classifier
 from models.systems import blueprint, stir_up
 
@@ -33,15 +33,30 @@ def model(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     classifier = assemble(backbone, plan).eval()
     stir_up(classifier, 0.05)
     folder = tmp_path_factory.mktemp("real") / "model"
-    save_classifier(classifier, folder, {
-        "affetto": affetto.__version__, "run": "0" * 64, "blueprint": plan, "audio": {"seconds": 4.0},
-        "precision": "float32", "trained_on": "final", "tested": False, "corpus": "emovo", "licence": "",
-        "synthetic": False,
-        "backbone": {
-            "name": str(checkpoint), "family": "whisper", "digest": digest, "random_weights": False,
-            "weights_seed": 0, "preprocessing": backbone.preprocessing,
+    save_classifier(
+        classifier,
+        folder,
+        {
+            "affetto": affetto.__version__,
+            "run": "0" * 64,
+            "blueprint": plan,
+            "audio": {"seconds": 4.0},
+            "precision": "float32",
+            "trained_on": "final",
+            "tested": False,
+            "corpus": "emovo",
+            "licence": "",
+            "synthetic": False,
+            "backbone": {
+                "name": str(checkpoint),
+                "family": "whisper",
+                "digest": digest,
+                "random_weights": False,
+                "weights_seed": 0,
+                "preprocessing": backbone.preprocessing,
+            },
         },
-    })  # fmt: skip
+    )
     return folder
 
 

@@ -56,9 +56,13 @@ def parts(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     (folder / "clips.csv").write_text("\n".join([*lines, ""]))
     chosen = settings("recommended", {"model.layer": "3", "probe.inner_folds": "2"}, method="probe")
     spec = RunSpec(
-        corpora=(CorpusSpec(name="table", path=str(folder / "clips.csv")),), backbone=str(weights), method="probe",
-        recipe="recommended", split="column", settings=chosen,
-    )  # fmt: skip
+        corpora=(CorpusSpec(name="table", path=str(folder / "clips.csv")),),
+        backbone=str(weights),
+        method="probe",
+        recipe="recommended",
+        split="column",
+        settings=chosen,
+    )
     train(spec, folder / "run")
     return folder / "run", tested
 

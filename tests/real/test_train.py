@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import affetto
-from affetto.models.backbones import load_backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.training.spec import CorpusSpec, RunSpec, settings
 from affetto.training.train import train
 
@@ -29,16 +29,25 @@ def test_the_probe_hears_speakers_whom_it_never_heard(parts: tuple[Path, Path], 
     # One state and few strengths: the full choice is a matter of a minute, this of seconds.
     chosen = settings("recommended", {"model.layer": "3", "probe.inner_folds": "3"}, method="probe")
     spec = RunSpec(
-        corpora=(CorpusSpec(name="emovo", path=str(corpus)),), backbone=str(weights), method="probe",
-        recipe="recommended", split="loso", settings=chosen,
-    )  # fmt: skip
+        corpora=(CorpusSpec(name="emovo", path=str(corpus)),),
+        backbone=str(weights),
+        method="probe",
+        recipe="recommended",
+        split="loso",
+        settings=chosen,
+    )
     metrics = train(spec, tmp_path / "run")
     assert metrics["test"]["n"] == 588 and len(metrics["folds"]) == 6
     # Far above chance (.143) and below what a leak between speakers gives (.9).
     assert 0.40 < metrics["test"]["uar"] < 0.65
     assert sorted({row["speaker"] for row in _lines(tmp_path / "run" / "predictions.jsonl")}) == [
-        "f1", "f2", "f3", "m1", "m2", "m3",
-    ]  # fmt: skip
+        "f1",
+        "f2",
+        "f3",
+        "m1",
+        "m2",
+        "m3",
+    ]
     clip = next(corpus.rglob("*.wav"))
     found = affetto.load(tmp_path / "run")(clip)
     assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)

@@ -27,8 +27,10 @@ def manifest(
     """Half of the speakers are women; every prompt is spoken by all."""
     clips = [
         Clip(f"s{s:02}/{emotion}-{take}.wav", emotion, f"s{s:02}", corpus, ("female", "male")[s % 2], f"prompt {take}")
-        for s in range(speakers) for emotion in labels for take in range(takes)
-    ]  # fmt: skip
+        for s in range(speakers)
+        for emotion in labels
+        for take in range(takes)
+    ]
     return Manifest(corpus, Path("/nowhere"), tuple(clips), synthetic)
 
 
@@ -50,23 +52,45 @@ def rows(corpus: Manifest, chosen: Sequence[str], skill: float, seed: int, fold:
 
 def scored(found: list[dict]) -> dict[str, Any]:
     return scores(
-        [row["truth"] for row in found], np.array([list(row["probabilities"].values()) for row in found]),
-        list(found[0]["probabilities"]), [row["speaker"] for row in found],
-    )  # fmt: skip
+        [row["truth"] for row in found],
+        np.array([list(row["probabilities"].values()) for row in found]),
+        list(found[0]["probabilities"]),
+        [row["speaker"] for row in found],
+    )
 
 
 def write_run(
-    folder: Path, *, method: str = "frozen", backbone: str = "wav2vec2-base", corpus: str = "emovo", seed: int = 0,
-    recipe: str = "paper", split: str = "loso", skill: float = 0.5, speakers: int = 6, synthetic: bool = False,
-    probe_skill: float | None = 0.4, overrides: dict[str, str] | None = None, part: int = 2,
-    labels: Sequence[str] = EMOTIONS, weights: str = "", **fields: Any,
-) -> Path:  # fmt: skip
+    folder: Path,
+    *,
+    method: str = "frozen",
+    backbone: str = "wav2vec2-base",
+    corpus: str = "emovo",
+    seed: int = 0,
+    recipe: str = "paper",
+    split: str = "loso",
+    skill: float = 0.5,
+    speakers: int = 6,
+    synthetic: bool = False,
+    probe_skill: float | None = 0.4,
+    overrides: dict[str, str] | None = None,
+    part: int = 2,
+    labels: Sequence[str] = EMOTIONS,
+    weights: str = "",
+    **fields: Any,
+) -> Path:
     """A run that is done; `part` of 3 leaves out metrics (1), or all but the spec (0)."""
     data = manifest(corpus, speakers, synthetic=synthetic, labels=labels)
     spec = RunSpec(
-        corpora=(CorpusSpec(name=corpus, path=f"/data/{corpus}"),), backbone=backbone, method=method, recipe=recipe,
-        split=split, seed=seed, settings=settings(recipe, overrides or {}, method=method), final=False, **fields,
-    )  # fmt: skip
+        corpora=(CorpusSpec(name=corpus, path=f"/data/{corpus}"),),
+        backbone=backbone,
+        method=method,
+        recipe=recipe,
+        split=split,
+        seed=seed,
+        settings=settings(recipe, overrides or {}, method=method),
+        final=False,
+        **fields,
+    )
     made = make_split(data, split)
     weights = weights or f"{zlib.crc32((key_of(backbone) or backbone).encode()):08x}" * 8
     facts = {"manifest": data.checksum(), "split": made.checksum, "weights": weights}
@@ -88,10 +112,16 @@ def write_run(
         found["validation"] += rows(data, fold.validation, skill, draw, name)
         summaries.append({"name": fold.name, "best_epoch": 2, "test": scored(test)})
         log = [
-            {"stage": "select", "epoch": n, "loss": 2 / n, "lr": 1e-3, "seconds": 1.0,
-             "validation": {"macro_f1": 0.2 + 0.02 * n, "uar": 0.2, "loss": 1.9}}
+            {
+                "stage": "select",
+                "epoch": n,
+                "loss": 2 / n,
+                "lr": 1e-3,
+                "seconds": 1.0,
+                "validation": {"macro_f1": 0.2 + 0.02 * n, "uar": 0.2, "loss": 1.9},
+            }
             for n in range(1, 6)
-        ]  # fmt: skip
+        ]
         (run.fold(fold.name) if several else run).write_lines(LOG, log)
     run.write_lines(PREDICTIONS["test"], found["test"])
     run.write_lines(PREDICTIONS["validation"], found["validation"])
@@ -103,14 +133,35 @@ def write_run(
     if probe_skill is not None and method != "probe":
         metrics["probe"] = {"test": scored(found["probe"])}
     metrics |= {"folds": summaries} if several else {"best_epoch": 2}
-    run.write(METRICS, metrics | {
-        "corpus": corpus, "synthetic": synthetic, "clips": len(data.clips), "left_out": {}, "backbone": backbone,
-        "method": method, "recipe": recipe, "precision": "float32", "seed": seed, "split": made.protocol,
-        "split_checksum": made.checksum, "trainable_parameters": TRAINABLE[method], "backbone_parameters": 94_371_712,
-        "wall_seconds": 60.0 + seed, "peak_memory_bytes": 10**9, "identity": spec.identity(facts),
-        "provenance": {"versions": {"affetto": "0.1.0", "torch": "2.13.0"}, "commit": "0123456789ab",
-                       "device": "cpu (test)", "threads": 1, "cores": 2},
-    })  # fmt: skip
+    run.write(
+        METRICS,
+        metrics
+        | {
+            "corpus": corpus,
+            "synthetic": synthetic,
+            "clips": len(data.clips),
+            "left_out": {},
+            "backbone": backbone,
+            "method": method,
+            "recipe": recipe,
+            "precision": "float32",
+            "seed": seed,
+            "split": made.protocol,
+            "split_checksum": made.checksum,
+            "trainable_parameters": TRAINABLE[method],
+            "backbone_parameters": 94_371_712,
+            "wall_seconds": 60.0 + seed,
+            "peak_memory_bytes": 10**9,
+            "identity": spec.identity(facts),
+            "provenance": {
+                "versions": {"affetto": "0.1.0", "torch": "2.13.0"},
+                "commit": "0123456789ab",
+                "device": "cpu (test)",
+                "threads": 1,
+                "cores": 2,
+            },
+        },
+    )
     return folder
 
 
@@ -118,9 +169,19 @@ def write_grid(folder: Path, runs: list[tuple[dict[str, Any], dict[str, Any]]], 
     """A grid's folder of (axes, more for `write_run` or {"state": "waiting" | "failed"}) pairs."""
     entries = []
     for axes, more in runs:
-        named = {"backbone": "wav2vec2-base", "corpus": "emovo", "method": "frozen", "recipe": "paper", "seed": 0,
-                 "split": "loso", "split_seed": 0, "random_weights": False, "weights_seed": 0, "settings": {},
-                 "stand_in": None} | axes  # fmt: skip
+        named = {
+            "backbone": "wav2vec2-base",
+            "corpus": "emovo",
+            "method": "frozen",
+            "recipe": "paper",
+            "seed": 0,
+            "split": "loso",
+            "split_seed": 0,
+            "random_weights": False,
+            "weights_seed": 0,
+            "settings": {},
+            "stand_in": None,
+        } | axes
         called = "_".join(str(named[axis]) for axis in ("corpus", "backbone", "method", "recipe", "seed"))
         called += "".join(f"_{value}" for value in named["settings"].values())
         entries.append(named | {"run": called})

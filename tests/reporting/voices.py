@@ -19,17 +19,23 @@ def rows(
     rest = 0.1 / (len(labels) - 1)
     return [
         {
-            "file": f"{n:04d}.wav", "speaker": speaker, "truth": labels[true],
+            "file": f"{n:04d}.wav",
+            "speaker": speaker,
+            "truth": labels[true],
             "probabilities": {label: 0.9 if k == called else rest for k, label in enumerate(labels)},
         }
         for n, (true, called, speaker) in enumerate(zip(truth, predicted, speakers, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def system(
-    truth: Sequence[int], by_seed: Mapping[int, Sequence[int]], speakers: Sequence[str],
-    name: str = "lora", corpus: str = "emovo", labels: Sequence[str] = LABELS,
-) -> System:  # fmt: skip
+    truth: Sequence[int],
+    by_seed: Mapping[int, Sequence[int]],
+    speakers: Sequence[str],
+    name: str = "lora",
+    corpus: str = "emovo",
+    labels: Sequence[str] = LABELS,
+) -> System:
     return System(
         name, corpus, {s: Predictions.from_rows(rows(truth, called, speakers, labels)) for s, called in by_seed.items()}
     )
@@ -44,9 +50,16 @@ def told(lines: Sequence[dict[str, Any]], **facts: Sequence[Any]) -> list[dict[s
 
 
 def drawn(
-    speakers: int, accuracy: float, seed: int, *, clips: int = 12, seeds: int = 1,
-    name: str = "lora", corpus: str = "emovo", spread: float = 0.15,
-) -> System:  # fmt: skip
+    speakers: int,
+    accuracy: float,
+    seed: int,
+    *,
+    clips: int = 12,
+    seeds: int = 1,
+    name: str = "lora",
+    corpus: str = "emovo",
+    spread: float = 0.15,
+) -> System:
     """A system that is right as often as said, more or less so by speaker; truths depend on the sizes alone."""
     truth = np.random.default_rng(0).integers(0, 3, speakers * clips)
     generator = np.random.default_rng(seed)

@@ -72,9 +72,14 @@ def lying() -> dict[str, bytes]:
 def odd() -> dict[str, bytes]:
     """Real files with samples that a model has no use for, some of which can be heard all the same."""
     samples = {
-        "one": SOUND[:1], "none": SOUND[:0], "nan": np.full(9000, np.nan, np.float32), "silent": 0 * SOUND,
-        "eight": np.tile(SOUND[:, None], 8), "inf": np.r_[SOUND, np.float32(np.inf)], "loud": SOUND * 1e30,
-    }  # fmt: skip
+        "one": SOUND[:1],
+        "none": SOUND[:0],
+        "nan": np.full(9000, np.nan, np.float32),
+        "silent": 0 * SOUND,
+        "eight": np.tile(SOUND[:, None], 8),
+        "inf": np.r_[SOUND, np.float32(np.inf)],
+        "loud": SOUND * 1e30,
+    }
     made = {
         f"{name}{rate}.wav": encoded(wave, "wav", rate, "FLOAT")
         for name, wave in samples.items()
@@ -94,9 +99,11 @@ def strangers() -> dict[str, bytes]:
     png = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in (
-            (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")
+            (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)),
+            (b"IDAT", zlib.compress(b"\0\0")),
+            (b"IEND", b""),
         )
-    )  # fmt: skip
+    )
     ogg = encoded(SOUND, "ogg")
     return {
         "json.wav": json.dumps({"file": "clip.wav", "samples": [0.1] * 100}).encode(),
@@ -121,4 +128,4 @@ def strangers() -> dict[str, bytes]:
         "au.wav": b".snd" + struct.pack(">IIIII", 24, 2**32 - 1, 6, 16_000, 255),
         "twice.ogg": ogg + ogg[: len(ogg) // 2],
         "nulls.wav": bytes(5000),
-    }  # fmt: skip
+    }

@@ -16,11 +16,32 @@ ANSWERED, CUT_OFF = "", "cut off"
 CLIP = encoded(SOUND)
 BOUNDARY = "x"
 NAMES = (
-    "../../../etc/passwd", "..\\..\\windows\\system32\\x.wav", "/etc/passwd", "C:\\con.wav", ".", "..", "", " ",
-    "con.wav", "a\x00b.wav", "%00.wav", "%2e%2e%2fx", "感情.wav", "😀" * 50, "\u202egnp.wav", "e\u0301.wav", "x" * 3000,
-    "$(id).wav", "`id`.wav", "';--.wav", "<script>.wav", "{0.__class__}.wav", "a;b=c.wav", "~/.ssh/id",
+    "../../../etc/passwd",
+    "..\\..\\windows\\system32\\x.wav",
+    "/etc/passwd",
+    "C:\\con.wav",
+    ".",
+    "..",
+    "",
+    " ",
+    "con.wav",
+    "a\x00b.wav",
+    "%00.wav",
+    "%2e%2e%2fx",
+    "感情.wav",
+    "😀" * 50,
+    "\u202egnp.wav",
+    "e\u0301.wav",
+    "x" * 3000,
+    "$(id).wav",
+    "`id`.wav",
+    "';--.wav",
+    "<script>.wav",
+    "{0.__class__}.wav",
+    "a;b=c.wav",
+    "~/.ssh/id",
     "file:///etc/passwd",
-)  # fmt: skip
+)
 CHARSETS = ("undefined", "hex", "idna", "punycode", "utf-16", "utf-7", "zlib", "rot13", "unicode_escape", "x" * 500, "")
 
 
@@ -94,8 +115,11 @@ def forms() -> Iterator[Request]:
         ("no disposition", [part(CLIP, "Content-Type: audio/wav")], broken),
         ("no header", [part(CLIP)], broken),
         ("a header without a colon", [part(CLIP, "Content-Disposition form-data")], broken),
-        ("an attachment", [part(CLIP, 'Content-Disposition: attachment; name="file"; filename="a"')],
-         (ANSWERED, "no_file")),
+        (
+            "an attachment",
+            [part(CLIP, 'Content-Disposition: attachment; name="file"; filename="a"')],
+            (ANSWERED, "no_file"),
+        ),
         ("many fields", [*(field(f"f{n}", "x") for n in range(1000)), file()], broken),
         ("a long field", [field("model", "a" * 2000), file()], broken),
         ("a long name of a field", [field("m" * 5000, "a"), file()], (ANSWERED, "broken_form")),
@@ -105,11 +129,29 @@ def forms() -> Iterator[Request]:
         ("a model called NUL", [field("model", "\0"), file()], ("unknown_model",)),
         ("a model in Chinese", [field("model", "感情" * 100), file()], ("unknown_model",)),
         ("two models", [field("model", "a"), field("model", "b"), file()], (ANSWERED, "unknown_model")),
-        ("base64", [part(b"UklGRg==", 'Content-Disposition: form-data; name="file"; filename="a"',
-                         "Content-Transfer-Encoding: base64")], ("not_audio", "broken_form")),
-        ("a form in a form", [part(joined(file(), boundary="y"), "Content-Type: multipart/mixed; boundary=y",
-                                   'Content-Disposition: form-data; name="file"; filename="a"')], ("not_audio",)),
-    ):  # fmt: skip
+        (
+            "base64",
+            [
+                part(
+                    b"UklGRg==",
+                    'Content-Disposition: form-data; name="file"; filename="a"',
+                    "Content-Transfer-Encoding: base64",
+                )
+            ],
+            ("not_audio", "broken_form"),
+        ),
+        (
+            "a form in a form",
+            [
+                part(
+                    joined(file(), boundary="y"),
+                    "Content-Type: multipart/mixed; boundary=y",
+                    'Content-Disposition: form-data; name="file"; filename="a"',
+                )
+            ],
+            ("not_audio",),
+        ),
+    ):
         yield Request(f"a form with {name}", form(joined(*parts)), allowed)
     for charset in CHARSETS:
         says = f"multipart/form-data; boundary={BOUNDARY}; charset={charset}"
@@ -129,9 +171,19 @@ def spoilt_forms() -> Iterator[Request]:
     yield Request("a form of dashes", form(b"-" * 5000), any_form)
     yield Request("a form of boundaries", form(b"--x\r\n" * 5000), any_form)
     for said in (
-        "", "; boundary", "; boundary=", '; boundary=""', "; boundary=y", f"; boundary={'x' * 5000}", '; boundary="x',
-        "; boundary=\udcff", "; boundary=x; boundary=y", "; boundary*=utf-8''x", "; boundary=\t", '; boundary="x\\"',
-    ):  # fmt: skip
+        "",
+        "; boundary",
+        "; boundary=",
+        '; boundary=""',
+        "; boundary=y",
+        f"; boundary={'x' * 5000}",
+        '; boundary="x',
+        "; boundary=\udcff",
+        "; boundary=x; boundary=y",
+        "; boundary*=utf-8''x",
+        "; boundary=\t",
+        '; boundary="x\\"',
+    ):
         allowed = (ANSWERED, *any_form)
         yield Request(f"a form that says {said[:20]!r}", form(whole, says=f"multipart/form-data{said}"), allowed)
     anything = (ANSWERED, *any_form, "unknown_model", "not_audio", "unusable_audio", "too_long")
@@ -148,9 +200,20 @@ def spoilt_forms() -> Iterator[Request]:
 def types() -> Iterator[Request]:
     wrong = ("wrong_content_type",)
     for kind in (
-        "text/plain", "application/json", "image/png", "multipart/mixed; boundary=x", "multipart/form-data2", "audio",
-        "x" * 5000, "\udcff\udcfe", "audioo/wav", ".;", "*/*", "application/zip", "../audio/wav",
-    ):  # fmt: skip
+        "text/plain",
+        "application/json",
+        "image/png",
+        "multipart/mixed; boundary=x",
+        "multipart/form-data2",
+        "audio",
+        "x" * 5000,
+        "\udcff\udcfe",
+        "audioo/wav",
+        ".;",
+        "*/*",
+        "application/zip",
+        "../audio/wav",
+    ):
         yield Request(f"sent as {kind[:20]!r}", post(PREDICT, kind, CLIP), wrong)
     for kind in (None, "", ";", "audio/", 'AUDIO/WAV; x="', "audio/x; charset=undefined", "video/mp4", "audio/midi"):
         yield Request(f"sent as {kind!r}", post(TIMELINE, kind, CLIP), (ANSWERED,))
@@ -204,18 +267,32 @@ def lines() -> Iterator[Request]:
     """Lines and headers that are no HTTP, and addresses that nobody should ask for."""
     broken, method, missing = ("broken_request",), ("wrong_method",), ("not_found",)
     heads: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("nonsense", broken), ("GET", broken), ("GET / HTTP/9.9\r\nHost: x", missing), ("GET / HTTP/1.1", broken),
-        ("PRI * HTTP/2.0\r\n\r\nSM", missing), ("\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + "\0" * 300, broken),
-        ("\xff" * 500, broken), ("GET /\xe9 HTTP/1.1\r\nHost: x", broken), ("GET /\0 HTTP/1.1\r\nHost: x", broken),
-    )  # fmt: skip
+        ("nonsense", broken),
+        ("GET", broken),
+        ("GET / HTTP/9.9\r\nHost: x", missing),
+        ("GET / HTTP/1.1", broken),
+        ("PRI * HTTP/2.0\r\n\r\nSM", missing),
+        ("\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + "\0" * 300, broken),
+        ("\xff" * 500, broken),
+        ("GET /\xe9 HTTP/1.1\r\nHost: x", broken),
+        ("GET /\0 HTTP/1.1\r\nHost: x", broken),
+    )
     for said in ("Host: y", "no colon", "A: \0", "A : y", "A: b\rc", "\xff: y", ": y"):
         heads += ((f"GET / HTTP/1.1\r\nHost: x\r\n{said}", broken),)
     for asked, allowed in (
-        ("PUT /v1/predict", method), ("DELETE /v1/models", method), ("FOO /v1/timeline", method),
-        ("OPTIONS /v1/predict", method), ("GET /../../etc/passwd", missing), ("GET /%2e%2e/etc", missing),
-        ("GET /v1/models%00", missing), ("GET //evil.example/", missing), ("GET http://evil.example/x", missing),
-        ("GET /%ff%fe", missing), (f"GET /{'x' * 20_000}", missing), ("TRACE /", missing),
-    ):  # fmt: skip
+        ("PUT /v1/predict", method),
+        ("DELETE /v1/models", method),
+        ("FOO /v1/timeline", method),
+        ("OPTIONS /v1/predict", method),
+        ("GET /../../etc/passwd", missing),
+        ("GET /%2e%2e/etc", missing),
+        ("GET /v1/models%00", missing),
+        ("GET //evil.example/", missing),
+        ("GET http://evil.example/x", missing),
+        ("GET /%ff%fe", missing),
+        (f"GET /{'x' * 20_000}", missing),
+        ("TRACE /", missing),
+    ):
         heads += ((f"{asked} HTTP/1.1\r\nHost: x", allowed),)
     heads += (("GET /v1/predict HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket", method),)
     for head, allowed in heads:
@@ -224,10 +301,18 @@ def lines() -> Iterator[Request]:
         yield Request(f"the unfinished head {head!r}", head.encode(), (CUT_OFF,))
     unknown, invalid = ("unknown_model",), ("invalid_parameter",)
     for query, allowed in (
-        ("b", unknown), ("%00", unknown), ("..%2f..%2fa", unknown), ("%ff%fe", unknown), ("a&model=b", unknown),
-        ("{0}", unknown), ("%F0%9F%98%80" * 40, unknown), ("x" * 201, invalid), ("x" * 9000, invalid),
-        ("&a=b", (ANSWERED,)), ("a%26", unknown),
-    ):  # fmt: skip
+        ("b", unknown),
+        ("%00", unknown),
+        ("..%2f..%2fa", unknown),
+        ("%ff%fe", unknown),
+        ("a&model=b", unknown),
+        ("{0}", unknown),
+        ("%F0%9F%98%80" * 40, unknown),
+        ("x" * 201, invalid),
+        ("x" * 9000, invalid),
+        ("&a=b", (ANSWERED,)),
+        ("a%26", unknown),
+    ):
         yield Request(f"the query {query[:20]}", post(f"{PREDICT}?model={query}", "audio/wav", CLIP), allowed)
     many = "\r\n".join(f"X-{n}: y" for n in range(800))
     for name, header in (("many headers", many), ("an id", "X-Request-ID: \x7f")):

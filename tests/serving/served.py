@@ -39,7 +39,7 @@ def card(made: Classifier, plan: dict[str, Any], key: str, digest: str, **facts:
 
 def write_model(folder: Path, method: str, key: str = KEY, **options: Any) -> Path:
     """A model folder with stirred weights, as a run leaves one."""
-    from affetto.models.backbones import load_backbone
+    from affetto.backbones.checkpoints import load_backbone
 
     made = classifier(key, method, stir=0.2, **options)
     plan = blueprint(method, **options)

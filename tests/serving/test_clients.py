@@ -214,9 +214,11 @@ def test_the_token_is_asked_for_and_told_to_nobody(caplog):
         assert httpx.get(f"{url}/healthz").status_code == httpx.get(f"{url}/readyz").status_code == 200
         assert httpx.get(f"{url}/v1/models", auth=("anyone", TOKEN)).status_code == 401, "only pages take a password"
         response = httpx.post(
-            f"{url}/v1/predict", params={"model": "a"}, files={"file": ("secret-name.wav", wav(CLIP))},
+            f"{url}/v1/predict",
+            params={"model": "a"},
+            files={"file": ("secret-name.wav", wav(CLIP))},
             headers={"Authorization": f"Bearer {TOKEN}", "X-Request-ID": "right"},
-        )  # fmt: skip
+        )
         assert response.status_code == 200
     lines = [logs.JsonLines().format(record) for record in caplog.records if record.name == "affetto.server"]
     events = [json.loads(line) for line in lines]

@@ -87,10 +87,19 @@ def error(answer) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "path",
     [
-        "/en", "/en/", "/en/assets/index-a_1.js", "/en/assets/a/b.css", "/en/static/js/x.min.js", "/en/theme.css",
-        "/en/gradio_api/file=" + "0" * 32 + ".wav", "/en/gradio_api/queue/data", "/", "/openapi.json", "/healthz",
+        "/en",
+        "/en/",
+        "/en/assets/index-a_1.js",
+        "/en/assets/a/b.css",
+        "/en/static/js/x.min.js",
+        "/en/theme.css",
+        "/en/gradio_api/file=" + "0" * 32 + ".wav",
+        "/en/gradio_api/queue/data",
+        "/",
+        "/openapi.json",
+        "/healthz",
     ],
-)  # fmt: skip
+)
 def test_what_a_page_needs_is_let_through(path):
     door = Door()
     assert door("GET", path)[0] == 200 and len(door.app.scopes) == 1
@@ -100,13 +109,31 @@ def test_what_a_page_needs_is_let_through(path):
 @pytest.mark.parametrize(
     "path",
     [
-        "/en/gradio_api/file=http://elsewhere.example/x.png", "/en/gradio_api/file=/etc/passwd",
-        "/en/gradio_api/file=../../etc/passwd", "/en/gradio_api/file=.ssh", "/en/assets/../x", "/en/assets/.x",
-        "/en/assets/", "/en/assets//x", "/en/assets/a\n", "/en/theme.css/", "/en/themeXcss", "/en/config",
-        "/en/gradio_api/run/x", "/en/gradio_api/process_recording", "/en/gradio_api/component_server", "/en/login",
-        "/en/gradio_api/proxy=http://elsewhere.example", "//en/", "/EN/", "/it/", "/v1/predict/", "/docs", "",
+        "/en/gradio_api/file=http://elsewhere.example/x.png",
+        "/en/gradio_api/file=/etc/passwd",
+        "/en/gradio_api/file=../../etc/passwd",
+        "/en/gradio_api/file=.ssh",
+        "/en/assets/../x",
+        "/en/assets/.x",
+        "/en/assets/",
+        "/en/assets//x",
+        "/en/assets/a\n",
+        "/en/theme.css/",
+        "/en/themeXcss",
+        "/en/config",
+        "/en/gradio_api/run/x",
+        "/en/gradio_api/process_recording",
+        "/en/gradio_api/component_server",
+        "/en/login",
+        "/en/gradio_api/proxy=http://elsewhere.example",
+        "//en/",
+        "/EN/",
+        "/it/",
+        "/v1/predict/",
+        "/docs",
+        "",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_named_does_not_exist(path):
     door = Door()
     assert {error(door(method, path)) for method in ("GET", "HEAD", "POST", "OPTIONS")} == {(404, "not_found")}
@@ -121,9 +148,14 @@ def test_another_method_is_named_with_those_that_are_taken():
 # -- bodies -------------------------------------------------------------------------------------------------------
 
 EVERY = [
-    ("POST", "/v1/predict"), ("POST", "/v1/timeline"), ("POST", "/en/gradio_api/upload"),
-    ("POST", "/en/gradio_api/queue/join"), ("GET", "/v1/models"), ("GET", "/en/"), ("GET", "/healthz"),
-]  # fmt: skip
+    ("POST", "/v1/predict"),
+    ("POST", "/v1/timeline"),
+    ("POST", "/en/gradio_api/upload"),
+    ("POST", "/en/gradio_api/queue/join"),
+    ("GET", "/v1/models"),
+    ("GET", "/en/"),
+    ("GET", "/healthz"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY)
@@ -234,17 +266,22 @@ def test_every_refusal_is_logged_with_who_asked(caplog):
         door("GET", "/openapi.json", Host="own", Authorization="Bearer correct-horse")
     facts = [record.facts for record in caplog.records if record.getMessage() == "request"]
     assert [(fact["status"], fact["error"]) for fact in facts] == [
-        (401, "unauthorised"), (403, "wrong_host"), (404, "not_found"),
-    ]  # fmt: skip
+        (401, "unauthorised"),
+        (403, "wrong_host"),
+        (404, "not_found"),
+    ]
     assert {fact["client"] for fact in facts} == {"198.51.100.7"}
 
 
 def test_a_client_that_leaves_within_its_body_is_no_defect(caplog):
     door = Door()
     scope = {
-        "type": "http", "method": "POST", "path": "/en/gradio_api/queue/join",
-        "headers": [(b"content-length", b"9")], "query_string": b"",
-    }  # fmt: skip
+        "type": "http",
+        "method": "POST",
+        "path": "/en/gradio_api/queue/join",
+        "headers": [(b"content-length", b"9")],
+        "query_string": b"",
+    }
 
     async def leave():
         return {"type": "http.disconnect"}

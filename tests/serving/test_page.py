@@ -29,9 +29,16 @@ TOKEN = "correct-horse-battery"
 AUTH = ("me", TOKEN)
 FAKE_MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 LET_THROUGH = {
-    "/en", "/en/", "/en/assets/x", "/en/static/x", "/en/theme.css", "/en/gradio_api/queue/data",
-    "/en/gradio_api/queue/join", "/en/gradio_api/upload", "/en/gradio_api/file=x",
-}  # fmt: skip
+    "/en",
+    "/en/",
+    "/en/assets/x",
+    "/en/static/x",
+    "/en/theme.css",
+    "/en/gradio_api/queue/data",
+    "/en/gradio_api/queue/join",
+    "/en/gradio_api/upload",
+    "/en/gradio_api/file=x",
+}
 """All that a browser asks of the page: the paths of Gradio's that answer, their variable parts as x."""
 
 
@@ -200,9 +207,18 @@ def test_a_call_reaches_uploads_by_their_tokens_and_no_file_beside(serving, url,
     (tmp_path / "secret.wav").write_bytes(content)
     own = serving.shelf.path(token)
     for path in (
-        str(tmp_path / "secret.wav"), "/etc/passwd", "/nothing", str(own), f"{own.parent}/../{own.parent.name}/{token}",
-        "http://127.0.0.1/x.wav", "file:///etc/passwd", f"{token}\n", f"../{token}", "", "lock",
-    ):  # fmt: skip
+        str(tmp_path / "secret.wav"),
+        "/etc/passwd",
+        "/nothing",
+        str(own),
+        f"{own.parent}/../{own.parent.name}/{token}",
+        "http://127.0.0.1/x.wav",
+        "file:///etc/passwd",
+        f"{token}\n",
+        f"../{token}",
+        "",
+        "lock",
+    ):
         for call in ({"file": _file(path)}, {"file": None, "model": _file(path)}):
             answer = _called(url, **call)
             assert isinstance(answer, httpx.Response) and answer.status_code == 422, path
@@ -241,11 +257,19 @@ def test_a_call_is_made_anew_of_what_may_be_in_it():
     token, stranger = "0" * 32 + ".wav", _file("/etc/passwd")
     call = {
         "data": [_file(token, url="http://elsewhere.example/", is_stream=True), None],
-        "fn_index": 0, "trigger_id": 6, "session_hash": "a1", "event_data": stranger, "batched": True, "x": stranger,
-    }  # fmt: skip
+        "fn_index": 0,
+        "trigger_id": 6,
+        "session_hash": "a1",
+        "event_data": stranger,
+        "batched": True,
+        "x": stranger,
+    }
     assert json.loads(page.checked_call(Catalogue({"first": Stub()}), json.dumps(call).encode())) == {
-        "data": [_file(token), "first"], "fn_index": 0, "trigger_id": 6, "session_hash": "a1",
-    }  # fmt: skip
+        "data": [_file(token), "first"],
+        "fn_index": 0,
+        "trigger_id": 6,
+        "session_hash": "a1",
+    }
 
 
 def test_an_upload_is_played_as_nothing_but_sound(url):

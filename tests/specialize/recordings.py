@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from affetto.models.families.family import Size
+from affetto.backbones.families.family import Size
 from affetto.specialize import objectives, parents
 from affetto.specialize.objective import Objective
 from affetto.specialize.spec import Settings, settings

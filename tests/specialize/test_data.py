@@ -27,16 +27,34 @@ class Told(list[str]):
 
 
 def choose(
-    table: Path, told: Told | None = None, *, vocabulary: Vocabulary | None = VOCABULARY, hours: float | None = None,
-    examiner: Examiner | None = None, fits: Any = lambda _samples, _text: True, **chosen: str,
-) -> Sample:  # fmt: skip
-    spec = Spec(corpus=None, path=str(table), backbone="x", objective="ctc", hours=hours,
-                settings=settings("ctc", "full", None, chosen))  # fmt: skip
+    table: Path,
+    told: Told | None = None,
+    *,
+    vocabulary: Vocabulary | None = VOCABULARY,
+    hours: float | None = None,
+    examiner: Examiner | None = None,
+    fits: Any = lambda _samples, _text: True,
+    **chosen: str,
+) -> Sample:
+    spec = Spec(
+        corpus=None,
+        path=str(table),
+        backbone="x",
+        objective="ctc",
+        hours=hours,
+        settings=settings("ctc", "full", None, chosen),
+    )
     corpus = open_speech(None, table)
     return Chooser(
-        corpus, spec, vocabulary, vocabulary is not None, fits, Examiner() if examiner is None else examiner,
-        told if told is not None else Told(), lambda _done, _all: None,
-    ).choose()  # fmt: skip
+        corpus,
+        spec,
+        vocabulary,
+        vocabulary is not None,
+        fits,
+        Examiner() if examiner is None else examiner,
+        told if told is not None else Told(),
+        lambda _done, _all: None,
+    ).choose()
 
 
 def test_speakers_who_validate_do_not_train(tmp_path: Path) -> None:

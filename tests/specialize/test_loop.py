@@ -28,8 +28,9 @@ from specialize.test_data import choose
 FAST = {"batch_size": "4", "validations": "2", "precision": "float32", "shortest_seconds": "0.4", "warmup": "0"}
 
 
-def fit(folder: Path, file: Path, *, family: str = "whisper", name: str = "ctc", until: int | None = None,
-        **chosen: str) -> tuple[Progress, Any]:  # fmt: skip
+def fit(
+    folder: Path, file: Path, *, family: str = "whisper", name: str = "ctc", until: int | None = None, **chosen: str
+) -> tuple[Progress, Any]:
     objective = make(family, name, **(FAST | chosen))
     sample = choose(folder / "speech.csv", **FAST)
     resolved = settings(name, "full", "tiny", FAST | chosen)
@@ -39,9 +40,16 @@ def fit(folder: Path, file: Path, *, family: str = "whisper", name: str = "ctc",
             raise StopIteration
 
     loop = Loop(
-        objective, sample, resolved, Accelerator(cpu=True), seed=0, precision="float32", identity="x",
-        checkpoint_file=file, on_step=step,
-    )  # fmt: skip
+        objective,
+        sample,
+        resolved,
+        Accelerator(cpu=True),
+        seed=0,
+        precision="float32",
+        identity="x",
+        checkpoint_file=file,
+        on_step=step,
+    )
     try:
         return loop.run(), objective
     except StopIteration:
@@ -156,10 +164,25 @@ def command(folder: Path, out: Path, *more: str, launch: tuple[str, ...] = ()) -
     program = folder / "program.py"
     program.write_text(COMMAND.format(tests=str(tests)))
     words = [
-        *(launch or (sys.executable,)), str(program), "specialize", "--table", str(folder / "speech.csv"), "--backbone",
-        "whisper", "--from-scratch", "tiny", "--objective", "ctc", "--out", str(out), "--device", "cpu", "--quiet",
-        "--characters", "aelmnruvo",
-    ]  # fmt: skip
+        *(launch or (sys.executable,)),
+        str(program),
+        "specialize",
+        "--table",
+        str(folder / "speech.csv"),
+        "--backbone",
+        "whisper",
+        "--from-scratch",
+        "tiny",
+        "--objective",
+        "ctc",
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        "--quiet",
+        "--characters",
+        "aelmnruvo",
+    ]
     for name, value in FAST.items():
         words += ["--set", f"{name}={value}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}

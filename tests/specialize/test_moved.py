@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from affetto.models.backbones import load_backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.specialize.moved import Cka, moved
 from models.systems import clips
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.models.backbones import load_backbone
 from affetto.specialize import parents
 from affetto.specialize.ctc import HEAD_FILE, frames_needed
 from affetto.specialize.frontend import masked_norm
@@ -18,10 +18,15 @@ from affetto.specialize.run import save_preprocessor
 from specialize.recordings import VOCABULARY, generator, make, said, tiny  # noqa: F401  # a fixture
 
 SYSTEMS = [
-    ("wav2vec2", "masked"), ("xlsr", "masked"),
-    ("wav2vec2", "ctc"), ("xlsr", "ctc"), ("hubert", "ctc"), ("wavlm", "ctc"), ("whisper", "ctc"),
+    ("wav2vec2", "masked"),
+    ("xlsr", "masked"),
+    ("wav2vec2", "ctc"),
+    ("xlsr", "ctc"),
+    ("hubert", "ctc"),
+    ("wavlm", "ctc"),
+    ("whisper", "ctc"),
     ("whisper", "seq2seq"),
-]  # fmt: skip
+]
 TEXTS = ("mare", "luna neve ramo", "leva verme")
 
 
@@ -188,9 +193,13 @@ def test_the_codebook_goes_on_in_masked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("family", "name", "takes"),
-    [("hubert", "masked", "ctc"), ("wavlm", "seq2seq", "ctc"), ("whisper", "masked", "ctc or seq2seq"),
-     ("wav2vec2", "seq2seq", "masked or ctc")],
-)  # fmt: skip
+    [
+        ("hubert", "masked", "ctc"),
+        ("wavlm", "seq2seq", "ctc"),
+        ("whisper", "masked", "ctc or seq2seq"),
+        ("wav2vec2", "seq2seq", "masked or ctc"),
+    ],
+)
 def test_an_objective_that_the_family_lacks_is_refused_with_those_that_it_has(
     family: str, name: str, takes: str
 ) -> None:

@@ -33,8 +33,20 @@ def run(*words: str, sets: tuple[str, ...] = FAST) -> str:
 
 
 def words(folder: Path, out: str, family: str = "whisper", objective: str = "ctc") -> list[str]:
-    return ["--table", str(folder / "speech.csv"), "--backbone", family, "--from-scratch", "tiny",
-            "--objective", objective, "--out", str(folder / out), "--characters", "aelmnruvo"]  # fmt: skip
+    return [
+        "--table",
+        str(folder / "speech.csv"),
+        "--backbone",
+        family,
+        "--from-scratch",
+        "tiny",
+        "--objective",
+        objective,
+        "--out",
+        str(folder / out),
+        "--characters",
+        "aelmnruvo",
+    ]
 
 
 def told(*args: str, **more: Any) -> str:
@@ -140,7 +152,7 @@ def test_it_goes_on_only_with_the_same_corpus_and_settings(tmp_path: Path) -> No
 
 
 def test_a_specialised_backbone_can_be_specialised_further_and_trained_on(tmp_path: Path) -> None:
-    from affetto.models.backbones import load_backbone
+    from affetto.backbones.checkpoints import load_backbone
 
     write_speech(tmp_path, speakers=3, clips=4, words=1)
     run(*words(tmp_path, "first", "wav2vec2", "masked"))
@@ -154,10 +166,11 @@ def test_a_specialised_backbone_can_be_specialised_further_and_trained_on(tmp_pa
     same = [
         bool((a == b).all())
         for (name, a), (_, b) in zip(
-            first.model.feature_extractor.named_parameters(), second.model.feature_extractor.named_parameters(),
+            first.model.feature_extractor.named_parameters(),
+            second.model.feature_extractor.named_parameters(),
             strict=True,
         )
-    ]  # fmt: skip
+    ]
     assert all(same)  # LoRA is in the blocks alone
 
 

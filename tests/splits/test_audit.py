@@ -150,8 +150,11 @@ def test_remarks_on_what_should_be_known() -> None:
 
 
 def test_speakers_are_named_up_to_twenty() -> None:
-    clips = [replace(clip(100 * s + i, "a", emotion), speaker=f"s{s:03d}", part=None)
-             for s in range(250) for i, emotion in enumerate(("joy", "fear"))]  # fmt: skip
+    clips = [
+        replace(clip(100 * s + i, "a", emotion), speaker=f"s{s:03d}", part=None)
+        for s in range(250)
+        for i, emotion in enumerate(("joy", "fear"))
+    ]
     part = make_split(Manifest("x", Path("/x"), tuple(clips)), "paper").audit["folds"][0]["parts"]["train"]
     assert (part["speakers"], len(part["names"])) == (200, 20)
 

@@ -9,8 +9,8 @@ from huggingface_hub.dataclasses import strict
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from affetto.models.encoders.wav2vec2 import Wav2Vec2Backbone
-from affetto.models.families.wav2vec2 import WAV2VEC2
+from affetto.backbones.encoders.wav2vec2 import Wav2Vec2Backbone
+from affetto.backbones.families.wav2vec2 import WAV2VEC2
 
 
 @strict

@@ -10,7 +10,7 @@ from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from affetto.models.backbone import Backbone
+from affetto.backbones.backbone import Backbone
 from affetto.models.methods.base import ADAPTER_FILE, Method, MethodSettings, check_blocks
 
 

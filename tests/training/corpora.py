@@ -46,17 +46,26 @@ def write_table(folder: Path, speakers: int = 6, takes: int = 1, parts: bool = T
 
 
 def spec(
-    table: Path, method: str = "frozen", recipe: str = "recommended", backbone: str = "wav2vec2-mini",
-    overrides: dict[str, str] | None = None, **fields: Any,
-) -> RunSpec:  # fmt: skip
+    table: Path,
+    method: str = "frozen",
+    recipe: str = "recommended",
+    backbone: str = "wav2vec2-mini",
+    overrides: dict[str, str] | None = None,
+    **fields: Any,
+) -> RunSpec:
     """A short run in float32, so that its numbers are the same on any machine's kind of core."""
     chosen = {"compute.precision": "float32"} | (overrides or {})
     if method != "probe":
         chosen = {"training.batch_size": "8", "training.epochs": "2"} | chosen
     return RunSpec(
-        corpora=(CorpusSpec(name="table", path=str(table)),), backbone=backbone, method=method, recipe=recipe,
-        random_weights=True, settings=settings(recipe, chosen, method=method), **fields,
-    )  # fmt: skip
+        corpora=(CorpusSpec(name="table", path=str(table)),),
+        backbone=backbone,
+        method=method,
+        recipe=recipe,
+        random_weights=True,
+        settings=settings(recipe, chosen, method=method),
+        **fields,
+    )
 
 
 def timeless(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 
 from affetto import audio
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.checkpoints import load_backbone
+from affetto.backbones.config_fields import DIGESTED, IRRELEVANT
 from affetto.models import prefix
-from affetto.models.backbone import Backbone
-from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
-from affetto.models.config_fields import DIGESTED, IRRELEVANT
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
 from affetto.training import build

@@ -31,9 +31,16 @@ CLIPS = tuple(f"c{i}" for i in range(11))
 TARGET = {clip: (0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 0)[i] for i, clip in enumerate(CLIPS)} | {"tested": 2}
 """Of clips that others test, too: how many there are of a class is none of the fit's business."""
 STEPS = TrainingSettings(
-    epochs=3, batch_size=4, lr=0.03, method_lr=0.2, betas=(0.7, 0.9), weight_decay=0.05, lr_decay=0.5,
-    label_smoothing=0.2, class_weights=True,
-)  # fmt: skip
+    epochs=3,
+    batch_size=4,
+    lr=0.03,
+    method_lr=0.2,
+    betas=(0.7, 0.9),
+    weight_decay=0.05,
+    lr_decay=0.5,
+    label_smoothing=0.2,
+    class_weights=True,
+)
 
 
 class Gain(Method):
@@ -91,10 +98,17 @@ def clips() -> Clips:
 
 
 def fitted(
-    clips: Clips, tmp_path: Path, settings: TrainingSettings = STEPS, *, classifier: Classifier | None = None,
-    validation: tuple[str, ...] | None = None, head: Any = None, on_epoch: Callable[[Fit], None] = lambda _: None,
-    accelerator: Accelerator | None = None, **more: Any,
-) -> tuple[Classifier, Fit]:  # fmt: skip
+    clips: Clips,
+    tmp_path: Path,
+    settings: TrainingSettings = STEPS,
+    *,
+    classifier: Classifier | None = None,
+    validation: tuple[str, ...] | None = None,
+    head: Any = None,
+    on_epoch: Callable[[Fit], None] = lambda _: None,
+    accelerator: Accelerator | None = None,
+    **more: Any,
+) -> tuple[Classifier, Fit]:
     classifier = classifier or Linear()
     task = Task(CLIPS, validation, TARGET, seed=5, epochs=settings.epochs, identity=str(tmp_path), head=head)
     accelerator = accelerator or devices.accelerator(torch.device("cpu"))
@@ -216,9 +230,13 @@ def test_the_best_epoch_s_weights_are_left_and_ties_keep_the_earlier(
     classifier = Linear()
     settings = STEPS.model_copy(update={"select": select, "epochs": 4})
     _, progress = fitted(
-        clips, tmp_path, settings, classifier=classifier, validation=CLIPS[:3],
+        clips,
+        tmp_path,
+        settings,
+        classifier=classifier,
+        validation=CLIPS[:3],
         on_epoch=lambda _: after.append(classifier.snapshot()),
-    )  # fmt: skip
+    )
     assert progress.best_epoch == best
     assert [torch.equal(classifier.head.weight, state["head.weight"]) for state in after].index(True) == best - 1  # type: ignore[union-attr]
 
@@ -260,9 +278,14 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_with(clips: Clips, tmp_path:
         task = Task(CLIPS, None, TARGET, seed=5, epochs=2, identity=identity)
         done: list[int] = []
         fit(
-            Linear(), clips, task, settings, accelerator, checkpoint_file=tmp_path / "checkpoint.safetensors",  # type: ignore[arg-type]
+            Linear(),
+            clips,
+            task,
+            settings,
+            accelerator,
+            checkpoint_file=tmp_path / "checkpoint.safetensors",  # type: ignore[arg-type]
             on_epoch=lambda progress: done.append(progress.epoch),
-        )  # fmt: skip
+        )
         return done
 
     assert [epochs("run 1 select"), epochs("run 1 select"), epochs("run 2 select")] == [[1, 2], [], [1, 2]]

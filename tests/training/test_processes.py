@@ -45,9 +45,13 @@ def together(tmp_path: Path, words: list[str]) -> subprocess.CompletedProcess[st
         port = free.getsockname()[1]
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
     return subprocess.run(
-        [sys.executable, *launcher, *words], capture_output=True, text=True, timeout=300, check=False,
+        [sys.executable, *launcher, *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
 
 
 def run(tmp_path: Path, runs: list[tuple], kill_at: int = 0) -> int:

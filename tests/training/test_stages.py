@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.registry import open_corpus
-from affetto.models.backbones import load_backbone
 from affetto.splits import make_split
 from affetto.training import data, folds
 from affetto.training.build import Builder

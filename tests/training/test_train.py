@@ -258,11 +258,16 @@ def test_identity_covers_what_matters_and_nothing_else(table: Path, tmp_path: Pa
     for same in (spec(table, skip_bad=True), spec(tmp_path / "elsewhere.csv")):
         assert same.identity(facts) == identity
     others = [
-        spec(table, seed=1), spec(table, "lora"), spec(table, split="loso"), spec(table, split_seed=1),
-        spec(table, weights_seed=1), spec(table, overrides={"training.lr": "1e-3"}),
-        spec(table, overrides={"audio.seconds": "3"}), spec(table, overrides={"store.precision": "float32"}),
+        spec(table, seed=1),
+        spec(table, "lora"),
+        spec(table, split="loso"),
+        spec(table, split_seed=1),
+        spec(table, weights_seed=1),
+        spec(table, overrides={"training.lr": "1e-3"}),
+        spec(table, overrides={"audio.seconds": "3"}),
+        spec(table, overrides={"store.precision": "float32"}),
         spec(table, "frozen", "paper"),
-    ]  # fmt: skip
+    ]
     identities = {other.identity(facts) for other in others}
     assert len(identities) == len(others) and identity not in identities
     assert spec(table).identity({"audio": "y"}) != identity

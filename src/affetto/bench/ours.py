@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from affetto.backbones.checkpoints import load_backbone
 from affetto.bench.clips import CLASSES, write
 from affetto.corpora.labels import EMOTIONS
 from affetto.inference.backends.trained import ClassifierPredictor
-from affetto.models.backbones import load_backbone
 from affetto.models.device import synchronise
 from affetto.models.saved import assemble
 from affetto.training import device as devices

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.families.registry import FAMILIES
 from affetto.bench import compare
 from affetto.bench.compare import Task
 from affetto.errors import UserError, unknown
-from affetto.models.catalogue import BACKBONES
 from affetto.models.device import capabilities
-from affetto.models.families.registry import FAMILIES
 from affetto.training import device as devices
 from affetto.training.provenance import provenance
 

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.checkpoints import configure
+from affetto.backbones.families.registry import FAMILIES
 from affetto.bench.clips import CLASSES
 from affetto.bench.compare import WINDOW_SECONDS
 from affetto.errors import UserError
-from affetto.models.backbones import configure
 from affetto.models.bottleneck import Bottleneck
-from affetto.models.catalogue import BACKBONES
-from affetto.models.families.registry import FAMILIES
 
 
 class _After(nn.Module):

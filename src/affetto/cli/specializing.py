@@ -49,7 +49,7 @@ def specialize(
     quiet: Quiet = False,
 ) -> None:
     """Train a speech model further on a language (scenario B); the result is a checkpoint folder for --backbone."""
-    from affetto.models.catalogue import check_backbone
+    from affetto.backbones.catalogue import check_backbone
     from affetto.specialize.spec import Spec, settings
 
     resolved = settings(objective, method, from_scratch, pairs(set_, "--set"))

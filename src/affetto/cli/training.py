@@ -72,7 +72,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train and test a classifier on a corpus or on your own table."""
-    from affetto.models.catalogue import check_backbone
+    from affetto.backbones.catalogue import check_backbone
     from affetto.models.methods.registry import METHODS
     from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
 

@@ -91,7 +91,7 @@ def random_networks() -> Networks:
 
 def pretrained_network(backbone: str) -> Networks:
     """One network, loaded to see that it can be. Raises UserError."""
-    from affetto.models.backbones import load_backbone
+    from affetto.backbones.checkpoints import load_backbone
 
     load_backbone(backbone)
     return Networks(backbones=(backbone,), is_random=False)

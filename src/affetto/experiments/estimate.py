@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.families.registry import FAMILIES
 from affetto.errors import UserError
 from affetto.experiments.planned import AXES, PlannedRun
 from affetto.experiments.states import GridFolder
 from affetto.experiments.work import clips_of, operations
-from affetto.models.catalogue import BACKBONES
-from affetto.models.families.registry import FAMILIES
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.training.identity import own_fields

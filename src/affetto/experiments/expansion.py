@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from affetto.backbones.catalogue import check_backbone
 from affetto.errors import UserError, unknown
 from affetto.experiments import resources
 from affetto.experiments.planned import AXES, PlannedRun, text
 from affetto.experiments.resources import Resources
-from affetto.models.catalogue import check_backbone
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import parse_protocol
 from affetto.training.spec import LARGEST_SEED, acting, setting_names, settings

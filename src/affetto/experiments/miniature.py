@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.families.registry import FAMILIES
 from affetto.corpora.folders import MARKER
 from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid
 from affetto.experiments.planned import PlannedRun, text
-from affetto.models.catalogue import BACKBONES
-from affetto.models.families.registry import FAMILIES
 from affetto.synthetic import registry as synthetic
 from affetto.training.spec import acting, settings
 

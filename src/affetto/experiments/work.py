@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.families.registry import FAMILIES
+from affetto.backbones.flops import Operations
 from affetto.corpora.registry import CORPORA
 from affetto.experiments.planned import PlannedRun
-from affetto.models.catalogue import BACKBONES
-from affetto.models.families.registry import FAMILIES
-from affetto.models.flops import Operations
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import TARGET

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from affetto._version import __version__
+from affetto.backbones.catalogue import BACKBONES
 from affetto.measures.intervals import title
 from affetto.measures.registry import shown_measures
 from affetto.measures.scores import completed
-from affetto.models.catalogue import BACKBONES
 
 
 def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from affetto._version import __version__
 from affetto.audio import RATE_HZ
+from affetto.backbones.families.registry import FAMILIES
 from affetto.errors import UserError, unknown
 from affetto.export import example, parity
 from affetto.export.folder import new_folder
@@ -29,7 +30,6 @@ from affetto.export.onnx_int8 import quantise_graph
 from affetto.export.source import without_paths
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.classifier import Classifier
-from affetto.models.families.registry import FAMILIES
 from affetto.quiet import quiet_loggers, quiet_output
 
 MODEL_FILE, EXAMPLE_FILE = "model.onnx", "predict.py"

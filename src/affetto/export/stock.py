@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from affetto.models.backbone import Backbone
+from affetto.backbones.backbone import Backbone
 from affetto.models.classifier import Classifier
 from affetto.models.head_layers import FrameHead
 from affetto.models.heads.registry import HEADS

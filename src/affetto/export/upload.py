@@ -10,11 +10,11 @@ import os
 import shutil
 from pathlib import Path
 
+from affetto.backbones import hub
 from affetto.errors import UserError
 from affetto.export import modelcard
 from affetto.export.folder import new_folder
 from affetto.inference.loading import model_folder
-from affetto.models import hub
 from affetto.models.saved import CARD, HEAD, METHOD, read_card
 from affetto.training.runs import METRICS, RunFolder
 

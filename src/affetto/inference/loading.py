@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from affetto.backbones.hub import model_snapshot
 from affetto.errors import UserError
 from affetto.inference.predictor import Predictor
-from affetto.models.hub import model_snapshot
 from affetto.models.saved import CARD
 from affetto.training.runs import FOLDS, MODEL
 

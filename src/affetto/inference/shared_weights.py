@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from affetto.backbones.backbone import Backbone
 from affetto.inference.backends.trained import ClassifierPredictor, resolve_precision
 from affetto.inference.loading import kind_of, load, model_folder
 from affetto.inference.predictor import Predictor
-from affetto.models.backbone import Backbone
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import original_backbone, put_together, read_card
 from affetto.training import device as devices

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.models.backbone import Backbone, frame_mask
+from affetto.backbones.backbone import Backbone, frame_mask
 from affetto.models.device import autocast
 from affetto.models.head_layers import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise_blocks

@@ -16,10 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
 from affetto.files import replacing_folder
-from affetto.models.backbone import Backbone
-from affetto.models.backbones import load_backbone
 from affetto.models.card import checked, different_preprocessing, read_json
 from affetto.models.classifier import Classifier
 from affetto.models.heads.head import Shape

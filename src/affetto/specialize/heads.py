@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from affetto.models.backbone import Backbone, Context, frame_mask
+from affetto.backbones.backbone import Backbone, Context, frame_mask
 from affetto.quiet import quiet_transformers
 from affetto.specialize.objective import NEW, PARENTS, PARTLY
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from affetto.models.backbone import Backbone
+from affetto.backbones.backbone import Backbone
 
 CLIPS = 24
 """Number of clips that are compared: some thousand frames."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from affetto.models.families.registry import FAMILIES
+from affetto.backbones.families.registry import FAMILIES
 from affetto.specialize.ctc import CTC, WhisperCTC
 from affetto.specialize.masked import Masked
 from affetto.specialize.objective import Objective

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.catalogue import CatalogueEntry
+from affetto.backbones.checkpoints import checkpoint_family, checkpoint_folder, load_backbone, random_backbone
+from affetto.backbones.families.family import Size
+from affetto.backbones.families.registry import FAMILIES
 from affetto.errors import UserError, unknown
-from affetto.models.backbone import Backbone
-from affetto.models.backbones import checkpoint_family, checkpoint_folder, load_backbone, random_backbone
-from affetto.models.catalogue import CatalogueEntry
-from affetto.models.families.family import Size
-from affetto.models.families.registry import FAMILIES
 from affetto.specialize.spec import check_family
 
 RESTORED = ("layerdrop", "encoder_layerdrop", "decoder_layerdrop", "apply_spec_augment")

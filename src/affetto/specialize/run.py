@@ -17,11 +17,11 @@ from filelock import FileLock, Timeout
 
 from affetto import audio
 from affetto._version import __version__
+from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.transcribed.listing import Listing
 from affetto.corpora.transcribed.registry import open_speech
 from affetto.errors import UserError
 from affetto.locks import take
-from affetto.models.backbones import load_backbone
 from affetto.specialize import objectives
 from affetto.specialize.data import Chooser, Sample, vocabulary_for
 from affetto.specialize.examine import Checked, Examiner

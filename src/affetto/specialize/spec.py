@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from affetto.backbones.families.registry import FAMILIES
 from affetto.errors import UserError, unknown
-from affetto.models.families.registry import FAMILIES
 from affetto.models.methods.registry import METHODS
 
 OBJECTIVES = ("masked", "ctc", "seq2seq")

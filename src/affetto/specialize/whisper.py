@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affetto.backbones.families.whisper import SAMPLES_PER_POSITION
 from affetto.errors import UserError
-from affetto.models.families.whisper import SAMPLES_PER_POSITION
 from affetto.quiet import quiet_transformers
 from affetto.specialize.objective import NEW, PARENTS, Item, Objective, padded_labels
 from affetto.specialize.parents import need_folder

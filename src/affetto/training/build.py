@@ -11,9 +11,9 @@ import torch
 from accelerate import Accelerator
 
 from affetto import audio
+from affetto.backbones.backbone import Backbone
 from affetto.errors import UserError
 from affetto.models import storage
-from affetto.models.backbone import Backbone
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities
 from affetto.models.methods.base import Method

@@ -12,9 +12,9 @@ from filelock import FileLock, Timeout
 
 from affetto import locks
 from affetto._version import __version__
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
 from affetto.measures.registry import shown_measures
-from affetto.models.backbones import load_backbone
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
 from affetto.training import device as devices

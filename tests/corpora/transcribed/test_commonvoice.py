@@ -103,8 +103,9 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     table = put(tmp_path / "mine.csv", 'wav,text,speaker\na.wav,"Ciao, ciao",anna\nb.wav,Sì,bea\n')
     corpus = open_speech(None, table)
     assert [(one.file, one.sentence, one.speaker) for one in corpus.utterances] == [
-        ("a.wav", "Ciao, ciao", "anna"), ("b.wav", "Sì", "bea"),
-    ]  # fmt: skip
+        ("a.wav", "Ciao, ciao", "anna"),
+        ("b.wav", "Sì", "bea"),
+    ]
     assert corpus.has_speakers and corpus.name == "mine"
     nobody = open_speech(None, put(tmp_path / "nobody.tsv", "file\tsentence\na.wav\tCiao\n"))
     assert not nobody.has_speakers and "does not say who speaks" in nobody.notes[0]
@@ -119,8 +120,10 @@ def test_a_folder_of_audio_serves_masked_alone(tmp_path: Path) -> None:
         put(tmp_path / name)
     corpus = open_speech(None, tmp_path, with_sentences=False)
     assert [(one.file, one.speaker) for one in corpus.utterances] == [
-        ("anna/1.wav", "anna"), ("anna/2.flac", "anna"), ("bea/1.mp3", "bea"),
-    ]  # fmt: skip
+        ("anna/1.wav", "anna"),
+        ("anna/2.flac", "anna"),
+        ("bea/1.mp3", "bea"),
+    ]
     assert "has no sentences: use the objective masked" in told(tmp_path)
     assert "no audio in it" in told(put(tmp_path / "empty" / "x.txt").parent, with_sentences=False)
 

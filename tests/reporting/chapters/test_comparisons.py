@@ -13,8 +13,10 @@ from reporting.voices import drawn
 def test_comparisons_are_of_what_differs_in_one_thing(paper_grid):
     made = contrasts.contrasts(paper_grid)
     assert {(one.kind, one.first, one.second) for one in made} == {
-        ("method", "LoRA", "frozen"), ("method", "frozen", "probe"), ("method", "LoRA", "probe")
-    }  # fmt: skip
+        ("method", "LoRA", "frozen"),
+        ("method", "frozen", "probe"),
+        ("method", "LoRA", "probe"),
+    }
     for pair in {(one.first, one.second) for one in made}:
         corpora = [one.comparison.corpora for one in made if (one.first, one.second) == pair]
         # All together, and then each alone.

@@ -19,10 +19,16 @@ from affetto.training.runs import METRICS
 from reporting.folders import write_run
 
 MADE = {
-    "objective": "ctc", "method": "full", "hours_heard": 3.27, "steps": 204, "cka": [1.0, 0.9, 0.5], "cer": 0.0125,
-    "wer": 0.083, "validation_loss": 0.063,
+    "objective": "ctc",
+    "method": "full",
+    "hours_heard": 3.27,
+    "steps": 204,
+    "cka": [1.0, 0.9, 0.5],
+    "cer": 0.0125,
+    "wer": 0.083,
+    "validation_loss": 0.063,
     "corpus": {"name": "common-voice", "version": None, "language": "it", "synthetic": True, "hours": 1.09},
-}  # fmt: skip
+}
 
 
 def digest(name: str) -> str:
@@ -86,9 +92,10 @@ def test_the_figure_says_its_values_in_words(tmp_path: Path) -> None:
 def test_a_run_knows_what_its_backbone_was_made_from(tmp_path: Path) -> None:
     made: dict[str, Any] = {
         **{k: v for k, v in MADE.items() if k not in ("cer", "wer", "validation_loss")},
-        "parent": {"name": "x"}, "history": [{"validation_loss": 0.5, "cer": 0.1, "wer": 0.2}],
+        "parent": {"name": "x"},
+        "history": [{"validation_loss": 0.5, "cer": 0.1, "wer": 0.2}],
         "corpus": {"name": "cv", "version": "1", "language": "it", "synthetic": False, "train": {"hours": 2.0}},
-    }  # fmt: skip
+    }
     (tmp_path / "specialized.json").write_text(json.dumps(made))
     assert told(str(tmp_path)) is None  # unfinished: its configuration comes last
     (tmp_path / "config.json").write_text("{}")

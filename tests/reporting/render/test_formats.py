@@ -19,17 +19,24 @@ from affetto.reporting.render.sheet import (
 from affetto.reporting.render.text import signed_text
 
 BESIDE = Cell(
-    "67.1 ± 1.3", 67.1, under="paper 67.61\n−0.5, inside",
+    "67.1 ± 1.3",
+    67.1,
+    under="paper 67.61\n−0.5, inside",
     values=(("mean", 67.1), ("sd", 1.3), ("paper", 67.61), ("paper inside", True)),
-)  # fmt: skip
+)
 SHEET = Sheet(
-    name="table-3", title="F1 | by <method>", columns=columns("backbone", "frozen", "clips", texts=("backbone",)),
+    name="table-3",
+    title="F1 | by <method>",
+    columns=columns("backbone", "frozen", "clips", texts=("backbone",)),
     rows=(
         (text_cell("A_1 & co | 50 %"), BESIDE, count_cell(1234)),
         (text_cell("[b]"), Cell(MISSING, None, under="3 seeds missing"), count_cell(None)),
     ),
-    caption="Mean ± sd.", notes=("A note: 100 %.",), stamp="synthetic speech", breaks=frozenset({1}),
-)  # fmt: skip
+    caption="Mean ± sd.",
+    notes=("A note: 100 %.",),
+    stamp="synthetic speech",
+    breaks=frozenset({1}),
+)
 
 
 def test_markdown_by_hand():
@@ -60,9 +67,15 @@ def test_latex_by_hand():
 def test_csv_has_a_column_for_each_value_and_nothing_for_what_is_missing():
     rows = list(csv.DictReader(io.StringIO(formats.comma_separated(SHEET))))
     assert rows[0] == {
-        "backbone": "A_1 & co | 50 %", "frozen mean": "67.1", "frozen sd": "1.3", "frozen paper": "67.61",
-        "frozen paper inside": "true", "frozen": "", "clips": "1234", "speech": "synthetic speech",
-    }  # fmt: skip
+        "backbone": "A_1 & co | 50 %",
+        "frozen mean": "67.1",
+        "frozen sd": "1.3",
+        "frozen paper": "67.61",
+        "frozen paper inside": "true",
+        "frozen": "",
+        "clips": "1234",
+        "speech": "synthetic speech",
+    }
     assert rows[1]["frozen mean"] == rows[1]["clips"] == "" and rows[1]["backbone"] == "[b]"
 
 

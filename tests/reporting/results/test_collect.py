@@ -58,8 +58,11 @@ def test_a_real_run_is_read_like_those_that_tests_write(grid, tmp_path):
     made = train(spec(table, "frozen", backbone="whisper-mini", split="column"), tmp_path / "run", device="cpu")
     (run,) = collect(tmp_path / "run").runs
     assert run.metrics == json.loads((tmp_path / "run" / METRICS).read_text()) and run.test == made["test"]
-    assert run.axes.settings == (("compute.precision", "float32"), ("training.batch_size", "8"),
-                                 ("training.epochs", "2"))  # fmt: skip
+    assert run.axes.settings == (
+        ("compute.precision", "float32"),
+        ("training.batch_size", "8"),
+        ("training.epochs", "2"),
+    )
     assert run.axes.corpus == "table" and run.axes.split == "column" and list(run.logs) == ["run"]
     written = collect(grid).done[0]
     assert set(written.metrics) - {"folds"} <= set(made)
@@ -106,10 +109,13 @@ def test_of_an_unfinished_and_a_finished_run_the_finished_counts(tmp_path):
 
 
 def test_settings_that_differ_from_the_recipe_tell_runs_apart(tmp_path):
-    out = write_grid(tmp_path / "out", [
-        ({"method": "lora", "settings": {"lora.alpha": 8}}, {}),
-        ({"method": "lora", "settings": {"lora.alpha": 1}}, {}),
-    ])  # fmt: skip
+    out = write_grid(
+        tmp_path / "out",
+        [
+            ({"method": "lora", "settings": {"lora.alpha": 8}}, {}),
+            ({"method": "lora", "settings": {"lora.alpha": 1}}, {}),
+        ],
+    )
     eight, usual = collect(out).configurations
     assert eight.axes.settings == (("lora.alpha", "8.0"),) and usual.axes.settings == ()
     assert eight.axes != usual.axes
@@ -126,8 +132,10 @@ def test_a_run_is_told_by_the_settings_it_was_done_under_not_by_what_the_recipe_
     told = {one.axes.method: one.axes.settings for one in collect(out).configurations}
     assert told["frozen"] == ()
     assert told["adapter"] == (
-        ("adapter.dropout", "0.1"), ("adapter.placement", "parallel"), ("adapter.scale", "0.1"),
-    )  # fmt: skip
+        ("adapter.dropout", "0.1"),
+        ("adapter.placement", "parallel"),
+        ("adapter.scale", "0.1"),
+    )
 
 
 def test_a_method_that_is_not_installed_is_named_and_the_other_runs_are_read(tmp_path):

@@ -24,8 +24,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from affetto.backbones.checkpoints import from_config
 from affetto.inference.windows import cover
-from affetto.models.backbones import from_config
 from affetto.models.prefix import collate
 from affetto.models.saved import assemble
 

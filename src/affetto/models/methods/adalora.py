@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from torch import Tensor
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 
 class AdaLoraSettings(MethodSettings):

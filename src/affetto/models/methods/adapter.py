@@ -15,7 +15,7 @@ from affetto.models.methods.base import ADAPTER_FILE, CONFIG_FILE, Method, Metho
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 PLACEMENTS = ("sequential", "houlsby", "pfeiffer", "parallel", "peft_ser")
 WITHDRAWN = "double_residual"

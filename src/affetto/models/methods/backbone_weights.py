@@ -10,7 +10,7 @@ from affetto.models.methods.base import ADAPTER_FILE, Method, check_names
 if TYPE_CHECKING:
     from torch import nn
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 
 class BackboneWeights(Method):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 else:
     Module = object
 

@@ -8,7 +8,7 @@ from affetto.models.methods.backbone_weights import BackboneWeights
 from affetto.models.methods.base import check_blocks
 
 if TYPE_CHECKING:
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 
 class BitFit(BackboneWeights):

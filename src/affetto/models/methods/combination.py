@@ -14,7 +14,7 @@ from affetto.models.methods.base import PARTS, Method, MethodSettings
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 SIGN = "+"
 

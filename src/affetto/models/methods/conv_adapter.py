@@ -14,7 +14,7 @@ from affetto.models.methods.base import ADAPTER_FILE, CONFIG_FILE, Method, Metho
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
     from affetto.models.conv_bottleneck import ConvBottleneck
 
 

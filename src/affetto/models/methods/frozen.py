@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from affetto.models.methods.base import Method
 
 if TYPE_CHECKING:
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 
 class Frozen(Method):

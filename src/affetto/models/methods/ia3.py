@@ -12,7 +12,7 @@ from affetto.models.methods.peft_base import PeftMethod, Targets, layer_names
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 
 class Ia3Settings(MethodSettings):

@@ -9,7 +9,7 @@ from affetto.models.methods.peft_base import PeftMethod
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 
 class LayerNormTuning(PeftMethod):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from peft import PeftConfig
     from torch import nn
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 Targets = Literal["ff", "attention", "all"]
 """Linear layers of a block: both of the feed-forward, the four of the attention, or all six."""

@@ -17,7 +17,7 @@ from affetto.models.methods.peft_base import Targets, target_modules
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 
 class PissaSettings(MethodSettings):

@@ -11,7 +11,7 @@ from pydantic import Field
 from affetto.models.methods.base import ADAPTER_FILE, CONFIG_FILE, Method, MethodSettings, check_blocks, check_names
 
 if TYPE_CHECKING:
-    from affetto.models.backbone import Backbone
+    from affetto.backbones.backbone import Backbone
 
 
 class PrefixSettings(MethodSettings):
@@ -37,7 +37,7 @@ class PrefixTuning(Method):
     def __init__(self, backbone: Backbone, blocks: range, *, length: int = 10) -> None:
         from torch import nn
 
-        from affetto.models.attention import AttentionPrefix
+        from affetto.backbones.attention import AttentionPrefix
 
         super().__init__(backbone, blocks)
         check_blocks(blocks, self.name)

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from affetto.backbones.catalogue import BACKBONES
 from affetto.errors import UserError
-from affetto.models.catalogue import BACKBONES
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.stats.systems import Predictions
 from affetto.splits.split import Split

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from affetto.models.catalogue import BACKBONES
+from affetto.backbones.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024.numbers import (
     CORPORA,
     FIGURE_4,

@@ -27,8 +27,9 @@ def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(pa
     found = values(cell(sheet, "LoRA", scenario="A", backbone="Wav2Vec 2.0 Base"))
     scores = {
         (run.axes.corpus, run.axes.seed): 100 * run.test["macro_f1"]
-        for run in paper_grid.results.done if run.axes.method == "lora"
-    }  # fmt: skip
+        for run in paper_grid.results.done
+        if run.axes.method == "lora"
+    }
     of_seeds = [sum(scores[corpus, seed] for corpus in ("emovo", "emozionalmente", "demos")) / 3 for seed in (0, 1)]
     assert found["mean"] == pytest.approx(sum(of_seeds) / 2)
     assert found["sd"] == pytest.approx(abs(of_seeds[0] - of_seeds[1]) / 2**0.5)

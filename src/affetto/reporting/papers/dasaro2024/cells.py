@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affetto.models.catalogue import BACKBONES
+from affetto.backbones.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol
 from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, Value

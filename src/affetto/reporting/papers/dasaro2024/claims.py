@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from affetto.models.catalogue import BACKBONES
+from affetto.backbones.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024.numbers import TABLE_I, TABLE_III
 
 ABOVE, AT_LEAST = "above", "at least"

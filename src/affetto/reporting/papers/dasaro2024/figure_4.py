@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affetto.backbones.catalogue import BACKBONES
 from affetto.errors import UserError
-from affetto.models.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.cells import EXPECTED, corpus_cell, mean_cell, protocol_sheet
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol

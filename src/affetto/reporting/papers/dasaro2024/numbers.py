@@ -2,8 +2,8 @@
 
 D'Asaro, Márquez Villacís, Rizzo, Bottino: "Transfer Learning of Large Speech Models for Italian Speech Emotion
 Recognition", AICT 2024, doi 10.1109/AICT61888.2024.10740425. Scores are F1 × 100; backbones are given by the keys of
-`affetto.models.catalogue`. The text states three values of Figure 4; the others are bars in an image and are not read
-off.
+`affetto.backbones.catalogue`. The text states three values of Figure 4; the others are bars in an image and are not
+read off.
 """
 
 from __future__ import annotations

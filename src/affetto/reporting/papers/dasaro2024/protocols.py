@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from affetto.models.catalogue import BACKBONES
+from affetto.backbones.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.results.analysis import Evidence, Settings
 from affetto.reporting.results.naming import changes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from affetto.models.catalogue import BACKBONES
+from affetto.backbones.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.cells import EXPECTED, mean_cell, protocol_sheet
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol

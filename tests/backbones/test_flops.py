@@ -3,9 +3,9 @@
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
-from affetto.models.backbones import load_backbone
-from affetto.models.catalogue import BACKBONES
-from affetto.models.families.registry import FAMILIES
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.checkpoints import load_backbone
+from affetto.backbones.families.registry import FAMILIES
 from models.test_states import own_states, wave
 
 SECONDS = 2.0

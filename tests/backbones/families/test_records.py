@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from affetto.backbones.catalogue import BACKBONES
+from affetto.backbones.checkpoints import from_config, load_backbone
+from affetto.backbones.families.registry import FAMILIES
 from affetto.errors import UserError
-from affetto.models.backbones import from_config, load_backbone
-from affetto.models.catalogue import BACKBONES
-from affetto.models.families.registry import FAMILIES
 
 
 def test_every_key_of_the_catalogue_names_a_family_and_every_family_has_a_small_key() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from affetto.models.families.family import Family
+from affetto.backbones.families.family import Family
 from affetto.registry import Registry
 
-FAMILIES: Registry[Family] = Registry("model family", Family, ["affetto.models.families"], "affetto.families")  # type: ignore[type-abstract]
+FAMILIES: Registry[Family] = Registry("model family", Family, ["affetto.backbones.families"], "affetto.families")  # type: ignore[type-abstract]
 """Families by transformers' `model_type`."""

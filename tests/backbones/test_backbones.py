@@ -15,9 +15,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.models.backbone import Backbone
-from affetto.models.backbones import load_backbone
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import collate

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.models.backbone import Backbone
+from affetto.backbones.backbone import Backbone
 
 WAVE_VARIANCE_FLOOR = 1e-7
 """transformers' own, in `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`."""

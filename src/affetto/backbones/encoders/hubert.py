@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from affetto.models.encoders.wav2vec2 import Wav2Vec2Backbone
+from affetto.backbones.encoders.wav2vec2 import Wav2Vec2Backbone
 
 
 class HubertBackbone(Wav2Vec2Backbone):

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.families.registry import FAMILIES
 from affetto.errors import UserError, unknown
-from affetto.models.backbone import Backbone
-from affetto.models.families.registry import FAMILIES
 
 SWAPS = ("none", "blocks", "encoder")
 

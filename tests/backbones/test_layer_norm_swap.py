@@ -9,11 +9,11 @@ import torch
 from transformers import HubertModel, Wav2Vec2Model, WavLMModel
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2EncoderLayer
 
+from affetto.backbones import checkpoints as backbones
+from affetto.backbones.catalogue import BACKBONES, CatalogueEntry
+from affetto.backbones.checkpoints import load_backbone
+from affetto.backbones.layer_norm_swap import swap_layer_norm
 from affetto.errors import UserError
-from affetto.models import backbones
-from affetto.models.backbones import load_backbone
-from affetto.models.catalogue import BACKBONES, CatalogueEntry
-from affetto.models.layer_norm_swap import swap_layer_norm
 from affetto.models.methods.registry import METHODS
 from models.systems import classifier, clips
 from models.test_states import close, own_states, wave
@@ -29,7 +29,7 @@ def stable_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         f"{family}-stable": CatalogueEntry(family=family, title="", config=config) for family in ("hubert", "wavlm")
     }
     monkeypatch.setattr(backbones, "BACKBONES", BACKBONES | more)
-    monkeypatch.setattr("affetto.models.catalogue.BACKBONES", BACKBONES | more)
+    monkeypatch.setattr("affetto.backbones.catalogue.BACKBONES", BACKBONES | more)
 
 
 def loaded(key: str, kind: str = "none") -> backbones.Backbone:
@@ -109,11 +109,14 @@ def test_the_stream_before_the_feed_forward_enters_the_layer_norm_of_the_block_s
         assert backbone.feed_forward_norm(backbone.blocks[0]) is backbone.blocks[0].layer_norm
 
 
-@pytest.mark.parametrize(("key", "kind", "told"), [
-    ("whisper-mini", "blocks", "whisper has no post-LayerNorm blocks to swap in; families that have: hubert, wav"),
-    ("wav2vec2-mini", "encoder", "this wav2vec2 checkpoint is post-LayerNorm already"),
-    ("xlsr-mini", "block", "unknown model.layer_norm_swap 'block': did you mean 'blocks'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "kind", "told"),
+    [
+        ("whisper-mini", "blocks", "whisper has no post-LayerNorm blocks to swap in; families that have: hubert, wav"),
+        ("wav2vec2-mini", "encoder", "this wav2vec2 checkpoint is post-LayerNorm already"),
+        ("xlsr-mini", "block", "unknown model.layer_norm_swap 'block': did you mean 'blocks'"),
+    ],
+)
 def test_where_it_has_no_meaning_it_is_refused_in_one_line(key: str, kind: str, told: str) -> None:
     with pytest.raises(UserError, match=told) as problem:
         loaded(key, kind)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from affetto.backbones.config_fields import PRE_NORM
 from affetto.errors import UserError, unknown
-from affetto.models.config_fields import PRE_NORM
 
 _LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
 _TINY = {

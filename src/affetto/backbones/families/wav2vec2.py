@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from affetto.models.config_fields import PRE_NORM
-from affetto.models.families.waves import WaveFamily
+from affetto.backbones.config_fields import PRE_NORM
+from affetto.backbones.families.waves import WaveFamily
 
 WAV2VEC2 = WaveFamily(
     name="wav2vec2",
     title="wav2vec 2.0",
-    backbone="affetto.models.encoders.wav2vec2:Wav2Vec2Backbone",
+    backbone="affetto.backbones.encoders.wav2vec2:Wav2Vec2Backbone",
     config="transformers:Wav2Vec2Config",
     model="transformers:Wav2Vec2Model",
     stock="transformers:Wav2Vec2ForSequenceClassification",

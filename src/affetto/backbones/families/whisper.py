@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from affetto.audio import RATE_HZ
-from affetto.models.families.family import Family, Size
-from affetto.models.flops import Operations, mel_encoder
+from affetto.backbones.families.family import Family, Size
+from affetto.backbones.flops import Operations, mel_encoder
 
 SAMPLES_PER_POSITION = 320
 """Two mel frames of 10 ms at 16 kHz: the second convolution has stride 2."""
@@ -70,7 +70,7 @@ class WhisperFamily(Family):
 WHISPER = WhisperFamily(
     name="whisper",
     title="Whisper",
-    backbone="affetto.models.encoders.whisper:WhisperBackbone",
+    backbone="affetto.backbones.encoders.whisper:WhisperBackbone",
     config="transformers:WhisperConfig",
     model="transformers.models.whisper.modeling_whisper:WhisperEncoder",
     # On a full Whisper folder the encoder's own class looks for other names and would start at random.

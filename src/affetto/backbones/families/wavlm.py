@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from affetto.models.families.waves import WaveFamily
+from affetto.backbones.families.waves import WaveFamily
 
 WAVLM = WaveFamily(
     name="wavlm",
     title="WavLM",
-    backbone="affetto.models.encoders.wavlm:WavLMBackbone",
+    backbone="affetto.backbones.encoders.wavlm:WavLMBackbone",
     config="transformers:WavLMConfig",
     model="transformers:WavLMModel",
     stock="transformers:WavLMForSequenceClassification",

@@ -1,6 +1,6 @@
 """Base of all families of speech encoders: the facts of a family, readable without torch.
 
-A family is a record in a file of this package, and a subclass of `Backbone` in `affetto.models.encoders`, which
+A family is a record in a file of this package, and a subclass of `Backbone` in `affetto.backbones.encoders`, which
 computes its hidden states. A file of this package imports torch and transformers inside functions only; a plug-in may
 import them at its top.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from affetto.models.flops import Operations
+from affetto.backbones.flops import Operations
 
 Reference = str | type
 """A class, or its place as `module:name`, from which it is imported on first use."""

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ, AudioError
-from affetto.models.backbone import Backbone
-from affetto.models.families.whisper import SAMPLES_PER_POSITION
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.families.whisper import SAMPLES_PER_POSITION
 
 MEL_FLOOR, DECADES_BELOW_PEAK = 1e-10, 8.0
 """Whisper's own: what is quieter counts as this loud."""

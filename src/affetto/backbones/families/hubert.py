@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from affetto.models.families.waves import WaveFamily
+from affetto.backbones.families.waves import WaveFamily
 
 HUBERT = WaveFamily(
     name="hubert",
     title="HuBERT",
-    backbone="affetto.models.encoders.hubert:HubertBackbone",
+    backbone="affetto.backbones.encoders.hubert:HubertBackbone",
     config="transformers:HubertConfig",
     model="transformers:HubertModel",
     stock="transformers:HubertForSequenceClassification",

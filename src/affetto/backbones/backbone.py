@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.models.attention import replace_attend, use_interface
-from affetto.models.config_fields import DIGESTED, IRRELEVANT
-from affetto.models.families.family import Family
-from affetto.models.families.registry import FAMILIES
+from affetto.backbones.attention import replace_attend, use_interface
+from affetto.backbones.config_fields import DIGESTED, IRRELEVANT
+from affetto.backbones.families.family import Family
+from affetto.backbones.families.registry import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Backbone(nn.Module, ABC):
     key_value: ClassVar[tuple[str, str]] = ("k_proj", "v_proj")
     """Names of the layers of an attention that make keys and values."""
     layer_norm_swap: str = "none"
-    """Part of a pre-LayerNorm encoder that computes as a post-LayerNorm one, see `affetto.models.layer_norm_swap`."""
+    """Part of a pre-LayerNorm encoder that computes as a post-LayerNorm one, see `layer_norm_swap.py`."""
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ class Backbone(nn.Module, ABC):
         return out[0] if isinstance(out, tuple) else out
 
     def replace_attend(self, block: Any, attend: Callable[..., Tensor]) -> None:
-        """Let the attention of a block mix its values by `attend` (`affetto.models.attention`)."""
+        """Let the attention of a block mix its values by `attend` (`affetto.backbones.attention`)."""
         replace_attend(self.attention(block), attend)
         use_interface(self.model)
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from affetto.models.attention import attend_function, replace_attend
-from affetto.models.backbone import Context
-from affetto.models.encoders.wav2vec2 import Wav2Vec2Backbone
+from affetto.backbones.attention import attend_function, replace_attend
+from affetto.backbones.backbone import Context
+from affetto.backbones.encoders.wav2vec2 import Wav2Vec2Backbone
 
 
 class WavLMBackbone(Wav2Vec2Backbone):

@@ -10,8 +10,8 @@ import soundfile
 import torch
 
 from affetto.audio import AudioError
-from affetto.models.backbones import load_backbone
-from affetto.models.encoders.whisper import WhisperBackbone
+from affetto.backbones.checkpoints import load_backbone
+from affetto.backbones.encoders.whisper import WhisperBackbone
 from affetto.models.prefix import PrefixData, PrefixStore, Source
 from models.systems import classifier, clips
 

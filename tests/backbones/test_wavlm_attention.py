@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from affetto.models.backbones import load_backbone
+from affetto.backbones.checkpoints import load_backbone
 
 KEY = "wavlm-mini"
 FRAMES = torch.tensor([11, 7])

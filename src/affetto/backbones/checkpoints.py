@@ -9,13 +9,13 @@ from typing import Any, cast
 import torch
 
 from affetto.audio import RATE_HZ
+from affetto.backbones.backbone import Backbone
+from affetto.backbones.catalogue import BACKBONES, CatalogueEntry, check_backbone
+from affetto.backbones.families.family import Family
+from affetto.backbones.families.registry import FAMILIES
+from affetto.backbones.hub import snapshot
+from affetto.backbones.layer_norm_swap import swap_layer_norm
 from affetto.errors import UserError
-from affetto.models.backbone import Backbone
-from affetto.models.catalogue import BACKBONES, CatalogueEntry, check_backbone
-from affetto.models.families.family import Family
-from affetto.models.families.registry import FAMILIES
-from affetto.models.hub import snapshot
-from affetto.models.layer_norm_swap import swap_layer_norm
 from affetto.quiet import quiet_transformers
 
 
@@ -25,7 +25,7 @@ def load_backbone(
     """A backbone by key (`wav2vec2-base`), hub id (`facebook/wav2vec2-base`) or local folder.
 
     With `random_weights` the key's shapes are filled from `weights_seed`, the same on every call; `layer_norm_swap` is
-    an ablation (`affetto.models.layer_norm_swap`).
+    an ablation (`affetto.backbones.layer_norm_swap`).
     Raises UserError for an unknown key or family, a folder without configuration or weights, weights that are missing
     in the checkpoint, and a hub that cannot be reached.
     """

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from affetto.models.families.family import Family, Size
-from affetto.models.flops import Operations, wave_encoder
+from affetto.backbones.families.family import Family, Size
+from affetto.backbones.flops import Operations, wave_encoder
 
 
 @dataclass(frozen=True, kw_only=True)

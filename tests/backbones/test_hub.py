@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from affetto.backbones import hub
+from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.models import hub
-from affetto.models.backbones import load_backbone
 
 ADVICE = ("--backbone DIR", "HF_HOME", "--random-weights")
 
 ASK = """
 import sys, time
 from affetto.errors import UserError
-from affetto.models.hub import snapshot
+from affetto.backbones.hub import snapshot
 import huggingface_hub, torch
 started = time.monotonic()
 try:

@@ -1,0 +1,1 @@
+"""Pre-trained encoders: families, checkpoints, and the hidden states that they give."""
