@@ -218,6 +218,21 @@ def test_merged_is_unmerged_and_plain_where_it_promises_so(courses: Any, key: st
     assert not (course.foreign if method.mergeable else set())
 
 
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.settings and "dropout" in m.settings.model_fields])
+def test_dropout_acts_in_training_alone(name: str) -> None:
+    parts = plan("wav2vec2-mini", name)
+    parts["head"]["dropout"] = 0.0
+    parts["method"]["settings"]["dropout"] = 0.5
+    torch.manual_seed(0)
+    model = assemble(pristine("wav2vec2-mini").copy_sharing_weights(), parts)
+    with torch.no_grad():
+        for parameter in model.trainable().values():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    training, evaluation = ([logits(model.train(mode), WAVES) for _ in range(2)] for mode in (True, False))
+    assert not torch.equal(*training)
+    assert torch.equal(*evaluation)
+
+
 @every
 def test_bfloat16_is_near(key: str, name: str) -> None:
     exact = build(key, name).states(WAVES[0])

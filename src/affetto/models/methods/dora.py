@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from affetto.models.methods.lora import LoraSettings
 from affetto.models.methods.peft_base import PeftMethod, target_modules
@@ -27,6 +27,13 @@ class Dora(PeftMethod):
     settings = LoraSettings
     recommended = {"alpha": 8.0, "dropout": 0.1}
     part = "linear layers"
+
+    def train(self, mode: bool = True) -> Self:
+        """Let peft's layers follow too: they leave their dropout out in eval mode, whatever its own mode is."""
+        super().train(mode)
+        for layer in self.__dict__["layers"]:
+            layer.training = mode
+        return self
 
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:
         from peft import LoraConfig

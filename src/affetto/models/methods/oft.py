@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -11,6 +12,7 @@ from affetto.models.methods.peft_base import PeftMethod, Targets, target_modules
 
 if TYPE_CHECKING:
     from peft import PeftConfig
+    from torch import Tensor
 
     from affetto.backbones.backbone import Backbone
 
@@ -37,6 +39,14 @@ class Oft(PeftMethod):
     settings = OftSettings
     part = "linear layers"
 
+    def __init__(self, backbone: Backbone, blocks: range, **settings: Any) -> None:
+        super().__init__(backbone, blocks, **settings)
+        if OftSettings(**settings).dropout:
+            for layer in self.__dict__["layers"]:
+                rotation = layer.oft_R["default"]
+                rotation.dropout = layer.oft_dropout["default"]
+                rotation._cayley_batch = types.MethodType(_rotations, rotation)
+
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:
         from peft import OFTConfig
 
@@ -45,3 +55,9 @@ class Oft(PeftMethod):
             module_dropout=settings.dropout,
             target_modules=target_modules(backbone, blocks, settings.targets),
         )
+
+
+def _rotations(self: Any, *options: Any) -> Tensor:
+    """Rotations of a layer, (count, size, size), some left out in training: peft never calls its dropout."""
+    rotations: Tensor = self.dropout(type(self)._cayley_batch(self, *options))
+    return rotations
