@@ -99,7 +99,7 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]
     }
     BACKBONES["measured"] = CatalogueEntry(family=backbone.family, scenario="A", title="measured", config=config)
     waves = [data.sources[i].load(4.0) for i in train]
-    window = chosen.window if backbone.family == "whisper" else 4.0
+    window = chosen.window if backbone.record.window_seconds is not None else 4.0
     yardstick = Yardstick("measured", chosen.method, waves, batch_size=32, window_seconds=window, precision="float32")
     yardstick.epoch()
     theirs = yardstick.epoch()

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake that the user can mend; `str(error)` is the whole story on one line."""
 
-    def __init__(self, what: str) -> None:
-        one_line = re.sub(r"\s*[\r\n]+\s*", " ", what.strip())
+    def __init__(self, message: str) -> None:
+        one_line = re.sub(r"\s*[\r\n]+\s*", " ", message.strip())
         super().__init__(printable(one_line))
 
 

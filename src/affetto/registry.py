@@ -87,10 +87,10 @@ class Registry(Mapping[str, R], Generic[R]):
 
     def _add(self, records: dict[str, tuple[R, str]], added: Iterable[R], source: str) -> None:
         for record in added:
-            earlier, place = records.setdefault(record.name, (record, source))
+            earlier, origin = records.setdefault(record.name, (record, source))
             if earlier is not record:
                 raise UserError(
-                    f"two records of the {self.kind} {record.name!r}: {place} and {source}; "
+                    f"two records of the {self.kind} {record.name!r}: {origin} and {source}; "
                     "rename or uninstall the plug-in"
                 )
 

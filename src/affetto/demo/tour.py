@@ -76,7 +76,7 @@ def run(
     """
     check_folder(out)
     terminal = Terminal()
-    chosen = networks.choose(backbone, random_weights=random_weights, grid_file=out / f"{GRID}.yaml", say=terminal.say)
+    network = networks.choose(backbone, random_weights=random_weights, grid_file=out / f"{GRID}.yaml", say=terminal.say)
     return _Tour(
         out=out,
         device=device,
@@ -84,7 +84,7 @@ def run(
         size=size or Size(speakers=12, clips=126),
         epochs=epochs,
         terminal=terminal,
-        networks=chosen,
+        networks=network,
     ).go()
 
 
@@ -282,9 +282,9 @@ def check_folder(out: Path) -> None:
             raise UserError(f"the demo needs {module}, which is not installed: pip install 'affetto[demo]'")
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is no folder: give another --out")
-    others = sorted(path.name for path in out.glob("[!.]*"))
-    if others and not any(folders.is_synthetic(folder) for folder in (out / CORPUS).glob("*")):
-        raise UserError(f"{out} holds something else (such as {others[0]!r}) than a demo: give another --out")
+    entries = sorted(path.name for path in out.glob("[!.]*"))
+    if entries and not any(folders.is_synthetic(folder) for folder in (out / CORPUS).glob("*")):
+        raise UserError(f"{out} holds something else (such as {entries[0]!r}) than a demo: give another --out")
 
 
 def write_grid(file: Path, content: dict[str, Any]) -> None:

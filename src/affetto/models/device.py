@@ -19,7 +19,7 @@ computes, and what the user has set stands."""
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Features of one kind of device. A kind that is not in `KINDS` has none of them."""
+    """Features of one kind of device. A kind that is not in `KINDS` has the defaults."""
 
     host_memory: bool = False
     """Its memory is the machine's: a module made on the CPU is there already, and can share weights."""
@@ -35,14 +35,18 @@ class Capabilities:
     """Calls return before the work is done, so that a clock has to wait for the device."""
     batches_ahead: bool = False
     """The next batch may be made in a thread while the device computes."""
+    bfloat16: bool = True
+    """It can compute in bfloat16, natively or not."""
+    own_memory: bool = False
+    """It has memory of its own, of which torch knows the peak."""
     fused_optimizer: bool = False
     """torch's Adam has a fused form."""
 
 
 KINDS = {
     "cpu": Capabilities(host_memory=True, clips_side_by_side=True, slow_random=True, int8=True, fused_optimizer=True),
-    "cuda": Capabilities(pinned_copies=True, queued=True, batches_ahead=True, fused_optimizer=True),
-    "mps": Capabilities(queued=True),
+    "cuda": Capabilities(pinned_copies=True, queued=True, batches_ahead=True, own_memory=True, fused_optimizer=True),
+    "mps": Capabilities(queued=True, bfloat16=False),
 }
 """Capabilities by torch's `device.type`."""
 

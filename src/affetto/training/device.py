@@ -57,8 +57,10 @@ def resolve_precision(name: str, device: torch.device) -> str:
     """`auto`: bfloat16 where the device computes in it natively, else float32. Raises UserError where it cannot."""
     if name == "auto":
         return "bfloat16" if native_bfloat16(device) else "float32"
-    if name == "bfloat16" and device.type == "mps":
-        raise UserError("setting compute.precision=bfloat16: not on this device (mps); choose float32 or auto")
+    if name == "bfloat16" and not capabilities(device).bfloat16:
+        raise UserError(
+            f"setting compute.precision=bfloat16: not on this device ({device.type}); choose float32 or auto"
+        )
     return name
 
 

@@ -48,6 +48,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 DEFAULT_RECIPE = "recommended"
+RECOMMENDED_ON = "emovo"
+"""Corpus on which, as a whole, the shape of the recommended recipe was chosen (docs/decisions.md)."""
 PROBE = Probe.whole_recipe
 """Settings of the probe, under every recipe."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from affetto.errors import UserError, unknown
-from affetto.models.methods.base import ADAPTER_FILE, CONFIG_FILE, Method, MethodSettings, check_blocks
+from affetto.models.methods.added_modules import AddedModules
+from affetto.models.methods.base import MethodSettings, check_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,7 +51,7 @@ class AdapterSettings(MethodSettings):
         return (PUBLISHED.get(values.get("placement"), {}) | values) if isinstance(values, dict) else values
 
 
-class Adapter(Method):
+class Adapter(AddedModules):
     """A bottleneck A in each block. With the block's feed-forward F, s the residual stream before it:
 
     `sequential`  F(x) + A(F(x)) in place of F(x): behind the feed-forward, with a residual of its own
@@ -70,6 +69,7 @@ class Adapter(Method):
     trains = "a bottleneck network in each block"
     source = "Houlsby et al. 2019; Pfeiffer et al. 2020; He et al. 2022"
     settings = AdapterSettings
+    modules_attribute = "bottlenecks"
     part = "outputs"
     recommended = {"placement": "parallel", "scale": 1.0, "dropout": 0.1}
 
@@ -96,8 +96,8 @@ class Adapter(Method):
             )
         if placement not in PLACEMENTS:
             raise unknown("Adapter placement", placement, PLACEMENTS)
-        self.shape = {"bottleneck": bottleneck, "dropout": dropout, "scale": scale, "placement": placement}
-        self.blocks = blocks
+        shape = {"bottleneck": bottleneck, "dropout": dropout, "scale": scale, "placement": placement}
+        self.facts = {"type": "bottleneck", "blocks": [blocks.start, blocks.stop], **shape}
         self.bottlenecks = nn.ModuleDict()
         for i in blocks:
             for name, hook in _HOOKS[placement].items():
@@ -106,25 +106,6 @@ class Adapter(Method):
                     nn.init.zeros_(adapter.down.bias)  # as its code has it
                 self.bottlenecks[f"{i}{name}"] = adapter
                 hook(adapter, backbone, backbone.blocks[i])
-
-    def save(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {"type": "bottleneck", "blocks": [self.blocks.start, self.blocks.stop], **self.shape}
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-        save_file(
-            {name: t.detach().cpu().contiguous() for name, t in self.bottlenecks.state_dict().items()},
-            folder / ADAPTER_FILE,
-        )
-
-    @classmethod
-    def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
-        from safetensors.torch import load_file
-
-        method = cls(backbone, blocks, **settings)
-        method.bottlenecks.load_state_dict(load_file(folder / ADAPTER_FILE))
-        return method
 
 
 class _Bypass:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from affetto.models.methods.base import ADAPTER_FILE, CONFIG_FILE, Method, MethodSettings, check_blocks, check_names
+from affetto.models.methods.added_modules import AddedModules
+from affetto.models.methods.base import MethodSettings, check_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +31,7 @@ class ConvAdapterSettings(MethodSettings):
         return kernel
 
 
-class ConvAdapter(Method):
+class ConvAdapter(AddedModules):
     """F(x) + A(F(x)) in place of a block's feed-forward F(x), A a bottleneck with a convolution over time in it.
 
     The convolution is depthwise. It carries the idea of a convolutional Adapter for speech (Li et al. 2023) in the
@@ -46,6 +45,7 @@ class ConvAdapter(Method):
     source = "after Li et al. 2023"
     settings = ConvAdapterSettings
     recommended = {"dropout": 0.1}
+    modules_attribute = "bottlenecks"
     part = "outputs"
 
     def __init__(self, backbone: Backbone, blocks: range, **settings: Any) -> None:
@@ -65,23 +65,6 @@ class ConvAdapter(Method):
             behind = _Behind(adapter)
             block.register_forward_pre_hook(behind.note_mask, with_kwargs=True)
             backbone.feed_forward(block)[1].register_forward_hook(behind.add)
-
-    def save(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(json.dumps(self.facts, indent=2) + "\n")
-        tensors = {name: t.detach().cpu().contiguous() for name, t in self.bottlenecks.state_dict().items()}
-        save_file(tensors, folder / ADAPTER_FILE)
-
-    @classmethod
-    def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
-        from safetensors.torch import load_file
-
-        method, saved = cls(backbone, blocks, **settings), load_file(folder / ADAPTER_FILE)
-        check_names(saved, method.bottlenecks.state_dict(), folder)
-        method.bottlenecks.load_state_dict(saved)
-        return method
 
 
 class _Behind:

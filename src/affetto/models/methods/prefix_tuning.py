@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from affetto.models.methods.base import ADAPTER_FILE, CONFIG_FILE, Method, MethodSettings, check_blocks, check_names
+from affetto.models.methods.added_modules import AddedModules
+from affetto.models.methods.base import MethodSettings, check_blocks
 
 if TYPE_CHECKING:
     from affetto.backbones.backbone import Backbone
@@ -18,7 +17,7 @@ class PrefixSettings(MethodSettings):
     length: int = Field(10, ge=1, description="keys and values in front of a clip's own, in every block and head")
 
 
-class PrefixTuning(Method):
+class PrefixTuning(AddedModules):
     """softmax(q [Pₖ; K]ᵀ / √d) [Pᵥ; V] in every attention of the blocks (Li & Liang 2021, as in He et al. 2022, eq. 5).
 
     Pₖ and Pᵥ train. They take part in the softmax from the start, so that a fresh model is near the backbone, and not
@@ -30,6 +29,7 @@ class PrefixTuning(Method):
     trains = "keys and values in front of those of a clip in each attention"
     source = "Li & Liang 2021"
     settings = PrefixSettings
+    modules_attribute = "prefixes"
     part = "attention"
     recommended_training = {"method_lr": 3e-3}
     starts_as_backbone = False
@@ -48,20 +48,3 @@ class PrefixTuning(Method):
             prefix = AttentionPrefix(attention.num_heads, length, attention.head_dim)
             self.prefixes[str(i)] = prefix
             backbone.replace_attend(backbone.blocks[i], prefix)
-
-    def save(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(json.dumps(self.facts, indent=2) + "\n")
-        tensors = {name: t.detach().cpu().contiguous() for name, t in self.prefixes.state_dict().items()}
-        save_file(tensors, folder / ADAPTER_FILE)
-
-    @classmethod
-    def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
-        from safetensors.torch import load_file
-
-        method, saved = cls(backbone, blocks, **settings), load_file(folder / ADAPTER_FILE)
-        check_names(saved, method.prefixes.state_dict(), folder)
-        method.prefixes.load_state_dict(saved)
-        return method

@@ -14,9 +14,7 @@ from affetto.reporting.results.naming import Naming, corpus_title, split_title
 from affetto.reporting.results.records import EDITION, Configuration
 from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
-
-RECOMMENDED_ON = "emovo"
-"""Corpus on which the shape of the recommended recipe was chosen (docs/decisions.md)."""
+from affetto.training.spec import RECOMMENDED_ON
 
 
 @dataclass(frozen=True, kw_only=True)
