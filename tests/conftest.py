@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,13 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 _CACHE = tempfile.mkdtemp(prefix="affetto-tests-")
 os.environ["AFFETTO_CACHE"] = _CACHE
+
+
+# Tests that are started in the background or under nohup ignore these signals, and so would the commands that they
+# start and stop. A handler that does nothing ignores them too, and is not passed on.
+for _number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda _number, _frame: None)
 
 
 def pytest_unconfigure() -> None:
