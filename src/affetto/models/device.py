@@ -41,11 +41,15 @@ class Capabilities:
     """It has memory of its own, of which torch knows the peak."""
     fused_optimizer: bool = False
     """torch's Adam has a fused form."""
+    graphs: bool = False
+    """A sequence of kernels can be captured once and replayed by one call, as `torch.cuda.CUDAGraph` does."""
 
 
 KINDS = {
     "cpu": Capabilities(host_memory=True, clips_side_by_side=True, slow_random=True, int8=True, fused_optimizer=True),
-    "cuda": Capabilities(pinned_copies=True, queued=True, batches_ahead=True, own_memory=True, fused_optimizer=True),
+    "cuda": Capabilities(
+        pinned_copies=True, queued=True, batches_ahead=True, own_memory=True, fused_optimizer=True, graphs=True
+    ),
     "mps": Capabilities(queued=True, bfloat16=False),
 }
 """Capabilities by torch's `device.type`."""
