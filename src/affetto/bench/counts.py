@@ -28,7 +28,7 @@ class DispatchCount(TorchDispatchMode):
     """Number of operations that torch hands to its kernels: on a device without a profile, about its launches."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -93,7 +93,7 @@ def summarise(events: Any, steps: int, seconds: float) -> dict[str, Any]:
     microseconds: dict[str, float] = defaultdict(float)
     calls: dict[str, int] = defaultdict(int)
     for event in events:
-        if event.device_type == torch.autograd.DeviceType.CPU:
+        if event.device_type.name == "CPU":
             launches += event.name.startswith(LAUNCHES)
         elif not getattr(event, "is_user_annotation", False):
             kernels += 1
