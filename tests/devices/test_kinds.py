@@ -75,16 +75,18 @@ def test_training_runs_on_the_device_alone(method: str, pinned: list[str]) -> No
     assert {parameter.grad.device.type for parameter in made.trainable().values()} == {"meta"}  # type: ignore[union-attr]
     (wave,) = clips(0.9)
     bench: Any = object.__new__(Ours)
-    bench.ids, bench.device, bench.classifier = ("a", "b"), META, made
-    training = SimpleNamespace(batch_size=2)
+    bench.ids, bench.device, bench.classifier, bench.batch_size = ("a", "b"), META, made, 2
+    training = SimpleNamespace(batch_size=2, length_window=1)
     source = SimpleNamespace(load=lambda _: wave)
     bench.builder = SimpleNamespace(
         spec=SimpleNamespace(settings=SimpleNamespace(training=training)),
         data=SimpleNamespace(sources={"a": source}),
     )
-    bench.prefixes = SimpleNamespace(batch=lambda _, device: collate(prefixes, device))
-    counted = bench.operations()
-    assert counted["step"] > 0 and counted["prefix"] > 0
+    bench.prefixes = SimpleNamespace(
+        batch=lambda _, device: collate(prefixes, device), frames={"a": 9, "b": 7}, seconds=None
+    )
+    operations = bench.counts()["operations"]
+    assert operations["step"] > 0 and operations["prefix"] > 0
 
 
 def test_a_kind_that_is_not_known_is_asked_for_nothing() -> None:
