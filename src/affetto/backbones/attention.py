@@ -71,7 +71,7 @@ def attend(
 
     `attention_mask` is as `AttentionPrefix.forward` takes it.
     """
-    query, key, value, _ = project(self, hidden_states)
+    query, key, value = project(self, hidden_states)[:3]
     dropout = self.dropout if self.training else 0.0
     mixed = attend_function(self)(
         query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=self.head_dim**-0.5
