@@ -140,13 +140,6 @@ def autocast(device: torch.device, *, enabled: bool) -> contextlib.AbstractConte
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-def autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """The dtype that linear layers compute in under the autocast in force; None where there is none."""
-    if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
-        return None
-    return torch.get_autocast_dtype(device.type)
-
-
 def _module(device: torch.device) -> Any:
     """torch's module of a kind of device that this machine has; None of the CPU and of others."""
     return torch.get_device_module(device) if device.type == accelerator_kind() else None
