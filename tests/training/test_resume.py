@@ -81,12 +81,12 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from affetto.training import folds
+    from affetto.training import stacking
 
     table = write_table(tmp_path / "corpus")
     wanted = spec(table, split="kfold:3")
     expected = train(wanted, tmp_path / "undisturbed")
-    real, calls = folds.fit, []
+    real, calls = stacking.fit, []
 
     def third_breaks(*arguments, **named):
         calls.append(arguments[2].identity.split()[1:])
@@ -94,7 +94,7 @@ def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
             raise KeyboardInterrupt
         return real(*arguments, **named)
 
-    monkeypatch.setattr(folds, "fit", third_breaks)
+    monkeypatch.setattr(stacking, "fit", third_breaks)
     with pytest.raises(KeyboardInterrupt):
         train(wanted, tmp_path / "stopped")
     again = train(wanted, tmp_path / "stopped")
