@@ -19,8 +19,9 @@ run/
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ def folder_name(name: str) -> str:
     """
     quoted = name.replace("%", "%25").replace("/", "%2F").replace("\\", "%5C").replace("\0", "%00")
     return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
+
+
+def run_seconds(metrics: Mapping[str, Any]) -> float:
+    """Wall time that a finished run took, over all of its calls.
+
+    Runs of earlier versions know the time of their last call alone; if they were interrupted, the training of their
+    folds took longer, and counts instead.
+    """
+    seconds = float(metrics["wall_seconds"])
+    if "calls" in metrics:
+        return seconds
+    return max(seconds, math.fsum(fold.get("seconds", 0.0) for fold in metrics.get("folds", ())))
 
 
 class RunFolder:
