@@ -98,8 +98,13 @@ def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
     monkeypatch.setattr(stacking, "fit", third_breaks)
     with pytest.raises(KeyboardInterrupt):
         train(wanted, tmp_path / "stopped")
+    before = json.loads((tmp_path / "stopped" / "time.json").read_text())
+    assert before["calls"] == 1 and before["seconds"] > 0
+    (tmp_path / "stopped" / "time.json").write_text(json.dumps(before | {"seconds": 1000.0}))
     again = train(wanted, tmp_path / "stopped")
     assert timeless(again) == timeless(expected)
+    assert (expected["calls"], again["calls"]) == (1, 2)
+    assert 1000 < again["wall_seconds"] < 2000 and not (tmp_path / "stopped" / "time.json").exists()
     first = calls[0][0]
     # Fold one: select and refit, once each. Fold two: select once, its refit broke off and came again.
     assert [stage for name, stage in calls if name == first] == ["select", "refit"]
