@@ -1,4 +1,4 @@
-"""Whether torch.compile pays in training: a step's forward and backward pass, eager and compiled in turns.
+"""Gain of torch.compile in training: a step's forward and backward pass, eager and compiled in turns.
 
     python benchmarks/compiled.py [--backbone wav2vec2-base] [--method lora] [--precision float32] [--rounds 5]
 
@@ -20,6 +20,7 @@ import torch
 from affetto.bench.clips import waves
 from affetto.bench.ours import Ours
 from affetto.models.device import synchronise
+from affetto.training import device as devices
 
 WINDOW_SECONDS = 4.0
 
@@ -32,26 +33,27 @@ def main() -> None:
     options.add_argument("--clips", type=int, default=32)
     options.add_argument("--batch-size", type=int, default=8)
     options.add_argument("--rounds", type=int, default=5)
-    chosen = options.parse_args()
+    arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        clips = waves(chosen.clips, WINDOW_SECONDS)
+        clips = waves(arguments.clips, WINDOW_SECONDS)
         ours = Ours(
-            chosen.backbone,
-            chosen.method,
+            arguments.backbone,
+            arguments.method,
             clips,
-            batch_size=chosen.batch_size,
-            precision=chosen.precision,
+            device=devices.choose(),
+            batch_size=arguments.batch_size,
+            precision=arguments.precision,
             folder=Path(folder),
         )
         ours.prepare()
         eager = ours.classifier.train().forward
         compiled = torch.compile(eager, dynamic=True)
-        first = epoch(ours, compiled, chosen.batch_size)
-        epoch(ours, compiled, chosen.batch_size)
-        epoch(ours, eager, chosen.batch_size)
+        first = epoch(ours, compiled, arguments.batch_size)
+        epoch(ours, compiled, arguments.batch_size)
+        epoch(ours, eager, arguments.batch_size)
         ratios = []
-        for number in range(chosen.rounds):
-            plain, quick = (epoch(ours, forward, chosen.batch_size) for forward in (eager, compiled))
+        for number in range(arguments.rounds):
+            plain, quick = (epoch(ours, forward, arguments.batch_size) for forward in (eager, compiled))
             ratios.append(plain / quick)
             print(f"round {number + 1}: eager {plain:.2f} s, compiled {quick:.2f} s", flush=True)
     print(f"the first compiled epoch took {first:.0f} s, compiling included")

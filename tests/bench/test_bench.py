@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
+from torch.autograd.profiler_util import Interval
 
-from affetto.bench import compare, figure, report, run
+from affetto.bench import compare, counts, figure, report, run
 from affetto.bench.clips import lengths_seconds, waves
-from affetto.bench.compare import Task
+from affetto.bench.sides import Side, Task, Workers
 from affetto.errors import UserError
 
 
@@ -39,6 +41,8 @@ def result():
     step = {
         "phases": {"read": 0.01, "forward": 1.0, "backward": 1.2, "optimiser": 0.01},
         "share_of_peak": 0.7,
+        "epoch_parts": {"step": 0.020, "steps": 0.9, "outside": 0.1},
+        "counts": {"dispatched": 700},
         "prepare_phases": {"decode": 0.001, "front end": 0.1, "frozen blocks": 0.0, "store": 0.002},
     }
     rows = [
@@ -46,7 +50,6 @@ def result():
         row("same", "lora", 1.9, **step),
         row("defaults", "int8", 3),
     ]
-    rows.append(row("defaults", "int8", 3))
     return {"results": rows, "provenance": {"device": "cpu (a machine)"}}
 
 
@@ -60,59 +63,103 @@ def test_the_same_clips_come_to_both_sides_and_their_lengths_are_those_of_speech
 
 def test_ratios_are_medians_over_rounds_and_above_one_where_ours_is_faster():
     pairs = [(10.0, 5.0), (12.0, 4.0), (9.0, 9.0)]
-    told = compare._result(pairs, clips=20)
-    assert (told["ratio"], told["ratio_lowest"], told["ratio_highest"]) == (2.0, 1.0, 3.0)
-    assert told["yardstick_clips_per_second"] == 2.0 and told["our_clips_per_second"] == 4.0
+    ratios = compare._result(pairs, clips=20)
+    assert (ratios["ratio"], ratios["ratio_lowest"], ratios["ratio_highest"]) == (2.0, 1.0, 3.0)
+    assert ratios["yardstick_clips_per_second"] == 2.0 and ratios["our_clips_per_second"] == 4.0
 
 
 @pytest.mark.slow
 def test_both_sides_train_and_classify():
-    ours = Task(side="ours", backbone="whisper-mini", method="lora", clips=16, batch_size=4, precision="float32")
-    theirs = Task(side="yardstick", backbone="whisper-mini", method="lora", clips=16, batch_size=4, precision="float32")
-    told = compare.training(replace(ours, precision="bfloat16"), theirs, 1, lambda _: None)
-    assert told["ratio"] > 0 and told["our_peak_bytes"] > 1e8
-    assert set(told["phases"]) == {"read", "forward", "backward", "optimiser"}
-    assert set(told["prepare_phases"]) == {"decode", "front end", "frozen blocks", "store"}
+    ours = Task(side="ours", backbone="whisper-mini", method="lora", clips=16, batch_size=4, precision="bfloat16")
+    reference = replace(ours, side="yardstick", precision="float32")
+    result = compare.training(ours, reference, 1, lambda _: None)
+    assert result["ratio"] > 0 and result["our_peak_bytes"] > 1e8
+    assert set(result["phases"]) == {"read", "forward", "backward", "optimiser"}
+    assert set(result["prepare_phases"]) == {"decode", "front end", "frozen blocks", "store"}
+    # Four steps in an epoch, of which the first is not timed.
+    epoch, measured = result["epoch_parts"], result["counts"]
+    assert epoch["steps"] == pytest.approx(4 * epoch["step"]) and epoch["outside"] >= 0
     # A step of four clips: forward, and backward through activations alone; both sides of 4 operations count.
-    assert told["operations"]["step"] > told["operations"]["prefix"] > 0
-    told = compare.inference(ours, theirs, 1, lambda _: None)
-    assert told["our_clips_per_second"] > 0
+    assert measured["operations"]["step"] > measured["operations"]["prefix"] > 0
+    assert measured["dispatched"] > 100 and "launches" not in measured
 
 
-def test_only_the_comparison_that_is_asked_for_is_made(monkeypatch):
-    made = []
-    monkeypatch.setitem(run.MEASURES, "frozen", lambda ours, theirs, *_: made.append((ours, theirs)) or {})
+@pytest.mark.slow
+def test_workers_serve_one_comparison_after_another():
+    task = Task(side="our pipeline", backbone="whisper-mini", method="lora", clips=9, batch_size=4, precision="float32")
+    workers = Workers(keep=True)
+    try:
+        result = compare.inference(task, replace(task, precision="bfloat16"), 1, lambda _: None, workers.start)
+        assert result["our_clips_per_second"] > 0
+        with workers.start(task) as first, workers.start(replace(task, clips=10)) as second:
+            assert first._worker is second._worker and second("pass_over") > 0
+        with pytest.raises(UserError, match="stopped"):
+            workers.start(replace(task, backbone="no-such-backbone"))
+        assert first._worker.is_closed
+    finally:
+        workers.close()
+
+
+def test_only_the_requested_comparisons_are_measured(monkeypatch):
+    tasks = []
+    monkeypatch.setitem(run.MEASURES, "frozen", lambda ours, reference, *_: tasks.append((ours, reference)) or {})
     monkeypatch.setattr(run.devices, "peak_operations_per_second", lambda *_: 1.0)
-    told = run.run("whisper-mini", ("frozen",), comparisons=("same",))
-    assert [row["comparison"] for row in told["results"]] == ["same"]
-    assert [(one.precision, other.pad_seconds) for one, other in made] == [("float32", 4.0)]
+    results = []
+    result = run.run("whisper-mini", ("frozen",), device="cpu", comparisons=("same",), on_result=results.append)
+    assert [row["comparison"] for row in result["results"]] == ["same"] and results == result["results"]
+    ((ours, reference),) = tasks
+    assert (ours.precision, ours.device, reference.device, reference.pad_seconds) == ("float32", "cpu", "cpu", 4.0)
     with pytest.raises(UserError, match="unknown comparison 'sane': did you mean 'same'"):
         run.run("whisper-mini", ("frozen",), comparisons=("sane",))
     with pytest.raises(UserError, match="nothing is left to measure"):
         run.run("whisper-mini", ("int8",), comparisons=("same",))
 
 
-def test_a_side_that_breaks_says_why():
-    with pytest.raises(UserError, match="the benchmark of ours stopped: "):
-        compare.Side(
-            Task(side="ours", backbone="no-such-backbone", method="lora", clips=8, batch_size=4, precision="float32")
-        )
+def test_a_side_that_breaks_gives_the_reason():
+    with pytest.raises(UserError, match=r"the benchmark of ours stopped: .*no-such-backbone"):
+        Side(Task(side="ours", backbone="no-such-backbone", method="lora", clips=9, batch_size=4, precision="float32"))
 
 
-def test_the_table_fits_a_terminal_and_tells_the_spread(capsys):
+class Event:
+    """An event of a profile: a call of the host, or a kernel of `microseconds`."""
+
+    def __init__(self, name, microseconds=None, is_user_annotation=False):
+        kinds = torch.autograd.DeviceType
+        self.name, self.is_user_annotation = name, is_user_annotation
+        self.device_type = kinds.CPU if microseconds is None else kinds.CUDA
+        self.time_range = Interval(0, microseconds or 0)
+
+
+def test_a_profile_is_counted_a_step():
+    host = [Event(name) for name in ("aten::mm", "cudaLaunchKernelExC", "cudaGraphLaunch", "cudaStreamSynchronize")]
+    kernels = [Event("gemm", 300), Event("gemm", 300), Event("copy", 200), Event("Optimizer.step", 900, True)]
+    summary = counts.summarise(2 * [*host, *kernels], steps=2, seconds=0.002)
+    assert (summary["launches"], summary["kernels"]) == (2, 3)
+    assert summary["device_seconds"] == pytest.approx(800e-6) and summary["device_share"] == pytest.approx(0.8)
+    first, second = summary["top_kernels"]
+    assert (first["name"], first["calls"], first["share"]) == ("gemm", 2, pytest.approx(0.75))
+    assert second["name"] == "copy"
+
+
+def test_the_table_fits_a_terminal_and_shows_the_spread(capsys):
     from rich.console import Console
 
     console = Console(width=80)
     console.print(report.table(result()))
-    shown = capsys.readouterr().out
-    assert max(map(len, shown.splitlines())) <= 80
-    assert "1.90 (1.71–2.09)" in shown and "three seeds" in shown and "decode 1.0 ms" in shown
-    assert "frozen blocks" not in shown
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "1.90 (1.71–2.09)" in text and "three seeds" in text and "decode 1.0 ms" in text
+    assert "frozen blocks" not in text
+    assert "20.0 ms and 700 operations; 10 % of an epoch lie outside" in " ".join(text.split())
+    second = row("same", "lora", 2.5) | {"backbone": "whisper-small"}
+    console.print(report.table(result() | {"results": [*result()["results"], second]}))
+    text = capsys.readouterr().out
+    assert "│ whisper-small" in text and "wav2vec2-base, whisper-small, random weights" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_the_picture_is_drawn_with_and_without_training_rows(tmp_path, suffix):
-    whole, bare = result(), result() | {"results": [row("defaults", "int8", 3)]}
-    first = figure.ratios(whole, tmp_path / f"a{suffix}")
-    assert first.read_bytes() == figure.ratios(whole, tmp_path / f"b{suffix}").read_bytes()
+    full, bare = result(), result() | {"results": [row("defaults", "int8", 3)]}
+    first = figure.ratios(full, tmp_path / f"a{suffix}")
+    assert first.read_bytes() == figure.ratios(full, tmp_path / f"b{suffix}").read_bytes()
     assert figure.ratios(bare, tmp_path / f"c{suffix}").stat().st_size > 1000

@@ -1,86 +1,24 @@
-"""Both sides in one run, in turns, each in a process of its own: medians and spread of the ratios."""
+"""Comparisons: both sides in turns, each in a process of its own; medians and spread of the ratios."""
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from types import TracebackType
+from dataclasses import replace
 from typing import Any
 
-from affetto.errors import UserError
+from affetto.bench.sides import Side, Task
 
-WINDOW_SECONDS = 4.0
 EPOCHS = 30
 """Epochs of a frozen run, as in the paper."""
+Say = Callable[[str], None]
+Start = Callable[[Task], Side]
+"""Function that starts the side of a task; see `Workers.start`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """Work of one side's process. `pad_seconds` None: the family's own window (Whisper: 30 s)."""
-
-    side: str
-    backbone: str
-    method: str
-    clips: int
-    batch_size: int
-    precision: str
-    window_seconds: float = WINDOW_SECONDS
-    pad_seconds: float | None = WINDOW_SECONDS
-    threads: int | None = None
-
-
-class Side:
-    """A process that measures on command, and rests meanwhile."""
-
-    def __init__(self, task: Task) -> None:
-        self.task, self.peak_bytes = task, 0
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "affetto.bench.worker", json.dumps(asdict(task))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._answer()
-
-    def __call__(self, name: str, *arguments: Any) -> Any:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps([name, *arguments]) + "\n")
-        self.process.stdin.flush()
-        answer = self._answer()
-        self.peak_bytes = answer["peak_bytes"]
-        return answer["value"]
-
-    def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None and self.process.stderr is not None
-        line = self.process.stdout.readline()
-        if not line:
-            messages = self.process.stderr.read().strip().splitlines()
-            reason = messages[-1] if messages else "no reason given"
-            raise UserError(f"the benchmark of {self.task.side} stopped: {reason}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def __enter__(self) -> Side:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-
-def training(task: Task, reference: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+def training(task: Task, reference: Task, rounds: int, say: Say, start: Start = Side) -> dict[str, Any]:
     """An epoch of LoRA, Adapter or full beside the yardstick's; ours is one after the first."""
-    with Side(task) as ours, Side(reference) as yardstick:
+    with start(task) as ours, start(reference) as yardstick:
         prepared = ours("prepare")
         yardstick("epoch")  # the first warms up both
         ours("epochs", 1)
@@ -95,18 +33,20 @@ def training(task: Task, reference: Task, rounds: int, say: Callable[[str], None
             "prepare_seconds": prepared,
             "prepare_phases": ours("prepare_phases"),
             "phases": ours("phases"),
-            "operations": ours("operations"),
+            "epoch_parts": ours("epoch_parts"),
+            "counts": ours("counts"),
         }
 
 
-def frozen(task: Task, reference: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+def frozen(task: Task, reference: Task, rounds: int, say: Say, start: Start = Side) -> dict[str, Any]:
     """A whole frozen run of 30 epochs from an empty store; the yardstick's is 30 times its measured epoch."""
-    with Side(reference) as yardstick:
+    with start(reference) as yardstick:
         yardstick("epoch")
         pairs, three, peaks = [], [], []
         for number in range(rounds):
             epoch = yardstick("epoch")
-            with Side(task) as ours:  # anew each round: the store is empty
+            with start(task) as ours:  # anew each round: the store is empty
+                ours("warm_up")
                 prepared = ours("prepare")
                 seeds = [sum(ours("epochs", EPOCHS, seed)) for seed in range(3)]
                 peaks.append((yardstick.peak_bytes, ours.peak_bytes))
@@ -123,9 +63,9 @@ def frozen(task: Task, reference: Task, rounds: int, say: Callable[[str], None])
         )
 
 
-def inference(task: Task, reference: Task, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+def inference(task: Task, reference: Task, rounds: int, say: Say, start: Start = Side) -> dict[str, Any]:
     """Clips a second beside transformers' pipeline."""
-    with Side(replace(task, side="our pipeline")) as ours, Side(replace(reference, side="pipeline")) as stock:
+    with start(replace(task, side="our pipeline")) as ours, start(replace(reference, side="pipeline")) as stock:
         stock("pass_over"), ours("pass_over")
         pairs, peaks = [], []
         for number in range(rounds):

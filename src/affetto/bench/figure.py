@@ -21,9 +21,9 @@ def ratios(result: Mapping[str, Any], path: Path) -> Path:
     """Ratios to the yardstick on a logarithmic axis, and the shares of a training step's parts below."""
     rows = _rows(result["results"])
     trained = [row for row in result["results"] if "phases" in row]
-    first = result["results"][0]
+    shapes = ", ".join(dict.fromkeys(row["backbone"] for row in result["results"]))
     with style():
-        title = f"affetto beside transformers' Trainer and pipeline: {first['backbone']}"
+        title = f"affetto beside transformers' Trainer and pipeline: {shapes}"
         figure = framed(7.2, ROW_INCHES * (len(rows) + len(trained)) + 1.5, title, _words(result), "")
         heights = [len(rows) + 1.5, len(trained) + 1.5]
         panels = figure.subplots(2, 1, height_ratios=heights) if trained else [figure.add_subplot()]

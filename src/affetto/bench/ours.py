@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from affetto.backbones.checkpoints import load_backbone
+from affetto.bench import counts, parts
 from affetto.bench.clips import CLASSES, write
 from affetto.corpora.labels import EMOTIONS
 from affetto.inference.backends.trained import ClassifierPredictor
-from affetto.models.device import synchronise
+from affetto.models.device import capabilities, synchronise
 from affetto.models.saved import assemble
 from affetto.training import device as devices
 from affetto.training.build import Builder
@@ -32,7 +32,15 @@ class Ours:
     """A run on `waves` under the paper's recipe, stopped between its parts to read the clock."""
 
     def __init__(
-        self, key: str, method: str, waves: Sequence[np.ndarray], *, batch_size: int, precision: str, folder: Path
+        self,
+        key: str,
+        method: str,
+        waves: Sequence[np.ndarray],
+        *,
+        device: torch.device,
+        batch_size: int,
+        precision: str,
+        folder: Path,
     ) -> None:
         table = _table(folder, list(waves))
         overrides = {"training.batch_size": str(batch_size), "compute.precision": precision}
@@ -45,7 +53,7 @@ class Ours:
             settings=settings("paper", overrides, method=method),
             probe=False,
         )
-        self.device = devices.choose("auto")
+        self.device, self.batch_size = device, batch_size
         data = read(spec, lambda _: None)
         backbone = load_backbone(key, random_weights=True)
         self.builder = Builder(spec, data, backbone, self.device, Display(quiet=True))
@@ -54,123 +62,100 @@ class Ours:
         self.ids = tuple(clip.id for clip in data.manifest.clips)
         self.target = {clip.id: EMOTIONS.index(clip.emotion) for clip in data.manifest.clips}
 
+    def warm_up(self) -> None:
+        """Let a device load its libraries, as the yardstick's first epoch does; nothing is stored."""
+        if capabilities(self.device).queued:
+            for clip_id in self.ids[: self.batch_size]:
+                self.classifier.prefix(self.builder.data.sources[clip_id].load(None))
+            synchronise(self.device)
+
     def prepare(self) -> float:
         """Seconds to decode, to compute and to store the frozen prefix of all clips."""
         started = time.perf_counter()
         self.prefixes = self.builder.prefixes(self.classifier)
+        synchronise(self.device)
         return time.perf_counter() - started
 
     def epochs(self, count: int, seed: int = 0) -> list[float]:
         """Seconds of each of `count` epochs, checkpoints included; the first also holds the proof of gradients."""
-        self.file.unlink(missing_ok=True)
-        classifier = self.builder.fresh(None)
         ticks = [time.perf_counter()]
 
         def tick(_: Fit) -> None:
             synchronise(self.device)
             ticks.append(time.perf_counter())
 
+        self.fit(count, seed, on_epoch=tick)
+        return [after - before for before, after in pairwise(ticks)]
+
+    def fit(
+        self,
+        epochs: int,
+        seed: int = 0,
+        *,
+        on_epoch: Callable[[Fit], None],
+        on_step: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> None:
+        """Train the run's classifier from its start on all clips, without validation."""
+        self.file.unlink(missing_ok=True)
         task = Task(
-            train=self.ids, validation=None, target=self.target, seed=seed, epochs=count, identity=f"bench {seed}"
+            train=self.ids,
+            validation=None,
+            target=self.target,
+            seed=seed,
+            epochs=epochs,
+            identity=f"bench {seed}",
         )
         fit(
-            classifier,
+            self.builder.fresh(None),
             self.prefixes,
             task,
             self.builder.spec.settings.training,
             devices.accelerator(self.device),
             checkpoint_file=self.file,
-            on_epoch=tick,
+            on_epoch=on_epoch,
+            on_step=on_step,
         )
-        return [after - before for before, after in pairwise(ticks)]
 
-    def phases(self, steps: int = 3) -> dict[str, float]:
-        """Seconds a step spends in its parts, medians over some steps."""
-        classifier, batch_size = self.classifier.train(), self.builder.spec.settings.training.batch_size
-        optimizer = torch.optim.Adam(classifier.trainable().values(), fused=True)
-        seconds: dict[str, list[float]] = {name: [] for name in ("read", "forward", "backward", "optimiser")}
-        for number in range(steps):
-            start = number * batch_size % max(1, len(self.ids) - batch_size + 1)
-            ids = self.ids[start : start + batch_size]
-            clock = _Clock(self.device)
-            batch = self.prefixes.batch(ids, self.device)
-            seconds["read"].append(clock.lap())
-            targets = torch.tensor([self.target[i] for i in ids], device=self.device)
-            loss = torch.nn.functional.cross_entropy(classifier(*batch), targets)
-            seconds["forward"].append(clock.lap())
-            loss.backward()
-            seconds["backward"].append(clock.lap())
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            seconds["optimiser"].append(clock.lap())
-        return {name: float(np.median(values)) for name, values in seconds.items()}
+    def phases(self) -> dict[str, float]:
+        """Seconds of a step's parts; see `parts.phases`."""
+        return parts.phases(self)
 
-    def prepare_phases(self, clips: int = 8) -> dict[str, float]:
-        """Seconds a clip spends being decoded, computed and stored, medians over some; one after another, all cores."""
-        seconds: dict[str, list[float]] = {name: [] for name in ("decode", "front end", "frozen blocks", "store")}
-        backbone, data = self.classifier.backbone, self.prefixes
-        for clip_id in self.ids[:clips]:
-            clock = _Clock(self.device)
-            wave = data.sources[clip_id].load(data.seconds)
-            seconds["decode"].append(clock.lap())
-            prepared = backbone.prepare(wave)
-            with torch.no_grad(), self.classifier._autocast():
-                backbone.embed(backbone.features(prepared)[None], None)
-            front = clock.lap()
-            prefix = self.classifier.prefix(wave)
-            seconds["front end"].append(front)
-            seconds["frozen blocks"].append(max(0.0, clock.lap() - front))
-            data.store.put("bench", prefix)
-            seconds["store"].append(clock.lap())
-        return {name: float(np.median(values)) for name, values in seconds.items()}
+    def prepare_phases(self) -> dict[str, float]:
+        """Seconds of preparing a clip; see `parts.prepare_phases`."""
+        return parts.prepare_phases(self)
 
-    def operations(self) -> dict[str, float]:
-        """Floating-point operations that one step of the first batch counts, and of one clip's prefix."""
-        ids = self.ids[: self.builder.spec.settings.training.batch_size]
-        with FlopCounterMode(display=False) as prefix:
-            self.classifier.prefix(self.builder.data.sources[ids[0]].load(4.0))
-        with FlopCounterMode(display=False) as step:
-            logits = self.classifier(*self.prefixes.batch(ids, self.device))
-            targets = torch.zeros(len(ids), dtype=torch.long, device=logits.device)
-            torch.nn.functional.cross_entropy(logits, targets).backward()
-        for parameter in self.classifier.trainable().values():
-            parameter.grad = None
-        return {"prefix": float(prefix.get_total_flops()), "step": float(step.get_total_flops()), "clips": len(ids)}
+    def epoch_parts(self) -> dict[str, float]:
+        """Seconds of an epoch's parts; see `parts.epoch_parts`."""
+        return parts.epoch_parts(self)
+
+    def counts(self) -> dict[str, Any]:
+        """Counts of a step; see `counts.counts`."""
+        return counts.counts(self)
 
 
 class OurPipeline:
     """Prediction on waves in memory, as `affetto.load(run)` does it: merged, unpadded, of like length."""
 
-    def __init__(self, key: str, method: str, waves: Sequence[np.ndarray], precision: str) -> None:
+    def __init__(
+        self, key: str, method: str, waves: Sequence[np.ndarray], *, device: torch.device, precision: str
+    ) -> None:
         blueprint: dict[str, Any] = {
             "labels": list(EMOTIONS[:CLASSES]),
             "method": {"name": method, "first_block": 0, "settings": {}},
             "pooling": {"kind": "mean", "layer": None, "state_norm": "none"},
             "head": {"name": "paper", "width": 256, "dropout": 0.1, "unmasked_mean": False},
         }
-        device = devices.choose("auto")
         classifier = assemble(load_backbone(key, random_weights=True), blueprint).eval()
         card = {"audio": {"seconds": None}, "precision": "float32"}
-        self.predictor, self.waves = ClassifierPredictor(classifier, card, device, precision), list(waves)
+        self.device, self.waves = device, list(waves)
+        self.predictor = ClassifierPredictor(classifier, card, device, precision)
 
     def pass_over(self) -> float:
         """Seconds to classify all clips."""
         started = time.perf_counter()
-        done = self.predictor.classify(self.waves)
-        assert len(done) == len(self.waves)
+        results = self.predictor.classify(self.waves)
+        assert len(results) == len(self.waves)
         return time.perf_counter() - started
-
-
-class _Clock:
-    """Laps of wall time, after what a device still has in its queue."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device, self.last = device, time.perf_counter()
-
-    def lap(self) -> float:
-        synchronise(self.device)
-        before, self.last = self.last, time.perf_counter()
-        return self.last - before
 
 
 def _table(folder: Path, waves: list[np.ndarray]) -> Path:

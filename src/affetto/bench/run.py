@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ import torch
 from affetto.backbones.catalogue import BACKBONES
 from affetto.backbones.families.registry import FAMILIES
 from affetto.bench import compare
-from affetto.bench.compare import Task
+from affetto.bench.sides import WINDOW_SECONDS, Task, Workers
 from affetto.errors import UserError, unknown
 from affetto.models.device import capabilities
 from affetto.training import device as devices
@@ -28,50 +29,80 @@ def run(
     backbone: str,
     methods: tuple[str, ...],
     *,
+    device: str = "auto",
     precision: str = "float32",
     clips: int = 64,
     batch_size: int = 8,
     rounds: int = 3,
     comparisons: tuple[str, ...] = COMPARISONS,
     say: Callable[[str], None] = lambda _: None,
+    on_result: Callable[[dict[str, Any]], None] = lambda _: None,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Measure `methods` on `backbone`'s shapes with random weights; JSON-ready.
 
-    `precision` is that of both sides in the comparison `same`. Raises UserError for unknown names.
+    `precision` is that of both sides in the comparison `same`. `on_result` receives each comparison's result as soon as
+    it is measured. `workers` serve further runs too. Raises UserError for unknown names, and for a device or a
+    precision that this machine lacks.
     """
     _check(backbone, methods, comparisons)
-    device = devices.choose("auto")
-    default_precision = devices.resolve_precision("auto", device)
-    results: list[dict[str, Any]] = []
-    for comparison in comparisons:
-        for method in methods:
-            if method == "int8" and (comparison == "same" or not capabilities(device).int8):
-                continue
-            task = Task(
-                side="ours",
-                backbone=backbone,
-                method="lora" if MEASURES.get(method) is compare.inference else method,
-                clips=clips,
-                batch_size=batch_size,
-                precision=precision,
-            )
-            task, reference = _both_sides(task, method, comparison, device)
-            sides = f"ours in {task.precision}, the yardstick in {reference.precision}"
-            say(f"{comparison}: {method} on {backbone}, {sides}")
-            measure = MEASURES.get(method, compare.training)
-            result = measure(task, reference, rounds, say)
-            facts = {"comparison": comparison, "backbone": backbone, "method": method, "clips": clips}
-            facts |= {"batch_size": batch_size, "our_precision": task.precision}
-            results.append({**facts, "yardstick_precision": reference.precision, **result})
-    if not results:
+    exact = devices.choose(device)
+    precision = devices.resolve_precision(precision, exact)
+    pairs = [pair for pair in product(comparisons, methods) if _is_measured(*pair, exact)]
+    if not pairs:
         raise UserError("int8 is compared on a CPU and as each comes: nothing is left to measure; add a --method")
-    precisions = dict.fromkeys((precision, default_precision))
-    peaks = {name: devices.peak_operations_per_second(name, device) for name in precisions}
-    for result in results:
-        if "operations" in result:
-            rate = result["operations"]["step"] / sum(result["phases"].values())
-            result["share_of_peak"] = rate / peaks[result["our_precision"]]
-    return {"results": results, "peak_operations_per_second": peaks, "provenance": provenance(device)}
+    task = Task(
+        side="ours",
+        backbone=backbone,
+        method="lora",
+        clips=clips,
+        batch_size=batch_size,
+        precision=precision,
+        device=device,
+    )
+    precisions = dict.fromkeys((precision, devices.resolve_precision("auto", exact)))
+    peaks = {name: devices.peak_operations_per_second(name, exact) for name in precisions}
+    shared, results = workers or Workers(keep=capabilities(exact).own_memory), []
+    try:
+        for comparison, method in pairs:
+            sides = _both_sides(task, method, comparison, exact)
+            result = _measure(comparison, method, sides, rounds=rounds, say=say, start=shared.start)
+            if "counts" in result:
+                result["share_of_peak"] = _rate(result) / peaks[result["our_precision"]]
+            results.append(result)
+            on_result(result)
+    finally:
+        if workers is None:
+            shared.close()
+    return {"results": results, "peak_operations_per_second": peaks, "provenance": provenance(exact)}
+
+
+def _measure(
+    comparison: str, method: str, sides: tuple[Task, Task], *, rounds: int, say: compare.Say, start: compare.Start
+) -> dict[str, Any]:
+    """One comparison's facts and results."""
+    task, reference = sides
+    precisions = f"ours in {task.precision}, the yardstick in {reference.precision}"
+    say(f"{comparison}: {method} on {task.backbone}, {precisions}")
+    facts = {
+        "comparison": comparison,
+        "backbone": task.backbone,
+        "method": method,
+        "clips": task.clips,
+        "batch_size": task.batch_size,
+        "our_precision": task.precision,
+        "yardstick_precision": reference.precision,
+    }
+    return facts | MEASURES.get(method, compare.training)(task, reference, rounds, say, start)
+
+
+def _rate(result: dict[str, Any]) -> float:
+    """Floating-point operations a second within our steps."""
+    return float(result["counts"]["operations"]["step"] / result["epoch_parts"]["step"])
+
+
+def _is_measured(comparison: str, method: str, device: torch.device) -> bool:
+    return method != "int8" or (comparison != "same" and capabilities(device).int8)
 
 
 def _check(backbone: str, methods: tuple[str, ...], comparisons: tuple[str, ...]) -> None:
@@ -88,6 +119,7 @@ def _check(backbone: str, methods: tuple[str, ...], comparisons: tuple[str, ...]
 
 def _both_sides(task: Task, method: str, comparison: str, device: torch.device) -> tuple[Task, Task]:
     """Our task and the yardstick's. `task` has the precision that both have in the comparison `same`."""
+    task = task if MEASURES.get(method) is compare.inference else replace(task, method=method)
     reference = replace(task, side="yardstick")
     if comparison == "defaults":
         # As each comes without a choice: the yardstick computes in float32, and Whisper's window is 30 s.
@@ -96,6 +128,6 @@ def _both_sides(task: Task, method: str, comparison: str, device: torch.device) 
         reference = replace(
             reference,
             precision="float32" if capabilities(device).host_memory else reference.precision,
-            pad_seconds=None if family.window_seconds else compare.WINDOW_SECONDS,
+            pad_seconds=None if family.window_seconds else WINDOW_SECONDS,
         )
     return (replace(task, precision="int8") if method == "int8" else task), reference

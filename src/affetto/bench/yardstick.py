@@ -21,9 +21,10 @@ from affetto.backbones.catalogue import BACKBONES
 from affetto.backbones.checkpoints import configure
 from affetto.backbones.families.registry import FAMILIES
 from affetto.bench.clips import CLASSES
-from affetto.bench.compare import WINDOW_SECONDS
+from affetto.bench.sides import WINDOW_SECONDS
 from affetto.errors import UserError
 from affetto.models.bottleneck import Bottleneck
+from affetto.models.device import capabilities, synchronise
 
 
 class _After(nn.Module):
@@ -94,13 +95,14 @@ class Yardstick:
         method: str,
         waves: Sequence[np.ndarray],
         *,
+        device: torch.device,
         batch_size: int,
         window_seconds: float | None,
         precision: str,
     ) -> None:
         from transformers import Trainer, TrainingArguments
 
-        self.collate = _Collate(key, window_seconds)
+        self.device, self.collate = device, _Collate(key, window_seconds)
         items = [{"wave": wave, "label": number % CLASSES} for number, wave in enumerate(waves)]
         arguments = TrainingArguments(
             output_dir=tempfile.mkdtemp(prefix="affetto-bench-"),
@@ -117,7 +119,7 @@ class Yardstick:
             logging_strategy="no",
             remove_unused_columns=False,
             disable_tqdm=True,
-            use_cpu=not torch.cuda.is_available(),
+            use_cpu=capabilities(device).host_memory,
         )
         self.trainer = Trainer(
             model=model(key, method, window_seconds),
@@ -135,8 +137,7 @@ class Yardstick:
         started = time.perf_counter()
         with redirect_stdout(StringIO()):
             self.trainer.train()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        synchronise(self.device)
         return time.perf_counter() - started
 
 
@@ -174,7 +175,9 @@ class _Collate:
 class Pipeline:
     """transformers' audio-classification pipeline on the stock classification model of the same shapes."""
 
-    def __init__(self, key: str, waves: Sequence[np.ndarray], batch_size: int) -> None:
+    def __init__(
+        self, key: str, waves: Sequence[np.ndarray], *, device: torch.device, batch_size: int, precision: str
+    ) -> None:
         from transformers import pipeline
 
         architecture = BACKBONES[key]
@@ -184,15 +187,17 @@ class Pipeline:
         torch.manual_seed(0)
         stock = family.stock_class(family.config_class(**architecture.config, num_labels=CLASSES))
         extractor = family.feature_extractor(family.preprocessing(normalize=architecture.normalize))
-        device = 0 if torch.cuda.is_available() else -1
-        self.pipeline = pipeline("audio-classification", model=stock.eval(), feature_extractor=extractor, device=device)
-        self.waves, self.batch_size = list(waves), batch_size
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        self.pipeline = pipeline(
+            "audio-classification", model=stock.eval().to(dtype), feature_extractor=extractor, device=device
+        )
+        self.device, self.waves, self.batch_size = device, list(waves), batch_size
 
     def pass_over(self) -> float:
         """Seconds to classify all clips."""
         started = time.perf_counter()
         with torch.no_grad():
             items: Any = [{"raw": wave, "sampling_rate": RATE_HZ} for wave in self.waves]
-            done = self.pipeline(items, batch_size=self.batch_size)
-        assert len(done) == len(self.waves)
+            results = self.pipeline(items, batch_size=self.batch_size)
+        assert len(results) == len(self.waves)
         return time.perf_counter() - started

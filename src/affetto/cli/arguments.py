@@ -17,7 +17,7 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="address of the Ray cluster; default: this machine alone"),
 ]
-Device = Annotated[str, typer.Option(help="device: auto, cpu, cuda or mps")]
+Device = Annotated[str, typer.Option(help="device: auto, cpu, cuda, mps or another kind that PyTorch has here")]
 Engine = Annotated[str, typer.Option(help="local (this machine) or ray (a cluster)")]
 Labels = Annotated[
     list[str] | None,

@@ -53,16 +53,20 @@ def store_prune(
 
 
 def bench(
-    backbone: Annotated[str, typer.Option(help="backbone whose shapes are used, filled at random")] = "wav2vec2-base",
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(help="backbone whose shapes are used, filled at random (repeatable; default: wav2vec2-base)"),
+    ] = None,
     method: Annotated[
         list[str] | None, typer.Option(help="frozen, lora, adapter, inference or int8 (repeatable; default: all)")
     ] = None,
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16, for both sides")] = "float32",
     comparison: Annotated[
         list[str] | None,
         typer.Option(help="same (equal precision and window) or defaults (repeatable; default: both)"),
     ] = None,
-    clips: Annotated[int, typer.Option(min=8, help="number of clips")] = 64,
+    clips: Annotated[int, typer.Option(min=9, help="number of clips")] = 64,
     batch_size: Annotated[int, typer.Option(min=1, help="clips per step")] = 8,
     rounds: Annotated[int, typer.Option(min=1, help="measurements of each side, taken in turns")] = 3,
     quick: Annotated[
@@ -78,17 +82,22 @@ def bench(
     if precision not in ("float32", "bfloat16"):
         raise unknown("precision", precision, ("float32", "bfloat16"))
     if quick:
-        backbone, clips, rounds = "wav2vec2-mini", 16, 1
-    result = run(
-        backbone,
-        tuple(method or METHODS),
-        precision=precision,
-        clips=clips,
-        batch_size=batch_size,
-        rounds=rounds,
-        comparisons=tuple(comparison or COMPARISONS),
-        say=lambda text: typer.echo(text, err=True),
-    )
+        backbone, clips, rounds = backbone or ["wav2vec2-mini"], 16, 1
+    results = [
+        run(
+            key,
+            tuple(method or METHODS),
+            device=device,
+            precision=precision,
+            clips=clips,
+            batch_size=batch_size,
+            rounds=rounds,
+            comparisons=tuple(comparison or COMPARISONS),
+            say=lambda text: typer.echo(text, err=True),
+        )
+        for key in backbone or ["wav2vec2-base"]
+    ]
+    result = results[0] | {"results": [row for measured in results for row in measured["results"]]}
     text = json.dumps(result, indent=2)
     if out is not None:
         out.write_text(text + "\n")

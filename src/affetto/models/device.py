@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 """Compiled products that oneDNN keeps, one for each shape; 1,024 by default. Batches of clips have hundreds of shapes:
@@ -43,30 +46,85 @@ class Capabilities:
     """torch's Adam has a fused form."""
     graphs: bool = False
     """A sequence of kernels can be captured once and replayed by one call, as `torch.cuda.CUDAGraph` does."""
+    matrix_width: int = 2048
+    """Width of square matrices whose product comes near to its highest rate."""
 
 
 KINDS = {
     "cpu": Capabilities(host_memory=True, clips_side_by_side=True, slow_random=True, int8=True, fused_optimizer=True),
     "cuda": Capabilities(
-        pinned_copies=True, queued=True, batches_ahead=True, own_memory=True, fused_optimizer=True, graphs=True
+        pinned_copies=True,
+        queued=True,
+        batches_ahead=True,
+        own_memory=True,
+        fused_optimizer=True,
+        graphs=True,
+        matrix_width=8192,
     ),
     "mps": Capabilities(queued=True, bfloat16=False),
 }
 """Capabilities by torch's `device.type`."""
+PLUGGED_IN = Capabilities(queued=True)
+"""Capabilities of an accelerator that is not in `KINDS`: xpu, npu, hpu and whatever else is plugged into torch."""
 
 
 def capabilities(device: torch.device) -> Capabilities:
     """The features of a device's kind."""
-    return KINDS.get(device.type, Capabilities())
+    known = KINDS.get(device.type)
+    if known is not None:
+        return known
+    return PLUGGED_IN if device.type == accelerator_kind() else Capabilities()
+
+
+def accelerator_kind() -> str | None:
+    """Kind of the accelerator that this machine has and torch was built for; None where there is none."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return None if accelerator is None else accelerator.type
 
 
 def native_bfloat16(device: torch.device) -> bool:
     """True if the device computes in bfloat16 by itself, not by emulation."""
     if device.type == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    if not capabilities(device).bfloat16 or device.type != accelerator_kind():
+        return False
+    module = torch.get_device_module(device)
     if device.type == "cuda":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return False
+        return bool(module.is_bf16_supported(including_emulation=False))
+    return bool(getattr(module, "is_bf16_supported", bool)())
+
+
+def device_name(device: torch.device) -> str | None:
+    """Name of the hardware; None where torch does not know it."""
+    name = getattr(_module(device), "get_device_name", None)
+    return None if name is None else str(name(device))
+
+
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """The most bytes that torch has held on the device since `reset_peak_memory`; None without memory of its own."""
+    return int(torch.accelerator.max_memory_allocated(device)) if capabilities(device).own_memory else None
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Let the peak of the device's memory begin at its present use."""
+    if capabilities(device).own_memory:
+        torch.accelerator.reset_peak_memory_stats(device)
+
+
+def random_states() -> dict[str, Tensor]:
+    """States of torch's generators: `rng` of the CPU's and, of an accelerator's, `rng_` and its kind; on the CPU."""
+    states, kind = {"rng": torch.get_rng_state()}, accelerator_kind()
+    if kind is not None and hasattr(torch.get_device_module(kind), "get_rng_state"):
+        states[f"rng_{kind}"] = torch.get_device_module(kind).get_rng_state()
+    return states
+
+
+def restore_random_states(states: Mapping[str, Tensor]) -> None:
+    """Give torch's generators the states that `random_states` has read; those of an absent accelerator are left out."""
+    torch.set_rng_state(states["rng"])
+    kind = accelerator_kind()
+    if f"rng_{kind}" in states:
+        torch.get_device_module(kind).set_rng_state(states[f"rng_{kind}"])
 
 
 def synchronise(device: torch.device) -> None:
@@ -87,3 +145,8 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
     if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
         return None
     return torch.get_autocast_dtype(device.type)
+
+
+def _module(device: torch.device) -> Any:
+    """torch's module of a kind of device that this machine has; None of the CPU and of others."""
+    return torch.get_device_module(device) if device.type == accelerator_kind() else None

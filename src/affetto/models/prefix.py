@@ -231,7 +231,7 @@ def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, T
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on `device`. Prediction's prefixes are there already; memory of a device cannot be pinned."""
-    if capabilities(device).pinned_copies and tensor.device.type == "cpu":
+    if capabilities(device).pinned_copies and capabilities(tensor.device).host_memory:
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from affetto.models.device import autocast
+
 
 class Lengths:
     """Lengths of the clips of a batch: the caller of the model sets `samples` (batch,) before each pass."""
@@ -45,7 +47,7 @@ def masked_norm(hidden: Tensor, frames: Tensor, weight: Tensor, bias: Tensor, ep
 
     It is computed in float32 even under autocast, as PyTorch's group norm is.
     """
-    with torch.autocast(hidden.device.type, enabled=False):
+    with autocast(hidden.device, enabled=False):
         values = hidden.float()
         inside = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]  # (batch, 1, time)
         count = frames[:, None, None]

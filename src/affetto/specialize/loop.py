@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from affetto import audio
 from affetto.errors import UserError
+from affetto.models.device import autocast
 from affetto.specialize.data import Clip, Sample, steps_of
 from affetto.specialize.objective import Item, Objective
 from affetto.specialize.scores import all_rates
@@ -172,8 +174,8 @@ class Loop:
     def _batch(self, items: list[Item]) -> dict[str, Tensor]:
         return {name: tensor.to(self.device) for name, tensor in self.objective.batch(items).items()}
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.uses_bfloat16)
+    def _autocast(self) -> AbstractContextManager[object]:
+        return autocast(self.device, enabled=self.uses_bfloat16)
 
     def _reseed(self, step: int) -> None:
         """Dropout, codebook noise and transformers' own masks (numpy's global generator) follow seed and step."""

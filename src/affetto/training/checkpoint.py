@@ -109,18 +109,5 @@ def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
-def pack_random_state() -> dict[str, Tensor]:
-    """States of torch's generators."""
-    states = {"rng": torch.get_rng_state()}
-    return states | ({"rng_cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
-
-
-def unpack_random_state(tensors: dict[str, Tensor]) -> None:
-    """Give torch's generators the states that `pack_random_state` has read."""
-    torch.set_rng_state(tensors["rng"])
-    if "rng_cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["rng_cuda"])
-
-
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isinf(value) else value

@@ -13,27 +13,26 @@ import torch
 from accelerate import Accelerator, PartialState
 
 from affetto.errors import UserError, unknown
-from affetto.models.device import capabilities, native_bfloat16, synchronise
+from affetto.models.device import KINDS, accelerator_kind, capabilities, native_bfloat16, synchronise
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-MATRIX_WIDTH = {"cuda": 8192}
-"""Width of the square matrices whose product is timed, by device; 2048 elsewhere."""
+DEVICES = ("auto", *KINDS)
+"""Names that `--device` takes, beside that of an accelerator that is plugged into torch."""
 REPETITIONS = 6
 
 
 def choose(name: str = "auto") -> torch.device:
-    """Choose a device, made exact: `auto` takes CUDA, else MPS, else the CPU.
+    """Choose a device, made exact: `auto` takes this machine's accelerator (CUDA, MPS or another), else the CPU.
 
     Raises UserError for one that this machine lacks.
     """
-    if name not in DEVICES:
+    accelerator = accelerator_kind()
+    usable = ["cpu"] if accelerator is None else ["cpu", accelerator]
+    if name not in (*DEVICES, *usable):
         raise unknown("device", name, DEVICES)
     make_exact()
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
-    if not available[name]:
-        usable = [kind for kind, is_available in available.items() if is_available]
+        return torch.device(usable[-1])
+    if name not in usable:
         raise UserError(
             f"--device {name}: this machine has none, or PyTorch was built without it; usable here: "
             + ", ".join(usable)
@@ -105,7 +104,7 @@ def _leave() -> None:
 
 def peak_operations_per_second(precision: str, device: torch.device) -> float:
     """Floating-point operations a second of a square matrix product, the best of REPETITIONS: no training is faster."""
-    width = MATRIX_WIDTH.get(device.type, 2048)
+    width = capabilities(device).matrix_width
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a, b = (torch.randn(width, width, device=device).to(dtype) for _ in range(2))
     best = float("inf")

@@ -19,16 +19,11 @@ from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
+from affetto.models.device import random_states, restore_random_states
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training.batches import by_length, plan
-from affetto.training.checkpoint import (
-    Checkpoint,
-    pack_random_state,
-    unpack_random_state,
-    with_prefix,
-    without_prefix,
-)
+from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from affetto.training.engine import Engine, adam
 from affetto.training.gradients import check_gradients
 from affetto.training.learner import Batch, Learner, Task
@@ -211,7 +206,7 @@ class _Loop:
 
     def _keep(self) -> None:
         tensors = with_prefix("now.", self.classifier.snapshot()) | with_prefix("best.", self.best)
-        tensors |= with_prefix("method.", self.classifier.method.step_state()) | pack_random_state()
+        tensors |= with_prefix("method.", self.classifier.method.step_state()) | random_states()
         self.checkpoint.write(self.progress, tensors, self.engine.optimizer)
 
     def _resume(self) -> bool:
@@ -222,7 +217,7 @@ class _Loop:
         tensors, facts = saved
         self.classifier.restore(without_prefix("now.", tensors))
         self.classifier.method.restore_step_state(without_prefix("method.", tensors))
-        unpack_random_state(tensors)
+        restore_random_states(tensors)
         if facts["best_score"] is None:
             facts["best_score"] = -math.inf
         self.progress = Fit(**facts)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from affetto.models.device import capabilities
+from affetto.models import device as devices
 
 SPECIALIZED = "specialized.json"
 """File that `affetto specialize` puts beside a checkpoint."""
@@ -26,9 +26,7 @@ def provenance(device: torch.device, processes: int = 1) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
-        "device": torch.cuda.get_device_name(device)
-        if capabilities(device).own_memory
-        else f"{device.type} ({_processor()})",
+        "device": devices.device_name(device) or f"{device.type} ({_processor()})",
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "processes": processes,
@@ -53,8 +51,9 @@ def specialised(backbone: str) -> dict[str, Any] | None:
 
 def peak_memory_bytes(device: torch.device) -> int:
     """The most memory in use: the device's where it has its own, else this process's resident set."""
-    if capabilities(device).own_memory:
-        return int(torch.cuda.max_memory_allocated(device))
+    peak = devices.peak_memory_bytes(device)
+    if peak is not None:
+        return peak
     unit = 1 if sys.platform == "darwin" else 1024
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 

@@ -15,12 +15,14 @@ import pytest
 import torch
 
 from affetto.bench.ours import Ours
+from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models import device as devices
 from affetto.models.device import KINDS, Capabilities, capabilities
 from affetto.models.prefix import collate
 from affetto.training.augment import masks
-from affetto.training.device import choose
+from affetto.training.device import choose, resolve_precision
+from affetto.training.provenance import provenance
 from models.systems import FAMILIES, METHODS, classifier, clips
 
 META = torch.device("meta")
@@ -72,16 +74,18 @@ def test_training_runs_on_the_device_alone(method: str, pinned: list[str]) -> No
     assert {parameter.grad.device.type for parameter in made.trainable().values()} == {"meta"}  # type: ignore[union-attr]
     (wave,) = clips(0.9)
     bench: Any = object.__new__(Ours)
-    bench.ids, bench.device, bench.classifier = ("a", "b"), META, made
-    training = SimpleNamespace(batch_size=2)
+    bench.ids, bench.device, bench.classifier, bench.batch_size = ("a", "b"), META, made, 2
+    training = SimpleNamespace(batch_size=2, length_window=1)
     source = SimpleNamespace(load=lambda _: wave)
     bench.builder = SimpleNamespace(
         spec=SimpleNamespace(settings=SimpleNamespace(training=training)),
         data=SimpleNamespace(sources={"a": source}),
     )
-    bench.prefixes = SimpleNamespace(batch=lambda _, device: collate(prefixes, device))
-    counted = bench.operations()
-    assert counted["step"] > 0 and counted["prefix"] > 0
+    bench.prefixes = SimpleNamespace(
+        batch=lambda _, device: collate(prefixes, device), frames={"a": 9, "b": 7}, seconds=None
+    )
+    operations = bench.counts()["operations"]
+    assert operations["step"] > 0 and operations["prefix"] > 0
 
 
 def test_a_kind_that_is_not_known_is_asked_for_nothing() -> None:
@@ -90,6 +94,44 @@ def test_a_kind_that_is_not_known_is_asked_for_nothing() -> None:
     devices.synchronise(META)
     with devices.autocast(META, enabled=True):
         assert devices.autocast_dtype(META) is None
+
+
+@pytest.fixture
+def plugged_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """An accelerator of a kind that affetto does not know: torch's module of it, with the state of its generator."""
+    module = SimpleNamespace(state=torch.zeros(2), is_bf16_supported=lambda: True, get_device_name=lambda _: "Board 1")
+    module.get_rng_state = lambda: module.state
+    module.set_rng_state = lambda state: setattr(module, "state", state)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: torch.device("xpu"))
+    monkeypatch.setattr(torch, "get_device_module", lambda _: module)
+    return module
+
+
+def test_an_accelerator_that_is_plugged_into_torch_works_by_defaults(
+    plugged_in: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    board = choose("auto")
+    assert board == choose("xpu") == torch.device("xpu") and choose("cpu").type == "cpu"
+    assert capabilities(board) == devices.PLUGGED_IN and resolve_precision("auto", board) == "bfloat16"
+    assert devices.peak_memory_bytes(board) is None and provenance(board)["device"] == "Board 1"
+    devices.synchronise(board)
+    assert waited == [board]
+    with pytest.raises(UserError, match="usable here: cpu, xpu"):
+        choose("cuda")
+    with pytest.raises(UserError, match="unknown device"):
+        choose("tpu")
+
+
+def test_an_accelerator_s_random_state_is_kept_beside_the_cpu_s(plugged_in: SimpleNamespace) -> None:
+    states = devices.random_states()
+    assert states.keys() == {"rng", "rng_xpu"}
+    drawn, plugged_in.state = torch.rand(3), torch.ones(2)
+    devices.restore_random_states(states)
+    assert torch.equal(torch.rand(3), drawn) and not plugged_in.state.any()
+    devices.restore_random_states({"rng": states["rng"], "rng_cuda": torch.ones(2)})  # written on another machine
+    assert not plugged_in.state.any()
 
 
 def test_the_autocast_in_force_is_told_and_can_be_switched_off() -> None:
