@@ -91,8 +91,8 @@ def entropy(shares: Floats) -> Floats:
 
 def jensen_shannon(prediction: Floats, truth: Floats) -> Floats:
     """Jensen-Shannon divergence of each clip, in bits: (clips,)."""
-    both = entropy((prediction + truth) / 2) - (entropy(prediction) + entropy(truth)) / 2
-    return (both / np.log(2)).clip(0.0, 1.0)
+    nats = entropy((prediction + truth) / 2) - (entropy(prediction) + entropy(truth)) / 2
+    return (nats / np.log(2)).clip(0.0, 1.0)
 
 
 def majority(called: Counts, truth: Floats) -> Counts:
