@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from affetto.backbones.casts import autocast_dtype
 from affetto.bench.ours import Ours
 from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
@@ -93,7 +94,7 @@ def test_a_kind_that_is_not_known_is_asked_for_nothing() -> None:
     assert not devices.native_bfloat16(META)
     devices.synchronise(META)
     with devices.autocast(META, enabled=True):
-        assert devices.autocast_dtype(META) is None
+        assert autocast_dtype(META) is None
 
 
 @pytest.fixture
@@ -137,10 +138,10 @@ def test_an_accelerator_s_random_state_is_kept_beside_the_cpu_s(plugged_in: Simp
 def test_the_autocast_in_force_is_told_and_can_be_switched_off() -> None:
     cpu = torch.device("cpu")
     with devices.autocast(cpu, enabled=True):
-        assert devices.autocast_dtype(cpu) == torch.bfloat16
+        assert autocast_dtype(cpu) == torch.bfloat16
         with devices.autocast(cpu, enabled=False):
-            assert devices.autocast_dtype(cpu) is None
-    assert devices.autocast_dtype(cpu) is None
+            assert autocast_dtype(cpu) is None
+    assert autocast_dtype(cpu) is None
 
 
 def test_float32_on_cuda_is_float32_and_its_libraries_are_told_to_repeat_themselves() -> None:

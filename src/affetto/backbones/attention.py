@@ -1,7 +1,8 @@
-"""Trainable keys and values in front of a clip's own in the attention of a block, for every family.
+"""Attention of a block: its forward pass, its mask, and trainable keys and values in front of a clip's own.
 
-transformers' attention modules hand their projections to an attention function by name. A function of that kind is
-registered here, so that no module is written anew. The attention of WavLM asks `attend_function` itself.
+transformers' attention modules cast their input once for each projection, and copy queries, keys and values. `attend`
+stands for their forward pass in the families of affetto's own: the same numbers with fewer kernels. A plug-in's module
+hands its projections to an attention function by name; one of that kind is registered by `use_interface`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from affetto.backbones.casts import cast_once, casts_input
 
 INTERFACE = "affetto_prefix"
 """Name of the attention function among transformers' own (`sdpa`, `eager`)."""
@@ -54,6 +57,35 @@ class AttentionPrefix(nn.Module):
             dropout_p=dropout_p,
             scale=scale,
         )
+
+
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A bool mask, True where a key is visible, as what is added to logits: 0 there, else -∞."""
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, -torch.inf)
+
+
+def attend(
+    self: Any, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: Any
+) -> tuple[Tensor, Tensor | None]:
+    """Forward pass of an attention module of transformers': (batch, frames, width) → the same, and no weights.
+
+    `attention_mask` is as `AttentionPrefix.forward` takes it.
+    """
+    query, key, value = project(self, hidden_states)[:3]
+    dropout = self.dropout if self.training else 0.0
+    mixed = attend_function(self)(
+        query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=self.head_dim**-0.5
+    )
+    return self.out_proj(mixed.transpose(1, 2).reshape(hidden_states.shape)), None
+
+
+def project(attention: Any, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(batch, frames, width) → queries, keys and values, all (batch, heads, frames, head width); and their input."""
+    by_head = (*hidden.shape[:2], attention.num_heads, attention.head_dim)
+    layers = (attention.q_proj, attention.k_proj, attention.v_proj)
+    *inputs, rest = cast_once(hidden, 4) if all(casts_input(layer) for layer in layers) else (hidden,) * 4
+    query, key, value = (layer(x).view(by_head).transpose(1, 2) for layer, x in zip(layers, inputs, strict=True))
+    return query, key, value, rest
 
 
 def replace_attend(attention: nn.Module, attend: Callable[..., Tensor]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import types
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.backbones.attention import replace_attend, use_interface
+from affetto.backbones.attention import additive, replace_attend, use_interface
+from affetto.backbones.casts import autocast_dtype
 from affetto.backbones.config_fields import DIGESTED, IRRELEVANT
 from affetto.backbones.families.family import Family
 from affetto.backbones.families.registry import FAMILIES
@@ -32,7 +34,7 @@ class Context:
     """Inputs of a block beside the hidden states of a batch."""
 
     mask: Tensor | None
-    """(batch, 1, 1, frames), True where a frame is the clip's own; None where nothing is padded."""
+    """(batch, 1, 1, frames), added to logits: 0 where a frame is the clip's own, else -∞; None without padding."""
     position_bias: Tensor | None = None
     """(heads, frames, frames), WavLM's relative position bias before its gate."""
 
@@ -48,6 +50,8 @@ class Backbone(nn.Module, ABC):
     """Name of its record in `FAMILIES`."""
     key_value: ClassVar[tuple[str, str]] = ("k_proj", "v_proj")
     """Names of the layers of an attention that make keys and values."""
+    attends: bool = False
+    """True if the blocks' attention asks `attend_function` by itself."""
     layer_norm_swap: str = "none"
     """Part of a pre-LayerNorm encoder that computes as a post-LayerNorm one, see `layer_norm_swap.py`."""
 
@@ -155,17 +159,27 @@ class Backbone(nn.Module, ABC):
 
     def context(self, mask: Tensor | None, frames: int) -> Context:
         """`mask` is (batch, frames), True where valid, or None."""
-        return Context(None if mask is None else mask[:, None, None, :])
+        if mask is None:
+            return Context(None)
+        return Context(additive(mask[:, None, None, :], autocast_dtype(mask.device) or self.dtype))
 
     def block(self, index: int, hidden: Tensor, context: Context) -> Tensor:
         """State `index` → the output of block `index`, both (batch, frames, width)."""
         out = self.blocks[index](hidden, attention_mask=context.mask)
         return out[0] if isinstance(out, tuple) else out
 
+    def attend_by(self, forward: Callable[..., Any]) -> None:
+        """Let `forward` stand for the forward pass of every block's attention. It has to ask `attend_function`."""
+        for block in self.blocks:
+            attention: Any = self.attention(block)
+            attention.forward = types.MethodType(forward, attention)
+        self.attends = True
+
     def replace_attend(self, block: Any, attend: Callable[..., Tensor]) -> None:
         """Let the attention of a block mix its values by `attend` (`affetto.backbones.attention`)."""
         replace_attend(self.attention(block), attend)
-        use_interface(self.model)
+        if not self.attends:
+            use_interface(self.model)
 
     @property
     def width(self) -> int:
@@ -223,8 +237,10 @@ class Backbone(nn.Module, ABC):
 def frame_mask(lengths: Tensor, frames: int, device: torch.device) -> Tensor | None:
     """(batch,) numbers of valid frames → (batch, frames) bool on `device`; None where every clip fills the batch.
 
-    `lengths` lie on the CPU, so that looking at them does not wait for the device.
+    Lengths on another device than the CPU are not looked at, since that would wait for it: there is always a mask.
     """
+    if not lengths.is_cpu:
+        return torch.arange(frames, device=lengths.device) < lengths[:, None]
     if bool((lengths == frames).all()):
         return None
     return (torch.arange(frames)[None, :] < lengths[:, None]).to(device, non_blocking=True)

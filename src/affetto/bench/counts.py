@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile, supported_activities
@@ -15,9 +15,8 @@ from affetto.models.device import capabilities, synchronise
 from affetto.training.batches import plan
 from affetto.training.loop import Fit
 
-if TYPE_CHECKING:
-    from affetto.bench.ours import Ours
-
+Ours = Any
+"""An `affetto.bench.ours.Ours`, which is written in terms of this module."""
 LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch", "cudaMemcpyAsync", "cudaMemsetAsync")
 """Starts of the names of the calls by which the host gives a CUDA device work, in a profile."""
 TOP = 8

@@ -44,6 +44,8 @@ class Capabilities:
     """It has memory of its own, of which torch knows the peak."""
     fused_optimizer: bool = False
     """torch's Adam has a fused form."""
+    banked: bool = False
+    """A run's stored states are packed in its memory, where they fit: copies from the CPU would keep it waiting."""
     graphs: bool = False
     """A sequence of kernels can be captured once and replayed by one call, as `torch.cuda.CUDAGraph` does."""
     matrix_width: int = 2048
@@ -58,13 +60,14 @@ KINDS = {
         batches_ahead=True,
         own_memory=True,
         fused_optimizer=True,
+        banked=True,
         graphs=True,
         matrix_width=8192,
     ),
-    "mps": Capabilities(queued=True, bfloat16=False),
+    "mps": Capabilities(queued=True, bfloat16=False, banked=True),
 }
 """Capabilities by torch's `device.type`."""
-PLUGGED_IN = Capabilities(queued=True)
+PLUGGED_IN = Capabilities(queued=True, banked=True)
 """Capabilities of an accelerator that is not in `KINDS`: xpu, npu, hpu and whatever else is plugged into torch."""
 
 
@@ -111,6 +114,19 @@ def reset_peak_memory(device: torch.device) -> None:
         torch.accelerator.reset_peak_memory_stats(device)
 
 
+def free_memory_bytes(device: torch.device) -> int | None:
+    """Bytes that are free on the device; None where torch does not know it."""
+    known = getattr(_module(device), "mem_get_info", None)
+    return None if known is None else int(known(device)[0])
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on `device`, beside what that still computes where it can. Memory of a device cannot be pinned."""
+    if capabilities(device).pinned_copies and capabilities(tensor.device).host_memory:
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def random_states() -> dict[str, Tensor]:
     """States of torch's generators: `rng` of the CPU's and, of an accelerator's, `rng_` and its kind; on the CPU."""
     states, kind = {"rng": torch.get_rng_state()}, accelerator_kind()
@@ -138,13 +154,6 @@ def autocast(device: torch.device, *, enabled: bool) -> contextlib.AbstractConte
     if not torch.amp.is_autocast_available(device.type):
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
-
-
-def autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """The dtype that linear layers compute in under the autocast in force; None where there is none."""
-    if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
-        return None
-    return torch.get_autocast_dtype(device.type)
 
 
 def _module(device: torch.device) -> Any:

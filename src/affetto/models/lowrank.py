@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from affetto.models.device import autocast, autocast_dtype
+from affetto.backbones.casts import autocast_dtype
+from affetto.models.device import autocast
 from affetto.models.dropout import keep
 
 OVERSAMPLING, ITERATIONS = 8, 16
@@ -78,7 +79,7 @@ class LowRank(torch.autograd.Function):
 
 def fuse(layer: Any, *, gelu: bool = False) -> None:
     """Let a LoRA layer of peft's compute by `LowRank`, its modules and names as they are; `gelu` acts on its input."""
-    layer.lowrank_gelu = gelu
+    layer.lowrank_gelu, layer.casts_input = gelu, True
     layer.forward = types.MethodType(_forward, layer)
 
 

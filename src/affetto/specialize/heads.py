@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from affetto.backbones.backbone import Backbone, Context, frame_mask
+from affetto.backbones.backbone import Backbone, frame_mask
 from affetto.quiet import quiet_transformers
 from affetto.specialize.objective import NEW, PARENTS, PARTLY
 
@@ -61,7 +61,7 @@ class SpeechEncoderCTC(nn.Module):
             hidden = hidden * mask.repeat_interleave(2, dim=1)[:, None].to(hidden.dtype)
         hidden = nn.functional.gelu(encoder.conv2(hidden)).transpose(1, 2)
         hidden = hidden + encoder.embed_positions.weight[:longest]
-        context = Context(None if mask is None else mask[:, None, None, :])
+        context = backbone.context(mask, longest)
         for index in range(backbone.depth):
             hidden = backbone.block(index, hidden, context)
         out: Tensor = self.lm_head(backbone.finish(hidden))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from affetto.backbones.encoders.wav2vec2 import Wav2Vec2Backbone
@@ -15,8 +14,6 @@ class HubertBackbone(Wav2Vec2Backbone):
         embed = self.model.encoder.pos_conv_embed
         if mask is None or embed.batch_norm is None:
             return embed(hidden)
-        # mHuBERT's batch-norm makes something of the zeros beyond a clip's end, before the convolution: clip by clip.
-        out = torch.zeros_like(hidden)
-        for row, frames in enumerate(mask.sum(1).tolist()):
-            out[row, :frames] = embed(hidden[row : row + 1, :frames])[0]
-        return out
+        # mHuBERT's batch-norm makes something of the zeros beyond a clip's end, which the convolution must not see.
+        normalised = embed.batch_norm(hidden.transpose(1, 2)).masked_fill(~mask[:, None, :], 0.0)
+        return embed.activation(embed.padding(embed.conv(normalised))).transpose(1, 2)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affetto.backbones.attention import attend
 from affetto.backbones.backbone import Backbone
 
 WAVE_VARIANCE_FLOOR = 1e-7
@@ -27,6 +28,7 @@ class Wav2Vec2Backbone(Backbone):
         super().__init__(model, preprocessing)
         # In training mode transformers marks the wave itself as needing a gradient; eval mode is kept, this makes sure.
         model.feature_extractor._freeze_parameters()
+        self.attend_by(attend)
 
     @property
     def pre_norm(self) -> bool:

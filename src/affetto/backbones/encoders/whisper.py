@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ, AudioError
+from affetto.backbones.attention import attend
 from affetto.backbones.backbone import Backbone
 from affetto.backbones.families.whisper import SAMPLES_PER_POSITION
 
@@ -62,6 +63,7 @@ class WhisperBackbone(Backbone):
         from transformers import WhisperFeatureExtractor
 
         super().__init__(model, preprocessing)
+        self.attend_by(attend)
         self.extractor = WhisperFeatureExtractor(**preprocessing)
         self.log_mel = LogMel(np.asarray(self.extractor.mel_filters), self.extractor.n_fft, self.extractor.hop_length)
 

@@ -78,9 +78,9 @@ class _Behind:
         self.masks: dict[int, Tensor | None] = {}
 
     def note_mask(self, _block: Any, _inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """`attention_mask` is (batch, 1, 1, frames), True where valid, or None."""
+        """`attention_mask` is (batch, 1, 1, frames), 0 where valid, or None."""
         mask = options.get("attention_mask")
-        self.masks[threading.get_ident()] = None if mask is None else mask[:, 0, 0, :]
+        self.masks[threading.get_ident()] = None if mask is None else mask[:, 0, 0, :] == 0
 
     def add(self, _module: Any, _inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         return output + self.adapter(output, self.masks.pop(threading.get_ident()))
