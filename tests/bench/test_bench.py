@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +11,12 @@ from torch.autograd.profiler_util import Interval
 
 from affetto.bench import compare, counts, figure, report, run
 from affetto.bench.clips import lengths_seconds, waves
+from affetto.bench.grid_time import Speed, grid_time, shapes_of, speeds
 from affetto.bench.sides import Side, Task, Workers
 from affetto.errors import UserError
+from affetto.experiments.grid import read
+from affetto.experiments.named import grid_file
+from affetto.experiments.work import passes
 
 
 def row(comparison, method, ratio, **more):
@@ -87,8 +92,7 @@ def test_both_sides_train_and_classify():
 @pytest.mark.slow
 def test_workers_serve_one_comparison_after_another():
     task = Task(side="our pipeline", backbone="whisper-mini", method="lora", clips=9, batch_size=4, precision="float32")
-    workers = Workers(keep=True)
-    try:
+    with Workers(keep=True) as workers:
         result = compare.inference(task, replace(task, precision="bfloat16"), 1, lambda _: None, workers.start)
         assert result["our_clips_per_second"] > 0
         with workers.start(task) as first, workers.start(replace(task, clips=10)) as second:
@@ -96,8 +100,6 @@ def test_workers_serve_one_comparison_after_another():
         with pytest.raises(UserError, match="stopped"):
             workers.start(replace(task, backbone="no-such-backbone"))
         assert first._worker.is_closed
-    finally:
-        workers.close()
 
 
 def test_only_the_requested_comparisons_are_measured(monkeypatch):
@@ -105,14 +107,17 @@ def test_only_the_requested_comparisons_are_measured(monkeypatch):
     monkeypatch.setitem(run.MEASURES, "frozen", lambda ours, reference, *_: tasks.append((ours, reference)) or {})
     monkeypatch.setattr(run.devices, "peak_operations_per_second", lambda *_: 1.0)
     results = []
-    result = run.run("whisper-mini", ("frozen",), device="cpu", comparisons=("same",), on_result=results.append)
-    assert [row["comparison"] for row in result["results"]] == ["same"] and results == result["results"]
-    ((ours, reference),) = tasks
+    result = run.run(
+        ("whisper-mini", "wavlm-mini"), ("frozen",), device="cpu", comparisons=("same",), on_result=results.append
+    )
+    pairs = [(row["backbone"], row["comparison"]) for row in result["results"]]
+    assert pairs == [("whisper-mini", "same"), ("wavlm-mini", "same")] and results == result["results"]
+    (ours, reference), _ = tasks
     assert (ours.precision, ours.device, reference.device, reference.pad_seconds) == ("float32", "cpu", "cpu", 4.0)
     with pytest.raises(UserError, match="unknown comparison 'sane': did you mean 'same'"):
-        run.run("whisper-mini", ("frozen",), comparisons=("sane",))
+        run.run(("whisper-mini", "wavlm-mini"), ("frozen",), comparisons=("sane",))
     with pytest.raises(UserError, match="nothing is left to measure"):
-        run.run("whisper-mini", ("int8",), comparisons=("same",))
+        run.run(("whisper-mini",), ("int8",), comparisons=("same",))
 
 
 def test_a_side_that_breaks_gives_the_reason():
@@ -139,6 +144,27 @@ def test_a_profile_is_counted_a_step():
     first, second = summary["top_kernels"]
     assert (first["name"], first["calls"], first["share"]) == ("gemm", 2, pytest.approx(0.75))
     assert second["name"] == "copy"
+
+
+def test_a_grid_takes_the_time_of_its_measured_steps():
+    frozen = row("same", "frozen", 30.0) | {"backbone": "xlsr-53", "clips": 10, "prepare_seconds": 1.0}
+    frozen |= {"epoch_seconds": 0.1}
+    lora = frozen | {"method": "lora", "prepare_seconds": 0.5, "epoch_seconds": 10.0}
+    lora |= {"phases": {"read": 0.0, "forward": 1.0, "backward": 2.9, "optimiser": 0.1}}
+    slower = lora | {"comparison": "defaults", "epoch_seconds": 99.0}
+    measured = speeds([lora, frozen, slower])
+    assert measured["xlsr-53", "lora"] == Speed(prepare=0.05, train=1.0, judge=0.25)
+    grid = read(grid_file(Path("paper")))
+    only = grid.only({"backbone": ["xlsr-53-it"], "corpus": ["emovo"], "method": ["lora"]})
+    # 588 clips, prepared once for three seeds: four parts of six train for 30 epochs, one validates, one tests.
+    (work,) = {passes(run, 588) for run in only.runs}
+    total = grid_time(only.runs, measured)
+    assert (total.runs, total.prepare) == (3, pytest.approx(29.4))
+    assert total.train == pytest.approx(3 * work.trained) and total.judge == pytest.approx(0.75 * work.judged)
+    assert total.seconds == pytest.approx(total.prepare + total.train + total.judge)
+    total = grid_time(grid.runs, measured)
+    assert total.seconds is None and ("wav2vec2-large", "lora") in total.missing and total.runs == 216
+    assert shapes_of("wav2vec2-large-it") == shapes_of("xlsr-53-it") == "xlsr-53" != shapes_of("wav2vec2-large")
 
 
 def test_the_table_fits_a_terminal_and_shows_the_spread(capsys):

@@ -23,6 +23,7 @@ from affetto.training import device as devices
 from affetto.training.build import store_of
 from affetto.training.display import Display
 from affetto.training.spec import RunSpec
+from affetto.training.stacking import drive
 from affetto.training.train import _Run
 from models.systems import FAMILIES, blueprint, classifier
 from training.corpora import spec, write_table
@@ -142,7 +143,8 @@ def test_a_method_of_one_s_own_that_trains_the_backbone_trains_a_copy(
         table, "biases", "paper", "whisper-mini", {"training.epochs": "1", "compute.precision": precision}
     )
     run = _Run(asked, tmp_path / "run", devices.accelerator(torch.device("cpu")), Display(quiet=True))
-    metrics = run.go()
+    (metrics,) = drive([run.go()], 1)
+    assert isinstance(metrics, dict)
     pristine, trained = run.builder.backbone, run.builder.current.backbone
     assert pristine.weights_digest() == load_backbone("whisper-mini", random_weights=True).weights_digest()
     assert pristine.weights_digest() == run.builder.weights_digest != trained.weights_digest()

@@ -23,7 +23,7 @@ from affetto.training import loop
 from affetto.training.batches import plan
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
-from affetto.training.loss import class_weights
+from affetto.training.loss import Loss, class_weights
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
 FEATURES, LABELS = 6, ("a", "b", "c")
@@ -181,6 +181,18 @@ def test_a_class_without_clips_weighs_nothing() -> None:
     logits = torch.zeros(1, 3, requires_grad=True)
     nn.CrossEntropyLoss(weight=weights, label_smoothing=0.3)(logits, torch.tensor([1])).backward()
     assert logits.grad is not None and logits.grad[0, 2] > 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_batch_may_be_cut_and_filled_up_without_a_change_of_its_loss(weighted: bool) -> None:
+    """The loss is torch's; a clip whose weight is 0 is not in it."""
+    targets = torch.tensor([0, 0, 0, 1, 2, 2])
+    loss = Loss.fitted(targets, 3, weighted=weighted, smoothing=0.3)
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    weights = torch.full((6,), 1 / sum(loss.weights[target] for target in targets[:4]))
+    weights[4:] = 0.0
+    parts = [(loss.per_clip(logits[i:j], targets[i:j]) * weights[i:j]).sum() for i, j in ((0, 1), (1, 6))]
+    torch.testing.assert_close(sum(parts), loss.function(logits[:4], targets[:4]))
 
 
 # The log -----------------------------------------------------------------------------------------

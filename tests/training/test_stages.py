@@ -12,7 +12,7 @@ from torch import Tensor
 from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.registry import open_corpus
 from affetto.splits import make_split
-from affetto.training import data, folds
+from affetto.training import data, folds, stacking
 from affetto.training.build import Builder
 from affetto.training.display import Display
 from affetto.training.learner import Task
@@ -27,7 +27,7 @@ def test_each_stage_is_fitted_on_its_own_clips_under_the_run_s_seeds(
     table = write_table(tmp_path / "corpus", parts=False)
     tasks: list[Task] = []
     asked: list[tuple[int, tuple[str, ...]]] = []
-    fit, predict = folds.fit, folds.predict
+    fit, predict = stacking.fit, folds.predict
 
     def watched(classifier: Any, prefixes: Any, task: Task, *arguments: Any, **more: Any) -> Any:
         tasks.append(task)
@@ -37,7 +37,7 @@ def test_each_stage_is_fitted_on_its_own_clips_under_the_run_s_seeds(
         asked.append((len(tasks), ids))
         return predict(classifier, prefixes, ids, *arguments)
 
-    monkeypatch.setattr(folds, "fit", watched)
+    monkeypatch.setattr(stacking, "fit", watched)
     monkeypatch.setattr(folds, "predict", heard)
     still = {"training.lr": "1e-12"}
     metrics = train(spec(table, split="kfold:3", split_seed=4, seed=7, overrides=still), tmp_path / "run")

@@ -31,6 +31,7 @@ def training(task: Task, reference: Task, rounds: int, say: Say, start: Start = 
         result = _result(pairs, task.clips) | _memory(peaks)
         return result | {
             "prepare_seconds": prepared,
+            "epoch_seconds": result["our_seconds"],
             "prepare_phases": ours("prepare_phases"),
             "phases": ours("phases"),
             "epoch_parts": ours("epoch_parts"),
@@ -42,7 +43,7 @@ def frozen(task: Task, reference: Task, rounds: int, say: Say, start: Start = Si
     """A whole frozen run of 30 epochs from an empty store; the yardstick's is 30 times its measured epoch."""
     with start(reference) as yardstick:
         yardstick("epoch")
-        pairs, three, peaks = [], [], []
+        pairs, three, peaks, parts = [], [], [], []
         for number in range(rounds):
             epoch = yardstick("epoch")
             with start(task) as ours:  # anew each round: the store is empty
@@ -50,17 +51,17 @@ def frozen(task: Task, reference: Task, rounds: int, say: Say, start: Start = Si
                 prepared = ours("prepare")
                 seeds = [sum(ours("epochs", EPOCHS, seed)) for seed in range(3)]
                 peaks.append((yardstick.peak_bytes, ours.peak_bytes))
+            parts.append((prepared, seeds[0] / EPOCHS))
             pairs.append((EPOCHS * epoch, prepared + seeds[0]))
             three.append((3 * EPOCHS * epoch, prepared + sum(seeds)))
             say(
                 f"frozen, round {number + 1}/{rounds}: {EPOCHS} epochs {pairs[-1][0]:.1f} s against "
                 f"{pairs[-1][1]:.1f} s, of which {prepared:.1f} s once for all seeds"
             )
-        return (
-            _result(pairs, task.clips * EPOCHS)
-            | _memory(peaks)
-            | {"three_seeds": _result(three, task.clips * EPOCHS * 3)}
-        )
+        prepare_seconds, epoch_seconds = (statistics.median(values) for values in zip(*parts, strict=True))
+        result = _result(pairs, task.clips * EPOCHS) | _memory(peaks)
+        result |= {"prepare_seconds": prepare_seconds, "epoch_seconds": epoch_seconds}
+        return result | {"three_seeds": _result(three, task.clips * EPOCHS * 3)}
 
 
 def inference(task: Task, reference: Task, rounds: int, say: Say, start: Start = Side) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -26,54 +26,42 @@ COMPARISONS = ("same", "defaults")
 
 
 def run(
-    backbone: str,
-    methods: tuple[str, ...],
+    backbones: Sequence[str],
+    methods: Sequence[str],
     *,
     device: str = "auto",
     precision: str = "float32",
     clips: int = 64,
     batch_size: int = 8,
     rounds: int = 3,
-    comparisons: tuple[str, ...] = COMPARISONS,
+    comparisons: Sequence[str] = COMPARISONS,
     say: Callable[[str], None] = lambda _: None,
     on_result: Callable[[dict[str, Any]], None] = lambda _: None,
-    workers: Workers | None = None,
 ) -> dict[str, Any]:
-    """Measure `methods` on `backbone`'s shapes with random weights; JSON-ready.
+    """Measure `methods` on the shapes of `backbones` with random weights; JSON-ready.
 
     `precision` is that of both sides in the comparison `same`. `on_result` receives each comparison's result as soon as
-    it is measured. `workers` serve further runs too. Raises UserError for unknown names, and for a device or a
-    precision that this machine lacks.
+    it is measured. Raises UserError for unknown names, and for a device or a precision that this machine lacks.
     """
-    _check(backbone, methods, comparisons)
+    _check(backbones, methods, comparisons)
     exact = devices.choose(device)
     precision = devices.resolve_precision(precision, exact)
     pairs = [pair for pair in product(comparisons, methods) if _is_measured(*pair, exact)]
     if not pairs:
         raise UserError("int8 is compared on a CPU and as each comes: nothing is left to measure; add a --method")
-    task = Task(
-        side="ours",
-        backbone=backbone,
-        method="lora",
-        clips=clips,
-        batch_size=batch_size,
-        precision=precision,
-        device=device,
-    )
+    sizes = {"clips": clips, "batch_size": batch_size}
     precisions = dict.fromkeys((precision, devices.resolve_precision("auto", exact)))
     peaks = {name: devices.peak_operations_per_second(name, exact) for name in precisions}
-    shared, results = workers or Workers(keep=capabilities(exact).own_memory), []
-    try:
-        for comparison, method in pairs:
+    results = []
+    with Workers(keep=capabilities(exact).own_memory) as workers:
+        for backbone, (comparison, method) in product(backbones, pairs):
+            task = Task(side="ours", backbone=backbone, method="lora", precision=precision, device=device, **sizes)
             sides = _both_sides(task, method, comparison, exact)
-            result = _measure(comparison, method, sides, rounds=rounds, say=say, start=shared.start)
+            result = _measure(comparison, method, sides, rounds=rounds, say=say, start=workers.start)
             if "counts" in result:
                 result["share_of_peak"] = _rate(result) / peaks[result["our_precision"]]
             results.append(result)
             on_result(result)
-    finally:
-        if workers is None:
-            shared.close()
     return {"results": results, "peak_operations_per_second": peaks, "provenance": provenance(exact)}
 
 
@@ -105,10 +93,11 @@ def _is_measured(comparison: str, method: str, device: torch.device) -> bool:
     return method != "int8" or (comparison != "same" and capabilities(device).int8)
 
 
-def _check(backbone: str, methods: tuple[str, ...], comparisons: tuple[str, ...]) -> None:
+def _check(backbones: Sequence[str], methods: Sequence[str], comparisons: Sequence[str]) -> None:
     """Raise UserError for unknown names."""
-    if backbone not in BACKBONES:
-        raise unknown("backbone key", backbone, BACKBONES)
+    for backbone in backbones:
+        if backbone not in BACKBONES:
+            raise unknown("backbone key", backbone, BACKBONES)
     for method in methods:
         if method not in METHODS:
             raise unknown("method", method, METHODS)

@@ -132,8 +132,12 @@ class Workers:
             worker = self._workers[is_ours] = Worker()
         return Side(task, worker)
 
-    def close(self) -> None:
-        """End the processes that are left."""
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for worker in self._workers.values():
             worker.close()
         self._workers = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -83,21 +83,26 @@ def bench(
         raise unknown("precision", precision, ("float32", "bfloat16"))
     if quick:
         backbone, clips, rounds = backbone or ["wav2vec2-mini"], 16, 1
-    results = [
-        run(
-            key,
-            tuple(method or METHODS),
-            device=device,
-            precision=precision,
-            clips=clips,
-            batch_size=batch_size,
-            rounds=rounds,
-            comparisons=tuple(comparison or COMPARISONS),
-            say=lambda text: typer.echo(text, err=True),
-        )
-        for key in backbone or ["wav2vec2-base"]
-    ]
-    result = results[0] | {"results": [row for measured in results for row in measured["results"]]}
+    rows: list[dict[str, Any]] = []
+
+    def keep(row: dict[str, Any]) -> None:
+        """Write what is measured so far: a benchmark that is stopped leaves it."""
+        rows.append(row)
+        if out is not None:
+            out.write_text(json.dumps({"results": rows}, indent=2) + "\n")
+
+    result = run(
+        backbone or ["wav2vec2-base"],
+        method or METHODS,
+        device=device,
+        precision=precision,
+        clips=clips,
+        batch_size=batch_size,
+        rounds=rounds,
+        comparisons=comparison or COMPARISONS,
+        say=lambda text: typer.echo(text, err=True),
+        on_result=keep,
+    )
     text = json.dumps(result, indent=2)
     if out is not None:
         out.write_text(text + "\n")

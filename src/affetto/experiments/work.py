@@ -35,8 +35,8 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     `stored`: an earlier run of the grid has left the frozen states that it needs.
     """
     clips, seconds, key = clips_of(run), run.settings.audio.seconds, run.stand_in or run["backbone"]
-    passes = None if clips is None else _passes(run, clips)
-    if clips is None or passes is None or key not in BACKBONES or seconds is None:
+    expected = None if clips is None else passes(run, clips)
+    if clips is None or expected is None or key not in BACKBONES or seconds is None:
         return None
     backbone = BACKBONES[key]
     shapes = FAMILIES.find(backbone.family).operations(backbone.config, seconds)
@@ -46,7 +46,7 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     head = _head(run, shapes)
     per_clip = (shapes.forward - changed if fresh else 0.0) + method.step_cost * changed + HEAD_STEP * head
     preparing = 0.0 if stored else clips * shapes.forward
-    return preparing + passes.trained * per_clip + passes.judged * (changed + head)
+    return preparing + expected.trained * per_clip + expected.judged * (changed + head)
 
 
 def clips_of(run: PlannedRun) -> int | None:
@@ -63,7 +63,7 @@ def _sizes(run: PlannedRun) -> list[tuple[int, int]]:
     return [(CORPORA[name].speakers, CORPORA[name].clips) if name in CORPORA else (0, 0) for name in names]
 
 
-def _passes(run: PlannedRun, clips: int) -> Passes | None:
+def passes(run: PlannedRun, clips: int) -> Passes | None:
     """Passes over all folds and stages; with several folds one validates and one is tested. None for unknown folds."""
     folds = _folds(run)
     if folds is None:

@@ -24,11 +24,12 @@ from affetto.training.build import Builder
 from affetto.training.data import Data
 from affetto.training.display import Display
 from affetto.training.learner import Task
-from affetto.training.loop import Fit, fit
+from affetto.training.loop import Fit
 from affetto.training.predict import predict
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
 from affetto.training.spec import RunSpec
+from affetto.training.stacking import FitRequest, Steps, fitted
 from affetto.training.temperature import confidence
 
 DECIMALS = 6
@@ -81,7 +82,7 @@ class FoldTrainer:
 
     # A fold --------------------------------------------------------------------------------------
 
-    def run(self, fold: Fold, folder: RunFolder, position: str) -> dict[str, Any]:
+    def run(self, fold: Fold, folder: RunFolder, position: str) -> Steps[dict[str, Any]]:
         """Fit and test one fold, or read what was written when it was done before."""
         saved = folder.read("fold.json")
         if saved is not None:
@@ -91,9 +92,9 @@ class FoldTrainer:
         trained_on = fold.train + fold.validation
         choice = self._choice(trained_on, folder)
         result: dict[str, Any] = {}
-        best_epoch, classifier, layer = self._select(fold, choice, folder, result)
+        best_epoch, classifier, layer = yield from self._select(fold, choice, folder, result)
         if self.settings.training.refit:
-            classifier, layer, _ = self._fit(
+            classifier, layer, _ = yield from self._fit(
                 trained_on, None, epochs=best_epoch, name=fold.name, stage=REFIT, choice=choice, folder=folder
             )
         result["test"] = self._rows(classifier, fold.test, fold.name)
@@ -120,7 +121,7 @@ class FoldTrainer:
 
     def _select(
         self, fold: Fold, choice: Choice | None, folder: RunFolder, result: dict[str, Any]
-    ) -> tuple[int, Classifier, int | None]:
+    ) -> Steps[tuple[int, Classifier, int | None]]:
         """Fit on the training clips, judged by the validation clips: the best epoch, and the model of it.
 
         Where a refit follows and this stage was done before, the model is a fresh one: it is not needed.
@@ -130,14 +131,14 @@ class FoldTrainer:
         if done is not None:
             result["validation"] = folder.read_lines(PREDICTIONS["validation"])
             return done["best_epoch"], self.builder.fresh(self._layer(choice)), self._layer(choice)
-        classifier, layer, fitted = self._fit(
+        classifier, layer, progress = yield from self._fit(
             fold.train, fold.validation, epochs=epochs, name=fold.name, stage=SELECT, choice=choice, folder=folder
         )
         result["validation"] = self._rows(classifier, fold.validation, fold.name)
         folder.write_lines(PREDICTIONS["validation"], result["validation"])
         if refit:
-            folder.write("select.json", {"best_epoch": fitted.best_epoch})
-        return fitted.best_epoch, classifier, layer
+            folder.write("select.json", {"best_epoch": progress.best_epoch})
+        return progress.best_epoch, classifier, layer
 
     def _sizes(self, classifier: Classifier, fold: Fold) -> dict[str, Any]:
         """Sizes of the tested model's states, on a few of its test clips, spread evenly over them."""
@@ -147,7 +148,7 @@ class FoldTrainer:
         waves = (source.load(self.settings.audio.seconds) for source in sources)
         return {"fold": fold.name, **state_sizes.measure(classifier, waves)}
 
-    def final(self, epochs: int, folder: RunFolder, confidence: dict[str, Any]) -> dict[str, Any]:
+    def final(self, epochs: int, folder: RunFolder, confidence: dict[str, Any]) -> Steps[dict[str, Any]]:
         """The model that is used: on all speakers, for `epochs`; its state is chosen on all of them too."""
         saved = folder.read("final.json")
         if saved is not None:
@@ -155,7 +156,7 @@ class FoldTrainer:
         self.display.begin("final model")
         clips = tuple(clip.id for clip in self.data.manifest.clips)
         choice = self._choice(clips, folder)
-        classifier, layer, _ = self._fit(
+        classifier, layer, _ = yield from self._fit(
             clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, folder=folder
         )
         self.save(Trained(classifier, layer, FINAL, is_tested=False, confidence=confidence), folder)
@@ -174,7 +175,7 @@ class FoldTrainer:
         stage: str,
         choice: Choice | None,
         folder: RunFolder,
-    ) -> tuple[Classifier, int | None, Fit]:
+    ) -> Steps[tuple[Classifier, int | None, Fit]]:
         layer = self._layer(choice)
         classifier = self.builder.fresh(layer)
         prefixes = self.builder.prefixes(classifier)
@@ -198,18 +199,18 @@ class FoldTrainer:
             folder.write_lines(LOG, log + [{"stage": stage, **record} for record in progress.history])
             self.display.epoch(progress)
 
-        fitted = fit(
-            classifier,
-            prefixes,
-            task,
-            self.settings.training,
-            self.accelerator,
+        request = FitRequest(
+            classifier=classifier,
+            data=prefixes,
+            task=task,
+            settings=self.settings.training,
+            accelerator=self.accelerator,
             augment=self.settings.augment,
             checkpoint_file=folder.checkpoint,
             on_epoch=on_epoch,
             on_step=self.display.advance,
         )
-        return classifier, layer, fitted
+        return classifier, layer, (yield from fitted(request))
 
     # The probe -----------------------------------------------------------------------------------
 

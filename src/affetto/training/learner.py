@@ -52,6 +52,8 @@ class Batch:
     prefix: Prefix
     lengths: Tensor
     targets: Tensor
+    weights: Tensor
+    """Factor of each clip's loss in that of the step, (clips,): one part of the weight of all its clips."""
     share: float
     """Weight of these clips' loss in that of the step: 1.0 of one process."""
     clips: int
@@ -91,15 +93,23 @@ class Learner:
         share, total = (math.fsum(weights[self.task.target[i]] for i in group) for group in (ids, clips))
         ids = ids or clips[:1]
         prefix, lengths = self._inputs(ids)
-        targets = self.task.classes(ids, self.accelerator.device)
-        return Batch(ids=ids, prefix=prefix, lengths=lengths, targets=targets, share=share / total, clips=len(clips))
+        device = self.accelerator.device
+        return Batch(
+            ids=ids,
+            prefix=prefix,
+            lengths=lengths,
+            targets=self.task.classes(ids, device),
+            weights=torch.full((len(ids),), 1 / total if share else 0.0, device=device),
+            share=share / total,
+            clips=len(clips),
+        )
 
     def learn(self, step: int, batch: Batch) -> None:
         """Compute the gradients of a step."""
         reseed(self.accelerator, self.task.seed, self.epoch, step % len(self.batches))
-        loss = self.loss(self._logits(batch), batch.targets)
+        loss = (self.loss.per_clip(self._logits(batch), batch.targets) * batch.weights).sum()
         penalty = self.classifier.method.penalty()
-        loss = (loss if penalty is None else loss + penalty) * batch.share
+        loss = loss if penalty is None else loss + penalty * batch.share
         self.accelerator.backward(loss)
         total = loss.detach()
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]

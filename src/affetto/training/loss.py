@@ -41,9 +41,15 @@ class Loss:
         """The loss for logits on this device."""
         return replace(self, function=self.function.to(device))
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Logits (clips, classes) and classes (clips,) → a scalar."""
-        return self.function(logits, targets)
+    def per_clip(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Logits (clips, classes) and classes (clips,) → wᵢ lᵢ (clips,), smoothed.
+
+        Divided by the Σ wᵢ of a batch and summed, they are its loss.
+        """
+        function = self.function
+        return nn.functional.cross_entropy(
+            logits, targets, function.weight, reduction="none", label_smoothing=function.label_smoothing
+        )
 
     def of_probabilities(self, probabilities: np.ndarray, targets: Tensor) -> float:
         """The same of probabilities (clips, classes) and classes (clips,) on the CPU."""

@@ -25,8 +25,9 @@ from affetto.training.display import Display
 from affetto.training.folds import FoldTrainer, Rows, Trained
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
-from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TRAINED_ON, RunFolder
+from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec, check
+from affetto.training.stacking import Steps, drive, together
 from affetto.training.temperature import confidence
 
 
@@ -37,12 +38,22 @@ def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Disp
     whatever the user can mend, before anything is written where that can be known before.
     Started by `accelerate launch` or torchrun, all processes together do the one run.
     """
+    (outcome,) = drive([run_steps(spec, out, device=device, display=display)], 1)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def run_steps(
+    spec: RunSpec, out: str | Path, *, device: str = "auto", display: Display | None = None
+) -> Steps[dict[str, Any]]:
+    """Generator of a run, for `drive`, which can fit several runs together. Parameters and result as of `train`."""
     METHODS.find(spec.method)
     check(spec.settings, spec.method)
     accelerator = devices.accelerator(devices.choose(device))
     main_display = display if display is not None and accelerator.is_main_process else Display(quiet=True)
     with main_display:
-        return _Run(spec, out, accelerator, main_display).go()
+        return (yield from _Run(spec, out, accelerator, main_display).go())
 
 
 class _Run:
@@ -52,7 +63,7 @@ class _Run:
         self.folder = RunFolder(out) if accelerator.num_processes == 1 else SharedFolder(out, accelerator)
         self.device = accelerator.device
 
-    def go(self) -> dict[str, Any]:
+    def go(self) -> Steps[dict[str, Any]]:
         self.folder.examine()
         on_all_ranks(self.accelerator, self._read)
         if self.spec.skip_bad:
@@ -87,7 +98,7 @@ class _Run:
         on_main_rank(self.accelerator, lambda: _take(lock))
         try:
             self.folder.sweep()
-            metrics = self._run()
+            metrics = yield from self._run()
         finally:
             lock.release()
         if self.accelerator.is_main_process:
@@ -114,8 +125,11 @@ class _Run:
         if not auto or settings.training.first_block == 0:
             self.builder.prefixes(classifier)
 
-    def _run(self) -> dict[str, Any]:
+    def _run(self) -> Steps[dict[str, Any]]:
         on_main_rank(self.accelerator, lambda: self.data.split.save(self.folder.split))
+        before = self.folder.read(TIME) or {"seconds": 0.0, "calls": 0}
+        self.seconds_before, self.calls = before["seconds"], before["calls"] + 1
+        self.folder.write(TIME, {"seconds": self.seconds_before, "calls": self.calls})
         trainer = FoldTrainer(
             spec=self.spec,
             data=self.data,
@@ -127,10 +141,11 @@ class _Run:
         )
         folds = self.data.split.folds
         several = len(folds) > 1
-        results = [
-            trainer.run(fold, self.folder.fold(fold.name) if several else self.folder, f"{n}/{len(folds)}")
+        parts = (
+            self._timed(trainer.run(fold, self.folder.fold(fold.name) if several else self.folder, f"{n}/{len(folds)}"))
             for n, fold in enumerate(folds, 1)
-        ]
+        )
+        results = yield from together(parts, 1)
         summaries = [result["summary"] for result in results]
         metrics: dict[str, Any] = {}
         for part, file in PREDICTIONS.items():
@@ -142,7 +157,7 @@ class _Run:
             metrics["mean_of_folds"] = _mean_of_folds(summaries)
             metrics["confidence"] = confidence(results)
             best_epochs = [summary["best_epoch"] for summary in summaries]
-            metrics["final"] = self._final(trainer, best_epochs, metrics["confidence"])
+            metrics["final"] = yield from self._final(trainer, best_epochs, metrics["confidence"])
         else:
             names = ("best_epoch", "choice", "confidence")
             metrics |= {key: summaries[0][key] for key in names if key in summaries[0]}
@@ -151,7 +166,18 @@ class _Run:
                 metrics["states"] = summary.pop("states")
         metrics |= self._circumstances()
         self.folder.write(METRICS, metrics)
+        self.folder.drop_time()
         return metrics
+
+    def _timed(self, steps: Steps[dict[str, Any]]) -> Steps[dict[str, Any]]:
+        """Run a fold, and note the run's time behind it: a call that is interrupted later has taken at least that."""
+        result = yield from steps
+        self.folder.write(TIME, {"seconds": self._seconds(), "calls": self.calls})
+        return result
+
+    def _seconds(self) -> float:
+        """Time of this call, and of those before it up to the last fold that they finished."""
+        return round(self.seconds_before + time.monotonic() - self.started, 3)
 
     def _pooled(self, results: list[dict[str, Any]], part: str, file: str, several: bool) -> Rows:
         rows = [row for result in results for row in result[part]]
@@ -159,12 +185,12 @@ class _Run:
             self.folder.write_lines(file, rows)
         return rows
 
-    def _final(self, trainer: FoldTrainer, best_epochs: list[int], confidence: dict[str, Any]) -> dict[str, Any]:
+    def _final(self, trainer: FoldTrainer, best_epochs: list[int], confidence: dict[str, Any]) -> Steps[dict[str, Any]]:
         """The model that `predict` uses: on all speakers, for the folds' median number of epochs."""
         if not self.spec.final:
             return {"trained": False, "note": "left out by --no-final"}
         least = 0 if self.spec.settings.training.warm_start == "probe" else 1
-        final = trainer.final(median_epochs(best_epochs, least), self.folder, confidence)
+        final = yield from trainer.final(median_epochs(best_epochs, least), self.folder, confidence)
         return {
             "trained": True,
             **final,
@@ -232,7 +258,8 @@ class _Run:
             "copies_left_out": sum(sum(fold["copies_left_out"].values()) for fold in self.data.split.audit["folds"]),
             "trainable_parameters": sum(p.numel() for p in classifier.trainable().values()),
             "backbone_parameters": self.builder.backbone.parameter_count(),
-            "wall_seconds": round(time.monotonic() - self.started, 3),
+            "wall_seconds": self._seconds(),
+            "calls": self.calls,
             "peak_memory_bytes": peak_memory_bytes(self.device),
             "identity": self.identity,
             "provenance": provenance(self.device, self.accelerator.num_processes),

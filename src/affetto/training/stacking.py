@@ -1,0 +1,153 @@
+"""Fits that runs and folds wait for: generators ask for them, and `drive` runs them.
+
+A run is a generator. It does everything itself but the fits: it yields lists of `FitRequest`, and gets a `Fit`, or the
+error that ended it, for each of them. So the fits of several folds, and of several runs, can be one training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
+
+from accelerate import Accelerator
+
+from affetto.models.classifier import Classifier
+from affetto.models.prefix import PrefixData
+from affetto.training.learner import Task
+from affetto.training.loop import Fit, fit
+from affetto.training.sections import AugmentSettings, TrainingSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest:
+    """Fit that a generator waits for. The fields are the parameters of `affetto.training.loop.fit`."""
+
+    classifier: Classifier
+    """Classifier that the fit leaves with the weights of the chosen epoch."""
+    data: PrefixData
+    task: Task
+    settings: TrainingSettings
+    accelerator: Accelerator
+    augment: AugmentSettings
+    checkpoint_file: Path
+    on_epoch: Callable[[Fit], None]
+    on_step: Callable[[int, int], None]
+
+
+Outcome: TypeAlias = Fit | Exception
+Steps: TypeAlias = Generator[list[FitRequest], list[Outcome], T]
+"""Generator of a run or a fold: it yields the fits that it waits for, gets their outcomes, and returns its result."""
+
+
+def fitted(request: FitRequest) -> Steps[Fit]:
+    """Wait for one fit; `yield from` gives it. Raises the error that ended it."""
+    (outcome,) = yield [request]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def together(parts: Iterable[Steps[T]], at_once: int) -> Steps[list[T]]:
+    """Run generators, at most `at_once` of them begun and not ended at a time; their results, in order.
+
+    The first error ends all, and is raised.
+    """
+    results: list[T] = []
+    for result in (yield from _advance(parts, at_once, ends_all=True)):
+        assert not isinstance(result, Exception)
+        results.append(result)
+    return results
+
+
+def drive(parts: Sequence[Steps[T]], stack: int) -> list[T | Exception]:
+    """Run generators and the fits that they wait for, at most `stack` fits as one training.
+
+    Returns what each generator returns, or the error that ended it; the others go on.
+    """
+    course = _advance(parts, max(1, len(parts)), ends_all=False)
+    outcomes: list[Outcome] | None = None
+    while True:
+        try:
+            requests = next(course) if outcomes is None else course.send(outcomes)
+        except StopIteration as end:
+            results: list[T | Exception] = end.value
+            return results
+        outcomes = _run(requests, stack)
+
+
+def _run(requests: Sequence[FitRequest], _stack: int) -> list[Outcome]:
+    return [_run_alone(request) for request in requests]
+
+
+def _run_alone(request: FitRequest) -> Outcome:
+    try:
+        return fit(
+            request.classifier,
+            request.data,
+            request.task,
+            request.settings,
+            request.accelerator,
+            augment=request.augment,
+            checkpoint_file=request.checkpoint_file,
+            on_epoch=request.on_epoch,
+            on_step=request.on_step,
+        )
+    except Exception as problem:
+        return problem
+
+
+class _Part(Generic[T]):
+    """A generator on its way: the fits that it waits for, or its result."""
+
+    def __init__(self, steps: Steps[T]) -> None:
+        self.steps = steps
+        self.requests: list[FitRequest] = []
+        self.result: T | Exception | None = None
+        self.is_done = False
+
+    def advance(self, outcomes: list[Outcome] | None) -> None:
+        """Go on to the next fits or to the end; None at the beginning."""
+        try:
+            self.requests = next(self.steps) if outcomes is None else self.steps.send(outcomes)
+        except StopIteration as end:
+            self.result, self.is_done = end.value, True
+        except Exception as problem:
+            self.result, self.is_done = problem, True
+
+
+def _advance(parts: Iterable[Steps[T]], at_once: int, *, ends_all: bool) -> Steps[list[T | Exception]]:
+    """Results of generators, of which at most `at_once` are under way. With `ends_all` an error is raised at once."""
+    rest = iter(parts)
+    begun: list[_Part[T]] = []
+    active: list[_Part[T]] = []
+    try:
+        while True:
+            while len(active) < at_once and (steps := next(rest, None)) is not None:
+                part = _Part(steps)
+                begun.append(part)
+                active.append(part)
+                part.advance(None)
+                active = _unfinished(active, ends_all)
+            if not active:
+                return [part.result for part in begun]  # type: ignore[misc]
+            outcomes = yield [request for part in active for request in part.requests]
+            for part in active:
+                count = len(part.requests)
+                part.advance(outcomes[:count])
+                outcomes = outcomes[count:]
+            active = _unfinished(active, ends_all)
+    finally:
+        for part in active:
+            part.steps.close()
+
+
+def _unfinished(parts: list[_Part[T]], ends_all: bool) -> list[_Part[T]]:
+    """The parts that wait for fits. With `ends_all` the first error of the others is raised."""
+    for part in parts:
+        if ends_all and isinstance(part.result, Exception):
+            raise part.result
+    return [part for part in parts if not part.is_done]
