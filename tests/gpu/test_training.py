@@ -96,8 +96,8 @@ def test_no_step_waits_for_the_device(table, tmp_path, method, device):
 def test_a_run_of_folds_ends_with_scores_and_a_model(table, tmp_path, method, device):
     run = spec(table, method, split="kfold:3")
     metrics = train(run, tmp_path / "device", device=device)
-    expected = train(run, tmp_path / "cpu", device="cpu")
     assert metrics["clips"] == 42 and 0 <= metrics["test"]["uar"] <= 1
     if method == "probe":  # no dropout: the same numbers
+        expected = train(run, tmp_path / "cpu", device="cpu")
         assert metrics["test"]["uar"] == pytest.approx(expected["test"]["uar"], abs=0.05)
     assert (tmp_path / "device" / "model").is_dir()
