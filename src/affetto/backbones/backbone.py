@@ -237,8 +237,10 @@ class Backbone(nn.Module, ABC):
 def frame_mask(lengths: Tensor, frames: int, device: torch.device) -> Tensor | None:
     """(batch,) numbers of valid frames → (batch, frames) bool on `device`; None where every clip fills the batch.
 
-    `lengths` lie on the CPU, so that looking at them does not wait for the device.
+    Lengths on another device than the CPU are not looked at, since that would wait for it: there is always a mask.
     """
+    if not lengths.is_cpu:
+        return torch.arange(frames, device=lengths.device) < lengths[:, None]
     if bool((lengths == frames).all()):
         return None
     return (torch.arange(frames)[None, :] < lengths[:, None]).to(device, non_blocking=True)
