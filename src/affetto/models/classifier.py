@@ -256,36 +256,48 @@ class Classifier(nn.Module):
 
 
 class _Gathered:
-    """Pools states as they come: a running sum under fixed weights, a list under learned ones."""
+    """Pools states as they come: a running sum under fixed weights, a list under learned ones.
+
+    Fixed weights that are not zero are equal: the sum of the states is weighted once.
+    """
 
     def __init__(self, pooling: StatePooling, prefix: Prefix | None = None) -> None:
         self.pooling, prefix = pooling, prefix or {}
         self.learned = pooling.weights is not None
-        self.sum: Tensor | None = prefix.get("below")
+        self.fixed = [] if self.learned else pooling.fixed()
+        self.below = prefix.get("below")
+        self.sum: Tensor | None = None
         self.states: list[Tensor] = list(prefix["states"].unbind(-2)) if "states" in prefix else []
 
     def add(self, index: int, state: Tensor) -> None:
-        weight = None if self.learned else self.pooling.fixed()[index]
-        if weight == 0.0:
-            return
-        state = self.pooling.normalise(state)
-        if weight is None:
-            self.states.append(state)
-        else:
-            # A single layer is taken as it is, so that no rounding comes in.
-            term = state if weight == 1.0 else state * weight
-            self.sum = term if self.sum is None else self.sum + term
+        if self.learned:
+            self.states.append(self.pooling.normalise(state))
+        elif self.fixed[index] != 0.0:
+            state = self.pooling.normalise(state)
+            self.sum = state if self.sum is None else self.sum + state
+
+    def weighted(self) -> Tensor | None:
+        """The states so far under fixed weights, (batch, frames, width); None where all weights are zero."""
+        weight = max(self.fixed)
+        if self.sum is None:
+            return self.below
+        if self.below is not None:
+            return torch.add(self.below, self.sum, alpha=weight)
+        # A single layer is taken as it is, so that no rounding comes in.
+        return self.sum if weight == 1.0 else self.sum * weight
 
     def stored(self) -> Prefix:
         if self.learned:
             return {"states": torch.stack(self.states, dim=-2)} if self.states else {}
-        return {} if self.sum is None else {"below": self.sum}
+        below = self.weighted()
+        return {} if below is None else {"below": below}
 
     def pooled(self) -> Tensor:
         """(batch, frames, width)."""
         if not self.learned:
-            assert self.sum is not None
-            return self.sum
+            mean = self.weighted()
+            assert mean is not None
+            return mean
         states = torch.stack(self.states, dim=-2).float()
         weights = self.pooling.coefficients().to(states.device)
         with autocast(states.device, enabled=False):  # einsum is a matrix product: it would be rounded to bfloat16
