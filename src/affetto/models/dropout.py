@@ -34,7 +34,7 @@ def keep(x: Tensor, p: float) -> tuple[Tensor, float]:
     1/65,536 below 1, and so is the factor, which leaves the expectation exact.
     """
     if not capabilities(x.device).slow_random:
-        return torch.rand(x.shape, device=x.device) >= p, 1 / (1 - p)
+        return torch.empty(x.shape, dtype=torch.bool, device=x.device).bernoulli_(1 - p), 1 / (1 - p)
     dropped = min(round(p * STEPS), STEPS - 1)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
     mask = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2
