@@ -12,11 +12,13 @@ from torch.autograd.profiler_util import Interval
 from affetto.bench import compare, counts, figure, report, run
 from affetto.bench.clips import lengths_seconds, waves
 from affetto.bench.grid_time import Speed, grid_time, shapes_of, speeds
+from affetto.bench.ours import Ours
 from affetto.bench.sides import Side, Task, Workers
 from affetto.errors import UserError
 from affetto.experiments.grid import read
 from affetto.experiments.named import grid_file
 from affetto.experiments.work import passes
+from affetto.models.device import KINDS
 
 
 def row(comparison, method, ratio, **more):
@@ -89,6 +91,22 @@ def test_both_sides_train_and_classify():
     # A step of four clips: forward, and backward through activations alone; both sides of 4 operations count.
     assert measured["operations"]["step"] > measured["operations"]["prefix"] > 0
     assert measured["dispatched"] > 100 and "launches" not in measured
+
+
+def test_preparing_is_measured_alone_or_in_a_batch(tmp_path, monkeypatch):
+    cpu = torch.device("cpu")
+    computing = {"device": cpu, "batch_size": 4, "precision": "float32"}
+    ours = Ours("wav2vec2-mini", "lora", waves(9, 1.0), folder=tmp_path, **computing)
+    ours.prepare()
+    sizes = []
+    prefixes = ours.classifier.prefixes
+    monkeypatch.setattr(ours.classifier, "prefixes", lambda batch: sizes.append(len(batch)) or prefixes(batch))
+    alone = ours.prepare_phases()
+    assert sizes == []
+    monkeypatch.setitem(KINDS, "cpu", replace(KINDS["cpu"], clips_side_by_side=False))
+    batched = ours.prepare_phases()
+    assert sizes == [4, 4] and alone.keys() == batched.keys()
+    assert all(phases["front end"] > 0 and phases["store"] > 0 for phases in (alone, batched))
 
 
 @pytest.mark.slow

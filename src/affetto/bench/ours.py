@@ -66,8 +66,8 @@ class Ours:
     def warm_up(self) -> None:
         """Let a device load its libraries, as the yardstick's first epoch does; nothing is stored."""
         if capabilities(self.device).queued:
-            for clip_id in self.ids[: self.batch_size]:
-                self.classifier.prefix(self.builder.data.sources[clip_id].load(None))
+            sources, seconds = self.builder.data.sources, self.builder.spec.settings.audio.seconds
+            self.classifier.prefixes([sources[clip_id].load(seconds) for clip_id in self.ids[: self.batch_size]])
             synchronise(self.device)
 
     def prepare(self) -> float:
