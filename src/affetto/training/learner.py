@@ -135,23 +135,27 @@ class Learner:
             prefix, lengths = self.data.fresh_batch(ids, device, changed)
         else:
             prefix, lengths = self.data.batch(ids, device)
-        share = 0.0 if self._masks_statistics else a.feature_mask
+        share = 0.0 if self.masks_statistics else a.feature_mask
         masked = augmentation.masks(prefix, lengths, ids, seed, epoch, time_mask=a.time_mask, feature_mask=share)
         return masked, lengths
 
     @property
-    def _masks_statistics(self) -> bool:
+    def masks_statistics(self) -> bool:
         """True if features are masked in the statistics of frozen states: a zero in the states would be an outlier."""
-        return self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
+        frozen = self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
+        return frozen and self.augment.feature_mask > 0
+
+    def mask_statistics(self, statistics: Tensor, ids: Sequence[str]) -> Tensor:
+        """Statistics of clips (clips, 2 width) with features set to the training clips' mean."""
+        head, share = self.classifier.head, self.augment.feature_mask
+        assert isinstance(head, StatisticsHead)
+        return augmentation.masked_features(statistics, ids, self.task.seed, self.epoch, share=share, fill=head.centre)
 
     def _logits(self, batch: Batch) -> Tensor:
         """(clips, classes); statistics are masked by the training clips' mean."""
-        head, share = self.classifier.head, self.augment.feature_mask
-        if share == 0 or not self._masks_statistics:
+        head = self.classifier.head
+        if not self.masks_statistics:
             return self.classifier(batch.prefix, batch.lengths)
         assert isinstance(head, StatisticsHead)
         statistics = self.classifier.statistics(batch.prefix, batch.lengths)
-        masked = augmentation.masked_features(
-            statistics, batch.ids, self.task.seed, self.epoch, share=share, fill=head.centre
-        )
-        return head.classify(masked)
+        return head.classify(self.mask_statistics(statistics, batch.ids))
