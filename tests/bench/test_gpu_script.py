@@ -116,6 +116,13 @@ def test_the_page_holds_what_was_measured_and_nothing_else(gpu):
     assert "| LoRA, an epoch, WavLM Base+ | ≥ 2.5× | not measured |" in page
 
 
+def test_the_page_on_performance_has_every_target(gpu):
+    page = (PROJECT / "docs" / "performance.md").read_text()
+    for target in gpu.gpu_tables.TARGETS:
+        title, bound, _ = target.cells({"parts": {}})
+        assert f"| {title} | {bound} |" in page
+
+
 @pytest.mark.slow
 def test_the_script_runs_in_small_and_fails_with_its_tests(tmp_path):
     out = tmp_path / "figures"

@@ -36,7 +36,8 @@ def keep(x: Tensor, p: float, generator: torch.Generator | None = None) -> tuple
     1/65,536 below 1, and so is the factor, which leaves the expectation exact.
     """
     if not capabilities(x.device).slow_random:
-        return torch.rand(x.shape, device=x.device, generator=generator) >= p, 1 / (1 - p)
+        mask = torch.empty(x.shape, dtype=torch.bool, device=x.device)
+        return mask.bernoulli_(1 - p, generator=generator), 1 / (1 - p)
     dropped = min(round(p * STEPS), STEPS - 1)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None, generator=generator)
     mask = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2

@@ -25,8 +25,9 @@ from torch import Tensor
 from affetto import audio
 from affetto.errors import UserError
 from affetto.files import replacing, write_text
+from affetto.models.bank import Bank, fits
 from affetto.models.classifier import Classifier, Prefix
-from affetto.models.device import capabilities
+from affetto.models.device import capabilities, send
 from affetto.models.parallel import side_by_side
 from affetto.models.storage import default_root
 
@@ -133,6 +134,8 @@ class PrefixData:
         self.frames: dict[str, int] = {}
         self._memory: dict[str, Prefix] = {}
         self._bytes = 0
+        self._bank: Bank | None = None
+        self._bank_device: torch.device | None = None
 
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> dict[str, str]:
         """Compute and store what is missing. Returns {clip id: problem} of clips whose audio is unusable.
@@ -201,8 +204,21 @@ class PrefixData:
             stored = outcome
         return stored
 
+    def bank(self, device: torch.device) -> Bank | None:
+        """All prefixes, packed on the device at the first call; None where they do not fit or nothing is gained."""
+        if device != self._bank_device:
+            self._bank_device = device
+            self._bank = Bank(self, tuple(self.frames), device) if fits(self, device) else None
+        return self._bank
+
     def batch(self, ids: Sequence[str], device: torch.device) -> tuple[Prefix, Tensor]:
-        """Prefixes of several clips as float32, zero-padded to the longest, and their lengths (batch,)."""
+        """Prefixes of several clips as float32, zero-padded to the longest, and their lengths (batch,).
+
+        The lengths lie on the CPU, or on the device where the prefixes are packed there.
+        """
+        bank = self.bank(device)
+        if bank is not None:
+            return bank.gather(bank.index(ids), max(self.frames[clip_id] for clip_id in ids))
         return collate([self[clip_id] for clip_id in ids], device)
 
     def fresh_batch(
@@ -226,14 +242,7 @@ def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, T
         for name in prefixes[0]
     }
     lengths = torch.tensor([next(iter(prefix.values())).shape[0] for prefix in prefixes])
-    return {name: _moved(tensor, device) for name, tensor in batch.items()}, lengths
-
-
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on `device`. Prediction's prefixes are there already; memory of a device cannot be pinned."""
-    if capabilities(device).pinned_copies and capabilities(tensor.device).host_memory:
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+    return {name: send(tensor, device) for name, tensor in batch.items()}, lengths
 
 
 def _checksum(prefix: Prefix) -> str:

@@ -148,14 +148,16 @@ def _stretch(stacked: Stacked, members: list[Member]) -> None:
 def _learn(stacked: Stacked, members: list[Member], batches: list[Batch]) -> None:
     """Compute the gradients of a step of all members."""
     learners = [member.loop.learner for member in members]
-    masks = learners[0].masks_statistics
+    prefixes = [
+        (learner.masked_prefix(batch.prefix, batch.masks), batch.lengths)
+        for learner, batch in zip(learners, batches, strict=True)
+    ]
 
     def mask(fit: int, statistics: torch.Tensor) -> torch.Tensor:
-        return learners[fit].mask_statistics(statistics, batches[fit].ids)
+        return learners[fit].masked_statistics(statistics, batches[fit].masks)
 
     stacked.zero_gradients()
-    joint = stacked.join([(batch.prefix, batch.lengths) for batch in batches])
-    rows = stacked.logits(*joint, mask if masks else None)
+    rows = stacked.logits(*stacked.join(prefixes), mask)
     losses = [
         (learner.loss.per_clip(logits, batch.targets) * batch.weights).sum()
         for learner, logits, batch in zip(learners, rows, batches, strict=True)

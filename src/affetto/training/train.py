@@ -25,7 +25,7 @@ from affetto.training.display import Display
 from affetto.training.folds import FoldTrainer, Rows, Trained
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
-from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TRAINED_ON, RunFolder
+from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec, check
 from affetto.training.stacking import AUTO, Steps, drive, fits_at_once, together
 from affetto.training.temperature import confidence
@@ -149,6 +149,9 @@ class _Run:
 
     def _run(self) -> Steps[dict[str, Any]]:
         on_main_rank(self.accelerator, lambda: self.data.split.save(self.folder.split))
+        before = self.folder.read(TIME) or {"seconds": 0.0, "calls": 0}
+        self.seconds_before, self.calls = before["seconds"], before["calls"] + 1
+        self.folder.write(TIME, {"seconds": self.seconds_before, "calls": self.calls})
         trainer = FoldTrainer(
             spec=self.spec,
             data=self.data,
@@ -164,7 +167,7 @@ class _Run:
         if trainer.at_once > 1:
             self.display.begin(f"{len(folds)} folds")
         parts = (
-            trainer.run(fold, self.folder.fold(fold.name) if several else self.folder, f"{n}/{len(folds)}")
+            self._timed(trainer.run(fold, self.folder.fold(fold.name) if several else self.folder, f"{n}/{len(folds)}"))
             for n, fold in enumerate(folds, 1)
         )
         results = yield from together(parts, trainer.at_once)
@@ -190,6 +193,7 @@ class _Run:
                 metrics["states"] = summary.pop("states")
         metrics |= self._circumstances()
         self.folder.write(METRICS, metrics)
+        self.folder.drop_time()
         return metrics
 
     def _folds_at_once(self) -> int:
@@ -200,6 +204,16 @@ class _Run:
         if self.builder.architecture(classifier, state) is None or not self.builder.method.takes_steps:
             return 1
         return min(len(self.data.split.folds), fits_at_once(self.stack, classifier, self.accelerator))
+
+    def _timed(self, steps: Steps[dict[str, Any]]) -> Steps[dict[str, Any]]:
+        """Run a fold, and note the run's time behind it: a call that is interrupted later has taken at least that."""
+        result = yield from steps
+        self.folder.write(TIME, {"seconds": self._seconds(), "calls": self.calls})
+        return result
+
+    def _seconds(self) -> float:
+        """Time of this call, and of those before it up to the last fold that they finished."""
+        return round(self.seconds_before + time.monotonic() - self.started, 3)
 
     def _pooled(self, results: list[dict[str, Any]], part: str, file: str, several: bool) -> Rows:
         rows = [row for result in results for row in result[part]]
@@ -280,7 +294,8 @@ class _Run:
             "copies_left_out": sum(sum(fold["copies_left_out"].values()) for fold in self.data.split.audit["folds"]),
             "trainable_parameters": sum(p.numel() for p in classifier.trainable().values()),
             "backbone_parameters": self.builder.backbone.parameter_count(),
-            "wall_seconds": round(time.monotonic() - self.started, 3),
+            "wall_seconds": self._seconds(),
+            "calls": self.calls,
             "peak_memory_bytes": peak_memory_bytes(self.device),
             "identity": self.identity,
             "provenance": provenance(self.device, self.accelerator.num_processes),
