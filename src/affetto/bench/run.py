@@ -54,15 +54,22 @@ def run(
     pairs = [pair for pair in product(comparisons, methods) if _is_measured(*pair, exact)]
     if not pairs:
         raise UserError("int8 is compared on a CPU and as each comes: nothing is left to measure; add a --method")
-    if stack is None:
-        stack = STACKS if capabilities(exact).own_memory else ()
-    sizes = {"clips": clips, "batch_size": batch_size, "stack": tuple(stack)}
+    template = Task(
+        side="ours",
+        backbone="",
+        method="lora",
+        clips=clips,
+        batch_size=batch_size,
+        precision=precision,
+        device=device,
+        stack=tuple(STACKS if stack is None and capabilities(exact).own_memory else stack or ()),
+    )
     precisions = dict.fromkeys((precision, devices.resolve_precision("auto", exact)))
     peaks = {name: devices.peak_operations_per_second(name, exact) for name in precisions}
     results = []
     with Workers(keep=capabilities(exact).own_memory) as workers:
         for backbone, (comparison, method) in product(backbones, pairs):
-            task = Task(side="ours", backbone=backbone, method="lora", precision=precision, device=device, **sizes)
+            task = replace(template, backbone=backbone)
             sides = _both_sides(task, method, comparison, exact)
             result = _measure(comparison, method, sides, rounds=rounds, say=say, start=workers.start)
             if "counts" in result:
