@@ -19,9 +19,9 @@ from affetto.bench.ours import Ours
 from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models import device as devices
-from affetto.models.device import KINDS, Capabilities, capabilities
+from affetto.models.device import KINDS, Capabilities, capabilities, send
 from affetto.models.prefix import collate
-from affetto.training.augment import masks
+from affetto.training.augment import masked, stretches
 from affetto.training.device import choose, resolve_precision
 from affetto.training.provenance import provenance
 from models.systems import FAMILIES, METHODS, classifier, clips
@@ -68,7 +68,8 @@ def test_training_runs_on_the_device_alone(method: str, pinned: list[str]) -> No
     made = made.to(META).train()
     batch, lengths = collate(prefixes, META)
     assert set(pinned) == {"cpu"} and lengths.device.type == "cpu"
-    batch = masks(batch, lengths, ["a", "b"], 0, 0, time_mask=0.3, feature_mask=0.3)
+    drawn = stretches(["a", "b"], lengths.tolist(), 8, 0, 0, time_mask=0.3, feature_mask=0.3)
+    batch = masked(batch, send(drawn, META))
     loss = torch.nn.functional.cross_entropy(made(batch, lengths), torch.zeros(2, dtype=torch.long, device=META))
     loss.backward()
     torch.optim.Adam(made.trainable().values()).step()

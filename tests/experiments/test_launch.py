@@ -37,7 +37,7 @@ axes:
 exclude:
   - {method: probe}
 """
-VOLATILE = ("wall_seconds", "peak_memory_bytes", "provenance")
+VOLATILE = ("wall_seconds", "calls", "peak_memory_bytes", "provenance")
 
 
 @pytest.fixture(scope="module")

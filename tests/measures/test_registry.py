@@ -13,15 +13,36 @@ from sklearn.metrics import f1_score
 
 from affetto.errors import UserError
 from affetto.measures.classification import MACRO_F1, UAR
-from affetto.measures.measure import LabelMeasure, ProbabilityMeasure
+from affetto.measures.measure import (
+    DimensionMeasure,
+    DistributionMeasure,
+    LabelMeasure,
+    MultilabelMeasure,
+    ProbabilityMeasure,
+)
 from affetto.measures.probability import LOG_LOSS
-from affetto.measures.registry import MEASURES, label_measure, shown_measures
+from affetto.measures.registry import (
+    MEASURES,
+    class_measure,
+    dimension_measures,
+    distribution_measures,
+    label_measure,
+    multilabel_measures,
+    shown_measures,
+)
 from affetto.measures.scores import completed, scores
 
 
 def test_the_registry_finds_the_built_in_measures_in_their_order() -> None:
-    assert list(MEASURES) == ["macro_f1", "uar", "weighted_f1", "accuracy", "log_loss", "ece", "brier"]
+    of_classes = ["macro_f1", "uar", "weighted_f1", "accuracy", "log_loss", "ece", "brier"]
+    of_dimensions = ["ccc", "pearson", "mae", "rmse"]
+    of_shares = ["kl", "js", "cross_entropy", "majority_macro_f1", "any_rater_macro_f1"]
+    of_labels = ["multilabel_micro_f1", "multilabel_macro_f1", "mean_average_precision"]
+    assert list(MEASURES) == of_classes + of_dimensions + of_shares + of_labels
     assert [measure.name for measure in shown_measures()] == ["macro_f1", "uar", "weighted_f1", "accuracy"]
+    assert [measure.name for measure in dimension_measures()] == of_dimensions
+    assert [measure.name for measure in distribution_measures()] == of_shares
+    assert [measure.name for measure in multilabel_measures()] == of_labels
 
 
 def test_unknown_measures_and_those_without_a_matrix_are_named() -> None:
@@ -29,6 +50,8 @@ def test_unknown_measures_and_those_without_a_matrix_are_named() -> None:
         label_measure("macrof1")
     with pytest.raises(UserError, match="'log_loss' needs probabilities"):
         label_measure("log_loss")
+    with pytest.raises(UserError, match="'ccc' is not one of classes; known: macro_f1, uar"):
+        class_measure("ccc")
 
 
 def test_training_s_scores_are_bit_for_bit_those_of_scikit_learn() -> None:
@@ -71,4 +94,6 @@ def test_the_docs_list_every_measure() -> None:
         low, high = (f"{end:g}".replace("inf", "∞") for end in measure.range)
         assert (title, values) == (measure.title, f"{low} to {high}")
         assert better == ("higher" if measure.higher_is_better else "lower")
-        assert needs == ("labels" if isinstance(measure, LabelMeasure) else "probabilities")
+        kinds = {LabelMeasure: "labels", DimensionMeasure: "dimensions", DistributionMeasure: "shares"}
+        kinds |= {ProbabilityMeasure: "probabilities", MultilabelMeasure: "scores"}
+        assert needs == next(word for kind, word in kinds.items() if isinstance(measure, kind))

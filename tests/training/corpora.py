@@ -68,14 +68,15 @@ def spec(
     )
 
 
+TIMES = ("seconds", "wall_seconds", "calls", "peak_memory_bytes")
+
+
 def timeless(metrics: dict[str, Any]) -> dict[str, Any]:
     """The metrics without what differs from run to run: times and memory."""
 
     def stripped(value: Any) -> Any:
         if isinstance(value, dict):
-            return {
-                k: stripped(v) for k, v in value.items() if k not in ("seconds", "wall_seconds", "peak_memory_bytes")
-            }
+            return {k: stripped(v) for k, v in value.items() if k not in TIMES}
         return [stripped(one) for one in value] if isinstance(value, list) else value
 
     result = stripped(metrics)

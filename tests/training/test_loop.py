@@ -109,7 +109,8 @@ def test_masks_stay_within_a_clip_s_frames_and_depend_on_seed_epoch_and_clip_alo
     lengths = torch.tensor([50, 10, 30])
 
     def masked(ids: list[str], epoch: int = 0) -> dict[str, torch.Tensor]:
-        return augment.masks(prefix, lengths, ids, 0, epoch, time_mask=0.5, feature_mask=0.5)
+        drawn = augment.stretches(ids, lengths.tolist(), 20, 0, epoch, time_mask=0.5, feature_mask=0.5)
+        return augment.masked(prefix, drawn)
 
     out = masked(["a", "b", "c"])
     assert torch.equal(prefix["state"], torch.ones(3, 50, 20)), "the stored tensors must not change"
@@ -122,7 +123,6 @@ def test_masks_stay_within_a_clip_s_frames_and_depend_on_seed_epoch_and_clip_alo
         assert int(blank_frames.sum()) <= frames // 2
         assert not blank_frames[frames:].any()
         assert int((out["state"][row] == 0).all(0).sum()) <= 10
-    assert augment.masks(prefix, lengths, list("abc"), 0, 0, time_mask=0, feature_mask=0) is prefix
 
 
 def test_a_run_trains_with_augmentation_and_is_another_run(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from affetto.training.runs import run_seconds
 from affetto.training.train import train
 from training.corpora import spec, timeless, write_table
 from training.test_train import lines, same_weights
@@ -85,7 +86,7 @@ def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
 
     table = write_table(tmp_path / "corpus")
     wanted = spec(table, split="kfold:3")
-    expected = train(wanted, tmp_path / "undisturbed")
+    expected = train(wanted, tmp_path / "undisturbed", stack=1)
     real, calls = stacking.fit, []
 
     def third_breaks(*arguments, **named):
@@ -96,9 +97,14 @@ def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
 
     monkeypatch.setattr(stacking, "fit", third_breaks)
     with pytest.raises(KeyboardInterrupt):
-        train(wanted, tmp_path / "stopped")
-    again = train(wanted, tmp_path / "stopped")
+        train(wanted, tmp_path / "stopped", stack=1)
+    before = json.loads((tmp_path / "stopped" / "time.json").read_text())
+    assert before["calls"] == 1 and before["seconds"] > 0
+    (tmp_path / "stopped" / "time.json").write_text(json.dumps(before | {"seconds": 1000.0}))
+    again = train(wanted, tmp_path / "stopped", stack=1)
     assert timeless(again) == timeless(expected)
+    assert (expected["calls"], again["calls"]) == (1, 2)
+    assert 1000 < again["wall_seconds"] < 2000 and not (tmp_path / "stopped" / "time.json").exists()
     first = calls[0][0]
     # Fold one: select and refit, once each. Fold two: select once, its refit broke off and came again.
     assert [stage for name, stage in calls if name == first] == ["select", "refit"]
@@ -134,3 +140,11 @@ def test_what_a_kill_left_half_written_is_taken_for_nothing(tmp_path: Path) -> N
     (out / ".metrics.json.1.tmp").write_text("{")
     assert timeless(train(spec(table, "lora"), out)) == timeless(expected)
     assert same_weights(out, source) and not list(out.rglob("*.tmp"))
+
+
+def test_the_time_of_a_run_is_that_of_all_its_calls():
+    folds = [{"seconds": 30.0}, {"seconds": 40.0}]
+    assert run_seconds({"wall_seconds": 10.0, "folds": folds}) == 70.0  # interrupted, by an earlier version
+    assert run_seconds({"wall_seconds": 80.0, "folds": folds}) == 80.0
+    assert run_seconds({"wall_seconds": 10.0, "calls": 2, "folds": folds}) == 10.0  # folds that were fitted together
+    assert run_seconds({"wall_seconds": 10.0}) == 10.0

@@ -23,7 +23,7 @@ from affetto.experiments.work import clips_of, operations
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.training.identity import own_fields
-from affetto.training.runs import METRICS
+from affetto.training.runs import METRICS, run_seconds
 
 SEEDS = ("seed", "split_seed")
 OVERHEAD_SECONDS = 10.0
@@ -113,7 +113,7 @@ def _measured(folder: GridFolder, run: PlannedRun) -> tuple[float, int] | None:
         return None
     if metrics is None or not isinstance(metrics.get("wall_seconds"), int | float):
         return None
-    return float(metrics["wall_seconds"]), _size(files.path)
+    return run_seconds(metrics), _size(files.path)
 
 
 def _size(folder: Path) -> int:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from affetto.errors import unknown
 from affetto.measures.classification import ACCURACY, MACRO_F1, UAR
 from affetto.measures.confusion import Counts, Floats, confusions, per_class
-from affetto.measures.intervals import BY, LEVEL, can_be_drawn, effective, jackknife
-from affetto.measures.measure import LabelMeasure, Measure, ProbabilityMeasure
+from affetto.measures.measure import ClassMeasure, LabelMeasure, ProbabilityMeasure
 from affetto.measures.probability import finite
 from affetto.measures.registry import label_measures, shown_measures
+from affetto.measures.units import speaker_numbers, units_of
 
 OF_SPEAKERS = (MACRO_F1, UAR, ACCURACY)
 """Measures that a speaker's clips get by themselves."""
@@ -36,12 +36,12 @@ def scores(
     not fit together, UserError for a true label that is not among `labels`.
     """
     true, values = _checked(truth, probabilities, labels, speakers)
-    names, owner = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
-    by_speaker = confusions(true, values.argmax(axis=1), owner.reshape(-1), len(names), len(labels))
+    names, owner = speaker_numbers(speakers)
+    by_speaker = confusions(true, values.argmax(axis=1), owner, len(names), len(labels))
     return {
         **probability_scores(values, true),
-        **counted_scores(by_speaker, names.tolist(), labels),
-        "interval": _interval(true, values, owner.reshape(-1), by_speaker),
+        **counted_scores(by_speaker, names, labels),
+        "interval": _interval(true, values, owner, by_speaker),
     }
 
 
@@ -122,31 +122,24 @@ def _checked(
 def _interval(true: Counts, probabilities: Floats, speaker: NDArray[np.intp], by_speaker: Counts) -> dict[str, Any]:
     """Student's interval of the measures, over speakers, whose matrices are (speakers, truth, predicted).
 
-    Clips of one speaker err together, so speakers are what is drawn; clips only where speakers are too few for it
-    (`can_be_drawn`), and then the interval says nothing about other voices. See `affetto.measures.intervals`.
+    It is over clips where the speakers are too few (`units_of`). See `affetto.measures.intervals`.
     """
-    clips = by_speaker.sum(axis=(1, 2))
-    over, matrices, owner = "speakers", by_speaker, speaker
-    if not can_be_drawn(clips):
-        n, k = len(true), by_speaker.shape[1]
-        owner = np.arange(n)
-        over, clips = "clips", np.ones(n, dtype=np.int64)
-        matrices = confusions(true, probabilities.argmax(axis=1), owner, n, k)
-    units = len(clips)
-    facts = {"level": LEVEL, "by": BY, "over": over, "units": units, "effective": effective(clips)}
-    if units < 2:  # nothing is known from one clip
-        return {**facts, **{m.name: list(m.range) for m in shown_measures() if np.isfinite(m.range).all()}}
+    units, matrices = units_of(speaker, len(by_speaker)), by_speaker
+    if units.over == "clips":
+        called = probabilities.argmax(axis=1)
+        matrices = confusions(true, called, units.owner, len(units), by_speaker.shape[1])
+    if len(units) < 2:  # nothing is known from one clip
+        return {**units.facts(), **{m.name: list(m.range) for m in shown_measures() if np.isfinite(m.range).all()}}
 
-    def without_each(measure: Measure) -> Floats:
+    def without_each(measure: ClassMeasure) -> Floats:
         if isinstance(measure, LabelMeasure):
             confusion = matrices.sum(axis=0)
             return measure.of_confusions(confusion - matrices, never_true=confusion.sum(axis=1) == 0)
         assert isinstance(measure, ProbabilityMeasure)
-        return measure.without_each(probabilities, true, owner, units)
+        return measure.without_each(probabilities, true, units.owner, len(units))
 
-    ends = {}
-    for measure in shown_measures():
-        value = measure.of_predictions(probabilities, true)
-        low, high = measure.range
-        ends[measure.name] = list(jackknife(value, without_each(measure), clips).interval(least=low, most=high))
-    return {**facts, **ends}
+    ends = {
+        measure.name: units.ends(measure.of_predictions(probabilities, true), without_each(measure), *measure.range)
+        for measure in shown_measures()
+    }
+    return {**units.facts(), **ends}

@@ -19,4 +19,5 @@ class Bottleneck(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return self.scale * self.up(self.dropout(torch.relu(self.down(hidden))))
+        raised = self.up(self.dropout(torch.relu(self.down(hidden))))
+        return raised if self.scale == 1.0 else self.scale * raised

@@ -1,8 +1,8 @@
 """The model: backbone, method, pooling and head, cut where training begins.
 
-Everything below the cut is a pure function of the clip (`prefix`, one clip, unpadded, no gradient);
-everything above runs on padded batches of prefixes (`forward`). Training, evaluation and inference all
-go prefix → forward; there is no other path.
+Everything below the cut is a pure function of the clip, without gradient: `prefix` of one clip, unpadded, and
+`prefixes` of several, padded, with the same values up to rounding. Everything above runs on padded batches of prefixes
+(`forward`). Training, evaluation and inference all go prefix → forward; there is no other path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.backbones.backbone import Backbone, frame_mask
-from affetto.models.device import autocast
+from affetto.models.device import autocast, send
 from affetto.models.head_layers import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise_blocks
 from affetto.models.methods.base import EMBEDDING, NOTHING, Method
@@ -89,34 +89,55 @@ class Classifier(nn.Module):
         """One clip's wave (samples,), 16 kHz → what lies at the cut, in float32."""
         prepared = self.backbone.prepare(wave)
         with self._autocast():
-            return {name: tensor.float() for name, tensor in self._prefix(prepared).items()}
+            batch = self._below(self.backbone.features(prepared)[None], None)
+        return {name: tensor[0].float() for name, tensor in batch.items()}
 
-    def _prefix(self, prepared: Tensor) -> Prefix:
-        features = self.backbone.features(prepared)
+    def prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
+        """Waves (samples,), 16 kHz → the `prefix` of each, up to rounding, computed as one padded batch."""
+        batch, rows = self.prefix_batch(waves)
+        return [{name: tensor[i, :count] for name, tensor in batch.items()} for i, count in enumerate(rows)]
+
+    @torch.no_grad()
+    def prefix_batch(self, waves: Sequence[np.ndarray]) -> tuple[Prefix, list[int]]:
+        """Waves (samples,), 16 kHz → prefixes (batch, rows, …), float32, and the rows that each clip has of them.
+
+        Rows are frames, or states under `statistics`; behind a clip's rows there may be anything.
+        """
+        prepared, lengths = self.backbone.prepare_batch(waves)
+        prepared = send(prepared, self.backbone.device)
+        with self._autocast():
+            features, frames = self.backbone.features_batch(prepared, lengths)
+            mask = frame_mask(frames, features.shape[1], features.device)
+            batch = self._below(features, mask)
+        rows = [batch["statistics"].shape[1]] * len(waves) if "statistics" in batch else frames.tolist()
+        return {name: tensor.float() for name, tensor in batch.items()}, rows
+
+    def _below(self, features: Tensor, mask: Tensor | None) -> Prefix:
+        """The front end's output (batch, frames, channels), mask (batch, frames) → {name: (batch, rows, …)}."""
         if self.method.lowest_block == EMBEDDING:
             return {"features": features}
-        hidden = self.backbone.embed(features[None], None)
+        hidden = self.backbone.embed(features, mask)
         if self.stores_statistics:
-            return {"statistics": self._all_statistics(hidden)}
+            return {"statistics": self._all_statistics(hidden, mask)}
         stop = self.pooling.last if self.frozen else self.method.lowest_block
-        hidden, gathered = self._advance(hidden, 0, stop, None, _Gathered(self.pooling))
+        hidden, gathered = self._advance(hidden, 0, stop, mask, _Gathered(self.pooling))
         if self.frozen:
             gathered.add(self.pooling.last, self._state(stop, hidden))
-            return {name.replace("below", "pooled"): tensor[0] for name, tensor in gathered.stored().items()}
-        return {"state": hidden[0]} | {name: tensor[0] for name, tensor in gathered.stored().items()}
+            return {name.replace("below", "pooled"): tensor for name, tensor in gathered.stored().items()}
+        return {"state": hidden, **gathered.stored()}
 
-    def _all_statistics(self, hidden: Tensor) -> Tensor:
-        """State 0 of one clip → (L+1, 2 width): each state's mean and deviation over time, for any choice of layer.
+    def _all_statistics(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """State 0 → (batch, L+1, 2 width): each state's mean and deviation over time, for any choice of layer.
 
-        Once merged, the choice is made: up to it, (layer + 1, 2 width).
+        Once merged, the choice is made: up to it, (batch, layer + 1, 2 width).
         """
-        context = self.backbone.context(None, hidden.shape[1])
+        context = self.backbone.context(mask, hidden.shape[1])
         rows = []
         for i in range(self._highest + 1):
-            rows.append(masked_statistics(self.pooling.normalise(self._state(i, hidden)), None))
+            rows.append(masked_statistics(self.pooling.normalise(self._state(i, hidden)), mask))
             if i < self._highest:
                 hidden = self.backbone.block(i, hidden, context)
-        return torch.cat(rows)
+        return torch.stack(rows, dim=1)
 
     @torch.no_grad()
     def states(self, wave: np.ndarray) -> Tensor:
@@ -235,37 +256,48 @@ class Classifier(nn.Module):
 
 
 class _Gathered:
-    """Pools states as they come: a running sum under fixed weights, a list under learned ones."""
+    """Pools states as they come: a running sum under fixed weights, a list under learned ones.
+
+    Fixed weights that are not zero are equal: the sum of the states is weighted once.
+    """
 
     def __init__(self, pooling: StatePooling, prefix: Prefix | None = None) -> None:
         self.pooling, prefix = pooling, prefix or {}
         self.learned = pooling.weights is not None
-        self.sum: Tensor | None = prefix.get("below")
+        self.fixed = [] if self.learned else pooling.fixed()
+        self.below = prefix.get("below")
+        self.sum: Tensor | None = None
         self.states: list[Tensor] = list(prefix["states"].unbind(-2)) if "states" in prefix else []
 
     def add(self, index: int, state: Tensor) -> None:
-        weight = None if self.learned else self.pooling.fixed()[index]
-        if weight == 0.0:
-            return
-        state = self.pooling.normalise(state)
-        if weight is None:
-            self.states.append(state)
-        else:
-            # A single layer is taken as it is, so that no rounding comes in.
-            term = state if weight == 1.0 else state * weight
-            self.sum = term if self.sum is None else self.sum + term
+        if self.learned:
+            self.states.append(self.pooling.normalise(state))
+        elif self.fixed[index] != 0.0:
+            state = self.pooling.normalise(state)
+            self.sum = state if self.sum is None else self.sum + state
+
+    def weighted(self) -> Tensor | None:
+        """The states so far under fixed weights, (batch, frames, width); None where all weights are zero."""
+        weight = max(self.fixed)
+        if self.sum is None:
+            return self.below
+        if self.below is not None:
+            return torch.add(self.below, self.sum, alpha=weight)
+        # A single layer is taken as it is, so that no rounding comes in.
+        return self.sum if weight == 1.0 else self.sum * weight
 
     def stored(self) -> Prefix:
         if self.learned:
             return {"states": torch.stack(self.states, dim=-2)} if self.states else {}
-        return {} if self.sum is None else {"below": self.sum}
+        below = self.weighted()
+        return {} if below is None else {"below": below}
 
     def pooled(self) -> Tensor:
         """(batch, frames, width)."""
         if not self.learned:
-            assert self.sum is not None
-            return self.sum
+            mean = self.weighted()
+            assert mean is not None
+            return mean
         states = torch.stack(self.states, dim=-2).float()
-        weights = self.pooling.coefficients().to(states.device)
         with autocast(states.device, enabled=False):  # einsum is a matrix product: it would be rounded to bfloat16
-            return torch.einsum("btnw,n->btw", states, weights)
+            return self.pooling.mix(states)

@@ -33,4 +33,5 @@ class ConvBottleneck(nn.Module):
             # As beyond the end of an unpadded clip: the frames before it must not see what lies in the padding.
             low = low.masked_fill(~mask[:, :, None], 0.0)
         convolved = self.convolve(low.transpose(1, 2)).transpose(1, 2)
-        return self.scale * self.up(self.dropout(torch.relu(convolved)))
+        raised = self.up(self.dropout(torch.relu(convolved)))
+        return raised if self.scale == 1.0 else self.scale * raised

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,8 @@ class Capabilities:
     """It has memory of its own, of which torch knows the peak."""
     fused_optimizer: bool = False
     """torch's Adam has a fused form."""
+    banked: bool = False
+    """A run's stored states are packed in its memory, where they fit: copies from the CPU would keep it waiting."""
     graphs: bool = False
     """A sequence of kernels can be captured once and replayed by one call, as `torch.cuda.CUDAGraph` does."""
     matrix_width: int = 2048
@@ -58,13 +60,14 @@ KINDS = {
         batches_ahead=True,
         own_memory=True,
         fused_optimizer=True,
+        banked=True,
         graphs=True,
         matrix_width=8192,
     ),
-    "mps": Capabilities(queued=True, bfloat16=False),
+    "mps": Capabilities(queued=True, bfloat16=False, banked=True),
 }
 """Capabilities by torch's `device.type`."""
-PLUGGED_IN = Capabilities(queued=True)
+PLUGGED_IN = Capabilities(queued=True, banked=True)
 """Capabilities of an accelerator that is not in `KINDS`: xpu, npu, hpu and whatever else is plugged into torch."""
 
 
@@ -109,6 +112,36 @@ def reset_peak_memory(device: torch.device) -> None:
     """Let the peak of the device's memory begin at its present use."""
     if capabilities(device).own_memory:
         torch.accelerator.reset_peak_memory_stats(device)
+
+
+def free_memory_bytes(device: torch.device) -> int | None:
+    """Bytes that are free on the device; None where torch does not know it."""
+    known = getattr(_module(device), "mem_get_info", None)
+    return None if known is None else int(known(device)[0])
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on `device`, beside what that still computes where it can. Memory of a device cannot be pinned."""
+    if capabilities(device).pinned_copies and capabilities(tensor.device).host_memory:
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def fetch(tensors: dict[str, Tensor], device: torch.device) -> tuple[dict[str, Tensor], Callable[[], None]]:
+    """Tensors of `device` on the CPU, and a function that waits until they are there; any thread may call it.
+
+    Where copies are asynchronous the device goes on computing meanwhile.
+    """
+    if not capabilities(device).pinned_copies:
+        return {name: tensor.cpu() for name, tensor in tensors.items()}, lambda: None
+    host = {
+        name: torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
+        for name, tensor in tensors.items()
+    }
+    module = _module(device)
+    event = module.Event()
+    event.record(module.current_stream(device))
+    return host, event.synchronize
 
 
 def random_states() -> dict[str, Tensor]:

@@ -47,7 +47,7 @@ class LowRank(torch.autograd.Function):
             weight, a, b = weight.to(dtype), a.to(dtype), b.to(dtype)
             survivors, ctx.up = keep(rows, dropout) if dropout else (None, 1.0)
             entered = nn.functional.gelu(rows) if gelu else rows
-            low = _dropped(entered, survivors, ctx.up) @ a.T
+            low = _scaled_product(_dropped(entered, survivors), a.T, ctx.up)
             out = nn.functional.linear(entered, weight, None if bias is None else bias.to(dtype))
             out.addmm_(low, b.T, alpha=scale)
         ctx.save_for_backward(rows, weight, a, b, low, survivors)
@@ -59,18 +59,18 @@ class LowRank(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight, a, b, low, survivors = ctx.saved_tensors
         grad = grad.reshape(-1, grad.shape[-1]).to(weight.dtype)
-        grad_low = torch.mm(grad, b).mul_(ctx.scale)
-        grad_b = torch.mm(low.T, grad).T.float().mul_(ctx.scale)
+        grad_low = _scaled_product(grad, b, ctx.scale)
+        grad_b = _scaled_product(low.T, grad, ctx.scale).T.to(torch.float32, memory_format=torch.contiguous_format)
         # (rank, rows) × (rows, in): the other way round takes three times as long.
         entered = nn.functional.gelu(rows) if ctx.gelu else rows
-        grad_a = torch.mm(grad_low.T, _dropped(entered, survivors, ctx.up)).float()
+        grad_a = _scaled_product(grad_low.T, _dropped(entered, survivors), ctx.up).float()
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = torch.mm(grad, weight)
             if survivors is None:
                 grad_x.addmm_(grad_low, a)
             else:
-                grad_x.add_(_dropped(torch.mm(grad_low, a), survivors, ctx.up))
+                grad_x.addcmul_(torch.mm(grad_low, a), survivors, value=ctx.up)
             if ctx.gelu:
                 grad_x = torch.ops.aten.gelu_backward(grad_x, rows)
             grad_x = grad_x.view(ctx.shape).to(ctx.dtype)
@@ -147,5 +147,12 @@ def _forward(self: Any, x: Tensor) -> Tensor:
     return apply(x, base.weight, base.bias, low, high, self.scaling[name], self.lowrank_gelu, p)
 
 
-def _dropped(x: Tensor, survivors: Tensor | None, up: float) -> Tensor:
-    return x if survivors is None else (x * survivors).mul_(up)
+def _dropped(x: Tensor, survivors: Tensor | None) -> Tensor:
+    return x if survivors is None else x * survivors
+
+
+def _scaled_product(left: Tensor, right: Tensor, scale: float) -> Tensor:
+    """scale · left @ right, the factor within the product: no pass over its result."""
+    if scale == 1.0:
+        return left @ right
+    return torch.addmm(left.new_empty(()), left, right, beta=0, alpha=scale)

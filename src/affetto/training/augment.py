@@ -37,46 +37,58 @@ def wave(samples: np.ndarray, random: np.random.Generator, *, noise_snr_db: floa
     return samples.astype(np.float32)
 
 
-def masks(
-    prefix: Prefix, lengths: Tensor, ids: Sequence[str], seed: int, epoch: int, *, time_mask: float, feature_mask: float
-) -> Prefix:
-    """SpecAugment's two masks (Park et al. 2019) on a batch of prefixes: one stretch of frames, one band of features.
-
-    A mask's length is uniform up to the given share. What is masked is masked alike in all tensors of a clip.
-    """
-    if time_mask == 0 and feature_mask == 0:
-        return prefix
-    masked = {name: tensor.clone() for name, tensor in prefix.items()}
-    for row, clip_id in enumerate(ids):
-        frames = int(lengths[row])
-        for name, tensor in masked.items():
-            draw = chance(seed, epoch, f"{clip_id} masks")
-            if time_mask > 0 and name != "statistics":
-                _blank(tensor[row, :frames], 0, time_mask, draw)
-            if feature_mask > 0:
-                _blank(tensor[row], tensor.dim() - 2, feature_mask, draw)
-    return masked
-
-
-def masked_features(
-    statistics: Tensor, ids: Sequence[str], seed: int, epoch: int, *, share: float, fill: Tensor
+def stretches(
+    ids: Sequence[str],
+    frames: Sequence[int],
+    features: int,
+    seed: int,
+    epoch: int,
+    *,
+    time_mask: float,
+    feature_mask: float,
 ) -> Tensor:
-    """A copy of (batch, features) in which each clip has one band of features that is `fill` (features,) instead.
+    """SpecAugment's two masks (Park et al. 2019): one stretch of frames and one band of features of each clip.
 
-    The band is drawn as that of `masks`. With the training clips' mean as `fill` it is zero once standardised.
+    A mask's length is uniform up to the given share. Returns (clips, 4) on the CPU: first frame, the frame behind the
+    last, first feature, the feature behind the last.
     """
-    masked = statistics.clone()
-    for row, clip_id in enumerate(ids):
-        start, stop = _stretch(statistics.shape[1], share, chance(seed, epoch, f"{clip_id} masks"))
-        masked[row, start:stop] = fill[start:stop]
-    return masked
+    rows = []
+    for clip_id, count in zip(ids, frames, strict=True):
+        draw = chance(seed, epoch, f"{clip_id} masks")
+        row = [*_stretch(count, time_mask, draw)] if time_mask > 0 else [0, 0]
+        rows.append(row + ([*_stretch(features, feature_mask, draw)] if feature_mask > 0 else [0, 0]))
+    return torch.tensor(rows)
 
 
-def _blank(tensor: Tensor, dimension: int, share: float, random: np.random.Generator) -> None:
-    index = [slice(None)] * tensor.dim()
-    index[dimension] = slice(*_stretch(tensor.shape[dimension], share, random))
-    with torch.no_grad():
-        tensor[tuple(index)] = 0.0
+def masked(prefix: Prefix, masks: Tensor, *, bands: bool = True) -> Prefix:
+    """A batch of prefixes with zeros in its `stretches`, alike in all tensors of a clip; statistics have no frames.
+
+    Without `bands` frames are masked alone.
+    """
+    changed = dict(prefix)
+    for name, tensor in prefix.items():
+        ones = [1] * (tensor.dim() - 2)
+        if name != "statistics":
+            time = _inside(tensor.shape[1], masks[:, 0], masks[:, 1])
+            changed[name] = changed[name].masked_fill(time.view(*time.shape, *ones), 0.0)
+        if bands:
+            band = _inside(tensor.shape[-1], masks[:, 2], masks[:, 3])
+            changed[name] = changed[name].masked_fill(band.view(len(band), *ones, -1), 0.0)
+    return changed
+
+
+def masked_features(statistics: Tensor, masks: Tensor, *, fill: Tensor) -> Tensor:
+    """A copy of (batch, features) in which the band of each clip is `fill` (features,) instead.
+
+    With the training clips' mean as `fill` it is zero once standardised.
+    """
+    return torch.where(_inside(statistics.shape[1], masks[:, 2], masks[:, 3]), fill, statistics)
+
+
+def _inside(size: int, start: Tensor, stop: Tensor) -> Tensor:
+    """True from `start` to before `stop`, both (batch,): (batch, size)."""
+    places = torch.arange(size, device=start.device)
+    return (places >= start[:, None]) & (places < stop[:, None])
 
 
 def _stretch(size: int, share: float, random: np.random.Generator) -> tuple[int, int]:

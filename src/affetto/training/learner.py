@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from affetto.models.classifier import Classifier, Prefix
+from affetto.models.device import send
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training import augment as augmentation
@@ -48,12 +50,13 @@ class Task:
 class Batch:
     """This process's clips of a step."""
 
-    ids: list[str]
     prefix: Prefix
     lengths: Tensor
     targets: Tensor
     weights: Tensor
     """Factor of each clip's loss in that of the step, (clips,): one part of the weight of all its clips."""
+    masks: Tensor | None
+    """Frames and features that are masked, as `augment.stretches` draws them; None: none are."""
     share: float
     """Weight of these clips' loss in that of the step: 1.0 of one process."""
     clips: int
@@ -89,25 +92,32 @@ class Learner:
         Where a step has fewer clips than there are processes, some take a clip that then weighs nothing.
         """
         clips = self.batches[step % len(self.batches)]
-        ids, weights = part(clips, self.accelerator), self.loss.weights
-        share, total = (math.fsum(weights[self.task.target[i]] for i in group) for group in (ids, clips))
+        ids = part(clips, self.accelerator)
+        share, total = self.weight(ids), self.weight(clips)
         ids = ids or clips[:1]
         prefix, lengths = self._inputs(ids)
-        device = self.accelerator.device
+        device, width = self.accelerator.device, next(iter(prefix.values())).shape[-1]
+        frames = lengths.tolist() if self.augment.waveform else [self.data.frames[clip_id] for clip_id in ids]
+        masks = self.masks(ids, frames, width)
         return Batch(
-            ids=ids,
             prefix=prefix,
             lengths=lengths,
             targets=self.task.classes(ids, device),
             weights=torch.full((len(ids),), 1 / total if share else 0.0, device=device),
+            masks=None if masks is None else send(masks, device),
             share=share / total,
             clips=len(clips),
         )
 
+    def weight(self, ids: Sequence[str]) -> float:
+        """Sum of the class weights of clips."""
+        return math.fsum(self.loss.weights[self.task.target[clip_id]] for clip_id in ids)
+
     def learn(self, step: int, batch: Batch) -> None:
         """Compute the gradients of a step."""
         reseed(self.accelerator, self.task.seed, self.epoch, step % len(self.batches))
-        loss = (self.loss.per_clip(self._logits(batch), batch.targets) * batch.weights).sum()
+        logits = self.logits(batch.prefix, batch.lengths, batch.masks)
+        loss = (self.loss.per_clip(logits, batch.targets) * batch.weights).sum()
         penalty = self.classifier.method.penalty()
         loss = loss if penalty is None else loss + penalty * batch.share
         self.accelerator.backward(loss)
@@ -123,35 +133,62 @@ class Learner:
         return values
 
     def _inputs(self, ids: list[str]) -> tuple[Prefix, Tensor]:
-        """Stored prefixes, or those of waves augmented anew, masked as set; and their lengths (clips,)."""
+        """Stored prefixes, or those of waves augmented anew; and their lengths (clips,)."""
         a, seed, epoch, device = self.augment, self.task.seed, self.epoch, self.accelerator.device
-        if a.waveform:
-            noise, speed = a.noise_snr_db, a.speed
+        if not a.waveform:
+            return self.data.batch(ids, device)
+        noise, speed = a.noise_snr_db, a.speed
 
-            def changed(clip_id: str, samples: np.ndarray) -> np.ndarray:
-                random = augmentation.chance(seed, epoch, clip_id)
-                return augmentation.wave(samples, random, noise_snr_db=noise, speed=speed)
+        def changed(clip_id: str, samples: np.ndarray) -> np.ndarray:
+            random = augmentation.chance(seed, epoch, clip_id)
+            return augmentation.wave(samples, random, noise_snr_db=noise, speed=speed)
 
-            prefix, lengths = self.data.fresh_batch(ids, device, changed)
-        else:
-            prefix, lengths = self.data.batch(ids, device)
-        share = 0.0 if self._masks_statistics else a.feature_mask
-        masked = augmentation.masks(prefix, lengths, ids, seed, epoch, time_mask=a.time_mask, feature_mask=share)
-        return masked, lengths
+        return self.data.fresh_batch(ids, device, changed)
 
     @property
     def _masks_statistics(self) -> bool:
         """True if features are masked in the statistics of frozen states: a zero in the states would be an outlier."""
         return self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
 
-    def _logits(self, batch: Batch) -> Tensor:
-        """(clips, classes); statistics are masked by the training clips' mean."""
-        head, share = self.classifier.head, self.augment.feature_mask
-        if share == 0 or not self._masks_statistics:
-            return self.classifier(batch.prefix, batch.lengths)
+    def masks(self, ids: Sequence[str], frames: Sequence[int], width: int) -> Tensor | None:
+        """Stretches of clips to be masked in the epoch, (clips, 4) on the CPU; None without masks.
+
+        `frames` are those of each clip, `width` is that of the stored states.
+        """
+        a, seed, epoch = self.augment, self.task.seed, self.epoch
+        if a.time_mask == 0 and a.feature_mask == 0:
+            return None
+        head = self.classifier.head
+        features = len(head.centre) if isinstance(head, StatisticsHead) and self.masks_statistics else width
+        draw = partial(augmentation.stretches, ids, frames, features, seed, epoch)
+        if not self.masks_statistics:
+            return draw(time_mask=a.time_mask, feature_mask=a.feature_mask)
+        # Each is drawn first: a band of statistics does not depend on whether frames are masked.
+        time, band = draw(time_mask=a.time_mask, feature_mask=0.0), draw(time_mask=0.0, feature_mask=a.feature_mask)
+        return torch.cat([time[:, :2], band[:, 2:]], dim=1)
+
+    @property
+    def masks_statistics(self) -> bool:
+        """True if features are masked in the statistics of frozen states: a zero in the states would be an outlier."""
+        return self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
+
+    def logits(self, prefix: Prefix, lengths: Tensor, masks: Tensor | None) -> Tensor:
+        """(clips, classes) of a batch, masked; statistics are masked by the training clips' mean."""
+        head, classifier = self.classifier.head, self.classifier
+        shown = self.masked_prefix(prefix, masks)
+        if masks is None or not self.masks_statistics:
+            return classifier(shown, lengths)
         assert isinstance(head, StatisticsHead)
-        statistics = self.classifier.statistics(batch.prefix, batch.lengths)
-        masked = augmentation.masked_features(
-            statistics, batch.ids, self.task.seed, self.epoch, share=share, fill=head.centre
-        )
-        return head.classify(masked)
+        return head.classify(self.masked_statistics(classifier.statistics(shown, lengths), masks))
+
+    def masked_prefix(self, prefix: Prefix, masks: Tensor | None) -> Prefix:
+        """The batch with its stretches of frames and, unless they are masked in its statistics, features at zero."""
+        return prefix if masks is None else augmentation.masked(prefix, masks, bands=not self.masks_statistics)
+
+    def masked_statistics(self, statistics: Tensor, masks: Tensor | None) -> Tensor:
+        """Statistics (clips, 2 width) with features at the training clips' mean, where they are masked there."""
+        head = self.classifier.head
+        if masks is None or not self.masks_statistics:
+            return statistics
+        assert isinstance(head, StatisticsHead)
+        return augmentation.masked_features(statistics, masks, fill=head.centre)

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from affetto.measures.classification import MACRO_F1, UAR
-from affetto.measures.measure import Measure
+from affetto.measures.measure import ClassMeasure
 from affetto.measures.probability import LOG_LOSS
 from affetto.models.classifier import Classifier
 from affetto.models.prefix import PrefixData
@@ -18,7 +18,7 @@ from affetto.training.batches import by_length
 from affetto.training.processes import part
 
 EVALUATION_BATCH = 64
-VALIDATED: dict[str, Measure] = {"loss": LOG_LOSS, "macro_f1": MACRO_F1, "uar": UAR}
+VALIDATED: dict[str, ClassMeasure] = {"loss": LOG_LOSS, "macro_f1": MACRO_F1, "uar": UAR}
 """Measures of the validation clips after an epoch, by their names in the log and in `training.select`."""
 
 

@@ -160,6 +160,9 @@ class SharedFolder(RunFolder):
     def drop_checkpoint(self) -> None:
         on_main_rank(self.accelerator, self._plain.drop_checkpoint)
 
+    def drop_time(self) -> None:
+        on_main_rank(self.accelerator, self._plain.drop_time)
+
     def claim(self, identity: str, spec: dict[str, Any]) -> None:
         on_main_rank(self.accelerator, lambda: self._plain.claim(identity, spec))
 

@@ -13,14 +13,16 @@ run/
                                 fold's, of --split loso the tested speaker's, with %2F for a slash
   crossed/CORPUS/               metrics and predictions on another corpus (`affetto grid cross`); those without the
                                 sentences that it shares with the training corpus in crossed/CORPUS-unshared/
+  time.json                     time and number of the calls so far, of a run that is not done
   metrics.json                  written last: where it is, the run is done
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from affetto.files import TEMPORARY, write_text
 
 SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
-PROBE_PREDICTIONS, TRAINED_ON = "probe_predictions.jsonl", "trained_on.jsonl"
+PROBE_PREDICTIONS, TRAINED_ON, TIME = "probe_predictions.jsonl", "trained_on.jsonl", "time.json"
 CROSSED, UNSHARED = "crossed", "-unshared"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
@@ -42,6 +44,18 @@ def folder_name(name: str) -> str:
     """
     quoted = name.replace("%", "%25").replace("/", "%2F").replace("\\", "%5C").replace("\0", "%00")
     return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted
+
+
+def run_seconds(metrics: Mapping[str, Any]) -> float:
+    """Wall time that a finished run took, over all of its calls.
+
+    Runs of earlier versions know the time of their last call alone; if they were interrupted, the training of their
+    folds took longer, and counts instead.
+    """
+    seconds = float(metrics["wall_seconds"])
+    if "calls" in metrics:
+        return seconds
+    return max(seconds, math.fsum(fold.get("seconds", 0.0) for fold in metrics.get("folds", ())))
 
 
 class RunFolder:
@@ -118,6 +132,10 @@ class RunFolder:
     def drop_checkpoint(self) -> None:
         """Remove the checkpoint of a fit that is done."""
         self.checkpoint.unlink(missing_ok=True)
+
+    def drop_time(self) -> None:
+        """Remove the time of a run whose metrics have it."""
+        (self.path / TIME).unlink(missing_ok=True)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the folder; None where there is none. Raises UserError where it is broken."""

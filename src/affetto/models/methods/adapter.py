@@ -71,6 +71,7 @@ class Adapter(AddedModules):
     settings = AdapterSettings
     modules_attribute = "bottlenecks"
     part = "outputs"
+    stackable = True
     recommended = {"placement": "parallel", "scale": 1.0, "dropout": 0.1}
 
     def __init__(
@@ -111,15 +112,22 @@ class Adapter(AddedModules):
 class _Bypass:
     """An adapter whose input and output lie at two modules of a block; the input is held on the way.
 
-    It is held by thread: a server's requests share the model.
+    It is held by thread: a server's requests share the model. `first` names the linear layer within the first module
+    that the input enters, if it is not that module itself: layer and adapter then share one cast of it.
     """
 
-    def __init__(self, adapter: nn.Module, *, residual: bool) -> None:
-        self.adapter, self.residual = adapter, residual
+    def __init__(self, adapter: nn.Module, *, residual: bool, first: str = "") -> None:
+        self.adapter, self.residual, self.first = adapter, residual, first
         self.held: dict[int, Tensor] = {}
 
-    def hold(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.held[threading.get_ident()] = inputs[0]
+    def hold(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
+        from affetto.backbones.casts import cast_once, casts_input
+
+        entering, held = inputs[0], inputs[0]
+        if not self.residual and casts_input(getattr(module, self.first, module)):
+            entering, held = cast_once(inputs[0], 2)
+        self.held[threading.get_ident()] = held
+        return (entering,)
 
     def add(self, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         entered = self.held.pop(threading.get_ident())
@@ -169,7 +177,7 @@ def _behind_block(adapter: nn.Module, backbone: Backbone, block: nn.Module) -> N
 
 def _beside_feed_forward(adapter: nn.Module, backbone: Backbone, block: nn.Module) -> None:
     first, last = backbone.feed_forward(block)
-    bypass = _Bypass(adapter, residual=False)
+    bypass = _Bypass(adapter, residual=False, first=backbone.record.feed_forward_layers[0])
     first.register_forward_pre_hook(bypass.hold)
     last.register_forward_hook(bypass.add)
 

@@ -23,6 +23,7 @@ from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import Naming, backbone_title, method_order, method_title
 from affetto.reporting.results.records import Configuration, Run
+from affetto.training.runs import run_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -150,7 +151,7 @@ def _cost_cells(config: Configuration) -> tuple[Cell, ...]:
     trained, encoder = runs[0]["trainable_parameters"], runs[0]["backbone_parameters"]
     method = METHODS.get(config.axes.method)
     total = encoder if method is not None and method.trains_backbone else trained + encoder
-    seconds, memory = fmean(run["wall_seconds"] for run in runs), max(run["peak_memory_bytes"] for run in runs)
+    seconds, memory = fmean(map(run_seconds, runs)), max(run["peak_memory_bytes"] for run in runs)
     return (
         Cell(count_text(encoder), encoder),
         Cell(count_text(trained), trained),
@@ -189,7 +190,7 @@ def _picture(evidence: Evidence, group: Group) -> Picture | None:
                 low=100 * estimate.low,
                 high=100 * estimate.high,
                 trained=max(1, runs[0]["trainable_parameters"]),
-                seconds=max(0.1, fmean(run["wall_seconds"] for run in runs)),
+                seconds=max(0.1, fmean(map(run_seconds, runs))),
             )
         )
     if not points or len(points) + len(lines) < 2:

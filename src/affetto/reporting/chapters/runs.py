@@ -12,6 +12,7 @@ from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Results, Run
+from affetto.training.runs import run_seconds
 
 TEXTS = ("corpus", "backbone", "method", "recipe", "split", "changed", "state", "folder")
 
@@ -51,7 +52,7 @@ def _score_cell(measure: Measure, value: float | None) -> Cell:
 def _row(run: Run) -> tuple[Cell, ...]:
     axes, test = run.axes, run.test if run.is_done else {}
     split = str(run.metrics["split"]) if run.metrics else axes.split
-    seconds = run.metrics["wall_seconds"] if run.metrics and is_timed(run) else None
+    seconds = run_seconds(run.metrics) if run.metrics and is_timed(run) else None
     return (
         text_cell(corpus_title(axes.corpus)),
         text_cell(backbone_title(axes)),

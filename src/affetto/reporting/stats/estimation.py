@@ -19,7 +19,7 @@ from affetto.measures import intervals
 from affetto.measures.confusion import Counts, Floats, recombined
 from affetto.measures.intervals import LEVEL, Sampled
 from affetto.measures.measure import LabelMeasure, ProbabilityMeasure
-from affetto.measures.registry import MEASURES, label_measure
+from affetto.measures.registry import class_measure, label_measure
 from affetto.reporting.stats.systems import System
 
 FEW_SPEAKERS = 10
@@ -101,7 +101,7 @@ def over_corpora(scores: Mapping[str, Mapping[int, float]], *, with_names: bool 
 
 def score_by_seed(system: System, measure: str) -> dict[int, float]:
     """Score of each seed on all clips, equal to that of its `metrics.json`."""
-    record = MEASURES.find(measure)
+    record = class_measure(measure)
     runs = {seed: system.runs[seed] for seed in system.seeds}
     return {seed: record.of_predictions(run.probabilities, run.truth) for seed, run in runs.items()}
 
@@ -113,7 +113,7 @@ def estimate(systems: Sequence[System], measure: str = "macro_f1", *, level: flo
     share are used. `affetto.measures.intervals` explains the interval.
     """
     seeds = shared_seeds(systems)
-    record = MEASURES.find(measure)
+    record = class_measure(measure)
     parts, by_seed, units, effective, over = [], [], [], [], []
     for system in systems:
         by_speaker = system.by_speaker(seeds)
@@ -168,7 +168,7 @@ def _leave_clips_out(system: System, seeds: Sequence[int], *, by_speakers: bool,
 
     A unit is a speaker, or without `by_speakers` a clip.
     """
-    record = MEASURES.find(measure)
+    record = class_measure(measure)
     assert isinstance(record, ProbabilityMeasure)
     owner = system.speaker_numbers if by_speakers else np.arange(system.clips)
     units = len(system.speakers) if by_speakers else system.clips
