@@ -303,6 +303,5 @@ class _Gathered:
             assert mean is not None
             return mean
         states = torch.stack(self.states, dim=-2).float()
-        weights = self.pooling.coefficients().to(states.device)
         with autocast(states.device, enabled=False):  # einsum is a matrix product: it would be rounded to bfloat16
-            return torch.einsum("btnw,n->btw", states, weights)
+            return self.pooling.mix(states)
