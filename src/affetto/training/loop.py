@@ -33,7 +33,7 @@ from affetto.training.processes import check_same_position, on_all_ranks, part, 
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
 CHECKPOINT_SECONDS = 30.0
-"""Longest stretch of training that a kill can undo; an epoch's end is always kept."""
+"""Least time between two checkpoints of a fit: about the longest stretch of training that a kill can undo."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ def fit(
 ) -> Fit:
     """Train `classifier` and leave it with the weights of the chosen epoch.
 
-    `on_step(steps done, steps in all)` and `on_epoch(fit)` report; the latter after the checkpoint.
+    `on_step(steps done, steps in all)` and `on_epoch(fit)` report.
     """
     torch.manual_seed(task.seed)
     _fit_constants(classifier, data, task, accelerator.device)
@@ -84,7 +84,8 @@ def fit(
         loss=loss.to(accelerator.device),
     )
     checkpoint = Checkpoint(checkpoint_file, task.identity, CHECKPOINT_SECONDS, writes=accelerator.is_main_process)
-    return _Loop(learner, checkpoint, on_epoch, on_step).run()
+    with checkpoint:
+        return _Loop(learner, checkpoint, on_epoch, on_step).run()
 
 
 class _Loop:
@@ -127,7 +128,8 @@ class _Loop:
         while progress.epoch < self.task.epochs:
             self._train_epoch()
             self._close_epoch()
-            self._keep()
+            if self.checkpoint.is_due:
+                self._keep()
             self.on_epoch(progress)
         self.classifier.restore(self.best)
         self.classifier.eval()
