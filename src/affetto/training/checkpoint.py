@@ -51,9 +51,20 @@ class Checkpoint:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._wait()
+        self.wait()
         if kind is None:
             self._report()
+
+    def close(self) -> None:
+        """Wait until the last one is on the disk. Raises UserError if it cannot be written."""
+        self.wait()
+        self._report()
+
+    def wait(self) -> None:
+        """Wait until the thread has ended."""
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
 
     @property
     def is_due(self) -> bool:
@@ -70,8 +81,7 @@ class Checkpoint:
         self._written = time.monotonic()
         if not self.writes:
             return
-        self._wait()
-        self._report()
+        self.close()
         values = {name: _plain(getattr(progress, name)) for name in progress.__dataclass_fields__}
         facts = json.dumps(values | {IDENTITY: self.identity})
         state = tensors | pack_optimizer(optimizer)
@@ -101,11 +111,6 @@ class Checkpoint:
             write(self.path, copies, facts)
         except Exception as problem:  # raised by the next write, or at the end of the fit
             self._problem = problem
-
-    def _wait(self) -> None:
-        if self._writer is not None:
-            self._writer.join()
-            self._writer = None
 
     def _report(self) -> None:
         """Raise the error of the last write, once."""

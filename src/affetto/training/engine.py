@@ -40,14 +40,18 @@ class Engine(Generic[B]):
         threaded = capabilities(self.device).batches_ahead
         started = time.monotonic()
         for step, batch in prefetch(lambda step: (step, self.prepare(step)), steps, threaded=threaded):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.schedule(group["initial_lr"], step)
+            self.set_rates(step)
             self.optimizer.zero_grad(set_to_none=True)
             self.learn(step, batch)
             self.optimizer.step()
             self.seconds += time.monotonic() - started
             yield step
             started = time.monotonic()
+
+    def set_rates(self, step: int) -> None:
+        """Set the learning rates of a step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule(group["initial_lr"], step)
 
 
 def adam(

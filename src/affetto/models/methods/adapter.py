@@ -71,6 +71,7 @@ class Adapter(AddedModules):
     settings = AdapterSettings
     modules_attribute = "bottlenecks"
     part = "outputs"
+    stackable = True
     recommended = {"placement": "parallel", "scale": 1.0, "dropout": 0.1}
 
     def __init__(
@@ -106,6 +107,9 @@ class Adapter(AddedModules):
                     nn.init.zeros_(adapter.down.bias)  # as its code has it
                 self.bottlenecks[f"{i}{name}"] = adapter
                 hook(adapter, backbone, backbone.blocks[i])
+
+    def cast_together(self) -> list[Tensor]:
+        return list(self.bottlenecks.parameters())
 
 
 class _Bypass:
