@@ -130,6 +130,10 @@ class Method(Module):
         """Keywords of the class, from the values of its sections, {section: {field: value}}."""
         return dict(sections.get(cls.name, {}))
 
+    def cast_together(self) -> list[Tensor]:
+        """Weights that train and are read by `affetto.backbones.casts.lowered`, once a step each."""
+        return []
+
     def penalty(self) -> Tensor | None:
         """Addition to the loss of a training step, a scalar with gradient; None: there is none."""
         return None

@@ -55,6 +55,9 @@ class Combination(Method):
     def keywords(cls, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         return {method.name: method.keywords(sections) for method in cls.components}
 
+    def cast_together(self) -> list[Tensor]:
+        return [weight for member in self._members() for weight in member.cast_together()]
+
     def penalty(self) -> Tensor | None:
         penalties = [penalty for member in self._members() if (penalty := member.penalty()) is not None]
         return sum(penalties[1:], start=penalties[0]) if penalties else None
