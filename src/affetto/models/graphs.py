@@ -87,6 +87,8 @@ class Captured:
     shape. Where a capture fails, `problem` says why, and all calls compute as they are from then on.
     """
 
+    most_shapes = SHAPES
+
     def __init__(self, function: Callable[..., Tensor], recorder: Recorder) -> None:
         self.function, self.recorder = function, recorder
         self.problem: str | None = None
@@ -97,7 +99,7 @@ class Captured:
         """Compute `function(key, *inputs)`; the inputs may lie on the CPU, pinned or not."""
         shape = (key, *((tuple(tensor.shape), tensor.dtype) for tensor in inputs))
         graph = self._graphs.get(shape)
-        if graph is None and shape in self._warm and self.problem is None and len(self._graphs) < SHAPES:
+        if graph is None and shape in self._warm and self.problem is None and len(self._graphs) < self.most_shapes:
             graph = self._capture(key, shape, inputs)
         if graph is None:
             self._warm.add(shape)
