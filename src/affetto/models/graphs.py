@@ -8,6 +8,7 @@ of a tensor, and it writes in place whatever has to outlive it (weights, the opt
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from affetto.models.device import capabilities
 
+GRAPHS_VARIABLE = "AFFETTO_GRAPHS"
 SHAPES = 16
 """Shapes of inputs that are captured at most; further ones are computed call by call."""
 
@@ -66,8 +68,9 @@ class CudaRecorder:
 
 
 def recorder_of(device: torch.device) -> Recorder | None:
-    """The device's recorder; None where it has none."""
-    return CudaRecorder(device) if capabilities(device).graphs else None
+    """The device's recorder; None where it has none, or where `$AFFETTO_GRAPHS` is `off`."""
+    is_off = os.environ.get(GRAPHS_VARIABLE) == "off"
+    return CudaRecorder(device) if capabilities(device).graphs and not is_off else None
 
 
 @dataclass
