@@ -168,12 +168,11 @@ def _shapes(results: Results) -> list[tuple[str, ...]]:
                 f"{100 * epoch['outside'] / seconds:.0f} % outside steps" if epoch else "",
             )
         )
-        for name, title in (("three_seeds", "three seeds"), ("3", "3 stacked, each"), ("6", "6 stacked, each")):
-            inner = comparison.get("stacked", comparison).get(name) or comparison.get(name)
-            if inner:
-                rates = (f"{inner[f'{side}_clips_per_second']:.0f}" for side in ("our", "yardstick"))
-                cells = (f"{inner['ratio']:.2f}×", *rates)
-                rows.append(("", f"… {title}", *cells, *[""] * 5))
+        several = {"three seeds": comparison["three_seeds"]} if "three_seeds" in comparison else {}
+        several |= {f"{fits} stacked, each": result for fits, result in comparison.get("stacked", {}).items()}
+        for title, result in several.items():
+            rates = (f"{result[f'{side}_clips_per_second']:.0f}" for side in ("our", "yardstick"))
+            rows.append(("", f"… {title}", f"{result['ratio']:.2f}×", *rates, *[""] * 5))
     return rows
 
 

@@ -12,11 +12,13 @@ from torch.autograd.profiler_util import Interval
 from affetto.bench import compare, counts, figure, report, run
 from affetto.bench.clips import lengths_seconds, waves
 from affetto.bench.grid_time import Speed, grid_time, shapes_of, speeds
+from affetto.bench.ours import Ours
 from affetto.bench.sides import Side, Task, Workers
 from affetto.errors import UserError
 from affetto.experiments.grid import read
 from affetto.experiments.named import grid_file
 from affetto.experiments.work import passes
+from affetto.models.device import KINDS
 
 
 def row(comparison, method, ratio, **more):
@@ -52,7 +54,7 @@ def result():
     }
     rows = [
         row("same", "frozen", 38.0, three_seeds=three),
-        row("same", "lora", 1.9, **step),
+        row("same", "lora", 1.9, stacked={"6": row("same", "lora", 6.0)}, **step),
         row("defaults", "int8", 3),
     ]
     return {"results": rows, "provenance": {"device": "cpu (a machine)"}}
@@ -76,17 +78,35 @@ def test_ratios_are_medians_over_rounds_and_above_one_where_ours_is_faster():
 @pytest.mark.slow
 def test_both_sides_train_and_classify():
     ours = Task(side="ours", backbone="whisper-mini", method="lora", clips=16, batch_size=4, precision="bfloat16")
+    ours = replace(ours, stack=(2,))
     reference = replace(ours, side="yardstick", precision="float32")
     result = compare.training(ours, reference, 1, lambda _: None)
     assert result["ratio"] > 0 and result["our_peak_bytes"] > 1e8
     assert set(result["phases"]) == {"read", "forward", "backward", "optimiser"}
     assert set(result["prepare_phases"]) == {"decode", "front end", "frozen blocks", "store"}
+    assert result["stacked"].keys() == {"2"} and result["stacked"]["2"]["ratio"] > 0
     # Four steps in an epoch, of which the first is not timed.
     epoch, measured = result["epoch_parts"], result["counts"]
     assert epoch["steps"] == pytest.approx(4 * epoch["step"]) and epoch["outside"] >= 0
     # A step of four clips: forward, and backward through activations alone; both sides of 4 operations count.
     assert measured["operations"]["step"] > measured["operations"]["prefix"] > 0
     assert measured["dispatched"] > 100 and "launches" not in measured
+
+
+def test_preparing_is_measured_alone_or_in_a_batch(tmp_path, monkeypatch):
+    cpu = torch.device("cpu")
+    computing = {"device": cpu, "batch_size": 4, "precision": "float32"}
+    ours = Ours("wav2vec2-mini", "lora", waves(9, 1.0), folder=tmp_path, **computing)
+    ours.prepare()
+    sizes = []
+    prefixes = ours.classifier.prefixes
+    monkeypatch.setattr(ours.classifier, "prefixes", lambda batch: sizes.append(len(batch)) or prefixes(batch))
+    alone = ours.prepare_phases()
+    assert sizes == []
+    monkeypatch.setitem(KINDS, "cpu", replace(KINDS["cpu"], clips_side_by_side=False))
+    batched = ours.prepare_phases()
+    assert sizes == [4, 4] and alone.keys() == batched.keys()
+    assert all(phases["front end"] > 0 and phases["store"] > 0 for phases in (alone, batched))
 
 
 @pytest.mark.slow
@@ -174,7 +194,7 @@ def test_the_table_fits_a_terminal_and_shows_the_spread(capsys):
     console.print(report.table(result()))
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
-    assert "1.90 (1.71–2.09)" in text and "three seeds" in text and "decode 1.0 ms" in text
+    assert "1.90 (1.71–2.09)" in text and "three seeds" in text and "… 6 stacked" in text and "decode 1.0 ms" in text
     assert "frozen blocks" not in text
     assert "20.0 ms and 700 operations; 10 % of an epoch lie outside" in " ".join(text.split())
     second = row("same", "lora", 2.5) | {"backbone": "whisper-small"}

@@ -6,9 +6,9 @@ body; its case on CUDA is marked `gpu`, and skipped where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
+from affetto.training.stacking import FitRequest, drive, fitted
 from training.corpora import spec, write_table
 
 CUDA = pytest.param(
@@ -80,22 +81,53 @@ class Trainer:
             identity="a fit of a test",
         )
 
-    def fit(self, file: Path, on_step: Callable[[int, int], None] = lambda _done, _all: None) -> Trained:
+    def fit(
+        self, file: Path, on_step: Callable[[int, int], None] = lambda _done, _all: None, *, seed: int = 0
+    ) -> Trained:
         """Train to the end, or on from the checkpoint in `file`."""
-        classifier = self.builder.fresh(None)
-        for module in classifier.modules():
-            if "Dropout" in type(module).__name__:
-                module.p = 0.0
-        progress: Fit = fit(
-            classifier,
-            self.builder.prefixes(classifier),
-            self.task,
-            self.builder.spec.settings.training,
-            devices.accelerator(self.device),
+        request = self._request(file, seed, slot=0)
+        progress = fit(
+            request.classifier,
+            request.data,
+            request.task,
+            request.settings,
+            request.accelerator,
             checkpoint_file=file,
             on_step=on_step,
         )
-        return Trained(progress.history, {name: tensor.cpu().clone() for name, tensor in classifier.snapshot().items()})
+        return _trained(progress, request)
+
+    def fit_together(self, folder: Path, seeds: Sequence[int]) -> list[Trained]:
+        """Train a fit of each seed, all of them as one training."""
+        requests = [self._request(folder / f"{seed}.safetensors", seed, slot) for slot, seed in enumerate(seeds)]
+        results = []
+        for outcome, request in zip(drive([fitted(r) for r in requests], len(seeds)), requests, strict=True):
+            assert isinstance(outcome, Fit), outcome
+            results.append(_trained(outcome, request))
+        return results
+
+    def _request(self, file: Path, seed: int, slot: int) -> FitRequest:
+        classifier = self.builder.fresh(None, slot)
+        for module in classifier.modules():
+            if "Dropout" in type(module).__name__:
+                module.p = 0.0
+        return FitRequest(
+            classifier=classifier,
+            data=self.builder.prefixes(classifier),
+            task=replace(self.task, seed=seed),
+            settings=self.builder.spec.settings.training,
+            accelerator=devices.accelerator(self.device),
+            augment=self.builder.spec.settings.augment,
+            checkpoint_file=file,
+            on_epoch=lambda _: None,
+            on_step=lambda _done, _all: None,
+            architecture=self.builder.architecture(classifier, None),
+        )
+
+
+def _trained(progress: Fit, request: FitRequest) -> Trained:
+    weights = {name: tensor.cpu().clone() for name, tensor in request.classifier.snapshot().items()}
+    return Trained(progress.history, weights)
 
 
 @contextmanager

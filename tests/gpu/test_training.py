@@ -69,6 +69,18 @@ def test_captured_steps_give_the_numbers_of_eager_ones(table, tmp_path, monkeypa
     assert captured.losses == pytest.approx(eager.losses, rel=1e-4)
 
 
+@pytest.mark.parametrize(("method", "device"), cases(("adapter",), ("frozen", "lora", "adapter")))
+def test_fits_that_train_as_one_end_as_single_ones(table, tmp_path, method, device):
+    trainer, seeds = Trainer(table, method, device), (0, 1, 2)
+    singles = [trainer.fit(tmp_path / f"single-{seed}.safetensors", seed=seed) for seed in seeds]
+    stacked = trainer.fit_together(tmp_path, seeds)
+    assert singles[0].losses != singles[1].losses
+    for trained, single in zip(stacked, singles, strict=True):
+        assert trained.losses == pytest.approx(single.losses, rel=1e-4)
+        for name, weight in single.weights.items():
+            torch.testing.assert_close(trained.weights[name], weight, rtol=1e-2, atol=1e-3, msg=name)
+
+
 @pytest.mark.parametrize(("method", "device"), cases(("lora",), ("frozen", "lora", "adapter")))
 def test_no_step_waits_for_the_device(table, tmp_path, method, device):
     trainer = Trainer(table, method, device, training__epochs="3")

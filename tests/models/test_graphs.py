@@ -74,6 +74,20 @@ def test_what_cannot_be_captured_is_computed_as_it_is() -> None:
     assert captured.problem == "operation not permitted when stream is capturing"
 
 
+def test_weights_that_have_moved_are_captured_anew() -> None:
+    """A stack of fits takes the memory of their weights, and gives it back."""
+    weight, record = torch.nn.Parameter(torch.tensor(2.0)), Record()
+    captured = Captured(lambda _, x: x * weight.detach(), record, lambda: [weight])
+    one = torch.ones(())
+    for _ in range(3):
+        captured(None, one)
+    captured.refresh()
+    assert captured.shapes == 1, "nothing has moved"
+    weight.data = torch.tensor(5.0)
+    captured.refresh()
+    assert captured.shapes == 0 and float(captured(None, one)) == 5.0
+
+
 def test_there_are_not_more_captures_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "SHAPES", 1)
     record = Record()

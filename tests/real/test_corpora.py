@@ -8,11 +8,14 @@ import pytest
 
 from affetto import audio
 from affetto.corpora import audit, ratings
+from affetto.corpora.annotations import shares
 from affetto.corpora.content import content, copies, groups
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.published import demos
+from affetto.corpora.published.emozionalmente import read_ratings
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
+from affetto.evaluation.ceiling import human_ceiling
 from synthetic.babble import stored
 
 pytestmark = pytest.mark.real
@@ -108,5 +111,10 @@ def test_emozionalmente_metadata(shared: Path) -> None:
     recall = {label: round(value, 3) for label, value in ratings.human_recall(manifest).items()}
     assert recall == dict(zip(EMOTIONS, (0.680, 0.524, 0.540, 0.646, 0.839, 0.719, 0.699), strict=True))
     assert sum(int(dict(clip.extra)["raters_agree"]) >= 3 for clip in manifest.clips) == 4825
+    answers = read_ratings(root)
+    assert sum(len(clip.ratings) for clip in manifest.clips) == sum(map(len, answers.values())) == 34510
+    assert all(shares(of_file, EMOTIONS).sum() == pytest.approx(1) for of_file in answers.values())
+    ceiling = human_ceiling(manifest)
+    assert ceiling is not None and ceiling["labels"]["n"] == 34510
     with pytest.raises(UserError, match="6902 of the 6902"):
         open_corpus(None, root, strict=True)

@@ -86,7 +86,7 @@ def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
 
     table = write_table(tmp_path / "corpus")
     wanted = spec(table, split="kfold:3")
-    expected = train(wanted, tmp_path / "undisturbed")
+    expected = train(wanted, tmp_path / "undisturbed", stack=1)
     real, calls = stacking.fit, []
 
     def third_breaks(*arguments, **named):
@@ -97,11 +97,11 @@ def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
 
     monkeypatch.setattr(stacking, "fit", third_breaks)
     with pytest.raises(KeyboardInterrupt):
-        train(wanted, tmp_path / "stopped")
+        train(wanted, tmp_path / "stopped", stack=1)
     before = json.loads((tmp_path / "stopped" / "time.json").read_text())
     assert before["calls"] == 1 and before["seconds"] > 0
     (tmp_path / "stopped" / "time.json").write_text(json.dumps(before | {"seconds": 1000.0}))
-    again = train(wanted, tmp_path / "stopped")
+    again = train(wanted, tmp_path / "stopped", stack=1)
     assert timeless(again) == timeless(expected)
     assert (expected["calls"], again["calls"]) == (1, 2)
     assert 1000 < again["wall_seconds"] < 2000 and not (tmp_path / "stopped" / "time.json").exists()

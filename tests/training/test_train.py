@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from affetto.errors import UserError
 from affetto.evaluation.testing import evaluate
 from affetto.inference.loading import load
 from affetto.measures.probability import expected_calibration_error
+from affetto.models.device import KINDS
 from affetto.training import folds
 from affetto.training.folds import known_of
 from affetto.training.selection import whole_speakers
@@ -391,3 +393,22 @@ def test_a_prediction_says_the_speaker_s_gender_and_what_raters_heard_where_the_
     told = Clip("a.wav", "joy", "f1", "c", "female", "p", extra=(("raters", "joy|fear|joy"), ("raters_agree", "2")))
     assert known_of(told) == {"gender": "female", "ratings": {"joy": 2, "fear": 1}}
     assert known_of(Clip("a.wav", "joy", "f1")) == {}
+
+
+# Padded batches below the cut ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "augment"), [("frozen", {}), ("lora", {"augment.noise_snr_db": "20"})])
+def test_a_device_that_takes_padded_batches_trains_to_the_same_predictions(
+    method: str, augment: dict[str, str], table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_spec = spec(table, method, overrides={"store.precision": "float32"} | augment)
+    probabilities = []
+    for side_by_side in (True, False):
+        monkeypatch.setenv("AFFETTO_CACHE", str(tmp_path / f"cache-{side_by_side}"))
+        monkeypatch.setitem(KINDS, "cpu", replace(KINDS["cpu"], clips_side_by_side=side_by_side))
+        out = tmp_path / f"run-{side_by_side}"
+        train(run_spec, out)
+        rows = lines(out / "predictions.jsonl")
+        probabilities.append(np.array([list(row["probabilities"].values()) for row in rows]))
+    assert np.abs(probabilities[0] - probabilities[1]).max() < 1e-4

@@ -79,3 +79,15 @@ def test_clips_of_one_emotion_are_told_at_once(method: str, tmp_path: Path) -> N
     with pytest.raises(UserError, match=r"all 3 clips show 'joy', and a classifier needs two emotions"):
         train(spec(table, method, backbone="whisper-mini"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_clips_with_dimensions_and_no_emotion_are_told_at_once(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus", speakers=3)
+    table.write_text(table.read_text().replace("emotion", "extra:emotion").replace("speaker", "arousal,speaker", 1))
+    head, *rows = table.read_text().splitlines()
+    at = head.split(",").index("arousal")
+    cells = [row.split(",") for row in rows]
+    table.write_text("\n".join([head, *(",".join([*row[:at], "0.5", *row[at:]]) for row in cells)]) + "\n")
+    with pytest.raises(UserError, match=r"clips have no emotion .*; give a table with an emotion column"):
+        train(spec(table, "probe", backbone="whisper-mini"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -13,7 +13,7 @@ import hashlib
 import json
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -54,6 +54,13 @@ class Backbone(nn.Module, ABC):
     """True if the blocks' attention asks `attend_function` by itself."""
     layer_norm_swap: str = "none"
     """Part of a pre-LayerNorm encoder that computes as a post-LayerNorm one, see `layer_norm_swap.py`."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Take clips one by one where a subclass changes that without a batch form of its own."""
+        super().__init_subclass__(**arguments)
+        changed, batched = {"prepare", "features"}, {"prepare_batch", "features_batch"}
+        if changed & vars(cls).keys() and not batched & vars(cls).keys():
+            cls.prepare_batch, cls.features_batch = Backbone.prepare_batch, Backbone.features_batch  # type: ignore[method-assign]
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__()
@@ -133,6 +140,32 @@ class Backbone(nn.Module, ABC):
     def embedding_modules(self) -> list[nn.Module]:
         """The feature projection: what full fine-tuning trains beside the blocks."""
         return []
+
+    # Several clips at once -------------------------------------------------------------------
+
+    def prepare_batch(self, waves: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        """Waves (samples,), 16 kHz → the front end's input of all, zero-padded, on the CPU; and what is valid of it.
+
+        Each clip is prepared by itself, before padding. A family without a batch form has the sizes of each clip's
+        input as the second tensor, (batch, dimensions). Raises what `prepare` raises.
+        """
+        prepared = [self.prepare(wave).cpu() for wave in waves]
+        sizes = torch.tensor([list(tensor.shape) for tensor in prepared])
+        batch = prepared[0].new_zeros(len(prepared), *sizes.amax(0).tolist())
+        for row, tensor in zip(batch, prepared, strict=True):
+            row[_corner(tensor.shape)] = tensor
+        return batch, sizes
+
+    def features_batch(self, prepared: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What `prepare_batch` returns, of which the first may be on the device, → the front end's output.
+
+        Returns (batch, frames, channels), zero behind a clip's end, and each clip's frames (batch,), on the CPU. The
+        values are those of `features` up to rounding, whatever the other clips are.
+        """
+        rows = zip(prepared, lengths.tolist(), strict=True)
+        features = [self.features(row[_corner(size)]) for row, size in rows]
+        frames = torch.tensor([len(clip) for clip in features])
+        return nn.utils.rnn.pad_sequence(features, batch_first=True), frames
 
     # What all families share -----------------------------------------------------------------
 
@@ -232,6 +265,11 @@ class Backbone(nn.Module, ABC):
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
         return digest.hexdigest()
+
+
+def _corner(size: Sequence[int]) -> tuple[slice, ...]:
+    """Index of the first elements along each dimension."""
+    return tuple(slice(length) for length in size)
 
 
 def frame_mask(lengths: Tensor, frames: int, device: torch.device) -> Tensor | None:

@@ -30,6 +30,7 @@ def training(task: Task, reference: Task, rounds: int, say: Say, start: Start = 
             say(f"{task.method}, round {number + 1}/{rounds}: {pair[0]:.2f} s against {pair[1]:.2f} s an epoch")
         result = _result(pairs, task.clips) | _memory(peaks)
         return result | {
+            "stacked": _stacked(ours, [reference for reference, _ in pairs]),
             "prepare_seconds": prepared,
             "epoch_seconds": result["our_seconds"],
             "prepare_phases": ours("prepare_phases"),
@@ -37,6 +38,20 @@ def training(task: Task, reference: Task, rounds: int, say: Say, start: Start = 
             "epoch_parts": ours("epoch_parts"),
             "counts": ours("counts"),
         }
+
+
+def _stacked(ours: Side, reference: list[float]) -> dict[str, Any]:
+    """Results of an epoch of each fit, {fits that train as one: result}; `reference`: the yardstick's epochs."""
+    results = {}
+    for fits in ours.task.stack:
+        pairs = []
+        for seconds in reference:
+            epochs = ours("stacked", fits, 2)
+            if epochs is not None:
+                pairs.append((seconds, epochs[-1] / fits))
+        if pairs:
+            results[str(fits)] = _result(pairs, ours.task.clips)
+    return results
 
 
 def frozen(task: Task, reference: Task, rounds: int, say: Say, start: Start = Side) -> dict[str, Any]:
@@ -49,11 +64,12 @@ def frozen(task: Task, reference: Task, rounds: int, say: Say, start: Start = Si
             with start(task) as ours:  # anew each round: the store is empty
                 ours("warm_up")
                 prepared = ours("prepare")
-                seeds = [sum(ours("epochs", EPOCHS, seed)) for seed in range(3)]
+                seed = sum(ours("epochs", EPOCHS))
                 peaks.append((yardstick.peak_bytes, ours.peak_bytes))
-            parts.append((prepared, seeds[0] / EPOCHS))
-            pairs.append((EPOCHS * epoch, prepared + seeds[0]))
-            three.append((3 * EPOCHS * epoch, prepared + sum(seeds)))
+                seeds = ours("seeds", 3, EPOCHS)
+            parts.append((prepared, seed / EPOCHS))
+            pairs.append((EPOCHS * epoch, prepared + seed))
+            three.append((3 * EPOCHS * epoch, prepared + seeds))
             say(
                 f"frozen, round {number + 1}/{rounds}: {EPOCHS} epochs {pairs[-1][0]:.1f} s against "
                 f"{pairs[-1][1]:.1f} s, of which {prepared:.1f} s once for all seeds"

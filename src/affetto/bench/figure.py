@@ -39,6 +39,8 @@ def _rows(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, Mapping[
         rows.append((row["comparison"], row["method"], row))
         if "three_seeds" in row:
             rows.append((row["comparison"], f"{row['method']}, three seeds", row["three_seeds"]))
+        for fits, result in row.get("stacked", {}).items():
+            rows.append((row["comparison"], f"{row['method']}, {fits} stacked", result))
     return rows
 
 

@@ -25,7 +25,9 @@ from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
+from affetto.training.sections import AugmentSettings
 from affetto.training.spec import CorpusSpec, RunSpec, settings
+from affetto.training.stacking import AUTO, FitRequest, drive, fitted
 
 
 class Ours:
@@ -53,20 +55,19 @@ class Ours:
             settings=settings("paper", overrides, method=method),
             probe=False,
         )
-        self.device, self.batch_size = device, batch_size
+        self.device, self.batch_size, self.folder = device, batch_size, folder
         data = read(spec, lambda _: None)
         backbone = load_backbone(key, random_weights=True)
         self.builder = Builder(spec, data, backbone, self.device, Display(quiet=True))
         self.classifier = self.builder.fresh(None)
-        self.file = folder / "checkpoint.safetensors"
         self.ids = tuple(clip.id for clip in data.manifest.clips)
         self.target = {clip.id: EMOTIONS.index(clip.emotion) for clip in data.manifest.clips}
 
     def warm_up(self) -> None:
         """Let a device load its libraries, as the yardstick's first epoch does; nothing is stored."""
         if capabilities(self.device).queued:
-            for clip_id in self.ids[: self.batch_size]:
-                self.classifier.prefix(self.builder.data.sources[clip_id].load(None))
+            sources, seconds = self.builder.data.sources, self.builder.spec.settings.audio.seconds
+            self.classifier.prefixes([sources[clip_id].load(seconds) for clip_id in self.ids[: self.batch_size]])
             synchronise(self.device)
 
     def prepare(self) -> float:
@@ -87,6 +88,60 @@ class Ours:
         self.fit(count, seed, on_epoch=tick)
         return [after - before for before, after in pairwise(ticks)]
 
+    def seeds(self, count: int, epochs: int) -> float:
+        """Seconds of the fits of `count` seeds, as many at once as `--stack auto` lets train together."""
+        started = time.perf_counter()
+        self._drive(self._requests(count, epochs, lambda _: None), AUTO)
+        synchronise(self.device)
+        return time.perf_counter() - started
+
+    def stacked(self, fits: int, epochs: int) -> list[float] | None:
+        """Seconds of each of `epochs` epochs of the fits of as many seeds that train as one; None if they cannot."""
+        ticks: list[float] = []
+        reports = 0
+
+        def tick(_: Fit) -> None:
+            nonlocal reports
+            reports += 1
+            if reports % fits == 0:  # the last fit of the epoch
+                synchronise(self.device)
+                ticks.append(time.perf_counter())
+
+        requests = self._requests(fits, epochs, tick)
+        if requests[0].architecture is None:
+            return None
+        ticks.append(time.perf_counter())
+        self._drive(requests, fits)
+        return [after - before for before, after in pairwise(ticks)]
+
+    def _requests(self, count: int, epochs: int, on_epoch: Callable[[Fit], None]) -> list[FitRequest]:
+        """Fits of `count` seeds from their start."""
+        requests = []
+        for seed in range(count):
+            file = self.folder / f"checkpoint-{seed}.safetensors"
+            file.unlink(missing_ok=True)
+            classifier = self.builder.fresh(None, seed)
+            requests.append(
+                FitRequest(
+                    classifier=classifier,
+                    data=self.prefixes,
+                    task=self._task(seed, epochs),
+                    settings=self.builder.spec.settings.training,
+                    accelerator=devices.accelerator(self.device),
+                    augment=AugmentSettings(),
+                    checkpoint_file=file,
+                    on_epoch=on_epoch,
+                    on_step=lambda _done, _all: None,
+                    architecture=self.builder.architecture(classifier, None),
+                )
+            )
+        return requests
+
+    def _drive(self, requests: Sequence[FitRequest], stack: int | str) -> None:
+        for outcome in drive([fitted(request) for request in requests], stack):
+            if isinstance(outcome, Exception):
+                raise outcome
+
     def fit(
         self,
         epochs: int,
@@ -96,24 +151,27 @@ class Ours:
         on_step: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> None:
         """Train the run's classifier from its start on all clips, without validation."""
-        self.file.unlink(missing_ok=True)
-        task = Task(
+        file = self.folder / "checkpoint.safetensors"
+        file.unlink(missing_ok=True)
+        fit(
+            self.builder.fresh(None),
+            self.prefixes,
+            self._task(seed, epochs),
+            self.builder.spec.settings.training,
+            devices.accelerator(self.device),
+            checkpoint_file=file,
+            on_epoch=on_epoch,
+            on_step=on_step,
+        )
+
+    def _task(self, seed: int, epochs: int) -> Task:
+        return Task(
             train=self.ids,
             validation=None,
             target=self.target,
             seed=seed,
             epochs=epochs,
             identity=f"bench {seed}",
-        )
-        fit(
-            self.builder.fresh(None),
-            self.prefixes,
-            task,
-            self.builder.spec.settings.training,
-            devices.accelerator(self.device),
-            checkpoint_file=self.file,
-            on_epoch=on_epoch,
-            on_step=on_step,
         )
 
     def phases(self) -> dict[str, float]:

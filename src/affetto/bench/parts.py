@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from affetto.models.device import synchronise
+from affetto.backbones.backbone import frame_mask
+from affetto.models.classifier import Classifier
+from affetto.models.device import capabilities, send, synchronise
 from affetto.training.loop import Fit
 
 Ours = Any
@@ -52,23 +54,45 @@ def phases(ours: Ours, steps: int = 3) -> dict[str, float]:
 
 
 def prepare_phases(ours: Ours, clips: int = 8) -> dict[str, float]:
-    """Seconds a clip spends being decoded, computed and stored, medians over some, one clip after another."""
-    seconds: dict[str, list[float]] = {name: [] for name in ("decode", "front end", "frozen blocks", "store")}
-    backbone, data = ours.classifier.backbone, ours.prefixes
-    for clip_id in ours.ids[:clips]:
-        clock = Clock(ours.device)
-        wave = data.sources[clip_id].load(data.seconds)
-        seconds["decode"].append(clock.lap())
-        prepared = backbone.prepare(wave)
-        with torch.no_grad(), ours.classifier._autocast():
-            backbone.embed(backbone.features(prepared)[None], None)
-        front = clock.lap()
-        prefix = ours.classifier.prefix(wave)
-        seconds["front end"].append(front)
-        seconds["frozen blocks"].append(max(0.0, clock.lap() - front))
+    """Seconds that a clip takes to be decoded, computed and stored, one part after another.
+
+    Where clips are prepared side by side these are medians over some clips, else shares of a batch.
+    """
+    phases: dict[str, list[float]] = {name: [] for name in ("decode", "front end", "frozen blocks", "store")}
+    alone = capabilities(ours.device).clips_side_by_side
+    groups = [[clip_id] for clip_id in ours.ids[:clips]] if alone else [list(ours.ids[: ours.batch_size])]
+    for ids in groups if alone else 2 * groups:  # the first batch of a device loads its libraries
+        for name, seconds in _prepare_group(ours, ids, alone=alone).items():
+            phases[name].append(seconds / len(ids))
+    return {name: float(np.median(values)) if alone else values[-1] for name, values in phases.items()}
+
+
+@torch.no_grad()
+def _prepare_group(ours: Ours, ids: list[str], *, alone: bool) -> dict[str, float]:
+    """Seconds of the parts of preparing some clips."""
+    classifier, data, clock = ours.classifier, ours.prefixes, Clock(ours.device)
+    waves = [data.sources[clip_id].load(data.seconds) for clip_id in ids]
+    decoding = clock.lap()
+    _front_end(classifier, waves, alone=alone)
+    front = clock.lap()
+    prefixes = [classifier.prefix(waves[0])] if alone else classifier.prefixes(waves)
+    computing = clock.lap()
+    for prefix in prefixes:
         data.store.put("bench", prefix)
-        seconds["store"].append(clock.lap())
-    return {name: float(np.median(values)) for name, values in seconds.items()}
+    blocks = max(0.0, computing - front)
+    return {"decode": decoding, "front end": front, "frozen blocks": blocks, "store": clock.lap()}
+
+
+def _front_end(classifier: Classifier, waves: list[np.ndarray], *, alone: bool) -> None:
+    """Compute what enters the first block."""
+    backbone = classifier.backbone
+    with classifier._autocast():
+        if alone:
+            backbone.embed(backbone.features(backbone.prepare(waves[0]))[None], None)
+            return
+        prepared, lengths = backbone.prepare_batch(waves)
+        features, frames = backbone.features_batch(send(prepared, backbone.device), lengths)
+        backbone.embed(features, frame_mask(frames, features.shape[1], features.device))
 
 
 def epoch_parts(ours: Ours) -> dict[str, float]:

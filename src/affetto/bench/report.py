@@ -33,10 +33,10 @@ def _add_row(sheet: Table, row: dict[str, Any]) -> None:
     memory = f"{row['memory_ratio']:.2f}×"
     rates = _rate(row, "our"), _rate(row, "yardstick")
     sheet.add_row(TITLES[row["comparison"]], row["method"], _ratio(row), *rates, memory)
-    if "three_seeds" in row:
-        seeds = row["three_seeds"]
-        rates = _rate(seeds, "our"), _rate(seeds, "yardstick")
-        sheet.add_row("", "… three seeds", _ratio(seeds), *rates)
+    several = {"… three seeds": row["three_seeds"]} if "three_seeds" in row else {}
+    several |= {f"… {fits} stacked": result for fits, result in row.get("stacked", {}).items()}
+    for title, result in several.items():
+        sheet.add_row("", title, _ratio(result), _rate(result, "our"), _rate(result, "yardstick"))
 
 
 def _ratio(row: dict[str, Any]) -> str:
@@ -59,6 +59,8 @@ def _caption(result: dict[str, Any]) -> str:
         f"{rounds}. {result['provenance']['device']}.",
         "its: the yardstick's clips a second. like with like: the same precision and window.",
     ]
+    if any(row.get("stacked") for row in result["results"]):
+        lines.append("stacked: so many fits as one training, the time of each.")
     return "\n".join([*lines, *(line for row in result["results"] for line in _parts(row))])
 
 

@@ -21,6 +21,8 @@ from affetto.training.provenance import provenance
 METHODS = ("frozen", "lora", "adapter", "inference", "int8")
 """`int8` is inference too, ours in 8-bit integers; on a CPU only."""
 MEASURES = {"frozen": compare.frozen, "inference": compare.inference, "int8": compare.inference}
+STACKS = (3, 6)
+"""Fits of a run's seeds, and of the folds of EMOVO's six speakers."""
 COMPARISONS = ("same", "defaults")
 """`same`: same precision and window on both sides. `defaults`: each side with its own defaults."""
 
@@ -35,13 +37,16 @@ def run(
     batch_size: int = 8,
     rounds: int = 3,
     comparisons: Sequence[str] = COMPARISONS,
+    stack: Sequence[int] | None = None,
     say: Callable[[str], None] = lambda _: None,
     on_result: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Measure `methods` on the shapes of `backbones` with random weights; JSON-ready.
 
-    `precision` is that of both sides in the comparison `same`. `on_result` receives each comparison's result as soon as
-    it is measured. Raises UserError for unknown names, and for a device or a precision that this machine lacks.
+    `precision` is that of both sides in the comparison `same`. `stack`: numbers of fits that are also measured as one
+    training, by default those of STACKS on a device with memory of its own, and none elsewhere. `on_result` receives
+    each comparison's result as soon as it is measured. Raises UserError for unknown names, and for a device or a
+    precision that this machine lacks.
     """
     _check(backbones, methods, comparisons)
     exact = devices.choose(device)
@@ -49,13 +54,22 @@ def run(
     pairs = [pair for pair in product(comparisons, methods) if _is_measured(*pair, exact)]
     if not pairs:
         raise UserError("int8 is compared on a CPU and as each comes: nothing is left to measure; add a --method")
-    sizes = {"clips": clips, "batch_size": batch_size}
+    template = Task(
+        side="ours",
+        backbone="",
+        method="lora",
+        clips=clips,
+        batch_size=batch_size,
+        precision=precision,
+        device=device,
+        stack=tuple(STACKS if stack is None and capabilities(exact).own_memory else stack or ()),
+    )
     precisions = dict.fromkeys((precision, devices.resolve_precision("auto", exact)))
     peaks = {name: devices.peak_operations_per_second(name, exact) for name in precisions}
     results = []
     with Workers(keep=capabilities(exact).own_memory) as workers:
         for backbone, (comparison, method) in product(backbones, pairs):
-            task = Task(side="ours", backbone=backbone, method="lora", precision=precision, device=device, **sizes)
+            task = replace(template, backbone=backbone)
             sides = _both_sides(task, method, comparison, exact)
             result = _measure(comparison, method, sides, rounds=rounds, say=say, start=workers.start)
             if "counts" in result:

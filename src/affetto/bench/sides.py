@@ -30,6 +30,8 @@ class Task:
     window_seconds: float = WINDOW_SECONDS
     pad_seconds: float | None = WINDOW_SECONDS
     threads: int | None = None
+    stack: tuple[int, ...] = ()
+    """Numbers of fits that are also measured as one training."""
 
 
 class Worker:

@@ -118,3 +118,12 @@ def counter(label: str, quiet: bool = False) -> Iterator[Callable[[int, int | No
     """Show a progress bar on stderr for `done, total` callbacks; nothing if stderr is no terminal."""
     with Bar(label, quiet) as bar:
         yield lambda done, total: bar.show(completed=done, total=total)
+
+
+def stack_size(text: str) -> str | int:
+    """The value of --stack: `auto`, or a number of fits. Raises UserError."""
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"--stack {text}: neither auto nor a number of fits from 1 on")
+    return int(text)

@@ -48,6 +48,7 @@ def inspect_corpus(
     """Contents and faults of a corpus: clips, speakers, durations, unreadable files, duplicates."""
     from affetto.corpora import audit
     from affetto.corpora.registry import open_corpus
+    from affetto.evaluation.ceiling import ceiling_table, human_ceiling
 
     manifest = open_corpus(
         corpus, path, label_map=pairs(label, "--label"), strict=strict, options=pairs(option, "--option")
@@ -55,11 +56,14 @@ def inspect_corpus(
     with counter("reading clips", quiet=as_json) as progress:
         inspection = audit.inspect(manifest, progress=progress)
     if as_json:
-        typer.echo(json.dumps(inspection.to_json(), indent=2, ensure_ascii=False))
+        facts = {**inspection.to_json(), "human_ceiling": human_ceiling(manifest)}
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     from rich.console import Console
 
     Console().print(audit.render(inspection))
+    if (table := ceiling_table(manifest)) is not None:
+        Console().print(table)
 
 
 @app.command("make")

@@ -69,6 +69,12 @@ def bench(
     clips: Annotated[int, typer.Option(min=9, help="number of clips")] = 64,
     batch_size: Annotated[int, typer.Option(min=1, help="clips per step")] = 8,
     rounds: Annotated[int, typer.Option(min=1, help="measurements of each side, taken in turns")] = 3,
+    stack: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=2, help="measure this many fits as one training too (repeatable; default: 3 and 6 on a GPU, else none)"
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="try it with a small backbone, few clips and one round")
     ] = False,
@@ -100,6 +106,7 @@ def bench(
         batch_size=batch_size,
         rounds=rounds,
         comparisons=comparison or COMPARISONS,
+        stack=stack,
         say=lambda text: typer.echo(text, err=True),
         on_result=keep,
     )

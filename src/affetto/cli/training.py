@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from affetto.cli.arguments import Device, Labels, Moved, Quiet, counter, named_corpora, pairs
+from affetto.cli.arguments import Device, Labels, Moved, Quiet, counter, named_corpora, pairs, stack_size
 
 
 def complete_method(incomplete: str) -> list[str]:
@@ -69,6 +69,10 @@ def train(
     record_states: Annotated[
         bool, typer.Option("--record-states", help="write the size of each hidden state to metrics.json")
     ] = False,
+    stack: Annotated[
+        str,
+        typer.Option(metavar="auto|N", help="folds fitted together as one training; auto: as many as pay"),
+    ] = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train and test a classifier on a corpus or on your own table."""
@@ -77,6 +81,7 @@ def train(
     from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
 
     METHODS.find(method)
+    at_once = stack_size(stack)
     recipe = recipe or DEFAULT_RECIPE
     resolved = settings(recipe, pairs(set_, "--set"), method=method)
     check_backbone(backbone, random_weights=random_weights)
@@ -101,7 +106,7 @@ def train(
     from affetto.training.display import Display
     from affetto.training.train import train as run
 
-    metrics = run(spec, out, device=device, display=Display(quiet))
+    metrics = run(spec, out, device=device, display=Display(quiet), stack=at_once)
     if devices.speaks():
         _show(method, metrics, out)
 

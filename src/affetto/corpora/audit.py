@@ -19,6 +19,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from affetto.corpora.annotation_facts import annotation_facts, annotation_table
 from affetto.corpora.clip_check import Findings, check
 from affetto.corpora.content import Content, groups
 from affetto.corpora.labels import EMOTIONS
@@ -71,6 +72,7 @@ class Inspection:
             "rates": {str(rate): n for rate, n in sorted(self.rates.items())},
             "channels": {str(channels): n for channels, n in sorted(self.channels.items())},
             "raters": {"uar": human_uar(manifest), "recall": recall} if recall else None,
+            "annotations": annotation_facts(manifest),
             "notes": list(self.notes),
             "licence": manifest.licence,
             "synthetic": manifest.synthetic,
@@ -170,7 +172,9 @@ def render(inspection: Inspection, *, most: int = 20) -> Group:
     manifest = inspection.manifest
     stamp = " [bold reverse] SYNTHETIC [/] made by this project, no human speech" * manifest.synthetic
     name = f"[bold]{escape(manifest.corpus)}[/]{stamp}"
-    parts: list[RenderableType] = [name, _facts(inspection), _emotions(inspection)]
+    annotations = annotation_table(manifest)
+    parts: list[RenderableType] = [name, _facts(inspection)]
+    parts += [_emotions(inspection)] * bool(manifest.labels) + ([annotations] if annotations else [])
     parts += [f"[yellow]note[/] {escape(note)}" for note in inspection.notes]
     if not inspection.problems:
         return Group(*parts, f"[green]no problems[/] {'found' if inspection.decoded else 'in the headers'}")

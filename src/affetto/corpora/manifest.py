@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.labels import EMOTIONS, in_order
 from affetto.errors import UserError
 
@@ -24,6 +25,7 @@ class NoClipsError(UserError):
 class Clip:
     """One labelled recording, or the part of one between `start` and `end`.
 
+    `emotion` is the consensus of the raters where there are several, and "" where a corpus has dimensions alone.
     `file` is relative to the manifest's root (POSIX form) or absolute; `start` and `end` in seconds.
     """
 
@@ -40,6 +42,12 @@ class Clip:
     """Further facts of the corpus (rater agreement, prototypicality), as sorted name-value pairs."""
     sentence: str | None = None
     """The spoken words, where they are known: a prompt may be an id."""
+    labels: tuple[str, ...] = ()
+    """All labels of a clip that has several, in canonical order; `emotion` is the first that was named."""
+    ratings: tuple[Rating, ...] = ()
+    """The answers of the raters, where they are known."""
+    dimensions: tuple[tuple[str, float], ...] = ()
+    """Values of dimensions, sorted by name: the corpus's own, else the mean over the ratings."""
 
     @property
     def name(self) -> str:
@@ -73,6 +81,8 @@ class Manifest:
     """Folder of each corpus, in a manifest of several (`merge`)."""
     protocol: str = ""
     """Default split protocol of the corpus; empty where the general rule holds (`splits.default_protocol`)."""
+    dimensions: Mapping[str, Range] = field(default_factory=dict)
+    """Range of each dimension that the clips have values of; {} where there is none."""
 
     def __post_init__(self) -> None:
         if not self.clips:
@@ -88,7 +98,8 @@ class Manifest:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return in_order({clip.emotion for clip in self.clips})
+        """Emotions of the clips, in canonical order; () where the clips have dimensions alone."""
+        return in_order({clip.emotion for clip in self.clips} - {""})
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -105,17 +116,25 @@ class Manifest:
         clips = tuple(clip for clip in self.clips if keep(clip))
         return replace(self, clips=clips, notes=(*self.notes, note) if note else self.notes)
 
-    def checksum(self) -> str:
-        """SHA-256 over everything but the audio that a result depends on: names, labels, speakers, parts."""
+    def checksum(self, *, with_annotations: bool = False) -> str:
+        """SHA-256 over everything but the audio that a result depends on: names, labels, speakers, parts.
+
+        Results on one label a clip depend on no more. `with_annotations` adds several labels, ratings and dimensions.
+        """
         digest = hashlib.sha256()
         for clip in self.clips:
             fields = (clip.corpus, clip.name, clip.emotion, clip.speaker, clip.gender, clip.prompt, clip.part)
             digest.update("\x1f".join("" if f is None else f for f in fields).encode() + b"\x1e")
+            if with_annotations and (clip.labels or clip.ratings or clip.dimensions):
+                digest.update(repr((clip.labels, clip.ratings, clip.dimensions)).encode() + b"\x1e")
         return digest.hexdigest()
 
 
 def merge(manifests: list[Manifest]) -> Manifest:
-    """One manifest of several corpora; speakers and prompts get their corpus's name in front."""
+    """One manifest of several corpora; speakers and prompts get their corpus's name in front.
+
+    Its `dimensions` are those that all corpora have with one range; the clips keep all values of theirs.
+    """
     if len(manifests) == 1:
         return manifests[0]
     names = [manifest.corpus for manifest in manifests]
@@ -139,4 +158,9 @@ def merge(manifests: list[Manifest]) -> Manifest:
         licence="; ".join(dict.fromkeys(m.licence for m in manifests if m.licence)),
         notes=tuple(f"{m.corpus}: {note}" for m in manifests for note in m.notes),
         roots={manifest.corpus: manifest.root for manifest in manifests},
+        dimensions={
+            name: scale
+            for name, scale in manifests[0].dimensions.items()
+            if all(manifest.dimensions.get(name) == scale for manifest in manifests)
+        },
     )

@@ -1,8 +1,8 @@
 """The model: backbone, method, pooling and head, cut where training begins.
 
-Everything below the cut is a pure function of the clip (`prefix`, one clip, unpadded, no gradient);
-everything above runs on padded batches of prefixes (`forward`). Training, evaluation and inference all
-go prefix → forward; there is no other path.
+Everything below the cut is a pure function of the clip, without gradient: `prefix` of one clip, unpadded, and
+`prefixes` of several, padded, with the same values up to rounding. Everything above runs on padded batches of prefixes
+(`forward`). Training, evaluation and inference all go prefix → forward; there is no other path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.backbones.backbone import Backbone, frame_mask
-from affetto.models.device import autocast
+from affetto.models.device import autocast, send
 from affetto.models.head_layers import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise_blocks
 from affetto.models.methods.base import EMBEDDING, NOTHING, Method
@@ -89,34 +89,55 @@ class Classifier(nn.Module):
         """One clip's wave (samples,), 16 kHz → what lies at the cut, in float32."""
         prepared = self.backbone.prepare(wave)
         with self._autocast():
-            return {name: tensor.float() for name, tensor in self._prefix(prepared).items()}
+            batch = self._below(self.backbone.features(prepared)[None], None)
+        return {name: tensor[0].float() for name, tensor in batch.items()}
 
-    def _prefix(self, prepared: Tensor) -> Prefix:
-        features = self.backbone.features(prepared)
+    def prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
+        """Waves (samples,), 16 kHz → the `prefix` of each, up to rounding, computed as one padded batch."""
+        batch, rows = self.prefix_batch(waves)
+        return [{name: tensor[i, :count] for name, tensor in batch.items()} for i, count in enumerate(rows)]
+
+    @torch.no_grad()
+    def prefix_batch(self, waves: Sequence[np.ndarray]) -> tuple[Prefix, list[int]]:
+        """Waves (samples,), 16 kHz → prefixes (batch, rows, …), float32, and the rows that each clip has of them.
+
+        Rows are frames, or states under `statistics`; behind a clip's rows there may be anything.
+        """
+        prepared, lengths = self.backbone.prepare_batch(waves)
+        prepared = send(prepared, self.backbone.device)
+        with self._autocast():
+            features, frames = self.backbone.features_batch(prepared, lengths)
+            mask = frame_mask(frames, features.shape[1], features.device)
+            batch = self._below(features, mask)
+        rows = [batch["statistics"].shape[1]] * len(waves) if "statistics" in batch else frames.tolist()
+        return {name: tensor.float() for name, tensor in batch.items()}, rows
+
+    def _below(self, features: Tensor, mask: Tensor | None) -> Prefix:
+        """The front end's output (batch, frames, channels), mask (batch, frames) → {name: (batch, rows, …)}."""
         if self.method.lowest_block == EMBEDDING:
             return {"features": features}
-        hidden = self.backbone.embed(features[None], None)
+        hidden = self.backbone.embed(features, mask)
         if self.stores_statistics:
-            return {"statistics": self._all_statistics(hidden)}
+            return {"statistics": self._all_statistics(hidden, mask)}
         stop = self.pooling.last if self.frozen else self.method.lowest_block
-        hidden, gathered = self._advance(hidden, 0, stop, None, _Gathered(self.pooling))
+        hidden, gathered = self._advance(hidden, 0, stop, mask, _Gathered(self.pooling))
         if self.frozen:
             gathered.add(self.pooling.last, self._state(stop, hidden))
-            return {name.replace("below", "pooled"): tensor[0] for name, tensor in gathered.stored().items()}
-        return {"state": hidden[0]} | {name: tensor[0] for name, tensor in gathered.stored().items()}
+            return {name.replace("below", "pooled"): tensor for name, tensor in gathered.stored().items()}
+        return {"state": hidden, **gathered.stored()}
 
-    def _all_statistics(self, hidden: Tensor) -> Tensor:
-        """State 0 of one clip → (L+1, 2 width): each state's mean and deviation over time, for any choice of layer.
+    def _all_statistics(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """State 0 → (batch, L+1, 2 width): each state's mean and deviation over time, for any choice of layer.
 
-        Once merged, the choice is made: up to it, (layer + 1, 2 width).
+        Once merged, the choice is made: up to it, (batch, layer + 1, 2 width).
         """
-        context = self.backbone.context(None, hidden.shape[1])
+        context = self.backbone.context(mask, hidden.shape[1])
         rows = []
         for i in range(self._highest + 1):
-            rows.append(masked_statistics(self.pooling.normalise(self._state(i, hidden)), None))
+            rows.append(masked_statistics(self.pooling.normalise(self._state(i, hidden)), mask))
             if i < self._highest:
                 hidden = self.backbone.block(i, hidden, context)
-        return torch.cat(rows)
+        return torch.stack(rows, dim=1)
 
     @torch.no_grad()
     def states(self, wave: np.ndarray) -> Tensor:
@@ -278,6 +299,5 @@ class _Gathered:
             assert mean is not None
             return mean
         states = torch.stack(self.states, dim=-2).float()
-        weights = self.pooling.coefficients().to(states.device)
         with autocast(states.device, enabled=False):  # einsum is a matrix product: it would be rounded to bfloat16
-            return torch.einsum("btnw,n->btw", states, weights)
+            return self.pooling.mix(states)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,23 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     if capabilities(device).pinned_copies and capabilities(tensor.device).host_memory:
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
+
+
+def fetch(tensors: dict[str, Tensor], device: torch.device) -> tuple[dict[str, Tensor], Callable[[], None]]:
+    """Tensors of `device` on the CPU, and a function that waits until they are there; any thread may call it.
+
+    Where copies are asynchronous the device goes on computing meanwhile.
+    """
+    if not capabilities(device).pinned_copies:
+        return {name: tensor.cpu() for name, tensor in tensors.items()}, lambda: None
+    host = {
+        name: torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
+        for name, tensor in tensors.items()
+    }
+    module = _module(device)
+    event = module.Event()
+    event.record(module.current_stream(device))
+    return host, event.synchronize
 
 
 def random_states() -> dict[str, Tensor]:

@@ -27,15 +27,18 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-def keep(x: Tensor, p: float) -> tuple[Tensor, float]:
+def keep(x: Tensor, p: float, generator: torch.Generator | None = None) -> tuple[Tensor, float]:
     """Mask of the elements of `x` that stay (bool, of its shape), each with probability 1 - p, and their factor.
+
+    Drawn by `generator`, of the device of `x`; None: torch's own.
 
     On the CPU 16 random bits decide on an element, four elements to a draw: `p` is then the nearest multiple of
     1/65,536 below 1, and so is the factor, which leaves the expectation exact.
     """
     if not capabilities(x.device).slow_random:
-        return torch.empty(x.shape, dtype=torch.bool, device=x.device).bernoulli_(1 - p), 1 / (1 - p)
+        mask = torch.empty(x.shape, dtype=torch.bool, device=x.device)
+        return mask.bernoulli_(1 - p, generator=generator), 1 / (1 - p)
     dropped = min(round(p * STEPS), STEPS - 1)
-    draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
+    draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None, generator=generator)
     mask = draws.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2
     return mask, STEPS / (STEPS - dropped)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,13 +88,30 @@ class Captured:
     The first call with a shape computes as it is, the second captures; from then on calls of this shape replay. Every
     call counts once: a training step that is captured is also taken. The result is overwritten by the next call of its
     shape. Where a capture fails, `problem` says why, and all calls compute as they are from then on.
+
+    A capture holds addresses, not tensors: `weights` gives those that it reads beside its inputs, and `refresh` has to
+    be called where they may have moved.
     """
 
-    def __init__(self, function: Callable[..., Tensor], recorder: Recorder) -> None:
-        self.function, self.recorder = function, recorder
+    def __init__(
+        self, function: Callable[..., Tensor], recorder: Recorder, weights: Callable[[], Iterable[Tensor]] = tuple
+    ) -> None:
+        self.function, self.recorder, self.weights = function, recorder, weights
+        self._addresses = self._present()
         self.problem: str | None = None
         self._warm: set[Hashable] = set()
         self._graphs: dict[Hashable, _Graph] = {}
+
+    def _present(self) -> tuple[int, ...]:
+        return tuple(tensor.data_ptr() for tensor in self.weights())
+
+    def refresh(self) -> None:
+        """Forget the captures if weights have moved since they were made."""
+        addresses = self._present()
+        if addresses != self._addresses:
+            self._addresses = addresses
+            self._warm.clear()
+            self._graphs.clear()
 
     def __call__(self, key: Hashable, *inputs: Tensor) -> Tensor:
         """Compute `function(key, *inputs)`; the inputs may lie on the CPU, pinned or not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -26,10 +26,13 @@ def threads() -> int:
     return int(setting) if setting.isdecimal() and int(setting) else cores()
 
 
-def side_by_side(work: Callable[[T], R], items: Iterable[T], *, computes: bool = True) -> Iterator[R | Exception]:
+def side_by_side(
+    work: Callable[[T], R], items: Iterable[T], *, computes: bool = True, ahead: int | None = None
+) -> Generator[R | Exception]:
     """Results of `work` on each item, in order, a few items ahead; an error comes in the place of its item.
 
     `computes`: the work is torch's, and the workers share torch's threads; else (decoding for a GPU) they keep them.
+    `ahead`: items that are begun before the first result is taken; None: two a worker.
     """
     import torch
 
@@ -47,7 +50,7 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], *, computes: bool =
             try:
                 for item in items:
                     waiting.append(pool.submit(work, item))
-                    if len(waiting) > 2 * workers:
+                    if len(waiting) > (2 * workers if ahead is None else ahead):
                         yield _outcome(waiting.popleft())
                 while waiting:
                     yield _outcome(waiting.popleft())

@@ -41,6 +41,10 @@ class StatePooling(nn.Module):
         """(L+1,) weights that sum to one."""
         return torch.tensor(self.fixed()) if self.weights is None else torch.softmax(self.weights, 0)
 
+    def mix(self, states: Tensor) -> Tensor:
+        """(batch, frames, L+1, width) → their weighted sum, (batch, frames, width)."""
+        return torch.einsum("btnw,n->btw", states, self.coefficients().to(states.device))
+
     def normalise(self, state: Tensor) -> Tensor:
         return nn.functional.layer_norm(state, (self.width,)) if self.state_norm == "layer" else state
 

@@ -29,6 +29,7 @@ from affetto.models.bank import Bank, fits
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import capabilities, send
 from affetto.models.parallel import side_by_side
+from affetto.models.pipeline import prefixes, stream
 from affetto.models.storage import default_root
 
 FORMAT = 2
@@ -140,48 +141,59 @@ class PrefixData:
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> dict[str, str]:
         """Compute and store what is missing. Returns {clip id: problem} of clips whose audio is unusable.
 
-        On the CPU clips are decoded and computed side by side; for a GPU they are decoded ahead, and it takes one
-        after another.
+        On the CPU clips are decoded and computed side by side; for a GPU they are decoded ahead, and it takes padded
+        batches of like length.
         """
         bad: dict[str, str] = {}
-        for n, (clip_id, prefix) in enumerate(zip(self.sources, self._prefixes(self.sources), strict=True)):
+        for n, (clip_id, prefix) in enumerate(self._prefixes(self.sources)):
             if isinstance(prefix, audio.AudioError):
                 bad[clip_id] = str(prefix)
             else:
                 self._keep(clip_id, prefix)
             if progress is not None:
                 progress(n + 1, len(self.sources))
-        return bad
+        self.frames = {clip_id: self.frames[clip_id] for clip_id in self.sources if clip_id in self.frames}
+        return {clip_id: bad[clip_id] for clip_id in self.sources if clip_id in bad}
 
-    def _prefixes(self, ids: Iterable[str]) -> Iterator[Prefix | audio.AudioError]:
-        """Each clip's prefix, read or computed; the same bits however many are asked for at once."""
-        at_once = capabilities(self.classifier.backbone.device).clips_side_by_side
+    def _prefixes(self, ids: Iterable[str]) -> Iterator[tuple[str, Prefix | audio.AudioError]]:
+        """Each clip's prefix, read or computed, in any order.
+
+        Side by side it has the same bits however many are asked for; in batches it hangs on them by rounding.
+        """
         ids = list(ids)
-        outcomes = side_by_side(self._ready if at_once else self._decode, ids, computes=at_once)
-        for clip_id, outcome in zip(ids, outcomes, strict=True):
-            try:
-                if isinstance(outcome, Exception):
-                    raise outcome
-                yield self._stored(clip_id, outcome)
-            except audio.AudioError as problem:
-                yield problem
+        outcomes: Iterator[tuple[str, Prefix | Exception]]
+        if self._is_side_by_side:
+            outcomes = zip(ids, side_by_side(self._compute, ids), strict=True)
+        else:
+            outcomes = stream(self.classifier, ids, self._decode, self._put)
+        for clip_id, outcome in outcomes:
+            if not isinstance(outcome, Exception):
+                yield clip_id, outcome
+            elif isinstance(outcome, audio.AudioError):
+                yield clip_id, self._name_file(clip_id, outcome)
+            else:
+                raise outcome
 
-    def _ready(self, clip_id: str) -> Prefix:
-        return self._stored(clip_id, self._decode(clip_id))
+    @property
+    def _is_side_by_side(self) -> bool:
+        """True if clips are computed alone, some at once, and not in padded batches."""
+        return capabilities(self.classifier.backbone.device).clips_side_by_side
+
+    def _compute(self, clip_id: str) -> Prefix:
+        content = self._decode(clip_id)
+        return self._put(clip_id, self.classifier.prefix(content)) if isinstance(content, np.ndarray) else content
 
     def _decode(self, clip_id: str) -> Prefix | np.ndarray:
         stored = self.store.get(self.keys[clip_id])
         return self.sources[clip_id].load(self.seconds) if stored is None else stored
 
-    def _stored(self, clip_id: str, content: Prefix | np.ndarray) -> Prefix:
-        """The prefix; of a wave it is computed and stored. Raises AudioError, which names the file."""
-        if not isinstance(content, np.ndarray):
-            return content
-        try:
-            prefix = self.classifier.prefix(content)
-        except audio.AudioError as problem:
-            raise audio.AudioError(f"{self.sources[clip_id].path}: {problem}") from None
+    def _put(self, clip_id: str, prefix: Prefix) -> Prefix:
         return self.store.put(self.keys[clip_id], prefix)
+
+    def _name_file(self, clip_id: str, problem: audio.AudioError) -> audio.AudioError:
+        """The error with the clip's file in front, which errors of decoding have already."""
+        path = str(self.sources[clip_id].path)
+        return problem if str(problem).startswith(f"{path}: ") else audio.AudioError(f"{path}: {problem}")
 
     def _keep(self, clip_id: str, prefix: Prefix) -> None:
         self.frames[clip_id] = next(iter(prefix.values())).shape[0]
@@ -198,7 +210,7 @@ class PrefixData:
     def _again(self, clip_id: str) -> Prefix:
         stored = self.store.get(self.keys[clip_id])
         if stored is None:
-            (outcome,) = self._prefixes([clip_id])
+            ((_, outcome),) = self._prefixes([clip_id])
             if isinstance(outcome, audio.AudioError):
                 raise outcome
             stored = outcome
@@ -226,13 +238,20 @@ class PrefixData:
     ) -> tuple[Prefix, Tensor]:
         """As `batch`, of waves that `change(clip id, wave)` has altered: computed anew, nothing is stored."""
         limits = [limit for limit in (self.seconds, self.classifier.backbone.longest_seconds) if limit is not None]
-        prefixes = []
-        for clip_id in ids:
+
+        def load(clip_id: str) -> np.ndarray:
             samples = change(clip_id, self.sources[clip_id].load(None))
             # Played slower, a clip may have become longer than the backbone takes.
-            prefix = self.classifier.prefix(audio.crop(samples, min(limits, default=None)))
-            prefixes.append({name: tensor.cpu() for name, tensor in prefix.items()})
-        return collate(prefixes, device)
+            return audio.crop(samples, min(limits, default=None))
+
+        if self._is_side_by_side:
+            return collate([self.classifier.prefix(load(clip_id)) for clip_id in ids], device)
+        waves = []
+        for outcome in side_by_side(load, ids, computes=False):
+            if isinstance(outcome, Exception):
+                raise outcome
+            waves.append(outcome)
+        return collate(prefixes(self.classifier, waves), device)
 
 
 def collate(prefixes: Sequence[Prefix], device: torch.device) -> tuple[Prefix, Tensor]:

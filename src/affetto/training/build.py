@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +17,7 @@ from affetto.errors import UserError
 from affetto.models import storage
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities
+from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import PrefixData, PrefixStore
@@ -48,7 +50,7 @@ class Builder:
     accelerator: Accelerator | None = None
     """With several processes each prepares a part of the clips; after that all of them are in the store."""
     _prefixes: dict[tuple[Any, ...], PrefixData] = field(default_factory=dict)
-    _current: tuple[int | None, Classifier, dict[str, torch.Tensor]] | None = None
+    _current: dict[int, tuple[int | None, Classifier, dict[str, torch.Tensor]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.weights_digest = self.backbone.weights_digest()
@@ -85,19 +87,39 @@ class Builder:
             },
         }
 
-    def fresh(self, layer: int | None) -> Classifier:
-        """The run's classifier as the seed makes it, whatever was trained before. The previous classifier is void."""
-        if self._current is not None and self._current[0] == layer:
-            _, classifier, initial = self._current
+    def fresh(self, layer: int | None, slot: int = 0) -> Classifier:
+        """The run's classifier as the seed makes it, whatever was trained before.
+
+        The previous classifier of this slot is void. Each of the fits that are trained together has a slot.
+        """
+        current = self._current.get(slot)
+        if current is not None and current[0] == layer:
+            _, classifier, initial = current
             classifier.restore(initial)
             return classifier
-        self._current = None
+        self._current.pop(slot, None)
         torch.manual_seed(self.spec.seed)
         # Made on the CPU, so that a seed gives the same weights whatever the device.
         backbone = self._copy().cpu() if self.method.changes_blocks else self.backbone
-        classifier = assemble(backbone, self.blueprint(layer)).to(self.device).compute_in(self.precision)
-        self._current = (layer, classifier, classifier.snapshot())
+        frozen = (
+            []
+            if self.method.trains_backbone
+            else list(zip(backbone.parameters(), self.backbone.parameters(), strict=True))
+        )
+        classifier = assemble(backbone, self.blueprint(layer))
+        for copied, weight in frozen:
+            if not copied.requires_grad:  # one weight in the device's memory, however many classifiers there are
+                copied.data = weight.data
+        classifier = classifier.to(self.device).compute_in(self.precision)
+        self._current[slot] = (layer, classifier, classifier.snapshot())
         return classifier
+
+    def architecture(self, classifier: Classifier, layer: int | None) -> str | None:
+        """Key of the classifiers that can train as one with this one (`affetto.models.stacked`); None: with none."""
+        if not (self.method.stackable and HEADS.find(self.spec.settings.model.head).stackable):
+            return None
+        blueprint = self.blueprint(None if classifier.stores_statistics else layer)
+        return json.dumps([blueprint, self.weights_digest, self.precision, str(self.device)], sort_keys=True)
 
     def _copy(self) -> Backbone:
         """A backbone that a method may change. Frozen weights share memory with the run's where they need not move."""
@@ -106,9 +128,8 @@ class Builder:
 
     @property
     def current(self) -> Classifier:
-        """The last classifier."""
-        assert self._current is not None
-        return self._current[1]
+        """The last classifier of the first slot."""
+        return self._current[0][1]
 
     def prefixes(self, classifier: Classifier) -> PrefixData:
         """Stored prefixes of all clips at the classifier's cut; missing prefixes are computed."""
@@ -146,7 +167,7 @@ class Builder:
             skip = self.spec.skip_bad and not self.data.is_final
             refuse_or_name(bad, len(self.data.manifest.clips), skip, self.display.say)
             self.data.drop(bad, self.display.say)
-            self._current = None  # made for labels that may be fewer now
+            self._current.clear()  # made for labels that may be fewer now
         self.display.end(f"{len(data.frames)} clips")
         return data
 

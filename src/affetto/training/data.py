@@ -84,6 +84,12 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
 
 
 def _need_two_classes(manifest: Manifest) -> None:
+    bare = [clip.name for clip in manifest.clips if not clip.emotion]
+    if bare:
+        raise UserError(
+            f"{manifest.corpus}: {len(bare)} of {len(manifest.clips)} clips have no emotion (first: {bare[0]}), and "
+            "training needs one for each; give a table with an emotion column, or with ratings of emotions"
+        )
     if len(manifest.labels) < 2:
         raise UserError(
             f"{manifest.corpus}: all {len(manifest.clips)} clips show {manifest.labels[0]!r}, and a classifier needs "

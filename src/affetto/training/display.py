@@ -29,6 +29,8 @@ class Display:
         )
         self._task: TaskID | None = None
         self._label, self._started = "", 0.0
+        self.steps: dict[Display, tuple[int, int]] = {}
+        """(done, in all) of each part."""
 
     def __enter__(self) -> Display:
         self._bars.start()
@@ -47,6 +49,7 @@ class Display:
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._label, self._started = label, time.monotonic()
+        self.steps = {}
         self._task = self._bars.add_task(label, total=None, note="")
 
     def advance(self, done: int, total: int) -> None:
@@ -74,7 +77,45 @@ class Display:
             self._task = None
         self.say(f"{self._label}: {note} ({time.monotonic() - self._started:.0f} s)")
 
+    def part(self) -> Display:
+        """Display of one of several stretches that run side by side; one bar, which has begun, shows all of them."""
+        return _Part(self)
+
+    def close(self) -> None:
+        """Take the bar away without a line."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+
     @staticmethod
     def _best(fit: Fit) -> str:
         best: dict[str, Any] = next(record for record in fit.history if record["epoch"] == fit.best_epoch)
         return f"{100 * best['validation']['macro_f1']:.1f} in epoch {fit.best_epoch}"
+
+
+class _Part(Display):
+    """A stretch of work beside others, on the bar of `whole`: its steps are added to those of the others."""
+
+    def __init__(self, whole: Display) -> None:
+        self.whole = whole
+        self._label, self._started = "", time.monotonic()
+
+    def say(self, text: str) -> None:
+        self.whole.say(text)
+
+    def begin(self, label: str) -> None:
+        self._label, self._started = label, time.monotonic()
+
+    def advance(self, done: int, total: int) -> None:
+        counts = self.whole.steps
+        counts[self] = (done, total)
+        self.whole.advance(sum(count for count, _ in counts.values()), sum(total for _, total in counts.values()))
+
+    def remark(self, note: str) -> None:
+        self.whole.remark(note)
+
+    def epoch(self, fit: Fit) -> None:
+        self.whole.epoch(fit)
+
+    def end(self, note: str) -> None:
+        self.say(f"{self._label}: {note} ({time.monotonic() - self._started:.0f} s)")

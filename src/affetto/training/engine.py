@@ -51,7 +51,7 @@ class Engine(Generic[B]):
     def _steps(self, steps: range) -> Iterator[int]:
         threaded = capabilities(self.device).batches_ahead
         for step, batch in prefetch(lambda step: (step, self.prepare(step)), steps, threaded=threaded):
-            self._set_rates(step)
+            self.set_rates(step)
             self.optimizer.zero_grad(set_to_none=True)
             self.learn(step, batch)
             self.optimizer.step()
@@ -59,11 +59,11 @@ class Engine(Generic[B]):
 
     def _whole_steps(self, steps: range, take: Callable[[int], None]) -> Iterator[int]:
         for step in steps:
-            self._set_rates(step)
+            self.set_rates(step)
             take(step)
             yield step
 
-    def _set_rates(self, step: int) -> None:
+    def set_rates(self, step: int) -> None:
         """Set the rates of a step; a rate that is a tensor is part of a capture, and changes in place."""
         rates = [self.schedule(group["initial_lr"], step) for group in self.optimizer.param_groups]
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):

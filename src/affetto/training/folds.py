@@ -55,6 +55,15 @@ class Trained:
     confidence: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a fold is fitted: its folder, its display, and its slot of the builder."""
+
+    folder: RunFolder
+    display: Display
+    slot: int
+
+
 Save = Callable[[Trained, RunFolder], None]
 
 
@@ -69,6 +78,8 @@ class FoldTrainer:
     display: Display
     identity: str
     save: Save
+    at_once: int = 1
+    """Folds that are fitted side by side, each in a slot of the builder."""
 
     def __post_init__(self) -> None:
         self.labels = self.data.manifest.labels
@@ -77,6 +88,7 @@ class FoldTrainer:
         self.settings = self.spec.settings
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
+        self.free_slots = list(range(self.at_once))
         self.beside = self.spec.probe and METHODS.find(self.spec.method).takes_steps
         """True if the probe is run beside the method."""
 
@@ -88,14 +100,23 @@ class FoldTrainer:
         if saved is not None:
             files = PREDICTIONS | ({"probe": PROBE_PREDICTIONS} if self.beside else {})
             return {"summary": saved} | {part: folder.read_lines(file) for part, file in files.items()}
-        self.display.begin(f"fold {fold.name} ({position})" if self.several else "training")
+        place = Place(folder, self.display if self.at_once == 1 else self.display.part(), min(self.free_slots))
+        self.free_slots.remove(place.slot)
+        try:
+            return (yield from self._run(fold, place, position))
+        finally:
+            self.free_slots.append(place.slot)
+
+    def _run(self, fold: Fold, place: Place, position: str) -> Steps[dict[str, Any]]:
+        folder, display = place.folder, place.display
+        display.begin(f"fold {fold.name} ({position})" if self.several else "training")
         trained_on = fold.train + fold.validation
         choice = self._choice(trained_on, folder)
         result: dict[str, Any] = {}
-        best_epoch, classifier, layer = yield from self._select(fold, choice, folder, result)
+        best_epoch, classifier, layer = yield from self._select(fold, choice, place, result)
         if self.settings.training.refit:
             classifier, layer, _ = yield from self._fit(
-                trained_on, None, epochs=best_epoch, name=fold.name, stage=REFIT, choice=choice, folder=folder
+                trained_on, None, epochs=best_epoch, name=fold.name, stage=REFIT, choice=choice, place=place
             )
         result["test"] = self._rows(classifier, fold.test, fold.name)
         folder.write_lines(PREDICTIONS["test"], result["test"])
@@ -116,23 +137,23 @@ class FoldTrainer:
         self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=summary["confidence"]), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
-        self.display.end(_summary_line(summary, self.settings.training.epochs))
+        display.end(_summary_line(summary, self.settings.training.epochs))
         return {"summary": summary, **result}
 
     def _select(
-        self, fold: Fold, choice: Choice | None, folder: RunFolder, result: dict[str, Any]
+        self, fold: Fold, choice: Choice | None, place: Place, result: dict[str, Any]
     ) -> Steps[tuple[int, Classifier, int | None]]:
         """Fit on the training clips, judged by the validation clips: the best epoch, and the model of it.
 
         Where a refit follows and this stage was done before, the model is a fresh one: it is not needed.
         """
-        epochs, refit = self.settings.training.epochs, self.settings.training.refit
+        epochs, refit, folder = self.settings.training.epochs, self.settings.training.refit, place.folder
         done = folder.read("select.json") if refit else None
         if done is not None:
             result["validation"] = folder.read_lines(PREDICTIONS["validation"])
-            return done["best_epoch"], self.builder.fresh(self._layer(choice)), self._layer(choice)
+            return done["best_epoch"], self.builder.fresh(self._layer(choice), place.slot), self._layer(choice)
         classifier, layer, progress = yield from self._fit(
-            fold.train, fold.validation, epochs=epochs, name=fold.name, stage=SELECT, choice=choice, folder=folder
+            fold.train, fold.validation, epochs=epochs, name=fold.name, stage=SELECT, choice=choice, place=place
         )
         result["validation"] = self._rows(classifier, fold.validation, fold.name)
         folder.write_lines(PREDICTIONS["validation"], result["validation"])
@@ -157,7 +178,7 @@ class FoldTrainer:
         clips = tuple(clip.id for clip in self.data.manifest.clips)
         choice = self._choice(clips, folder)
         classifier, layer, _ = yield from self._fit(
-            clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, folder=folder
+            clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, place=Place(folder, self.display, 0)
         )
         self.save(Trained(classifier, layer, FINAL, is_tested=False, confidence=confidence), folder)
         summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": asdict(choice)})
@@ -174,10 +195,10 @@ class FoldTrainer:
         name: str,
         stage: str,
         choice: Choice | None,
-        folder: RunFolder,
+        place: Place,
     ) -> Steps[tuple[Classifier, int | None, Fit]]:
-        layer = self._layer(choice)
-        classifier = self.builder.fresh(layer)
+        layer, folder = self._layer(choice), place.folder
+        classifier = self.builder.fresh(layer, place.slot)
         prefixes = self.builder.prefixes(classifier)
         head = None
         if self.settings.training.warm_start == "probe":
@@ -197,7 +218,7 @@ class FoldTrainer:
 
         def on_epoch(progress: Fit) -> None:
             folder.write_lines(LOG, log + [{"stage": stage, **record} for record in progress.history])
-            self.display.epoch(progress)
+            place.display.epoch(progress)
 
         request = FitRequest(
             classifier=classifier,
@@ -208,7 +229,8 @@ class FoldTrainer:
             augment=self.settings.augment,
             checkpoint_file=folder.checkpoint,
             on_epoch=on_epoch,
-            on_step=self.display.advance,
+            on_step=place.display.advance,
+            architecture=self.builder.architecture(classifier, layer),
         )
         return classifier, layer, (yield from fitted(request))
 

@@ -145,11 +145,6 @@ class Learner:
 
         return self.data.fresh_batch(ids, device, changed)
 
-    @property
-    def _masks_statistics(self) -> bool:
-        """True if features are masked in the statistics of frozen states: a zero in the states would be an outlier."""
-        return self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
-
     def masks(self, ids: Sequence[str], frames: Sequence[int], width: int) -> Tensor | None:
         """Stretches of clips to be masked in the epoch, (clips, 4) on the CPU; None without masks.
 
@@ -175,11 +170,20 @@ class Learner:
     def logits(self, prefix: Prefix, lengths: Tensor, masks: Tensor | None) -> Tensor:
         """(clips, classes) of a batch, masked; statistics are masked by the training clips' mean."""
         head, classifier = self.classifier.head, self.classifier
-        if masks is None:
-            return classifier(prefix, lengths)
-        shown = augmentation.masked(prefix, masks, bands=not self.masks_statistics)
-        if not self.masks_statistics:
+        shown = self.masked_prefix(prefix, masks)
+        if masks is None or not self.masks_statistics:
             return classifier(shown, lengths)
         assert isinstance(head, StatisticsHead)
-        statistics = classifier.statistics(shown, lengths)
-        return head.classify(augmentation.masked_features(statistics, masks, fill=head.centre))
+        return head.classify(self.masked_statistics(classifier.statistics(shown, lengths), masks))
+
+    def masked_prefix(self, prefix: Prefix, masks: Tensor | None) -> Prefix:
+        """The batch with its stretches of frames and, unless they are masked in its statistics, features at zero."""
+        return prefix if masks is None else augmentation.masked(prefix, masks, bands=not self.masks_statistics)
+
+    def masked_statistics(self, statistics: Tensor, masks: Tensor | None) -> Tensor:
+        """Statistics (clips, 2 width) with features at the training clips' mean, where they are masked there."""
+        head = self.classifier.head
+        if masks is None or not self.masks_statistics:
+            return statistics
+        assert isinstance(head, StatisticsHead)
+        return augmentation.masked_features(statistics, masks, fill=head.centre)

@@ -66,6 +66,34 @@ def fit(
 
     `on_step(steps done, steps in all)` and `on_epoch(fit)` report; the latter after the checkpoint.
     """
+    loop = make_loop(
+        classifier,
+        data,
+        task,
+        settings,
+        accelerator,
+        augment=augment or AugmentSettings(),
+        checkpoint_file=checkpoint_file,
+        on_epoch=on_epoch,
+        on_step=on_step,
+    )
+    loop.begin()
+    return loop.run()
+
+
+def make_loop(
+    classifier: Classifier,
+    data: PrefixData,
+    task: Task,
+    settings: TrainingSettings,
+    accelerator: Accelerator,
+    *,
+    augment: AugmentSettings,
+    checkpoint_file: Path,
+    on_epoch: Callable[[Fit], None],
+    on_step: Callable[[int, int], None],
+) -> Loop:
+    """The loop of a fit, with the classifier's constants fitted. The parameters are those of `fit`."""
     torch.manual_seed(task.seed)
     _fit_constants(classifier, data, task, accelerator.device)
     share_start(classifier, accelerator)
@@ -80,16 +108,20 @@ def fit(
         data=data,
         task=task,
         settings=settings,
-        augment=augment or AugmentSettings(),
+        augment=augment,
         accelerator=accelerator,
         loss=loss.to(accelerator.device),
     )
     checkpoint = Checkpoint(checkpoint_file, task.identity, CHECKPOINT_SECONDS, writes=accelerator.is_main_process)
-    return _Loop(learner, checkpoint, on_epoch, on_step).run()
+    return Loop(learner, checkpoint, on_epoch, on_step)
 
 
-class _Loop:
-    """A fit's epochs. `best` holds the weights of the best epoch so far."""
+class Loop:
+    """A fit's epochs. `best` holds the weights of the best epoch so far.
+
+    `begin`, then `run`; or, where others take the steps, for each epoch `open_epoch`, `after_step` for each step, and
+    `end_epoch`, until `is_done`; then `finish`.
+    """
 
     def __init__(
         self,
@@ -118,8 +150,8 @@ class _Loop:
             take=None if self.program is None else self.program.take,
         )
 
-    def run(self) -> Fit:
-        progress = self.progress
+    def begin(self) -> None:
+        """Go on from the checkpoint or, without one, check the start and judge it."""
         self.classifier.method.restore_step_state({})
         if not self._resume() and self.task.epochs > 0:
             on_all_ranks(self.accelerator, self._check_gradients)
@@ -129,38 +161,60 @@ class _Loop:
         if self.task.head is not None and not progress.history:
             self._judge_start()
             self.on_epoch(progress)
-        while progress.epoch < self.task.epochs:
-            self._train_epoch()
-            self._close_epoch()
+
+    def run(self) -> Fit:
+        """Train from where the fit is to its end."""
+        while not self.is_done:
+            for step in self.engine.run(self.open_epoch()):
+                self.after_step(step)
+            self.end_epoch()
+        return self.finish()
+
+    @property
+    def is_done(self) -> bool:
+        """True if all epochs are over."""
+        return self.progress.epoch >= self.task.epochs
+
+    def open_epoch(self) -> range:
+        """Plan the epoch; returns the steps that are left of it, counted over the fit."""
+        progress = self.progress
+        self.steps_per_epoch = count = self.learner.begin(progress.epoch)
+        if self.program is not None:
+            self.program.begin()
+        if progress.step == 0:
+            torch.manual_seed(self.task.seed * 100_003 + progress.epoch + 1)
+        first = progress.epoch * count
+        return range(first + progress.step, first + count)
+
+    def after_step(self, step: int) -> None:
+        """Report a step, and write a checkpoint if one is due within the epoch."""
+        progress, count = self.progress, self.steps_per_epoch
+        total = self.task.epochs * count
+        self.classifier.method.after_step(step + 1, total)
+        self.on_step(step + 1, total)
+        progress.step = step + 1 - progress.epoch * count
+        if self.checkpoint.is_due and progress.step < count:
+            self._account()
             self._keep()
-            self.on_epoch(progress)
+
+    def end_epoch(self) -> None:
+        """Judge the epoch, keep it, and report it."""
+        self._account()
+        self._close_epoch()
+        self._keep()
+        self.on_epoch(self.progress)
+
+    def finish(self) -> Fit:
+        """Leave the classifier with the weights of the chosen epoch."""
         self.classifier.restore(self.best)
         self.classifier.eval()
-        return progress
+        return self.progress
 
     def _check_gradients(self) -> None:
         task, s, device = self.task, self.settings, self.accelerator.device
         first = plan(task.train, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=0)[0]
         ids = part(first, self.accelerator) or first
         check_gradients(self.classifier, *self.data.batch(ids, device), task.classes(ids, device))
-
-    def _train_epoch(self) -> None:
-        """Take the optimiser steps of one epoch, from `progress.step` on."""
-        progress, learner, engine = self.progress, self.learner, self.engine
-        count = learner.begin(progress.epoch)
-        if self.program is not None:
-            self.program.begin()
-        if progress.step == 0:
-            torch.manual_seed(self.task.seed * 100_003 + progress.epoch + 1)
-        first, total = progress.epoch * count, self.task.epochs * count
-        for step in engine.run(range(first + progress.step, first + count)):
-            self.classifier.method.after_step(step + 1, total)
-            self.on_step(step + 1, total)
-            if self.checkpoint.is_due and step + 1 < first + count:
-                progress.step = step + 1 - first
-                self._account()
-                self._keep()
-        self._account()
 
     def _account(self) -> None:
         """Add losses and time of the steps that were taken since the last call."""

@@ -40,7 +40,8 @@ class Forward:
         bank = None if recorder is None else data.bank(device)
         if recorder is not None and bank is not None:
             self.bank, self.widths = bank, bucket_widths(data.frames.values())
-            self.captured = Captured(partial(_probabilities_of_rows, classifier, bank), recorder)
+            function = partial(_probabilities_of_rows, classifier, bank)
+            self.captured = Captured(function, recorder, classifier.trainable().values)
 
     def __call__(self, ids: Sequence[str]) -> Tensor:
         """(clips, classes), float64, on the device; at most EVALUATION_BATCH clips."""
@@ -71,6 +72,8 @@ def predict(
     """
     classifier.eval()
     forward = forward or Forward(classifier, data, device)
+    if forward.captured is not None:
+        forward.captured.refresh()
     batches = by_length(ids, data.frames, EVALUATION_BATCH)
     if accelerator is not None:
         batches = part(batches, accelerator)

@@ -49,12 +49,14 @@ class Program:
         task, device = learner.task, bank.device
         targets = [task.target.get(clip_id, -1) for clip_id in bank.rows]
         step = StaticStep(learner, optimizer, bank, send(torch.tensor(targets), device))
-        self.captured = None if recorder is None else Captured(step, recorder)
+        self.captured = None if recorder is None else Captured(step, recorder, learner.classifier.trainable().values)
         self.run = step if self.captured is None else self.captured
         self.widths = bucket_widths(learner.data.frames[clip_id] for clip_id in task.train)
 
     def begin(self) -> None:
         """Put the batches of the learner's epoch onto the device."""
+        if self.captured is not None:
+            self.captured.refresh()
         rows, weights, masks, self._widths = [], [], [], []
         size, data = self.learner.settings.batch_size, self.learner.data
         for clips in self.learner.batches:

@@ -6,6 +6,7 @@ error that ended it, for each of them. So the fits of several folds, and of seve
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,17 @@ from typing import Generic, TypeAlias, TypeVar
 from accelerate import Accelerator
 
 from affetto.models.classifier import Classifier
+from affetto.models.device import capabilities
 from affetto.models.prefix import PrefixData
+from affetto.training.joint import fit_together
 from affetto.training.learner import Task
-from affetto.training.loop import Fit, fit
+from affetto.training.loop import Fit, Loop, fit, make_loop
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
 T = TypeVar("T")
+AUTO = "auto"
+MOST_FITS = 8
+"""Fits that `auto` lets train as one: with more a GPU is full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,9 @@ class FitRequest:
     checkpoint_file: Path
     on_epoch: Callable[[Fit], None]
     on_step: Callable[[int, int], None]
+    architecture: str | None = None
+    """Key of the fits with which it can be stacked: equal frozen weights, precision, device and layers that train. None
+    for a fit that cannot be stacked."""
 
 
 Outcome: TypeAlias = Fit | Exception
@@ -63,8 +72,22 @@ def together(parts: Iterable[Steps[T]], at_once: int) -> Steps[list[T]]:
     return results
 
 
-def drive(parts: Sequence[Steps[T]], stack: int) -> list[T | Exception]:
-    """Run generators and the fits that they wait for, at most `stack` fits as one training.
+def fits_at_once(stack: str | int, classifier: Classifier, accelerator: Accelerator) -> int:
+    """Fits of this classifier's kind that train as one: `stack` itself, or what is quickest where it is `auto`.
+
+    That is MOST_FITS on a device with memory of its own and, on the CPU, where statistics are stored. Other layers are
+    no quicker there. Several processes do one fit after another.
+    """
+    if accelerator.num_processes > 1:
+        return 1
+    if not isinstance(stack, str):
+        return stack
+    device = accelerator.device
+    return MOST_FITS if capabilities(device).own_memory or classifier.stores_statistics else 1
+
+
+def drive(parts: Sequence[Steps[T]], stack: str | int) -> list[T | Exception]:
+    """Run generators and the fits that they wait for, at most `stack` (a number, or `auto`) fits as one training.
 
     Returns what each generator returns, or the error that ended it; the others go on.
     """
@@ -79,8 +102,41 @@ def drive(parts: Sequence[Steps[T]], stack: int) -> list[T | Exception]:
         outcomes = _run(requests, stack)
 
 
-def _run(requests: Sequence[FitRequest], _stack: int) -> list[Outcome]:
-    return [_run_alone(request) for request in requests]
+def _run(requests: Sequence[FitRequest], stack: str | int) -> list[Outcome]:
+    """Outcomes of fits, in order; those of one architecture are trained together."""
+    groups: dict[object, list[int]] = {}
+    for n, request in enumerate(requests):
+        # A fit without epochs has no steps that it could share.
+        alone = request.architecture is None or request.task.epochs == 0
+        groups.setdefault(n if alone else request.architecture, []).append(n)
+    outcomes: dict[int, Outcome] = {}
+    for numbers in groups.values():
+        first = requests[numbers[0]]
+        size = 1 if len(numbers) == 1 else fits_at_once(stack, first.classifier, first.accelerator)
+        for start in range(0, len(numbers), size):
+            chunk = numbers[start : start + size]
+            outcomes.update(zip(chunk, _run_chunk([requests[n] for n in chunk]), strict=True))
+    return [outcomes[n] for n in range(len(requests))]
+
+
+def _run_chunk(requests: Sequence[FitRequest]) -> list[Outcome]:
+    if len(requests) == 1:
+        return [_run_alone(requests[0])]
+    return fit_together([functools.partial(_loop, request) for request in requests])
+
+
+def _loop(request: FitRequest) -> Loop:
+    return make_loop(
+        request.classifier,
+        request.data,
+        request.task,
+        request.settings,
+        request.accelerator,
+        augment=request.augment,
+        checkpoint_file=request.checkpoint_file,
+        on_epoch=request.on_epoch,
+        on_step=request.on_step,
+    )
 
 
 def _run_alone(request: FitRequest) -> Outcome:

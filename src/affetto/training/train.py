@@ -27,25 +27,39 @@ from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec, check
-from affetto.training.stacking import Steps, drive, together
+from affetto.training.stacking import AUTO, Steps, drive, fits_at_once, together
 from affetto.training.temperature import confidence
 
 
-def train(spec: RunSpec, out: str | Path, *, device: str = "auto", display: Display | None = None) -> dict[str, Any]:
+def train(
+    spec: RunSpec,
+    out: str | Path,
+    *,
+    device: str = "auto",
+    display: Display | None = None,
+    stack: str | int = AUTO,
+) -> dict[str, Any]:
     """Train and test as `spec` says, into the folder `out`; returns what `metrics.json` holds.
 
     A finished run is not run again, an unfinished one goes on where it was. Raises UserError for
     whatever the user can mend, before anything is written where that can be known before.
     Started by `accelerate launch` or torchrun, all processes together do the one run.
+    `stack` is the number of folds that are fitted as one training; `auto`: what is quickest on the device. The results
+    are the same up to rounding.
     """
-    (outcome,) = drive([run_steps(spec, out, device=device, display=display)], 1)
+    (outcome,) = drive([run_steps(spec, out, device=device, display=display, stack=stack)], stack)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
 def run_steps(
-    spec: RunSpec, out: str | Path, *, device: str = "auto", display: Display | None = None
+    spec: RunSpec,
+    out: str | Path,
+    *,
+    device: str = "auto",
+    display: Display | None = None,
+    stack: str | int = AUTO,
 ) -> Steps[dict[str, Any]]:
     """Generator of a run, for `drive`, which can fit several runs together. Parameters and result as of `train`."""
     METHODS.find(spec.method)
@@ -53,11 +67,19 @@ def run_steps(
     accelerator = devices.accelerator(devices.choose(device))
     main_display = display if display is not None and accelerator.is_main_process else Display(quiet=True)
     with main_display:
-        return (yield from _Run(spec, out, accelerator, main_display).go())
+        return (yield from _Run(spec, out, accelerator, main_display, stack).go())
 
 
 class _Run:
-    def __init__(self, spec: RunSpec, out: str | Path, accelerator: Accelerator, display: Display) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        out: str | Path,
+        accelerator: Accelerator,
+        display: Display,
+        stack: str | int = AUTO,
+    ) -> None:
+        self.stack = stack
         self.started = time.monotonic()
         self.spec, self.accelerator, self.display = spec, accelerator, display
         self.folder = RunFolder(out) if accelerator.num_processes == 1 else SharedFolder(out, accelerator)
@@ -138,14 +160,19 @@ class _Run:
             display=self.display,
             identity=self.identity,
             save=self._save,
+            at_once=self._folds_at_once(),
         )
         folds = self.data.split.folds
         several = len(folds) > 1
+        if trainer.at_once > 1:
+            self.display.begin(f"{len(folds)} folds")
         parts = (
             self._timed(trainer.run(fold, self.folder.fold(fold.name) if several else self.folder, f"{n}/{len(folds)}"))
             for n, fold in enumerate(folds, 1)
         )
-        results = yield from together(parts, 1)
+        results = yield from together(parts, trainer.at_once)
+        if trainer.at_once > 1:
+            self.display.close()
         summaries = [result["summary"] for result in results]
         metrics: dict[str, Any] = {}
         for part, file in PREDICTIONS.items():
@@ -168,6 +195,15 @@ class _Run:
         self.folder.write(METRICS, metrics)
         self.folder.drop_time()
         return metrics
+
+    def _folds_at_once(self) -> int:
+        """Folds whose fits can be one training: 1 where method or head cannot be stacked."""
+        layer, depth = self.spec.settings.model.layer, self.builder.backbone.depth
+        state = depth if layer == "auto" else layer
+        classifier = self.builder.fresh(state)
+        if self.builder.architecture(classifier, state) is None or not self.builder.method.takes_steps:
+            return 1
+        return min(len(self.data.split.folds), fits_at_once(self.stack, classifier, self.accelerator))
 
     def _timed(self, steps: Steps[dict[str, Any]]) -> Steps[dict[str, Any]]:
         """Run a fold, and note the run's time behind it: a call that is interrupted later has taken at least that."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from affetto.corpora import ratings
+from affetto.corpora.annotations import Rating, shares
 from affetto.corpora.published import emozionalmente
 from affetto.errors import UserError
 
@@ -42,6 +43,7 @@ def test_reads_samples_users_and_raters(root: Path) -> None:
     assert (first.file, first.emotion, first.speaker, first.gender) == ("audio/1.wav", "joy", "a", "female")
     assert (first.prompt, first.part) == ("E’ una notte stellata", None)
     assert dict(first.extra) == {"raters": "joy|joy|joy|joy|anger", "raters_agree": "4"}
+    assert first.ratings == (Rating("r", ("joy",)),) * 4 + (Rating("r", ("anger",)),)
     assert manifest.clips[2].gender == "other"
     assert manifest.licence.startswith("CC BY 4.0")
     assert len(manifest.notes) == 1
@@ -52,6 +54,16 @@ def test_human_recall_is_over_ratings_and_uar_over_classes(root: Path) -> None:
     manifest = emozionalmente.read(root)
     assert ratings.human_recall(manifest) == {"joy": 0.5, "neutrality": 1.0}
     assert ratings.human_uar(manifest) == 0.75
+
+
+def test_raters_answers_are_known_without_audio_and_follow_the_label_map(root: Path) -> None:
+    answers = emozionalmente.read_ratings(root, label_map={"joy": "good", "fear": "drop"})
+    assert {file: [rating.labels[0] for rating in of_file] for file, of_file in answers.items()} == {
+        "1.wav": ["good"] * 4 + ["anger"],
+        "2.wav": ["neutrality"] * 5,
+        "3.wav": ["good"],
+    }
+    assert shares(answers["1.wav"], ["anger", "good"]).tolist() == [0.2, 0.8]
 
 
 @pytest.mark.parametrize("given", ["..", "metadata", "audio", "metadata/samples.csv"])

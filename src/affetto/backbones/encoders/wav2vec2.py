@@ -1,11 +1,12 @@
 """wav2vec 2.0, post-LayerNorm and pre-LayerNorm (XLSR); HuBERT and WavLM build on it.
 
-The convolutional front end runs on each clip alone, unpadded: the group-norm of the base models
-normalises over time, so padding would change every frame, masked or not.
+The group normalisation of the base models' front end averages over time, so that plain padding would change every
+frame, masked or not. Clips run through it alone and unpadded, or together with averages over each clip's own frames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.backbones.attention import attend
-from affetto.backbones.backbone import Backbone
+from affetto.backbones.backbone import Backbone, frame_mask
 
 WAVE_VARIANCE_FLOOR = 1e-7
 """transformers' own, in `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`."""
@@ -49,6 +50,27 @@ class Wav2Vec2Backbone(Backbone):
         with torch.no_grad():
             convolved = self.model.feature_extractor(prepared[None].to(self.device, self.dtype))
         return convolved[0].transpose(0, 1)
+
+    def prepare_batch(self, waves: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        lengths = torch.tensor([len(wave) for wave in waves])
+        return nn.utils.rnn.pad_sequence([self.prepare(wave) for wave in waves], batch_first=True), lengths
+
+    def features_batch(self, prepared: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = prepared[:, None].to(self.device, self.dtype)
+        with torch.no_grad():
+            for layer in self.model.feature_extractor.conv_layers:
+                # A convolution without padding makes its valid outputs of valid inputs alone.
+                lengths = (lengths - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
+                norm = getattr(layer, "layer_norm", None)
+                if isinstance(norm, nn.GroupNorm):
+                    convolved = layer.conv(hidden)
+                    mask = frame_mask(lengths, convolved.shape[-1], convolved.device)
+                    hidden = layer.activation(group_norm(norm, convolved, mask))
+                else:
+                    hidden = layer(hidden)
+            features = hidden.transpose(1, 2)
+            mask = frame_mask(lengths, features.shape[1], features.device)
+            return (features if mask is None else features.masked_fill(~mask[:, :, None], 0.0)), lengths
 
     def from_waves(self, waves: Tensor) -> Tensor:
         return self.model.feature_extractor(self.normalise(waves)).transpose(1, 2)
@@ -102,3 +124,23 @@ class Wav2Vec2Backbone(Backbone):
         encoder = self.model.encoder
         modules = [self.model.feature_projection, encoder.pos_conv_embed]
         return modules if self.pre_norm else [*modules, encoder.layer_norm]
+
+
+def group_norm(norm: nn.GroupNorm, hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """Group normalisation of (batch, channels, frames) over each clip's own frames.
+
+    `mask` (batch, frames) is True where a frame is the clip's own. Mean and variance are float32; the result has the
+    dtype of `hidden`, and no meaning where `mask` is False.
+    """
+    if mask is None:
+        return norm(hidden)
+    valid = mask[:, None, None, :]
+    groups = hidden.unflatten(1, (norm.num_groups, -1)).float()  # (batch, groups, channels of a group, frames)
+    count = mask.sum(1)[:, None, None, None] * groups.shape[2]
+    mean = groups.masked_fill(~valid, 0.0).sum((2, 3), keepdim=True) / count
+    deviation = (groups - mean).masked_fill_(~valid, 0.0)
+    variance = torch.linalg.vector_norm(deviation, dim=(2, 3), keepdim=True).square() / count
+    normalised = (deviation * torch.rsqrt(variance + norm.eps)).flatten(1, 2)
+    if norm.affine:
+        normalised = torch.addcmul(norm.bias[:, None], normalised, norm.weight[:, None])
+    return normalised.to(hidden.dtype)

@@ -12,6 +12,7 @@ expression with one group that is searched in each clip's path.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus
@@ -25,6 +26,7 @@ from affetto.corpora.folders import (
     subfolders,
 )
 from affetto.corpora.formats import emobox, tables
+from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
 from affetto.corpora.formats.cells import PART_ALIASES
 from affetto.corpora.formats.rows import Rules, check_files, parse
 from affetto.corpora.labels import canonical
@@ -47,10 +49,13 @@ def read(
     strict: bool = False,
     name: str = "audiofolder",
     speaker_pattern: str | None = None,
+    dimensions: Mapping[str, DimensionColumn] | None = None,
 ) -> Manifest:
     """The clips of an AudioFolder. Raises UserError where a speaker or a label is unknown."""
     root = existing_folder(path, "an AudioFolder")
-    rules = Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
+    rules = Rules(
+        root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern, dimensions=dimensions or {}
+    )
     clips: list[Clip] = []
     notes: list[str] = []
     synthetic = is_synthetic(root)
@@ -68,8 +73,10 @@ def read(
             f"{root}: no AudioFolder here. Looked for {' or '.join(METADATA)} with file_name, or folders named after "
             f"emotions with audio in them; found {found_in(root)}. Give the folder that holds them"
         )
+    ranges, range_notes = ranges_of(clips, dimensions or {})
+    notes += range_notes
     notes += check_files(root, clips, strict=strict)
-    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(dict.fromkeys(notes)))
+    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(dict.fromkeys(notes)), dimensions=ranges)
 
 
 def _parts(root: Path) -> list[tuple[Path, str | None]]:
@@ -116,7 +123,7 @@ CORPUS = Corpus(
     title="AudioFolder (Hugging Face)",
     matches=matches,
     read=read,
-    options={"speaker_pattern": tables.SPEAKER_PATTERN},
+    options={"speaker_pattern": tables.SPEAKER_PATTERN, "dimensions": tables.DIMENSION_COLUMNS},
     source="huggingface.co/docs/datasets/audio_dataset",
     protocol_reason="`column` where each clip lies in a part's folder, else `paper`",
     is_format=True,

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
+from affetto.corpora.annotations import DIMENSIONS
 from affetto.corpora.manifest import GENDERS, PARTS
 from affetto.corpora.names import abbreviated, unified
 from affetto.errors import UserError, unknown
@@ -26,6 +27,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "end": ("end", "end_seconds"),
     "synthetic": ("synthetic",),
     "key": ("key",),
+    "ratings": ("ratings",),
+    "rater": ("rater",),
+    **{name: (name,) for name in DIMENSIONS},
 }
 """The columns of a table by any of their names; of several names in one header the first counts."""
 PART_ALIASES = (
@@ -97,10 +101,12 @@ def section(
     return start, end
 
 
-def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[dict[str, int], tuple[str, ...]]:
+def find_columns(
+    table: str, header: list[str], *, with_speaker: bool, needs_emotion: bool = True
+) -> tuple[dict[str, int], tuple[str, ...]]:
     """Index of each known column in the header, and notes on columns with one meaning.
 
-    Raises UserError where the file, the emotion or (`with_speaker`) the speaker has no column.
+    Raises UserError where the file, the speaker (`with_speaker`) or the emotion (`needs_emotion`) has no column.
     """
     folded = [column.casefold() for column in header]
     places: dict[str, int] = {}
@@ -112,7 +118,7 @@ def find_columns(table: str, header: list[str], *, with_speaker: bool) -> tuple[
         if len(present) > 1:
             notes.append(f"{table}: the columns {', '.join(present)} all name the {name}; {present[0]} is read")
     columns = f"found: {abbreviated(header)}; expected: file, emotion, speaker"
-    for name in ("file", "emotion"):
+    for name in ("file", *["emotion"] * needs_emotion):
         if name not in places:
             raise UserError(f"{table} has no {name} column (one of {', '.join(COLUMNS[name])}); {columns}")
     if with_speaker and "speaker" not in places:

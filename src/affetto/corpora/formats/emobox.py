@@ -13,13 +13,14 @@ Relative files start in the JSONL's own folder, or in `audio_root`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import Table
 from affetto.corpora.folders import existing, found_in, is_synthetic
 from affetto.corpora.formats import tables
+from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
 from affetto.corpora.formats.cells import COLUMNS, PART_ALIASES
 from affetto.corpora.formats.rows import EXTRA, Rules, check_files, parse
 from affetto.corpora.manifest import Clip, Manifest
@@ -41,6 +42,7 @@ def read(
     strict: bool = False,
     name: str = "emobox",
     speaker_pattern: str | None = None,
+    dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
     """The clips of a JSONL file, or of all in a folder, where a file's name holds its part."""
@@ -52,7 +54,9 @@ def read(
         raise UserError(f"{path}: neither a {SUFFIX} file nor a folder of some{held}; {advice}")
     folder = path if path.is_dir() else path.parent
     root = Path(audio_root).expanduser().resolve() if audio_root else folder
-    rules = Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
+    rules = Rules(
+        root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern, dimensions=dimensions or {}
+    )
     clips: list[Clip] = []
     notes: list[str] = []
     synthetic = is_synthetic(root)
@@ -61,8 +65,10 @@ def read(
         clips += parsed.clips
         notes += parsed.notes
         synthetic = synthetic or parsed.synthetic
+    ranges, range_notes = ranges_of(clips, dimensions or {})
+    notes += range_notes
     notes += check_files(root, clips, strict=strict)
-    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes))
+    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes), dimensions=ranges)
 
 
 def open_jsonl(path: Path) -> Table:
@@ -124,7 +130,11 @@ CORPUS = Corpus(
     title="EmoBox (JSON Lines)",
     matches=matches,
     read=read,
-    options={"speaker_pattern": tables.SPEAKER_PATTERN, "audio_root": tables.AUDIO_ROOT},
+    options={
+        "speaker_pattern": tables.SPEAKER_PATTERN,
+        "audio_root": tables.AUDIO_ROOT,
+        "dimensions": tables.DIMENSION_COLUMNS,
+    },
     source="github.com/emo-box/EmoBox",
     citation="Ma et al., Interspeech 2024",
     protocol_reason="`column` where the files' names tell train, validation and test, else `paper`",

@@ -7,22 +7,22 @@ equal cells are one object.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar
 
+from affetto.corpora.annotations import DIMENSIONS, Rating
 from affetto.corpora.delimited import Table
 from affetto.corpora.folders import listed_file
 from affetto.corpora.formats import cells
-from affetto.corpora.labels import canonical
+from affetto.corpora.formats.annotated import DimensionColumn, annotation_reader, join_ratings
+from affetto.corpora.formats.columns import CellColumn
 from affetto.corpora.manifest import Clip
 from affetto.corpora.names import abbreviated
 from affetto.errors import UserError
 
 EXTRA = "extra:"
-_V = TypeVar("_V")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Rules:
     corpus: str
     label_map: dict[str, str] | None = None
     speaker_pattern: str | None = None
+    dimensions: Mapping[str, DimensionColumn] = field(default_factory=dict)
+    """Columns of dimensions that the user named, by the dimension's name."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +48,27 @@ class Parsed:
 
 def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = "") -> Parsed:
     """The clips of a table's rows. `part` is for rows that name none; `prefix` precedes relative files."""
-    places, notes = cells.find_columns(table.name, table.header, with_speaker=not rules.speaker_pattern)
+    has_other = rules.dimensions or {"ratings", *DIMENSIONS} & {column.casefold() for column in table.header}
+    places, notes = cells.find_columns(
+        table.name, table.header, with_speaker=not rules.speaker_pattern, needs_emotion=not has_other
+    )
     to_clip = _row_reader(table, places, rules, part, prefix)
     synthetic_at = places.get("synthetic")
-    clips: list[Clip] = []
-    lines: dict[object, int] = {}
+    listing = _Listing(table, has_raters="rater" in places)
     dropped, synthetic = 0, False
     for line, row in table.rows:
         clip = to_clip(row, line)
         if clip is None:
             dropped += 1
             continue
-        key = clip.file if clip.start is None and clip.end is None else (clip.file, clip.start or 0.0, clip.end)
-        if key in lines:
-            raise UserError(
-                f"{table.where(line)} lists {clip.name} again (first: line {lines[key]}); each clip may be listed once"
-            )
-        lines[key] = line
-        clips.append(clip)
+        listing.add(clip, line)
         synthetic = synthetic or (synthetic_at is not None and row[synthetic_at].casefold() == "true")
+    clips, ties = listing.joined(has_ratings="ratings" in places, has_emotion="emotion" in places)
+    if ties:
+        notes = (
+            *notes,
+            f"{table.name}: {ties} clips have tied ratings; the first of the tied emotions is theirs",
+        )
     if not clips and not dropped:
         raise UserError(
             f"{table.name} lists no clips: below its header ({abbreviated(table.header)}) is nothing; "
@@ -73,6 +77,58 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
     if dropped:
         notes = (*notes, f"{table.name}: {dropped} clips are left out by the label map")
     return Parsed(clips, notes, synthetic)
+
+
+class _Listing:
+    """The clips of a table's rows, each once; with a column of raters, the rows of one clip are its ratings."""
+
+    def __init__(self, table: Table, *, has_raters: bool) -> None:
+        self._table, self._has_raters = table, has_raters
+        self._clips: list[Clip] = []
+        self._numbers: dict[object, int] = {}
+        self._lines: list[int] = []
+        self._ratings: list[dict[str, Rating]] = []
+
+    def add(self, clip: Clip, line: int) -> None:
+        """Add the clip of a row. Raises UserError for one that may not be listed again."""
+        key = clip.file if clip.start is None and clip.end is None else (clip.file, clip.start or 0.0, clip.end)
+        number = self._numbers.setdefault(key, len(self._clips))
+        if number == len(self._clips):
+            self._clips.append(clip)
+            self._lines.append(line)
+            if self._has_raters:
+                self._ratings.append({rating.rater: rating for rating in clip.ratings})
+        elif self._has_raters:
+            self._add_rating(clip, line, number)
+        else:
+            raise UserError(
+                f"{self._table.where(line)} lists {clip.name} again (first: line {self._lines[number]}); each clip may "
+                "be listed once"
+            )
+
+    def joined(self, *, has_ratings: bool, has_emotion: bool) -> tuple[list[Clip], int]:
+        """The clips with all their ratings, and the number of clips whose ratings are tied."""
+        if self._has_raters:
+            pairs = zip(self._clips, self._ratings, strict=True)
+            clips = [replace(clip, ratings=tuple(ratings.values())) for clip, ratings in pairs]
+            return join_ratings(clips, has_emotion=False)
+        return join_ratings(self._clips, has_emotion=has_emotion) if has_ratings else (self._clips, 0)
+
+    def _add_rating(self, clip: Clip, line: int, number: int) -> None:
+        """Add a further rating of a clip. Raises UserError for a rater who gave one, and for another speaker."""
+        where, first, ratings = self._table.where(line), self._clips[number], self._ratings[number]
+        if clip.speaker != first.speaker:
+            raise UserError(
+                f"{where} gives {clip.name} the speaker {clip.speaker!r}, line {self._lines[number]} "
+                f"{first.speaker!r}; the rows of all raters of a clip must name one speaker"
+            )
+        for rating in clip.ratings:
+            if rating.rater in ratings:
+                raise UserError(
+                    f"{where}: rater {rating.rater!r} rates {clip.name} again; each rater may rate a clip once: leave "
+                    "one of the lines out"
+                )
+            ratings[rating.rater] = rating
 
 
 def check_files(root: Path, clips: Sequence[Clip], *, strict: bool, looked_at: int = 20) -> tuple[str, ...]:
@@ -99,14 +155,14 @@ def check_files(root: Path, clips: Sequence[Clip], *, strict: bool, looked_at: i
 def _row_reader(
     table: Table, places: dict[str, int], rules: Rules, part: str | None, prefix: str
 ) -> Callable[[list[str], int], Clip | None]:
-    emotion_of = _Cells(
-        table, places["emotion"], lambda cell, where: canonical(cell, where=where, label_map=rules.label_map)
+    annotation_of = annotation_reader(
+        table=table, places=places, label_map=rules.label_map, dimensions=rules.dimensions
     )
     speaker_of = _speakers(table, places, rules)
-    gender_of = _Cells(table, places.get("gender"), cells.gender)
-    prompt_of = _Cells(table, places.get("prompt", places.get("sentence")), lambda cell, where: cell or None)
-    sentence_of = _Cells(table, places.get("sentence", places.get("prompt")), _sentence(places))
-    part_of = _Cells(table, places.get("split"), lambda cell, where: cells.part(cell, where) or part, part)
+    gender_of = CellColumn(table, places.get("gender"), cells.gender)
+    prompt_of = CellColumn(table, places.get("prompt", places.get("sentence")), lambda cell, where: cell or None)
+    sentence_of = CellColumn(table, places.get("sentence", places.get("prompt")), _sentence(places))
+    part_of = CellColumn(table, places.get("split"), lambda cell, where: cells.part(cell, where) or part, part)
     extra_of = _extras(table)
     section_of = _sections(table, places)
     file_at, inside, corpus = places["file"], f"{rules.root.as_posix().rstrip('/')}/", rules.corpus
@@ -120,13 +176,13 @@ def _row_reader(
         if "//" in file or "./" in file:
             file = Path(file).as_posix()
         file = listed_file(rules.root, file.removeprefix(inside) if file[0] == "/" else prefix + file)
-        emotion = emotion_of(row, line)
-        if emotion is None:
+        annotation = annotation_of(row, line)
+        if annotation is None:
             return None
         start, end = section_of(row, line) if section_of else (None, None)
         return Clip(
             file=file,
-            emotion=emotion,
+            emotion=annotation.emotion,
             speaker=speaker_of(row, line) or "",
             corpus=corpus,
             gender=gender_of(row, line),
@@ -136,6 +192,9 @@ def _row_reader(
             end=end,
             extra=extra_of(row) if extra_of else (),
             sentence=sentence_of(row, line),
+            labels=annotation.labels,
+            ratings=annotation.ratings,
+            dimensions=annotation.dimensions,
         )
 
     return to_clip
@@ -148,28 +207,10 @@ def _sentence(places: dict[str, int]) -> Callable[[str, str], str | None]:
     return lambda cell, where: cell if " " in cell else None
 
 
-class _Cells(Generic[_V]):
-    """A column as values; a distinct cell is converted once. Without the column, every row has `default`."""
-
-    def __init__(
-        self, table: Table, column: int | None, convert: Callable[[str, str], _V | None], default: _V | None = None
-    ) -> None:
-        self._table, self._column, self._convert, self._default = table, column, convert, default
-        self._values: dict[str, _V | None] = {}
-
-    def __call__(self, row: list[str], line: int) -> _V | None:
-        if self._column is None:
-            return self._default
-        raw = row[self._column]
-        if raw not in self._values:
-            self._values[raw] = self._convert(raw.strip(), self._table.where(line))
-        return self._values[raw]
-
-
 def _speakers(table: Table, places: dict[str, int], rules: Rules) -> Callable[[list[str], int], str | None]:
     """A function from a row to its speaker: by the pattern (in EmoBox's key, else the file), or by the column."""
     if not rules.speaker_pattern:
-        return _Cells(table, places["speaker"], cells.speaker)
+        return CellColumn(table, places["speaker"], cells.speaker)
     find, column = cells.speaker_finder(rules.speaker_pattern), places.get("key", places["file"])
     return lambda row, line: find(row[column], table.where(line))
 

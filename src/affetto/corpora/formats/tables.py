@@ -2,21 +2,28 @@
 
 A table has one line per clip and a header. Its columns, in any order, under any name in `cells.COLUMNS`:
 
-    file,emotion,speaker[,gender][,split][,prompt][,sentence][,start,end]
+    file,emotion,speaker[,gender][,split][,prompt][,sentence][,start,end][,ratings][,rater][,arousal,valence,dominance]
 
 Relative paths start in the table's folder and may contain `..`; absolute paths are taken as they are: a table is
 its user's own, and may name any file that the user may read. `start` and `end` are in seconds. Columns `extra:<name>`
 hold facts of the corpus; others are ignored.
+
+`emotion` may hold several labels (`joy|surprise`), `ratings` the number of raters for each (`anger=3;joy=2`). With a
+`rater` column a clip has one row for each rater. Dimensions are numbers; with them, or with ratings, a table needs no
+`emotion`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from affetto.corpora.annotations import DIMENSIONS
 from affetto.corpora.corpus import Corpus, Option
 from affetto.corpora.delimited import SUFFIXES, open_table
 from affetto.corpora.folders import existing, files_of, found_in, is_synthetic
 from affetto.corpora.formats import cells
+from affetto.corpora.formats.annotated import DimensionColumn, parse_dimensions, ranges_of
 from affetto.corpora.formats.rows import Rules, check_files, parse
 from affetto.corpora.manifest import Manifest
 from affetto.errors import UserError
@@ -52,6 +59,7 @@ def read(
     strict: bool = False,
     name: str = "table",
     speaker_pattern: str | None = None,
+    dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
     """The clips that a table lists. Raises UserError with the table's line for every row that cannot be used.
@@ -62,16 +70,23 @@ def read(
     """
     path = _only_table(path)
     root = Path(audio_root).expanduser().resolve() if audio_root else path.parent
-    parsed = parse(
-        open_table(path), Rules(root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern)
+    rules = Rules(
+        root=root,
+        corpus=name,
+        label_map=label_map,
+        speaker_pattern=speaker_pattern,
+        dimensions=dimensions or {},
     )
-    notes = (*parsed.notes, *check_files(root, parsed.clips, strict=strict))
+    parsed = parse(open_table(path), rules)
+    ranges, range_notes = ranges_of(parsed.clips, dimensions or {})
+    notes = (*parsed.notes, *range_notes, *check_files(root, parsed.clips, strict=strict))
     return Manifest(
         corpus=name,
         root=root,
         clips=tuple(parsed.clips),
         synthetic=parsed.synthetic or is_synthetic(root),
         notes=notes,
+        dimensions=ranges,
     )
 
 
@@ -93,25 +108,36 @@ def _only_table(path: Path) -> Path:
 def _listings(folder: Path) -> list[Path]:
     """The tables of clips directly in a folder. AudioFolder's metadata.csv, which may lie in several folders, is for
     its own reader."""
-    return [file for file in files_of(folder, SUFFIXES) if file.name != "metadata.csv" and _lists_clips(file)]
+    files = [file for file in files_of(folder, SUFFIXES) if file.name != "metadata.csv"]
+    # A table of dimensions beside one of emotions is taken for features of those clips.
+    return [file for file in files if _lists_clips(file, needs_emotion=True)] or [
+        file for file in files if _lists_clips(file, needs_emotion=False)
+    ]
 
 
-def _lists_clips(path: Path) -> bool:
+def _lists_clips(path: Path, *, needs_emotion: bool) -> bool:
     try:
-        cells.find_columns(path.name, open_table(path).header, with_speaker=False)
+        header = open_table(path).header
+        cells.find_columns(path.name, header, with_speaker=not needs_emotion, needs_emotion=needs_emotion)
     except UserError:
         return False
-    return True
+    return needs_emotion or bool({"ratings", *DIMENSIONS} & {column.casefold() for column in header})
 
 
 SPEAKER_PATTERN = Option("regular expression with one group that finds the speaker in the file's name")
 AUDIO_ROOT = Option("folder in which relative paths start; by default the folder of the table")
+DIMENSION_COLUMNS = Option(
+    "columns of dimensions, as NAME=COLUMN:LOW:HIGH, several with commas between; by default arousal, valence and "
+    "dominance, whose range is found by their values",
+    parse_dimensions,
+)
+OPTIONS = {"speaker_pattern": SPEAKER_PATTERN, "audio_root": AUDIO_ROOT, "dimensions": DIMENSION_COLUMNS}
 CORPUS = Corpus(
     name="table",
     title="table (CSV or TSV)",
     matches=matches,
     read=read,
-    options={"speaker_pattern": SPEAKER_PATTERN, "audio_root": AUDIO_ROOT},
+    options=OPTIONS,
     protocol_reason="`column` where the table names each clip's part, else `paper`",
     is_format=True,
     rank=1,

@@ -13,7 +13,7 @@ CC BY 4.0: version 1.0 is zenodo.org/records/6569824, version 1.1 is zenodo.org/
       metadata/split/{train,dev,test}.csv      1.1 only: the official split, by file_name
 
 The actor is the speaker, the sentence is the prompt. `raters` (the labels that the raters gave, joined by `|`) and
-`raters_agree` (how many of them gave the intended one) stand in the clip's extras.
+`raters_agree` (how many of them gave the intended one) stand in the clip's extras; `ratings` has each rater's answer.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from affetto.corpora import ratings
+from affetto.corpora.annotations import Rating
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import open_table
 from affetto.corpora.folders import candidates, only_root, passed_over, visible
@@ -48,6 +49,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     path = _folder(path)
     root, notes = only_root(path, CORPUS.title, _LAYOUT, _roots(path))
     genders, answers, parts = _genders(root), _answers(root, label_map), _parts(root)
+    ratings_of = read_ratings(root, label_map=label_map)
     for table, rows in (("users.csv", genders), ("evaluations.csv", answers)):
         if not rows:
             notes += (_without(root, table, strict),)
@@ -75,6 +77,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
                     prompt=sentence,
                     part=parts.get(file),
                     extra=ratings.extra(answers.get(file, []), label),
+                    ratings=ratings_of.get(file, ()),
                 )
             )
     if not lines:
@@ -143,6 +146,26 @@ def _answers(root: Path, label_map: dict[str, str] | None) -> dict[str, list[str
             label = find_emotion(answer) or canonical(answer, where=where, label_map=label_map)
             answers.setdefault(file, []).append(label or "")
     return answers
+
+
+def read_ratings(root: Path, *, label_map: dict[str, str] | None = None) -> dict[str, tuple[Rating, ...]]:
+    """The raters' answers on each file of `metadata/evaluations.csv`, with or without its audio; {} without the table.
+
+    Answers that the label map drops are left out; `annotations.shares` gives a file's distribution.
+    """
+    table = root / "metadata/evaluations.csv"
+    if not table.is_file():
+        return {}
+    has_raters = "evaluator" in open_table(table).header
+    answers: dict[str, list[Rating]] = {}
+    pool: dict[Rating, Rating] = {}
+    columns = ("file_name", "emotion_recognized", *["evaluator"] * has_raters)
+    for line, (file, answer, *raters) in _columns(table, columns):
+        label = canonical(answer, where=f"evaluations.csv line {line}", label_map=label_map)
+        if label is not None:
+            rating = Rating(unified(raters[0]) if raters else "", (label,))
+            answers.setdefault(file, []).append(pool.setdefault(rating, rating))
+    return {file: tuple(of_file) for file, of_file in answers.items()}
 
 
 def _parts(root: Path) -> dict[str, str]:

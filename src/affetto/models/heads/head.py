@@ -42,5 +42,7 @@ class Head:
     has_dropout: bool = True
     is_stock: bool = False
     """True if it is a `FrameHead` of the shape that transformers' own audio classifiers have."""
+    stackable: bool = False
+    """True if several fits can train it as one (`affetto.models.stacked`): what trains are linear layers."""
     frame_products: Callable[[int, int], int] = lambda width, hidden: width * hidden
     """(width, hidden) → multiplications on every frame."""

@@ -20,5 +20,10 @@ def build(shape: Shape) -> nn.Module:
 
 
 LINEAR = Head(
-    name="linear", title="Projection of frames, mean, linear layer", build=build, has_dropout=False, is_stock=True
+    name="linear",
+    title="Projection of frames, mean, linear layer",
+    build=build,
+    has_dropout=False,
+    is_stock=True,
+    stackable=True,
 )

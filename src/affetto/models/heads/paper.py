@@ -28,5 +28,6 @@ PAPER = Head(
     name="paper",
     title="Three layers on frames, mean, two layers",
     build=build,
+    stackable=True,
     frame_products=lambda width, hidden: width * hidden + 2 * hidden * hidden,
 )

@@ -20,4 +20,4 @@ def build(shape: Shape) -> nn.Module:
     return FrameHead(per_frame, nn.Linear(shape.hidden, shape.classes), shape.unmasked_mean)
 
 
-SHORT = Head(name="short", title="One layer on frames, mean, one layer", build=build)
+SHORT = Head(name="short", title="One layer on frames, mean, one layer", build=build, stackable=True)

@@ -22,5 +22,6 @@ STATISTICS = Head(
     build=build,
     takes_frames=False,
     has_hidden=False,
+    stackable=True,
     frame_products=lambda width, hidden: 0,
 )

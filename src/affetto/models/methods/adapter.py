@@ -71,6 +71,7 @@ class Adapter(AddedModules):
     settings = AdapterSettings
     modules_attribute = "bottlenecks"
     part = "outputs"
+    stackable = True
     recommended = {"placement": "parallel", "scale": 1.0, "dropout": 0.1}
 
     def __init__(

@@ -78,6 +78,9 @@ class Method(Module):
     """True if it is saved in the format of Hugging Face peft, and peft can load it."""
     starts_as_backbone: ClassVar[bool] = True
     """True if a fresh model, by the default settings, computes the same states as the bare backbone."""
+    stackable: ClassVar[bool] = False
+    """True if several fits can train it as one (`affetto.models.stacked`): beside the head only LoRA's factors and
+    linear layers train, nothing adds to the loss, and nothing acts after a step."""
     step_cost: ClassVar[float] = 2.0
     """Operations of a training step, in forward passes of the blocks that change. Weights beside frozen weights, which
     need no gradient themselves: 2; the blocks' own weights: 3."""

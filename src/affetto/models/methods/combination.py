@@ -153,6 +153,7 @@ def combine(components: tuple[type[Method], ...]) -> type[Combination]:
             "components": components,
             "mergeable": all(method.mergeable for method in components),
             "starts_as_backbone": all(method.starts_as_backbone for method in components),
+            "stackable": all(method.stackable for method in components),
             "step_cost": max(method.step_cost for method in components),
         },
     )

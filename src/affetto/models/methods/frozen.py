@@ -18,6 +18,7 @@ class Frozen(Method):
     trains = "nothing of the backbone"
     changes_blocks = False
     mergeable = True
+    stackable = True
 
     def __init__(self, backbone: Backbone, blocks: range, **_: Any) -> None:
         super().__init__(backbone, range(0))

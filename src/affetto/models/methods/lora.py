@@ -35,6 +35,7 @@ class Lora(PeftMethod):
     settings: ClassVar[type[MethodSettings] | None] = LoraSettings
     recommended = {"alpha": 8.0, "dropout": 0.1}
     part = "linear layers"
+    stackable = True
     root_scaling: ClassVar[bool] = False
     """True if the scaling is alpha / √rank."""
 

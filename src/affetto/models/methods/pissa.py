@@ -40,6 +40,7 @@ class Pissa(Lora):
     source = "Meng et al. 2024"
     settings = PissaSettings
     recommended = {}
+    stackable = False
 
     def __init__(
         self, backbone: Backbone, blocks: range, *, rank: int = 8, targets: str = "ff", principal: bool = True
