@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from torch import Tensor, nn
 
 from affetto.backbones.casts import cast_once
 from affetto.backbones.checkpoints import load_backbone
+from affetto.models.device import KINDS
+from affetto.models.prefix import collate
+from models.systems import classifier, clips
 
 
 def gradient(x: Tensor, layers: list[nn.Linear], *, shared: bool) -> Tensor:
@@ -51,3 +57,26 @@ def test_layers_that_compute_more_exactly_get_the_exact_input() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         attention(torch.randn(1, 4, backbone.width))
     assert exact.seen == torch.float32
+
+
+@pytest.mark.parametrize("method", ["lora", "adapter", "lora+adapter", "pissa"])
+def test_weights_that_are_cast_together_give_the_numbers_of_each_by_itself(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = classifier("wav2vec2-mini", method).compute_in("bfloat16").train()
+    made.head.eval()
+    batch = collate([made.prefix(clip) for clip in clips(0.9, 0.6)], torch.device("cpu"))
+
+    def gradients() -> dict[str, Tensor]:
+        made.zero_grad()
+        made(*batch).square().sum().backward()
+        return {name: p.grad.clone() for name, p in made.trainable().items() if p.grad is not None}
+
+    expected = gradients()
+    monkeypatch.setitem(KINDS, "cpu", replace(KINDS["cpu"], queued=True))
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda _: None)
+    together = gradients()
+    assert together.keys() == expected.keys()
+    for name, gradient in together.items():
+        assert gradient.dtype == torch.float32
+        assert (gradient - expected[name]).norm() <= 4e-3 * expected[name].norm() + 1e-7, name

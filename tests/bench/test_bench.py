@@ -95,8 +95,8 @@ def test_both_sides_train_and_classify():
 
 def test_preparing_is_measured_alone_or_in_a_batch(tmp_path, monkeypatch):
     cpu = torch.device("cpu")
-    computing = {"device": cpu, "batch_size": 4, "precision": "float32"}
-    ours = Ours("wav2vec2-mini", "lora", waves(9, 1.0), folder=tmp_path, **computing)
+    computing = {"device": cpu, "batch_size": 4, "precision": "bfloat16"}
+    ours = Ours("whisper-mini", "lora", waves(9, 1.0), folder=tmp_path, **computing)
     ours.prepare()
     sizes = []
     prefixes = ours.classifier.prefixes

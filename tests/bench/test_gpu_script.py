@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -131,11 +132,16 @@ def test_the_page_on_performance_has_every_target(gpu):
 
 
 @pytest.mark.slow
-def test_the_script_runs_in_small_and_fails_with_its_tests(tmp_path):
+def test_the_script_runs_in_small(tmp_path):
     out = tmp_path / "figures"
     arguments = ["--device", "cpu", "--tiny", "--minutes", "3", "--part", "shapes", "--part", "paper"]
     finished = subprocess.run(
-        ["benchmarks/gpu.sh", *arguments, "--out", out], cwd=PROJECT, capture_output=True, text=True
+        ["benchmarks/gpu.sh", *arguments, "--out", out],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     parts = json.loads((out / "results.json").read_text())["parts"]

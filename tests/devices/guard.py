@@ -37,12 +37,22 @@ class LeavingError(AssertionError):
 
 
 class OnTheDevice(TorchDispatchMode):
-    """Raises `LeavingError` for what a step must not do."""
+    """Raises `LeavingError` for what a step must not do.
+
+    `carries`: tensors may be made on the host and carried over, as the clips of a batch that is prepared.
+    """
+
+    def __init__(self, *, carries: bool = False) -> None:
+        super().__init__()
+        self.carries = carries
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = function._schema.name.rpartition("::")[2]
         tensors = [leaf for leaf in tree_leaves((args, kwargs or {})) if isinstance(leaf, Tensor)]
         kinds = {tensor.device.type for tensor in tensors if tensor.dim()}
+        on_host = self.carries and all(tensor.is_cpu for tensor in tensors)
+        if on_host or (self.carries and name == "copy_"):
+            return function(*args, **(kwargs or {}))
         if name in VALUE_SHAPED:
             raise LeavingError(f"{name}: looks at values")
         if name in INDEXED and any(index is not None and index.dtype == torch.bool for index in args[1]):

@@ -90,6 +90,24 @@ def test_positions_with_a_batch_norm_stay_on_the_device() -> None:
         assert backbone.positions(torch.ones(2, 9, backbone.width, device=META), mask).shape == (2, 9, backbone.width)
 
 
+@pytest.mark.parametrize("key", FAMILIES)
+@pytest.mark.parametrize(
+    ("method", "head", "pooling"),
+    [
+        ("full", "paper", "mean"),
+        ("lora", "paper", "mean"),
+        ("frozen", "paper", "weighted"),
+        ("frozen", "statistics", "layer"),
+    ],
+)
+def test_clips_are_prepared_on_the_device(key: str, method: str, head: str, pooling: str) -> None:
+    """From waves, which are carried over, to what lies at the cut."""
+    made = on_device(classifier(key, method, head=head, pooling=pooling, layer=NEEDS_LAYER.get(pooling)))
+    with OnTheDevice(carries=True):
+        prefixes = made.prefixes(clips(0.9, 0.6))
+    assert {tensor.device for prefix in prefixes for tensor in prefix.values()} == {META}
+
+
 def test_the_proof_of_gradients_looks_at_the_device_and_so_comes_once_a_run() -> None:
     made = on_device(classifier("whisper-mini", "lora"))
     batch = {"features": torch.empty(2, 9, made.backbone.width, device=META)}

@@ -24,8 +24,20 @@ class Loudness(Predictor):
 
     def __init__(self, seconds: float | None = 1.0, **options: Any) -> None:
         confidence = {"confidence": {"temperature": options.pop("temperature")}} if "temperature" in options else {}
+        self.decoders, self.batches_ahead = options.pop("decoders", 0), options.pop("ahead", 0)
         super().__init__(LABELS, {"audio": {"seconds": seconds}} | confidence, **options)
         self.batches: list[int] = []
+        self.begun = self.most_begun = 0
+
+    def begin(self, waves):
+        self.begun += 1
+        self.most_begun = max(self.most_begun, self.begun)
+
+        def rows():
+            self.begun -= 1
+            return self.window_probabilities(waves)
+
+        return rows
 
     def window_probabilities(self, waves):
         self.batches.append(len(waves))
@@ -72,13 +84,14 @@ def test_a_model_of_whole_clips_hears_windows_of_what_its_backbone_takes() -> No
         Loudness(long_clips="window")
 
 
-def test_batches_span_recordings_and_results_keep_their_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("decoders", "ahead"), [(0, 0), (2, 0), (3, 2)])
+def test_batches_span_recordings_and_results_keep_their_order(tmp_path: Path, decoders: int, ahead: int) -> None:
     lengths = [0.5, 9.0, 0.3, 0.0, 20.0, 0.4, 1.0]  # of the fourth nothing is there
     files = []
     for n, seconds in enumerate(lengths):
         files.append(tmp_path / f"{n}.wav")
         soundfile.write(files[-1], wave((0.1 * (n + 1), seconds)), RATE_HZ)
-    model = Loudness()
+    model = Loudness(decoders=decoders, ahead=ahead)
     results = list(model.stream(files))
     assert isinstance(results[3], AudioError) and "3.wav" in str(results[3])
     good = [r for r in results if isinstance(r, Prediction)]
@@ -86,14 +99,17 @@ def test_batches_span_recordings_and_results_keep_their_order(tmp_path: Path) ->
     assert [r.windows for r in good] == [1, 17, 1, 39, 1, 1]
     assert max(model.batches) == BATCH and sum(model.batches) == 60
     assert [Loudness()(r.file) for r in good] == good
+    assert model.most_begun == ahead + 1
 
 
-def test_a_recording_that_breaks_off_late_counts_for_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("decoders", "ahead"), [(0, 0), (2, 2)])
+def test_a_recording_that_breaks_off_late_counts_for_nothing(tmp_path: Path, decoders: int, ahead: int) -> None:
     bad = wave((0.5, 40.0))
     bad[-1] = np.nan
     soundfile.write(tmp_path / "bad.wav", bad, RATE_HZ, subtype="FLOAT")
     soundfile.write(tmp_path / "good.wav", wave((0.5, 0.5)), RATE_HZ)
-    first, second, third = Loudness().stream([tmp_path / name for name in ("good.wav", "bad.wav", "good.wav")])
+    model = Loudness(decoders=decoders, ahead=ahead)
+    first, second, third = model.stream([tmp_path / name for name in ("good.wav", "bad.wav", "good.wav")])
     assert isinstance(second, AudioError) and "not finite" in str(second)
     assert first == third and isinstance(first, Prediction)
     with pytest.raises(AudioError, match=r"bad\.wav"):

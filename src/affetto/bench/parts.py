@@ -86,11 +86,14 @@ def _prepare_group(ours: Ours, ids: list[str], *, alone: bool) -> dict[str, floa
 def _front_end(classifier: Classifier, waves: list[np.ndarray], *, alone: bool) -> None:
     """Compute what enters the first block."""
     backbone = classifier.backbone
+    # Spectra are computed outside autocast, as in `Classifier.prefix`.
+    if alone:
+        wave = backbone.prepare(waves[0])
+        with classifier._autocast():
+            backbone.embed(backbone.features(wave)[None], None)
+        return
+    prepared, lengths = backbone.prepare_batch(waves)
     with classifier._autocast():
-        if alone:
-            backbone.embed(backbone.features(backbone.prepare(waves[0]))[None], None)
-            return
-        prepared, lengths = backbone.prepare_batch(waves)
         features, frames = backbone.features_batch(send(prepared, backbone.device), lengths)
         backbone.embed(features, frame_mask(frames, features.shape[1], features.device))
 

@@ -8,9 +8,8 @@ models, in torch).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ import numpy as np
 
 from affetto import audio
 from affetto.errors import UserError, unknown
+from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
+from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
 from affetto.training.temperature import calibrated
@@ -68,6 +69,12 @@ class Predictor(ABC):
     """
 
     abstain_below = 0.0
+    windows_at_once = BATCH
+    """Number of windows that are handed to the model together."""
+    batches_ahead = 0
+    """Number of such batches that are begun before the results of an earlier one are taken."""
+    decoders = 0
+    """Threads that decode recordings ahead of the model; 0: each is decoded when its turn comes."""
     speaker_clips = 0
     """Number of clips of one speaker that `for_speaker` adapted this model by; 0: none."""
 
@@ -98,6 +105,13 @@ class Predictor(ABC):
         """
         clips = self.speaker_clips
         return f"speaker-calibrated ({clips} clip{'' if clips == 1 else 's'})" if clips else None
+
+    def begin(self, waves: Sequence[np.ndarray]) -> Rows:
+        """Begin what `window_probabilities` computes → a function that waits for it.
+
+        A device that takes its work from a queue computes meanwhile, and what is begun next waits in the queue.
+        """
+        return at_once(self.window_probabilities)(waves)
 
     @abstractmethod
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
@@ -145,7 +159,9 @@ class Predictor(ABC):
         Raises AudioError for the first that cannot be used; `stream` goes on behind it.
         """
         results = []
-        for result in self._run(self._samples(recording, audio.RATE_HZ) for recording in recordings):
+        in_memory = all(isinstance(recording, np.ndarray) for recording in recordings)
+        samples = (self._samples(recording, audio.RATE_HZ) for recording in recordings)
+        for result in self._run(read_ahead(samples, 0 if in_memory else self.decoders)):
             if isinstance(result, audio.AudioError):
                 raise result
             results.append(result)
@@ -157,47 +173,36 @@ class Predictor(ABC):
 
     def stream_sources(self, sources: Iterable[Source]) -> Iterator[Prediction | audio.AudioError]:
         """As `stream`, of files or sections of files."""
-        return self._run((str(source.path), audio.stream(source.path, source.start, source.end)) for source in sources)
+        streams = ((str(source.path), audio.stream(source.path, source.start, source.end)) for source in sources)
+        return self._run(read_ahead(streams, self.decoders))
 
-    def _samples(self, recording: str | Path | np.ndarray, rate_hz: int) -> tuple[str, Iterable[np.ndarray]]:
+    def _samples(self, recording: str | Path | np.ndarray, rate_hz: int) -> Recording:
         if isinstance(recording, np.ndarray):
             return "<samples>", [audio.to_mono_16k(recording, rate_hz, name="<samples>")]
         return str(recording), audio.stream(recording)
 
     # Windows -------------------------------------------------------------------------------------
 
-    def _run(self, recordings: Iterable[tuple[str, Iterable[np.ndarray]]]) -> Iterator[Prediction | audio.AudioError]:
-        return (self._result(clip) for clip in self._run_windows(recordings, self.window_probabilities))
+    def _run(self, recordings: Iterable[Recording]) -> Iterator[Prediction | audio.AudioError]:
+        return (self._result(clip) for clip in self._run_windows(recordings, self.begin))
 
-    def _run_windows(
-        self,
-        recordings: Iterable[tuple[str, Iterable[np.ndarray]]],
-        rows: Callable[[Sequence[np.ndarray]], np.ndarray],
-    ) -> Iterator[_Progress]:
-        """Compute `rows` of all windows, in batches that may span recordings; yields recordings in order."""
-        queue: deque[_Progress] = deque()
-        batch: list[tuple[_Progress, np.ndarray]] = []
+    def _run_windows(self, recordings: Iterable[Recording], begin: Begin) -> Iterator[Progress]:
+        """Compute rows of all windows, in batches that may span recordings; yields recordings in order."""
+        flow = Flow(begin, self.windows_at_once, self.batches_ahead)
         for name, blocks in recordings:
-            clip = _Progress(name)
-            queue.append(clip)
+            clip = flow.open(name)
             try:
                 for window in self._windows(clip, blocks):
-                    batch.append((clip, window))
-                    clip.waiting += 1
-                    if len(batch) == BATCH:
-                        _compute(batch, rows)
-                        batch = []
-                        yield from _finished(queue)
+                    if flow.add(clip, window):
+                        yield from flow.finished()
             except audio.AudioError as problem:
-                clip.problem = problem
-                batch = [item for item in batch if item[0] is not clip]
-                clip.waiting = 0
+                flow.refuse(clip, problem)
             clip.closed = True
-            yield from _finished(queue)
-        _compute(batch, rows)
-        yield from _finished(queue)
+            yield from flow.finished()
+        flow.end()
+        yield from flow.finished()
 
-    def _windows(self, clip: _Progress, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def _windows(self, clip: Progress, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Cut a recording into windows; counts its samples in `clip`."""
 
         def count_samples() -> Iterator[np.ndarray]:
@@ -214,7 +219,7 @@ class Predictor(ABC):
         yield from cover(count_samples(), window, max(1, round(HOP * window)))
         clip.samples_used = clip.samples
 
-    def _result(self, clip: _Progress) -> Prediction | audio.AudioError:
+    def _result(self, clip: Progress) -> Prediction | audio.AudioError:
         if clip.problem is not None:
             return clip.problem
         emotion, probabilities = self.decide(clip.mean)
@@ -226,40 +231,6 @@ class Predictor(ABC):
             seconds_heard=clip.samples_used / audio.RATE_HZ,
             windows=clip.windows,
         )
-
-
-@dataclass(eq=False)
-class _Progress:
-    """Progress of one recording through the model."""
-
-    name: str
-    samples: int = 0
-    samples_used: int = 0
-    closed: bool = False
-    """True once all of its windows are known."""
-    waiting: int = 0
-    """Windows that are not computed yet."""
-    windows: int = 0
-    sum: np.ndarray = field(default_factory=lambda: np.zeros(()))
-    problem: audio.AudioError | None = None
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Mean over its windows."""
-        return self.sum / self.windows
-
-
-def _compute(batch: Sequence[tuple[_Progress, np.ndarray]], rows: Callable[[Sequence[np.ndarray]], np.ndarray]) -> None:
-    if batch:
-        for (clip, _), row in zip(batch, rows([wave for _, wave in batch]), strict=True):
-            clip.waiting -= 1
-            clip.windows += 1
-            clip.sum = clip.sum + row
-
-
-def _finished(queue: deque[_Progress]) -> Iterator[_Progress]:
-    while queue and queue[0].closed and not queue[0].waiting:
-        yield queue.popleft()
 
 
 def temperature_of(card: dict[str, Any]) -> float:

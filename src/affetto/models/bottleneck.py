@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from affetto.backbones.casts import lowered
 from affetto.models.dropout import Dropout
 
 
@@ -19,5 +20,11 @@ class Bottleneck(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        raised = self.up(self.dropout(torch.relu(self.down(hidden))))
+        low = torch.relu(_linear(self.down, hidden))
+        raised = _linear(self.up, self.dropout(low))
         return raised if self.scale == 1.0 else self.scale * raised
+
+
+def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    weight, bias = lowered(layer.weight), lowered(layer.bias)
+    return layer(x) if weight is layer.weight else nn.functional.linear(x, weight, bias)

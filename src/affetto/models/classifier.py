@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from affetto.backbones.backbone import Backbone, frame_mask
-from affetto.models.device import autocast, send
+from affetto.backbones.casts import weights_lowered
+from affetto.models.device import autocast, capabilities, send
 from affetto.models.head_layers import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise_blocks
 from affetto.models.methods.base import EMBEDDING, NOTHING, Method
@@ -173,7 +174,10 @@ class Classifier(nn.Module):
 
     def pooled(self, prefix: Prefix, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """A batch of prefixes of frames → pooled states (batch, frames, width), float32; their mask (batch, frames)."""
-        with self._autocast():
+        device = next(iter(prefix.values())).device
+        # On the CPU there is nothing to gain: a cast there costs what it moves, not its launch.
+        together = self.method.cast_together() if capabilities(device).queued else []
+        with self._autocast(), weights_lowered(together, device):
             frames, mask = self._pooled(prefix, lengths)
         return frames.float(), mask
 

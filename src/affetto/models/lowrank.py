@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from affetto.backbones.casts import autocast_dtype
+from affetto.backbones.casts import autocast_dtype, lowered
 from affetto.models.device import autocast
 from affetto.models.dropout import keep
 
@@ -44,6 +44,7 @@ class LowRank(torch.autograd.Function):
         dtype = autocast_dtype(x.device) or weight.dtype
         with autocast(x.device, enabled=False):
             rows = x.reshape(-1, x.shape[-1]).to(dtype)
+            ctx.is_lowered = a.dtype == dtype == torch.bfloat16
             weight, a, b = weight.to(dtype), a.to(dtype), b.to(dtype)
             survivors, ctx.up = keep(rows, dropout) if dropout else (None, 1.0)
             entered = nn.functional.gelu(rows) if gelu else rows
@@ -60,10 +61,14 @@ class LowRank(torch.autograd.Function):
         rows, weight, a, b, low, survivors = ctx.saved_tensors
         grad = grad.reshape(-1, grad.shape[-1]).to(weight.dtype)
         grad_low = _scaled_product(grad, b, ctx.scale)
-        grad_b = _scaled_product(low.T, grad, ctx.scale).T.to(torch.float32, memory_format=torch.contiguous_format)
+        if ctx.is_lowered:  # its gradient is cast together with all others, for which it has to be contiguous
+            grad_b = _scaled_product(grad.T, low, ctx.scale)
+        else:
+            grad_b = _scaled_product(low.T, grad, ctx.scale).T.to(torch.float32, memory_format=torch.contiguous_format)
         # (rank, rows) × (rows, in): the other way round takes three times as long.
         entered = nn.functional.gelu(rows) if ctx.gelu else rows
-        grad_a = _scaled_product(grad_low.T, _dropped(entered, survivors), ctx.up).float()
+        grad_a = _scaled_product(grad_low.T, _dropped(entered, survivors), ctx.up)
+        grad_a = grad_a if ctx.is_lowered else grad_a.float()
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = torch.mm(grad, weight)
@@ -134,7 +139,7 @@ def _factors(layer: Any, name: str) -> tuple[Tensor, Tensor]:
     """A and B as the forward pass takes them, with the start's beside them where the layer has one."""
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
     if not hasattr(layer, "start_a"):
-        return a, b
+        return lowered(a), lowered(b)
     return torch.cat([a, layer.start_a]), torch.cat([b, -layer.start_b], dim=1)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from starlette.requests import ClientDisconnect
 
 from affetto import audio
+from affetto.inference.flow import at_once
 from affetto.inference.predictor import Predictor
 from affetto.serving.batching import Batcher, ClosedError
 from affetto.serving.catalogue import Catalogue
@@ -47,7 +48,10 @@ class Job:
         self._service, self._model, self._content = service, model, content
         self._given_up = threading.Event()
         self.predictor: Predictor = copy.copy(service.catalogue.predictors[model])
-        self.predictor.__dict__["window_probabilities"] = self._window_probabilities
+        self.predictor.__dict__ |= {
+            "window_probabilities": self._window_probabilities,
+            "begin": at_once(self._window_probabilities),
+        }
         self.wave = np.zeros(0, np.float32)
 
     def decode(self) -> None:

@@ -13,7 +13,9 @@ import torch
 from affetto.audio import RATE_HZ
 from affetto.errors import UserError, unknown
 from affetto.inference import speaker
+from affetto.inference.flow import at_once
 from affetto.inference.predictor import ONLY_STATISTICS, Predictor
+from affetto.inference.read_ahead import read_ahead
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import capabilities
 from affetto.models.head_layers import StatisticsHead
@@ -69,7 +71,8 @@ class ClassifierPredictor(Predictor):
         if isinstance(recordings, (str, Path)):
             raise UserError("adaptation to a speaker takes a list of clips: give [clip, …], not one name")
         samples = (self._samples(recording, RATE_HZ) for recording in recordings)
-        rows = speaker.stack_statistics(self._run_windows(samples, self.window_statistics))
+        clips = self._run_windows(read_ahead(samples, self.decoders), at_once(self.window_statistics))
+        rows = speaker.stack_statistics(clips)
         adapted = copy.copy(self)
         adapted.classifier = self.classifier.with_head(speaker.adapt_head(head, rows))
         adapted.speaker_clips = len(rows)

@@ -108,6 +108,9 @@ class Adapter(AddedModules):
                 self.bottlenecks[f"{i}{name}"] = adapter
                 hook(adapter, backbone, backbone.blocks[i])
 
+    def cast_together(self) -> list[Tensor]:
+        return list(self.bottlenecks.parameters())
+
 
 class _Bypass:
     """An adapter whose input and output lie at two modules of a block; the input is held on the way.

@@ -140,6 +140,10 @@ class Method(Module):
             getattr(type(self), name) is not getattr(Method, name) for name in ("penalty", "after_step", "step_state")
         )
 
+    def cast_together(self) -> list[Tensor]:
+        """Weights that train and are read by `affetto.backbones.casts.lowered`, once a step each."""
+        return []
+
     def penalty(self) -> Tensor | None:
         """Addition to the loss of a training step, a scalar with gradient; None: there is none."""
         return None

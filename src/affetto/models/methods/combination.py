@@ -59,6 +59,9 @@ class Combination(Method):
     def acts_in_steps(self) -> bool:
         return any(member.acts_in_steps for member in self._members())
 
+    def cast_together(self) -> list[Tensor]:
+        return [weight for member in self._members() for weight in member.cast_together()]
+
     def penalty(self) -> Tensor | None:
         penalties = [penalty for member in self._members() if (penalty := member.penalty()) is not None]
         return sum(penalties[1:], start=penalties[0]) if penalties else None

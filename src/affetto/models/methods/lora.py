@@ -11,6 +11,7 @@ from affetto.models.methods.peft_base import PeftMethod, Targets, target_modules
 
 if TYPE_CHECKING:
     from peft import PeftConfig
+    from torch import Tensor
 
     from affetto.backbones.backbone import Backbone
 
@@ -70,6 +71,10 @@ class Lora(PeftMethod):
                 setattr(owner, name, nn.Identity())
         for layer in layers:
             lowrank.fuse(layer, gelu=layer in absorbing)
+
+    def cast_together(self) -> list[Tensor]:
+        layers = [layer for layer in self.__dict__["layers"] if not hasattr(layer, "start_a")]
+        return [factors["default"].weight for layer in layers for factors in (layer.lora_A, layer.lora_B)]
 
     def merge(self) -> None:
         """Let W + (alpha / rank) B A become the layer's W: the plain transformers model, without peft's modules."""
