@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,8 @@ from affetto.models.classifier import Classifier
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.methods.base import NOTHING, Method
 from affetto.models.pooling import StatePooling
+from affetto.training import checkpoint, loop
 from affetto.training import device as devices
-from affetto.training import loop
 from affetto.training.batches import plan
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
@@ -282,7 +283,33 @@ def test_validation_is_of_the_validation_clips_without_dropout(clips: Clips, tmp
 # Checkpoints -------------------------------------------------------------------------------------
 
 
-def test_a_checkpoint_of_another_fit_is_not_gone_on_with(clips: Clips, tmp_path: Path) -> None:
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let a checkpoint be due after each step and epoch; returns a report that waits until it is written."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+
+    def wait(*_: object) -> None:
+        for thread in threading.enumerate():
+            if thread.name == "checkpoint":
+                thread.join()
+
+    return wait
+
+
+def test_a_checkpoint_is_written_when_it_is_due(clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not after each epoch: epochs of a tenth of a second would do little else."""
+    written: list[object] = []
+    monkeypatch.setattr(checkpoint, "write", lambda *arguments: written.append(arguments))
+    fitted(clips, tmp_path)
+    assert not written
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    fitted(clips, tmp_path)
+    assert written
+
+
+def test_a_checkpoint_of_another_fit_is_not_gone_on_with(
+    clips: Clips, tmp_path: Path, always: Callable[..., None]
+) -> None:
     """One that the same fit has left is: it begins where that one ended."""
     settings, accelerator = STEPS.model_copy(update={"epochs": 2}), devices.accelerator(torch.device("cpu"))
 
@@ -297,13 +324,16 @@ def test_a_checkpoint_of_another_fit_is_not_gone_on_with(clips: Clips, tmp_path:
             accelerator,
             checkpoint_file=tmp_path / "checkpoint.safetensors",  # type: ignore[arg-type]
             on_epoch=lambda progress: done.append(progress.epoch),
+            on_step=always,
         )
         return done
 
     assert [epochs("run 1 select"), epochs("run 1 select"), epochs("run 2 select")] == [[1, 2], [], [1, 2]]
 
 
-def test_a_method_acts_after_each_step_and_its_state_outlives_a_kill(clips: Clips, tmp_path: Path) -> None:
+def test_a_method_acts_after_each_step_and_its_state_outlives_a_kill(
+    clips: Clips, tmp_path: Path, always: Callable[..., None]
+) -> None:
     used = Linear()
     used.method.gradients += 1.0  # of a fit before
     undisturbed, _ = fitted(clips, tmp_path / "undisturbed", classifier=used)
@@ -315,7 +345,7 @@ def test_a_method_acts_after_each_step_and_its_state_outlives_a_kill(clips: Clip
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fitted(clips, tmp_path, on_epoch=stop)
+        fitted(clips, tmp_path, on_epoch=stop, on_step=always)
     task = Task(CLIPS, None, TARGET, seed=5, epochs=STEPS.epochs, identity=str(tmp_path))
     again, file = Linear(), tmp_path / "checkpoint.safetensors"
     fit(again, clips, task, STEPS, devices.accelerator(torch.device("cpu")), checkpoint_file=file)  # type: ignore[arg-type]
@@ -324,12 +354,12 @@ def test_a_method_acts_after_each_step_and_its_state_outlives_a_kill(clips: Clip
 
 
 def test_a_fit_stopped_between_two_steps_ends_with_the_same_bits(
-    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: Clips, tmp_path: Path, always: Callable[..., None]
 ) -> None:
     undisturbed, expected = fitted(clips, tmp_path / "undisturbed")
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
 
     def stop(step: int, _total: int) -> None:
+        always()
         if step == 6:
             raise KeyboardInterrupt
 

@@ -68,7 +68,7 @@ def test_a_checkpoint_brings_back_an_optimiser_that_goes_on_alike(tmp_path: Path
     for _ in range(3):
         step(halved, two)
     file = tmp_path / "a" / "checkpoint.safetensors"
-    checkpoint.write(file, {"p": halved} | checkpoint.pack_optimizer(two), {"identity": "me", "epoch": 3})
+    checkpoint.write(file, {"p": halved} | checkpoint.pack_optimizer(two), '{"identity": "me", "epoch": 3}')
     assert checkpoint.read(file, "someone else") is None
     saved = checkpoint.read(file, "me")
     assert saved is not None and saved[1]["epoch"] == 3

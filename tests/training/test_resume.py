@@ -75,6 +75,9 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     assert timeless(killed) == timeless(expected)
     for name in ("predictions.jsonl", "validation_predictions.jsonl"):
         assert lines(out / name) == lines(tmp_path / "undisturbed" / name)
+    for file in (tmp_path / "undisturbed").rglob("log.jsonl"):
+        rows = [lines(root / file.relative_to(tmp_path / "undisturbed")) for root in (out, tmp_path / "undisturbed")]
+        assert [row | {"seconds": 0} for row in rows[0]] == [row | {"seconds": 0} for row in rows[1]], file
     assert same_weights(out, tmp_path / "undisturbed")
     assert not list(out.rglob("*.tmp")) and not list(out.rglob("checkpoint.safetensors"))
 

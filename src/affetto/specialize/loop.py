@@ -101,6 +101,12 @@ class Loop:
             schedule=lambda _initial, step: learning_rate(step, self.total, self.settings),
             seconds=self.progress.seconds,
         )
+        with self.checkpoint:
+            self._take_steps(engine)
+        self.objective.model.eval()
+        return self.progress
+
+    def _take_steps(self, engine: Engine[Passes]) -> None:
         validated = validation_steps(self.total, self.settings.validations)
         for step in engine.run(range(self.progress.step, self.total)):
             self.progress.step, self.progress.seconds = step + 1, engine.seconds
@@ -109,8 +115,6 @@ class Loop:
                 self._validate()
             if self.checkpoint.is_due or step + 1 in validated:
                 self._keep()
-        self.objective.model.eval()
-        return self.progress
 
     # -- steps ------------------------------------------------------------------------------------------------------
 

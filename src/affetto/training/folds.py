@@ -24,6 +24,7 @@ from affetto.training.build import Builder
 from affetto.training.data import Data
 from affetto.training.display import Display
 from affetto.training.learner import Task
+from affetto.training.log import Log
 from affetto.training.loop import Fit
 from affetto.training.predict import predict
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
@@ -214,10 +215,10 @@ class FoldTrainer:
             identity=f"{self.identity} {name} {stage}",
             head=head,
         )
-        log = [row for row in _lines(folder, LOG) if row["stage"] != stage]
+        log = Log(folder, stage)
 
         def on_epoch(progress: Fit) -> None:
-            folder.write_lines(LOG, log + [{"stage": stage, **record} for record in progress.history])
+            log.update(progress.history)
             place.display.epoch(progress)
 
         request = FitRequest(
@@ -232,7 +233,9 @@ class FoldTrainer:
             on_step=place.display.advance,
             architecture=self.builder.architecture(classifier, layer),
         )
-        return classifier, layer, (yield from fitted(request))
+        progress = yield from fitted(request)
+        log.update(progress.history)  # where all epochs were done before, none has reported
+        return classifier, layer, progress
 
     # The probe -----------------------------------------------------------------------------------
 
@@ -338,10 +341,6 @@ def known_of(clip: Clip) -> dict[str, Any]:
     fields: dict[str, Any] = {"gender": clip.gender} if clip.gender else {}
     ratings = dict(clip.extra).get("raters")
     return fields | ({"ratings": dict(Counter(ratings.split("|")))} if ratings else {})
-
-
-def _lines(folder: RunFolder, name: str) -> Rows:
-    return folder.read_lines(name) if folder.has(name) else []
 
 
 def _summary_line(summary: dict[str, Any], epochs: int) -> str:

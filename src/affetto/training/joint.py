@@ -17,6 +17,7 @@ import torch
 from affetto.models.device import capabilities
 from affetto.models.stacked import Stacked, StackingError
 from affetto.training.batches import prefetch
+from affetto.training.checkpoint import Checkpoint
 from affetto.training.learner import Batch
 from affetto.training.loop import Fit, Loop
 
@@ -27,12 +28,14 @@ class Member:
     def __init__(self, make: Callable[[], Loop]) -> None:
         self.generator = torch.Generator()
         self.outcome: Fit | Exception | None = None
+        self.checkpoint: Checkpoint | None = None
         self.steps = range(0)
         """Steps that are left of the epoch."""
         self.attempt(lambda: self._begin(make))
 
     def _begin(self, make: Callable[[], Loop]) -> None:
         self.loop = make()
+        self.checkpoint = self.loop.checkpoint
         self.loop.begin()
 
     @contextlib.contextmanager
@@ -69,7 +72,12 @@ class Member:
 def fit_together(loops: Sequence[Callable[[], Loop]]) -> list[Fit | Exception]:
     """Train fits of classifiers that can be stacked; the outcome of each. `loops` make their loops."""
     members = [Member(make) for make in loops]
-    _train(members)
+    try:
+        _train(members)
+    finally:  # nothing writes into the folder of a fit that is over
+        for member in members:
+            if member.checkpoint is not None:
+                member.checkpoint.wait()
     outcomes = []
     for member in members:
         assert member.outcome is not None

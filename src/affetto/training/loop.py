@@ -34,7 +34,7 @@ from affetto.training.program import obstacle, program_of
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
 CHECKPOINT_SECONDS = 30.0
-"""Longest stretch of training that a kill can undo; an epoch's end is always kept."""
+"""Least time between two checkpoints of a fit: about the longest stretch of training that a kill can undo."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ def fit(
 ) -> Fit:
     """Train `classifier` and leave it with the weights of the chosen epoch.
 
-    `on_step(steps done, steps in all)` and `on_epoch(fit)` report; the latter after the checkpoint.
+    `on_step(steps done, steps in all)` and `on_epoch(fit)` report.
     """
     loop = make_loop(
         classifier,
@@ -77,8 +77,9 @@ def fit(
         on_epoch=on_epoch,
         on_step=on_step,
     )
-    loop.begin()
-    return loop.run()
+    with loop.checkpoint:
+        loop.begin()
+        return loop.run()
 
 
 def make_loop(
@@ -198,14 +199,16 @@ class Loop:
             self._keep()
 
     def end_epoch(self) -> None:
-        """Judge the epoch, keep it, and report it."""
+        """Judge the epoch, write a checkpoint if one is due, and report."""
         self._account()
         self._close_epoch()
-        self._keep()
+        if self.checkpoint.is_due:
+            self._keep()
         self.on_epoch(self.progress)
 
     def finish(self) -> Fit:
-        """Leave the classifier with the weights of the chosen epoch."""
+        """Leave the classifier with the weights of the chosen epoch. Raises UserError if a checkpoint has failed."""
+        self.checkpoint.close()
         self.classifier.restore(self.best)
         self.classifier.eval()
         return self.progress

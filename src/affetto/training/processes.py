@@ -175,6 +175,12 @@ class SharedFolder(RunFolder):
     def read_lines(self, name: str) -> list[dict[str, Any]]:
         return on_main_rank(self.accelerator, lambda: self._plain.read_lines(name))
 
+    def read_whole_lines(self, name: str) -> list[dict[str, Any]]:
+        return on_main_rank(self.accelerator, lambda: self._plain.read_whole_lines(name))
+
+    def append_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        on_main_rank(self.accelerator, lambda: self._plain.append_lines(name, rows))
+
     def write(self, name: str, content: dict[str, Any]) -> None:
         on_main_rank(self.accelerator, lambda: self._plain.write(name, content))
 

@@ -19,6 +19,7 @@ run/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -155,7 +156,16 @@ class RunFolder:
 
     def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
         """JSON Lines, whole or not at all."""
-        self._replace(name, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+        self._replace(name, "".join(_line(row) for row in rows))
+
+    def append_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        """Add lines to JSON Lines, so that other processes see them at once. A full disk may cut the last one."""
+        text = "".join(_line(row) for row in rows)
+        try:
+            with (self.path / name).open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as problem:
+            raise self._unwritable(name, problem) from None
 
     def read_lines(self, name: str) -> list[dict[str, Any]]:
         try:
@@ -163,10 +173,23 @@ class RunFolder:
         except (OSError, ValueError) as problem:
             raise UserError(f"{self.path / name}: cannot be read ({problem}); run again with another --out") from None
 
+    def read_whole_lines(self, name: str) -> list[dict[str, Any]]:
+        """JSON Lines up to the first that is broken, as a full disk leaves it; none where there is no file."""
+        rows: list[dict[str, Any]] = []
+        with contextlib.suppress(OSError, ValueError):
+            for line in (self.path / name).read_text(encoding="utf-8").splitlines():
+                rows.append(json.loads(line))
+        return rows
+
     def _replace(self, name: str, text: str) -> None:
         try:
             write_text(self.path / name, text)
         except OSError as problem:
-            raise UserError(
-                f"{self.path / name}: cannot be written ({problem.strerror}); make room and run again"
-            ) from None
+            raise self._unwritable(name, problem) from None
+
+    def _unwritable(self, name: str, problem: OSError) -> UserError:
+        return UserError(f"{self.path / name}: cannot be written ({problem.strerror}); make room and run again")
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
