@@ -69,6 +69,10 @@ def test_group_normalisation_sees_a_clip_s_own_frames_alone() -> None:
     assert torch.allclose(ours[0], norm(hidden)[0], atol=1e-6)
     assert torch.allclose(ours[1, :, :5], norm(hidden[1:, :, :5])[0], atol=1e-6)
     assert torch.equal(group_norm(norm, hidden, None), norm(hidden))
+    inputs = hidden.requires_grad_()
+    (ours,) = torch.autograd.grad(group_norm(norm, inputs, mask)[1, :, :5].square().sum(), inputs)
+    (expected,) = torch.autograd.grad(norm(inputs[1:, :, :5]).square().sum(), inputs)
+    assert torch.allclose(ours, expected, atol=1e-5)
 
 
 def test_group_normalisation_is_stable_far_from_zero() -> None:

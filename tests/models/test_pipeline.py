@@ -74,7 +74,10 @@ def test_what_is_stored_by_batches_is_each_clip_s_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_batches")
-def test_a_clip_that_the_backbone_refuses_is_named_and_its_batch_is_stored(tmp_path: Path) -> None:
+def test_a_clip_that_the_backbone_refuses_is_named_and_its_batch_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "BATCH_SAMPLES", 10**7)
     prepared = data(tmp_path, "whisper-mini")
     soundfile.write(tmp_path / "4.wav", clips(31.0)[0], 16_000)
     bad = prepared.prepare()

@@ -50,6 +50,16 @@ def test_a_value_that_overflows_float16_is_kept_in_float32(tmp_path: Path) -> No
     assert stored["below"].dtype == torch.float16
 
 
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(65519.0, torch.float16), (-65519.0, torch.float16), (65520.0, torch.float32), (float("nan"), torch.float32)],
+)
+def test_float16_keeps_what_it_does_not_round_to_infinity(tmp_path: Path, value: float, dtype: torch.dtype) -> None:
+    stored = PrefixStore({}, "float16", tmp_path).put(KEY, {"state": torch.tensor([value, 1.0])})
+    assert stored["state"].dtype == dtype
+    assert torch.isfinite(torch.tensor(value).half()) == (dtype == torch.float16)
+
+
 def flipped(content: bytes) -> bytes:
     """The same file with one bit of its last value changed, which is a good file too."""
     return content[:-1] + bytes([content[-1] ^ 1])

@@ -13,7 +13,6 @@ from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
 from affetto.specialize import parents
 from affetto.specialize.ctc import HEAD_FILE, frames_needed
-from affetto.specialize.frontend import masked_norm
 from affetto.specialize.run import save_preprocessor
 from specialize.recordings import VOCABULARY, generator, make, said, tiny  # noqa: F401  # a fixture
 
@@ -73,14 +72,6 @@ def test_gradients_of_a_padded_batch_are_those_of_the_clips() -> None:
     for name, p in objective.trainable().items():
         if name in together:
             torch.testing.assert_close(together[name], p.grad, rtol=1e-3, atol=1e-4)
-
-
-def test_masked_norm_is_group_norm_on_each_clip() -> None:
-    hidden, weight, bias = torch.randn(2, 3, 9), torch.randn(3), torch.randn(3)
-    out = masked_norm(hidden, torch.tensor([9, 5]), weight, bias, 1e-5)
-    for row, frames in ((0, 9), (1, 5)):
-        alone = torch.nn.functional.group_norm(hidden[row : row + 1, :, :frames], 3, weight, bias, 1e-5)
-        torch.testing.assert_close(out[row : row + 1, :, :frames], alone)
 
 
 @pytest.mark.parametrize(("family", "name"), SYSTEMS)

@@ -16,7 +16,7 @@ import torch
 from affetto.audio import AudioError
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import fetch
-from affetto.models.parallel import side_by_side
+from affetto.models.parallel import cores, side_by_side
 
 BATCH_SAMPLES = 2**21
 """Padded samples of a batch, at most: 32 clips of 4 s, for which a base model's front end takes some 4 GB."""
@@ -26,7 +26,8 @@ WINDOW_SAMPLES = 2**25
 """Samples of a window, at most."""
 AHEAD = 128
 """Clips that are decoded ahead."""
-WRITERS = 4
+MOST_WRITERS = 8
+"""Threads that store. Rounding, checksum and disk take a core 2 ms for a clip of a base model."""
 FLIGHT_BYTES = 2**29
 """Prefixes that are computed and not stored yet, at most, beside a batch."""
 
@@ -119,7 +120,10 @@ class _Flight:
         self.window = FIRST_WINDOW
         """Clips of the next window."""
         self._pool = ThreadPoolExecutor(
-            WRITERS, thread_name_prefix="affetto-store", initializer=torch.set_num_threads, initargs=(1,)
+            min(cores(), MOST_WRITERS),
+            thread_name_prefix="affetto-store",
+            initializer=torch.set_num_threads,
+            initargs=(1,),
         )
         self._waiting: deque[tuple[dict[str, Future[Prefix]], int]] = deque()
 

@@ -35,6 +35,8 @@ from affetto.models.storage import default_root
 FORMAT = 2
 """Raised when the same clip, weights and settings give another prefix: stored ones are then computed anew."""
 PRECISIONS = {"float16": torch.float16, "float32": torch.float32}
+FLOAT16_OVERFLOW = 65520.0
+"""The smallest number that float16 rounds to infinity."""
 CHECKSUM = "crc32"
 """Key of the checksum of a file's tensors, in its header."""
 IN_MEMORY_BYTES = 2**30
@@ -110,8 +112,11 @@ class PrefixStore:
 
     def _round(self, tensor: Tensor) -> Tensor:
         """Tensor in the store's precision, or in its own if a value would overflow there."""
-        rounded = tensor.detach().cpu().to(PRECISIONS[self.precision])
-        return (rounded if bool(torch.isfinite(rounded).all()) else tensor.detach().cpu()).contiguous()
+        tensor = tensor.detach().cpu()
+        least, most = tensor.aminmax()
+        # Of a number that is none (NaN) no comparison is true, and it stays as it is.
+        fits = self.precision == "float16" and -float(least) < FLOAT16_OVERFLOW and float(most) < FLOAT16_OVERFLOW
+        return (tensor.to(PRECISIONS[self.precision]) if fits else tensor).contiguous()
 
     def _describe(self) -> None:
         """Describe the folder's content in a file, for people and for pruning."""

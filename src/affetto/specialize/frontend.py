@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from affetto.models.device import autocast
+from affetto.backbones.encoders.wav2vec2 import group_norm
 
 
 class Lengths:
@@ -29,29 +29,14 @@ def mask_norm(extractor: Any) -> Lengths:
     first = extractor.conv_layers[0]
     norm = getattr(first, "layer_norm", None)
     if isinstance(norm, nn.GroupNorm):
-        assert norm.num_groups == norm.num_channels
         kernel, stride = first.conv.kernel_size[0], first.conv.stride[0]
 
         def forward(self: nn.GroupNorm, hidden: Tensor) -> Tensor:
             if lengths.samples is None:
                 return nn.functional.group_norm(hidden, self.num_groups, self.weight, self.bias, self.eps)
             frames = (lengths.samples.to(hidden.device) - kernel) // stride + 1
-            return masked_norm(hidden, frames, self.weight, self.bias, self.eps)
+            mask = torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None]
+            return group_norm(self, hidden, mask)
 
         norm.forward = types.MethodType(forward, norm)  # type: ignore[method-assign]
     return lengths
-
-
-def masked_norm(hidden: Tensor, frames: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """Each channel to mean 0 and variance 1 over a clip's own frames: (batch, channels, time), frames (batch,).
-
-    It is computed in float32 even under autocast, as PyTorch's group norm is.
-    """
-    with autocast(hidden.device, enabled=False):
-        values = hidden.float()
-        inside = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]  # (batch, 1, time)
-        count = frames[:, None, None]
-        mean = torch.where(inside, values, 0.0).sum(-1, keepdim=True) / count
-        centred = values - mean
-        variance = torch.where(inside, centred, 0.0).square().sum(-1, keepdim=True) / count
-        return centred * torch.rsqrt(variance + eps) * weight[:, None].float() + bias[:, None].float()

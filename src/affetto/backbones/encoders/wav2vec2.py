@@ -65,7 +65,7 @@ class Wav2Vec2Backbone(Backbone):
                 if isinstance(norm, nn.GroupNorm):
                     convolved = layer.conv(hidden)
                     mask = frame_mask(lengths, convolved.shape[-1], convolved.device)
-                    hidden = layer.activation(group_norm(norm, convolved, mask))
+                    hidden = layer.activation(group_norm(norm, convolved, mask).to(convolved.dtype))
                 else:
                     hidden = layer(hidden)
             features = hidden.transpose(1, 2)
@@ -129,18 +129,19 @@ class Wav2Vec2Backbone(Backbone):
 def group_norm(norm: nn.GroupNorm, hidden: Tensor, mask: Tensor | None) -> Tensor:
     """Group normalisation of (batch, channels, frames) over each clip's own frames.
 
-    `mask` (batch, frames) is True where a frame is the clip's own. Mean and variance are float32; the result has the
-    dtype of `hidden`, and no meaning where `mask` is False.
+    `mask` (batch, frames) is True where a frame is the clip's own, None where all are. Returns float32, as PyTorch's
+    group normalisation does under autocast; it has no meaning where `mask` is False.
     """
     if mask is None:
-        return norm(hidden)
+        return nn.functional.group_norm(hidden, norm.num_groups, norm.weight, norm.bias, norm.eps).float()
     valid = mask[:, None, None, :]
     groups = hidden.unflatten(1, (norm.num_groups, -1)).float()  # (batch, groups, channels of a group, frames)
     count = mask.sum(1)[:, None, None, None] * groups.shape[2]
     mean = groups.masked_fill(~valid, 0.0).sum((2, 3), keepdim=True) / count
     deviation = (groups - mean).masked_fill_(~valid, 0.0)
     variance = torch.linalg.vector_norm(deviation, dim=(2, 3), keepdim=True).square() / count
-    normalised = (deviation * torch.rsqrt(variance + norm.eps)).flatten(1, 2)
-    if norm.affine:
-        normalised = torch.addcmul(norm.bias[:, None], normalised, norm.weight[:, None])
-    return normalised.to(hidden.dtype)
+    scale = torch.rsqrt(variance + norm.eps)
+    if not norm.affine:
+        return (deviation * scale).flatten(1, 2)
+    weight, bias = (tensor.unflatten(0, (norm.num_groups, -1))[:, :, None] for tensor in (norm.weight, norm.bias))
+    return torch.addcmul(bias, deviation, scale * weight).flatten(1, 2)
