@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,8 @@ import torch
 from affetto.backbones.casts import autocast_dtype
 from affetto.bench.ours import Ours
 from affetto.errors import UserError
+from affetto.inference.backends import padded
+from affetto.inference.backends.padded import LOGITS
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models import device as devices
 from affetto.models.device import KINDS, Capabilities, capabilities, send
@@ -24,6 +27,7 @@ from affetto.models.prefix import collate
 from affetto.training.augment import masked, stretches
 from affetto.training.device import choose, resolve_precision
 from affetto.training.provenance import provenance
+from devices.guard import OnTheDevice
 from models.systems import FAMILIES, METHODS, classifier, clips
 
 META = torch.device("meta")
@@ -52,12 +56,36 @@ def pinned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 )
 def test_prediction_runs_on_the_device_alone(key: str, method: str, head: str, pooling: str, pinned: list[str]) -> None:
     predictor = ClassifierPredictor(classifier(key, method, head=head, pooling=pooling), CARD, META)
-    prefixes = predictor._prefixes(clips(0.9, 0.6))
-    assert {tensor.device.type for prefix in prefixes for tensor in prefix.values()} == {"meta"}
-    batch, lengths = collate(prefixes, META)
-    probabilities = torch.softmax(predictor.classifier(batch, lengths).double(), dim=1)
-    assert (probabilities.device.type, probabilities.shape) == ("meta", (2, 7))
-    assert not pinned, "what lies on the device cannot be pinned"
+    assert predictor.padded is not None
+    ((order, logits),) = predictor.padded.compute(clips(0.6, 0.9), LOGITS)
+    assert (order, logits.device.type, logits.shape) == ([1, 0], "meta", (2, 7))
+    assert set(pinned) == {"cpu"}, "what lies on the device cannot be pinned"
+
+
+@pytest.mark.parametrize("key", FAMILIES)
+def test_a_small_batch_of_prediction_is_captured_on_the_device_alone(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "meta", Capabilities(graphs=True))
+    monkeypatch.setattr(padded, "recorder_of", lambda _: Watched())
+    predictor = ClassifierPredictor(classifier(key, "lora"), CARD, META)
+    assert predictor.padded is not None and predictor.padded.captured is not None
+    for _ in range(3):
+        ((_, logits),) = predictor.padded.compute(clips(0.6, 0.9), LOGITS)
+        assert (logits.device.type, logits.shape) == ("meta", (2, 7))
+    assert (predictor.padded.captured.shapes, predictor.padded.captured.problem) == (1, None)
+
+
+class Watched:
+    """A recorder that lets a captured function compute on the device alone."""
+
+    def warm_up(self, function: Callable[[], torch.Tensor]) -> torch.Tensor:
+        return function()
+
+    def capture(self, function: Callable[[], torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
+        with OnTheDevice():
+            return lambda: None, function()
+
+    def recover(self) -> None:
+        raise AssertionError("a capture failed")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -120,6 +120,11 @@ class Predictor(ABC):
         A wave's do not depend on what is beside it. They are as the model gives them, not calibrated.
         """
 
+    def warm_up(self, clips: int) -> None:
+        """Compute silence in the shapes that batches of up to `clips` windows have, so that no answer waits for it."""
+        samples = round((self.window_seconds or 1.0) * audio.RATE_HZ)
+        self.window_probabilities([np.zeros(samples, np.float32)])
+
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
         """Apply the model's temperature to probabilities (…, labels). It comes after the mean over windows and changes
         no label."""

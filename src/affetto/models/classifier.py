@@ -233,15 +233,14 @@ class Classifier(nn.Module):
 
         Without `fold` the weights stay as they are, since other models use them too.
         With `whole_clips` the cut lies above all blocks, so that each clip runs alone and nothing is padded: the
-        quickest way where a batch gains nothing (CPU).
+        quickest way where a batch gains nothing (CPU). Without, it lies below them.
         """
         self.requires_grad_(False).eval()
         if fold:
             self.method.merge()
             self.method = self.method.after_merge()
         self._highest = self.pooling.last
-        if whole_clips:
-            self.method.lowest_block = NOTHING
+        self.method.lowest_block = NOTHING if whole_clips else EMBEDDING
         return self
 
     def with_head(self, head: nn.Module) -> Classifier:
@@ -253,7 +252,7 @@ class Classifier(nn.Module):
     def from_waves(self, waves: Tensor) -> Tensor:
         """Clips of one length (batch, samples), 16 kHz → logits (batch, classes): the whole model at once, no padding.
 
-        Only after `merge`, which it makes of no further use for `prefix`: the cut lies below all blocks from now on.
+        Only after `merge`; the cut lies below all blocks from now on.
         """
         self.method.lowest_block = EMBEDDING
         return self({"features": self.backbone.from_waves(waves)}, None)

@@ -93,6 +93,8 @@ class Captured:
     be called where they may have moved.
     """
 
+    most_shapes = SHAPES
+
     def __init__(
         self, function: Callable[..., Tensor], recorder: Recorder, weights: Callable[[], Iterable[Tensor]] = tuple
     ) -> None:
@@ -114,10 +116,10 @@ class Captured:
             self._graphs.clear()
 
     def __call__(self, key: Hashable, *inputs: Tensor) -> Tensor:
-        """Compute `function(key, *inputs)`; the inputs may lie on the CPU, pinned or not."""
+        """Compute `function(key, *inputs)`; the inputs lie on the device."""
         shape = (key, *((tuple(tensor.shape), tensor.dtype) for tensor in inputs))
         graph = self._graphs.get(shape)
-        if graph is None and shape in self._warm and self.problem is None and len(self._graphs) < SHAPES:
+        if graph is None and shape in self._warm and self.problem is None and len(self._graphs) < self.most_shapes:
             graph = self._capture(key, shape, inputs)
         if graph is None:
             self._warm.add(shape)

@@ -20,6 +20,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def decoding_threads() -> int:
+    """Threads that decode recordings beside a device that computes by itself."""
+    return min(cores(), MOST_WORKERS)
+
+
 def threads() -> int:
     """Threads of a computation outside torch: OMP_NUM_THREADS, by which Ray limits a process, else all cores."""
     setting = os.environ.get("OMP_NUM_THREADS", "")

@@ -13,11 +13,13 @@ from affetto.audio import RATE_HZ, SHORTEST_SECONDS
 from affetto.errors import UserError, unknown
 from affetto.inference.predictor import Predictor
 from affetto.models.card import checked
-from affetto.models.parallel import threads
+from affetto.models.parallel import decoding_threads, threads
 
 FILE = "model.onnx"
 FACTS = ("labels", "window_samples", "sample_rate_hz", "precision", "card")
-DEVICES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+HOST = "cpu"
+"""The device whose cores decode recordings too."""
+DEVICES = {HOST: "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class Session:
@@ -28,7 +30,7 @@ class Session:
         available = runtime.get_available_providers()
         if device == "auto":
             device = "cuda" if DEVICES["cuda"] in available else "cpu"
-        provider = DEVICES[device]
+        self.device, provider = device, DEVICES[device]
         if provider not in available:
             raise UserError(f"{file}: this onnxruntime has no {device}: install onnxruntime-gpu, or use --device cpu")
         options = runtime.SessionOptions()
@@ -57,6 +59,8 @@ class OnnxPredictor(Predictor):
         window = facts["window_samples"] / facts["sample_rate_hz"]
         super().__init__(facts["labels"], facts["card"], longest_seconds=window, long_clips=long_clips)
         self.session, self.precision = session, facts["precision"]
+        if session.device != HOST:
+            self.decoders = decoding_threads()
 
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         rows = [self.session.probabilities(np.ascontiguousarray(wave, np.float32)[None])[0] for wave in waves]

@@ -13,13 +13,14 @@ import torch
 from affetto.audio import RATE_HZ
 from affetto.errors import UserError, unknown
 from affetto.inference import speaker
-from affetto.inference.flow import at_once
+from affetto.inference.backends.padded import STATISTICS, PaddedModel
+from affetto.inference.flow import Rows, at_once
 from affetto.inference.predictor import ONLY_STATISTICS, Predictor
 from affetto.inference.read_ahead import read_ahead
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import capabilities
 from affetto.models.head_layers import StatisticsHead
-from affetto.models.parallel import side_by_side
+from affetto.models.parallel import decoding_threads, side_by_side
 from affetto.models.prefix import collate
 from affetto.models.saved import load_classifier
 from affetto.training import device as devices
@@ -50,17 +51,49 @@ class ClassifierPredictor(Predictor):
         else:
             self.classifier.compute_in(self.precision)
         self.device = device
+        self.padded: PaddedModel | None = None
+        if not capabilities(device).clips_side_by_side:
+            self._use_padded()
+
+    def _use_padded(self) -> None:
+        """Compute in padded batches, beside which recordings are decoded."""
+        self.padded = PaddedModel(self.classifier, self.device, self.window_seconds)
+        self.windows_at_once, self.batches_ahead = self.padded.windows_at_once, 1
+        self.decoders = decoding_threads()
+
+    def begin(self, waves: Sequence[np.ndarray]) -> Rows:
+        if self.padded is None:
+            return at_once(self._side_by_side_probabilities)(waves)
+        rows = self.padded.begin(waves)
+        return lambda: torch.softmax(torch.from_numpy(rows()), dim=1).numpy()
+
+    def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        return self.begin(waves)()
 
     @torch.no_grad()
-    def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+    def _side_by_side_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         batch, lengths = collate(self._prefixes(waves), self.device)
         return torch.softmax(self.classifier(batch, lengths).double(), dim=1).cpu().numpy()
 
-    @torch.no_grad()
     def window_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """Features that a statistics head standardises, (waves, 2 width), float64."""
+        return self._begin_statistics(waves)()
+
+    def _begin_statistics(self, waves: Sequence[np.ndarray]) -> Rows:
+        if self.padded is None:
+            return at_once(self._side_by_side_statistics)(waves)
+        return self.padded.begin(waves, STATISTICS)
+
+    @torch.no_grad()
+    def _side_by_side_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         batch, lengths = collate(self._prefixes(waves), self.device)
         return self.classifier.statistics(batch, lengths).double().cpu().numpy()
+
+    def warm_up(self, clips: int) -> None:
+        if self.padded is None:
+            super().warm_up(clips)
+        else:
+            self.padded.warm_up(clips)
 
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> ClassifierPredictor:
         head = self.classifier.head
@@ -71,16 +104,18 @@ class ClassifierPredictor(Predictor):
         if isinstance(recordings, (str, Path)):
             raise UserError("adaptation to a speaker takes a list of clips: give [clip, …], not one name")
         samples = (self._samples(recording, RATE_HZ) for recording in recordings)
-        clips = self._run_windows(read_ahead(samples, self.decoders), at_once(self.window_statistics))
+        clips = self._run_windows(read_ahead(samples, self.decoders), self._begin_statistics)
         rows = speaker.stack_statistics(clips)
         adapted = copy.copy(self)
         adapted.classifier = self.classifier.with_head(speaker.adapt_head(head, rows))
         adapted.speaker_clips = len(rows)
+        if adapted.padded is not None:
+            adapted._use_padded()
         return adapted
 
     def _prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
-        """Compute each clip's prefix; on the CPU, where it is most of the model, side by side."""
-        if len(waves) == 1 or not capabilities(self.device).clips_side_by_side:
+        """Compute each clip's prefix, which is most of the model, side by side."""
+        if len(waves) == 1:
             return [self.classifier.prefix(wave) for wave in waves]
         prefixes: list[Prefix] = []
         for outcome in side_by_side(self.classifier.prefix, waves):

@@ -14,6 +14,8 @@ from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.inference.predictor import Predictor
 from affetto.models.card import checked
+from affetto.models.device import capabilities
+from affetto.models.parallel import decoding_threads
 from affetto.quiet import quiet_transformers
 from affetto.training import device as devices
 
@@ -27,6 +29,8 @@ class StockPredictor(Predictor):
         super().__init__(labels, model.config.affetto_card, longest_seconds=longest, long_clips=long_clips)
         self.model, self.extractor, self.device, self.precision = model.to(device), extractor, device, "float32"
         self.within = self.temperature
+        if not capabilities(device).clips_side_by_side:
+            self.decoders = decoding_threads()
 
     @torch.no_grad()
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
