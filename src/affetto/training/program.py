@@ -34,7 +34,7 @@ class StaticStep:
         prefix, lengths = self.bank.gather(rows, width)
         logits = self.learner.logits(prefix, lengths, *(masks or (None,)))
         loss = (self.learner.loss.per_clip(logits, self.targets[rows]) * weights).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return loss.detach()
 
