@@ -16,10 +16,13 @@ import pytest
 import soundfile
 
 from affetto.corpora import folders
+from affetto.corpora.annotations import Range
 from affetto.corpora.labels import EMOTIONS
+from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.synthetic import registry as synthetic
 from affetto.synthetic.layouts import emovo as emovo_layout
+from affetto.synthetic.raters import draw_chances
 
 needs_espeak = pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None,
@@ -97,7 +100,7 @@ def test_synthetic_clips_depend_on_nothing_made_before_them(emovo: Path, tmp_pat
 
 
 @needs_espeak
-@pytest.mark.parametrize("kind", ["emozionalmente", "demos", "table"])
+@pytest.mark.parametrize("kind", ["emozionalmente", "demos", "table", "rated"])
 def test_synthetic_corpora_are_the_same_to_the_byte_when_made_again(kind: str, tmp_path: Path) -> None:
     for name in ("one", "two"):
         synthetic.make(kind, tmp_path / name, speakers=2, clips=14)
@@ -171,6 +174,30 @@ def test_synthetic_table_lists_its_files(tmp_path: Path) -> None:
     assert Counter((row["speaker"], row["emotion"]) for row in rows) == {
         (speaker, emotion): 2 for speaker in ("s01", "s02") for emotion in EMOTIONS
     }
+
+
+@needs_espeak
+def test_synthetic_raters_confuse_emotions_and_give_dimensions(tmp_path: Path) -> None:
+    synthetic.make("rated", tmp_path / "corpus", speakers=2, clips=28)
+    manifest = open_corpus(None, tmp_path / "corpus")
+    assert manifest.synthetic and len(manifest.clips) == 28
+    assert manifest.dimensions == dict.fromkeys(("arousal", "dominance", "valence"), Range(-1, 1))
+    assert {len({rating.rater for rating in clip.ratings}) for clip in manifest.clips} == {5}
+    surprise, sadness = (
+        np.mean([dict(clip.dimensions)["arousal"] for clip in manifest.clips if emotion in clip.file])
+        for emotion in ("surprise", "sadness")
+    )
+    assert surprise - sadness > 0.5
+    # Whoever else is there, a clip has the same ratings.
+    synthetic.make("rated", tmp_path / "small", speakers=1, clips=7)
+    small = {clip.file: clip.ratings for clip in open_corpus(None, tmp_path / "small").clips}
+    assert small.items() <= {clip.file: clip.ratings for clip in manifest.clips}.items()
+
+
+def test_synthetic_raters_confuse_emotions_as_those_of_emozionalmente() -> None:
+    random = np.random.default_rng(0)
+    drawn = np.mean([draw_chances(random, "fear") for _ in range(4000)], axis=0)
+    assert drawn == pytest.approx([0.02, 0.04, 0.54, 0.03, 0.07, 0.22, 0.08], abs=0.015)
 
 
 @needs_espeak

@@ -108,7 +108,7 @@ def test_runs_of_other_seeds_rates_and_epochs_are_one_training_and_leave_it_when
     specs = [
         two_runs(table, 0, training__epochs="3"),
         two_runs(table, 1, training__epochs="1", training__lr="0.01"),
-        two_runs(table, 2, training__epochs="2", training__class_weights="false"),
+        two_runs(table, 2, training__epochs="2", training__label_smoothing="0.2"),
     ]
     for number, asked in enumerate(specs):
         train(asked, tmp_path / f"alone{number}", stack=1)

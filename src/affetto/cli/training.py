@@ -71,7 +71,7 @@ def train(
     ] = False,
     stack: Annotated[
         str,
-        typer.Option(metavar="auto|N", help="folds fitted together as one training; auto: as many as pay"),
+        typer.Option(metavar="auto|N", help="folds fitted together as one training; auto: 8 on a GPU, 1 on the CPU"),
     ] = "auto",
     quiet: Quiet = False,
 ) -> None:

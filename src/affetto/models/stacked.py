@@ -90,13 +90,21 @@ class Stacked:
 
     def join(self, batches: Sequence[tuple[Prefix, Tensor]]) -> tuple[Prefix, Tensor]:
         """Prefixes and lengths of each fit's batch → those of F·B rows; fits with fewer clips get clips of zeros."""
-        prefixes, lengths = [prefix for prefix, _ in batches], [length for _, length in batches]
+        lengths = [length for _, length in batches]
+        prefixes = [self._needed(n, prefix) for n, (prefix, _) in enumerate(batches)]
         shapes = [tuple(next(iter(prefix.values())).shape[:2]) for prefix in prefixes]
         self.extents.batches = [(clips, frames) for clips, frames in shapes]
         clips, frames = max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
         padded = [nn.functional.pad(length, (0, clips - len(length)), value=1) for length in lengths]
         joint = {name: torch.cat([_padded(prefix[name], clips, frames) for prefix in prefixes]) for name in prefixes[0]}
         return joint, torch.cat(padded)
+
+    def _needed(self, fit: int, prefix: Prefix) -> Prefix:
+        """The part of a fit's prefixes that it computes with: of stored statistics those of its state, as one frame."""
+        if "statistics" not in prefix:
+            return prefix
+        state = self.classifiers[fit].pooling.last
+        return {"statistics": prefix["statistics"][:, state : state + 1]}
 
     def logits(
         self, prefix: Prefix, lengths: Tensor, mask: Callable[[int, Tensor], Tensor] | None = None
@@ -107,20 +115,13 @@ class Stacked:
         """
         model = self.model
         if isinstance(model.head, StatisticsHead):
-            statistics = self._own_rows(self.extents.split(self._statistics(prefix, lengths)), mask)
+            stored = prefix["statistics"][:, 0] if "statistics" in prefix else model.statistics(prefix, lengths)
+            statistics = self._own_rows(self.extents.split(stored), mask)
             logits = model.head.classify(statistics)
         else:
             logits = model(prefix, lengths)
         rows = self.extents.split(logits)
         return [part[:clips] for part, (clips, _) in zip(rows, self.extents.batches, strict=True)]
-
-    def _statistics(self, prefix: Prefix, lengths: Tensor) -> Tensor:
-        """Statistics (rows, 2 width); stored ones of the state that each classifier takes."""
-        if "statistics" not in prefix:
-            return self.model.statistics(prefix, lengths)
-        states = self.extents.split(prefix["statistics"])
-        parts = zip(states, self.classifiers, strict=True)
-        return torch.cat([part[:, classifier.pooling.last] for part, classifier in parts])
 
     def _own_rows(self, statistics: Tensor, mask: Callable[[int, Tensor], Tensor] | None) -> Tensor:
         if mask is None:

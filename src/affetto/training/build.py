@@ -114,9 +114,14 @@ class Builder:
         self._current[slot] = (layer, classifier, classifier.snapshot())
         return classifier
 
+    @property
+    def is_stackable(self) -> bool:
+        """True if fits of the run's method and head can train as one."""
+        return self.method.stackable and HEADS.find(self.spec.settings.model.head).stackable
+
     def architecture(self, classifier: Classifier, layer: int | None) -> str | None:
         """Key of the classifiers that can train as one with this one (`affetto.models.stacked`); None: with none."""
-        if not (self.method.stackable and HEADS.find(self.spec.settings.model.head).stackable):
+        if not self.is_stackable:
             return None
         blueprint = self.blueprint(None if classifier.stores_statistics else layer)
         return json.dumps([blueprint, self.weights_digest, self.precision, str(self.device)], sort_keys=True)

@@ -25,7 +25,7 @@ from affetto.training.sections import AugmentSettings, TrainingSettings
 T = TypeVar("T")
 AUTO = "auto"
 MOST_FITS = 8
-"""Fits that `auto` lets train as one: with more a GPU is full."""
+"""Fits that `auto` lets train as one on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +72,17 @@ def together(parts: Iterable[Steps[T]], at_once: int) -> Steps[list[T]]:
     return results
 
 
-def fits_at_once(stack: str | int, classifier: Classifier, accelerator: Accelerator) -> int:
-    """Fits of this classifier's kind that train as one: `stack` itself, or what is quickest where it is `auto`.
+def fits_at_once(stack: str | int, accelerator: Accelerator) -> int:
+    """Fits that train as one: `stack` itself or, where it is `auto`, MOST_FITS on a device with memory of its own.
 
-    That is MOST_FITS on a device with memory of its own and, on the CPU, where statistics are stored. Other layers are
-    no quicker there. Several processes do one fit after another.
+    On the CPU `auto` is 1: stacked fits take as long there as one after another. Several processes do one fit at a
+    time.
     """
     if accelerator.num_processes > 1:
         return 1
     if not isinstance(stack, str):
         return stack
-    device = accelerator.device
-    return MOST_FITS if capabilities(device).own_memory or classifier.stores_statistics else 1
+    return MOST_FITS if capabilities(accelerator.device).own_memory else 1
 
 
 def drive(parts: Sequence[Steps[T]], stack: str | int) -> list[T | Exception]:
@@ -112,7 +111,7 @@ def _run(requests: Sequence[FitRequest], stack: str | int) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     for numbers in groups.values():
         first = requests[numbers[0]]
-        size = 1 if len(numbers) == 1 else fits_at_once(stack, first.classifier, first.accelerator)
+        size = 1 if len(numbers) == 1 else fits_at_once(stack, first.accelerator)
         for start in range(0, len(numbers), size):
             chunk = numbers[start : start + size]
             outcomes.update(zip(chunk, _run_chunk([requests[n] for n in chunk]), strict=True))

@@ -198,12 +198,8 @@ class _Run:
 
     def _folds_at_once(self) -> int:
         """Folds whose fits can be one training: 1 where method or head cannot be stacked."""
-        layer, depth = self.spec.settings.model.layer, self.builder.backbone.depth
-        state = depth if layer == "auto" else layer
-        classifier = self.builder.fresh(state)
-        if self.builder.architecture(classifier, state) is None or not self.builder.method.takes_steps:
-            return 1
-        return min(len(self.data.split.folds), fits_at_once(self.stack, classifier, self.accelerator))
+        at_once = min(len(self.data.split.folds), fits_at_once(self.stack, self.accelerator))
+        return at_once if self.builder.is_stackable and self.builder.method.takes_steps else 1
 
     def _timed(self, steps: Steps[dict[str, Any]]) -> Steps[dict[str, Any]]:
         """Run a fold, and note the run's time behind it: a call that is interrupted later has taken at least that."""

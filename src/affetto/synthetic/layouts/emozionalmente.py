@@ -9,22 +9,12 @@ from typing import TYPE_CHECKING
 from affetto.corpora.labels import EMOTIONS
 from affetto.synthetic.layout import Layout, Planned, Take
 from affetto.synthetic.maker import gender_of, write_rows
+from affetto.synthetic.raters import draw_chances
 from affetto.synthetic.sentences import EVERYDAY_SENTENCES
 
 if TYPE_CHECKING:
     from affetto.synthetic.prosody import Speaker
 
-RATED_PERCENT = (
-    (68, 4, 2, 4, 13, 2, 7),
-    (8, 53, 4, 3, 11, 15, 6),
-    (2, 4, 54, 3, 7, 22, 8),
-    (5, 1, 2, 65, 9, 2, 16),
-    (3, 2, 1, 2, 83, 6, 3),
-    (1, 6, 7, 1, 11, 72, 2),
-    (5, 2, 4, 10, 7, 2, 70),
-)
-"""Per cent of ratings: rows as intended, columns as rated, both in the order of EMOTIONS. They are the answers of the
-corpus's human raters (Catania, Wilke & Garzotto, IEEE TASLP 2025), rounded."""
 RATERS, RATINGS_PER_CLIP, BAD_AUDIO_SHARE = 40, 5, 0.04
 PARTS = ("train", "train", "dev", "test", "train", "train", "train")
 """Parts of the official split, which pairs of a woman and a man are dealt out to in turn."""
@@ -59,8 +49,7 @@ def _tables(root: Path, plan: list[Planned], seed: int) -> None:
         name = Path(file).name
         sample = (name, EVERYDAY_SENTENCES[take.sentence], "italian", speaker.name, take.emotion)
         samples.append((take.speaker, sample))
-        # Raters of one clip agree more than the table says: a clip is good, or misleads them all in one way.
-        chances = random.dirichlet([6 * percent / 100 for percent in RATED_PERCENT[EMOTIONS.index(take.emotion)]])
+        chances = draw_chances(random, take.emotion)
         for rater in random.choice(raters, RATINGS_PER_CLIP, replace=False):
             quality = "bad" if random.random() < BAD_AUDIO_SHARE else "good"
             evaluations.append((name, rater, quality, random.choice(EMOTIONS, p=chances)))
