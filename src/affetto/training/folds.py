@@ -26,6 +26,7 @@ from affetto.training.display import Display
 from affetto.training.learner import Task
 from affetto.training.log import Log
 from affetto.training.loop import Fit
+from affetto.training.place import Place
 from affetto.training.predict import predict
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
@@ -54,15 +55,6 @@ class Trained:
     """Name of a fold, or FINAL."""
     is_tested: bool
     confidence: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a fold is fitted: its folder, its display, and its slot of the builder."""
-
-    folder: RunFolder
-    display: Display
-    slot: int
 
 
 Save = Callable[[Trained, RunFolder], None]
