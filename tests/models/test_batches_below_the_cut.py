@@ -46,17 +46,17 @@ def relative_error(ours: Prefix, expected: Prefix) -> float:
 @pytest.mark.parametrize("key", FAMILIES)
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_padded_batch_has_the_prefixes_of_its_clips(key: str, cut: str) -> None:
-    made = classifier(key, **CUTS[cut])
-    together = made.prefixes(waves())
+    model = classifier(key, **CUTS[cut])
+    together = model.prefixes(waves())
     for wave, prefix in zip(waves(), together, strict=True):
-        assert relative_error(prefix, made.prefix(wave)) < 1e-5
+        assert relative_error(prefix, model.prefix(wave)) < 1e-5
 
 
 @pytest.mark.parametrize("key", FAMILIES)
 def test_in_bfloat16_they_differ_by_rounding(key: str) -> None:
-    made = classifier(key, "lora").compute_in("bfloat16")
-    for wave, prefix in zip(waves(), made.prefixes(waves()), strict=True):
-        assert relative_error(prefix, made.prefix(wave)) < 0.03
+    model = classifier(key, "lora").compute_in("bfloat16")
+    for wave, prefix in zip(waves(), model.prefixes(waves()), strict=True):
+        assert relative_error(prefix, model.prefix(wave)) < 0.03
 
 
 def test_group_normalisation_sees_a_clip_s_own_frames_alone() -> None:
@@ -110,7 +110,7 @@ class Halved(Wav2Vec2Backbone):
 
 def test_a_family_without_a_batch_form_takes_clips_one_by_one() -> None:
     assert Halved.features_batch is Backbone.features_batch
-    made = classifier("wav2vec2-mini", "full")
-    made.backbone = Halved(made.backbone.model, made.backbone.preprocessing)
-    for wave, prefix in zip(waves(), made.prefixes(waves()), strict=True):
-        assert torch.equal(prefix["features"], made.prefix(wave)["features"])
+    model = classifier("wav2vec2-mini", "full")
+    model.backbone = Halved(model.backbone.model, model.backbone.preprocessing)
+    for wave, prefix in zip(waves(), model.prefixes(waves()), strict=True):
+        assert torch.equal(prefix["features"], model.prefix(wave)["features"])

@@ -157,7 +157,7 @@ class Backbone(nn.Module, ABC):
         return batch, sizes
 
     def features_batch(self, prepared: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """What `prepare_batch` returns, of which the first may be on the device, → the front end's output.
+        """Output of `prepare_batch`, of which the first may be on the device, → the front end's output.
 
         Returns (batch, frames, channels), zero behind a clip's end, and each clip's frames (batch,), on the CPU. The
         values are those of `features` up to rounding, whatever the other clips are.

@@ -73,9 +73,8 @@ PLUGGED_IN = Capabilities(queued=True, banked=True)
 
 def capabilities(device: torch.device) -> Capabilities:
     """The features of a device's kind."""
-    known = KINDS.get(device.type)
-    if known is not None:
-        return known
+    if device.type in KINDS:
+        return KINDS[device.type]
     return PLUGGED_IN if device.type == accelerator_kind() else Capabilities()
 
 
@@ -116,8 +115,8 @@ def reset_peak_memory(device: torch.device) -> None:
 
 def free_memory_bytes(device: torch.device) -> int | None:
     """Bytes that are free on the device; None where torch does not know it."""
-    known = getattr(_module(device), "mem_get_info", None)
-    return None if known is None else int(known(device)[0])
+    memory = getattr(_module(device), "mem_get_info", None)
+    return None if memory is None else int(memory(device)[0])
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

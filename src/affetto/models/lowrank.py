@@ -51,7 +51,8 @@ class LowRank(torch.autograd.Function):
             low = _scaled_product(_dropped(entered, survivors), a.T, ctx.up)
             out = nn.functional.linear(entered, weight, None if bias is None else bias.to(dtype))
             out.addmm_(low, b.T, alpha=scale)
-        ctx.save_for_backward(rows, weight, a, b, low, survivors)
+        saved = (rows, weight, a, b, low, survivors)
+        ctx.save_for_backward(*saved)
         ctx.scale, ctx.gelu, ctx.shape, ctx.dtype = scale, gelu, x.shape, x.dtype
         return out.view(*x.shape[:-1], -1)
 
@@ -148,8 +149,9 @@ def _forward(self: Any, x: Tensor) -> Tensor:
     base, dropout = self.base_layer, self.lora_dropout[name]
     low, high = _factors(self, name)
     p = dropout.p if isinstance(dropout, nn.Dropout) and dropout.training else 0.0
-    apply: Any = LowRank.apply
-    return apply(x, base.weight, base.bias, low, high, self.scaling[name], self.lowrank_gelu, p)
+    weights = (base.weight, base.bias, low, high)
+    out: Tensor = LowRank.apply(x, *weights, self.scaling[name], self.lowrank_gelu, p)  # type: ignore[no-untyped-call]
+    return out
 
 
 def _dropped(x: Tensor, survivors: Tensor | None) -> Tensor:
