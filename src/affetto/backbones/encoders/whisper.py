@@ -43,7 +43,9 @@ class LogMel(nn.Module):
         basis = np.concatenate([window * np.cos(angles), window * np.sin(angles)])[:, None, :]
         self.register_buffer("basis", torch.tensor(basis, dtype=torch.float32), persistent=False)
         self.register_buffer("filters", torch.tensor(filters.T, dtype=torch.float32), persistent=False)
-        self.register_buffer("window", torch.hann_window(size), persistent=False)
+        self.register_buffer(
+            "window", torch.hann_window(size).clone(), persistent=False
+        )  # torch's is a part of one longer
 
     def forward(self, waves: Tensor) -> Tensor:
         even = self._even(waves)
