@@ -18,7 +18,14 @@ ENGINES = ("local", "ray")
 """Execution engines."""
 REACH_SECONDS, HEALTH_SECONDS = 3.0, 10.0
 """Time limits for an address to answer, and to prove itself a Ray cluster."""
-PASSED_VARIABLES = ("AFFETTO_CACHE", "AFFETTO_CACHE_LIMIT", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+PASSED_VARIABLES = (
+    "AFFETTO_CACHE",
+    "AFFETTO_CACHE_LIMIT",
+    "AFFETTO_GRAPHS",
+    "HF_HOME",
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+)
 """Environment variables of this process that tasks on other machines get too."""
 LAUNCHER_VARIABLES = (
     "RANK",

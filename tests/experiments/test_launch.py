@@ -71,9 +71,21 @@ def undisturbed(small, tmp_path_factory) -> dict[str, dict]:
 
 def start(small, out: Path, *more: str) -> subprocess.Popen[str]:
     file, table = small
-    words = ["grid", "run", str(file), "--out", str(out), "--corpus", f"table={table}", "--device", "cpu", *more]
+    words = [
+        "grid",
+        "run",
+        str(file),
+        "--out",
+        str(out),
+        "--corpus",
+        f"table={table}",
+        "--device",
+        "cpu",
+        "--stack",
+        "1",
+    ]
     return subprocess.Popen(
-        [sys.executable, "-m", "affetto", *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "affetto", *words, *more], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from affetto.backbones.backbone import frame_mask
 from affetto.models import bank as banks
 from affetto.models.bank import Bank, bucket_widths, fits, width_of
 from affetto.models.classifier import Prefix
@@ -104,6 +105,19 @@ def test_widths_hold_all_clips_with_the_least_padding() -> None:
         assert padded == best and list(widths) == sorted(set(widths)) and len(widths) <= count
         assert all(width % 8 == 0 and width_of(n, widths) >= n for width in widths for n in frames)
     assert bucket_widths([13]) == (16,)
+
+
+def test_lengths_on_a_device_make_a_mask_without_a_look_at_them() -> None:
+    meta = torch.tensor([4, 4], device=META)
+    mask = frame_mask(meta, 4, META)
+    assert mask is not None and (mask.shape, mask.device) == ((2, 4), META)
+
+    class OnDevice(torch.Tensor):
+        is_cpu = False
+
+    lengths = torch.tensor([2, 4]).as_subclass(OnDevice)
+    found = frame_mask(lengths, 4, CPU)
+    assert found is not None and found.tolist() == [[True, True, False, False], [True] * 4]
 
 
 @pytest.mark.parametrize("key", FAMILIES)

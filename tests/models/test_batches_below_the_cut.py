@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.audio import AudioError
-from affetto.backbones.backbone import Backbone
+from affetto.backbones.backbone import Backbone, pad_waves
 from affetto.backbones.checkpoints import load_backbone
 from affetto.backbones.encoders.wav2vec2 import Wav2Vec2Backbone, group_norm
 from affetto.backbones.encoders.whisper import WhisperBackbone
@@ -46,17 +46,17 @@ def relative_error(ours: Prefix, expected: Prefix) -> float:
 @pytest.mark.parametrize("key", FAMILIES)
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_padded_batch_has_the_prefixes_of_its_clips(key: str, cut: str) -> None:
-    made = classifier(key, **CUTS[cut])
-    together = made.prefixes(waves())
+    model = classifier(key, **CUTS[cut])
+    together = model.prefixes(waves())
     for wave, prefix in zip(waves(), together, strict=True):
-        assert relative_error(prefix, made.prefix(wave)) < 1e-5
+        assert relative_error(prefix, model.prefix(wave)) < 1e-5
 
 
 @pytest.mark.parametrize("key", FAMILIES)
 def test_in_bfloat16_they_differ_by_rounding(key: str) -> None:
-    made = classifier(key, "lora").compute_in("bfloat16")
-    for wave, prefix in zip(waves(), made.prefixes(waves()), strict=True):
-        assert relative_error(prefix, made.prefix(wave)) < 0.03
+    model = classifier(key, "lora").compute_in("bfloat16")
+    for wave, prefix in zip(waves(), model.prefixes(waves()), strict=True):
+        assert relative_error(prefix, model.prefix(wave)) < 0.03
 
 
 def test_group_normalisation_sees_a_clip_s_own_frames_alone() -> None:
@@ -96,6 +96,31 @@ def test_the_log_mel_of_a_clip_among_longer_ones(samples: int) -> None:
     assert not mel[:, expected.shape[1] :].any()
 
 
+@pytest.mark.parametrize(
+    ("lengths", "most", "width"),
+    [
+        ((5000, 5000), None, 5000),
+        ((5000, 5001), None, 6400),
+        ((64_000, 1600), None, 64_000),
+        ((64_001, 1600), 65_000, 65_000),
+        ((102_401, 1600), None, 108_800),
+    ],
+)
+def test_batches_have_few_widths(lengths: tuple[int, int], most: int | None, width: int) -> None:
+    batch, samples = pad_waves([torch.ones(length) for length in lengths], most)
+    assert batch.shape == (2, width) and tuple(samples.tolist()) == lengths
+    assert batch.sum(1).tolist() == list(lengths)
+
+
+def test_a_batch_near_the_longest_clip_has_no_more_positions_than_the_encoder() -> None:
+    model = classifier("whisper-mini", "lora")
+    waves = clips(29.95, 0.2)
+    model.backbone.model.config.max_source_positions = 1498  # 29.96 s
+    model.backbone.model.embed_positions.weight.data = model.backbone.model.embed_positions.weight.data[:1498]
+    for wave, prefix in zip(waves, model.prefixes(waves), strict=True):
+        assert relative_error(prefix, model.prefix(wave)) < 1e-5
+
+
 def test_a_clip_that_is_too_long_is_refused_in_a_batch_too() -> None:
     with pytest.raises(AudioError, match=r"30\.50 s long"):
         classifier("whisper-mini", "lora").prefixes(clips(1.0, 30.5))
@@ -110,7 +135,7 @@ class Halved(Wav2Vec2Backbone):
 
 def test_a_family_without_a_batch_form_takes_clips_one_by_one() -> None:
     assert Halved.features_batch is Backbone.features_batch
-    made = classifier("wav2vec2-mini", "full")
-    made.backbone = Halved(made.backbone.model, made.backbone.preprocessing)
-    for wave, prefix in zip(waves(), made.prefixes(waves()), strict=True):
-        assert torch.equal(prefix["features"], made.prefix(wave)["features"])
+    model = classifier("wav2vec2-mini", "full")
+    model.backbone = Halved(model.backbone.model, model.backbone.preprocessing)
+    for wave, prefix in zip(waves(), model.prefixes(waves()), strict=True):
+        assert torch.equal(prefix["features"], model.prefix(wave)["features"])

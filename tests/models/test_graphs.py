@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 import torch
 from torch import Tensor
 
-from affetto.models import graphs
 from affetto.models.graphs import Captured, recorder_of
 
 
@@ -74,10 +72,24 @@ def test_what_cannot_be_captured_is_computed_as_it_is() -> None:
     assert captured.problem == "operation not permitted when stream is capturing"
 
 
-def test_there_are_not_more_captures_than_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "SHAPES", 1)
+def test_weights_that_have_moved_are_captured_anew() -> None:
+    """A stack of fits takes the memory of their weights, and gives it back."""
+    weight, record = torch.nn.Parameter(torch.tensor(2.0)), Record()
+    captured = Captured(lambda _, x: x * weight.detach(), record, lambda: [weight])
+    one = torch.ones(())
+    for _ in range(3):
+        captured(None, one)
+    captured.refresh()
+    assert captured.shapes == 1, "nothing has moved"
+    weight.data = torch.tensor(5.0)
+    captured.refresh()
+    assert captured.shapes == 0 and float(captured(None, one)) == 5.0
+
+
+def test_there_are_not_more_captures_than_memory_holds() -> None:
     record = Record()
     captured = Captured(lambda _, x: x.sum(), record)
+    captured.most_shapes = 1
     for count in (1, 2, 1, 2, 2):
         captured(None, torch.ones(count))
     assert captured.shapes == 1 and record.calls.count("capture") == 1

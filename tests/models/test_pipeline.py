@@ -40,12 +40,12 @@ def data(folder: Path, key: str = "wav2vec2-mini", method: str = "lora") -> Pref
         if not file.exists():
             soundfile.write(file, wave, 16_000, subtype="FLOAT")
         sources[str(number)] = Source(file)
-    made = classifier(key, method)
+    model = classifier(key, method)
     keys = {clip: source.digest() for clip, source in sources.items()}
-    return PrefixData(made, PrefixStore({"cut": made.cut}, "float32", folder / "store"), sources, keys, None)
+    return PrefixData(model, PrefixStore({"cut": model.cut}, "float32", folder / "store"), sources, keys, None)
 
 
-def same(ours: Prefix, expected: Prefix) -> bool:
+def is_close(ours: Prefix, expected: Prefix) -> bool:
     return all(torch.allclose(ours[name], tensor, atol=1e-5) for name, tensor in expected.items())
 
 
@@ -57,18 +57,18 @@ def test_batches_are_of_like_length_and_bounded(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("in_batches")
 def test_what_is_stored_by_batches_is_each_clip_s_own(tmp_path: Path) -> None:
-    prepared, seen = data(tmp_path), []
+    prepared, progress = data(tmp_path), []
     first = prepared.store.put(prepared.keys["5"], prepared.classifier.prefix(clips(*SECONDS)[5]))
     (tmp_path / "3.wav").write_bytes(b"RIFF")
-    bad = prepared.prepare(lambda done, total: seen.append((done, total)))
+    bad = prepared.prepare(lambda done, total: progress.append((done, total)))
     assert list(bad) == ["3"] and bad["3"].startswith(f"{tmp_path / '3.wav'}: ")
-    assert seen == [(n + 1, 9) for n in range(9)]
+    assert progress == [(n + 1, 9) for n in range(9)]
     assert list(prepared.frames) == [name for name in prepared.sources if name != "3"]
     for number, source in prepared.sources.items():
         if number != "3":
             expected = prepared.classifier.prefix(source.load(None))
             stored = prepared.store.get(prepared.keys[number])
-            assert stored is not None and same(stored, expected) and same(prepared[number], expected)
+            assert stored is not None and is_close(stored, expected) and is_close(prepared[number], expected)
     assert torch.equal(prepared["5"]["state"], first["state"])
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("affetto")]
 
@@ -87,7 +87,7 @@ def test_a_clip_that_the_backbone_refuses_is_named_and_its_batch_is_stored(
 
 @pytest.mark.usefixtures("in_batches")
 def test_a_batch_that_the_device_has_no_memory_for_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, sizes, compute = classifier("wav2vec2-mini", "lora"), [], Classifier.prefix_batch
+    model, sizes, compute = classifier("wav2vec2-mini", "lora"), [], Classifier.prefix_batch
     room = 2
 
     def limited(self: Classifier, waves: Sequence[np.ndarray]) -> tuple[Prefix, list[int]]:
@@ -98,12 +98,12 @@ def test_a_batch_that_the_device_has_no_memory_for_is_halved(monkeypatch: pytest
 
     monkeypatch.setattr(Classifier, "prefix_batch", limited)
     waves = clips(0.2, 0.3, 0.25, 0.4, 0.1)
-    for wave, prefix in zip(waves, pipeline.prefixes(made, waves), strict=True):
-        assert same(prefix, made.prefix(wave))
+    for wave, prefix in zip(waves, pipeline.prefixes(model, waves), strict=True):
+        assert is_close(prefix, model.prefix(wave))
     assert sizes == [5, 2, 3, 1, 2]
     room = 0
     with pytest.raises(torch.OutOfMemoryError):
-        pipeline.prefixes(made, waves)
+        pipeline.prefixes(model, waves)
 
 
 @pytest.mark.usefixtures("in_batches")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from affetto.cli.arguments import Address, Bar, Device, Engine, Quiet, pairs
+from affetto.cli.arguments import Address, Bar, Device, Engine, Quiet, pairs, stack_size
 from affetto.cli.ending import resumable
 from affetto.cluster import check_engine
 from affetto.errors import UserError
@@ -35,6 +35,10 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="number of runs at once, each on its share of the cores  [default: 1]")
     ] = None,
+    stack: Annotated[
+        str,
+        typer.Option(metavar="auto|N", help="fits of several runs that are trained as one; auto: as many as pay"),
+    ] = "auto",
     engine: Engine = "local",
     address: Address = None,
     only: Annotated[
@@ -54,13 +58,14 @@ def run(
     from affetto.experiments.states import GridFolder
 
     _check_engine(engine, address, workers)
+    at_once = stack_size(stack)
     full, places = _plan(read(grid_file(file)), pairs(corpus, "--corpus"), small)
     grid = full.only(_selection(only))
     folder = GridFolder(out)
     if dry_run:
         from affetto.cli.plans import show
 
-        show(grid, folder, places, as_json, device if engine == "local" else None)
+        show(grid, folder, places, as_json, device if engine == "local" else None, at_once, workers or 1)
         return
     if small:
         folder.claim(full)
@@ -82,6 +87,7 @@ def run(
             retry_failed=retry_failed,
             engine=engine,
             address=address,
+            stack=at_once,
             tell=progress.tell,
         )
     if as_json:

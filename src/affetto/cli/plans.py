@@ -15,15 +15,31 @@ if TYPE_CHECKING:
     from affetto.experiments.states import GridFolder
 
 
-def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: bool, device: str | None) -> None:
+def show(
+    grid: Grid,
+    folder: GridFolder,
+    places: Mapping[str, str],
+    as_json: bool,
+    device: str | None,
+    stack: str | int,
+    workers: int,
+) -> None:
     """Every run, what it lacks, where it stands, whose stored states it shares, and what it will take.
 
-    `device`: this machine's, where the runs will be done; None on a cluster, whose speed is not known.
+    `device`: this machine's, where the runs will be done; None on a cluster, whose speed is not known. `stack` fits of
+    several runs are trained together.
     """
     from affetto.experiments.estimate import estimates, stored_bytes
+    from affetto.experiments.groups import groups, local_groups
     from affetto.reporting.render.text import duration_text
 
     takes = estimates(folder, grid.runs, None if device is None else _rate(device))
+    todo = [run for run in grid.runs if folder.state(run.name)[0] not in ("done", "failed", "broken")]
+    if device is None:
+        together = groups(todo, stack, has_accelerator=any(run.resources.gpus for run in todo))
+    else:
+        together = local_groups(todo, stack, workers=workers, device=device)
+    group_of = {run.name: number for number, group in enumerate(together, 1) for run in group if len(group) > 1}
     sharing: dict[tuple[Any, ...], str] = {}
     rows = []
     for run in grid.runs:
@@ -40,6 +56,7 @@ def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: boo
                 "absent": absent,
                 "shares_stored_states_with": None if first == run.name else first,
                 **takes[run.name].to_json(),
+                "group": group_of.get(run.name),
                 "stored_states_bytes_at_most": stored_bytes(run) if first == run.name else 0,
             }
         )
@@ -54,6 +71,8 @@ def show(grid: Grid, folder: GridFolder, places: Mapping[str, str], as_json: boo
         typer.echo(f"{row['state']:8} {row['run']}{about}{lacks}")
     shared = sum(1 for row in rows if row["shares_stored_states_with"])
     typer.echo(f"{len(rows)} runs; {shared} of them find another's stored states")
+    if group_of:
+        typer.echo(f"{len(group_of)} of them are trained together, in {len(set(group_of.values()))} groups (--stack)")
     stored = [row["stored_states_bytes_at_most"] for row in rows]
     if any(stored):
         lacking = f"; of {stored.count(None)} runs not known" if None in stored else ""

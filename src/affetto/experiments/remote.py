@@ -1,4 +1,4 @@
-"""Launch of a grid's runs on a Ray cluster: one task per run, wherever its resources are free.
+"""Launch of a grid's runs on a Ray cluster: one task per group of runs, wherever its resources are free.
 
 Run folders, locks and answers are those of the local engine, so that both may work on one grid at once; the folder must
 lie on a disk that all nodes share, under the same path.
@@ -24,6 +24,7 @@ from affetto.cluster import (
 )
 from affetto.errors import UserError
 from affetto.experiments import worker
+from affetto.experiments.groups import Group, groups
 from affetto.experiments.outcome import BUSY_SECONDS, Event, Tell, handle_result
 from affetto.experiments.planned import PlannedRun
 from affetto.experiments.states import PLAN, GridFolder
@@ -40,23 +41,29 @@ def launch(
     *,
     device: str,
     address: str | None,
+    stack: str | int = 1,
     tell: Tell,
 ) -> None:
-    """Do the runs. Raises UserError if no cluster answers, no node can ever take a run or sees the grid's folder, and
-    for a device that a run does not reserve."""
+    """Do the runs, in groups of at most `stack` fits.
+
+    Raises UserError if no cluster answers, no node can ever take a run or sees the grid's folder, and for a device that
+    a run does not reserve.
+    """
     _check_device(runs, device)
     with connected(address) as ray:
         _check_room(ray, runs, address, tell)
-        work = _Work(ray, folder, corpora, device, tell)
-        for run in runs:
-            work.submit(_Attempt(run))
+        work = _Work(ray, folder, corpora, device=device, stack=stack, tell=tell)
+        for on_gpu in (True, False):
+            reserving = [run for run in runs if (run.resources.gpus > 0) == on_gpu]
+            for group in groups(reserving, stack, workers=_places(ray, reserving), has_accelerator=on_gpu):
+                work.submit(_Attempt(group))
         while work.at_work or work.later:
             work.step()
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    run: PlannedRun
+    group: Group
     deaths: int = 0
     losses: int = 0
 
@@ -64,8 +71,11 @@ class _Attempt:
 class _Work:
     """Runs that the cluster is doing, and those to hand out again."""
 
-    def __init__(self, ray: Any, folder: GridFolder, corpora: Mapping[str, str], device: str, tell: Tell) -> None:
-        self.ray, self.folder, self.corpora, self.device, self.tell = ray, folder, corpora, device, tell
+    def __init__(
+        self, ray: Any, folder: GridFolder, corpora: Mapping[str, str], *, device: str, stack: str | int, tell: Tell
+    ) -> None:
+        self.ray, self.folder, self.corpora = ray, folder, corpora
+        self.device, self.stack, self.tell = device, stack, tell
         # A process that was at one GPU would stay there, whichever the next run is given: each has its own.
         single_use: Any = ray.remote(num_returns="streaming", max_retries=0, max_calls=1)(_task)
         self.do = {True: single_use, False: ray.remote(num_returns="streaming", max_retries=0)(_task)}
@@ -75,13 +85,21 @@ class _Work:
         """Ids of nodes that do not see the grid's folder."""
 
     def submit(self, attempt: _Attempt) -> None:
-        run = attempt.run
+        run = attempt.group[0]  # all of a group have its resources
+        runs = [
+            {
+                "grid": str(self.folder.path),
+                "run": member.name,
+                "device": self.device,
+                "spec": member.spec(self.corpora).model_dump(mode="json"),
+            }
+            for member in attempt.group
+        ]
         task = {
             "grid": str(self.folder.path),
-            "run": run.name,
-            "device": self.device,
+            "runs": runs,
+            "stack": self.stack,
             **task_environment(),
-            "spec": run.spec(self.corpora).model_dump(mode="json"),
             "threads": max(1, int(run.resources.cpus)),
         }
         needs = options(run.resources.cpus, run.resources.gpus, without=self.blind)
@@ -99,27 +117,30 @@ class _Work:
         for stream in self.ray.wait(list(self.at_work), num_returns=1, timeout=WAIT_SECONDS)[0]:
             answer = _next(self.ray, stream)
             if answer["state"] == "begun":
-                self.tell(Event(self.at_work[stream].run.name, "begun", process=answer["process"]))
+                for run in self.at_work[stream].group:
+                    self.tell(Event(run.name, "begun", process=answer["process"]))
             else:
                 self._settle(self.at_work.pop(stream), answer)
 
     def _settle(self, attempt: _Attempt, answer: dict[str, Any]) -> None:
-        run, wait = attempt.run, 0.0
         if answer["state"] == "unseen":
-            self._without(answer["node"], answer["error"], run)
-            again = attempt
-        elif answer["state"] == "lost" and attempt.losses < LOSSES:
-            self.tell(Event(run.name, "died", answer["error"]))
+            self._without(answer["node"], answer["error"], attempt.group[0])
+            self.later.append((time.monotonic(), attempt))
+            return
+        if answer["state"] == "lost" and attempt.losses < LOSSES:
+            for run in attempt.group:
+                self.tell(Event(run.name, "died", answer["error"]))
             again = replace(attempt, losses=attempt.losses + 1)
-        else:
-            if answer["state"] == "lost":
-                answer = {"state": "failed", "error": f"{LOSSES + 1} nodes were lost during it", "unnoted": True}
-            deaths = handle_result(self.folder, run, attempt.deaths, answer, self.tell)
-            if deaths is None:
-                return
-            again = replace(attempt, deaths=deaths)
-            wait = BUSY_SECONDS if answer["state"] == "busy" else 0.0
-        self.later.append((time.monotonic() + wait, again))
+            self.later.append((time.monotonic(), again))
+            return
+        if answer["state"] == "lost":
+            answer = {"state": "failed", "error": f"{LOSSES + 1} nodes were lost during it", "unnoted": True}
+        answers = answer.get("answers") or [answer] * len(attempt.group)
+        for run, result in zip(attempt.group, answers, strict=True):
+            deaths = handle_result(self.folder, run, attempt.deaths, result, self.tell)
+            if deaths is not None:  # alone, so that a run that kills its worker ends no other again
+                wait = BUSY_SECONDS if result["state"] == "busy" else 0.0
+                self.later.append((time.monotonic() + wait, replace(attempt, group=(run,), deaths=deaths)))
 
     def _without(self, node: str, error: str, run: PlannedRun) -> None:
         """Avoid a node from now on. Raises UserError if no other node can take the run."""
@@ -157,7 +178,7 @@ def _next(ray: Any, stream: Any) -> dict[str, Any]:
 
 
 def _task(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Do a run on some node: yields that it has begun, then the answer of `worker.do`."""
+    """Do a group of runs on some node: yields that it has begun, then the answers of `worker.do_together`."""
     yield {"state": "begun", "process": os.getpid()}
     try:
         apply_task_environment(task)
@@ -177,7 +198,17 @@ def _task(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     import torch
 
     torch.set_num_threads(task["threads"])
-    yield worker.do(task)
+    yield {"state": "ended", "answers": worker.do_together(task["runs"], task["stack"])}
+
+
+def _places(ray: Any, runs: Sequence[PlannedRun]) -> int:
+    """Number of these runs that the cluster has room for at once; 1 at least."""
+    if not runs:
+        return 1
+    needs = runs[0].resources
+    by_cpus = [node.get("CPU", 0) // needs.cpus for node in nodes(ray)] if needs.cpus else []
+    by_gpus = [node.get("GPU", 0) // needs.gpus for node in nodes(ray)] if needs.gpus else []
+    return max(1, int(sum(by_gpus or by_cpus)))
 
 
 def _check_device(runs: Sequence[PlannedRun], device: str) -> None:

@@ -65,20 +65,21 @@ def _sizes(run: PlannedRun) -> list[tuple[int, int]]:
 
 def passes(run: PlannedRun, clips: int) -> Passes | None:
     """Passes over all folds and stages; with several folds one validates and one is tested. None for unknown folds."""
-    folds = _folds(run)
-    if folds is None:
+    count = folds(run)
+    if count is None:
         return None
     training = run.settings.training
-    parts = TARGET if folds == 1 else (folds - 2, 1, 1)
+    parts = TARGET if count == 1 else (count - 2, 1, 1)
     train, validation = parts[0] / sum(parts), parts[1] / sum(parts)
     refitted = train + validation if training.refit else 0.0
     return Passes(
-        trained=folds * training.epochs * (train + refitted) * clips,
-        judged=folds * (training.epochs * validation + 1 - train) * clips,
+        trained=count * training.epochs * (train + refitted) * clips,
+        judged=count * (training.epochs * validation + 1 - train) * clips,
     )
 
 
-def _folds(run: PlannedRun) -> int | None:
+def folds(run: PlannedRun) -> int | None:
+    """Number of folds of a run's split; None for an unknown one."""
     protocol, _, argument = (run["split"] or "paper").partition(":")
     if protocol == "kfold":
         return int(argument) if argument.isdigit() else None

@@ -1,4 +1,4 @@
-"""One worker of a grid: runs come as lines of JSON on standard input, and answers go out the same way.
+"""One worker of a grid: groups of runs come as lines of JSON on standard input, and answers go out the same way.
 
 It ends when its input ends, in whatever it is: a parent that was killed leaves no worker behind.
 """
@@ -10,10 +10,12 @@ import os
 import queue
 import sys
 import threading
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from affetto.cluster import clear_launcher_variables
 from affetto.errors import UserError
@@ -29,7 +31,7 @@ def main() -> None:
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     while True:
         task = tasks.get()
-        answers.write(json.dumps(do(task)) + "\n")
+        answers.write(json.dumps(do_together(task["runs"], task["stack"])) + "\n")
         answers.flush()
 
 
@@ -40,9 +42,35 @@ def _listen(tasks: queue.Queue[dict[str, Any]]) -> None:
 
 
 def do(task: dict[str, Any]) -> dict[str, Any]:
-    """{"state": done | failed | busy, "error"}; a failure is noted in the run's folder. A run that another launcher is
-    at, or has failed with, is busy."""
-    folder, name = GridFolder(Path(task["grid"])), task["run"]
+    """Outcome of one run, {"state": done | failed | busy, "error"}; a failure is noted in the run's folder.
+
+    A run that another launcher does, or has failed with, is busy.
+    """
+    return do_together([task])[0]
+
+
+def do_together(tasks: Sequence[dict[str, Any]], stack: str | int = 1) -> list[dict[str, Any]]:
+    """Outcomes of runs, each as of `do`. At most `stack` of their fits are one training; a failure ends its own run."""
+    answers: dict[int, dict[str, Any]] = {}
+    locks: dict[int, FileLock] = {}
+    try:
+        for number, task in enumerate(tasks):
+            held = _hold(GridFolder(Path(task["grid"])), task["run"])
+            if isinstance(held, dict):
+                answers[number] = held
+            else:
+                locks[number] = held
+        outcomes = _outcomes([tasks[number] for number in locks], stack)
+        for number, outcome in zip(locks, outcomes, strict=True):
+            answers[number] = _answer(tasks[number], outcome)
+    finally:
+        for lock in locks.values():
+            lock.release()
+    return [answers[number] for number in range(len(tasks))]
+
+
+def _hold(folder: GridFolder, name: str) -> FileLock | dict[str, Any]:
+    """Lock of a run, held; or the answer for a run that cannot be done now."""
     try:
         lock = folder.lock(name)
         take(lock)
@@ -50,36 +78,59 @@ def do(task: dict[str, Any]) -> dict[str, Any]:
         return {"state": "busy"}
     except (PermissionError, UserError) as problem:
         return {"state": "failed", "error": str(problem)}
+    if folder.failure(name) is not None:  # of another launcher's, since this one has looked
+        lock.release()
+        return {"state": "busy"}
+    return lock
+
+
+def _outcomes(tasks: Sequence[dict[str, Any]], stack: str | int) -> list[dict[str, Any] | Exception]:
+    """Metrics of each run, or the error that ended it."""
+    from affetto.training import train
+    from affetto.training.spec import RunSpec
+    from affetto.training.stacking import drive
+
+    def alone(task: dict[str, Any]) -> dict[str, Any] | Exception:
+        out = GridFolder(Path(task["grid"])).run(task["run"]).path
+        try:
+            return train.train(RunSpec.model_validate(task["spec"]), out, device=task["device"], stack=stack)
+        except Exception as problem:
+            return problem
+
+    if len(tasks) < 2:
+        return [alone(task) for task in tasks]
+    return drive(
+        [
+            train.run_steps(
+                RunSpec.model_validate(task["spec"]),
+                GridFolder(Path(task["grid"])).run(task["run"]).path,
+                device=task["device"],
+                stack=stack,
+            )
+            for task in tasks
+        ],
+        stack,
+    )
+
+
+def _answer(task: dict[str, Any], outcome: dict[str, Any] | Exception) -> dict[str, Any]:
+    """Answer for a run that was done; its failure is noted in its folder."""
+    if not isinstance(outcome, Exception):
+        return {"state": "done", "seconds": outcome["wall_seconds"]}
+    folder, name = GridFolder(Path(task["grid"])), task["run"]
+    trace = ""
+    if isinstance(outcome, UserError):
+        error = str(outcome)
+    elif isinstance(outcome, MemoryError):
+        error = "out of memory; fewer --workers, a lower --stack, or a smaller training.batch_size"
+    else:
+        trace = "".join(traceback.format_exception(outcome))
+        where = folder.run(name).path / ERROR
+        error = f"{type(outcome).__name__}: {outcome} (a defect of affetto's; {where} has the traceback)"
     try:
-        if folder.failure(name) is not None:  # of another launcher's, since this one has looked
-            return {"state": "busy"}
-        return _run(folder, name, task)
+        folder.fail(name, error, trace)
     except UserError as problem:  # the failure itself could not be noted
         return {"state": "failed", "error": str(problem)}
-    finally:
-        lock.release()
-
-
-def _run(folder: GridFolder, name: str, task: dict[str, Any]) -> dict[str, Any]:
-    from affetto.training.spec import RunSpec
-    from affetto.training.train import train
-
-    trace = ""
-    try:
-        metrics = train(RunSpec.model_validate(task["spec"]), folder.run(name).path, device=task["device"])
-    except UserError as problem:
-        error = str(problem)
-    except MemoryError:
-        error = "out of memory; fewer --workers, or a smaller training.batch_size"
-    except Exception as problem:
-        import traceback
-
-        trace = traceback.format_exc()
-        where = folder.run(name).path / ERROR
-        error = f"{type(problem).__name__}: {problem} (a defect of affetto's; {where} has the traceback)"
-    else:
-        return {"state": "done", "seconds": metrics["wall_seconds"]}
-    folder.fail(name, error, trace)
     return {"state": "failed", "error": error}
 
 

@@ -121,9 +121,11 @@ class Predictor(ABC):
         """
 
     def warm_up(self, clips: int) -> None:
-        """Compute silence in the shapes that batches of up to `clips` windows have, so that no answer waits for it."""
-        samples = round((self.window_seconds or 1.0) * audio.RATE_HZ)
-        self.window_probabilities([np.zeros(samples, np.float32)])
+        """Compute silence once, so that no first answer waits for what is loaded, compiled or captured only then.
+
+        `clips`: the most windows that a batch will have. A device that captures shapes computes each of them.
+        """
+        self.window_probabilities([np.zeros(round(min(1.0, self.window_seconds or 1.0) * audio.RATE_HZ), np.float32)])
 
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
         """Apply the model's temperature to probabilities (…, labels). It comes after the mean over windows and changes

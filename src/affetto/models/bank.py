@@ -67,6 +67,11 @@ class Bank:
         packed[start : start + len(frames)] = send(frames, self.device).to(packed.dtype)
         self._packed[name] = packed
 
+    @property
+    def features(self) -> int:
+        """Width of the packed states."""
+        return next(iter(self._packed.values())).shape[-1]
+
     def index(self, ids: Sequence[str]) -> Tensor:
         """Rows of clips (clips,), on the device."""
         return send(torch.tensor([self.rows[clip_id] for clip_id in ids]), self.device)

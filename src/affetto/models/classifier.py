@@ -95,8 +95,7 @@ class Classifier(nn.Module):
 
     def prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
         """Waves (samples,), 16 kHz → the `prefix` of each, up to rounding, computed as one padded batch."""
-        batch, rows = self.prefix_batch(waves)
-        return [{name: tensor[i, :count] for name, tensor in batch.items()} for i, count in enumerate(rows)]
+        return split(*self.prefix_batch(waves))
 
     @torch.no_grad()
     def prefix_batch(self, waves: Sequence[np.ndarray]) -> tuple[Prefix, list[int]]:
@@ -256,6 +255,11 @@ class Classifier(nn.Module):
         """
         self.method.lowest_block = EMBEDDING
         return self({"features": self.backbone.from_waves(waves)}, None)
+
+
+def split(batch: Prefix, rows: Sequence[int]) -> list[Prefix]:
+    """A padded batch (batch, rows, …) and the rows of each clip → each clip's prefix, over the same memory."""
+    return [{name: tensor[i, :count] for name, tensor in batch.items()} for i, count in enumerate(rows)]
 
 
 class _Gathered:

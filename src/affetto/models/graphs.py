@@ -8,7 +8,8 @@ of a tensor, and it writes in place whatever has to outlive it (weights, the opt
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable
+import os
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from affetto.models.device import capabilities
 
+GRAPHS_VARIABLE = "AFFETTO_GRAPHS"
 SHAPES = 16
 """Shapes of inputs that are captured at most; further ones are computed call by call."""
 
@@ -66,8 +68,9 @@ class CudaRecorder:
 
 
 def recorder_of(device: torch.device) -> Recorder | None:
-    """The device's recorder; None where it has none."""
-    return CudaRecorder(device) if capabilities(device).graphs else None
+    """The device's recorder; None where it has none, or where `$AFFETTO_GRAPHS` is `off`."""
+    is_off = os.environ.get(GRAPHS_VARIABLE) == "off"
+    return CudaRecorder(device) if capabilities(device).graphs and not is_off else None
 
 
 @dataclass
@@ -85,18 +88,35 @@ class Captured:
     The first call with a shape computes as it is, the second captures; from then on calls of this shape replay. Every
     call counts once: a training step that is captured is also taken. The result is overwritten by the next call of its
     shape. Where a capture fails, `problem` says why, and all calls compute as they are from then on.
+
+    A capture holds addresses, not tensors: `weights` gives those that it reads beside its inputs, and `refresh` has to
+    be called where they may have moved.
     """
 
     most_shapes = SHAPES
 
-    def __init__(self, function: Callable[..., Tensor], recorder: Recorder) -> None:
-        self.function, self.recorder = function, recorder
+    def __init__(
+        self, function: Callable[..., Tensor], recorder: Recorder, weights: Callable[[], Iterable[Tensor]] = tuple
+    ) -> None:
+        self.function, self.recorder, self.weights = function, recorder, weights
+        self._addresses = self._present()
         self.problem: str | None = None
         self._warm: set[Hashable] = set()
         self._graphs: dict[Hashable, _Graph] = {}
 
+    def _present(self) -> tuple[int, ...]:
+        return tuple(tensor.data_ptr() for tensor in self.weights())
+
+    def refresh(self) -> None:
+        """Forget the captures if weights have moved since they were made."""
+        addresses = self._present()
+        if addresses != self._addresses:
+            self._addresses = addresses
+            self._warm.clear()
+            self._graphs.clear()
+
     def __call__(self, key: Hashable, *inputs: Tensor) -> Tensor:
-        """Compute `function(key, *inputs)`; the inputs may lie on the CPU, pinned or not."""
+        """Compute `function(key, *inputs)`; the inputs lie on the device."""
         shape = (key, *((tuple(tensor.shape), tensor.dtype) for tensor in inputs))
         graph = self._graphs.get(shape)
         if graph is None and shape in self._warm and self.problem is None and len(self._graphs) < self.most_shapes:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from affetto.audio import AudioError
-from affetto.models.classifier import Classifier, Prefix
+from affetto.models.classifier import Classifier, Prefix, split
 from affetto.models.device import fetch
 from affetto.models.parallel import cores, side_by_side
 
@@ -73,14 +73,12 @@ def compute(classifier: Classifier, waves: Sequence[np.ndarray]) -> Iterator[tup
 
 def prefixes(classifier: Classifier, waves: Sequence[np.ndarray]) -> list[Prefix]:
     """The prefix of each wave (samples,), on the classifier's device. Raises AudioError for an unusable one."""
-    found: dict[int, Prefix] = {}
+    results: dict[int, Prefix] = {}
     for clips, outcome in compute(classifier, waves):
         if isinstance(outcome, AudioError):
             raise outcome
-        batch, rows = outcome
-        for place, (i, count) in enumerate(zip(clips, rows, strict=True)):
-            found[i] = {name: tensor[place, :count] for name, tensor in batch.items()}
-    return [found[i] for i in range(len(waves))]
+        results.update(zip(clips, split(*outcome), strict=True))
+    return [results[i] for i in range(len(waves))]
 
 
 def stream(
@@ -145,8 +143,8 @@ class _Flight:
             size = sum(tensor.nbytes for tensor in host.values())
             self.window = max(FIRST_WINDOW, min(WINDOW, FLIGHT_BYTES * len(clips) // size))
             futures = {
-                ids[i]: self._pool.submit(self._store, ids[i], host, place, count, wait)
-                for place, (i, count) in enumerate(zip(clips, rows, strict=True))
+                ids[i]: self._pool.submit(self._store, ids[i], prefix, wait)
+                for i, prefix in zip(clips, split(host, rows), strict=True)
             }
             self._waiting.append((futures, size))
             yield from self.finish(FLIGHT_BYTES)
@@ -158,6 +156,6 @@ class _Flight:
             for clip_id, future in futures.items():
                 yield clip_id, future.result()
 
-    def _store(self, clip_id: str, host: Prefix, place: int, count: int, wait: Callable[[], None]) -> Prefix:
+    def _store(self, clip_id: str, prefix: Prefix, wait: Callable[[], None]) -> Prefix:
         wait()
-        return self.store(clip_id, {name: tensor[place, :count] for name, tensor in host.items()})
+        return self.store(clip_id, prefix)

@@ -78,7 +78,10 @@ def _load(folders: Mapping[str, Path], limits: Limits, *, device: str, backbone:
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.service import Service
 
-    return Service(Catalogue(load_together(folders, device=device, backbone=backbone, precision=precision)), limits)
+    predictors = load_together(folders, device=device, backbone=backbone, precision=precision)
+    service = Service(Catalogue(predictors), limits)
+    service.warm_up()
+    return service
 
 
 def _serve(

@@ -99,6 +99,11 @@ class Service:
         self._places = 0
         self._seconds_each = 1.0
 
+    def warm_up(self) -> None:
+        """Let each model compute in the shapes of its batches; to be called before the first request is taken."""
+        for predictor in self.catalogue.predictors.values():
+            predictor.warm_up(self.batcher.most)
+
     @contextlib.contextmanager
     def take_place(self) -> Iterator[None]:
         """Take a place for one request. Raises RefusalError (503) if none is free."""

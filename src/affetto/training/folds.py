@@ -26,6 +26,7 @@ from affetto.training.display import Display
 from affetto.training.learner import Task
 from affetto.training.log import Log
 from affetto.training.loop import Fit
+from affetto.training.place import Place
 from affetto.training.predict import predict
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
@@ -54,15 +55,6 @@ class Trained:
     """Name of a fold, or FINAL."""
     is_tested: bool
     confidence: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a fold is fitted: its folder, its display, and its slot of the builder."""
-
-    folder: RunFolder
-    display: Display
-    slot: int
 
 
 Save = Callable[[Trained, RunFolder], None]
@@ -101,16 +93,16 @@ class FoldTrainer:
         if saved is not None:
             files = PREDICTIONS | ({"probe": PROBE_PREDICTIONS} if self.beside else {})
             return {"summary": saved} | {part: folder.read_lines(file) for part, file in files.items()}
-        place = Place(folder, self.display if self.at_once == 1 else self.display.part(), min(self.free_slots))
-        self.free_slots.remove(place.slot)
-        try:
-            return (yield from self._run(fold, place, position))
-        finally:
-            self.free_slots.append(place.slot)
+        slot = min(self.free_slots)
+        self.free_slots.remove(slot)
+        display = self.display if self.at_once == 1 else self.display.part()
+        result = yield from self._run(fold, Place(folder, display, slot), position)
+        self.free_slots.append(slot)  # an error ends the whole run
+        return result
 
     def _run(self, fold: Fold, place: Place, position: str) -> Steps[dict[str, Any]]:
-        folder, display = place.folder, place.display
-        display.begin(f"fold {fold.name} ({position})" if self.several else "training")
+        folder = place.folder
+        place.display.begin(f"fold {fold.name} ({position})" if self.several else "training")
         trained_on = fold.train + fold.validation
         choice = self._choice(trained_on, folder)
         result: dict[str, Any] = {}
@@ -138,7 +130,7 @@ class FoldTrainer:
         self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=summary["confidence"]), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
-        display.end(_summary_line(summary, self.settings.training.epochs))
+        place.display.end(_summary_line(summary, self.settings.training.epochs))
         return {"summary": summary, **result}
 
     def _select(
@@ -166,8 +158,7 @@ class FoldTrainer:
         """Sizes of the tested model's states, on a few of its test clips, spread evenly over them."""
         clips = sorted(fold.test)
         rows = sorted({round(row) for row in np.linspace(0, len(clips) - 1, STATES_CLIPS)})
-        sources = [self.data.sources[clips[row]] for row in rows]
-        waves = (source.load(self.settings.audio.seconds) for source in sources)
+        waves = (self.data.sources[clips[row]].load(self.settings.audio.seconds) for row in rows)
         return {"fold": fold.name, **state_sizes.measure(classifier, waves)}
 
     def final(self, epochs: int, folder: RunFolder, confidence: dict[str, Any]) -> Steps[dict[str, Any]]:
@@ -200,7 +191,6 @@ class FoldTrainer:
     ) -> Steps[tuple[Classifier, int | None, Fit]]:
         layer, folder = self._layer(choice), place.folder
         classifier = self.builder.fresh(layer, place.slot)
-        prefixes = self.builder.prefixes(classifier)
         head = None
         if self.settings.training.warm_start == "probe":
             assert choice is not None and layer is not None
@@ -223,7 +213,7 @@ class FoldTrainer:
 
         request = FitRequest(
             classifier=classifier,
-            data=prefixes,
+            data=self.builder.prefixes(classifier),
             task=task,
             settings=self.settings.training,
             accelerator=self.accelerator,
@@ -310,8 +300,8 @@ class FoldTrainer:
     # Predictions ---------------------------------------------------------------------------------
 
     def _rows(self, classifier: Classifier, ids: tuple[str, ...], fold: str) -> Rows:
-        prefixes = self.builder.prefixes(classifier)
-        return self._as_rows(ids, predict(classifier, prefixes, ids, self.accelerator.device, self.accelerator), fold)
+        data, device = self.builder.prefixes(classifier), self.accelerator.device
+        return self._as_rows(ids, predict(classifier, data, ids, device, self.accelerator), fold)
 
     def _as_rows(self, ids: Sequence[str], probabilities: np.ndarray, fold: str) -> Rows:
         rows = []

@@ -145,11 +145,6 @@ class Learner:
 
         return self.data.fresh_batch(ids, device, changed)
 
-    @property
-    def _masks_statistics(self) -> bool:
-        """True if features are masked in the statistics of frozen states: a zero in the states would be an outlier."""
-        return self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
-
     def masks(self, ids: Sequence[str], frames: Sequence[int], width: int) -> Tensor | None:
         """Stretches of clips to be masked in the epoch, (clips, 4) on the CPU; None without masks.
 

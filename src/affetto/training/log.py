@@ -14,7 +14,7 @@ class Log:
     def __init__(self, folder: RunFolder, stage: str) -> None:
         self.folder, self.stage = folder, stage
         self.rows = folder.read_whole_lines(LOG)
-        self.others = [row for row in self.rows if row.get("stage") != stage]
+        self.earlier = [row for row in self.rows if row.get("stage") != stage]
         self.is_clean = False
         """True if the file ends with a line that this object has written."""
 
@@ -24,10 +24,10 @@ class Log:
         New records are appended. The first call removes what a killed process has logged beyond the checkpoint that the
         fit goes on from, and a line that it has not finished.
         """
-        wanted = [*self.others, *({"stage": self.stage, **record} for record in history)]
-        if self.is_clean and wanted[: len(self.rows)] == self.rows:
-            if len(wanted) > len(self.rows):
-                self.folder.append_lines(LOG, wanted[len(self.rows) :])
+        lines = [*self.earlier, *({"stage": self.stage, **record} for record in history)]
+        if self.is_clean and lines[: len(self.rows)] == self.rows:
+            if len(lines) > len(self.rows):
+                self.folder.append_lines(LOG, lines[len(self.rows) :])
         else:
-            self.folder.write_lines(LOG, wanted)
-        self.rows, self.is_clean = wanted, True
+            self.folder.write_lines(LOG, lines)
+        self.rows, self.is_clean = lines, True

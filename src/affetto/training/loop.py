@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
-from affetto.models.device import random_states, restore_random_states
+from affetto.models.device import capabilities, random_states, restore_random_states
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training.batches import by_length, plan
@@ -28,8 +28,9 @@ from affetto.training.engine import Engine, adam
 from affetto.training.gradients import check_gradients
 from affetto.training.learner import Batch, Learner, Task
 from affetto.training.loss import Loss
-from affetto.training.predict import EVALUATION_BATCH, VALIDATED, predict, validation_scores
+from affetto.training.predict import EVALUATION_BATCH, VALIDATED, Forward, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
+from affetto.training.program import obstacle, program_of
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
 CHECKPOINT_SECONDS = 30.0
@@ -135,15 +136,19 @@ class Loop:
         self.classifier, self.task, self.settings = learner.classifier, learner.task, learner.settings
         self.accelerator, self.data = learner.accelerator, learner.data
         self.progress, self.best = Fit(), self.classifier.snapshot()
+        self.forward = Forward(self.classifier, self.data, self.accelerator.device)
         # Neither `accelerator.prepare` nor a circle (the engine does not know this loop) may keep the optimiser, and
         # all that it holds, beyond the fit.
-        optimizer = _optimizer(self.classifier, self.settings)
+        self.obstacle = obstacle(learner)
+        optimizer = _optimizer(self.classifier, self.settings, self.obstacle is None)
+        self.program = program_of(learner, optimizer) if self.obstacle is None else None
         self.engine: Engine[Batch] = Engine(
             optimizer=optimizer,
             device=self.accelerator.device,
             prepare=learner.prepare,
             learn=learner.learn,
             schedule=lambda initial, _step: initial * learner.settings.lr_decay**learner.epoch,
+            take=None if self.program is None else self.program.take,
         )
 
     def begin(self) -> None:
@@ -175,6 +180,8 @@ class Loop:
         """Plan the epoch; returns the steps that are left of it, counted over the fit."""
         progress = self.progress
         self.steps_per_epoch = count = self.learner.begin(progress.epoch)
+        if self.program is not None:
+            self.program.begin()
         if progress.step == 0:
             torch.manual_seed(self.task.seed * 100_003 + progress.epoch + 1)
         first = progress.epoch * count
@@ -214,9 +221,11 @@ class Loop:
 
     def _account(self) -> None:
         """Add losses and time of the steps that were taken since the last call."""
+        started = time.monotonic()
         for loss in self.learner.take_losses():  # one by one: the sum is the same wherever a kill has cut it
             self.progress.loss_sum += loss
-        self.progress.seconds += self.engine.seconds
+        # A device with a queue has done the steps by now.
+        self.progress.seconds += self.engine.seconds + time.monotonic() - started
         self.engine.seconds = 0.0
 
     def _close_epoch(self) -> None:
@@ -225,7 +234,7 @@ class Loop:
         record: dict[str, Any] = {
             "epoch": progress.epoch + 1,
             "loss": progress.loss_sum / len(self.task.train),
-            "lr": self.engine.optimizer.param_groups[0]["lr"],
+            "lr": self.engine.rates[0],
         }
         if not math.isfinite(record["loss"]):
             raise UserError(
@@ -234,6 +243,10 @@ class Loop:
             )
         if self.accelerator.num_processes > 1:
             record["processes"] = self.accelerator.num_processes
+        if capabilities(self.accelerator.device).graphs:
+            problem = self.obstacle if self.program is None else self.program.problem
+            record["captured"] = problem is None
+            record |= {} if problem is None else {"not_captured": problem}
         self._judge(record)
         record["seconds"] = round(progress.seconds + time.monotonic() - started, 4)
         progress.epoch, progress.step, progress.loss_sum, progress.seconds = progress.epoch + 1, 0, 0.0, 0.0
@@ -241,7 +254,7 @@ class Loop:
     def _judge_start(self) -> None:
         """Judge the untrained model as epoch 0."""
         task, device = self.task, self.accelerator.device
-        rows = predict(self.classifier, self.data, task.train, device, self.accelerator)
+        rows = predict(self.classifier, self.data, task.train, device, self.accelerator, forward=self.forward)
         loss = self.learner.loss.of_probabilities(rows, task.classes(task.train))
         self._judge({"seconds": 0.0, "epoch": 0, "loss": loss, "lr": 0.0})
 
@@ -252,7 +265,13 @@ class Loop:
         score = float(record["epoch"])  # without a choice the last epoch stands
         if task.validation is not None:
             record["validation"] = scores = validation_scores(
-                self.classifier, self.data, task.validation, task.target, device=device, accelerator=self.accelerator
+                self.classifier,
+                self.data,
+                task.validation,
+                task.target,
+                device=device,
+                accelerator=self.accelerator,
+                forward=self.forward,
             )
             if select in VALIDATED:
                 score = scores[select] * (1 if VALIDATED[select].higher_is_better else -1)
@@ -299,7 +318,7 @@ def _fit_constants(classifier: Classifier, data: PrefixData, task: Task, device:
         classifier.head.out.bias.copy_(torch.as_tensor(bias))
 
 
-def _optimizer(classifier: Classifier, settings: TrainingSettings) -> torch.optim.Optimizer:
+def _optimizer(classifier: Classifier, settings: TrainingSettings, static: bool) -> torch.optim.Optimizer:
     """Adam or AdamW over the head and, at a rate of its own, what the method trains."""
     head: list[nn.Parameter] = []
     method: list[nn.Parameter] = []
@@ -313,4 +332,5 @@ def _optimizer(classifier: Classifier, settings: TrainingSettings) -> torch.opti
         betas=settings.betas,
         eps=settings.eps,
         weight_decay=settings.weight_decay,
+        static=static,
     )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from torch import Tensor
 
 from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.measure import ClassMeasure
 from affetto.measures.probability import LOG_LOSS
+from affetto.models.bank import Bank, bucket_widths, width_of
 from affetto.models.classifier import Classifier
+from affetto.models.graphs import Captured, recorder_of
 from affetto.models.prefix import PrefixData
 from affetto.training.batches import by_length
 from affetto.training.processes import part
@@ -22,6 +27,35 @@ VALIDATED: dict[str, ClassMeasure] = {"loss": LOG_LOSS, "macro_f1": MACRO_F1, "u
 """Measures of the validation clips after an epoch, by their names in the log and in `training.select`."""
 
 
+class Forward:
+    """Probabilities of batches of stored clips; captured where the device can and the clips are packed on it.
+
+    Then batches are filled up to one number of clips and padded to few widths. It lives as long as the fit whose
+    epochs it judges.
+    """
+
+    def __init__(self, classifier: Classifier, data: PrefixData, device: torch.device) -> None:
+        self.classifier, self.data, self.device = classifier, data, device
+        recorder, self.captured = recorder_of(device), None
+        bank = None if recorder is None else data.bank(device)
+        if recorder is not None and bank is not None:
+            self.bank, self.widths = bank, bucket_widths(data.frames.values())
+            function = partial(_probabilities_of_rows, classifier, bank)
+            self.captured = Captured(function, recorder, classifier.trainable().values)
+
+    def __call__(self, ids: Sequence[str]) -> Tensor:
+        """(clips, classes), float64, on the device; at most EVALUATION_BATCH clips."""
+        if self.captured is None:
+            return torch.softmax(self.classifier(*self.data.batch(ids, self.device)).double(), dim=1)
+        filled = [*ids, *[ids[0]] * (EVALUATION_BATCH - len(ids))]
+        width = width_of(max(self.data.frames[clip_id] for clip_id in ids), self.widths)
+        return self.captured(width, self.bank.index(filled))[: len(ids)].clone()
+
+
+def _probabilities_of_rows(classifier: Classifier, bank: Bank, width: int, rows: Tensor) -> Tensor:
+    return torch.softmax(classifier(*bank.gather(rows, width)).double(), dim=1)
+
+
 @torch.no_grad()
 def predict(
     classifier: Classifier,
@@ -29,17 +63,24 @@ def predict(
     ids: Sequence[str],
     device: torch.device,
     accelerator: Accelerator | None = None,
+    forward: Forward | None = None,
 ) -> np.ndarray:
     """Probabilities (clips, classes), in the order of `ids`; a clip's do not depend on its batch.
 
     With an `accelerator` of several processes each process computes a part of the batches, and all get all rows.
+    `forward` is the classifier's, where several calls share it.
     """
     classifier.eval()
+    forward = forward or Forward(classifier, data, device)
+    if forward.captured is not None:
+        forward.captured.refresh()
     batches = by_length(ids, data.frames, EVALUATION_BATCH)
+    if accelerator is not None:
+        batches = part(batches, accelerator)
+    outputs = [forward(batch) for batch in batches]
     rows: dict[str, np.ndarray] = {}
-    for batch in batches if accelerator is None else part(batches, accelerator):
-        logits = classifier(*data.batch(batch, device))
-        rows.update(zip(batch, torch.softmax(logits.double(), dim=1).cpu().numpy(), strict=True))
+    if outputs:  # one copy: each would wait for the device
+        rows.update(zip(itertools.chain(*batches), torch.cat(outputs).cpu().numpy(), strict=True))
     if accelerator is not None and accelerator.num_processes > 1:
         rows = {clip_id: row for part_rows in gather_object([rows]) for clip_id, row in part_rows.items()}
     return np.stack([rows[clip_id] for clip_id in ids])
@@ -52,8 +93,9 @@ def validation_scores(
     target: Mapping[str, int],
     device: torch.device,
     accelerator: Accelerator | None = None,
+    forward: Forward | None = None,
 ) -> dict[str, float]:
     """Log loss, macro F1 and UAR of clips whose classes are in `target`: to choose an epoch, and for the curve."""
-    probabilities = predict(classifier, data, ids, device, accelerator)
+    probabilities = predict(classifier, data, ids, device, accelerator, forward=forward)
     truth = np.array([target[i] for i in ids])
     return {name: measure.of_predictions(probabilities, truth) for name, measure in VALIDATED.items()}

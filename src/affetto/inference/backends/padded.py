@@ -7,6 +7,7 @@ alone. Padding changes no number but by rounding: masks hide it, and rows beside
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -46,6 +47,7 @@ class PaddedModel:
             self.captured = Captured(self._compute, recorder)
             self.captured.most_shapes = 2 * len(ROWS) * WIDTHS  # of logits and of statistics
         self._window_frames = 0
+        self._is_reported = False
 
     @property
     def windows_at_once(self) -> int:
@@ -82,8 +84,7 @@ class PaddedModel:
             if shape is None or self.captured is None:
                 yield clips, self._compute(kind, features, lengths)
             else:
-                rows = self.captured(kind, *self._padded(features, lengths, *shape))
-                yield clips, rows[: len(clips)]
+                yield clips, self._replay(kind, *self._padded(features, lengths, *shape))[: len(clips)]
 
     def _compute(self, kind: str, features: Tensor, lengths: Tensor) -> Tensor:
         """Logits or statistics of (batch, frames, channels)."""
@@ -104,6 +105,19 @@ class PaddedModel:
         """Frames of small batches: parts of a window, up to the whole."""
         longest = self._longest_frames()
         return [-(-part * longest // WIDTHS) for part in range(1, WIDTHS + 1)]
+
+    def _replay(self, kind: str, features: Tensor, lengths: Tensor) -> Tensor:
+        """Compute a small batch by its capture; says once where there can be none."""
+        assert self.captured is not None
+        rows = self.captured(kind, features, lengths)
+        if self.captured.problem is not None and not self._is_reported:
+            self._is_reported = True
+            warnings.warn(
+                f"prediction is not captured as a graph and may be slower: {self.captured.problem}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return rows
 
     def _longest_frames(self) -> int:
         """Frames of a whole window."""
@@ -135,4 +149,4 @@ class PaddedModel:
             for width in (width for width in self._widths() if size * width <= SMALL_FRAMES):
                 for _ in range(2):
                     lengths = torch.full((size,), width)
-                    self.captured(LOGITS, prefix["features"][:, :width].contiguous(), send(lengths, self.device))
+                    self._replay(LOGITS, prefix["features"][:, :width].contiguous(), send(lengths, self.device))

@@ -24,9 +24,10 @@ from affetto.quiet import quiet_console
 
 ACTOR_CPUS = 4
 """Cores of an actor at most: clips go side by side on them, in the memory of one model."""
-BATCH, MOST_BATCHES = 16, 10_000
-"""Recordings that an actor is given at a time: few, so that rows come soon and a death costs little; more of a
-collection that would else be more tasks than Ray Data plans with ease."""
+BATCH, GPU_BATCH, MOST_BATCHES = 16, 256, 10_000
+"""Recordings that an actor is given at a time: few, so that rows come soon and a death costs little; more for one with
+a GPU, which computes many at once; and more of a collection that would else be more tasks than Ray Data plans with
+ease."""
 ROUNDS = 4
 """Batches for each actor at least, so that all of them end at about the same time."""
 AHEAD = 2
@@ -90,9 +91,9 @@ def _places(node: Mapping[str, float], cpus: int, gpus: int, memory: int) -> int
     return min(places)
 
 
-def encode_batches(inputs: Sequence[Input], actors: int) -> list[str]:
-    """Split inputs, in their order, into batches that keep `actors` busy."""
-    few = min(BATCH, math.ceil(len(inputs) / (ROUNDS * actors)))
+def encode_batches(inputs: Sequence[Input], actors: int, most: int = BATCH) -> list[str]:
+    """Split inputs, in their order, into batches that keep `actors` busy, of `most` recordings if that is possible."""
+    few = min(most, math.ceil(len(inputs) / (ROUNDS * actors)))
     size = max(1, few, math.ceil(len(inputs) / MOST_BATCHES))
     return [encode_batch(at, inputs[at : at + size]) for at in range(0, len(inputs), size)]
 
@@ -137,7 +138,8 @@ class Cluster:
 
     def label(self, inputs: Iterable[Input]) -> Iterator[Row]:
         """Label each input; yields rows in order. An actor that dies is replaced and its work done again."""
-        for answer in self._answers(encode_batches(list(inputs), self.room.actors)):
+        most = GPU_BATCH if self.room.gpus else BATCH
+        for answer in self._answers(encode_batches(list(inputs), self.room.actors, most)):
             rows = raise_refusal(answer)["rows"]
             for path in answer["unseen"]:
                 if os.path.lexists(path):

@@ -130,6 +130,16 @@ class Method(Module):
         """Keywords of the class, from the values of its sections, {section: {field: value}}."""
         return dict(sections.get(cls.name, {}))
 
+    @property
+    def acts_in_steps(self) -> bool:
+        """True if a training step is more than gradients of the loss and the optimiser.
+
+        That is, if the method has a penalty, an action after a step or a state of its own.
+        """
+        return any(
+            getattr(type(self), name) is not getattr(Method, name) for name in ("penalty", "after_step", "step_state")
+        )
+
     def cast_together(self) -> list[Tensor]:
         """Weights that train and are read by `affetto.backbones.casts.lowered`, once a step each."""
         return []

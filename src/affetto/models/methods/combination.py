@@ -55,6 +55,10 @@ class Combination(Method):
     def keywords(cls, sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         return {method.name: method.keywords(sections) for method in cls.components}
 
+    @property
+    def acts_in_steps(self) -> bool:
+        return any(member.acts_in_steps for member in self._members())
+
     def cast_together(self) -> list[Tensor]:
         return [weight for member in self._members() for weight in member.cast_together()]
 

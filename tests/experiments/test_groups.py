@@ -1,0 +1,85 @@
+"""Runs that one worker does together: which they are, and what each has of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from affetto.experiments import worker
+from affetto.experiments.grid import read
+from affetto.experiments.groups import groups
+from affetto.experiments.states import GridFolder, overview
+from training.corpora import write_table
+
+GRID = """
+axes:
+  backbone: whisper-mini
+  corpus: table
+  method: [frozen, lora, bitfit]
+  seed: [0, 1, 2]
+  split: column
+  random_weights: true
+  compute.precision: float32
+  training.epochs: 2
+"""
+
+
+@pytest.fixture
+def grid(tmp_path: Path):
+    (tmp_path / "grid.yaml").write_text(GRID)
+    return read(tmp_path / "grid.yaml")
+
+
+def sizes(grid, stack, **more) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for group in groups(grid.runs, stack, **more):
+        assert len({run["method"] for run in group}) == 1
+        found.setdefault(group[0]["method"], []).append(len(group))
+    return found
+
+
+def test_runs_that_differ_in_seeds_alone_go_together_where_their_method_can_be_stacked(grid) -> None:
+    assert sizes(grid, 3) == {"frozen": [3], "lora": [3], "bitfit": [1, 1, 1]}
+    assert sizes(grid, 2) == {"frozen": [2, 1], "lora": [2, 1], "bitfit": [1, 1, 1]}
+    assert sizes(grid, 1) == {name: [1, 1, 1] for name in ("frozen", "lora", "bitfit")}
+    assert sizes(grid, "auto", has_accelerator=True)["lora"] == [3]
+    assert sizes(grid, "auto")["lora"] == [1, 1, 1], "on a CPU it is no quicker"
+    assert sizes(grid, 8, workers=5)["lora"] == [2, 1], "no worker is left without runs"
+
+
+def test_each_run_of_a_group_has_its_own_folder_lock_and_failure(grid, tmp_path: Path) -> None:
+    table, folder = write_table(tmp_path / "corpus"), GridFolder(tmp_path / "out")
+    runs = [run for run in grid.runs if run["method"] == "lora"]
+    tasks = [
+        {
+            "grid": str(folder.path),
+            "run": run.name,
+            "device": "cpu",
+            "spec": run.spec({"table": str(table)}).model_dump(mode="json"),
+        }
+        for run in runs
+    ]
+    alone = worker.do(tasks[2] | {"grid": str(tmp_path / "alone")})
+    assert alone["state"] == "done"
+    tasks[1]["spec"]["corpora"][0]["path"] = str(tmp_path / "absent.csv")
+    with FileLock(folder.lock(runs[0].name).lock_file):
+        busy, failed, done = worker.do_together(tasks, 3)
+    assert (busy["state"], failed["state"], done["state"]) == ("busy", "failed", "done")
+    assert "absent.csv" in failed["error"]
+    assert [state for state, _ in overview(folder, [run.name for run in runs]).values()] == [
+        "waiting",
+        "failed",
+        "done",
+    ]
+    folder.clear_failure(runs[1].name)
+    tasks[1]["spec"]["corpora"][0]["path"] = str(table)
+    assert [answer["state"] for answer in worker.do_together(tasks, 3)] == ["done"] * 3
+    stacked, single = (
+        json.loads((root / "runs" / runs[2].name / "metrics.json").read_text())
+        for root in (folder.path, tmp_path / "alone")
+    )
+    assert stacked["test"]["macro_f1"] == pytest.approx(single["test"]["macro_f1"], rel=1e-5)
+    assert stacked["best_epoch"] == single["best_epoch"] and stacked["identity"] == single["identity"]
