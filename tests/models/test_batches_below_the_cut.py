@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.audio import AudioError
-from affetto.backbones.backbone import Backbone
+from affetto.backbones.backbone import Backbone, pad_waves
 from affetto.backbones.checkpoints import load_backbone
 from affetto.backbones.encoders.wav2vec2 import Wav2Vec2Backbone, group_norm
 from affetto.backbones.encoders.whisper import WhisperBackbone
@@ -94,6 +94,31 @@ def test_the_log_mel_of_a_clip_among_longer_ones(samples: int) -> None:
     mel = backbone.log_mel.padded(padded, lengths)[0]
     assert (mel[:, : expected.shape[1]] - expected).abs().max() < 2e-6
     assert not mel[:, expected.shape[1] :].any()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "most", "width"),
+    [
+        ((5000, 5000), None, 5000),
+        ((5000, 5001), None, 6400),
+        ((64_000, 1600), None, 64_000),
+        ((64_001, 1600), 65_000, 65_000),
+        ((102_401, 1600), None, 108_800),
+    ],
+)
+def test_batches_have_few_widths(lengths: tuple[int, int], most: int | None, width: int) -> None:
+    batch, samples = pad_waves([torch.ones(length) for length in lengths], most)
+    assert batch.shape == (2, width) and tuple(samples.tolist()) == lengths
+    assert batch.sum(1).tolist() == list(lengths)
+
+
+def test_a_batch_near_the_longest_clip_has_no_more_positions_than_the_encoder() -> None:
+    model = classifier("whisper-mini", "lora")
+    waves = clips(29.95, 0.2)
+    model.backbone.model.config.max_source_positions = 1498  # 29.96 s
+    model.backbone.model.embed_positions.weight.data = model.backbone.model.embed_positions.weight.data[:1498]
+    for wave, prefix in zip(waves, model.prefixes(waves), strict=True):
+        assert relative_error(prefix, model.prefix(wave)) < 1e-5
 
 
 def test_a_clip_that_is_too_long_is_refused_in_a_batch_too() -> None:

@@ -27,9 +27,9 @@ def stretches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     stretch = joint._stretch
 
-    def watched(stacked: Any, members: Any) -> None:
+    def watched(stacked: Any, members: Any, program: Any) -> None:
         sizes.append(len(members))
-        stretch(stacked, members)
+        stretch(stacked, members, program)
 
     monkeypatch.setattr(joint, "_stretch", watched)
     return sizes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from affetto.models.device import KINDS
 from affetto.models.dropout import Dropout
 from affetto.models.prefix import collate
 from affetto.training import device as devices
-from affetto.training import loop, predict, program
+from affetto.training import joint, loop, predict, program
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
 from affetto.training.sections import AugmentSettings, TrainingSettings
@@ -59,8 +60,9 @@ def capturing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Record]]:
         return optimizers[-1]
 
     def changed() -> list[Tensor]:
-        parameters = [p for group in optimizers[-1].param_groups for p in group["params"]]
-        return parameters + [tensor for state in optimizers[-1].state.values() for tensor in state.values()]
+        parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+        states = [state for optimizer in optimizers for state in optimizer.state.values()]
+        return parameters + [tensor for state in states for tensor in state.values()]
 
     def begin(problem: str | None = None) -> list[Record]:
         records: list[Record] = []
@@ -78,9 +80,8 @@ def capturing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Record]]:
     return begin
 
 
-def fitted(
-    tmp_path: Path, method: str = "lora", augment: AugmentSettings | None = None, **more: Any
-) -> tuple[Classifier, Fit]:
+def parts(method: str, seed: int = 3, clips_left_out: int = 0, **more: Any) -> tuple[Classifier, Packed, Task]:
+    """A classifier without dropout, its prefixes, and a task on some of them."""
     made = classifier("wavlm-mini", method, **more)
     for module in made.modules():
         if isinstance(module, Dropout):
@@ -88,7 +89,13 @@ def fitted(
     prefixes = Packed((str(n), made.prefix(wave)) for n, wave in enumerate(clips(*SECONDS)))
     ids = tuple(prefixes)
     target = {clip_id: int(clip_id) % 3 for clip_id in ids}
-    task = Task(ids, ids[2:5], target, seed=3, epochs=SETTINGS.epochs, identity="fit")
+    return made, prefixes, Task(ids[clips_left_out:], ids[2:5], target, seed, SETTINGS.epochs, identity=str(seed))
+
+
+def fitted(
+    tmp_path: Path, method: str = "lora", augment: AugmentSettings | None = None, **more: Any
+) -> tuple[Classifier, Fit]:
+    made, prefixes, task = parts(method, **more)
     file = tmp_path / "checkpoint.safetensors"
     file.unlink(missing_ok=True)
     accelerator = devices.accelerator(CPU)
@@ -127,6 +134,46 @@ def test_captured_steps_are_those_taken_batch_by_batch(
     steps, judged = SETTINGS.epochs * 3, SETTINGS.epochs
     assert sorted(calls_.count("warm up") + calls_.count("replay") for calls_ in calls) == [judged, steps]
     assert all(0 < calls_.count("capture") <= 4 for calls_ in calls)
+
+
+@pytest.mark.parametrize(
+    ("method", "head", "augment"), [("lora", "paper", None), ("frozen", "statistics", MASKED)], ids=["lora", "frozen"]
+)
+def test_captured_steps_of_stacked_fits_are_those_of_each_alone(
+    method: str, head: str, augment: Any, tmp_path: Path, capturing: Callable[..., list[Record]]
+) -> None:
+    """Of other seeds, clips and numbers of steps; the mask of a fit is its own, or none."""
+    shape = {"head": head, "pooling": "layer"}
+    tasks: list[dict[str, Any]] = [{"seed": 3}, {"seed": 4, "clips_left_out": 1}, {"seed": 5, "clips_left_out": 2}]
+    changes = [augment, augment, None]
+    alone = [fitted(tmp_path, method, change, **asked, **shape) for asked, change in zip(tasks, changes, strict=True)]
+    records = capturing()
+    together = [parts(method, **asked, **shape) for asked in tasks]
+    outcomes = joint.fit_together(
+        [
+            partial(
+                loop.make_loop,
+                *(made, prefixes, task, SETTINGS, devices.accelerator(CPU)),
+                augment=change or AugmentSettings(),
+                checkpoint_file=tmp_path / str(task.seed),
+                on_epoch=lambda _: None,
+                on_step=lambda _done, _all: None,
+            )
+            for (made, prefixes, task), change in zip(together, changes, strict=True)
+        ]
+    )
+    for (expected, before), (made, *_), progress in zip(alone, together, outcomes, strict=True):
+        assert isinstance(progress, Fit), progress
+        assert progress.best_epoch == before.best_epoch
+        for record, other in zip(progress.history, before.history, strict=True):
+            assert record["loss"] == pytest.approx(other["loss"], rel=1e-4) and record["lr"] == other["lr"]
+            assert record["validation"] == pytest.approx(other["validation"], rel=1e-3)
+        for name, value in made.trainable().items():
+            torch.testing.assert_close(value, expected.trainable()[name], rtol=1e-3, atol=2e-5, msg=name)
+    calls = [record.calls for record in records if record.calls]
+    steps = [calls_.count("warm up") + calls_.count("replay") for calls_ in calls]
+    assert sum(steps) < 3 * SETTINGS.epochs * 4, "fewer than three fits one by one"
+    assert any("capture" in calls_ for calls_ in calls)
 
 
 def test_steps_that_cannot_be_captured_are_taken_all_the_same(

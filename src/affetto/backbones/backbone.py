@@ -28,6 +28,11 @@ from affetto.backbones.config_fields import DIGESTED, IRRELEVANT
 from affetto.backbones.families.family import Family
 from affetto.backbones.families.registry import FAMILIES
 
+WIDTH_STEP = 3200
+"""Samples between the widths of padded batches: libraries look for an algorithm at each new shape of a convolution.
+
+Up to 6.4 s it is this; beyond, it grows with the longest clip, of which it is at most a sixteenth."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -265,6 +270,21 @@ class Backbone(nn.Module, ABC):
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
         return digest.hexdigest()
+
+
+def pad_waves(waves: Sequence[Tensor], most: int | None = None) -> tuple[Tensor, Tensor]:
+    """Waves (samples,) → (batch, samples), zero-padded to one of few widths of at most `most` samples; their lengths.
+
+    Clips of one length are not padded.
+    """
+    lengths = torch.tensor([len(wave) for wave in waves])
+    least, longest = int(lengths.min()), int(lengths.max())
+    batch = nn.utils.rnn.pad_sequence(list(waves), batch_first=True)
+    if least == longest:
+        return batch, lengths
+    step = WIDTH_STEP << max(0, (longest // (16 * WIDTH_STEP)).bit_length() - 1)
+    width = min(longest + -longest % step, most or longest + step)
+    return nn.functional.pad(batch, (0, width - longest)), lengths
 
 
 def _corner(size: Sequence[int]) -> tuple[slice, ...]:

@@ -20,6 +20,7 @@ from affetto.training.batches import prefetch
 from affetto.training.checkpoint import Checkpoint
 from affetto.training.learner import Batch
 from affetto.training.loop import Fit, Loop
+from affetto.training.program import JointProgram
 
 
 class Member:
@@ -111,9 +112,11 @@ def _train_stack(members: list[Member]) -> None:
     """Train members together until one of them leaves."""
     classifiers = [member.loop.classifier for member in members]
     stacked = Stacked(classifiers, [member.generator for member in members])
+    programs = [member.loop.program for member in members if member.loop.program is not None]
+    program = JointProgram(stacked, programs) if len(programs) == len(members) else None
     try:
         while all(member.outcome is None for member in members):
-            _stretch(stacked, members)
+            _stretch(stacked, members, program)
             for member in members:
                 if not member.steps:
                     member.attempt(member.loop.end_epoch)
@@ -123,23 +126,12 @@ def _train_stack(members: list[Member]) -> None:
         stacked.dissolve()
 
 
-def _stretch(stacked: Stacked, members: list[Member]) -> None:
+def _stretch(stacked: Stacked, members: list[Member], program: JointProgram | None) -> None:
     """Take steps of all members until the epoch of one of them is over, or one has failed."""
-    count = min(len(member.steps) for member in members)
-    device = members[0].loop.accelerator.device
-
-    def prepare(n: int) -> list[Batch]:
-        return [member.loop.learner.prepare(member.steps[n]) for member in members]
-
     taken = 0
     try:
         started = time.monotonic()
-        for batches in prefetch(prepare, range(count), threaded=capabilities(device).batches_ahead):
-            _learn(stacked, members, batches)
-            for member in members:
-                step = member.steps[taken]
-                member.loop.engine.set_rates(step)
-                member.loop.engine.optimizer.step()
+        for _ in _steps(stacked, members) if program is None else _whole_steps(program, members):
             share = (time.monotonic() - started) / len(members)
             for member in members:
                 member.loop.engine.seconds += share
@@ -151,6 +143,32 @@ def _stretch(stacked: Stacked, members: list[Member]) -> None:
     finally:
         for member in members:
             member.steps = member.steps[taken:]
+
+
+def _steps(stacked: Stacked, members: list[Member]) -> Iterator[None]:
+    """Take the steps that all members have left of their epochs."""
+    count = min(len(member.steps) for member in members)
+    device = members[0].loop.accelerator.device
+
+    def prepare(n: int) -> list[Batch]:
+        return [member.loop.learner.prepare(member.steps[n]) for member in members]
+
+    ahead = prefetch(prepare, range(count), threaded=capabilities(device).batches_ahead)
+    for taken, batches in enumerate(ahead):
+        _learn(stacked, members, batches)
+        for member in members:
+            member.loop.engine.set_rates(member.steps[taken])
+            member.loop.engine.optimizer.step()
+        yield
+
+
+def _whole_steps(program: JointProgram, members: list[Member]) -> Iterator[None]:
+    """As `_steps`, from static tensors."""
+    for steps in zip(*(member.steps for member in members), strict=False):
+        for member, step in zip(members, steps, strict=True):
+            member.loop.engine.set_rates(step)
+        program.take(steps)
+        yield
 
 
 def _learn(stacked: Stacked, members: list[Member], batches: list[Batch]) -> None:

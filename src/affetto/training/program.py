@@ -7,6 +7,7 @@ padded to a width of the bank's. Neither changes a number, up to rounding; dropo
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from affetto.models.bank import Bank, bucket_widths, width_of
 from affetto.models.device import send
 from affetto.models.graphs import Captured, Recorder, recorder_of
+from affetto.models.stacked import Stacked
 from affetto.training.learner import Learner
 
 
@@ -33,10 +35,42 @@ class StaticStep:
         self.optimizer.zero_grad(set_to_none=True)
         prefix, lengths = self.bank.gather(rows, width)
         logits = self.learner.logits(prefix, lengths, *(masks or (None,)))
-        loss = (self.learner.loss.per_clip(logits, self.targets[rows]) * weights).sum()
+        loss = (self.losses(logits, rows) * weights).sum()
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def losses(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Loss of each clip (batch,) from its logits (batch, classes)."""
+        return self.learner.loss.per_clip(logits, self.targets[rows])
+
+
+@dataclass(frozen=True)
+class JointStep:
+    """Step of stacked fits as a function of static tensors: one forward and one backward pass, each fit's optimiser."""
+
+    stacked: Stacked
+    steps: Sequence[StaticStep]
+
+    def __call__(self, width: int, rows: Tensor, weights: Tensor, *masks: Tensor) -> Tensor:
+        """Rows and weights (fits, batch) and, if any, masks (fits, batch, 4) → the loss of each fit (fits,)."""
+        learners, drawn = [step.learner for step in self.steps], masks[0] if masks else [None] * len(self.steps)
+        batches = []
+        for fit, step in enumerate(self.steps):
+            prefix, lengths = step.bank.gather(rows[fit], width)
+            batches.append((learners[fit].masked_prefix(prefix, drawn[fit]), lengths))
+        self.stacked.zero_gradients()
+        logits = self.stacked.logits(
+            *self.stacked.join(batches),
+            lambda fit, statistics: learners[fit].masked_statistics(statistics, drawn[fit]),
+        )
+        parts = zip(self.steps, logits, rows, weights, strict=True)
+        losses = torch.stack([(step.losses(own, chosen) * weight).sum() for step, own, chosen, weight in parts])
+        losses.sum().backward()
+        self.stacked.give_gradients()
+        for step in self.steps:
+            step.optimizer.step()
+        return losses.detach()
 
 
 class Program:
@@ -45,13 +79,16 @@ class Program:
     def __init__(
         self, learner: Learner, optimizer: torch.optim.Optimizer, bank: Bank, recorder: Recorder | None
     ) -> None:
-        self.learner, self.bank = learner, bank
+        self.learner, self.bank, self.recorder = learner, bank, recorder
         task, device = learner.task, bank.device
         targets = [task.target.get(clip_id, -1) for clip_id in bank.rows]
-        step = StaticStep(learner, optimizer, bank, send(torch.tensor(targets), device))
-        self.captured = None if recorder is None else Captured(step, recorder, learner.classifier.trainable().values)
-        self.run = step if self.captured is None else self.captured
+        self.step = StaticStep(learner, optimizer, bank, send(torch.tensor(targets), device))
+        self.captured = (
+            None if recorder is None else Captured(self.step, recorder, learner.classifier.trainable().values)
+        )
         self.widths = bucket_widths(learner.data.frames[clip_id] for clip_id in task.train)
+        self.problem: str | None = None
+        """Reason for which a step could not be captured; None if none has failed."""
 
     def begin(self) -> None:
         """Put the batches of the learner's epoch onto the device."""
@@ -65,23 +102,55 @@ class Program:
             rows.append([self.bank.rows[clip_id] for clip_id in (*clips, *fillers)])
             weights.append([1 / self.learner.weight(clips)] * len(clips) + [0.0] * len(fillers))
             drawn = self.learner.masks([*clips, *fillers], frames, self.bank.features)
-            masks += [] if drawn is None else [drawn]
+            masks.append(torch.zeros(size, 4, dtype=torch.long) if drawn is None else drawn)
             self._widths.append(width_of(max(frames), self.widths))
-        inputs = [torch.tensor(rows), torch.tensor(weights), *([torch.stack(masks)] if masks else [])]
+        inputs = torch.tensor(rows), torch.tensor(weights), torch.stack(masks)
         self._inputs = [send(tensor, self.bank.device) for tensor in inputs]
+
+    @property
+    def masks(self) -> bool:
+        """True if clips are masked."""
+        augment = self.learner.augment
+        return augment.time_mask > 0 or augment.feature_mask > 0
+
+    def batch(self, step: int) -> tuple[int, list[Tensor]]:
+        """Width of a step's batch; its rows (batch,), weights (batch,) and masks (batch, 4)."""
+        index = step % len(self._widths)
+        return self._widths[index], [tensor[index] for tensor in self._inputs]
 
     def take(self, step: int) -> None:
         """Take a step of the fit."""
-        index = step % len(self._widths)
-        loss = self.run(self._widths[index], *(tensor[index] for tensor in self._inputs))
-        self.learner.losses.append(loss * len(self.learner.batches[index]))
-        if self.problem is not None:
-            _warn_once(self.problem)
+        width, (rows, weights, masks) = self.batch(step)
+        loss = (self.captured or self.step)(width, rows, weights, *([masks] if self.masks else []))
+        self.account(step, loss, None if self.captured is None else self.captured.problem)
 
-    @property
-    def problem(self) -> str | None:
-        """Reason for which a step could not be captured; None if none has failed."""
-        return None if self.captured is None else self.captured.problem
+    def account(self, step: int, loss: Tensor, problem: str | None) -> None:
+        """Note the loss of a step, and what has kept it from being captured."""
+        self.learner.losses.append(loss * len(self.learner.batches[step % len(self._widths)]))
+        self.problem = problem
+        if problem is not None:
+            _warn_once(problem)
+
+
+class JointProgram:
+    """Static steps of stacked fits, each with its own program."""
+
+    def __init__(self, stacked: Stacked, programs: Sequence[Program]) -> None:
+        self.programs = programs
+        self.step = JointStep(stacked, [program.step for program in programs])
+        recorder = programs[0].recorder
+        self.captured = None if recorder is None else Captured(self.step, recorder)
+        self.masks = any(program.masks for program in programs)
+
+    def take(self, steps: Sequence[int]) -> None:
+        """Take a step of each fit."""
+        batches = [program.batch(step) for program, step in zip(self.programs, steps, strict=True)]
+        inputs = [torch.stack(tensors) for tensors in zip(*(tensors for _, tensors in batches), strict=True)]
+        width = max(width for width, _ in batches)
+        losses = (self.captured or self.step)(width, *inputs[: 3 if self.masks else 2])
+        problem = None if self.captured is None else self.captured.problem
+        for program, step, loss in zip(self.programs, steps, losses, strict=True):
+            program.account(step, loss, problem)
 
 
 def obstacle(learner: Learner) -> str | None:

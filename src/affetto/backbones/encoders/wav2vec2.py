@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from affetto.backbones.attention import attend
-from affetto.backbones.backbone import Backbone, frame_mask
+from affetto.backbones.backbone import Backbone, frame_mask, pad_waves
 
 WAVE_VARIANCE_FLOOR = 1e-7
 """transformers' own, in `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`."""
@@ -52,8 +52,7 @@ class Wav2Vec2Backbone(Backbone):
         return convolved[0].transpose(0, 1)
 
     def prepare_batch(self, waves: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-        lengths = torch.tensor([len(wave) for wave in waves])
-        return nn.utils.rnn.pad_sequence([self.prepare(wave) for wave in waves], batch_first=True), lengths
+        return pad_waves([self.prepare(wave) for wave in waves])
 
     def features_batch(self, prepared: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         hidden = prepared[:, None].to(self.device, self.dtype)

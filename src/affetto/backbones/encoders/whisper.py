@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from affetto.audio import RATE_HZ, AudioError
 from affetto.backbones.attention import attend
-from affetto.backbones.backbone import Backbone, frame_mask
+from affetto.backbones.backbone import Backbone, frame_mask, pad_waves
 from affetto.backbones.casts import without_autocast
 from affetto.backbones.families.whisper import SAMPLES_PER_POSITION
 
@@ -143,9 +143,8 @@ class WhisperBackbone(Backbone):
         """The waves themselves, zero-padded, and their samples: the device makes the log-mel."""
         for wave in waves:
             self._check(wave)
-        lengths = torch.tensor([len(wave) for wave in waves])
         samples = [torch.from_numpy(np.ascontiguousarray(wave, dtype=np.float32)) for wave in waves]
-        return nn.utils.rnn.pad_sequence(samples, batch_first=True), lengths
+        return pad_waves(samples, round(self.longest_seconds * RATE_HZ))
 
     def features_batch(self, prepared: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
