@@ -61,6 +61,23 @@ def test_predictions_are_those_of_the_cpu(tmp_path, key, device):
             )
 
 
+@pytest.mark.parametrize(("key", "device"), cases((), FAMILIES))
+def test_small_batches_are_captured_and_give_the_same_answers(tmp_path, key, device):
+    predictor = affetto.load(saved_model(tmp_path / "model", key, "lora"), device=device, precision="float32")
+    waves = clips(*SECONDS)
+    eager = predictor.classify(waves)
+    predictor.warm_up(16)
+    assert predictor.padded.captured.problem is None
+    captured = predictor.padded.captured.shapes
+    assert captured > 1
+    for _ in range(2):
+        for result, reference in zip(predictor.classify(waves), eager, strict=True):
+            assert list(result.probabilities.values()) == pytest.approx(
+                list(reference.probabilities.values()), abs=1e-4
+            )
+    assert predictor.padded.captured.shapes == captured, "the warm-up has captured them all"
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_server_answers_what_the_predictor_gives(tmp_path, device):
     pytest.importorskip("fastapi")
