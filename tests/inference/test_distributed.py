@@ -18,7 +18,7 @@ from affetto.audio import RATE_HZ
 from affetto.cli import app
 from affetto.errors import UserError
 from affetto.inference.batch import actor, distributed
-from affetto.inference.batch.distributed import BATCH, Cluster, Room, encode_batches, on_cluster, room
+from affetto.inference.batch.distributed import BATCH, GPU_BATCH, Cluster, Room, encode_batches, on_cluster, room
 from affetto.inference.batch.inputs import Input, recordings
 from affetto.inference.batch.labelling import LocalLabeller
 from affetto.inference.spec import PredictorSpec
@@ -213,21 +213,22 @@ def test_room_is_a_gpu_each_or_up_to_four_cores() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "actors", "size"),
+    ("count", "actors", "most", "size"),
     [
-        (0, 2, 0),
-        (1, 2, 1),
-        (40, 2, 5),
-        (1000, 2, BATCH),
-        (4000, 2, 40),
+        (0, 2, BATCH, 0),
+        (1, 2, BATCH, 1),
+        (40, 2, BATCH, 5),
+        (1000, 2, BATCH, BATCH),
+        (1000, 2, GPU_BATCH, 125),
+        (4000, 2, BATCH, 40),
     ],
 )
 def test_batches_give_every_actor_work_and_hold_every_input_once(
-    count: int, actors: int, size: int, monkeypatch: pytest.MonkeyPatch
+    count: int, actors: int, most: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distributed, "MOST_BATCHES", 100)
     inputs = [Input(f"{n}\udcff.wav", None, n / 3, Path("x")) for n in range(count)]
-    made = [json.loads(one)["inputs"] for one in encode_batches(inputs, actors)]
+    made = [json.loads(one)["inputs"] for one in encode_batches(inputs, actors, most)]
     assert [one for some in made for one in some] == [[one.name, None, one.end, "x"] for one in inputs]
     assert max(map(len, made), default=0) == size and len(made) <= 100
 

@@ -18,11 +18,14 @@ import numpy as np
 from affetto import audio
 from affetto.errors import UserError
 from affetto.inference.predictor import HOP, LONGEST_WINDOW_SECONDS, Predictor
+from affetto.inference.read_ahead import read_ahead
 from affetto.inference.speech import Piece, Rules, check_installed, silero, stretches
 from affetto.inference.windows import cover
 
 BATCH = 8
 """Windows in a batch; answers to a live stream wait for as many, or for a pause."""
+AHEAD_BYTES = 2**24
+"""Memory of the sound of a file that is decoded ahead: some four minutes."""
 Cell = tuple[int, int, np.ndarray]
 """First sample, the one after the last, and mean probabilities (labels,), not calibrated."""
 
@@ -79,8 +82,14 @@ class Timeline:
         if isinstance(recording, np.ndarray):
             blocks: Iterable[np.ndarray] = [audio.to_mono_16k(recording, rate_hz, name="<samples>")]
         else:
-            blocks = audio.stream(recording)
+            blocks = self._decoded(str(recording))
         return self._segments(_pass_on(blocks, on_block))
+
+    def _decoded(self, file: str) -> Iterator[np.ndarray]:
+        """The blocks of a file, decoded in a thread where the model computes beside this process."""
+        threads = min(1, self.predictor.decoders)
+        for _, blocks in read_ahead([(file, audio.stream(file))], threads, AHEAD_BYTES):
+            yield from blocks
 
     def stream(self, chunks: Iterable[np.ndarray], rate_hz: int = audio.RATE_HZ) -> Iterator[Segment]:
         """Yield the segments of a recording that arrives in chunks, floats (samples,) or (samples, channels).
