@@ -49,3 +49,11 @@ def test_states_and_gradients_are_those_of_the_stock_class(index: int, padded: b
             continue
         assert parameter.grad is not None and grads[name] is not None, name
         assert (parameter.grad - grads[name]).abs().max() <= 1e-4 * grads[name].abs().max() + 1e-5, name
+
+
+@torch.no_grad()
+def test_the_bias_is_that_of_the_stock_class_at_any_distance() -> None:
+    backbone: Any = load_backbone(KEY, random_weights=True)
+    for frames in (1, 9, backbone.reach + 5):
+        expected = backbone.blocks[0].attention.compute_bias(frames, frames)
+        assert torch.equal(backbone.position_bias(frames), expected)

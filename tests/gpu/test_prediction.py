@@ -8,10 +8,12 @@ import torch
 
 import affetto
 from affetto.bench.sides import Side, Task
+from affetto.models.prefix import PrefixStore
 from affetto.training import device as devices
 from gpu.fits import DEVICES, cases
 from inference.saved import saved_model
 from models.systems import FAMILIES, classifier, clips
+from models.test_pipeline import data as prefix_data
 
 SECONDS = (0.5, 1.3, 0.9, 0.5)
 
@@ -23,14 +25,26 @@ def test_a_prefix_is_that_of_the_cpu_alone_or_in_a_batch(key, device, method):
     with torch.no_grad():
         expected = [classifier(key, method).prefix(wave) for wave in waves]
         model = classifier(key, method).to(devices.choose(device))
-        ways = [[model.prefix(wave) for wave in waves]]
-        if hasattr(model, "prefixes"):
-            ways.append(model.prefixes(waves))
+        ways = [[model.prefix(wave) for wave in waves], model.prefixes(waves)]
     for prefixes in ways:
         for prefix, reference in zip(prefixes, expected, strict=True):
             assert prefix.keys() == reference.keys()
             for name, tensor in prefix.items():
                 torch.testing.assert_close(tensor.cpu(), reference[name], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(("key", "device"), cases(("whisper-mini",), FAMILIES))
+def test_what_is_prepared_and_stored_is_that_of_the_cpu(tmp_path, key, device):
+    expected, prepared = prefix_data(tmp_path, key), prefix_data(tmp_path, key)
+    prepared.classifier.to(devices.choose(device))
+    prepared.store = PrefixStore({"device": device}, "float16", tmp_path / "other store")
+    assert expected.prepare() == prepared.prepare() == {}
+    assert prepared.frames == expected.frames
+    for clip_id in expected.frames:
+        stored = prepared.store.get(prepared.keys[clip_id])
+        for name, tensor in prepared[clip_id].items():
+            assert torch.equal(tensor, stored[name])
+            torch.testing.assert_close(tensor.float(), expected[clip_id][name], rtol=4e-3, atol=4e-3)
 
 
 @pytest.mark.parametrize(("key", "device"), cases(("whisper-mini",), FAMILIES))

@@ -138,7 +138,7 @@ def fetch(tensors: dict[str, Tensor], device: torch.device) -> tuple[dict[str, T
         for name, tensor in tensors.items()
     }
     module = _module(device)
-    event = module.Event()
+    event = module.Event(blocking=True)  # threads that wait sleep, and leave the cores to those that decode
     event.record(module.current_stream(device))
     return host, event.synchronize
 

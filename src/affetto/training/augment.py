@@ -67,13 +67,13 @@ def masked(prefix: Prefix, masks: Tensor, *, bands: bool = True) -> Prefix:
     """
     changed = dict(prefix)
     for name, tensor in prefix.items():
-        ones = [1] * (tensor.dim() - 2)
+        broadcast = [1] * (tensor.dim() - 2)
         if name != "statistics":
             time = _inside(tensor.shape[1], masks[:, 0], masks[:, 1])
-            changed[name] = changed[name].masked_fill(time.view(*time.shape, *ones), 0.0)
+            changed[name] = changed[name].masked_fill(time.view(*time.shape, *broadcast), 0.0)
         if bands:
             band = _inside(tensor.shape[-1], masks[:, 2], masks[:, 3])
-            changed[name] = changed[name].masked_fill(band.view(len(band), *ones, -1), 0.0)
+            changed[name] = changed[name].masked_fill(band.view(len(band), *broadcast, -1), 0.0)
     return changed
 
 

@@ -170,11 +170,11 @@ class Learner:
     def logits(self, prefix: Prefix, lengths: Tensor, masks: Tensor | None) -> Tensor:
         """(clips, classes) of a batch, masked; statistics are masked by the training clips' mean."""
         head, classifier = self.classifier.head, self.classifier
-        shown = self.masked_prefix(prefix, masks)
+        masked = self.masked_prefix(prefix, masks)
         if masks is None or not self.masks_statistics:
-            return classifier(shown, lengths)
+            return classifier(masked, lengths)
         assert isinstance(head, StatisticsHead)
-        return head.classify(self.masked_statistics(classifier.statistics(shown, lengths), masks))
+        return head.classify(self.masked_statistics(classifier.statistics(masked, lengths), masks))
 
     def masked_prefix(self, prefix: Prefix, masks: Tensor | None) -> Prefix:
         """The batch with its stretches of frames and, unless they are masked in its statistics, features at zero."""

@@ -64,8 +64,9 @@ class JointStep:
             *self.stacked.join(batches),
             lambda fit, statistics: learners[fit].masked_statistics(statistics, drawn[fit]),
         )
-        parts = zip(self.steps, logits, rows, weights, strict=True)
-        losses = torch.stack([(step.losses(own, chosen) * weight).sum() for step, own, chosen, weight in parts])
+        losses = torch.stack(
+            [(step.losses(logits[fit], rows[fit]) * weights[fit]).sum() for fit, step in enumerate(self.steps)]
+        )
         losses.sum().backward()
         self.stacked.give_gradients()
         for step in self.steps:

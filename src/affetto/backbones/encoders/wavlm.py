@@ -21,17 +21,33 @@ class WavLMBackbone(Wav2Vec2Backbone):
     """
 
     family = "wavlm"
+    buckets: Tensor
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__(model, preprocessing)
         self.attend_by(_gated_attention)
+        first: Any = self.attention(self.blocks[0])
+        self.reach = int(first.max_distance)
+        """Distance of two frames from which on the bias does not change."""
+        distances = torch.arange(-self.reach, self.reach + 1)
+        self.register_buffer("buckets", first._relative_positions_bucket(distances), persistent=False)
 
     def context(self, mask: Tensor | None, frames: int) -> Context:
-        # The first block holds the bias's table for all (full fine-tuning trains it).
-        first: Any = self.blocks[0]
-        bias = first.attention.compute_bias(frames, frames)
+        bias = self.position_bias(frames)
         # In float32 as the bias, which it is added to.
         return Context(None if mask is None else additive(mask[:, None, None, :], torch.float32), bias)
+
+    def position_bias(self, frames: int) -> Tensor:
+        """The bias before its gate, (heads, frames, frames).
+
+        As transformers' `compute_bias`, whose older versions make the distances on the CPU in every step.
+        """
+        # The first block holds the bias's table for all (full fine-tuning trains it).
+        first: Any = self.attention(self.blocks[0])
+        times = torch.arange(frames, device=self.buckets.device)
+        distances = (times[None, :] - times[:, None]).clamp(-self.reach, self.reach)
+        bias: Tensor = first.rel_attn_embed(self.buckets[distances + self.reach])
+        return bias.permute(2, 0, 1)
 
     def block(self, index: int, hidden: Tensor, context: Context) -> Tensor:
         layer = self.blocks[index]
