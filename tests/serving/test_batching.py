@@ -128,3 +128,70 @@ def test_who_is_dropped_is_not_computed(held):
     assert stays[0].result(60) == 30 and work.batches == [[3]]
     batcher.drop("nobody")
     assert batcher.submit("a", "late", [4])[0].result(60) == 40, "the thread goes on"
+
+
+class Device:
+    """Work that a device does: begun at once, its results come when they are let."""
+
+    def __init__(self) -> None:
+        self.begun: list[list[int]] = []
+        self.changed = threading.Condition()
+        self.released = threading.Event()
+
+    def __call__(self, items):
+        if -1 in items:
+            raise ValueError("broken")
+        with self.changed:
+            self.begun.append(list(items))
+            self.changed.notify_all()
+
+        def results():
+            assert self.released.wait(60)
+            if -2 in items:
+                raise ValueError("late")
+            return [item * 10 for item in items]
+
+        return results
+
+    def wait_for(self, count):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.begun) == count, 20)
+
+
+def test_a_batch_is_begun_while_a_device_computes_the_last(held):
+    device = Device()
+    device.released.set()
+    batcher, let = held({"device": device}, most=2)
+    futures = batcher.submit("device", "first", range(6))
+    device.released.clear()
+    let()
+    device.wait_for(2)  # the first is not answered yet
+    assert not any(future.done() for future in futures)
+    device.released.set()
+    assert [future.result(60) for future in futures] == [0, 10, 20, 30, 40, 50]
+    assert device.begun == [[0, 1], [2, 3], [4, 5]]
+    assert batcher.close(60) and batcher.seconds_at_work() == 0
+
+
+def test_what_a_device_has_done_waits_for_no_other_work(held):
+    device, slow = Device(), Held()
+    device.released.set()
+    batcher, let = held({"device": device, "slow": slow})
+    first = batcher.submit("device", "first", [1])[0]
+    last = batcher.submit("slow", "first", [2])[0]
+    let()
+    assert first.result(20) == 10
+    slow.released.set()
+    assert last.result(60) == 20
+
+
+def test_what_fails_on_a_device_spoils_no_other_item(held):
+    device = Device()
+    device.released.set()
+    batcher, let = held({"device": device}, most=3)
+    futures = batcher.submit("device", "first", [1, -1, 2, 3, -2, 4])
+    let()
+    for future, message in ((futures[1], "broken"), (futures[4], "late")):
+        with pytest.raises(ValueError, match=message):
+            future.result(60)
+    assert [futures[i].result(60) for i in (0, 2, 3, 5)] == [10, 20, 30, 40]

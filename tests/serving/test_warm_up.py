@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from affetto.inference import shared_weights
-from affetto.serving import launch
+from affetto.serving import launch, service
 from affetto.serving.limits import Limits
 from affetto.serving.service import Service
 from serving.served import RATE_HZ, Serving, Stub, until, wav
@@ -25,8 +25,8 @@ def test_every_model_has_computed_before_the_server_answers(monkeypatch: pytest.
     monkeypatch.setattr(Stub, "warm_up", lambda self, clips: warm.append(clips))
     monkeypatch.setattr(shared_weights, "load_together", lambda *_, **__: models)
 
-    def answer(service: Service, _listening: socket.socket, _names: Collection[str] | None, **_options: Any) -> None:
-        assert warm == [service.batcher.most] * 2
+    def answer(made: Service, _listening: socket.socket, _names: Collection[str] | None, **_options: Any) -> None:
+        assert warm == [made.batcher.most] * 2
 
     monkeypatch.setattr(launch, "_serve", answer)
     launch.serve([f"a={tmp_path}", f"b={tmp_path}"], Limits(), port=0)
@@ -37,6 +37,13 @@ def test_a_model_is_warm_after_one_short_batch() -> None:
     model = Stub()
     model.warm_up(16)
     assert model.batches == [1]
+
+
+def test_work_is_begun_where_a_device_does_it_and_else_computed() -> None:
+    model = Stub()
+    assert service._work(model) == model.window_probabilities
+    model.batches_ahead = 1
+    assert service._work(model) == model.begin
 
 
 def test_a_recording_is_decoded_while_another_is_computed() -> None:

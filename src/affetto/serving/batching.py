@@ -11,11 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Work = Callable[[Sequence[Any]], Any]
-"""Items in, as many results out, in their order: a sequence, or an array with a row each."""
+"""Items in, as many results out, in their order: a sequence, or an array with a row each. Or a function that waits for
+these, where a device computes them beside this process."""
 
 
 class ClosedError(Exception):
     """Error of a batcher that is closed."""
+
+
+@dataclass(eq=False)
+class _Batch:
+    """A batch that a device computes."""
+
+    kind: str
+    entries: Sequence[_Item]
+    results: Callable[[], Any]
+    began: float
 
 
 @dataclass(eq=False)
@@ -40,6 +51,7 @@ class Batcher:
             (kind, OrderedDict()) for kind in work
         )
         self._begun: float | None = None  # when the batch at work began
+        self._by_device: set[str] = set()  # kinds that a device computes
         self._closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="affetto-batches", daemon=True)
@@ -87,16 +99,28 @@ class Batcher:
         return not self.is_alive
 
     def _run(self) -> None:
-        while batch := self._next():
-            self._compute(*batch)
-            self._begun = None
+        begun: _Batch | None = None
+        while True:
+            batch = self._next(begun is not None)
+            following = None if batch is None else self._begin(*batch)
+            if begun is not None:
+                self._finish(begun)
+            elif batch is None:
+                return
+            begun = following
+            self._begun = None if begun is None else begun.began
 
-    def _next(self) -> tuple[str, list[_Item]] | None:
-        """Wait for the next batch: full, or its oldest item has waited enough. None once all is done."""
+    def _next(self, beside: bool) -> tuple[str, list[_Item]] | None:
+        """Wait for the next batch: full, or its oldest item has waited enough. None once all is done.
+
+        `beside`: a device computes; None where no batch that it could take is ready at once.
+        """
         with self._changed:
             while True:
                 # Looked for anew after each wait: who has gone is dropped in the meantime.
                 kind = next((kind for kind, owners in self._waiting.items() if owners), None)
+                if beside and kind not in self._by_device:
+                    return None
                 if kind is None:
                     if self._closing:
                         return None
@@ -106,9 +130,11 @@ class Batcher:
                 remaining = min(entry.arrived for entry in items) + self.wait_seconds - time.monotonic()
                 if self._closing or len(items) >= self.most or remaining <= 0:
                     break
+                if beside:
+                    return None
                 self._changed.wait(remaining)
             self._waiting.move_to_end(kind)
-            self._begun = time.monotonic()
+            self._begun = self._begun or time.monotonic()
             return kind, self._take_batch(self._waiting[kind])
 
     def _take_batch(self, owners: OrderedDict[Hashable, deque[_Item]]) -> list[_Item]:
@@ -121,24 +147,43 @@ class Batcher:
                 owners[owner] = queue
         return batch
 
-    def _compute(self, kind: str, batch: Sequence[_Item]) -> None:
+    def _begin(self, kind: str, batch: Sequence[_Item]) -> _Batch | None:
+        """Compute a batch and answer it; returns it where a device has it now."""
         entries = [entry for entry in batch if entry.future.set_running_or_notify_cancel()]
         if not entries:
-            return
+            return None
+        began = time.monotonic()
         try:
-            self._answer(kind, entries)
+            results = self.work[kind]([entry.content for entry in entries])
+            if callable(results):
+                self._by_device.add(kind)
+                return _Batch(kind=kind, entries=entries, results=results, began=began)
+            _answer(entries, results)
         except Exception as problem:
-            if len(entries) == 1:
-                entries[0].future.set_exception(problem)
-                return
-            for entry in entries:
-                try:
-                    self._answer(kind, [entry])
-                except Exception as error:
-                    entry.future.set_exception(error)
+            self._one_by_one(kind, entries, problem)
+        return None
 
-    def _answer(self, kind: str, batch: Sequence[_Item]) -> None:
-        results = self.work[kind]([entry.content for entry in batch])
-        assert len(results) == len(batch)
-        for entry, result in zip(batch, results, strict=True):
-            entry.future.set_result(result)
+    def _finish(self, batch: _Batch) -> None:
+        """Wait for a batch that a device has, and answer it."""
+        try:
+            _answer(batch.entries, batch.results())
+        except Exception as problem:
+            self._one_by_one(batch.kind, batch.entries, problem)
+
+    def _one_by_one(self, kind: str, entries: Sequence[_Item], problem: Exception) -> None:
+        """Answer the items of a batch that has failed: a single one by the problem, of several each by itself."""
+        if len(entries) == 1:
+            entries[0].future.set_exception(problem)
+            return
+        for entry in entries:
+            try:
+                results = self.work[kind]([entry.content])
+                _answer([entry], results() if callable(results) else results)
+            except Exception as error:
+                entry.future.set_exception(error)
+
+
+def _answer(batch: Sequence[_Item], results: Any) -> None:
+    assert len(results) == len(batch)
+    for entry, result in zip(batch, results, strict=True):
+        entry.future.set_result(result)

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from affetto import audio
 from affetto.inference.flow import at_once
 from affetto.inference.predictor import Predictor
-from affetto.serving.batching import Batcher, ClosedError
+from affetto.serving.batching import Batcher, ClosedError, Work
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.limits import Limits
 from affetto.serving.refusals import LONGEST_RETRY_SECONDS, queue_full, timed_out, unusable
@@ -93,8 +93,7 @@ class Service:
 
     def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
         self.catalogue, self.limits = catalogue, limits
-        work = {name: predictor.window_probabilities for name, predictor in catalogue.predictors.items()}
-        self.batcher = Batcher(work)
+        self.batcher = Batcher({name: _work(predictor) for name, predictor in catalogue.predictors.items()})
         self.makes_timelines = importlib.util.find_spec("silero_vad") is not None
         self._places = 0
         self._seconds_each = 1.0
@@ -181,6 +180,11 @@ class Service:
     def close(self) -> bool:
         """Take no more work. Returns True if the computing thread has ended."""
         return self.batcher.close(CLOSING_SECONDS)
+
+
+def _work(predictor: Predictor) -> Work:
+    """The batcher's work: begun alone where a device computes beside this process."""
+    return predictor.begin if predictor.batches_ahead else predictor.window_probabilities
 
 
 def _in_thread(task: Callable[[], T]) -> Future[T]:
