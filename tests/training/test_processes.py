@@ -24,6 +24,8 @@ from affetto.training import checkpoint, device, loop
 from affetto.training.spec import RunSpec
 from affetto.training.train import train
 loop.CHECKPOINT_SECONDS = 0.0
+# However slow the disk is: a step without a checkpoint would be one kill fewer.
+checkpoint.Checkpoint.is_due = property(lambda self: (self.wait(), True)[1])
 write, left = checkpoint.write, int(sys.argv[2])
 def counted(*arguments):
     global left

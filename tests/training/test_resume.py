@@ -26,6 +26,8 @@ from affetto.training.spec import RunSpec
 from affetto.training.train import train
 torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS = 0.0
+# However slow the disk is: a step without a checkpoint would be one kill fewer.
+checkpoint.Checkpoint.is_due = property(lambda self: (self.wait(), True)[1])
 write, left, after = checkpoint.write, int(sys.argv[3]), float(sys.argv[4])
 def counted(*arguments):
     global left
