@@ -146,7 +146,7 @@ class Device:
             self.changed.notify_all()
 
         def results():
-            assert self.released.wait(60)
+            assert self.released.wait(10)
             if -2 in items:
                 raise ValueError("late")
             return [item * 10 for item in items]
@@ -155,7 +155,7 @@ class Device:
 
     def wait_for(self, count):
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.begun) == count, 20)
+            assert self.changed.wait_for(lambda: len(self.begun) == count, 10)
 
 
 def test_a_batch_is_begun_while_a_device_computes_the_last(held):
@@ -165,9 +165,11 @@ def test_a_batch_is_begun_while_a_device_computes_the_last(held):
     futures = batcher.submit("device", "first", range(6))
     device.released.clear()
     let()
-    device.wait_for(2)  # the first is not answered yet
-    assert not any(future.done() for future in futures)
-    device.released.set()
+    try:
+        device.wait_for(2)  # the first is not answered yet
+        assert not any(future.done() for future in futures)
+    finally:
+        device.released.set()
     assert [future.result(60) for future in futures] == [0, 10, 20, 30, 40, 50]
     assert device.begun == [[0, 1], [2, 3], [4, 5]]
     assert batcher.close(60) and batcher.seconds_at_work() == 0
@@ -180,8 +182,10 @@ def test_what_a_device_has_done_waits_for_no_other_work(held):
     first = batcher.submit("device", "first", [1])[0]
     last = batcher.submit("slow", "first", [2])[0]
     let()
-    assert first.result(20) == 10
-    slow.released.set()
+    try:
+        assert first.result(10) == 10
+    finally:
+        slow.released.set()
     assert last.result(60) == 20
 
 

@@ -83,9 +83,12 @@ class Bank:
         """
         starts, lengths = self._starts[rows], self._lengths[rows]
         steps = torch.arange(width, device=self.device)
-        frames = torch.where(steps < lengths[:, None], starts[:, None] + steps, self._padding).flatten()
+        # Not `torch.where`: a number beside a tensor would be copied to the device, which waits for it.
+        padding = steps >= lengths[:, None]
+        frames = (starts[:, None] + steps).masked_fill(padding, self._padding).flatten()
         shape = (len(rows), width)
-        return {name: packed[frames].float().unflatten(0, shape) for name, packed in self._packed.items()}, lengths
+        batch = {name: packed.index_select(0, frames) for name, packed in self._packed.items()}
+        return {name: tensor.float().unflatten(0, shape) for name, tensor in batch.items()}, lengths
 
 
 def fits(data: Stored, device: torch.device) -> bool:

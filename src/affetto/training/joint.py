@@ -114,6 +114,9 @@ def _train_stack(members: list[Member]) -> None:
     stacked = Stacked(classifiers, [member.generator for member in members])
     programs = [member.loop.program for member in members if member.loop.program is not None]
     program = JointProgram(stacked, programs) if len(programs) == len(members) else None
+    if program is None:
+        for alone in programs:
+            alone.problem = "another fit of the stack has no steps of static shapes"
     try:
         while all(member.outcome is None for member in members):
             _stretch(stacked, members, program)

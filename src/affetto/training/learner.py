@@ -155,7 +155,7 @@ class Learner:
             return None
         head = self.classifier.head
         features = len(head.centre) if isinstance(head, StatisticsHead) and self.masks_statistics else width
-        draw = partial(augmentation.stretches, ids, frames, features, seed, epoch)
+        draw = partial(augmentation.stretches, ids, frames, features, seed=seed, epoch=epoch)
         if not self.masks_statistics:
             return draw(time_mask=a.time_mask, feature_mask=a.feature_mask)
         # Each is drawn first: a band of statistics does not depend on whether frames are masked.
