@@ -54,6 +54,7 @@ def test_states_and_gradients_are_those_of_the_stock_class(index: int, padded: b
 @torch.no_grad()
 def test_the_bias_is_that_of_the_stock_class_at_any_distance() -> None:
     backbone: Any = load_backbone(KEY, random_weights=True)
-    for frames in (1, 9, backbone.reach + 5):
-        expected = backbone.blocks[0].attention.compute_bias(frames, frames)
+    first = backbone.blocks[0].attention
+    for frames in (1, 9, first.max_distance + 5):
+        expected = first.compute_bias(frames, frames)
         assert torch.equal(backbone.position_bias(frames), expected)

@@ -140,7 +140,8 @@ def test_a_corpus_written_as_a_table_reads_back_equal(tmp_path: Path, kind: str)
     read = open_corpus(kind, tmp_path)
     write_table(read, tmp_path / "clips.csv")
     again = tables.read(tmp_path / "clips.csv", name=kind, strict=True)
-    assert again.clips == read.clips
+    # The answers of raters stand in `extra`; a table that is written has no column of its own for them.
+    assert again.clips == tuple(replace(clip, ratings=()) for clip in read.clips)
     assert again.checksum() == read.checksum()
     write_table(again, tmp_path / "twice.csv")
     assert (tmp_path / "twice.csv").read_bytes() == (tmp_path / "clips.csv").read_bytes()

@@ -54,6 +54,7 @@ def fit(
         return loop.run(), objective
     except StopIteration:
         loop._keep()
+        loop.checkpoint.close()
         return loop.progress, objective
 
 

@@ -21,16 +21,10 @@ class WavLMBackbone(Wav2Vec2Backbone):
     """
 
     family = "wavlm"
-    buckets: Tensor
 
     def __init__(self, model: Any, preprocessing: dict[str, Any]) -> None:
         super().__init__(model, preprocessing)
         self.attend_by(_gated_attention)
-        first: Any = self.attention(self.blocks[0])
-        self.reach = int(first.max_distance)
-        """Distance of two frames from which on the bias does not change."""
-        distances = torch.arange(-self.reach, self.reach + 1)
-        self.register_buffer("buckets", first._relative_positions_bucket(distances), persistent=False)
 
     def context(self, mask: Tensor | None, frames: int) -> Context:
         bias = self.position_bias(frames)
@@ -44,9 +38,8 @@ class WavLMBackbone(Wav2Vec2Backbone):
         """
         # The first block holds the bias's table for all (full fine-tuning trains it).
         first: Any = self.attention(self.blocks[0])
-        times = torch.arange(frames, device=self.buckets.device)
-        distances = (times[None, :] - times[:, None]).clamp(-self.reach, self.reach)
-        bias: Tensor = first.rel_attn_embed(self.buckets[distances + self.reach])
+        times = torch.arange(frames, device=first.rel_attn_embed.weight.device)
+        bias: Tensor = first.rel_attn_embed(first._relative_positions_bucket(times[None, :] - times[:, None]))
         return bias.permute(2, 0, 1)
 
     def block(self, index: int, hidden: Tensor, context: Context) -> Tensor:
