@@ -94,11 +94,11 @@ def test_a_run_stopped_after_a_fold_does_not_train_that_fold_again(
     expected = train(wanted, tmp_path / "undisturbed", stack=1)
     real, calls = stacking.fit, []
 
-    def third_breaks(*arguments, **named):
-        calls.append(arguments[2].identity.split()[1:])
+    def third_breaks(**named):
+        calls.append(named["task"].identity.split()[1:])
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(*arguments, **named)
+        return real(**named)
 
     monkeypatch.setattr(stacking, "fit", third_breaks)
     with pytest.raises(KeyboardInterrupt):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.registry import open_corpus
+from affetto.errors import UserError
 from affetto.splits import make_split
 from affetto.training import data, folds, stacking
 from affetto.training.build import Builder
@@ -29,9 +30,9 @@ def test_each_stage_is_fitted_on_its_own_clips_under_the_run_s_seeds(
     asked: list[tuple[int, tuple[str, ...]]] = []
     fit, predict = stacking.fit, folds.predict
 
-    def watched(classifier: Any, prefixes: Any, task: Task, *arguments: Any, **more: Any) -> Any:
-        tasks.append(task)
-        return fit(classifier, prefixes, task, *arguments, **more)
+    def watched(**parameters: Any) -> Any:
+        tasks.append(parameters["task"])
+        return fit(**parameters)
 
     def heard(classifier: Any, prefixes: Any, ids: tuple[str, ...], *arguments: Any) -> Any:
         asked.append((len(tasks), ids))
@@ -118,3 +119,15 @@ def test_a_fold_lies_in_a_folder_of_its_own_whatever_its_speaker_is_called(tmp_p
     assert models == {"%2E.", "Ses01%2FF", "Ses01%252FF"}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["run"]
     assert not (tmp_path / "out" / "run" / "fold.json").exists()
+
+
+@pytest.mark.parametrize("problem", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_a_fit_without_memory_says_what_to_do(
+    problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: Any) -> Any:
+        raise problem
+
+    monkeypatch.setattr(stacking, "fit", full)
+    with pytest.raises(UserError, match=r"^out of memory: .*--stack.*training\.batch_size"):
+        train(spec(write_table(tmp_path / "corpus")), tmp_path / "run")

@@ -27,7 +27,8 @@ from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
 from affetto.training.sections import AugmentSettings
 from affetto.training.spec import CorpusSpec, RunSpec, settings
-from affetto.training.stacking import AUTO, FitRequest, drive, fitted
+from affetto.training.stack_size import AUTO
+from affetto.training.stacking import FitRequest, drive, fitted
 
 
 class Ours:

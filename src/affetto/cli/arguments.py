@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 import typer
 
 from affetto.errors import UserError
+from affetto.training.stack_size import AUTO
 
 Address = Annotated[
     str | None,
@@ -122,7 +123,7 @@ def counter(label: str, quiet: bool = False) -> Iterator[Callable[[int, int | No
 
 def stack_size(text: str) -> str | int:
     """The value of --stack: `auto`, or a number of fits. Raises UserError."""
-    if text == "auto":
+    if text == AUTO:
         return text
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"--stack {text}: neither auto nor a number of fits from 1 on")

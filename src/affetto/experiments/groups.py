@@ -9,10 +9,7 @@ from affetto.experiments.planned import PlannedRun
 from affetto.experiments.work import folds
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
-
-AUTO = "auto"
-MOST_FITS = 8
-"""Fits of a group, over all folds of its runs, where `auto` forms it."""
+from affetto.training.stack_size import AUTO, most_fits
 
 Group = tuple[PlannedRun, ...]
 
@@ -23,7 +20,7 @@ def groups(
     """Runs in groups, in the order of their first ones.
 
     Runs of a group share corpus, backbone, cut, method and head; seeds, rates and splits may differ. A group has
-    `stack` fits at most or, with `auto`, as many as pay: MOST_FITS on an accelerator and for stored statistics, else 1.
+    `stack` fits at most, over all folds of its runs (`stack_size`).
     No group is so large that one of the workers would have none.
     """
     most = max(1, -(-len(runs) // workers))
@@ -68,8 +65,4 @@ def _most(run: PlannedRun, stack: str | int, has_accelerator: bool) -> int:
     method, head = METHODS.find(run["method"]), HEADS.find(run.settings.model.head)
     if not (method.stackable and head.stackable):
         return 1
-    if not isinstance(stack, str):
-        fits = stack
-    else:
-        fits = MOST_FITS if has_accelerator or not (method.changes_blocks or head.takes_frames) else 1
-    return max(1, fits // (folds(run) or 1))
+    return max(1, most_fits(stack, own_memory=has_accelerator) // (folds(run) or 1))

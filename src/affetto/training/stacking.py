@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
+import torch
 from accelerate import Accelerator
 
+from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities
 from affetto.models.prefix import PrefixData
@@ -21,11 +23,13 @@ from affetto.training.joint import fit_together
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, Loop, fit, make_loop
 from affetto.training.sections import AugmentSettings, TrainingSettings
+from affetto.training.stack_size import most_fits
 
 T = TypeVar("T")
-AUTO = "auto"
-MOST_FITS = 8
-"""Fits that `auto` lets train as one on a GPU."""
+NO_MEMORY = (
+    "out of memory: the same command with a lower --stack or on a device with more of it goes on; a lower --set "
+    "training.batch_size, audio.seconds or another precision needs another --out"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +77,10 @@ def together(parts: Iterable[Steps[T]], at_once: int) -> Steps[list[T]]:
 
 
 def fits_at_once(stack: str | int, accelerator: Accelerator) -> int:
-    """Fits that train as one: `stack` itself or, where it is `auto`, MOST_FITS on a device with memory of its own.
-
-    On the CPU `auto` is 1: stacked fits take as long there as one after another. Several processes do one fit at a
-    time.
-    """
+    """Fits that train as one at most, see `stack_size`. Several processes do one fit at a time."""
     if accelerator.num_processes > 1:
         return 1
-    if not isinstance(stack, str):
-        return stack
-    return MOST_FITS if capabilities(accelerator.device).own_memory else 1
+    return most_fits(stack, own_memory=capabilities(accelerator.device).own_memory)
 
 
 def drive(parts: Sequence[Steps[T]], stack: str | int) -> list[T | Exception]:
@@ -115,7 +113,7 @@ def _run(requests: Sequence[FitRequest], stack: str | int) -> list[Outcome]:
         for start in range(0, len(numbers), size):
             chunk = numbers[start : start + size]
             outcomes.update(zip(chunk, _run_chunk([requests[n] for n in chunk]), strict=True))
-    return [outcomes[n] for n in range(len(requests))]
+    return [_explained(outcomes[n]) for n in range(len(requests))]
 
 
 def _run_chunk(requests: Sequence[FitRequest]) -> list[Outcome]:
@@ -125,34 +123,24 @@ def _run_chunk(requests: Sequence[FitRequest]) -> list[Outcome]:
 
 
 def _loop(request: FitRequest) -> Loop:
-    return make_loop(
-        request.classifier,
-        request.data,
-        request.task,
-        request.settings,
-        request.accelerator,
-        augment=request.augment,
-        checkpoint_file=request.checkpoint_file,
-        on_epoch=request.on_epoch,
-        on_step=request.on_step,
-    )
+    return make_loop(**_parameters(request))
 
 
 def _run_alone(request: FitRequest) -> Outcome:
     try:
-        return fit(
-            request.classifier,
-            request.data,
-            request.task,
-            request.settings,
-            request.accelerator,
-            augment=request.augment,
-            checkpoint_file=request.checkpoint_file,
-            on_epoch=request.on_epoch,
-            on_step=request.on_step,
-        )
+        return fit(**_parameters(request))
     except Exception as problem:
         return problem
+
+
+def _parameters(request: FitRequest) -> dict[str, Any]:
+    """The parameters of `loop.fit`."""
+    return {field.name: getattr(request, field.name) for field in fields(request) if field.name != "architecture"}
+
+
+def _explained(outcome: Outcome) -> Outcome:
+    """The outcome, where memory was lacking as an error that says what to do."""
+    return UserError(NO_MEMORY) if isinstance(outcome, (torch.OutOfMemoryError, MemoryError)) else outcome
 
 
 class _Part(Generic[T]):

@@ -27,7 +27,8 @@ from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec, check
-from affetto.training.stacking import AUTO, Steps, drive, fits_at_once, together
+from affetto.training.stack_size import AUTO
+from affetto.training.stacking import Steps, drive, fits_at_once, together
 from affetto.training.temperature import confidence
 
 
