@@ -78,7 +78,7 @@ def open_split(
             split = _of_columns(table, columns, rules)
             if split is not None:
                 return split
-    return of_manifest(open_corpus(name, path, label_map=label_map, options=options))
+    return of_manifest(open_corpus(name, path, label_map=label_map, options=options, keep_other=True))
 
 
 def of_manifest(manifest: Manifest) -> ForeignSplit:
