@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import Labels, counter, pairs
+from affetto.cli.arguments import KeepOther, Labels, counter, pairs
 
 app = typer.Typer(no_args_is_help=True, help="List corpora, look at one, or make a synthetic one.")
 
@@ -39,6 +39,7 @@ def inspect_corpus(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     label: Labels = None,
+    keep_other: KeepOther = False,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="NAME=VALUE", help="option of the reader; `affetto corpora list` shows them"),
@@ -51,7 +52,12 @@ def inspect_corpus(
     from affetto.evaluation.ceiling import ceiling_table, human_ceiling
 
     manifest = open_corpus(
-        corpus, path, label_map=pairs(label, "--label"), strict=strict, options=pairs(option, "--option")
+        corpus,
+        path,
+        label_map=pairs(label, "--label"),
+        strict=strict,
+        options=pairs(option, "--option"),
+        keep_other=keep_other,
     )
     with counter("reading clips", quiet=as_json) as progress:
         inspection = audit.inspect(manifest, progress=progress)

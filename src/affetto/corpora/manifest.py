@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from affetto.corpora.annotations import Range, Rating
+from affetto.corpora.labelling import Relabelling
 from affetto.corpora.labels import EMOTIONS, in_order
 from affetto.errors import UserError
 
@@ -83,6 +84,8 @@ class Manifest:
     """Default split protocol of the corpus; empty where the general rule holds (`splits.default_protocol`)."""
     dimensions: Mapping[str, Range] = field(default_factory=dict)
     """Range of each dimension that the clips have values of; {} where there is none."""
+    relabelled: tuple[Relabelling, ...] | None = None
+    """Labels whose clips were left out or count as another class; None where the reader does not count them."""
 
     def __post_init__(self) -> None:
         if not self.clips:
