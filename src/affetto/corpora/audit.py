@@ -136,6 +136,21 @@ def inspect(
     )
 
 
+def contents_of(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> dict[str, Content] | None:
+    """The marks of the content of each clip, by its id; None where a clip cannot be opened.
+
+    `progress(done, total)` is called after each clip, in the calling thread.
+    """
+    contents: dict[str, Content] = {}
+    for done, (clip, findings) in enumerate(_checked(manifest, decode=True), start=1):
+        if findings.seconds is None:
+            return None
+        contents[clip.id] = findings.content
+        if progress:
+            progress(done, len(manifest.clips))
+    return contents
+
+
 def _relabelled(manifest: Manifest, *, is_dropped: bool) -> dict[str, object] | None:
     """Labels that count as another class, or those whose clips are left out; None where the reader counts none."""
     if manifest.relabelled is None:
