@@ -33,7 +33,7 @@ def train(
         str | None, typer.Option(help="named set of settings: recommended (the default) or paper")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="split: paper, loso, kfold:K, official, prompt-disjoint or column")
+        str | None, typer.Option(help="split: paper, loso, kfold:K, official, published, prompt-disjoint or column")
     ] = None,
     split_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the split")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the training")] = 0,

@@ -82,6 +82,8 @@ class Manifest:
     """Folder of each corpus, in a manifest of several (`merge`)."""
     protocol: str = ""
     """Default split protocol of the corpus; empty where the general rule holds (`splits.default_protocol`)."""
+    folds: tuple[tuple[str, ...], ...] = ()
+    """Speakers of each fold that was published for the corpus; () where none was."""
     dimensions: Mapping[str, Range] = field(default_factory=dict)
     """Range of each dimension that the clips have values of; {} where there is none."""
     relabelled: tuple[Relabelling, ...] | None = None

@@ -27,7 +27,6 @@ from affetto.corpora.folders import (
     passed_over,
     visible,
 )
-from affetto.corpora.labels import canonical
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
@@ -124,17 +123,15 @@ def _read(
     path = existing_folder(path, corpus.title)
     root, files, notes = _gather(corpus, naming, path)
     clips: list[Clip] = []
-    counts: Counter[str] = Counter()
+    labelling = corpus.labelling(label_map)
     for file, fit in files.items():
         name = Path(file).relative_to(root).as_posix()
-        label = naming.emotions[fit["emotion"].casefold()]
-        counts[label] += 1
-        emotion = canonical(label, where=name, label_map=label_map)
+        emotion = labelling.emotion(naming.emotions[fit["emotion"].casefold()], name)
         if emotion is not None:
             clips.append(naming.clip(root, name, fit, emotion))
-    if sum(counts.values()) < corpus.clips:
+    if len(files) < sum(corpus.official.values()):
         notes += _packed(dict.fromkeys((path, root)))
-    return corpus.manifest(root, clips, counts=counts, notes=notes, strict=strict)
+    return corpus.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
 
 
 def _gather(corpus: Corpus, naming: Naming, path: Path) -> tuple[Path, dict[str, re.Match[str]], tuple[str, ...]]:
