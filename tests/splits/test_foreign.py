@@ -61,11 +61,12 @@ def test_folders_of_folds_are_compared_fold_by_fold(tmp_path: Path) -> None:
 
 def test_a_clip_in_two_parts_crosses_whoever_speaks(tmp_path: Path) -> None:
     listing(tmp_path / "c_train.jsonl", "s1-anger-1", "s1-fear-1")
-    listing(tmp_path / "c_valid.jsonl", "s1-fear-1")
+    listing(tmp_path / "c_valid.jsonl", "s1-fear-1", "s1-fear-1")
     audit = audited(tmp_path)
     (fold,) = audit["folds"]
     assert (fold["clips_in_two_parts"], fold["unknown_speakers"]) == (1, 3)
     assert audit["verdict"] == "undecided" and audit["crosses"]
+    assert audit["notes"] == ["c_valid.jsonl: 1 lines list a clip again and were passed over"]
     assert any(line.startswith("speakers: unknown for 3") for line in audit["remarks"])
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.annotations import Range
 from affetto.corpora.folders import compare_counts, is_synthetic
 from affetto.corpora.labelling import Labelling
 from affetto.corpora.labels import in_order
@@ -66,6 +67,8 @@ class Corpus:
     """Reason for `other_labels`, as a clause: the convention that the corpus's users follow."""
     genders: Mapping[str, int] = field(default_factory=dict)
     """Official number of speakers per gender."""
+    dimensions: Mapping[str, Range] = field(default_factory=dict)
+    """Dimensions that the corpus's annotations have, each with its range."""
     protocol: str = ""
     """Split protocol by default; empty: `column` where each clip names its part, else `paper`."""
     protocol_reason: str = ""
@@ -119,12 +122,14 @@ class Corpus:
         official: Mapping[str, int] | None = None,
         notes: Sequence[str] = (),
         strict: bool = False,
+        dimensions: Mapping[str, Range] | None = None,
     ) -> Manifest:
         """The manifest of this corpus: clips under its name, with their words, its licence and official counts.
 
         `counts` are the clips per official label, before a label map changed any (default: those of `labelling`); they
         are compared with `official` (default: the record's), unless the audio is synthetic. Under `strict` a
         difference raises UserError. `labelling` also tells what was mapped or left out, which becomes notes.
+        `dimensions` (default: the record's) are kept where a clip has a value of them.
         """
         clips = tuple(self._completed(clip) for clip in clips)
         synthetic = is_synthetic(root)
@@ -137,6 +142,8 @@ class Corpus:
         if official and not synthetic:
             counts = Counter(clip.emotion for clip in clips) if counts is None else counts
             notes = (*notes, *compare_counts(self.title, counts, official, strict=strict))
+        present = {name for clip in clips for name, _ in clip.dimensions}
+        ranges = self.dimensions if dimensions is None else dimensions
         return Manifest(
             corpus=self.name,
             root=root,
@@ -147,6 +154,7 @@ class Corpus:
             notes=tuple(notes),
             protocol=self.protocol,
             folds=self.folds,
+            dimensions={name: scale for name, scale in ranges.items() if name in present},
             relabelled=None if labelling is None else labelling.relabelled,
         )
 

@@ -27,6 +27,7 @@ from affetto.corpora.folders import (
     passed_over,
     visible,
 )
+from affetto.corpora.labelling import Labelling
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
@@ -51,8 +52,12 @@ class Naming:
     example: str
     emotions: Mapping[str, str]
     """Label of each code of the group `emotion`; codes in lower case."""
-    speakers: Mapping[str, str | None]
-    """Gender of each speaker, by the group `speaker` in its official spelling; None where it is unknown."""
+    speakers: Mapping[str, str | None] = field(default_factory=dict)
+    """Gender of each speaker, by the group `speaker` in its official spelling; None where it is unknown.
+
+    Without an entry any code is a speaker, in lower case."""
+    genders: Mapping[str, str] = field(default_factory=dict)
+    """Gender of each code, in lower case, of the group `gender`, where `speakers` does not tell it."""
     misspelt: Mapping[str, str] = field(default_factory=dict)
     """The speaker meant by a code (in lower case) that some copies misspell."""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -78,7 +83,7 @@ class Naming:
     def _speaker(self, fit: re.Match[str]) -> str | None:
         code = fit["speaker"].casefold()
         code = self.misspelt.get(code, code).casefold()
-        return self._spellings.get(code)
+        return self._spellings.get(code) if self.speakers else code
 
     @cached_property
     def _spellings(self) -> dict[str, str]:
@@ -98,19 +103,26 @@ class Naming:
             file=file,
             emotion=emotion,
             speaker=speaker,
-            gender=self.speakers[speaker],
+            gender=self.speakers.get(speaker) or self.genders.get(parts.get("gender", "")),
             prompt=parts.get("prompt"),
             sentence=self.words(root / file, parts) if self.words else None,
             extra=tuple(sorted(extra.items())),
         )
 
 
-def named_corpus(naming: Naming, **facts: Any) -> Corpus:
-    """The record of a corpus whose files are named by `naming`; `facts` are the other fields of `Corpus`."""
+Annotate = Callable[[Path, tuple[Clip, ...], Labelling], tuple[tuple[Clip, ...], tuple[str, ...]]]
+"""Function from a corpus's root, its clips and their labelling to the clips with annotations, and notes."""
+
+
+def named_corpus(naming: Naming, *, annotate: Annotate | None = None, **facts: Any) -> Corpus:
+    """The record of a corpus whose files are named by `naming`; `facts` are the other fields of `Corpus`.
+
+    `annotate` adds what tables beside the files say of the clips: raters' answers, dimensions, extras.
+    """
 
     def read_named(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False) -> Manifest:
         """The clips of all files that fit; names, folders and speakers only, nothing is decoded."""
-        return _read(corpus, naming, path, label_map=label_map, strict=strict)
+        return _read(corpus, naming, path, annotate=annotate, label_map=label_map, strict=strict)
 
     facts.setdefault("genders", dict(Counter(gender or "unknown" for gender in naming.speakers.values())))
     corpus = Corpus(matches=naming.matches, read=read_named, **facts)
@@ -118,7 +130,13 @@ def named_corpus(naming: Naming, **facts: Any) -> Corpus:
 
 
 def _read(
-    corpus: Corpus, naming: Naming, path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False
+    corpus: Corpus,
+    naming: Naming,
+    path: Path,
+    *,
+    annotate: Annotate | None = None,
+    label_map: dict[str, str] | None = None,
+    strict: bool = False,
 ) -> Manifest:
     path = existing_folder(path, corpus.title)
     root, files, notes = _gather(corpus, naming, path)
@@ -126,12 +144,14 @@ def _read(
     labelling = corpus.labelling(label_map)
     for file, fit in files.items():
         name = Path(file).relative_to(root).as_posix()
-        emotion = labelling.emotion(naming.emotions[fit["emotion"].casefold()], name)
+        code = fit["emotion"].casefold()
+        emotion = labelling.emotion(naming.emotions[code], name, code=code)
         if emotion is not None:
             clips.append(naming.clip(root, name, fit, emotion))
-    if len(files) < sum(corpus.official.values()):
+    if labelling.counts.total() < sum(corpus.official.values()):
         notes += _packed(dict.fromkeys((path, root)))
-    return corpus.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
+    annotated, remarks = annotate(root, tuple(clips), labelling) if annotate else (tuple(clips), ())
+    return corpus.manifest(root, annotated, labelling=labelling, notes=notes + remarks, strict=strict)
 
 
 def _gather(corpus: Corpus, naming: Naming, path: Path) -> tuple[Path, dict[str, re.Match[str]], tuple[str, ...]]:

@@ -42,7 +42,7 @@ class Rules:
     speakers: Mapping[str, str] | None = None
     """Speaker of each clip by its key, its file or the file's name without suffix (`speakers.read_speakers`)."""
     is_lenient: bool = False
-    """True if clips may lack a speaker, and if unknown labels are classes of their own."""
+    """True if clips may lack a speaker and be listed again, and if unknown labels are classes of their own."""
 
     @property
     def needs_column_of_speakers(self) -> bool:
@@ -66,7 +66,7 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
     )
     to_clip = _row_reader(table, places, rules, part, prefix)
     synthetic_at = places.get("synthetic")
-    listing = _Listing(table, has_raters="rater" in places)
+    listing = _Listing(table, has_raters="rater" in places, is_lenient=rules.is_lenient)
     dropped, synthetic = 0, False
     for line, row in table.rows:
         clip = to_clip(row, line)
@@ -86,6 +86,8 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
             f"{table.name} lists no clips: below its header ({abbreviated(table.header)}) is nothing; "
             "add a line for each clip"
         )
+    if listing.repetitions:
+        notes = (*notes, f"{table.name}: {listing.repetitions} lines list a clip again and were passed over")
     if dropped:
         notes = (*notes, f"{table.name}: {dropped} clips are left out by the label map")
     return Parsed(clips, notes, synthetic)
@@ -94,8 +96,10 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
 class _Listing:
     """The clips of a table's rows, each once; with a column of raters, the rows of one clip are its ratings."""
 
-    def __init__(self, table: Table, *, has_raters: bool) -> None:
-        self._table, self._has_raters = table, has_raters
+    def __init__(self, table: Table, *, has_raters: bool, is_lenient: bool) -> None:
+        self._table, self._has_raters, self._is_lenient = table, has_raters, is_lenient
+        self.repetitions = 0
+        """Lines that list a clip again and were passed over."""
         self._clips: list[Clip] = []
         self._numbers: dict[object, int] = {}
         self._lines: list[int] = []
@@ -112,6 +116,8 @@ class _Listing:
                 self._ratings.append({rating.rater: rating for rating in clip.ratings})
         elif self._has_raters:
             self._add_rating(clip, line, number)
+        elif self._is_lenient:
+            self.repetitions += 1
         else:
             raise UserError(
                 f"{self._table.where(line)} lists {clip.name} again (first: line {self._lines[number]}); each clip may "
