@@ -2,7 +2,8 @@
 
 Twelve women and twelve men speak two statements twice in eight emotions, neutral only at normal intensity: 1,440 clips
 of speech, 60 an actor, 16 bit, 48 kHz (Livingstone and Russo, PLoS ONE 2018, doi 10.1371/journal.pone.0196391;
-zenodo.org/record/1188976; counts: the dataset's page and its files). Songs (second number 02) are not read.
+zenodo.org/record/1188976; counts: the dataset's page and its files). Songs (second number 02) are not read. Measured: a
+clip has 3.7 s (3.0 to 5.3), three are stereo, two takes of actor 07 are one recording (`03-01-03-01-02-0[12]-07`).
 
     Actor_18/03-01-05-01-02-01-18.wav
         audio only - speech - emotion - intensity - statement - repetition - actor (odd: a man)
