@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from affetto.corpora.labels import ALIASES, EMOTIONS, canonical, find_emotion, in_order
+from affetto.corpora.labels import ALIASES, EMOTIONS, OTHER_LABELS, canonical, find_emotion, find_label, in_order
 
 NAMES = {
     "anger": "Anger angry ANG rabbia rab",
@@ -32,3 +32,9 @@ def test_a_user_s_map_counts_before_the_usual_names() -> None:
     told = {"joy": "good", "sad": "drop", "calm": "neutral"}
     labels = [canonical(name, where="x", label_map=told) for name in ("gio", "joy", "sad", "tri", "Calm")]
     assert labels == ["good", "good", None, "sadness", "neutrality"]
+
+
+def test_labels_beside_the_seven_have_one_name_and_no_emotion_s_alias() -> None:
+    assert [find_label(name) for name in ("Bored", "exc", "happy", "zeal")] == ["boredom", "excitement", "joy", None]
+    usual = {name for emotion in EMOTIONS for name in (emotion, *ALIASES[emotion])}
+    assert not usual & {name for label in OTHER_LABELS for name in (label, *OTHER_LABELS[label])}

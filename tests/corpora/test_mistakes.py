@@ -71,7 +71,7 @@ def test_an_empty_folder_an_archive_and_nothing_at_all(tmp_path: Path, name: str
 def test_an_unnamed_corpus_that_is_none_lists_the_known_ones(tmp_path: Path) -> None:
     put(tmp_path / "x/notes.docx")
     line = told(None, tmp_path / "x")
-    has(line, "looks like no known corpus", "notes.docx", "Known: demos, emovo, emozionalmente, table", "--as NAME")
+    has(line, "looks like no known corpus", "notes.docx", "emovo, emozionalmente, ", "table", "--as NAME")
 
 
 def test_a_folder_of_two_corpora_is_not_read_as_the_first(tmp_path: Path) -> None:

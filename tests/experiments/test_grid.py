@@ -313,3 +313,10 @@ def test_the_ablations_change_one_thing_each_and_hold_their_baselines(name):
     for run in runs:
         if run.variant == "layer_norm_swap":
             assert BACKBONES[run["backbone"]].config.get("do_stable_layer_norm")
+
+
+def test_other_labels_as_classes_make_another_run(tmp_path):
+    plain = grid.read(written(tmp_path, SMALL)).runs
+    runs = grid.read(written(tmp_path, SMALL + "keep_other: true\n")).runs
+    assert not {run.name for run in plain} & {run.name for run in runs}
+    assert [run.spec({"table": "a"}).keep_other for run in (plain[0], runs[0])] == [False, True]

@@ -24,6 +24,10 @@ Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="NAME=EMOTION", help="map a label of the corpus; NAME=drop leaves its clips out"),
 ]
+KeepOther = Annotated[
+    bool,
+    typer.Option("--keep-other", help="make each label of the corpus beside the seven emotions a class of its own"),
+]
 Moved = Annotated[
     str | None,
     typer.Option("--backbone", help="folder or hub id of the backbone's weights, if they have moved"),

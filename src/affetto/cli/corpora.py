@@ -1,4 +1,4 @@
-"""`affetto corpora`: list corpora, look at one, or make a synthetic one."""
+"""`affetto corpora`: list corpora, look at one, audit a split of one, or make a synthetic one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import Labels, counter, pairs
+from affetto.cli.arguments import KeepOther, Labels, counter, pairs
+from affetto.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, help="List corpora, look at one, or make a synthetic one.")
+app = typer.Typer(no_args_is_help=True, help="List corpora, look at one, audit a split, make a synthetic one.")
 
 
 @app.command("list")
@@ -39,6 +40,7 @@ def inspect_corpus(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     label: Labels = None,
+    keep_other: KeepOther = False,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="NAME=VALUE", help="option of the reader; `affetto corpora list` shows them"),
@@ -51,7 +53,12 @@ def inspect_corpus(
     from affetto.evaluation.ceiling import ceiling_table, human_ceiling
 
     manifest = open_corpus(
-        corpus, path, label_map=pairs(label, "--label"), strict=strict, options=pairs(option, "--option")
+        corpus,
+        path,
+        label_map=pairs(label, "--label"),
+        strict=strict,
+        options=pairs(option, "--option"),
+        keep_other=keep_other,
     )
     with counter("reading clips", quiet=as_json) as progress:
         inspection = audit.inspect(manifest, progress=progress)
@@ -64,6 +71,56 @@ def inspect_corpus(
     Console().print(audit.render(inspection))
     if (table := ceiling_table(manifest)) is not None:
         Console().print(table)
+
+
+@app.command("audit")
+def audit_split(
+    path: Annotated[Path, typer.Argument(help="folder of part or fold files, or a table with columns of parts")],
+    corpus: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="corpus or layout to read it as; by default recognised")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="NAME", help="column of parts or folds; by default those named so"),
+    ] = None,
+    label: Labels = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="NAME=VALUE", help="option of the reader, such as speaker_pattern"),
+    ] = None,
+    wa: Annotated[float | None, typer.Option("--wa", help="published weighted accuracy in percent")] = None,
+    ua: Annotated[float | None, typer.Option("--ua", help="published unweighted accuracy in percent")] = None,
+    metadata_only: Annotated[bool, typer.Option("--metadata-only", help="compare no audio")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit with status 1 if a speaker, clip or recording is in two parts")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """Speakers, clips, recordings and prompts that cross the parts of anybody's split."""
+    from affetto.corpora.audit import contents_of
+    from affetto.splits.foreign import open_split
+    from affetto.splits.foreign_audit import Figures, audit_foreign
+    from affetto.splits.foreign_table import render
+
+    if (wa is None) != (ua is None):
+        raise UserError("--wa and --ua belong together: give both, in percent")
+    split = open_split(
+        corpus, path, label_map=pairs(label, "--label"), columns=column or (), options=pairs(option, "--option")
+    )
+    contents = None
+    if not metadata_only:
+        with counter("comparing audio", quiet=as_json) as progress:
+            contents = contents_of(split.manifest, progress=progress)
+    figures = Figures(wa, ua) if wa is not None and ua is not None else None
+    audit = audit_foreign(split, contents=contents, figures=figures)
+    if as_json:
+        typer.echo(json.dumps(audit, indent=2, ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        Console().print(render(audit))
+    if strict and audit["crosses"]:
+        raise typer.Exit(1)
 
 
 @app.command("make")

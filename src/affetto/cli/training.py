@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from affetto.cli.arguments import Device, Labels, Moved, Quiet, counter, named_corpora, pairs, stack_size
+from affetto.cli.arguments import Device, KeepOther, Labels, Moved, Quiet, counter, named_corpora, pairs, stack_size
 
 
 def complete_method(incomplete: str) -> list[str]:
@@ -45,7 +45,7 @@ def train(
         str | None, typer.Option(help="named set of settings: recommended (the default) or paper")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="split: paper, loso, kfold:K, official, prompt-disjoint or column")
+        str | None, typer.Option(help="split: paper, loso, kfold:K, official, published, prompt-disjoint or column")
     ] = None,
     split_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the split")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the training")] = 0,
@@ -61,6 +61,7 @@ def train(
         ),
     ] = None,
     label: Labels = None,
+    keep_other: KeepOther = False,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="option of the reader of the corpus")
     ] = None,
@@ -112,6 +113,7 @@ def train(
         random_weights=random_weights,
         settings=resolved,
         labels=pairs(label, "--label"),
+        keep_other=keep_other,
         skip_bad=skip_bad,
         probe=not no_probe,
         final=not no_final,
@@ -196,6 +198,7 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="new folder for metrics.json and predictions.jsonl")] = None,
     label: Labels = None,
+    keep_other: KeepOther = False,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
     ] = None,
@@ -214,6 +217,7 @@ def evaluate(
             run,
             corpora,
             labels=pairs(label, "--label"),
+            keep_other=keep_other,
             out=out,
             include_seen=include_seen,
             skip_bad=skip_bad,

@@ -22,7 +22,7 @@ from rich.table import Table
 from affetto.corpora.annotation_facts import annotation_facts, annotation_table
 from affetto.corpora.clip_check import Findings, check
 from affetto.corpora.content import Content, groups
-from affetto.corpora.labels import EMOTIONS
+from affetto.corpora.labels import DROP, EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import look_alikes_note
 from affetto.corpora.ratings import human_recall, human_uar
@@ -64,6 +64,8 @@ class Inspection:
             "per_emotion": manifest.per_emotion(),
             "problems": [asdict(problem) for problem in self.problems],
             "official": dict(manifest.official),
+            "mapped": _relabelled(manifest, is_dropped=False),
+            "dropped": _relabelled(manifest, is_dropped=True),
             "per_speaker": dict(sorted(Counter(clip.speaker for clip in manifest.clips).items())),
             "gender": self.genders(),
             "parts": dict(Counter(clip.part for clip in manifest.clips if clip.part)),
@@ -132,6 +134,29 @@ def inspect(
         channels=channels,
         decoded=decode,
     )
+
+
+def contents_of(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> dict[str, Content] | None:
+    """The marks of the content of each clip, by its id; None where a clip cannot be opened.
+
+    `progress(done, total)` is called after each clip, in the calling thread.
+    """
+    contents: dict[str, Content] = {}
+    for done, (clip, findings) in enumerate(_checked(manifest, decode=True), start=1):
+        if findings.seconds is None:
+            return None
+        contents[clip.id] = findings.content
+        if progress:
+            progress(done, len(manifest.clips))
+    return contents
+
+
+def _relabelled(manifest: Manifest, *, is_dropped: bool) -> dict[str, object] | None:
+    """Labels that count as another class, or those whose clips are left out; None where the reader counts none."""
+    if manifest.relabelled is None:
+        return None
+    changes = (change for change in manifest.relabelled if (change.target == DROP) is is_dropped)
+    return {change.label: change.to_json() for change in changes}
 
 
 def _duplicates(manifest: Manifest, contents: dict[str, Content]) -> Iterator[Problem]:

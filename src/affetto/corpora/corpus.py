@@ -13,7 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.annotations import Range
 from affetto.corpora.folders import compare_counts, is_synthetic
+from affetto.corpora.labelling import Labelling
+from affetto.corpora.labels import in_order
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError, unknown
 
@@ -54,13 +57,24 @@ class Corpus:
     citation: str = ""
     language: str = ""
     official: Mapping[str, int] = field(default_factory=dict)
-    """Official number of clips per label."""
+    """Official number of clips per label, of those in `other_labels` too."""
+    other_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that are no classes by themselves: {label: one of the seven emotions, another class, or `drop`}.
+
+    A label beside the seven that is a class by default is mapped to itself. The user's map comes first, and
+    `--keep-other` makes each a class of its own."""
+    other_labels_reason: str = ""
+    """Reason for `other_labels`, as a clause: the convention that the corpus's users follow."""
     genders: Mapping[str, int] = field(default_factory=dict)
     """Official number of speakers per gender."""
+    dimensions: Mapping[str, Range] = field(default_factory=dict)
+    """Dimensions that the corpus's annotations have, each with its range."""
     protocol: str = ""
     """Split protocol by default; empty: `column` where each clip names its part, else `paper`."""
     protocol_reason: str = ""
     """Reason for the default, and other protocols that suit the corpus."""
+    folds: tuple[tuple[str, ...], ...] = ()
+    """Speakers of each fold that was published for the corpus, for the protocol `published`; () where none was."""
     sentences: Mapping[str, str] = field(default_factory=dict)
     """Words of each prompt, where prompts are ids of known sentences."""
     prompt_is_text: bool = False
@@ -71,49 +85,77 @@ class Corpus:
     """Place in the order in which a path is tried: published layouts (0) before general ones."""
 
     @property
+    def classes(self) -> dict[str, int]:
+        """Official number of clips per class, without the labels that are left out by default."""
+        return Labelling(other_labels=self.other_labels).official_classes(self.official)
+
+    @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(self.official)
+        """Classes by default, in canonical order."""
+        return in_order(set(self.classes))
 
     @property
     def clips(self) -> int:
-        """Official number of clips; 0 where there is none."""
-        return sum(self.official.values())
+        """Official number of clips, without those left out by default; 0 where there is none."""
+        return sum(self.classes.values())
 
     @property
     def speakers(self) -> int:
         """Official number of speakers; 0 where there is none."""
         return sum(self.genders.values())
 
+    def labelling(
+        self, label_map: Mapping[str, str] | None = None, *, other_labels: Mapping[str, str] | None = None
+    ) -> Labelling:
+        """The classes of this corpus's labels for one reading; an option may replace the record's `other_labels`."""
+        return Labelling(
+            other_labels=self.other_labels if other_labels is None else other_labels, label_map=label_map or {}
+        )
+
     def manifest(
         self,
         root: Path,
         clips: Iterable[Clip],
         *,
+        labelling: Labelling | None = None,
         counts: Counter[str] | None = None,
         official: Mapping[str, int] | None = None,
         notes: Sequence[str] = (),
         strict: bool = False,
+        dimensions: Mapping[str, Range] | None = None,
     ) -> Manifest:
         """The manifest of this corpus: clips under its name, with their words, its licence and official counts.
 
-        `counts` are the clips per official label, before a label map changed any; they are compared with `official`
-        (default: the record's), unless the audio is synthetic. Under `strict` a difference raises UserError.
+        `counts` are the clips per official label, before a label map changed any (default: those of `labelling`); they
+        are compared with `official` (default: the record's), unless the audio is synthetic. Under `strict` a
+        difference raises UserError. `labelling` also tells what was mapped or left out, which becomes notes.
+        `dimensions` (default: the record's) are kept where a clip has a value of them.
         """
         clips = tuple(self._completed(clip) for clip in clips)
         synthetic = is_synthetic(root)
         official = dict(self.official if official is None else official)
+        classes = official
+        if labelling is not None:
+            counts = labelling.compared() if counts is None else counts
+            official, classes = labelling.official(official), labelling.official_classes(official)
+            notes = (*notes, *labelling.notes(self.other_labels_reason))
         if official and not synthetic:
             counts = Counter(clip.emotion for clip in clips) if counts is None else counts
             notes = (*notes, *compare_counts(self.title, counts, official, strict=strict))
+        present = {name for clip in clips for name, _ in clip.dimensions}
+        ranges = self.dimensions if dimensions is None else dimensions
         return Manifest(
             corpus=self.name,
             root=root,
             clips=clips,
             synthetic=synthetic,
             licence=f"synthetic, not the corpus (whose licence is {self.licence})" if synthetic else self.licence,
-            official=official,
+            official=classes,
             notes=tuple(notes),
             protocol=self.protocol,
+            folds=self.folds,
+            dimensions={name: scale for name, scale in ranges.items() if name in present},
+            relabelled=None if labelling is None else labelling.relabelled,
         )
 
     def _completed(self, clip: Clip) -> Clip:

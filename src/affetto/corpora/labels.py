@@ -1,4 +1,4 @@
-"""The seven emotions, in their canonical order, and their names in tables.
+"""The seven emotions, in their canonical order, their names in tables, and the names of labels beside them.
 
 Single letters are not aliased: they differ from corpus to corpus (Emo-DB's A is fear).
 """
@@ -21,7 +21,21 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "sadness": ("sad", "tristezza", "tri"),
     "surprise": ("surprised", "ps", "sur", "sorpresa", "sor"),
 }
+OTHER_LABELS: dict[str, tuple[str, ...]] = {
+    "amusement": ("amused",),
+    "boredom": ("bored",),
+    "calm": ("calmness",),
+    "contempt": ("contemptuous",),
+    "excitement": ("excited", "exc"),
+    "frustration": ("frustrated", "fru"),
+    "guilt": ("colpa", "col"),
+    "sleepiness": ("sleepy",),
+}
+"""Labels beside the seven that several corpora have, with their aliases: one name in all of them.
+
+Whether such a label is a class is decided by `Corpus.others` and the user (see `labelling.py`)."""
 _CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
+_USUAL = {alias: name for name, aliases in OTHER_LABELS.items() for alias in (name, *aliases)} | _CANONICAL
 DROP = "drop"
 
 
@@ -44,6 +58,15 @@ def find_emotion(label: str) -> str | None:
     ('joy', None)
     """
     return _CANONICAL.get(unified(label).casefold())
+
+
+def find_label(label: str) -> str | None:
+    """The name of a label that several corpora have: of the seven emotions or beside them; None for any other.
+
+    >>> find_label("excited"), find_label("happy"), find_label("zeal")
+    ('excitement', 'joy', None)
+    """
+    return _USUAL.get(unified(label).casefold())
 
 
 def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affetto.corpora.annotations import Range, Rating, shares
+from affetto.corpora.labelling import Relabelling
 from affetto.corpora.labels import EMOTIONS, in_order
 from affetto.errors import UserError
 
@@ -90,10 +91,14 @@ class Manifest:
     """Folder of each corpus, in a manifest of several (`merge`)."""
     protocol: str = ""
     """Default split protocol of the corpus; empty where the general rule holds (`splits.default_protocol`)."""
+    folds: tuple[tuple[str, ...], ...] = ()
+    """Speakers of each fold that was published for the corpus; () where none was."""
     dimensions: Mapping[str, Range] = field(default_factory=dict)
     """Range of each dimension that the clips have values of; {} where there is none."""
     unequal_dimensions: tuple[str, ...] = ()
     """Dimensions that some of several corpora lack, or have with another range."""
+    relabelled: tuple[Relabelling, ...] | None = None
+    """Labels whose clips were left out or count as another class; None where the reader does not count them."""
 
     def __post_init__(self) -> None:
         if not self.clips:

@@ -24,7 +24,12 @@ def to_json(corpus: Corpus) -> dict[str, Any]:
         "clips": corpus.clips or None,
         "speakers": corpus.speakers or None,
         "genders": dict(corpus.genders) or None,
-        "labels": dict(corpus.official) or None,
+        "labels": corpus.classes or None,
+        "other_labels": {
+            label: {"clips": corpus.official.get(label), "to": target} for label, target in corpus.other_labels.items()
+        }
+        or None,
+        "other_labels_reason": corpus.other_labels_reason or None,
         "licence": corpus.licence or None,
         "source": corpus.source or None,
         "citation": corpus.citation or None,

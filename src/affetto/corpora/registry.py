@@ -9,7 +9,7 @@ from pathlib import Path
 from affetto.corpora import folders
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.formats import tables
-from affetto.corpora.labels import DROP, parse_label_map
+from affetto.corpora.labels import DROP, OTHER_LABELS, parse_label_map
 from affetto.corpora.manifest import Manifest, NoClipsError
 from affetto.corpora.transcribed import commonvoice
 from affetto.errors import UserError
@@ -42,11 +42,13 @@ def open_corpus(
     label_map: dict[str, str] | None = None,
     strict: bool = False,
     options: dict[str, str] | None = None,
+    keep_other: bool = False,
 ) -> Manifest:
     """The manifest of the corpus at `path`.
 
     A `name` of `CORPORA` is read by that record; for any other name, or none, the record is found by the path. A
-    collection of the user's own has that other name, else the name of its file or folder. Raises UserError.
+    collection of the user's own has that other name, else the name of its file or folder. `keep_other` makes each label
+    beside the seven emotions a class of its own, where `label_map` has no entry for it. Raises UserError.
     """
     path = Path(path)
     corpus = CORPORA.get(name or "") or detect(path, name)
@@ -54,6 +56,8 @@ def open_corpus(
     if corpus.is_format:
         name = settings["name"] = _default_name(path, corpus) if name in (None, corpus.name) else name
     mapped = parse_label_map(label_map) if label_map else None
+    if keep_other:
+        mapped = _own_classes(corpus) | (mapped or {})
     try:
         manifest = corpus.read(path, label_map=mapped, strict=strict, **settings)
     except NoClipsError:
@@ -67,6 +71,13 @@ def open_corpus(
         clips = tuple(replace(clip, corpus=name) for clip in manifest.clips)
         manifest = replace(manifest, corpus=name, clips=clips)
     return manifest
+
+
+def _own_classes(corpus: Corpus) -> dict[str, str]:
+    """The label map that keeps labels beside the seven: those of the record, in a layout the usual ones."""
+    if not corpus.is_format:
+        return {label: label for label in corpus.other_labels}
+    return {alias: name for name, aliases in OTHER_LABELS.items() for alias in (name, *aliases)}
 
 
 def _default_name(path: Path, corpus: Corpus) -> str:

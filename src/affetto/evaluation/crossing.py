@@ -94,6 +94,8 @@ def cross(
             f"nothing to cross in {grid}: its runs were trained on {', '.join(sorted(grid_corpora))}; "
             "give another corpus: --corpus NAME=PATH"
         )
+    # A grid has one switch for all of its runs.
+    keep_other = any((run.read(SPEC) or {})["spec"].get("keep_other", False) for run, _, _ in runs)
     outcome = Outcome(len(pairs))
     for name, path in places.items():
         target = _Target(
@@ -102,6 +104,7 @@ def cross(
             places={**grid_corpora, **places},
             exclude_shared=exclude_shared,
             skip_bad=skip_bad,
+            keep_other=keep_other,
             device=device,
             say=say,
         )
@@ -125,6 +128,7 @@ class _Target:
     places: dict[str, str]
     exclude_shared: bool
     skip_bad: bool
+    keep_other: bool
     device: str
     say: Callable[[str], None]
     _shared: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -140,7 +144,7 @@ class _Target:
     def _clips(self) -> TestClips | UserError:
         spec = CorpusSpec(name=self.name, path=self.path)
         try:
-            return read_test_clips((spec,), {}, skip_bad=self.skip_bad, say=self.say)
+            return read_test_clips((spec,), {}, keep_other=self.keep_other, skip_bad=self.skip_bad, say=self.say)
         except UserError as problem:  # cached too: a corpus that cannot be used is not read again for each run
             return problem
 

@@ -37,6 +37,7 @@ def evaluate(
     corpora: CorpusLike | Sequence[CorpusLike],
     *,
     labels: dict[str, str] | None = None,
+    keep_other: bool = False,
     out: str | Path | None = None,
     include_seen: bool = False,
     skip_bad: bool = False,
@@ -49,7 +50,7 @@ def evaluate(
 
     Returns the content of the `metrics.json` that is written into `out`, if given: `test` has the scores, `left_out`
     the clips that were not tested, `confidence` the calibration. `labels` maps emotions of the corpus to those of the
-    model.
+    model; `keep_other` keeps labels of the corpus beside the seven emotions, which the model may know.
 
     Clips of emotions that the model does not know are left out, and so are unusable clips with `skip_bad`. Unless
     `include_seen`, clips that the model was trained on are left out, however they are stored, and other clips of the
@@ -60,7 +61,7 @@ def evaluate(
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
     folder = None if out is None else _new(Path(out))
-    clips = read_test_clips(corpora, labels or {}, skip_bad=skip_bad, say=say)
+    clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     tested, left_out = choose(clips, predictor.labels, trained_on(Path(run)), include_seen=include_seen, say=say)
     rows = []
     for clip, result in _results(predictor, tested, clips.sources, progress):
@@ -107,11 +108,12 @@ def read_test_clips(
     corpora: tuple[CorpusSpec, ...],
     labels: dict[str, str],
     *,
+    keep_other: bool = False,
     skip_bad: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> TestClips:
     """Read the clips of corpora to test on. Raises UserError for unreadable clips unless they are skipped."""
-    manifest, sources, digests, bad = read_clips(corpora, labels, say)
+    manifest, sources, digests, bad = read_clips(corpora, labels, say, keep_other=keep_other)
     if bad:
         refuse_or_name(bad, len(manifest.clips), skip_bad, say)
     return TestClips(manifest=manifest, sources=sources, digests=digests, bad=bad, several=len(corpora) > 1)

@@ -25,7 +25,7 @@ REQUIRED = ("backbone", "corpus", "method")
 """Axes that every grid has."""
 ENTRIES = ("exclude", "overrides", "variants")
 """Parts of a grid file that are lists of entries."""
-SWITCHES = ("record_states", "allow_duplicates")
+SWITCHES = ("record_states", "allow_duplicates", "keep_other")
 SEEDS = ("seed", "split_seed", "weights_seed")
 
 

@@ -17,6 +17,7 @@
       - {name: doubled, when: {method: adapter}, set: {adapter.placement: peft_ser}}
     record_states: true          # metrics.json says how large each hidden state is
     allow_duplicates: true       # copies of one recording are left out of the test part, instead of an error
+    keep_other: true             # labels beside the seven emotions are classes of their own
     resources: {cpus: 2, gpus: 0.5}   # of a run, for --engine ray; an override may say `resources` too
     corpora: {emovo: /data/EMOVO}
 
@@ -43,6 +44,7 @@ PARTS = (
     "variants",
     "record_states",
     "allow_duplicates",
+    "keep_other",
     "resources",
     "corpora",
 )

@@ -48,6 +48,7 @@ class PlannedRun:
     """Name of the variant, if the run is a variant of another."""
     record_states: bool = False
     allow_duplicates: bool = False
+    keep_other: bool = False
     resources: Resources = field(default_factory=Resources)
 
     def __getitem__(self, axis: str) -> Any:
@@ -60,6 +61,7 @@ class PlannedRun:
         fixed = {axis: self[axis] for axis in AXES if axis != "recipe" and axis not in absent}
         content: dict[str, Any] = {"settings": own_fields(self.settings, self["method"]), **fixed}
         content |= {"stand_in": self.stand_in} if self.stand_in else {}
+        content |= {"keep_other": True} if self.keep_other else {}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -109,6 +111,7 @@ class PlannedRun:
             final=final,
             record_states=self.record_states,
             allow_duplicates=self.allow_duplicates,
+            keep_other=self.keep_other,
             **(axes | ({"backbone": self.stand_in} if self.stand_in else {})),
         )
 

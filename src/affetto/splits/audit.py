@@ -158,23 +158,24 @@ def _fold(ledger: Ledger, fold: Fold, target: Sequence[int] | None, corpus: NDAr
     used = sum(len(r) for r in rows.values())
     parts = {}
     for number, part in enumerate(PARTS):
-        parts[part] = _part(ledger, rows[part], used, corpus)
+        parts[part] = part_facts(ledger, rows[part], used, corpus)
         if target is not None:
             share = len(rows[part]) / used
             parts[part]["points_off"] = round(100 * (share - target[number] / sum(target)), 4)
-    duplicates = None if ledger.copies is None else _duplicates(ledger.copies, fold)
+    duplicates = None if ledger.copies is None else copies_across(ledger.copies, fold)
     return {
         "name": fold.name,
         "left_out": len(ledger.ids) - used,
         "shared_speakers": [],
-        "prompt_overlap_percent": _prompt_overlap(ledger, rows["train"], rows["test"]),
+        "prompt_overlap_percent": prompt_overlap(ledger, rows["train"], rows["test"]),
         "duplicates": None if duplicates is None else len(duplicates),
         "duplicate_examples": (duplicates or [])[:EXAMPLES],
         "parts": parts,
     }
 
 
-def _part(ledger: Ledger, rows: NDArray[np.int64], used: int, corpus: NDArray[np.float64]) -> PartAudit:
+def part_facts(ledger: Ledger, rows: NDArray[np.int64], used: int, corpus: NDArray[np.float64]) -> PartAudit:
+    """The facts about one part of a fold that uses so many clips; `corpus` are the shares of all classes."""
     speakers = np.unique(ledger.speaker[rows])
     classes = np.bincount(ledger.emotion[rows], minlength=len(ledger.labels))
     genders = np.bincount(ledger.gender[rows], minlength=len(ledger.genders))
@@ -195,7 +196,7 @@ def _part(ledger: Ledger, rows: NDArray[np.int64], used: int, corpus: NDArray[np
     return part
 
 
-def _prompt_overlap(ledger: Ledger, train: NDArray[np.int64], test: NDArray[np.int64]) -> float | None:
+def prompt_overlap(ledger: Ledger, train: NDArray[np.int64], test: NDArray[np.int64]) -> float | None:
     """Percent of the test clips whose prompt is also spoken in train; clips of unknown prompt do not overlap."""
     if ledger.prompts == ("",):
         return None
@@ -204,7 +205,7 @@ def _prompt_overlap(ledger: Ledger, train: NDArray[np.int64], test: NDArray[np.i
     return round(100 * float(shared.mean()), 2)
 
 
-def _duplicates(copies: Sequence[Sequence[str]], fold: Fold) -> list[list[str]]:
+def copies_across(copies: Sequence[Sequence[str]], fold: Fold) -> list[list[str]]:
     """Clips of equal content that stand in different parts, one list for each content."""
     home = {clip: part for part, clips in fold.parts.items() for clip in clips}
     placed = ([(home[clip], clip) for clip in group if clip in home] for group in copies)

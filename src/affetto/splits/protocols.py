@@ -166,6 +166,28 @@ def official(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Dr
     return Draft(((WHOLE, parts),))
 
 
+def published(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:
+    """The folds of speakers that were published for the corpus; each is tested once, the next one validates."""
+    if len(manifest.folds) < LEAST:
+        raise UserError(f"{manifest.corpus} has no published folds of speakers: use --split loso or --split kfold:5")
+    fold_of = {speaker: number for number, fold in enumerate(manifest.folds) for speaker in fold}
+    strange = next((speaker for speaker in ledger.speakers if speaker not in fold_of), None)
+    if strange is not None:
+        raise UserError(
+            f"speaker {strange!r} is in none of the published folds of {manifest.corpus}: leave the clips out, or use "
+            "--split loso"
+        )
+    group = np.array([fold_of[speaker] for speaker in ledger.speakers])[ledger.speaker]
+    for number, fold in enumerate(manifest.folds):
+        if number not in group:
+            raise UserError(
+                f"{manifest.corpus}: no clips of published fold {number + 1} (speakers {', '.join(fold)}): complete "
+                "the copy, or use --split loso"
+            )
+    count = len(manifest.folds)
+    return Draft(tuple((str(number + 1), _rotated(group, number, count)) for number in range(count)))
+
+
 def prompt_disjoint(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:
     """Neither speakers nor prompts in two parts: clips whose speaker and prompt disagree are left out.
 
@@ -263,6 +285,7 @@ PROTOCOLS: dict[str, Callable[[Manifest, Ledger, int, str], Draft]] = {
     "kfold": kfold,
     "official": official,
     "column": official,
+    "published": published,
     "prompt-disjoint": prompt_disjoint,
 }
 

@@ -59,7 +59,7 @@ class Data:
 
 def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     """The data of a run; `say` is told what a person should know. Raises UserError for what the user can mend."""
-    manifest, sources, digests, bad = read_clips(spec.corpora, spec.labels, say)
+    manifest, sources, digests, bad = read_clips(spec.corpora, spec.labels, say, keep_other=spec.keep_other)
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
@@ -94,10 +94,15 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
 
 
 def read_clips(
-    corpora: tuple[CorpusSpec, ...], labels: dict[str, str], say: Callable[[str], None]
+    corpora: tuple[CorpusSpec, ...], labels: dict[str, str], say: Callable[[str], None], *, keep_other: bool = False
 ) -> tuple[Manifest, dict[str, Source], dict[str, str], dict[str, str]]:
     """The merged manifest; by clip id each one's source, its digest, or the problem of one that cannot be read."""
-    manifest = merge([open_corpus(c.name, Path(c.path), label_map=labels, options=c.options) for c in corpora])
+    manifest = merge(
+        [
+            open_corpus(corpus.name, Path(corpus.path), label_map=labels, options=corpus.options, keep_other=keep_other)
+            for corpus in corpora
+        ]
+    )
     for note in manifest.notes:
         say(f"note: {note}")
     sources = {clip.id: Source(manifest.path(clip), clip.start, clip.end) for clip in manifest.clips}

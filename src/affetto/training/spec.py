@@ -192,6 +192,8 @@ class RunSpec(Record):
     settings: Settings = Settings()
     labels: dict[str, str] = {}
     """{label of the user's: emotion}."""
+    keep_other: bool = False
+    """True to make each label of a corpus beside the seven emotions a class of its own."""
     skip_bad: bool = False
     allow_duplicates: bool = False
     """True to leave copies under two speakers out of the test part, instead of an error."""
@@ -212,8 +214,8 @@ class RunSpec(Record):
 
     def identity(self, facts: dict[str, Any]) -> str:
         """SHA-256 over all that changes the result. In place of paths it holds digests of their content (`facts`)."""
-        without = {"corpora", "backbone", "labels", "recipe", "skip_bad", "settings", "record_states", "target"}
-        fields = self.model_dump(mode="json", exclude=without | {"allow_duplicates"})
+        without = {"corpora", "backbone", "labels", "keep_other", "recipe", "skip_bad", "settings", "record_states"}
+        fields = self.model_dump(mode="json", exclude=without | {"allow_duplicates", "target"})
         foreign = foreign_fields(self.settings, self.method, RECIPES["recommended"])
         fields["settings"] = own_fields(self.settings, self.method) | foreign
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

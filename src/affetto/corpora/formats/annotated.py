@@ -10,7 +10,8 @@ from affetto.corpora.annotations import DIMENSIONS, USUAL_RANGES, Range, Rating,
 from affetto.corpora.delimited import Table
 from affetto.corpora.formats.cells import UNKNOWN
 from affetto.corpora.formats.columns import CellColumn
-from affetto.corpora.labels import canonical, in_order
+from affetto.corpora.formats.label_rules import LabelReader
+from affetto.corpora.labels import in_order
 from affetto.corpora.manifest import Clip
 from affetto.corpora.names import abbreviated, unified
 from affetto.errors import UserError
@@ -65,17 +66,17 @@ def annotation_reader(
     *,
     table: Table,
     places: Mapping[str, int],
-    label_map: dict[str, str] | None,
+    label_of: LabelReader,
     dimensions: Mapping[str, DimensionColumn],
 ) -> Callable[[list[str], int], Annotation | None]:
     """A function from a row and its line to its annotations; None for a row that the label map leaves out."""
-    labels_of = CellColumn(table, places.get("emotion"), lambda cell, where: _labels(cell, where, label_map))
+    labels_of = CellColumn(table, places.get("emotion"), lambda cell, where: _labels(cell, where, label_of))
     if "rater" in places and "ratings" in places:
         raise UserError(
             f"{table.name} has the columns rater and ratings; give one row for each rater, or the ratings of a clip in "
             "one cell, not both"
         )
-    ratings_of = CellColumn(table, places.get("ratings"), lambda cell, where: _ratings(cell, where, label_map))
+    ratings_of = CellColumn(table, places.get("ratings"), lambda cell, where: _ratings(cell, where, label_of))
     rater_of = CellColumn(table, places.get("rater"), _rater)
     numbers = {name: CellColumn(table, at, convert) for name, (at, convert) in _columns(table, places, dimensions)}
     pool: dict[object, Annotation] = {}
@@ -189,9 +190,9 @@ def _number(name: str, scale: Range | None) -> Callable[[str, str], float | None
     return number
 
 
-def _labels(cell: str, where: str, label_map: dict[str, str] | None) -> tuple[str, ...]:
+def _labels(cell: str, where: str, label_of: LabelReader) -> tuple[str, ...]:
     """The labels of a cell such as `joy|surprise`, without those that the label map drops."""
-    labels = (canonical(label, where=where, label_map=label_map) for label in cell.split(SEPARATOR))
+    labels = (label_of(label, where) for label in cell.split(SEPARATOR))
     return tuple(dict.fromkeys(label for label in labels if label is not None))
 
 
@@ -202,7 +203,7 @@ def _rater(cell: str, where: str) -> str:
     return name
 
 
-def _ratings(cell: str, where: str, label_map: dict[str, str] | None) -> tuple[Rating, ...] | None:
+def _ratings(cell: str, where: str, label_of: LabelReader) -> tuple[Rating, ...] | None:
     """The ratings of a cell such as `anger=3;joy=2`; None for an empty one, () where the label map drops them all."""
     if cell.casefold() in UNKNOWN:
         return None
@@ -218,7 +219,7 @@ def _ratings(cell: str, where: str, label_map: dict[str, str] | None) -> tuple[R
         total += count
         if total > MOST_RATERS:
             raise UserError(f"{where}: {cell!r} are more than {MOST_RATERS:,} ratings of one clip; mend the numbers")
-        label = canonical(name, where=where, label_map=label_map)
+        label = label_of(name, where)
         if label is not None:
             ratings += [Rating(labels=(label,))] * count
     if not total:

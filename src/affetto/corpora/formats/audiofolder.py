@@ -49,12 +49,18 @@ def read(
     strict: bool = False,
     name: str = "audiofolder",
     speaker_pattern: str | None = None,
+    speaker_table: Mapping[str, str] | None = None,
     dimensions: Mapping[str, DimensionColumn] | None = None,
 ) -> Manifest:
     """The clips of an AudioFolder. Raises UserError where a speaker or a label is unknown."""
     root = existing_folder(path, "an AudioFolder")
     rules = Rules(
-        root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern, dimensions=dimensions or {}
+        root=root,
+        corpus=name,
+        label_map=label_map,
+        speaker_pattern=speaker_pattern,
+        dimensions=dimensions or {},
+        speakers=speaker_table,
     )
     clips: list[Clip] = []
     notes: list[str] = []
@@ -123,7 +129,7 @@ CORPUS = Corpus(
     title="AudioFolder (Hugging Face)",
     matches=matches,
     read=read,
-    options={"speaker_pattern": tables.SPEAKER_PATTERN, "dimensions": tables.DIMENSION_COLUMNS},
+    options={name: option for name, option in tables.OPTIONS.items() if name != "audio_root"},
     source="huggingface.co/docs/datasets/audio_dataset",
     protocol_reason="`column` where each clip lies in a part's folder, else `paper`",
     is_format=True,

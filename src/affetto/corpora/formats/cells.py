@@ -16,15 +16,15 @@ from affetto.corpora.names import abbreviated, unified
 from affetto.errors import UserError, unknown
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "file": ("file", "path", "file_name", "filename", "wav"),
+    "file": ("file", "path", "file_name", "filename", "wav", "audio"),
     "emotion": ("emotion", "label", "emo"),
     "speaker": ("speaker", "speaker_id", "spk", "actor"),
     "gender": ("gender", "sex"),
     "split": ("split", "part", "partition", "subset"),
     "prompt": ("prompt",),
     "sentence": ("sentence",),
-    "start": ("start", "start_seconds"),
-    "end": ("end", "end_seconds"),
+    "start": ("start", "start_seconds", "start_time"),
+    "end": ("end", "end_seconds", "end_time"),
     "synthetic": ("synthetic",),
     "key": ("key",),
     "ratings": ("ratings",),
@@ -130,8 +130,11 @@ def find_columns(
     return places, tuple(notes)
 
 
-def speaker_finder(expression: str) -> Callable[[str, str], str]:
-    """A converter that finds the speaker in a file's name by a regular expression with one group."""
+def speaker_finder(expression: str, *, is_lenient: bool = False) -> Callable[[str, str], str]:
+    """A converter that finds the speaker in a file's name by a regular expression with one group.
+
+    A name without a speaker is an error, or with `is_lenient` gives "".
+    """
     try:
         pattern = re.compile(expression)
     except re.error as problem:
@@ -145,6 +148,8 @@ def speaker_finder(expression: str) -> Callable[[str, str], str]:
     def find(name: str, where: str) -> str:
         fit = pattern.search(name)
         if not fit or not unified(fit[1] or ""):
+            if is_lenient:
+                return ""
             raise UserError(f"{where}: speaker_pattern {expression!r} finds no speaker in {name!r}; mend the pattern")
         return sys.intern(unified(fit[1]))
 

@@ -4,16 +4,17 @@ EmoBox (Ma et al., Interspeech 2024, github.com/emo-box/EmoBox) describes 32 cor
 
     {"key": "rab-f1-b1", "dataset": "emovo", "wav": "downloads/emovo/EMOVO/f1/rab-f1-b1.wav", "emo": "angry", …}
 
-in one file per part (`…_train_…`, `…_test_…`). It names no speakers, and its split of Emozionalmente shares
-speakers between the parts; so the speaker must come from a further key (`spk`, `speaker`) or from
-`speaker_pattern`, a regular expression with one group that is searched in `key` (in the file where there is none).
-Relative files start in the JSONL's own folder, or in `audio_root`.
+in one file per part (`…_train_…`, `…_test_…`). Codes of emotions are explained by `label_map.json` in the corpus's
+folder. Its lines name no speakers, and many of its splits share speakers between the parts; so the speaker must come
+from a further key (`spk`, `speaker`), from `speaker_pattern`, a regular expression with one group that is searched in
+`key` (in the file where there is none), or from `speaker_table`, such as EmoBox's own `data.seg.wrd.stm`. Relative
+files start in the JSONL's own folder, or in `audio_root`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus
@@ -27,6 +28,8 @@ from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
 SUFFIX = ".jsonl"
+CODES = ("label_map.json", "label_dict.json")
+"""Files in which EmoBox explains the codes of a corpus's emotions."""
 _KNOWN = {alias for aliases in COLUMNS.values() for alias in aliases}
 
 
@@ -42,6 +45,7 @@ def read(
     strict: bool = False,
     name: str = "emobox",
     speaker_pattern: str | None = None,
+    speaker_table: Mapping[str, str] | None = None,
     dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
@@ -55,7 +59,13 @@ def read(
     folder = path if path.is_dir() else path.parent
     root = Path(audio_root).expanduser().resolve() if audio_root else folder
     rules = Rules(
-        root=root, corpus=name, label_map=label_map, speaker_pattern=speaker_pattern, dimensions=dimensions or {}
+        root=root,
+        corpus=name,
+        label_map=label_map,
+        speaker_pattern=speaker_pattern,
+        dimensions=dimensions or {},
+        codes=codes_beside(folder),
+        speakers=speaker_table,
     )
     clips: list[Clip] = []
     notes: list[str] = []
@@ -71,14 +81,34 @@ def read(
     return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes), dimensions=ranges)
 
 
-def open_jsonl(path: Path) -> Table:
-    """A file of JSON objects as a table. Its columns are the known keys of the first object."""
+def codes_beside(folder: Path) -> dict[str, str]:
+    """Meaning of each code of an emotion by EmoBox's `label_map.json`, in the folder or the one around it."""
+    files = (home / name for home in (folder, folder.parent) for name in CODES)
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return {}
+    try:
+        codes = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise UserError(f"{file} cannot be read ({problem}); mend it, or move it away") from None
+    if not isinstance(codes, dict):
+        raise UserError(f"{file} must hold one object of codes and their meanings; mend it, or move it away")
+    return {str(code).casefold(): str(meaning) for code, meaning in codes.items()}
+
+
+def open_jsonl(path: Path, columns: Sequence[str] = ()) -> Table:
+    """A file of JSON objects as a table. Its columns are the known keys of the first object, and `columns`."""
     objects = _objects(path)
     first = next(objects, None)
     if first is None:
         raise UserError(f"{path}: an empty table; each line must hold an object with a file, an emotion and a speaker")
-    header = [key for key in first[1] if key.casefold() in _KNOWN or key.startswith(EXTRA)]
+    header = [key for key in first[1] if key.casefold() in _KNOWN or key in columns or key.startswith(EXTRA)]
     return Table(path.name, header or list(first[1]), _rows(path, header))
+
+
+def keys(path: Path) -> list[str]:
+    """The keys of the first object of a file; [] where it has none."""
+    return list(next(_objects(path), (0, dict[str, object]()))[1])
 
 
 def _rows(path: Path, header: list[str]) -> Iterator[tuple[int, list[str]]]:
@@ -130,11 +160,7 @@ CORPUS = Corpus(
     title="EmoBox (JSON Lines)",
     matches=matches,
     read=read,
-    options={
-        "speaker_pattern": tables.SPEAKER_PATTERN,
-        "audio_root": tables.AUDIO_ROOT,
-        "dimensions": tables.DIMENSION_COLUMNS,
-    },
+    options=tables.OPTIONS,
     source="github.com/emo-box/EmoBox",
     citation="Ma et al., Interspeech 2024",
     protocol_reason="`column` where the files' names tell train, validation and test, else `paper`",

@@ -22,11 +22,7 @@ CORPUS = Corpus(
     title="nkululeko (CSV)",
     matches=matches,
     read=tables.read,
-    options={
-        "speaker_pattern": tables.SPEAKER_PATTERN,
-        "audio_root": tables.AUDIO_ROOT,
-        "dimensions": tables.DIMENSION_COLUMNS,
-    },
+    options=tables.OPTIONS,
     source="github.com/felixbur/nkululeko",
     protocol_reason="`column` where the table names each clip's part, else `paper`",
     is_format=True,

@@ -18,6 +18,8 @@ from affetto.corpora.folders import listed_file
 from affetto.corpora.formats import cells
 from affetto.corpora.formats.annotated import DimensionColumn, annotation_reader, join_ratings
 from affetto.corpora.formats.columns import CellColumn
+from affetto.corpora.formats.label_rules import LabelRules
+from affetto.corpora.formats.speakers import speaker_column
 from affetto.corpora.manifest import Clip
 from affetto.corpora.names import abbreviated
 from affetto.errors import UserError
@@ -35,6 +37,16 @@ class Rules:
     speaker_pattern: str | None = None
     dimensions: Mapping[str, DimensionColumn] = field(default_factory=dict)
     """Columns of dimensions that the user named, by the dimension's name."""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Meaning of each label that is no usual one, where the format explains it."""
+    speakers: Mapping[str, str] | None = None
+    """Speaker of each clip by its key, its file or the file's name without suffix (`speakers.read_speakers`)."""
+    is_lenient: bool = False
+    """True if clips may lack a speaker and be listed again, and if unknown labels are classes of their own."""
+
+    @property
+    def needs_column_of_speakers(self) -> bool:
+        return not (self.speaker_pattern or self.speakers is not None or self.is_lenient)
 
 
 @dataclass(frozen=True)
@@ -50,11 +62,11 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
     """The clips of a table's rows. `part` is for rows that name none; `prefix` precedes relative files."""
     has_other = rules.dimensions or {"ratings", *DIMENSIONS} & {column.casefold() for column in table.header}
     places, notes = cells.find_columns(
-        table.name, table.header, with_speaker=not rules.speaker_pattern, needs_emotion=not has_other
+        table.name, table.header, with_speaker=rules.needs_column_of_speakers, needs_emotion=not has_other
     )
     to_clip = _row_reader(table, places, rules, part, prefix)
     synthetic_at = places.get("synthetic")
-    listing = _Listing(table, has_raters="rater" in places)
+    listing = _Listing(table, has_raters="rater" in places, is_lenient=rules.is_lenient)
     dropped, synthetic = 0, False
     for line, row in table.rows:
         clip = to_clip(row, line)
@@ -74,6 +86,8 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
             f"{table.name} lists no clips: below its header ({abbreviated(table.header)}) is nothing; "
             "add a line for each clip"
         )
+    if listing.repetitions:
+        notes = (*notes, f"{table.name}: {listing.repetitions} lines list a clip again and were passed over")
     if dropped:
         notes = (*notes, f"{table.name}: {dropped} clips are left out by the label map")
     return Parsed(clips, notes, synthetic)
@@ -82,8 +96,10 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
 class _Listing:
     """The clips of a table's rows, each once; with a column of raters, the rows of one clip are its ratings."""
 
-    def __init__(self, table: Table, *, has_raters: bool) -> None:
-        self._table, self._has_raters = table, has_raters
+    def __init__(self, table: Table, *, has_raters: bool, is_lenient: bool) -> None:
+        self._table, self._has_raters, self._is_lenient = table, has_raters, is_lenient
+        self.repetitions = 0
+        """Lines that list a clip again and were passed over."""
         self._clips: list[Clip] = []
         self._numbers: dict[object, int] = {}
         self._lines: list[int] = []
@@ -100,6 +116,8 @@ class _Listing:
                 self._ratings.append({rating.rater: rating for rating in clip.ratings})
         elif self._has_raters:
             self._add_rating(clip, line, number)
+        elif self._is_lenient:
+            self.repetitions += 1
         else:
             raise UserError(
                 f"{self._table.where(line)} lists {clip.name} again (first: line {self._lines[number]}); each clip may "
@@ -155,10 +173,11 @@ def check_files(root: Path, clips: Sequence[Clip], *, strict: bool, looked_at: i
 def _row_reader(
     table: Table, places: dict[str, int], rules: Rules, part: str | None, prefix: str
 ) -> Callable[[list[str], int], Clip | None]:
-    annotation_of = annotation_reader(
-        table=table, places=places, label_map=rules.label_map, dimensions=rules.dimensions
+    labels = LabelRules(rules.label_map, rules.codes, are_open=rules.is_lenient)
+    annotation_of = annotation_reader(table=table, places=places, label_of=labels.reader(), dimensions=rules.dimensions)
+    speaker_of = speaker_column(
+        table, places, pattern=rules.speaker_pattern, speakers=rules.speakers, is_lenient=rules.is_lenient
     )
-    speaker_of = _speakers(table, places, rules)
     gender_of = CellColumn(table, places.get("gender"), cells.gender)
     prompt_of = CellColumn(table, places.get("prompt", places.get("sentence")), lambda cell, where: cell or None)
     sentence_of = CellColumn(table, places.get("sentence", places.get("prompt")), _sentence(places))
@@ -205,14 +224,6 @@ def _sentence(places: dict[str, int]) -> Callable[[str, str], str | None]:
     if "sentence" in places:
         return lambda cell, where: cell or None
     return lambda cell, where: cell if " " in cell else None
-
-
-def _speakers(table: Table, places: dict[str, int], rules: Rules) -> Callable[[list[str], int], str | None]:
-    """A function from a row to its speaker: by the pattern (in EmoBox's key, else the file), or by the column."""
-    if not rules.speaker_pattern:
-        return CellColumn(table, places["speaker"], cells.speaker)
-    find, column = cells.speaker_finder(rules.speaker_pattern), places.get("key", places["file"])
-    return lambda row, line: find(row[column], table.where(line))
 
 
 def _sections(

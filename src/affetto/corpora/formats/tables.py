@@ -25,6 +25,7 @@ from affetto.corpora.folders import existing, files_of, found_in, is_synthetic
 from affetto.corpora.formats import cells
 from affetto.corpora.formats.annotated import DimensionColumn, parse_dimensions, ranges_of
 from affetto.corpora.formats.rows import Rules, check_files, parse
+from affetto.corpora.formats.speakers import read_speakers
 from affetto.corpora.manifest import Manifest
 from affetto.errors import UserError
 
@@ -59,14 +60,15 @@ def read(
     strict: bool = False,
     name: str = "table",
     speaker_pattern: str | None = None,
+    speaker_table: Mapping[str, str] | None = None,
     dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
     """The clips that a table lists. Raises UserError with the table's line for every row that cannot be used.
 
-    `speaker_pattern` (a regular expression with one group) finds the speaker in the file's name instead of a
-    column; `audio_root` is where relative paths start, if not in the table's folder. With `strict`, files that are
-    not there are an error too.
+    `speaker_pattern` (a regular expression with one group) finds the speaker in the file's name instead of a column,
+    `speaker_table` gives the speaker of each file; `audio_root` is where relative paths start, if not in the table's
+    folder. With `strict`, files that are not there are an error too.
     """
     path = _only_table(path)
     root = Path(audio_root).expanduser().resolve() if audio_root else path.parent
@@ -75,6 +77,7 @@ def read(
         corpus=name,
         label_map=label_map,
         speaker_pattern=speaker_pattern,
+        speakers=speaker_table,
         dimensions=dimensions or {},
     )
     parsed = parse(open_table(path), rules)
@@ -124,6 +127,10 @@ def _lists_clips(path: Path, *, needs_emotion: bool) -> bool:
     return needs_emotion or bool({"ratings", *DIMENSIONS} & {column.casefold() for column in header})
 
 
+SPEAKER_TABLE = Option(
+    "table with the columns file (or key) and speaker, or EmoBox's .stm, that names the speaker of each clip",
+    read_speakers,
+)
 SPEAKER_PATTERN = Option("regular expression with one group that finds the speaker in the file's name")
 AUDIO_ROOT = Option("folder in which relative paths start; by default the folder of the table")
 DIMENSION_COLUMNS = Option(
@@ -131,7 +138,12 @@ DIMENSION_COLUMNS = Option(
     "dominance, whose range is found by their values",
     parse_dimensions,
 )
-OPTIONS = {"speaker_pattern": SPEAKER_PATTERN, "audio_root": AUDIO_ROOT, "dimensions": DIMENSION_COLUMNS}
+OPTIONS = {
+    "speaker_pattern": SPEAKER_PATTERN,
+    "speaker_table": SPEAKER_TABLE,
+    "audio_root": AUDIO_ROOT,
+    "dimensions": DIMENSION_COLUMNS,
+}
 CORPUS = Corpus(
     name="table",
     title="table (CSV or TSV)",

@@ -8,7 +8,8 @@ emotional speech corpus", Language Resources and Evaluation 2020). Access needs 
     NEU/<gender>_<speaker>_neu<item><take>.wav                      the neutral clips, beside and not inside DEMOS
 
 Speakers are `01` to `69` without `35`; the gender stands in the file's name and nowhere else. Guilt (`col`, 1,129
-clips) is left out of the seven emotions, as the corpus's users do, unless `keep_guilt` makes it a class of its own.
+clips) is left out of the seven emotions, as the corpus's users do, unless `--keep-other` or the option `keep_guilt`
+makes it a class of its own.
 The item's id carries the emotion (`rab18b`), and the same items are spoken by nearly all: under a split by speaker
 about 99 % of the test clips have a prompt that stands in train too.
 """
@@ -16,19 +17,17 @@ about 99 % of the test clips have a prompt that stands in train too.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus, Option, yes_or_no
 from affetto.corpora.folders import candidates, files_of, only_root, passed_over, subfolders
-from affetto.corpora.labels import DROP, EMOTIONS, canonical
+from affetto.corpora.labels import DROP, EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
 
 GUILT = "guilt"
-OFFICIAL = dict(zip(EMOTIONS, (1477, 1678, 1156, 1395, 332, 1530, 1000), strict=True))
-"""Clips per emotion by Table II: 8,568 in seven emotions."""
-OFFICIAL_GUILT = 1129
+OFFICIAL = dict(zip(EMOTIONS, (1477, 1678, 1156, 1395, 332, 1530, 1000), strict=True)) | {GUILT: 1129}
+"""Clips per emotion by Table II: 8,568 in seven emotions, and guilt."""
 GENDERS = {"f": "female", "m": "male"}
 _FILE = re.compile(r"(?:(PR|NP)_)?([fm])_(\d{2})_((?:rab|tri|gio|pau|dis|col|sor|neu)\d{2}[abc])\.wav", re.IGNORECASE)
 _FOLDERS = ("demos", "neu")
@@ -45,34 +44,17 @@ def read(
 ) -> Manifest:
     """The clips of DEMOS and NEU; the prompt is the item's id, `prototypical` (yes, no) stands in the extras."""
     root, notes = only_root(path, CORPUS.title, _LAYOUT, _roots(path))
-    official = OFFICIAL | ({GUILT: OFFICIAL_GUILT} if keep_guilt else {})
+    labelling = CORPUS.labelling({GUILT: GUILT} | (label_map or {}) if keep_guilt else label_map)
     clips: list[Clip] = []
     names: set[str] = set()
-    counts: Counter[str] = Counter()
-    left_out = 0
     for name, fit in _fitting(root):
         names.add(name)
         code = fit[4][:3].casefold()
-        is_guilt = code == "col"
-        label = GUILT if is_guilt else canonical(code, where=name)
-        if label in official:
-            counts[label] += 1
-        emotion = _guilt(name, label_map, keep_guilt) if is_guilt else canonical(code, where=name, label_map=label_map)
+        emotion = labelling.emotion(code, name, code=code)
         if emotion is not None:
             clips.append(_clip(name, fit, emotion))
-        elif is_guilt:
-            left_out += 1
     notes += passed_over(root, names, "[PR_|NP_]<gender>_<speaker>_<emotion><item><take>.wav in DEMOS or NEU")
-    if left_out:
-        notes += (f"{left_out} clips of guilt are left out; --option keep_guilt=true makes them a class of their own",)
-    return CORPUS.manifest(root, clips, counts=counts, official=official, notes=notes, strict=strict)
-
-
-def _guilt(name: str, label_map: dict[str, str] | None, keep: bool) -> str | None:
-    """The class of guilt: the target in the user's map, else a class of its own (`keep`), else None."""
-    aliases = label_map or {}
-    targets = [aliases[alias] for alias in ("col", GUILT, "colpa") if alias in aliases]
-    return canonical("col", where=name, label_map={"col": targets[0] if targets else GUILT if keep else DROP})
+    return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
 
 
 def _clip(name: str, fit: re.Match[str], emotion: str) -> Clip:
@@ -114,13 +96,17 @@ CORPUS = Corpus(
     title="DEMoS",
     matches=matches,
     read=read,
-    options={"keep_guilt": Option("true makes guilt (1,129 clips) a class of its own", yes_or_no)},
+    options={
+        "keep_guilt": Option("true makes guilt (1,129 clips) a class of its own, as --keep-other does", yes_or_no)
+    },
     licence="restricted: a signed agreement with the authors; research only, not to be passed on",
     source="the authors, by a signed agreement",
     citation='Parada-Cabaleiro et al., "DEMoS: an Italian emotional speech corpus", Language Resources and Evaluation '
     "2020",
     language="Italian",
     official=OFFICIAL,
+    other_labels={GUILT: DROP},
+    other_labels_reason="guilt is none of the seven emotions of the paper",
     genders={"female": 23, "male": 45},
     protocol="paper",
     protocol_reason="80/10/10 by whole speakers, as in the paper; about 99 % of the test clips have a prompt that is "

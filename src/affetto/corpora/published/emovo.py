@@ -13,12 +13,11 @@ The licence is disputed: some copies say CC BY-NC-SA 4.0, others nothing. Archiv
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.folders import candidates, files_of, found_in, is_synthetic, only_root, passed_over, subfolders
-from affetto.corpora.labels import EMOTIONS, canonical
+from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
@@ -59,7 +58,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     synthetic = is_synthetic(root)
     clips: list[Clip] = []
     names: set[str] = set()
-    counts: Counter[str] = Counter()
+    labelling = CORPUS.labelling(label_map)
     for folder in filter(_is_inner, subfolders(root)):
         for file in files_of(folder):
             fit = _FILE.fullmatch(file.name)
@@ -68,8 +67,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
                 continue
             name = f"{folder.name}/{file.name}"
             names.add(name)
-            counts[canonical(fit[1], where=name) or ""] += 1
-            emotion = canonical(fit[1], where=name, label_map=label_map)
+            emotion = labelling.emotion(fit[1], name, code=fit[1])
             if emotion is not None:
                 gender = GENDERS[actor[0]]
                 clips.append(
@@ -81,7 +79,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
             f"{', '.join(ACTORS)}); found {found_in(root)}. Get the corpus again from its source"
         )
     notes += passed_over(root, names, "<emotion>-<actor>-<sentence>.wav in the actor's folder")
-    return CORPUS.manifest(root, clips, counts=counts, notes=notes, strict=strict)
+    return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
 
 
 def _is_inner(folder: Path) -> bool:

@@ -1,0 +1,143 @@
+"""Classes of a corpus's labels, those beside the seven emotions included.
+
+Many corpora have more than the seven: calm, boredom, contempt, guilt. A corpus's record maps each to one of the seven,
+drops it, or keeps it (`Corpus.other_labels`), by the convention of its users, and states the reason. The user's own
+map comes first; `--keep-other` keeps every such label as a class of its own. A `Labelling` resolves the labels of one
+reading and counts what became of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from affetto.corpora.labels import DROP, OTHER_LABELS, canonical, find_label
+from affetto.corpora.names import unified
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelling:
+    """Clips of one label of a corpus that were left out, or that count as another class."""
+
+    label: str
+    """The corpus's label; the canonical name for one of the seven."""
+    target: str
+    """The class of its clips, or `drop`."""
+    clips: int
+    by_user: bool
+    """True if the user's map says so, False for the rule of the corpus."""
+
+    def to_json(self) -> dict[str, Any]:
+        by = "user" if self.by_user else "corpus"
+        return {"clips": self.clips, "by": by} | ({} if self.target == DROP else {"to": self.target})
+
+
+@dataclass
+class Labelling:
+    """Labels of one reading of a corpus and their classes, with counts.
+
+    A label's class is, in this order: the user's (`label_map`, from `parse_label_map`), the corpus's rule for labels
+    beside the seven (`other_labels`), one of the seven.
+    """
+
+    other_labels: Mapping[str, str] = field(default_factory=dict)
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    _resolutions: dict[tuple[str, str], _Resolution] = field(default_factory=dict)
+    """Resolution of each pair of a label and a code."""
+    _clips: Counter[_Resolution] = field(default_factory=Counter)
+
+    def emotion(self, label: str, where: str, *, code: str = "") -> str | None:
+        """The class of a clip's label, which is counted; None where the clip is left out.
+
+        `code` is the corpus's abbreviation of the label, for which the user's map may have an entry too. Raises
+        UserError, which names `where`, for a label that neither a map nor the usual names know.
+        """
+        resolution = self._resolve(label, where, code)
+        self._clips[resolution] += 1
+        return resolution.emotion
+
+    def target(self, label: str, where: str = "the corpus", *, code: str = "") -> str | None:
+        """The class of a label, without counting it: for the answers of raters."""
+        return self._resolve(label, where, code).emotion
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Clips per label of the corpus, before any map."""
+        counts: Counter[str] = Counter()
+        for resolution, clips in self._clips.items():
+            counts[resolution.label] += clips
+        return counts
+
+    @property
+    def relabelled(self) -> tuple[Relabelling, ...]:
+        """Labels whose clips were left out or count as another class."""
+        changes = (
+            Relabelling(resolution.label, resolution.emotion or DROP, clips, resolution.by_user)
+            for resolution, clips in self._clips.items()
+            if resolution.emotion != resolution.label
+        )
+        return tuple(sorted(changes, key=lambda change: (change.label, change.target)))
+
+    def official(self, official: Mapping[str, int]) -> dict[str, int]:
+        """Official counts of the labels that the rule of the corpus does not leave out."""
+        return {label: clips for label, clips in official.items() if not self._is_left_out(label)}
+
+    def official_classes(self, official: Mapping[str, int]) -> dict[str, int]:
+        """Official counts per class: labels that the rule of the corpus joins are summed."""
+        classes: dict[str, int] = {}
+        for label, clips in self.official(official).items():
+            name = self.target(label) if label in self.other_labels else label
+            if name is not None:
+                classes[name] = classes.get(name, 0) + clips
+        return classes
+
+    def compared(self) -> Counter[str]:
+        """Clips per label that are compared with the official counts."""
+        return Counter(self.official(self.counts))
+
+    def notes(self, reason: str) -> tuple[str, ...]:
+        """Sentences on what the rule of the corpus changed; `reason` is the record's."""
+        lines = []
+        for change in self.relabelled:
+            if change.by_user:
+                continue
+            is_dropped = change.target == DROP
+            action = "are left out" if is_dropped else f"count as {change.target}"
+            why = f" ({reason})" if reason else ""
+            lines.append(
+                f"{change.clips:,} clips of {change.label} {action}{why}; --keep-other makes them a class of their "
+                f"own, --label {change.label}=EMOTION maps them"
+            )
+        return tuple(lines)
+
+    def _is_left_out(self, label: str) -> bool:
+        if label not in self.other_labels:
+            return False
+        classes = {resolution.emotion for resolution in self._resolutions.values() if resolution.label == label}
+        return (classes or {self.target(label)}) == {None}
+
+    def _resolve(self, label: str, where: str, code: str) -> _Resolution:
+        if (label, code) not in self._resolutions:
+            folded = unified(label).casefold()
+            name = find_label(folded) or folded
+            # The name stands last: --keep-other writes it into the map, and what the user says of an alias goes before.
+            # An entry for a class holds for labels that the corpus's rule joins to it too.
+            names = (code.casefold(), folded, *OTHER_LABELS.get(name, ()), name, self.other_labels.get(name, ""))
+            entries = [self.label_map[alias] for alias in names if alias in self.label_map]
+            rules = {**self.other_labels, **({name: entries[0]} if entries else {})}
+            emotion = canonical(name, where=where, label_map=rules)
+            by_user = bool(entries) or name not in self.other_labels
+            self._resolutions[label, code] = _Resolution(name, emotion, by_user)
+        return self._resolutions[label, code]
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolution:
+    """A label's usual name and its class; None where its clips are left out."""
+
+    label: str
+    emotion: str | None
+    by_user: bool
+    """True if the user's map says so, or none does."""
