@@ -91,11 +91,12 @@ def train(
     """Train and test a classifier on a corpus or on your own table."""
     from affetto.backbones.catalogue import check_backbone
     from affetto.models.methods.registry import METHODS
-    from affetto.targets.registry import TARGETS
     from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
 
     METHODS.find(method)
     if target is not None:
+        from affetto.targets.registry import TARGETS
+
         TARGETS.find(target)
     at_once = stack_size(stack)
     recipe = recipe or DEFAULT_RECIPE
