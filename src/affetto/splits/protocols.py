@@ -65,12 +65,14 @@ def make_split(
     contents: Mapping[str, Content] | None = None,
     seconds: Mapping[str, float] | None = None,
     allow_duplicates: bool = False,
+    strata: Sequence[str] | None = None,
 ) -> Split:
     """Split a manifest by speakers; the same manifest, protocol and seed give the same split everywhere.
 
     `protocol` is a name of PROTOCOLS (`kfold:5` for five folds), None for `default_protocol`. By clip id,
     `seconds` (of duration) let the audit sum up hours, and `contents` (of the audio) let copies be found:
-    those under two speakers raise UserError, or with `allow_duplicates` are left out of the later parts.
+    those under two speakers raise UserError, or with `allow_duplicates` are left out of the later parts. `strata` are
+    groups of the clips, in their order, that the parts have in proportion in place of the emotions.
     """
     protocol = protocol or default_protocol(manifest)
     name, argument = parse_protocol(protocol)
@@ -80,7 +82,7 @@ def make_split(
     copies = None if contents is None else crossing(manifest, contents)
     if copies and not allow_duplicates:
         refuse(copies)
-    ledger = Ledger(manifest, copies, seconds)
+    ledger = Ledger(manifest, copies, seconds, strata)
     if len(ledger.speakers) < 2:
         raise UserError(
             f"{manifest.corpus}: one speaker only ({ledger.speakers[0]!r}), so no test can be speaker-independent: "
