@@ -20,14 +20,16 @@ import numpy as np
 import torch
 
 from affetto import audio
+from affetto.corpora.labels import EMOTIONS
 from affetto.inference import speaker
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.inference.loading import load
 from affetto.measures.probability import expected_calibration_error
 from affetto.models.head_layers import StatisticsHead
 from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend, save, style
+from affetto.targets.classes import Classes
+from affetto.targets.temperature import calibrated
 from affetto.training.selection import Probe
-from affetto.training.temperature import calibrated
 
 SIZES = (1, 3, 5, 10, 20)
 DOUBTS = (1.0, 3.0, 5.0, 10.0, 20.0)
@@ -148,7 +150,10 @@ def _chosen_inside(voices: dict[str, Voice], folds: list[Path], draws: int) -> d
         for held_out in np.unique(voice.speaker[voice.speaker != fold.name]):
             fit = (voice.speaker != fold.name) & (voice.speaker != held_out)
             inner.append(
-                (np.flatnonzero(voice.speaker == held_out), Probe.fit(voice.x[fit], voice.truth[fit], strength))
+                (
+                    np.flatnonzero(voice.speaker == held_out),
+                    Probe.fit(voice.x[fit], voice.truth[fit], strength, target=Classes(EMOTIONS)),
+                )
             )
         of = {doubt: np.mean([_probed(voice, *one, doubt, draws) for one in inner]) for doubt in DOUBTS}
         chosen[fold.name] = max(DOUBTS, key=lambda doubt: of[doubt])
@@ -173,7 +178,7 @@ def _probed(voice: Voice, own: np.ndarray, probe: Probe, doubt: float, draws: in
             centre = probe.centre + share * (x.mean(0) - probe.centre)
             variance = x.var(0, ddof=1) if size > 1 else probe.scale**2
             scale = np.sqrt((1 - scale_share) * probe.scale**2 + scale_share * variance)
-            guess = Probe(centre, scale, probe.weight, probe.bias).predict(voice.x[tested])
+            guess = Probe(centre, scale, probe.weight, probe.bias).outputs(voice.x[tested]).argmax(1)
             values.append(_uar(guess, voice.truth[tested]))
     return float(np.mean(values))
 

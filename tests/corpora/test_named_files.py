@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from affetto.corpora import published
-from affetto.corpora.corpus import Corpus
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.manifest import Clip
 from affetto.corpora.named_files import Naming
@@ -35,11 +34,33 @@ FILES: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("Colère/Faible/01-C-1-1.wav", ("anger", "01", "male", "1", "Un cheval fou dans mon jardin", "mild")),
         ("Neutre/12-N-1-6.aiff", ("neutrality", "12", "female", "6", "Six ours aimants domestiqués", "mild")),
     ],
+    "emodb": [
+        ("wav/03a01Fa.wav", ("joy", "03", "male", "a01", "Der Lappen liegt auf dem Eisschrank.")),
+        (
+            "wav/16b10Ab.wav",
+            ("fear", "16", "female", "b10", "Die wird auf dem Platz sein, wo wir sie immer hinlegen."),
+        ),
+    ],
+    "emovdb": [
+        ("bea_Amused/amused_1-15_0001.wav", ("joy", "bea", "female", "0001")),
+        ("EmoV-DB_sorted/josh/Neutral/Neutral_1_28_0560.wav", ("neutrality", "josh", "male", "0560")),
+    ],
+    "jl": [
+        ("JL(wav+txt)/female1_angry_10a_1.wav", ("anger", "female1", "female", "10")),
+        ("JL(wav+txt)/male2_excited_3b_2.wav", ("joy", "male2", "male", "3")),
+    ],
     "mesd": [
         ("Anger_F_A_basta_ya.wav", ("anger", "F", "female", "basta_ya", "basta ya", "common")),
         ("Happiness_C_B_risa.wav", ("joy", "C", "", "risa", "risa", "emotional")),
     ],
     "nemo": [("samples/EB0_surprised_64.wav", ("surprise", "EB0", "female", "64"))],
+    "ravdess": [
+        (
+            "Actor_18/03-01-05-02-02-01-18.wav",
+            ("anger", "18", "female", "02", "Dogs are sitting by the door", "strong"),
+        ),
+        ("03-01-01-01-01-02-07.wav", ("neutrality", "07", "male", "01", "Kids are talking by the door", "normal")),
+    ],
     "savee": [
         ("AudioData/DC/sa01.wav", ("sadness", "DC", "male", "sa01")),
         ("ALL/KL_su15.wav", ("surprise", "KL", "male", "su15")),
@@ -90,6 +111,8 @@ def test_the_record_of_a_corpus_agrees_with_its_names(tmp_path: Path, name: str)
     assert {clip.emotion for clip in open_corpus(name, touch(tmp_path, naming.example)).clips} <= set(EMOTIONS)
     assert parse_protocol(corpus.protocol) and corpus.protocol_reason and corpus.citation and corpus.language
     assert corpus.licence and corpus.source and corpus.speakers >= len(naming.speakers)
+    if corpus.folds:
+        assert sorted(speaker for fold in corpus.folds for speaker in fold) == sorted(naming.speakers)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -108,11 +131,6 @@ def test_wherever_the_files_lie(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError) as raised:
         open_corpus(name, wrong)
     assert NAMINGS[name].example in str(raised.value) and "found 1 .pdf file named slides.pdf" in str(raised.value)
-
-
-@pytest.fixture
-def tess() -> Corpus:
-    return CORPORA["tess"]
 
 
 def test_a_second_copy_below_the_first_is_passed_over(tmp_path: Path) -> None:
@@ -134,6 +152,41 @@ def test_an_inner_folder_means_the_corpus_where_the_folder_belongs_to_the_name(t
     manifest = open_corpus(None, root / "anger")
     assert manifest.root == root and len(manifest.clips) == 2
     assert f"AESDD was found in {root}" in manifest.notes[0]
+
+
+def test_a_file_of_another_actor_is_passed_over(tmp_path: Path) -> None:
+    """As in a mirror of RAVDESS, which moreover holds songs."""
+    names = ("Actor_02/03-01-05-01-01-01-02.wav", "Actor_05/03-01-05-01-01-01-05.wav")
+    touch(tmp_path, *names, "Actor_05/03-01-05-01-01-01-02.wav", "Actor_05/03-02-05-01-01-01-05.wav")
+    manifest = open_corpus("ravdess", tmp_path)
+    assert [clip.file for clip in manifest.clips] == list(names)
+    assert "1 files have the name of another and were passed over as copies: Actor_05/03-01-05" in manifest.notes[0]
+    assert "1 audio files do not fit" in manifest.notes[1] and "Actor_05/03-02-" in manifest.notes[1]
+
+
+OTHERS = {
+    "ravdess": ("03-01-02-01-01-01-01.wav", "calm"),
+    "emodb": ("03a01Lb.wav", "boredom"),
+    "emovdb": ("sam_Sleepy/sleepiness_1-28_0001.wav", "sleepiness"),
+    "jl": ("male1_apologetic_6b_1.wav", "apologetic"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_labels_beside_the_seven_are_left_out_kept_or_mapped(tmp_path: Path, name: str) -> None:
+    file, label = OTHERS[name]
+    touch(tmp_path, file, FILES[name][0][0])
+    assert label not in open_corpus(name, tmp_path).labels
+    assert label in open_corpus(name, tmp_path, keep_other=True).labels
+    mapped = open_corpus(name, tmp_path, label_map={label: "neutral"})
+    assert "neutrality" in mapped.labels and len(mapped.clips) == 2
+    assert any(f"1 clips of {label} are left out" in note for note in open_corpus(name, tmp_path).notes)
+
+
+def test_the_words_of_jl_come_from_the_text_beside_a_clip(tmp_path: Path) -> None:
+    touch(tmp_path, "male2_neutral_6b_2.wav", "male2_neutral_7b_2.wav")
+    (tmp_path / "male2_neutral_6b_2.txt").write_text("Jack views an art piece.\n", encoding="utf-8")
+    assert [clip.sentence for clip in open_corpus("jl", tmp_path).clips] == ["Jack views an art piece.", None]
 
 
 def test_archives_beside_an_incomplete_copy_are_named(tmp_path: Path) -> None:

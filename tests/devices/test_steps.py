@@ -16,8 +16,8 @@ from affetto.models.classifier import Classifier
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import POOLINGS
+from affetto.targets.losses import CrossEntropy
 from affetto.training.gradients import check_gradients
-from affetto.training.loss import Loss
 from devices.guard import META, LeavingError, OnTheDevice, on_device
 from models.systems import FAMILIES, classifier, clips
 
@@ -40,13 +40,13 @@ def step(made: Classifier) -> None:
     stored = Stored(zip("ab", (made.prefix(clip) for clip in clips(0.9, 0.6)), strict=True))
     on_device(made).train()
     bank = Bank(stored, "ab", META)
-    loss = Loss.fitted(torch.tensor([0, 1]), 7, weighted=True, smoothing=0.1).to(META)
+    loss = CrossEntropy.fitted(torch.tensor([0, 1]), 7, weighted=True, smoothing=0.1).to(META)
     rows, targets, weights = bank.index("ab"), torch.zeros(2, dtype=torch.long, device=META), torch.ones(2, device=META)
     optimizer = torch.optim.Adam(made.trainable().values(), foreach=False)
     made.method.restore_step_state({})
     with OnTheDevice():
         prefix, lengths = bank.gather(rows, 48)
-        total = (loss.per_clip(made(prefix, lengths), targets) * weights).sum()
+        total = loss.of_batch(made(prefix, lengths), targets, weights)
         penalty = made.method.penalty()
         (total if penalty is None else total + penalty).backward()
         made.method.after_step(5, 10)
@@ -112,7 +112,7 @@ def test_the_proof_of_gradients_looks_at_the_device_and_so_comes_once_a_run() ->
     made = on_device(classifier("whisper-mini", "lora"))
     batch = {"features": torch.empty(2, 9, made.backbone.width, device=META)}
     with pytest.raises(RuntimeError, match="meta"):
-        check_gradients(made, batch, torch.tensor([9, 7]), torch.zeros(2, dtype=torch.long, device=META))
+        check_gradients(made, batch, torch.tensor([9, 7]))
 
 
 def values() -> Tensor:

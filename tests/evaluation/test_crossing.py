@@ -26,9 +26,9 @@ from affetto.experiments.grid import read
 from affetto.experiments.states import GridFolder
 from affetto.inference.predictor import temperature_of
 from affetto.models.saved import load_classifier
+from affetto.targets.temperature import before_and_after
 from affetto.training.runs import RunFolder
 from affetto.training.spec import CorpusSpec
-from affetto.training.temperature import before_and_after
 from affetto.training.train import train
 from training.corpora import RATE_HZ, sound, write_table
 

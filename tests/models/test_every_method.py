@@ -139,7 +139,7 @@ def courses(folder: Path) -> Iterator[Any]:
         start, parameters = made.snapshot(), set(made.trainable())
         bare, fresh = assemble(pristine(key), plan(key, "frozen")).states(WAVES[0]), made.states(WAVES[0])
         started = logits(made, WAVES)
-        check_gradients(made, *collate([made.prefix(wave) for wave in WAVES], CPU), torch.arange(len(WAVES)))
+        check_gradients(made, *collate([made.prefix(wave) for wave in WAVES], CPU))
         trained = train(made)
         together, states = logits(made, WAVES), made.states(WAVES[0])
         alone = torch.cat([logits(made, [wave]) for wave in WAVES])

@@ -218,7 +218,9 @@ def test_unknown_protocol_lists_the_known(protocol: str) -> None:
     if not protocol:
         assert make_split(corpus(), protocol).protocol == "paper"
         return
-    with pytest.raises(UserError, match=r"unknown split protocol .*kfold:K, official, column, prompt-disjoint"):
+    with pytest.raises(
+        UserError, match=r"unknown split protocol .*kfold:K, official, column, published, prompt-disjoint"
+    ):
         make_split(corpus(), protocol)
 
 
@@ -297,7 +299,31 @@ def test_loso_beyond_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_protocol_is_tested_here() -> None:
-    assert {name.partition(":")[0] for name in (*ONE_EACH, "official", "column")} == set(PROTOCOLS)
+    assert {name.partition(":")[0] for name in (*ONE_EACH, "official", "column", "published")} == set(PROTOCOLS)
+
+
+FOLDS = (("s0", "s3"), ("s1",), ("s2", "s4", "s5"))
+
+
+def test_published_folds_are_tested_in_turn_and_the_next_validates() -> None:
+    manifest = replace(corpus(6), folds=FOLDS)
+    parts = homes(manifest, make_split(manifest, "published"))
+    assert [fold["test"] for fold in parts] == [set(fold) for fold in FOLDS]
+    assert [fold["validation"] for fold in parts] == [set(fold) for fold in (*FOLDS[1:], FOLDS[0])]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "folds", "line"),
+    [
+        (6, (), r"tiny has no published folds of speakers: use --split loso"),
+        (6, FOLDS[:2], r"tiny has no published folds"),
+        (7, FOLDS, r"speaker 's6' is in none of the published folds of tiny"),
+        (6, (*FOLDS, ("s8", "s9")), r"tiny: no clips of published fold 4 \(speakers s8, s9\): complete the copy"),
+    ],
+)
+def test_published_folds_must_fit_the_corpus(speakers: int, folds: tuple[tuple[str, ...], ...], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        make_split(replace(corpus(speakers), folds=folds), "published")
 
 
 def test_inner_folds_by_hand() -> None:

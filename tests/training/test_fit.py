@@ -19,12 +19,13 @@ from affetto.models.classifier import Classifier
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.methods.base import NOTHING, Method
 from affetto.models.pooling import StatePooling
+from affetto.targets.classes import Classes
+from affetto.targets.losses import CrossEntropy, class_weights
 from affetto.training import checkpoint, loop
 from affetto.training import device as devices
 from affetto.training.batches import plan
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
-from affetto.training.loss import Loss, class_weights
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
 FEATURES, LABELS = 6, ("a", "b", "c")
@@ -76,7 +77,7 @@ class Linear(Classifier):
         backbone = nn.Module()
         backbone.depth = 0  # type: ignore[assignment]
         pooling = StatePooling(0, FEATURES // 2, "layer")
-        super().__init__(backbone, Gain(), pooling, head or nn.Linear(FEATURES, len(LABELS)), LABELS)  # type: ignore[arg-type]
+        super().__init__(backbone, Gain(), pooling, head or nn.Linear(FEATURES, len(LABELS)), Classes(tuple(LABELS)))  # type: ignore[arg-type]
 
     def forward(self, prefix: dict[str, Tensor], lengths: Tensor | None) -> Tensor:
         return self.head(prefix["statistics"][:, 0] * self.method.gain)
@@ -177,7 +178,7 @@ def test_a_fit_is_that_of_plain_torch(optimizer: Any, clips: Clips, tmp_path: Pa
 
 def test_a_class_without_clips_weighs_nothing() -> None:
     """Neither as a target nor, by the smoothing, as a share of others' targets."""
-    weights = class_weights(torch.tensor([0, 0, 0, 1]), 3)
+    weights = class_weights(torch.tensor([3, 1, 0]))
     assert weights.tolist() == pytest.approx([4 / 9, 4 / 3, 0.0])
     logits = torch.zeros(1, 3, requires_grad=True)
     nn.CrossEntropyLoss(weight=weights, label_smoothing=0.3)(logits, torch.tensor([1])).backward()
@@ -188,11 +189,11 @@ def test_a_class_without_clips_weighs_nothing() -> None:
 def test_a_batch_may_be_cut_and_filled_up_without_a_change_of_its_loss(weighted: bool) -> None:
     """The loss is torch's; a clip whose weight is 0 is not in it."""
     targets = torch.tensor([0, 0, 0, 1, 2, 2])
-    loss = Loss.fitted(targets, 3, weighted=weighted, smoothing=0.3)
+    loss = CrossEntropy.fitted(targets, 3, weighted=weighted, smoothing=0.3)
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
-    weights = torch.full((6,), 1 / sum(loss.weights[target] for target in targets[:4]))
+    weights = torch.full((6,), 1 / float(loss.clip_weights(targets[:4]).sum()))
     weights[4:] = 0.0
-    parts = [(loss.per_clip(logits[i:j], targets[i:j]) * weights[i:j]).sum() for i, j in ((0, 1), (1, 6))]
+    parts = [loss.of_batch(logits[i:j], targets[i:j], weights[i:j]) for i, j in ((0, 1), (1, 6))]
     torch.testing.assert_close(sum(parts), loss.function(logits[:4], targets[:4]))
 
 

@@ -11,11 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affetto.corpora.labels import EMOTIONS
+from affetto.targets.classes import Classes
 from affetto.training import augment, checkpoint
 from affetto.training.batches import by_length, plan
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
 from affetto.training.train import train
 from training.corpora import spec, write_table
+
+ABC = Classes(("a", "b", "c"))
 
 # Batches -----------------------------------------------------------------------------------------
 
@@ -156,9 +160,9 @@ def test_the_state_that_tells_classes_across_speakers_is_chosen() -> None:
     # State 3 tells the speaker, and within a speaker the class: useless for others.
     of = np.array([int(name[1:]) for name in speakers])
     layers.append(np.eye(18)[of * 3 + target] * 5 + random.standard_normal((120, 18)) * 0.1)
-    choice = choose(lambda layer: layers[layer], target, speakers, range(4), (0.01, 0.1, 1.0), 5)
-    assert choice.layer == 1 and choice.uar > 0.85
-    assert choose(lambda layer: layers[layer], target, speakers, range(4), (0.01, 0.1, 1.0), 5) == choice
+    choice = choose(lambda layer: layers[layer], target, speakers, range(4), (0.01, 0.1, 1.0), 5, target=ABC)
+    assert choice.layer == 1 and choice.score > 0.85
+    assert choose(lambda layer: layers[layer], target, speakers, range(4), (0.01, 0.1, 1.0), 5, target=ABC) == choice
 
 
 def test_noise_is_chosen_at_chance() -> None:
@@ -166,21 +170,24 @@ def test_noise_is_chosen_at_chance() -> None:
     random = np.random.default_rng(0)
     target, speakers = random.integers(0, 4, 240), [f"s{i // 20}" for i in range(240)]
     noise = random.standard_normal((240, 240))
-    choice = choose(lambda _: noise, target, speakers, [0], (0.01, 0.1, 1.0), 5)
-    assert choice.uar == pytest.approx(0.25, abs=0.08)
+    choice = choose(lambda _: noise, target, speakers, [0], (0.01, 0.1, 1.0), 5, target=Classes(tuple("abcd")))
+    assert choice.score == pytest.approx(0.25, abs=0.08)
 
 
 def test_a_rare_class_counts_as_much_as_another_in_the_choice() -> None:
     """Whoever always names the frequent class has nine clips of ten right, and half of the recall."""
     target, speakers = np.array([0] * 9 + [1]).repeat(6), [f"s{i % 6}" for i in range(60)]
     nothing = np.zeros((60, 2))
-    assert choose(lambda _: nothing, target, speakers, [0], (1.0,), 3, balanced=False) == Choice(0, 1.0, 0.5)
+    assert choose(
+        lambda _: nothing, target, speakers, [0], (1.0,), 3, target=Classes(("a", "b")), balanced=False
+    ) == Choice(0, 1.0, 0.5)
 
 
 def test_on_a_tie_the_lower_state_and_the_smaller_strength_win() -> None:
     target, speakers = np.tile(np.arange(3), 8), [f"s{i // 6}" for i in range(24)]
     x = np.eye(3)[target] * 10 + np.random.default_rng(0).standard_normal((24, 3)) * 0.01
-    assert choose(lambda _: x, target, speakers, range(3), (0.1, 1.0, 10.0), 4) == Choice(0, 0.1, 1.0)
+    found = choose(lambda _: x, target, speakers, range(3), (0.1, 1.0, 10.0), 4, target=ABC)
+    assert found == Choice(0, 0.1, 1.0)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 5])
@@ -188,19 +195,21 @@ def test_a_probe_never_names_a_class_that_it_has_not_seen(classes: int) -> None:
     random = np.random.default_rng(0)
     target = random.integers(0, classes, 60)
     x = random.standard_normal((60, 4)) + target[:, None]
-    probe = Probe.fit(x, target, 1.0, classes=7)
-    probabilities = probe.probabilities(x)
+    kind = Classes(EMOTIONS)
+    probe = Probe.fit(x, target, 1.0, target=kind)
+    probabilities = probe.values(x, kind)
     assert probabilities.shape == (60, 7) and np.allclose(probabilities.sum(1), 1)
     assert probabilities[:, classes:].max() < 1e-6
-    assert np.array_equal(probabilities.argmax(1), probe.predict(x))
-    assert classes == 1 or (probe.predict(x) == target).mean() > 0.5
+    assert np.array_equal(probabilities.argmax(1), probe.outputs(x).argmax(1))
+    assert classes == 1 or (probabilities.argmax(1) == target).mean() > 0.5
 
 
 def test_balanced_weights_count_a_rare_class_as_much() -> None:
     random = np.random.default_rng(0)
     target = np.repeat([0, 1], [190, 10])
     x = random.standard_normal((200, 3)) + 0.7 * target[:, None]
-    recall = [(Probe.fit(x, target, 1.0, balanced=b).predict(x)[target == 1] == 1).mean() for b in (False, True)]
+    probes = [Probe.fit(x, target, 1.0, target=Classes(("a", "b")), balanced=balanced) for balanced in (False, True)]
+    recall = [(probe.outputs(x).argmax(1)[target == 1] == 1).mean() for probe in probes]
     assert recall[0] < 0.5 < recall[1]
 
 

@@ -239,7 +239,8 @@ def test_a_static_step_waits_for_nothing_on_the_cpu(monkeypatch: pytest.MonkeyPa
         settings=SETTINGS,
         augment=MASKED,
         accelerator=accelerator,
-        loss=loop.Loss.fitted(task.classes(task.train), 7, weighted=True, smoothing=0.1).to(meta),
+        loss=made.target.loss(task.truth(task.train), weighted=True, smoothing=0.1).to(meta),
+        clip_weights=dict.fromkeys(prefixes, 1.0),
     )
     optimizer = torch.optim.Adam(made.trainable().values(), foreach=False)
     steps = program.Program(learner, optimizer, Bank(prefixes, tuple(prefixes), meta), None)

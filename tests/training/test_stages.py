@@ -86,9 +86,9 @@ def test_a_method_s_state_lies_above_its_blocks_and_the_probe_s_is_free(
     offered: list[list[int]] = []
     choose = folds.choose
 
-    def watched(features: Any, target: Any, speakers: Any, layers: Any, *arguments: Any, **more: Any) -> Any:
+    def watched(*arguments: Any, layers: Any, **more: Any) -> Any:
         offered.append(list(layers))
-        return choose(features, target, speakers, layers, *arguments, **more)
+        return choose(*arguments, layers=layers, **more)
 
     monkeypatch.setattr(folds, "choose", watched)
     chosen = {"training.first_block": "1", "training.epochs": "1", "probe.strengths": "[0.01]"}

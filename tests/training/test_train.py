@@ -22,11 +22,11 @@ from affetto.evaluation.testing import evaluate
 from affetto.inference.loading import load
 from affetto.measures.probability import expected_calibration_error
 from affetto.models.device import KINDS
+from affetto.targets.temperature import calibrated, fit_temperature
 from affetto.training import folds
 from affetto.training.folds import known_of
 from affetto.training.selection import whole_speakers
 from affetto.training.spec import CorpusSpec
-from affetto.training.temperature import calibrated, fit_temperature
 from affetto.training.train import median_epochs, train
 from training.corpora import spec, timeless, write_table
 

@@ -18,6 +18,17 @@ def complete_method(incomplete: str) -> list[str]:
     return [name for name in METHODS if name.startswith(incomplete)]
 
 
+def complete_target(incomplete: str) -> list[str]:
+    """Names of targets that begin with `incomplete`, for the completion of a shell."""
+    from affetto.targets.registry import TARGETS
+
+    return [name for name in TARGETS if name.startswith(incomplete)]
+
+
+TARGET_HELP = (
+    "what is predicted: classes, distribution (raters' shares), multilabel, dimensions (such as arousal) or joint "
+    "(classes and dimensions); by default the first that the clips have"
+)
 METHOD_HELP = "method of adaptation: a name of `affetto methods`, or several with + between them (lora+adapter)"
 
 
@@ -29,11 +40,12 @@ def train(
     table: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
     ] = None,
+    target: Annotated[str | None, typer.Option(help=TARGET_HELP, autocompletion=complete_target)] = None,
     recipe: Annotated[
         str | None, typer.Option(help="named set of settings: recommended (the default) or paper")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="split: paper, loso, kfold:K, official, prompt-disjoint or column")
+        str | None, typer.Option(help="split: paper, loso, kfold:K, official, published, prompt-disjoint or column")
     ] = None,
     split_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the split")] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="seed of the training")] = 0,
@@ -82,6 +94,10 @@ def train(
     from affetto.training.spec import DEFAULT_RECIPE, RunSpec, settings
 
     METHODS.find(method)
+    if target is not None:
+        from affetto.targets.registry import TARGETS
+
+        TARGETS.find(target)
     at_once = stack_size(stack)
     recipe = recipe or DEFAULT_RECIPE
     resolved = settings(recipe, pairs(set_, "--set"), method=method)
@@ -90,6 +106,7 @@ def train(
         corpora=named_corpora(corpus, table, option),
         backbone=backbone,
         method=method,
+        target=target,
         recipe=recipe,
         split=split,
         split_seed=split_seed,

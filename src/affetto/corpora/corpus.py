@@ -73,6 +73,8 @@ class Corpus:
     """Split protocol by default; empty: `column` where each clip names its part, else `paper`."""
     protocol_reason: str = ""
     """Reason for the default, and other protocols that suit the corpus."""
+    folds: tuple[tuple[str, ...], ...] = ()
+    """Speakers of each fold that was published for the corpus, for the protocol `published`; () where none was."""
     sentences: Mapping[str, str] = field(default_factory=dict)
     """Words of each prompt, where prompts are ids of known sentences."""
     prompt_is_text: bool = False
@@ -158,6 +160,7 @@ class Corpus:
             official=classes,
             notes=tuple(notes),
             protocol=self.protocol,
+            folds=self.folds,
             dimensions={name: scale for name, scale in ranges.items() if name in present},
             relabelled=None if labelling is None else labelling.relabelled,
         )

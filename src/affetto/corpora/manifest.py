@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from affetto.corpora.annotations import Range, Rating
+from affetto.corpora.annotations import Range, Rating, shares
 from affetto.corpora.labelling import Relabelling
 from affetto.corpora.labels import EMOTIONS, in_order
 from affetto.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 GENDERS = ("female", "male", "other")
 PARTS = ("train", "validation", "test")
@@ -58,6 +63,10 @@ class Clip:
         # Ten digits tell sections apart to the microsecond in the longest recordings.
         return f"{self.file}#{self.start or 0:.10g}-{'' if self.end is None else format(self.end, '.10g')}"
 
+    def shares(self, labels: Sequence[str]) -> NDArray[np.float64]:
+        """Share of the raters' votes that each of the labels has, (labels,); see `annotations.shares`."""
+        return shares(self.ratings, labels)
+
     @property
     def id(self) -> str:
         """Name of the clip among several corpora."""
@@ -82,8 +91,12 @@ class Manifest:
     """Folder of each corpus, in a manifest of several (`merge`)."""
     protocol: str = ""
     """Default split protocol of the corpus; empty where the general rule holds (`splits.default_protocol`)."""
+    folds: tuple[tuple[str, ...], ...] = ()
+    """Speakers of each fold that was published for the corpus; () where none was."""
     dimensions: Mapping[str, Range] = field(default_factory=dict)
     """Range of each dimension that the clips have values of; {} where there is none."""
+    unequal_dimensions: tuple[str, ...] = ()
+    """Dimensions that some of several corpora lack, or have with another range."""
     relabelled: tuple[Relabelling, ...] | None = None
     """Labels whose clips were left out or count as another class; None where the reader does not count them."""
 
@@ -103,6 +116,11 @@ class Manifest:
     def labels(self) -> tuple[str, ...]:
         """Emotions of the clips, in canonical order; () where the clips have dimensions alone."""
         return in_order({clip.emotion for clip in self.clips} - {""})
+
+    @property
+    def every_label(self) -> tuple[str, ...]:
+        """All labels of the clips, those of clips with several too, in canonical order."""
+        return in_order({label for clip in self.clips for label in (*clip.labels, clip.emotion)} - {""})
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -153,6 +171,8 @@ def merge(manifests: list[Manifest]) -> Manifest:
         for manifest in manifests
         for clip in manifest.clips
     ]
+    ranges = [set(manifest.dimensions.items()) for manifest in manifests]
+    shared = set.intersection(*ranges)
     return Manifest(
         corpus="+".join(names),
         root=manifests[0].root,
@@ -161,9 +181,6 @@ def merge(manifests: list[Manifest]) -> Manifest:
         licence="; ".join(dict.fromkeys(m.licence for m in manifests if m.licence)),
         notes=tuple(f"{m.corpus}: {note}" for m in manifests for note in m.notes),
         roots={manifest.corpus: manifest.root for manifest in manifests},
-        dimensions={
-            name: scale
-            for name, scale in manifests[0].dimensions.items()
-            if all(manifest.dimensions.get(name) == scale for manifest in manifests)
-        },
+        dimensions={name: scale for name, scale in manifests[0].dimensions.items() if (name, scale) in shared},
+        unequal_dimensions=tuple(sorted({name for name, _ in set.union(*ranges) - shared})),
     )

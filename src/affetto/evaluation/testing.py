@@ -21,12 +21,13 @@ from affetto.inference.loading import load
 from affetto.inference.predictor import Prediction, Predictor, temperature_of
 from affetto.measures.scores import scores
 from affetto.models.prefix import Source
+from affetto.targets.target import DECIMALS
+from affetto.targets.temperature import before_and_after
 from affetto.training.contents import contents_of
 from affetto.training.data import read_clips, refuse_or_name
-from affetto.training.folds import DECIMALS, known_of
+from affetto.training.folds import known_of
 from affetto.training.runs import METRICS, PREDICTIONS, TRAINED_ON, RunFolder
 from affetto.training.spec import CorpusSpec
-from affetto.training.temperature import before_and_after
 
 CorpusLike = CorpusSpec | str | Path
 

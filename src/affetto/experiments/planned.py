@@ -28,8 +28,11 @@ AXES: dict[str, Any] = {
     "recipe": DEFAULT_RECIPE,
     "random_weights": False,
     "weights_seed": 0,
+    "target": None,
 }
 """Axes beside the settings, with their values for a grid that does not name them."""
+LATER_AXES = ("target",)
+"""Axes that earlier grids lacked: with their default they change no name of a run."""
 SEEDS = ("seed", "split_seed", "weights_seed")
 
 
@@ -54,7 +57,8 @@ class PlannedRun:
     @property
     def identity(self) -> str:
         """SHA-256 over the run, as far as it is known before corpora and weights are read."""
-        fixed = {axis: self[axis] for axis in AXES if axis != "recipe"}
+        absent = [axis for axis in LATER_AXES if self[axis] == AXES[axis]]
+        fixed = {axis: self[axis] for axis in AXES if axis != "recipe" and axis not in absent}
         content: dict[str, Any] = {"settings": own_fields(self.settings, self["method"]), **fixed}
         content |= {"stand_in": self.stand_in} if self.stand_in else {}
         content |= {"keep_other": True} if self.keep_other else {}

@@ -80,11 +80,14 @@ def passes(run: PlannedRun, clips: int) -> Passes | None:
 
 def folds(run: PlannedRun) -> int | None:
     """Number of folds of a run's split; None for an unknown one."""
-    protocol, _, argument = (run["split"] or "paper").partition(":")
+    corpus = CORPORA.get(run["corpus"])
+    protocol, _, argument = (run["split"] or (corpus and corpus.protocol) or "paper").partition(":")
     if protocol == "kfold":
         return int(argument) if argument.isdigit() else None
     if protocol == "loso":
         return sum(speakers for speakers, _ in _sizes(run)) or None
+    if protocol == "published":
+        return len(corpus.folds) if corpus else None
     return 1
 
 

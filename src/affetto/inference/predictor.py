@@ -21,7 +21,7 @@ from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
-from affetto.training.temperature import calibrated
+from affetto.targets.temperature import calibrated
 
 BATCH = 16
 LONG_CLIPS = ("windows", "cropped")

@@ -94,11 +94,13 @@ def multilabel_scores(
     labels: Sequence[str],
     speakers: Sequence[str],
     threshold: float | NDArray[Any] = 0.5,
+    called: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """All scores of several labels a clip: `truth` (clips, labels) of 0 and 1, `prediction` (clips, labels) of scores.
 
-    A label is called where its score is at least `threshold`, one number or one a label (labels,). Raises ValueError
-    for arguments that do not fit together, for values that are not finite, and for a truth that is not 0 or 1.
+    `called` (clips, labels) are the labels that were decided on; without it a label is called where its score is at
+    least `threshold`, one number or one a label (labels,). Raises ValueError for arguments that do not fit together,
+    for values that are not finite, and for a truth that is not 0 or 1.
     """
     _check_sizes(truth, prediction, labels, speakers)
     scores = np.asarray(prediction, dtype=np.float64)
@@ -107,10 +109,11 @@ def multilabel_scores(
     people, owner = speaker_numbers(speakers)
     units = units_of(owner, len(people))
     limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(labels),))
-    called, true = scores >= limits, np.asarray(truth, dtype=bool)
+    true = np.asarray(truth, dtype=bool)
+    decided = scores >= limits if called is None else np.asarray(called, dtype=bool)
     values, chance, ends = {}, {}, {}
     for measure in multilabel_measures():
-        value, *without = measure.function(scores, called, true, units.owner, len(units) if len(units) > 1 else 0)
+        value, *without = measure.function(scores, decided, true, units.owner, len(units) if len(units) > 1 else 0)
         values[measure.name] = float(value)
         ends[measure.name] = units.ends(float(value), np.array(without), *measure.range)
         if measure.chance is not None:
@@ -119,10 +122,10 @@ def multilabel_scores(
         **values,
         "n": len(owner),
         "labels": list(labels),
-        "threshold": limits.tolist(),
+        **({"threshold": limits.tolist()} if called is None else {}),
         "per_label": {
             label: {
-                "f1": MACRO_F1.of_predictions(scores[:, [column]], true[:, [column]], limits[column]),
+                "f1": MACRO_F1.of_predictions(decided[:, [column]], true[:, [column]]),
                 "average_precision": MEAN_AVERAGE_PRECISION.of_predictions(scores[:, [column]], true[:, [column]]),
                 "n": int(true[:, column].sum()),
             }

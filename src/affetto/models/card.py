@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from affetto.errors import UserError
+from affetto.targets.registry import target_of
 
 LARGEST_BYTES = 4 << 20
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
@@ -52,10 +53,18 @@ class _Head(_Part):
 
 
 class _Blueprint(_Part):
-    labels: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2), AfterValidator(_each_once)]
+    target: dict[str, Any] | None = None
+    labels: Annotated[list[Annotated[str, Field(min_length=1)]], AfterValidator(_each_once)]
     method: _Method
     pooling: _Pooling
     head: _Head
+
+    @field_validator("labels")
+    @classmethod
+    def _are_enough(cls, labels: list[str], facts: ValidationInfo) -> list[str]:
+        if facts.data.get("target") is None and len(labels) < 2:
+            raise ValueError("labels should be two or more")
+        return labels
 
 
 class _Audio(_Part):
@@ -105,7 +114,21 @@ def checked(card: Any, where: str) -> dict[str, Any]:
             f"{where}: {field}: {first['msg'].lower()}{value}; this is no model card of affetto's as it was written: "
             "copy the model again, or train it again"
         ) from None
+    _check_target(card["blueprint"], where)
     return {name: getattr(valid, name) for name in ORIGIN} | card
+
+
+def _check_target(blueprint: dict[str, Any], where: str) -> None:
+    """Raise UserError for a target that cannot be made, or whose labels are not those of the blueprint."""
+    try:
+        target = target_of(blueprint)
+        if list(target.labels) != blueprint["labels"]:
+            raise ValueError("its labels are not those of the blueprint")
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise UserError(
+            f"{where}: blueprint.target: {_shorten(blueprint['target'])} is broken ({problem}); copy the model again, "
+            "or train it again"
+        ) from None
 
 
 def read_json(file: Path) -> Any:

@@ -22,6 +22,7 @@ from affetto.models.head_layers import StatisticsHead, masked_statistics
 from affetto.models.int8 import quantise_blocks
 from affetto.models.methods.base import EMBEDDING, NOTHING, Method
 from affetto.models.pooling import StatePooling
+from affetto.targets.target import Target
 
 Prefix = dict[str, Tensor]
 """Tensors of a clip at the cut. Frames come first: `features` (frames, channels); or `state`
@@ -30,14 +31,14 @@ or, of the whole clip, `statistics` (L+1, 2 width)."""
 
 
 class Classifier(nn.Module):
-    """Waves → logits over `labels`; see the module's docstring for the two halves."""
+    """Waves → the outputs of a target; see the module's docstring for the two halves."""
 
     def __init__(
-        self, backbone: Backbone, method: Method, pooling: StatePooling, head: nn.Module, labels: Sequence[str]
+        self, backbone: Backbone, method: Method, pooling: StatePooling, head: nn.Module, target: Target
     ) -> None:
         super().__init__()
         self.backbone, self.method, self.pooling, self.head = backbone, method, pooling, head
-        self.labels = tuple(labels)
+        self.target, self.labels = target, target.labels
         self.precision = "float32"
         self._highest = backbone.depth
 
@@ -244,7 +245,7 @@ class Classifier(nn.Module):
 
     def with_head(self, head: nn.Module) -> Classifier:
         """The same model over the same weights in memory, with another head."""
-        model = Classifier(self.backbone, self.method, self.pooling, head, self.labels)
+        model = Classifier(self.backbone, self.method, self.pooling, head, self.target)
         model.precision, model._highest = self.precision, self._highest
         return model.train(self.training)
 

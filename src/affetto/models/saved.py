@@ -27,6 +27,7 @@ from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import StatePooling
+from affetto.targets.registry import target_of
 
 FORMAT = 1
 CARD, HEAD, METHOD = "affetto.json", "head.safetensors", "method"
@@ -35,8 +36,8 @@ CARD, HEAD, METHOD = "affetto.json", "head.safetensors", "method"
 def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None = None) -> Classifier:
     """A classifier on `backbone`, fresh (by torch's random generator) or with the weights of a saved folder.
 
-    `blueprint`: {"labels": […], "method": {"name", "first_block", "settings"}, "pooling": {"kind",
-    "layer", "state_norm"}, "head": {"name", "width", "dropout", "unmasked_mean"}}.
+    `blueprint`: {"labels": […], "target": {"kind", …} unless it is classes, "method": {"name", "first_block",
+    "settings"}, "pooling": {"kind", "layer", "state_norm"}, "head": {"name", "width", "dropout", "unmasked_mean"}}.
     """
     pooling = StatePooling(backbone.depth, backbone.width, **blueprint["pooling"])
     if pooling.last > backbone.depth:
@@ -50,7 +51,7 @@ def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None
     else:
         method = kind.load(backbone, blocks, weights / METHOD, settings["settings"])
     head = _head(backbone.width, blueprint)
-    classifier = Classifier(backbone, method, pooling, head, blueprint["labels"])
+    classifier = Classifier(backbone, method, pooling, head, target_of(blueprint))
     if weights is not None:
         state = load_file(weights / HEAD)
         if pooling.weights is not None:
@@ -146,7 +147,7 @@ def _head(width: int, blueprint: dict[str, Any]) -> nn.Module:
         raise UserError(f"model.unmasked_mean has no meaning with model.head={head.name}: choose one of {choices}")
     shape = Shape(
         width=width,
-        classes=len(blueprint["labels"]),
+        classes=target_of(blueprint).outputs,
         hidden=settings["width"],
         dropout=settings["dropout"],
         unmasked_mean=settings["unmasked_mean"],

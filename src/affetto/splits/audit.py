@@ -77,16 +77,21 @@ class Ledger:
         manifest: Manifest,
         copies: Sequence[Sequence[Clip]] | None = None,
         seconds: Mapping[str, float] | None = None,
+        strata: Sequence[str] | None = None,
     ) -> None:
+        """`strata` are groups of the clips that parts have in proportion, in place of their emotions."""
         clips = manifest.clips
         self.ids = tuple(clip.id for clip in clips)
         self.row = {clip: i for i, clip in enumerate(self.ids)}
         self.speakers, self.speaker = coded([clip.speaker for clip in clips])
         self.genders, self.gender = coded([clip.gender or "unknown" for clip in clips])
         self.prompts, self.prompt = coded([clip.prompt or "" for clip in clips])
-        self.labels = in_order({clip.emotion for clip in clips})
+        groups = [clip.emotion for clip in clips] if strata is None else list(strata)
+        self.labels = in_order(set(groups))
+        self.trains_every_label = strata is None
+        """True if a label that no training clip has is an error: a model would never say it."""
         index = {label: i for i, label in enumerate(self.labels)}
-        self.emotion = np.fromiter((index[clip.emotion] for clip in clips), np.int64, len(clips))
+        self.emotion = np.fromiter((index[group] for group in groups), np.int64, len(clips))
         self.copies = None if copies is None else [[clip.id for clip in group] for group in copies]
         self.seconds: NDArray[np.float64] | None = None
         if seconds is not None and all(clip in seconds for clip in self.ids):
@@ -125,7 +130,7 @@ def prove(ledger: Ledger, fold: Fold) -> None:
             )
         home[speakers] = number
     trained = np.unique(ledger.emotion[ledger.rows(fold.train)])
-    if len(trained) < len(ledger.labels):
+    if ledger.trains_every_label and len(trained) < len(ledger.labels):
         missing = next(label for i, label in enumerate(ledger.labels) if i not in trained)
         raise UserError(
             f"fold {fold.name!r}: no training clip shows {missing!r}, which too few speakers show: leave the class "

@@ -65,12 +65,14 @@ def make_split(
     contents: Mapping[str, Content] | None = None,
     seconds: Mapping[str, float] | None = None,
     allow_duplicates: bool = False,
+    strata: Sequence[str] | None = None,
 ) -> Split:
     """Split a manifest by speakers; the same manifest, protocol and seed give the same split everywhere.
 
     `protocol` is a name of PROTOCOLS (`kfold:5` for five folds), None for `default_protocol`. By clip id,
     `seconds` (of duration) let the audit sum up hours, and `contents` (of the audio) let copies be found:
-    those under two speakers raise UserError, or with `allow_duplicates` are left out of the later parts.
+    those under two speakers raise UserError, or with `allow_duplicates` are left out of the later parts. `strata` are
+    groups of the clips, in their order, that the parts have in proportion in place of the emotions.
     """
     protocol = protocol or default_protocol(manifest)
     name, argument = parse_protocol(protocol)
@@ -80,7 +82,7 @@ def make_split(
     copies = None if contents is None else crossing(manifest, contents)
     if copies and not allow_duplicates:
         refuse(copies)
-    ledger = Ledger(manifest, copies, seconds)
+    ledger = Ledger(manifest, copies, seconds, strata)
     if len(ledger.speakers) < 2:
         raise UserError(
             f"{manifest.corpus}: one speaker only ({ledger.speakers[0]!r}), so no test can be speaker-independent: "
@@ -162,6 +164,28 @@ def official(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Dr
         raise UserError(f"{source} has no clips for {' and '.join(absent)}: mark some, or use --split paper")
     parts = np.fromiter((PARTS.index(clip.part or "") for clip in manifest.clips), np.int64, len(manifest.clips))
     return Draft(((WHOLE, parts),))
+
+
+def published(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:
+    """The folds of speakers that were published for the corpus; each is tested once, the next one validates."""
+    if len(manifest.folds) < LEAST:
+        raise UserError(f"{manifest.corpus} has no published folds of speakers: use --split loso or --split kfold:5")
+    fold_of = {speaker: number for number, fold in enumerate(manifest.folds) for speaker in fold}
+    strange = next((speaker for speaker in ledger.speakers if speaker not in fold_of), None)
+    if strange is not None:
+        raise UserError(
+            f"speaker {strange!r} is in none of the published folds of {manifest.corpus}: leave the clips out, or use "
+            "--split loso"
+        )
+    group = np.array([fold_of[speaker] for speaker in ledger.speakers])[ledger.speaker]
+    for number, fold in enumerate(manifest.folds):
+        if number not in group:
+            raise UserError(
+                f"{manifest.corpus}: no clips of published fold {number + 1} (speakers {', '.join(fold)}): complete "
+                "the copy, or use --split loso"
+            )
+    count = len(manifest.folds)
+    return Draft(tuple((str(number + 1), _rotated(group, number, count)) for number in range(count)))
 
 
 def prompt_disjoint(manifest: Manifest, ledger: Ledger, seed: int, argument: str) -> Draft:
@@ -261,6 +285,7 @@ PROTOCOLS: dict[str, Callable[[Manifest, Ledger, int, str], Draft]] = {
     "kfold": kfold,
     "official": official,
     "column": official,
+    "published": published,
     "prompt-disjoint": prompt_disjoint,
 }
 

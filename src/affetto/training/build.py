@@ -22,6 +22,7 @@ from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
+from affetto.targets.registry import blueprint_of
 from affetto.training import device as devices
 from affetto.training.data import Data, refuse_or_name
 from affetto.training.display import Display
@@ -72,7 +73,7 @@ class Builder:
         """Blueprint for `assemble`, from the settings; `layer` is the state that pooling takes."""
         s: Settings = self.spec.settings
         return {
-            "labels": list(self.data.manifest.labels),
+            **blueprint_of(self.data.target),
             "method": {
                 "name": self.spec.method,
                 "first_block": s.training.first_block,
@@ -146,7 +147,7 @@ class Builder:
         """Mean and deviation over time of every frozen state, (L+1, 2 width) per clip."""
         norm = self.spec.settings.model.state_norm if self.needs_probe_head else "none"
         pooling = {"kind": "layer", "layer": None, "state_norm": norm}
-        blueprint = {"labels": list(self.data.manifest.labels), "pooling": pooling, **STATISTICS}
+        blueprint = {**blueprint_of(self.data.target), "pooling": pooling, **STATISTICS}
         # Copies whose own weights train start from float32, which a narrowed backbone has no longer.
         backbone = copy.deepcopy(self.backbone) if self.method.trains_backbone else self.backbone
         return self.prefixes(assemble(backbone, blueprint).to(self.device).compute_in(self.precision))

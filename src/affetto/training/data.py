@@ -15,6 +15,8 @@ from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.models.prefix import Source
 from affetto.splits import Split, make_split
+from affetto.targets.registry import choose_target
+from affetto.targets.target import Target, TargetSettings
 from affetto.training.contents import contents_of
 from affetto.training.spec import CorpusSpec, RunSpec
 
@@ -25,11 +27,12 @@ class Data:
 
     manifest: Manifest
     split: Split
+    target: Target
     sources: dict[str, Source]
     digests: dict[str, str]
     left_out: dict[str, str]
-    split_of: Callable[[Manifest], Split]
-    """Function that splits clips as the run asks for it: for what remains where some have to go."""
+    split_of: Callable[[Manifest], tuple[Target, Split]]
+    """Function from clips to their target and split, as the run asks for them: for the rest where some have to go."""
     contents: dict[str, Content] = field(default_factory=dict)
     """Content of each clip, by which it is recognised however it is stored."""
     is_final: bool = False
@@ -46,11 +49,11 @@ class Data:
         """
         assert not self.is_final
         manifest = self.manifest.only(lambda clip: clip.id not in bad)
-        split = self.split_of(manifest)
+        target, split = self.split_of(manifest)
         for note in split.notes:
             if note not in self.split.notes:
                 say(f"note: {note}")
-        self.manifest, self.split, self.left_out = manifest, split, self.left_out | bad
+        self.manifest, self.target, self.split, self.left_out = manifest, target, split, self.left_out | bad
         self.sources = {clip.id: self.sources[clip.id] for clip in manifest.clips}
 
 
@@ -62,39 +65,32 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         manifest = manifest.only(lambda clip: clip.id not in bad)
     contents = contents_of({clip.id: sources[clip.id] for clip in manifest.clips}, digests)
 
-    def split_of(clips: Manifest) -> Split:
-        _need_two_classes(clips)
-        return make_split(
-            clips, spec.split, seed=spec.split_seed, contents=contents, allow_duplicates=spec.allow_duplicates
+    def split_of(clips: Manifest, say: Callable[[str], None] = lambda _: None) -> tuple[Target, Split]:
+        settings = TargetSettings(**spec.settings.target.model_dump())
+        target = choose_target(spec.target, clips, settings, say)
+        return target, make_split(
+            clips,
+            spec.split,
+            seed=spec.split_seed,
+            contents=contents,
+            allow_duplicates=spec.allow_duplicates,
+            strata=target.strata(clips.clips),
         )
 
-    split = split_of(manifest)
+    target, split = split_of(manifest, say)
     for note in split.notes:
         say(f"note: {note}")
     sources = {clip.id: sources[clip.id] for clip in manifest.clips}
     return Data(
         manifest=manifest,
         split=split,
+        target=target,
         sources=sources,
         digests=digests,
         left_out=bad,
         split_of=split_of,
         contents=contents,
     )
-
-
-def _need_two_classes(manifest: Manifest) -> None:
-    bare = [clip.name for clip in manifest.clips if not clip.emotion]
-    if bare:
-        raise UserError(
-            f"{manifest.corpus}: {len(bare)} of {len(manifest.clips)} clips have no emotion (first: {bare[0]}), and "
-            "training needs one for each; give a table with an emotion column, or with ratings of emotions"
-        )
-    if len(manifest.labels) < 2:
-        raise UserError(
-            f"{manifest.corpus}: all {len(manifest.clips)} clips show {manifest.labels[0]!r}, and a classifier needs "
-            "two emotions or more: check the column of emotions, and --label"
-        )
 
 
 def read_clips(

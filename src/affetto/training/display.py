@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from affetto.targets.target import Target
 from affetto.training.loop import Fit
 
 
@@ -61,13 +62,16 @@ class Display:
         if self._task is not None:
             self._bars.update(self._task, note=note)
 
-    def epoch(self, fit: Fit) -> None:
+    def epoch(self, fit: Fit, target: Target) -> None:
+        """Show the last epoch: its loss, and its validation score beside the best."""
         if self._task is None:
             return
         last = fit.history[-1]
         note = f"epoch {last['epoch']}  loss {last['loss']:.3f}"
         if "validation" in last:
-            note += f"  validation F1 {100 * last['validation']['macro_f1']:.1f} (best {self._best(fit)})"
+            best: dict[str, Any] = next(record for record in fit.history if record["epoch"] == fit.best_epoch)
+            score, highest = (target.main_text(record["validation"]) for record in (last, best))
+            note += f"  validation {target.main_title} {score} (best {highest} in epoch {fit.best_epoch})"
         self._bars.update(self._task, note=note)
 
     def end(self, note: str) -> None:
@@ -86,11 +90,6 @@ class Display:
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
-
-    @staticmethod
-    def _best(fit: Fit) -> str:
-        best: dict[str, Any] = next(record for record in fit.history if record["epoch"] == fit.best_epoch)
-        return f"{100 * best['validation']['macro_f1']:.1f} in epoch {fit.best_epoch}"
 
 
 class _Part(Display):
@@ -114,8 +113,8 @@ class _Part(Display):
     def remark(self, note: str) -> None:
         self.whole.remark(note)
 
-    def epoch(self, fit: Fit) -> None:
-        self.whole.epoch(fit)
+    def epoch(self, fit: Fit, target: Target) -> None:
+        self.whole.epoch(fit, target)
 
     def end(self, note: str) -> None:
         self.say(f"{self._label}: {note} ({time.monotonic() - self._started:.0f} s)")

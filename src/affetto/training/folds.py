@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
 
 from affetto.corpora.manifest import Clip
-from affetto.measures.scores import scores
 from affetto.models import state_sizes
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
@@ -32,10 +31,7 @@ from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
 from affetto.training.spec import RunSpec
 from affetto.training.stacking import FitRequest, Steps, fitted
-from affetto.training.temperature import confidence
 
-DECIMALS = 6
-"""Decimals of the probabilities in the predictions files; the scores are computed from what is written there."""
 STATES_CLIPS = 32
 """Test clips on which the sizes of states are measured, where that is asked for."""
 SELECT, REFIT, FINAL = "select", "refit", "final"
@@ -75,9 +71,9 @@ class FoldTrainer:
     """Folds that are fitted side by side, each in a slot of the builder."""
 
     def __post_init__(self) -> None:
-        self.labels = self.data.manifest.labels
+        self.target = self.data.target
         self.clips = {clip.id: clip for clip in self.data.manifest.clips}
-        self.target = {clip.id: self.labels.index(clip.emotion) for clip in self.data.manifest.clips}
+        self.truth = {clip.id: self.target.encode(clip) for clip in self.data.manifest.clips}
         self.settings = self.spec.settings
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
@@ -111,26 +107,27 @@ class FoldTrainer:
             classifier, layer, _ = yield from self._fit(
                 trained_on, None, epochs=best_epoch, name=fold.name, stage=REFIT, choice=choice, place=place
             )
-        result["test"] = self._rows(classifier, fold.test, fold.name)
+        decision = self.target.decision(result["validation"])
+        result["test"] = self._as_rows(fold.test, self._values(classifier, fold.test), fold.name, decision)
         folder.write_lines(PREDICTIONS["test"], result["test"])
         summary: dict[str, Any] = {
             "name": fold.name,
             "best_epoch": best_epoch,
-            "test": self.scores(result["test"]),
-            "validation": self.scores(result["validation"]),
+            "test": self.target.scores(result["test"]),
+            "validation": self.target.scores(result["validation"]),
             "seconds": round(sum(record["seconds"] for record in folder.read_lines(LOG)), 3),
         }
         if choice is not None:
-            summary["choice"] = asdict(choice)
+            summary["choice"] = choice.to_json()
         if self.spec.record_states and fold == self.data.split.folds[0]:
             summary["states"] = self._sizes(classifier, fold)
         if self.beside:
             result["probe"], summary["probe"] = self._probe(fold, choice, folder)
-        summary["confidence"] = confidence([result])
+        summary["confidence"] = self.target.confidence([result])
         self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=summary["confidence"]), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
-        place.display.end(_summary_line(summary, self.settings.training.epochs))
+        place.display.end(self._summary_line(summary))
         return {"summary": summary, **result}
 
     def _select(
@@ -148,7 +145,11 @@ class FoldTrainer:
         classifier, layer, progress = yield from self._fit(
             fold.train, fold.validation, epochs=epochs, name=fold.name, stage=SELECT, choice=choice, place=place
         )
-        result["validation"] = self._rows(classifier, fold.validation, fold.name)
+        values = self._values(classifier, fold.validation)
+        rows = self._as_rows(fold.validation, values, fold.name)
+        if self.target.is_tuned:
+            rows = self._as_rows(fold.validation, values, fold.name, self.target.decision(rows))
+        result["validation"] = rows
         folder.write_lines(PREDICTIONS["validation"], result["validation"])
         if refit:
             folder.write("select.json", {"best_epoch": progress.best_epoch})
@@ -173,7 +174,7 @@ class FoldTrainer:
             clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, place=Place(folder, self.display, 0)
         )
         self.save(Trained(classifier, layer, FINAL, is_tested=False, confidence=confidence), folder)
-        summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": asdict(choice)})
+        summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": choice.to_json()})
         folder.write("final.json", summary)
         folder.drop_checkpoint()
         self.display.end(f"trained on all {len(clips)} clips for {epochs} epoch{'s' if epochs != 1 else ''}")
@@ -199,7 +200,7 @@ class FoldTrainer:
         task = Task(
             train=ids,
             validation=validation,
-            target=self.target,
+            target=self.truth,
             seed=self.spec.seed,
             epochs=epochs,
             identity=f"{self.identity} {name} {stage}",
@@ -209,7 +210,7 @@ class FoldTrainer:
 
         def on_epoch(progress: Fit) -> None:
             log.update(progress.history)
-            place.display.epoch(progress)
+            place.display.epoch(progress, self.target)
 
         request = FitRequest(
             classifier=classifier,
@@ -245,10 +246,10 @@ class FoldTrainer:
             return None
         saved = folder.read("choice.json")
         if saved is not None:
-            return Choice(**saved)
+            return Choice.from_json(saved)
         free = self.settings.model.layer == "auto"
         choice = self._choose(ids, self._states() if free else [self._layer(None) or 0])
-        folder.write("choice.json", asdict(choice))
+        folder.write("choice.json", choice.to_json())
         return choice
 
     def _states(self) -> range:
@@ -263,22 +264,22 @@ class FoldTrainer:
         s = self.settings
         choice = choose(
             lambda layer: statistics[:, layer],
-            target=np.array([self.target[i] for i in subset]),
+            truth=np.array([self.truth[i] for i in subset]),
             speakers=[self.clips[i].speaker for i in subset],
             layers=layers,
             strengths=s.probe.strengths,
             folds=s.probe.inner_folds,
+            target=self.target,
             balanced=s.training.class_weights,
         )
         return replace(choice, share=len(subset) / len(ids))
 
     def _fit_probe(self, ids: Sequence[str], choice: Choice) -> Probe:
-        target = np.array([self.target[i] for i in ids])
         return Probe.fit(
             self._features(ids, choice.layer),
-            target,
+            np.array([self.truth[i] for i in ids]),
             choice.strength_on_all,
-            classes=len(self.labels),
+            target=self.target,
             balanced=self.settings.training.class_weights,
         )
 
@@ -292,23 +293,30 @@ class FoldTrainer:
         states = range(self.builder.backbone.depth + 1)
         if choice is None or self.settings.model.layer != "auto" or self._states() != states:
             choice = self._choose(trained_on, states)
-        probe = self._fit_probe(trained_on, choice)
-        rows = self._as_rows(fold.test, probe.probabilities(self._features(fold.test, choice.layer)), fold.name)
+        decision = None
+        if self.target.is_tuned:  # by a probe that has not learned from the validation clips
+            before = self._fit_probe(fold.train, choice)
+            decision = self.target.decision(self._probe_rows(before, choice, fold.validation, fold.name))
+        rows = self._probe_rows(self._fit_probe(trained_on, choice), choice, fold.test, fold.name, decision)
         folder.write_lines(PROBE_PREDICTIONS, rows)
-        return rows, {"test": self.scores(rows), "choice": asdict(choice)}
+        return rows, {"test": self.target.scores(rows), "choice": choice.to_json()}
+
+    def _probe_rows(self, probe: Probe, choice: Choice, ids: tuple[str, ...], fold: str, decision: Any = None) -> Rows:
+        return self._as_rows(ids, probe.values(self._features(ids, choice.layer), self.target), fold, decision)
 
     # Predictions ---------------------------------------------------------------------------------
 
-    def _rows(self, classifier: Classifier, ids: tuple[str, ...], fold: str) -> Rows:
+    def _values(self, classifier: Classifier, ids: tuple[str, ...]) -> np.ndarray:
+        """Values of clips (clips, outputs)."""
         data, device = self.builder.prefixes(classifier), self.accelerator.device
-        return self._as_rows(ids, predict(classifier, data, ids, device, self.accelerator), fold)
+        return predict(classifier, data, ids, device, self.accelerator)
 
-    def _as_rows(self, ids: Sequence[str], probabilities: np.ndarray, fold: str) -> Rows:
+    def _as_rows(self, ids: Sequence[str], values: np.ndarray, fold: str, decision: Any = None) -> Rows:
+        """Lines of a predictions file. `decision` is what the target tuned on validation clips (`Target.decision`)."""
         rows = []
-        for clip, values in zip([self.clips[i] for i in ids], probabilities, strict=True):
-            row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
-            columns = zip(self.labels, values, strict=True)
-            row["probabilities"] = {label: round(float(p), DECIMALS) for label, p in columns}
+        for clip, numbers in zip([self.clips[i] for i in ids], values, strict=True):
+            row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker}
+            row |= self.target.truth_fields(clip) | self.target.fields(numbers, decision)
             if self.several:
                 row["fold"] = fold
             if len(self.spec.corpora) > 1:
@@ -316,14 +324,13 @@ class FoldTrainer:
             rows.append(row | known_of(clip))
         return rows
 
-    def scores(self, rows: Rows) -> dict[str, Any]:
-        """Scores of predictions, as `metrics.json` has them."""
-        return scores(
-            [row["truth"] for row in rows],
-            np.array([list(row["probabilities"].values()) for row in rows]),
-            self.labels,
-            [row["speaker"] for row in rows],
-        )
+    def _summary_line(self, summary: dict[str, Any]) -> str:
+        """A fold's result in words, with the probe's."""
+        text, epochs = self.target.summary(summary["test"]), self.settings.training.epochs
+        if "probe" in summary:
+            text += f" (probe {self.target.summary(summary['probe']['test'])})"
+        text += f" on {summary['test']['n']} test clips"
+        return text + (f", epoch {summary['best_epoch']} of {epochs}" if epochs else "")
 
 
 def known_of(clip: Clip) -> dict[str, Any]:
@@ -331,12 +338,3 @@ def known_of(clip: Clip) -> dict[str, Any]:
     fields: dict[str, Any] = {"gender": clip.gender} if clip.gender else {}
     ratings = dict(clip.extra).get("raters")
     return fields | ({"ratings": dict(Counter(ratings.split("|")))} if ratings else {})
-
-
-def _summary_line(summary: dict[str, Any], epochs: int) -> str:
-    """A fold's result in one line, with the probe's."""
-    text = f"macro F1 {100 * summary['test']['macro_f1']:.1f}"
-    if "probe" in summary:
-        text += f" (probe {100 * summary['probe']['test']['macro_f1']:.1f})"
-    text += f" on {summary['test']['n']} test clips"
-    return text + (f", epoch {summary['best_epoch']} of {epochs}" if epochs else "")

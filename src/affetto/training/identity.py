@@ -13,7 +13,10 @@ from pydantic import BaseModel
 from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 
-LATER: dict[str, dict[str, Any]] = {"model": {"layer_norm_swap": "none"}}
+LATER: dict[str, dict[str, Any]] = {
+    "model": {"layer_norm_swap": "none"},
+    "target": {"dimension_loss": "ccc", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
+}
 """Settings that runs of earlier versions lack, with the value that stands for their absence: these runs keep their
 identities and names."""
 FOUNDING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -188,7 +188,7 @@ def _learn(stacked: Stacked, members: list[Member], batches: list[Batch]) -> Non
     stacked.zero_gradients()
     rows = stacked.logits(*stacked.join(prefixes), mask)
     losses = [
-        (learner.loss.per_clip(logits, batch.targets) * batch.weights).sum()
+        learner.loss.of_batch(logits, batch.targets, batch.weights)
         for learner, logits, batch in zip(learners, rows, batches, strict=True)
     ]
     torch.stack(losses).sum().backward()

@@ -16,34 +16,35 @@ from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import send
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
+from affetto.targets.target import Loss
 from affetto.training import augment as augmentation
 from affetto.training.batches import plan
-from affetto.training.loss import Loss
 from affetto.training.processes import part, reseed, sum_in_place
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
 
 @dataclass(frozen=True)
 class Task:
-    """Clips that a fit learns from, by id, the class of each, and the clips that its best epoch is chosen by.
+    """Clips that a fit learns from, by id, the truth of each, and the clips that its best epoch is chosen by.
 
     `validation` None: nothing to choose by, the last epoch stands (the final model of a run with folds).
     """
 
     train: tuple[str, ...]
     validation: tuple[str, ...] | None
-    target: Mapping[str, int]
+    target: Mapping[str, int | np.ndarray]
+    """Truth of each clip, as `Target.encode` gives it: a class index or a row of numbers."""
     seed: int
     epochs: int
     identity: str
     """The run's, and the fold's name: a checkpoint of another one is not taken."""
     head: tuple[np.ndarray, np.ndarray] | None = None
-    """Weight (classes, features) and bias that a statistics head starts from, in standardised features; then the
+    """Weight (outputs, features) and bias that a statistics head starts from, in standardised features; then the
     untrained model, epoch 0, may be chosen too."""
 
-    def classes(self, ids: Sequence[str], device: torch.device | None = None) -> Tensor:
-        """Class indices of clips: (clips,)."""
-        return torch.tensor([self.target[clip_id] for clip_id in ids], device=device)
+    def truth(self, ids: Sequence[str], device: torch.device | None = None) -> Tensor:
+        """Truth of clips: class indices (clips,), or numbers (clips, columns), float32."""
+        return torch.as_tensor(np.array([self.target[clip_id] for clip_id in ids]), device=device)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Learner:
     augment: AugmentSettings
     accelerator: Accelerator
     loss: Loss
+    clip_weights: Mapping[str, float]
+    """Weight of each training clip in the mean of its batch (`Loss.clip_weights`)."""
     losses: list[Tensor] = field(default_factory=list)
     """Sums over the clips of each step since `take_losses`, on the device."""
 
@@ -102,7 +105,7 @@ class Learner:
         return Batch(
             prefix=prefix,
             lengths=lengths,
-            targets=self.task.classes(ids, device),
+            targets=self.task.truth(ids, device),
             weights=torch.full((len(ids),), 1 / total if share else 0.0, device=device),
             masks=None if masks is None else send(masks, device),
             share=share / total,
@@ -110,14 +113,14 @@ class Learner:
         )
 
     def weight(self, ids: Sequence[str]) -> float:
-        """Sum of the class weights of clips."""
-        return math.fsum(self.loss.weights[self.task.target[clip_id]] for clip_id in ids)
+        """Sum of the weights of clips."""
+        return math.fsum(self.clip_weights[clip_id] for clip_id in ids)
 
     def learn(self, step: int, batch: Batch) -> None:
         """Compute the gradients of a step."""
         reseed(self.accelerator, self.task.seed, self.epoch, step % len(self.batches))
         logits = self.logits(batch.prefix, batch.lengths, batch.masks)
-        loss = (self.loss.per_clip(logits, batch.targets) * batch.weights).sum()
+        loss = self.loss.of_batch(logits, batch.targets, batch.weights)
         penalty = self.classifier.method.penalty()
         loss = loss if penalty is None else loss + penalty * batch.share
         self.accelerator.backward(loss)

@@ -27,8 +27,7 @@ from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from affetto.training.engine import Engine, adam
 from affetto.training.gradients import check_gradients
 from affetto.training.learner import Batch, Learner, Task
-from affetto.training.loss import Loss
-from affetto.training.predict import EVALUATION_BATCH, VALIDATED, Forward, predict, validation_scores
+from affetto.training.predict import EVALUATION_BATCH, Forward, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
 from affetto.training.program import obstacle, program_of
 from affetto.training.sections import AugmentSettings, TrainingSettings
@@ -98,12 +97,8 @@ def make_loop(
     torch.manual_seed(task.seed)
     _fit_constants(classifier, data, task, accelerator.device)
     share_start(classifier, accelerator)
-    loss = Loss.fitted(
-        task.classes(task.train),
-        len(classifier.labels),
-        weighted=settings.class_weights,
-        smoothing=settings.label_smoothing,
-    )
+    truth = task.truth(task.train)
+    loss = classifier.target.loss(truth, weighted=settings.class_weights, smoothing=settings.label_smoothing)
     learner = Learner(
         classifier=classifier,
         data=data,
@@ -112,6 +107,7 @@ def make_loop(
         augment=augment,
         accelerator=accelerator,
         loss=loss.to(accelerator.device),
+        clip_weights=dict(zip(task.train, loss.clip_weights(truth).tolist(), strict=True)),
     )
     checkpoint = Checkpoint(checkpoint_file, task.identity, CHECKPOINT_SECONDS, writes=accelerator.is_main_process)
     return Loop(learner, checkpoint, on_epoch, on_step)
@@ -217,7 +213,7 @@ class Loop:
         task, s, device = self.task, self.settings, self.accelerator.device
         first = plan(task.train, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=0)[0]
         ids = part(first, self.accelerator) or first
-        check_gradients(self.classifier, *self.data.batch(ids, device), task.classes(ids, device))
+        check_gradients(self.classifier, *self.data.batch(ids, device))
 
     def _account(self) -> None:
         """Add losses and time of the steps that were taken since the last call."""
@@ -255,7 +251,7 @@ class Loop:
         """Judge the untrained model as epoch 0."""
         task, device = self.task, self.accelerator.device
         rows = predict(self.classifier, self.data, task.train, device, self.accelerator, forward=self.forward)
-        loss = self.learner.loss.of_probabilities(rows, task.classes(task.train))
+        loss = self.learner.loss.of_values(rows, task.truth(task.train))
         self._judge({"seconds": 0.0, "epoch": 0, "loss": loss, "lr": 0.0})
 
     def _judge(self, record: dict[str, Any]) -> None:
@@ -273,8 +269,9 @@ class Loop:
                 accelerator=self.accelerator,
                 forward=self.forward,
             )
-            if select in VALIDATED:
-                score = scores[select] * (1 if VALIDATED[select].higher_is_better else -1)
+            measure = self.classifier.target.selected(select)
+            if measure is not None:
+                score = -scores[measure] if measure == "loss" else scores[measure]
         if score > progress.best_score:
             progress.best_score, progress.best_epoch = score, record["epoch"]
             self.best = self.classifier.snapshot()

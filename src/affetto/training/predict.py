@@ -1,4 +1,4 @@
-"""Prediction from stored prefixes: probabilities of clips, and their scores."""
+"""Prediction from stored prefixes: values of clips (`Target.activate`), and their scores."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from affetto.measures.classification import MACRO_F1, UAR
-from affetto.measures.measure import ClassMeasure
-from affetto.measures.probability import LOG_LOSS
 from affetto.models.bank import Bank, bucket_widths, width_of
 from affetto.models.classifier import Classifier
 from affetto.models.graphs import Captured, recorder_of
@@ -23,12 +20,10 @@ from affetto.training.batches import by_length
 from affetto.training.processes import part
 
 EVALUATION_BATCH = 64
-VALIDATED: dict[str, ClassMeasure] = {"loss": LOG_LOSS, "macro_f1": MACRO_F1, "uar": UAR}
-"""Measures of the validation clips after an epoch, by their names in the log and in `training.select`."""
 
 
 class Forward:
-    """Probabilities of batches of stored clips; captured where the device can and the clips are packed on it.
+    """Values of batches of stored clips; captured where the device can and the clips are packed on it.
 
     Then batches are filled up to one number of clips and padded to few widths. It lives as long as the fit whose
     epochs it judges.
@@ -40,20 +35,20 @@ class Forward:
         bank = None if recorder is None else data.bank(device)
         if recorder is not None and bank is not None:
             self.bank, self.widths = bank, bucket_widths(data.frames.values())
-            function = partial(_probabilities_of_rows, classifier, bank)
+            function = partial(_values_of_rows, classifier, bank)
             self.captured = Captured(function, recorder, classifier.trainable().values)
 
     def __call__(self, ids: Sequence[str]) -> Tensor:
-        """(clips, classes), float64, on the device; at most EVALUATION_BATCH clips."""
+        """(clips, outputs), float64, on the device; at most EVALUATION_BATCH clips."""
         if self.captured is None:
-            return torch.softmax(self.classifier(*self.data.batch(ids, self.device)).double(), dim=1)
+            return self.classifier.target.activate(self.classifier(*self.data.batch(ids, self.device)).double())
         filled = [*ids, *[ids[0]] * (EVALUATION_BATCH - len(ids))]
         width = width_of(max(self.data.frames[clip_id] for clip_id in ids), self.widths)
         return self.captured(width, self.bank.index(filled))[: len(ids)].clone()
 
 
-def _probabilities_of_rows(classifier: Classifier, bank: Bank, width: int, rows: Tensor) -> Tensor:
-    return torch.softmax(classifier(*bank.gather(rows, width)).double(), dim=1)
+def _values_of_rows(classifier: Classifier, bank: Bank, width: int, rows: Tensor) -> Tensor:
+    return classifier.target.activate(classifier(*bank.gather(rows, width)).double())
 
 
 @torch.no_grad()
@@ -65,7 +60,7 @@ def predict(
     accelerator: Accelerator | None = None,
     forward: Forward | None = None,
 ) -> np.ndarray:
-    """Probabilities (clips, classes), in the order of `ids`; a clip's do not depend on its batch.
+    """Values (clips, outputs), in the order of `ids`; a clip's do not depend on its batch.
 
     With an `accelerator` of several processes each process computes a part of the batches, and all get all rows.
     `forward` is the classifier's, where several calls share it.
@@ -90,12 +85,11 @@ def validation_scores(
     classifier: Classifier,
     data: PrefixData,
     ids: Sequence[str],
-    target: Mapping[str, int],
+    target: Mapping[str, int | np.ndarray],
     device: torch.device,
     accelerator: Accelerator | None = None,
     forward: Forward | None = None,
 ) -> dict[str, float]:
-    """Log loss, macro F1 and UAR of clips whose classes are in `target`: to choose an epoch, and for the curve."""
-    probabilities = predict(classifier, data, ids, device, accelerator, forward=forward)
-    truth = np.array([target[i] for i in ids])
-    return {name: measure.of_predictions(probabilities, truth) for name, measure in VALIDATED.items()}
+    """Scores of clips whose truth is in `target`: to choose an epoch, and for the curve."""
+    values = predict(classifier, data, ids, device, accelerator, forward=forward)
+    return classifier.target.validation_scores(values, np.array([target[i] for i in ids]))

@@ -28,21 +28,21 @@ class StaticStep:
     optimizer: torch.optim.Optimizer
     bank: Bank
     targets: Tensor
-    """Class of each row of the bank, on the device; -1 for a clip without one."""
+    """Truth of each row of the bank, on the device; a clip without one, which no batch has, gets that of another."""
 
     def __call__(self, width: int, rows: Tensor, weights: Tensor, *masks: Tensor) -> Tensor:
         """Rows (batch,), weights (batch,) and, if any, masks (batch, 4) → the loss, a scalar."""
         self.optimizer.zero_grad(set_to_none=True)
         prefix, lengths = self.bank.gather(rows, width)
         logits = self.learner.logits(prefix, lengths, *(masks or (None,)))
-        loss = (self.losses(logits, rows) * weights).sum()
+        loss = self.loss(logits, rows, weights)
         loss.backward()
         self.optimizer.step()
         return loss.detach()
 
-    def losses(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Loss of each clip (batch,) from its logits (batch, classes)."""
-        return self.learner.loss.per_clip(logits, self.targets[rows])
+    def loss(self, logits: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+        """The loss, a scalar, from the logits (batch, outputs) and weights of clips."""
+        return self.learner.loss.of_batch(logits, self.targets[rows], weights)
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,7 @@ class JointStep:
             *self.stacked.join(batches),
             lambda fit, statistics: learners[fit].masked_statistics(statistics, drawn[fit]),
         )
-        losses = torch.stack(
-            [(step.losses(logits[fit], rows[fit]) * weights[fit]).sum() for fit, step in enumerate(self.steps)]
-        )
+        losses = torch.stack([step.loss(logits[fit], rows[fit], weights[fit]) for fit, step in enumerate(self.steps)])
         losses.sum().backward()
         self.stacked.give_gradients()
         for step in self.steps:
@@ -82,8 +80,8 @@ class Program:
     ) -> None:
         self.learner, self.bank, self.recorder = learner, bank, recorder
         task, device = learner.task, bank.device
-        targets = [task.target.get(clip_id, -1) for clip_id in bank.rows]
-        self.step = StaticStep(learner, optimizer, bank, send(torch.tensor(targets), device))
+        truth = task.truth([clip_id if clip_id in task.target else task.train[0] for clip_id in bank.rows])
+        self.step = StaticStep(learner, optimizer, bank, send(truth, device))
         self.captured = (
             None if recorder is None else Captured(self.step, recorder, learner.classifier.trainable().values)
         )

@@ -119,7 +119,9 @@ class TrainingSettings(Section):
         0.0, ge=0, lt=1, description="share of the target spread over all classes, in proportion to class weights"
     )
     select: Annotated[Literal["macro_f1", "loss", "last"], Acts(effects.STEPS)] = Field(
-        "macro_f1", description="epoch to test: the best on validation by macro F1 or loss, or the last"
+        "macro_f1",
+        description="epoch to test: the best on validation by macro F1 (targets without classes: by their main "
+        "measure) or by loss, or the last",
     )
     first_block: Annotated[int, Acts(effects.BLOCKS)] = Field(
         0, ge=0, description="lowest block that the method changes"
@@ -162,6 +164,23 @@ class AugmentSettings(Section):
         return self.noise_snr_db is not None or self.speed > 0
 
 
+class TargetSection(Section):
+    """Settings of targets. A target takes those that it uses; others must keep their defaults."""
+
+    dimension_loss: Literal["ccc", "mse", "ccc+mse"] = Field(
+        "ccc", description="loss of dimensions: 1 - CCC over the batch, the mean squared error, or their sum"
+    )
+    dimension_weight: float = Field(1.0, gt=0, description="weight of the dimensions' loss in the target joint")
+    joint: Literal["classes", "distribution"] = Field(
+        "classes", description="what the target joint predicts beside dimensions"
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["1/K", "tuned"] = Field(
+        "tuned",
+        description="probability from which the target multilabel calls a label: a number, 1/K, or tuned for each "
+        "label on validation speakers",
+    )
+
+
 class ComputeSettings(Section):
     """Arithmetic of the backbone."""
 
@@ -184,6 +203,7 @@ class CommonSettings(Record):
     training: TrainingSettings = TrainingSettings()
     probe: ProbeSettings = ProbeSettings()
     augment: AugmentSettings = AugmentSettings()
+    target: TargetSection = TargetSection()
     compute: ComputeSettings = ComputeSettings()
     store: StoreSettings = StoreSettings()
 

@@ -182,6 +182,8 @@ class RunSpec(Record):
     backbone: str
     method: str
     recipe: str = DEFAULT_RECIPE
+    target: str | None = None
+    """Name of the target; None: the first that the clips have, classes before all others."""
     split: str | None = None
     split_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
@@ -213,7 +215,7 @@ class RunSpec(Record):
     def identity(self, facts: dict[str, Any]) -> str:
         """SHA-256 over all that changes the result. In place of paths it holds digests of their content (`facts`)."""
         without = {"corpora", "backbone", "labels", "keep_other", "recipe", "skip_bad", "settings", "record_states"}
-        fields = self.model_dump(mode="json", exclude=without | {"allow_duplicates"})
+        fields = self.model_dump(mode="json", exclude=without | {"allow_duplicates", "target"})
         foreign = foreign_fields(self.settings, self.method, RECIPES["recommended"])
         fields["settings"] = own_fields(self.settings, self.method) | foreign
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

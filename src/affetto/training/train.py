@@ -14,9 +14,10 @@ from affetto import locks
 from affetto._version import __version__
 from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
-from affetto.measures.registry import shown_measures
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
+from affetto.targets.registry import identity_of, target_fields
+from affetto.targets.target import Target
 from affetto.training import device as devices
 from affetto.training.build import Builder
 from affetto.training.contents import marks_of
@@ -29,7 +30,6 @@ from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME,
 from affetto.training.spec import RunSpec, check
 from affetto.training.stack_size import AUTO
 from affetto.training.stacking import Steps, drive, fits_at_once, together
-from affetto.training.temperature import confidence
 
 
 def train(
@@ -93,13 +93,15 @@ class _Run:
             # What only fails when it is decoded has to be known before there is a split and an identity.
             on_all_ranks(self.accelerator, self._prepare)
         self.data.is_final = True
+        target = self.data.target
         self.facts = {
-            "manifest": self.data.manifest.checksum(),
+            "manifest": self.data.manifest.checksum(with_annotations=target.learns_from_annotations),
             "split": self.data.split.checksum,
             "audio": self.data.audio_digest(),
             "weights": self.builder.weights_digest,
             "preprocessing": self.builder.backbone.preprocessing,
             "precision": self.builder.precision,
+            **identity_of(target),
         }
         self.identity = self.spec.identity(self.facts)
         if self.folder.examine(self.identity):
@@ -177,13 +179,15 @@ class _Run:
         summaries = [result["summary"] for result in results]
         metrics: dict[str, Any] = {}
         for part, file in PREDICTIONS.items():
-            metrics[part] = trainer.scores(self._pooled(results, part, file, several))
+            metrics[part] = self.data.target.scores(self._pooled(results, part, file, several))
         if trainer.beside:
-            metrics["probe"] = {"test": trainer.scores(self._pooled(results, "probe", PROBE_PREDICTIONS, several))}
+            metrics["probe"] = {
+                "test": self.data.target.scores(self._pooled(results, "probe", PROBE_PREDICTIONS, several))
+            }
         if several:
             metrics["folds"] = summaries
-            metrics["mean_of_folds"] = _mean_of_folds(summaries)
-            metrics["confidence"] = confidence(results)
+            metrics["mean_of_folds"] = _mean_of_folds(self.data.target, summaries)
+            metrics["confidence"] = self.data.target.confidence(results)
             best_epochs = [summary["best_epoch"] for summary in summaries]
             metrics["final"] = yield from self._final(trainer, best_epochs, metrics["confidence"])
         else:
@@ -282,6 +286,7 @@ class _Run:
             "left_out": self.data.left_out,
             "backbone": self.spec.backbone,
             "specialised": None if self.spec.random_weights else specialised(self.spec.backbone),
+            **target_fields(self.data.target),
             "method": self.spec.method,
             "recipe": self.spec.recipe,
             "precision": self.builder.precision,
@@ -313,10 +318,10 @@ def _take(lock: FileLock) -> None:
         ) from None
 
 
-def _mean_of_folds(folds: list[dict[str, Any]]) -> dict[str, Any]:
+def _mean_of_folds(target: Target, folds: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and sample standard deviation (ddof 1) of the test scores that all folds have."""
-    names = [m.name for m in shown_measures() if all(m.name in fold["test"] for fold in folds)]
-    values = {name: [fold["test"][name] for fold in folds] for name in names}
+    scores = [target.headline(fold["test"]) for fold in folds]
+    values = {name: [fold[name] for fold in scores] for name in scores[0] if all(name in fold for fold in scores)}
     return {name: statistics.mean(v) for name, v in values.items()} | {
         "standard_deviation": {name: statistics.stdev(v) for name, v in values.items()},
         "folds": len(folds),

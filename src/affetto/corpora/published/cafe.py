@@ -50,7 +50,8 @@ CORPUS = named_corpus(
     language="French",
     official=dict.fromkeys(("anger", "disgust", "fear", "joy"), 144)
     | {"neutrality": 72, "sadness": 144, "surprise": 144},
-    protocol="kfold:3",
-    protocol_reason="three folds of four actors, as many as EmoBox has",
+    protocol="published",
+    protocol_reason="EmoBox's three folds of four actors",
+    folds=(("01", "07", "08", "10"), ("02", "04", "09", "12"), ("03", "05", "06", "11")),
     sentences=SENTENCES,
 )

@@ -36,6 +36,13 @@ CORPUS = named_corpus(
     citation="Sultana, Rahman, Selim and Iqbal, PLoS ONE 16(4), 2021, doi 10.1371/journal.pone.0250173",
     language="Bangla",
     official=dict.fromkeys(EMOTIONS, 1000),
-    protocol="kfold:5",
-    protocol_reason="five folds of four actors, as many as EmoBox has",
+    protocol="published",
+    protocol_reason="EmoBox's five folds of four actors",
+    folds=(
+        ("F_03", "M_03", "M_08", "M_09"),
+        ("F_01", "F_04", "F_10", "M_07"),
+        ("F_06", "F_08", "M_05", "M_06"),
+        ("F_05", "F_07", "F_09", "M_04"),
+        ("F_02", "M_01", "M_02", "M_10"),
+    ),
 )

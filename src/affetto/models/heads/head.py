@@ -20,6 +20,7 @@ class Shape:
     width: int
     """Width of the frames that enter."""
     classes: int
+    """Numbers that leave: of a target of classes, their number."""
     hidden: int
     """Width of the hidden layers, `model.head_width`."""
     dropout: float

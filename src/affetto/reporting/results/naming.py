@@ -13,6 +13,7 @@ SPLITS = {
     "loso": "leave one speaker out",
     "paper": "80/10/10 by speakers",
     "official": "the corpus's own split",
+    "published": "the corpus's published folds",
     "prompt-disjoint": "no sentence in two parts",
     "column": "the table's own parts",
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from affetto.measures.probability import expected_calibration_error, log_loss
-from affetto.training.temperature import HIGHEST, LOWEST, before_and_after, calibrated, fit_temperature
+from affetto.targets.temperature import HIGHEST, LOWEST, before_and_after, calibrated, fit_temperature
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,0 +1,95 @@
+"""Linear maps that are solved for, on standardised features (clips, features): the probes of all targets."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affetto.targets.target import Floats, LinearMap
+
+NEVER = -30.0
+"""The bias, in logits, of a class that no training clip has."""
+
+
+def logistic(
+    features: Floats,
+    classes: NDArray[Any],
+    strength: float,
+    *,
+    outputs: int,
+    weighted: bool,
+    clip_weights: NDArray[Any] | None = None,
+) -> LinearMap:
+    """L2-regularised multinomial logistic regression of class indices (clips,); deterministic.
+
+    `weighted` weighs clips by inverse class frequency. A class that no clip has is never predicted.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    present = np.unique(classes).astype(int)
+    weight, bias = np.zeros((outputs, features.shape[1])), np.full(outputs, NEVER)
+    if len(present) == 1:
+        bias[present] = 0.0
+        return LinearMap(weight, bias)
+    # On one thread: these products are small, and many threads made them eight times as slow.
+    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+        # At weak regularisation a separable set has no optimum to converge to; where it stands then is good enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LogisticRegression(
+            C=strength, max_iter=300, tol=1e-3, class_weight="balanced" if weighted else None
+        ).fit(features, classes, sample_weight=clip_weights)
+    if len(present) == 2:  # scikit-learn gives one row, for the second class
+        weight[present] = np.concatenate([-model.coef_ / 2, model.coef_ / 2])
+        bias[present] = np.concatenate([-model.intercept_ / 2, model.intercept_ / 2])
+    else:
+        weight[present], bias[present] = model.coef_, model.intercept_
+    return LinearMap(weight, bias)
+
+
+def of_shares(features: Floats, shares: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
+    """Logistic regression of shares (clips, labels): each clip counts once for each label, by its share of it."""
+    clips, labels = np.nonzero(shares)
+    weights = shares[clips, labels].astype(np.float64)
+    if weighted:  # "balanced" would count clips, and not their shares
+        sums = shares.sum(axis=0)
+        weights *= (len(shares) / (shares.shape[1] * np.maximum(sums, 1e-12)))[labels]
+    return logistic(features[clips], labels, strength, outputs=shares.shape[1], weighted=False, clip_weights=weights)
+
+
+def of_marks(features: Floats, marks: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
+    """One logistic regression for each of several labels, marks (clips, labels) of 0 and 1."""
+    maps = [logistic(features, column.astype(int), strength, outputs=2, weighted=weighted) for column in marks.T]
+    weight = np.stack([pair.weight[1] - pair.weight[0] for pair in maps])
+    return LinearMap(weight, np.array([pair.bias[1] - pair.bias[0] for pair in maps]))
+
+
+def ridge(features: Floats, numbers: NDArray[Any], strength: float) -> LinearMap:
+    """Ridge regression of numbers (clips, dimensions) on standardised features; exact.
+
+    It minimises C Σ (error / deviation)² / 2 + ‖w‖² / 2 for each dimension, so that C means the same whatever the
+    spread of the numbers.
+    """
+    from threadpoolctl import threadpool_limits
+
+    x = features - features.mean(axis=0)
+    centre, deviation = numbers.mean(axis=0), numbers.std(axis=0)
+    scale = np.where(deviation > 1e-9, deviation, 1.0)
+    y = (numbers - centre) / scale
+    with threadpool_limits(1, "blas"):
+        # The smaller of the two systems: features are often more than clips.
+        if len(x) < x.shape[1]:
+            weight = (x.T @ np.linalg.solve(x @ x.T + np.eye(len(x)) / strength, y)).T
+        else:
+            weight = np.linalg.solve(x.T @ x + np.eye(x.shape[1]) / strength, x.T @ y).T
+    weight = weight * scale[:, None]
+    return LinearMap(weight, centre - weight @ features.mean(axis=0))
+
+
+def stacked(*maps: LinearMap) -> LinearMap:
+    """One map with the outputs of all, in their order."""
+    return LinearMap(np.concatenate([m.weight for m in maps]), np.concatenate([m.bias for m in maps]))

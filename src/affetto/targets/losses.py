@@ -1,0 +1,222 @@
+"""Losses of targets, in torch. Each is the weighted mean over a batch; see `affetto.targets.target.Loss`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from affetto.targets.target import Loss
+
+TINY = 1e-8
+"""Least divisor: the moments of one clip, or of equal values, are 0."""
+
+
+def class_weights(counts: Tensor) -> Tensor:
+    """PEFT-SER's: clips / (classes × clips of the class), 1 where classes are balanced; 0 for a class without clips.
+
+    `counts` (classes,) are clips of each class, or sums of shares.
+    """
+    counts = counts.double()
+    return (counts.sum() / (len(counts) * counts.clamp(min=1e-12)) * (counts > 0)).float()
+
+
+def logarithm(probabilities: NDArray[Any]) -> Tensor:
+    """Logits whose softmax are these probabilities."""
+    return torch.from_numpy(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))).float()
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """Cross-entropy of classes (clips,), weighted by class and smoothed: Σ wᵢ lᵢ / Σ wᵢ.
+
+    torch spreads the smoothed share of a target over the classes in proportion to their weights, so that a rare class
+    gets more of it; where classes are balanced, or not weighted, each gets the same.
+    """
+
+    function: nn.CrossEntropyLoss
+    classes: int
+
+    @classmethod
+    def fitted(cls, targets: Tensor, classes: int, *, weighted: bool, smoothing: float) -> CrossEntropy:
+        """The loss for training clips of these classes (clips,)."""
+        weights = class_weights(torch.bincount(targets, minlength=classes)) if weighted else None
+        return cls(nn.CrossEntropyLoss(weight=weights, label_smoothing=smoothing), classes)
+
+    def to(self, device: torch.device) -> CrossEntropy:
+        return replace(self, function=self.function.to(device))
+
+    def clip_weights(self, truth: Tensor) -> Tensor:
+        weight = self.function.weight
+        return truth.new_ones(len(truth), dtype=torch.float32) if weight is None else weight[truth]
+
+    def per_clip(self, outputs: Tensor, truth: Tensor) -> Tensor:
+        """Outputs (clips, classes) and classes (clips,) → wᵢ lᵢ (clips,), smoothed."""
+        function = self.function
+        return functional.cross_entropy(
+            outputs, truth, function.weight, reduction="none", label_smoothing=function.label_smoothing
+        )
+
+    def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        return (self.per_clip(outputs, truth) * weights).sum()
+
+    def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
+        weight = None if self.function.weight is None else self.function.weight.cpu()
+        smoothing = self.function.label_smoothing
+        return float(functional.cross_entropy(logarithm(values), truth, weight, label_smoothing=smoothing))
+
+
+@dataclass(frozen=True)
+class SoftCrossEntropy(Loss):
+    """Kullback–Leibler divergence of shares (clips, labels) from predicted ones, weighted by label: Σ lᵢ / Σ wᵢ.
+
+    lᵢ = Σₖ wₖ sᵢₖ (log sᵢₖ - log pᵢₖ), wᵢ = Σₖ wₖ sᵢₖ. Its gradient is that of the soft cross-entropy. Smoothing
+    mixes the shares with equal ones.
+    """
+
+    weight: Tensor
+    smoothing: float
+
+    @classmethod
+    def fitted(cls, shares: Tensor, *, weighted: bool, smoothing: float) -> SoftCrossEntropy:
+        """The loss for training clips with these shares (clips, labels)."""
+        return cls(class_weights(shares.sum(0)) if weighted else torch.ones(shares.shape[1]), smoothing)
+
+    def to(self, device: torch.device) -> SoftCrossEntropy:
+        return replace(self, weight=self.weight.to(device))
+
+    def clip_weights(self, truth: Tensor) -> Tensor:
+        return truth @ self.weight
+
+    def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        shares = truth.lerp(torch.full_like(truth, 1 / truth.shape[1]), self.smoothing)
+        divergence = shares.xlogy(shares) - shares * functional.log_softmax(outputs, dim=1)
+        return ((divergence * self.weight).sum(1) * weights).sum()
+
+    def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
+        return _on_cpu(self, logarithm(values), truth)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """Binary cross-entropy of several labels (clips, labels) of 0 and 1, the mean over labels.
+
+    Weighted, the marks of a label count clips without it / clips with it, within 1/10 and 10.
+    """
+
+    positive: Tensor
+    """Weight of the marks of each label, (labels,)."""
+    smoothing: float
+
+    @classmethod
+    def fitted(cls, marks: Tensor, *, weighted: bool, smoothing: float) -> BinaryCrossEntropy:
+        """The loss for training clips with these marks (clips, labels)."""
+        present = marks.sum(0)
+        ratio = ((len(marks) - present) / present.clamp(min=1)).clamp(0.1, 10.0)
+        return cls(ratio if weighted else torch.ones_like(ratio), smoothing)
+
+    def to(self, device: torch.device) -> BinaryCrossEntropy:
+        return replace(self, positive=self.positive.to(device))
+
+    def clip_weights(self, truth: Tensor) -> Tensor:
+        return truth.new_ones(len(truth))
+
+    def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        marks = truth.lerp(torch.full_like(truth, 0.5), self.smoothing)
+        losses = functional.binary_cross_entropy_with_logits(outputs, marks, pos_weight=self.positive, reduction="none")
+        return (losses.mean(1) * weights).sum()
+
+    def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
+        return _on_cpu(self, torch.logit(torch.from_numpy(values).float(), eps=1e-7), truth)
+
+
+@dataclass(frozen=True)
+class DimensionLoss(Loss):
+    """Loss of dimensions in units in which each range is -1 to 1: 1 - CCC over the batch, the squared error, or both.
+
+    The mean over dimensions. Of one clip, and of equal outputs, the CCC is 0 without a gradient that is not finite.
+    """
+
+    concordance: float
+    """Weight of 1 - CCC."""
+    squared: float
+    """Weight of the mean squared error."""
+    middle: tuple[float, ...]
+    """Middle of each range, and half of its length: values are outputs times `half` plus `middle`."""
+    half: tuple[float, ...]
+
+    def to(self, device: torch.device) -> DimensionLoss:
+        return self
+
+    def clip_weights(self, truth: Tensor) -> Tensor:
+        return truth.new_ones(len(truth))
+
+    def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        share = weights.sum()
+        parts = (weights / share.clamp(min=1e-12))[:, None]
+        error = (parts * (outputs - truth).square()).sum(0).mean()
+        means = (parts * outputs).sum(0), (parts * truth).sum(0)
+        centred = outputs - means[0], truth - means[1]
+        covariance = (parts * centred[0] * centred[1]).sum(0)
+        spread = (parts * (centred[0].square() + centred[1].square())).sum(0) + (means[0] - means[1]).square()
+        ccc = (2 * covariance / (spread + TINY)).mean()
+        return share * (self.concordance * (1 - ccc) + self.squared * error)
+
+    def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
+        scaled = (values - np.array(self.middle)) / np.array(self.half)
+        return _on_cpu(self, torch.from_numpy(scaled).float(), truth)
+
+
+@dataclass(frozen=True)
+class JointLoss(Loss):
+    """Sum of the loss of labels, in the first outputs, and the weighted loss of dimensions, in those behind them.
+
+    `truth` has the shares or the index of the label in its first `columns`.
+    """
+
+    labels: Loss
+    dimensions: DimensionLoss
+    outputs: int
+    """Outputs of the labels."""
+    columns: int
+    """Columns of the labels' truth; 1: the index of a class."""
+    weight: float
+
+    def to(self, device: torch.device) -> JointLoss:
+        return replace(self, labels=self.labels.to(device))
+
+    def clip_weights(self, truth: Tensor) -> Tensor:
+        return self.labels.clip_weights(self._label_truth(truth))
+
+    def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        of_labels = self._label_truth(truth)
+        loss = self.labels.of_batch(outputs[:, : self.outputs], of_labels, weights)
+        # Classes are weighted, dimensions are not: each clip counts alike, as much as the clips of this process.
+        present = (weights > 0).to(weights.dtype)
+        return loss + self.weight * self.dimensions.of_batch(
+            outputs[:, self.outputs :], truth[:, self.columns :], self._equal(present, of_labels, weights)
+        )
+
+    def _equal(self, present: Tensor, of_labels: Tensor, weights: Tensor) -> Tensor:
+        """Equal weights of the clips that do not only fill the batch, with the sum of the process's share."""
+        share = (self.labels.clip_weights(of_labels) * weights).sum()
+        return present / present.sum().clamp(min=1) * share
+
+    def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
+        loss = self.labels.of_values(values[:, : self.outputs], self._label_truth(truth))
+        return loss + self.weight * self.dimensions.of_values(values[:, self.outputs :], truth[:, self.columns :])
+
+    def _label_truth(self, truth: Tensor) -> Tensor:
+        return truth[:, 0].long() if self.columns == 1 else truth[:, : self.columns]
+
+
+def _on_cpu(loss: Loss, outputs: Tensor, truth: Tensor) -> float:
+    """The loss of all clips at once."""
+    on_cpu = loss.to(torch.device("cpu"))
+    weights = torch.full((len(outputs),), 1 / float(on_cpu.clip_weights(truth).sum()))
+    return float(on_cpu.of_batch(outputs, truth, weights))

@@ -1,0 +1,263 @@
+"""Base of all targets: what is predicted of a clip, and all that depends on it.
+
+A target is one class in one file of this package. Its class attributes are its record; its instances are the target of
+one run or model: its labels, its dimensions, its weights. Training, splits, predictions files, scores, confidence and
+exports ask it. A file of this package imports torch and scikit-learn inside functions only.
+
+Shapes: a model has `outputs` numbers a clip. `activate` makes values of them, (clips, outputs), that files and users
+get: probabilities, or numbers on the scale of the corpus. `encode` makes the truth of a clip, a row of numbers or one
+integer, that the loss takes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Floats = NDArray[np.float64]
+Rows = Sequence[Mapping[str, Any]]
+"""Lines of a predictions file."""
+
+
+class Scale(Protocol):
+    """Least and largest value of a dimension."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+class AnnotatedClip(Protocol):
+    """A clip as targets see it: `affetto.corpora.manifest.Clip`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def emotion(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def ratings(self) -> tuple[Any, ...]: ...
+    @property
+    def dimensions(self) -> tuple[tuple[str, float], ...]: ...
+    def shares(self, labels: Sequence[str]) -> Floats:
+        """Shares of the raters' votes (labels,), which sum to 1; ValueError where no vote is for any of them."""
+
+
+class AnnotatedClips(Protocol):
+    """Clips of a run: `affetto.corpora.manifest.Manifest`."""
+
+    @property
+    def corpus(self) -> str: ...
+    @property
+    def clips(self) -> Sequence[AnnotatedClip]: ...
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Emotions of the clips, in canonical order."""
+
+    @property
+    def every_label(self) -> tuple[str, ...]:
+        """Emotions that any clip has, where clips have several, in canonical order."""
+
+    @property
+    def dimensions(self) -> Mapping[str, Scale]:
+        """Range of each dimension that all corpora share."""
+
+    @property
+    def unequal_dimensions(self) -> tuple[str, ...]:
+        """Dimensions that some corpora lack or have with another range."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetSettings:
+    """Settings of targets, as the section `target` of a run's settings has them. A target reads those it `uses`."""
+
+    dimension_loss: str = "ccc"
+    dimension_weight: float = 1.0
+    joint: str = "classes"
+    threshold: float | str = "tuned"
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """Outputs = features · weightᵀ + bias: `weight` (outputs, features), `bias` (outputs,)."""
+
+    weight: Floats
+    bias: Floats
+
+
+class Loss(ABC):
+    """Loss of a fit. The mean over a batch is weighted by clip: `clip_weights`, divided by their sum."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Loss:
+        """The loss for outputs on this device."""
+
+    @abstractmethod
+    def clip_weights(self, truth: Tensor) -> Tensor:
+        """Weight of each clip in the mean of its batch, (clips,), from their truth on the loss's device."""
+
+    @abstractmethod
+    def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        """The loss, a scalar, of outputs (clips, outputs).
+
+        `weights` (clips,) are 1 / Σ `clip_weights` of the step's clips, and 0 for a clip that only fills the batch; of
+        several processes each passes its own clips, and the losses are summed.
+        """
+
+    @abstractmethod
+    def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
+        """The loss of all clips from their values (clips, outputs) and truth, both on the CPU."""
+
+
+class Target(ABC):
+    """What a model predicts of a clip."""
+
+    name: ClassVar[str]
+    """Name that `--target` takes."""
+    title: ClassVar[str]
+    order: ClassVar[int] = 100
+    """Place in lists."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """Settings of the section `target` that have an effect."""
+    has_classes: ClassVar[bool] = False
+    """True if a prediction is one label: `probabilities` that sum to 1, `truth` a label, scores of classes."""
+    has_dimensions: ClassVar[bool] = False
+    """True if a prediction has numbers for `dimensions`."""
+    learns_from_annotations: ClassVar[bool] = True
+    """True if more than one label a clip decides: then ratings, several labels and dimensions identify the data."""
+    main_measure: ClassVar[str]
+    """Key of `validation_scores` by which the best epoch and the best state of the probe are chosen."""
+
+    is_tuned: ClassVar[bool] = False
+    """True if `decision` fits constants on validation clips."""
+    main_title: ClassVar[str] = "F1"
+    """The main measure in a word."""
+    labels: tuple[str, ...] = ()
+    """Labels whose probabilities are predicted, in the order of the outputs."""
+
+    # The target of a run -----------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def of_clips(cls, clips: AnnotatedClips, settings: TargetSettings) -> Self:
+        """The target that these clips have. Raises UserError where they lack it."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The target from its fields in a blueprint."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Fields for a blueprint."""
+
+    @property
+    def dimensions(self) -> dict[str, Scale]:
+        """Range of each predicted dimension, in the order of the outputs behind those of `labels`."""
+        return {}
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a model gives for a clip."""
+        return len(self.labels) + len(self.dimensions)
+
+    # Training ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def encode(self, clip: AnnotatedClip) -> int | NDArray[np.float32]:
+        """The truth of a clip, as the loss takes it."""
+
+    @abstractmethod
+    def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> Loss:
+        """The loss for training clips of this truth; `weighted`: classes by inverse frequency; `smoothing`: of them."""
+
+    @abstractmethod
+    def activate(self, outputs: Tensor) -> Tensor:
+        """Outputs (clips, outputs) → values (clips, outputs)."""
+
+    @abstractmethod
+    def validation_scores(self, values: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+        """Scores of values for the encoded truth: `loss` (lower is better), and others (higher is better)."""
+
+    def main_text(self, scores: Mapping[str, float]) -> str:
+        """The main measure of `validation_scores`, as tables write it."""
+        return f"{100 * scores[self.main_measure]:.1f}"
+
+    def selected(self, setting: str) -> str | None:
+        """Key of `validation_scores` that `training.select` means; None for none.
+
+        `macro_f1`, the default, stands for the main measure of targets that have no macro F1.
+        """
+        if setting == "last":
+            return None
+        return setting if self.has_classes or setting == "loss" else self.main_measure
+
+    @abstractmethod
+    def solve(self, features: Floats, truth: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
+        """The probe: the linear map of standardised features (clips, features) that fits the truth (clips, …).
+
+        `strength` is C: it multiplies a sum of losses over clips, beside half the squared norm of the weights.
+        """
+
+    @abstractmethod
+    def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
+        """Score of a probe's outputs (clips, outputs) by which its state and strength are chosen; higher is better."""
+
+    probe_measure: ClassVar[str] = "uar"
+    """Name of `probe_score` in files."""
+
+    # Splits ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def strata(self, clips: Sequence[AnnotatedClip]) -> list[str] | None:
+        """Group of each clip, which parts of a split have in proportion; None: its emotion."""
+
+    # Predictions and scores --------------------------------------------------------------------
+
+    @abstractmethod
+    def truth_fields(self, clip: AnnotatedClip) -> dict[str, Any]:
+        """Fields of a clip's line in a predictions file that hold the truth."""
+
+    @abstractmethod
+    def fields(self, values: NDArray[Any], decision: Any = None) -> dict[str, Any]:
+        """Fields of a line that hold the prediction, rounded to DECIMALS, from a clip's values (outputs,)."""
+
+    def decision(self, rows: Rows) -> Any:
+        """Constants (JSON) fitted on predictions of validation clips, by which values become a decision; or None."""
+        return None
+
+    @abstractmethod
+    def scores(self, rows: Rows) -> dict[str, Any]:
+        """All scores of predictions, as `metrics.json` has them."""
+
+    @abstractmethod
+    def headline(self, scores: Mapping[str, Any]) -> dict[str, float]:
+        """{name: value} of the scores that are averaged over folds, the main one first."""
+
+    @abstractmethod
+    def summary(self, scores: Mapping[str, Any]) -> str:
+        """The main score in words, as `macro F1 53.4`."""
+
+    @abstractmethod
+    def confidence(self, folds: Sequence[Mapping[str, Rows]]) -> dict[str, Any]:
+        """Facts for a model's card by which its answers can be trusted; of each fold `validation` and `test`."""
+
+
+DECIMALS = 6
+"""Decimals of the values in predictions files; scores are computed from what is written there."""
+
+
+def rounded(values: NDArray[Any]) -> list[float]:
+    """Values as predictions files have them."""
+    return [round(float(value), DECIMALS) for value in values]

@@ -1,0 +1,128 @@
+"""Runs of every target: files, scores, resume, and the bad input of each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from affetto.errors import UserError
+from affetto.measures.regression import CCC
+from affetto.models.saved import load_classifier
+from affetto.targets.registry import TARGETS
+from affetto.training.train import train
+from targets.annotated import write_annotated
+from training.corpora import spec, write_table
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_annotated(tmp_path_factory.mktemp("annotated"))
+
+
+@pytest.fixture(scope="module")
+def runs(table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """A run of every target, by its name."""
+    folder = tmp_path_factory.mktemp("runs")
+    return {name: (folder / name, train(spec(table, target=name), folder / name)) for name in TARGETS}
+
+
+def rows(run: Path, file: str = "predictions.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / file).read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_model_that_is_loaded_has_its_target_and_its_outputs(name: str, runs: Any) -> None:
+    run, metrics = runs[name]
+    classifier, card = load_classifier(run / "model")
+    assert classifier.target.name == name
+    assert classifier.head.out.out_features == classifier.target.outputs  # type: ignore[union-attr]
+    assert ("target" in metrics) == ("target" in card["blueprint"]) == (name != "classes")
+    for file, scores in (("predictions", metrics["test"]), ("probe_predictions", metrics["probe"]["test"])):
+        assert json.loads(json.dumps(classifier.target.scores(rows(run, f"{file}.jsonl")))) == scores
+
+
+def test_dimensions_are_predicted_within_their_ranges(runs: Any) -> None:
+    run, metrics = runs["dimensions"]
+    lines = rows(run)
+    truth, values = (np.array([list(line[field].values()) for line in lines]) for field in ("truth", "prediction"))
+    assert list(lines[0]["truth"]) == ["arousal", "valence"] and values.min() >= 1 and values.max() <= 5
+    assert metrics["test"]["dimensions"]["valence"]["ccc"] == pytest.approx(CCC.of_predictions(values, truth)[1])
+    assert metrics["test"]["mean_ccc"] > 0
+    assert metrics["confidence"]["conformal"]["dimensions"]["arousal"]["half_width"] > 0
+
+
+def test_a_joint_run_has_the_scores_of_both(runs: Any) -> None:
+    run, metrics = runs["joint"]
+    line = rows(run)[0]
+    assert line["truth"] in line["probabilities"] and set(line["prediction"]) == set(line["dimension_truth"])
+    assert metrics["test"]["macro_f1"] > 0 and metrics["test"]["mean_ccc"] > 0
+    assert {"temperature", "conformal"} <= metrics["confidence"].keys()
+
+
+def test_shares_and_several_labels_are_written_as_they_are_scored(runs: Any) -> None:
+    line = rows(runs["distribution"][0])[0]
+    assert sum(line["shares"].values()) == pytest.approx(1, abs=1e-5) and max(line["shares"].values()) < 1
+    assert runs["distribution"][1]["test"]["distribution"]["kl"] < 1.5
+    run, metrics = runs["multilabel"]
+    limits = metrics["confidence"]["thresholds"]
+    for line in rows(run):
+        assert line["prediction"] == [label for label, p in line["probabilities"].items() if p >= limits[label]]
+    assert any(len(line["truth"]) == 2 for line in rows(run))
+
+
+def test_identities_tell_targets_and_annotations_apart(table: Path, runs: Any, tmp_path: Path) -> None:
+    identities = {metrics["identity"] for _, metrics in runs.values()}
+    assert len(identities) == len(TARGETS)
+    text, changed = table.read_text(), {}
+    assert "4.5," in text
+    table.write_text(text.replace("4.5,", "4.4,", 1))
+    for name in ("classes", "dimensions"):
+        changed[name] = train(spec(table, target=name), tmp_path / name)["identity"]
+    table.write_text(text)
+    assert changed["classes"] == runs["classes"][1]["identity"]
+    assert changed["dimensions"] != runs["dimensions"][1]["identity"]
+
+
+def test_a_run_of_folds_of_dimensions_has_folds_and_their_mean(table: Path, tmp_path: Path) -> None:
+    run = spec(table, "probe", split="kfold:3", target="dimensions", overrides={"probe.strengths": "[0.01]"})
+    metrics = train(run, tmp_path / "run")
+    assert metrics["mean_of_folds"]["folds"] == 3 and metrics["mean_of_folds"]["mean_ccc"] > 0
+    assert set(metrics["final"]["choice"]) == {"layer", "strength", "mean_ccc", "share"}
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("dimensions", "has no dimensions.*--dimension"),
+        ("joint", "has no dimensions"),
+        ("distribution", "have no ratings"),
+        ("multilabel", "no clip has several labels"),
+        ("clases", "did you mean 'classes'"),
+    ],
+)
+def test_a_target_that_the_clips_lack_is_named(target: str, words: str, tmp_path: Path) -> None:
+    table = write_table(tmp_path)
+    with pytest.raises(UserError, match=words):
+        train(spec(table, target=target), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_setting_of_another_target_is_refused(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"target\.threshold=0\.3 has no effect with the target dimensions"):
+        train(spec(table, target="dimensions", overrides={"target.threshold": "0.3"}), tmp_path / "run")
+
+
+def test_without_a_target_classes_come_first_and_dimensions_where_no_clip_has_an_emotion(
+    table: Path, runs: Any, tmp_path: Path
+) -> None:
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    bare = table.with_name("bare.csv")
+    bare.write_text("\n".join(",".join(line[:1] + line[2:4] + line[5:]) for line in lines) + "\n")
+    assert "target" not in train(spec(table, "probe"), tmp_path / "classes")
+    metrics = train(spec(bare, "probe"), tmp_path / "dimensions")
+    assert metrics["target"]["kind"] == "dimensions"
+    assert metrics["test"]["mean_ccc"] > 0
