@@ -3,7 +3,7 @@
 Actors say 19 utterances and one of their own in five emotions. Version 1.0 had five actors (three women, two men) and
 some 500 clips; the copies that circulate have six and 605 files, `sadness/s05 (3).wav` among them, which has no data
 (Vryzas et al., "Speech emotion recognition for performance interaction", Journal of the Audio Engineering Society
-2018; counts: EmoBox's metadata and a copy's files). The authors' readme does not say which actor is a woman. The genders
+2018; counts: EmoBox's metadata and a copy's files). The authors' readme does not say which actor is a woman. Genders
 are those of github.com/michen00/multilingual_speech_valence_classification_datasets, and agree with the readme.
 
     anger/a03 (4).wav       utterance 3, speaker 4
