@@ -187,7 +187,7 @@ def _repeated(title: str, root: Path, repeats: list[str]) -> tuple[str, ...]:
         return ()
     folder = Path(os.path.commonpath([os.path.dirname(file) for file in repeats]))
     if not folder.is_relative_to(root):
-        raise UserError(f"{title} is there 2 times: {root}, {folder}. Give one of them")
+        raise UserError(f"{title} lies in two folders, {root} and {folder}: give one of them")
     names = [Path(file).relative_to(root).as_posix() for file in repeats]
     examples = ", ".join(names[:_EXAMPLES]) + (", …" if len(names) > _EXAMPLES else "")
     return (f"{len(names)} files have the name of another and were passed over as copies: {examples}",)
