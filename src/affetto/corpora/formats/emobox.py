@@ -98,8 +98,8 @@ def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tupl
     for number, parts in enumerate(folds.values(), start=1):
         fold = f"fold_{number}"
         (folder / fold).mkdir()
-        clips = tuple(replace(clip, part=parts[clip.id]) for clip in manifest.clips if clip.id in parts)
-        for part, clips_of_part in parted(replace(manifest, clips=clips)).items():
+        used = tuple(replace(clip, part=parts[clip.id]) for clip in manifest.clips if clip.id in parts)
+        for part, clips_of_part in parted(replace(manifest, clips=used)).items():
             _write_lines(folder / fold / f"{name}_{SHORT[part]}_{fold}{SUFFIX}", clips_of_part, keys)
     return unheld(manifest)
 
