@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Literal, TextIO
 
 from affetto import audio
 from affetto.corpora.corpus import Corpus
@@ -170,7 +170,7 @@ def _part(file: Path) -> str | None:
     return next((cells.PART_ALIASES[word] for word in words if word in cells.PART_ALIASES), None)
 
 
-def _opened(path: Path, mode: str) -> IO[Any]:
+def _opened(path: Path, mode: Literal["rt", "wt"]) -> TextIO:
     if path.name.casefold().endswith(".gz"):
         return gzip.open(path, mode, encoding="utf-8")
     return open(path, mode, encoding="utf-8")
