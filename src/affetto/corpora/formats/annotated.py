@@ -19,7 +19,7 @@ from affetto.errors import UserError
 SEPARATOR = "|"
 MOST_RATERS = 10_000
 """Most ratings of one clip: a larger count is no number of people."""
-ADVICE = "--option dimensions=NAME=COLUMN:LOW:HIGH"
+ADVICE = "--dimension NAME=COLUMN:LOW:HIGH"
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def ranges_of(
         if usual is None:
             raise UserError(
                 f"the values of {name} go from {values}, which is no usual range "
-                f"({', '.join(map(str, USUAL_RANGES))}); give its own, as --option dimensions={name}={name}:LOW:HIGH"
+                f"({', '.join(map(str, USUAL_RANGES))}); give its own, as --dimension {name}={name}:LOW:HIGH"
             )
         ranges[name] = usual
         inferred.append(f"{name} {usual}")
