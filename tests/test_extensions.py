@@ -59,7 +59,7 @@ def lodge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_corpus_is_inspected_split_trained_on_and_reported(
     lodge: Path, tmp_path: Path, affetto: Callable[..., str]
 ) -> None:
-    assert "Lodge" in affetto("corpora", "list") and list(CORPORA)[:4] == ["demos", "emovo", "emozionalmente", "lodge"]
+    assert "Lodge" in affetto("corpora", "list") and "lodge" in CORPORA
     facts = json.loads(affetto("corpora", "inspect", lodge, "--json"))
     assert (facts["corpus"], facts["clips"], facts["speakers"], facts["licence"]) == ("lodge", 12, 3, "public domain")
     assert facts["official"] == {"joy": 6, "sadness": 6} and not facts["notes"] and not facts["problems"]

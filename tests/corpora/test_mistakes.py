@@ -178,7 +178,7 @@ def test_absolute_and_upward_paths_are_the_users_own_affair(tmp_path: Path) -> N
 def test_options_that_a_reader_does_not_have(tmp_path: Path) -> None:
     path = put(tmp_path / "clips.csv", TABLE + "a.wav,joy,s\n")
     line = told(None, path, options={"speaker": "x"})
-    has(line, "unknown option for table 'speaker': did you mean 'speaker_pattern'? Known: speaker_pattern, audio_root")
+    has(line, "unknown option for table 'speaker': did you mean 'speaker_table'? Known: speaker_pattern, speaker_table")
     put(tmp_path / "emovo/f1/rab-f1-b1.wav")
     line = told("emovo", tmp_path / "emovo", options={"x": "1"})
     assert line == "unknown option for emovo 'x': there are none. Leave it out."

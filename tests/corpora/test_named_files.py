@@ -22,8 +22,8 @@ NAMINGS: dict[str, Naming] = {module.CORPUS.name: module.NAMING for module in MO
 
 FILES: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "aesdd": [
-        ("anger/a03 (4).wav", ("anger", "4", "", "03")),
-        ("fear/f18 (05)b.wav", ("fear", "5", "", "18")),
+        ("anger/a03 (4).wav", ("anger", "4", "male", "03")),
+        ("fear/f18 (05)b.wav", ("fear", "5", "female", "18")),
     ],
     "ased": [
         ("05Angry/a5-03-01-02-50.wav", ("anger", "50", "male", "a5-03")),
@@ -32,7 +32,8 @@ FILES: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     ],
     "cafe": [
         ("Colère/Faible/01-C-1-1.wav", ("anger", "01", "male", "1", "Un cheval fou dans mon jardin", "mild")),
-        ("Neutre/12-N-1-6.aiff", ("neutrality", "12", "female", "6", "Six ours aimants domestiqués", "mild")),
+        ("Neutre/12-N-6.aiff", ("neutrality", "12", "female", "6", "Six ours aimants domestiqués")),
+        ("Neutre/12-N-1-6.wav", ("neutrality", "12", "female", "6", "Six ours aimants domestiqués")),
     ],
     "emodb": [
         ("wav/03a01Fa.wav", ("joy", "03", "male", "a01", "Der Lappen liegt auf dem Eisschrank.")),
@@ -143,7 +144,7 @@ def test_a_second_copy_below_the_first_is_passed_over(tmp_path: Path) -> None:
 
 def test_two_whole_copies_beside_one_another_are_ambiguous(tmp_path: Path) -> None:
     touch(tmp_path, "one/OAF_back_angry.wav", "two/OAF_back_angry.wav")
-    with pytest.raises(UserError, match=r"TESS is there 2 times: .*one, .*two\. Give one of them"):
+    with pytest.raises(UserError, match=r"TESS lies in two folders, .*one and .*two: give one of them"):
         open_corpus("tess", tmp_path)
 
 

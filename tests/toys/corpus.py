@@ -7,43 +7,21 @@ All of it was written for a test and is in the public domain.
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from affetto.corpora.named_files import Naming, named_corpus
 
-from affetto.corpora.corpus import Corpus
-from affetto.corpora.folders import existing_folder, files_of, passed_over
-from affetto.corpora.labels import canonical
-from affetto.corpora.manifest import Clip, Manifest
-
-_FILE = re.compile(r"(ada|bea|carlo)-(gio|tri)-(\d)\.wav")
-
-
-def matches(path: Path) -> bool:
-    folder = path / "takes"
-    return folder.is_dir() and any(_FILE.fullmatch(file.name) for file in files_of(folder))
-
-
-def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False) -> Manifest:
-    root = existing_folder(path, CORPUS.title)
-    clips = []
-    for file in files_of(root / "takes"):
-        fit = _FILE.fullmatch(file.name)
-        emotion = canonical(fit[2], where=file.name, label_map=label_map) if fit else None
-        if fit and emotion:
-            clips.append(Clip(file=f"takes/{file.name}", emotion=emotion, speaker=fit[1], prompt=fit[3]))
-    notes = passed_over(root, {clip.file for clip in clips}, "<porter>-<mood>-<take>.wav")
-    return CORPUS.manifest(root, clips, notes=notes, strict=strict)
-
-
-CORPUS = Corpus(
+CORPUS = named_corpus(
+    Naming(
+        pattern=r"takes/(?P<speaker>[a-z]+)-(?P<emotion>gio|tri)-(?P<prompt>\d)\.wav",
+        shape="takes/<porter>-<mood>-<take>.wav",
+        example="takes/ada-gio-1.wav",
+        emotions={"gio": "joy", "tri": "sadness"},
+        speakers={"ada": "female", "bea": "female", "carlo": "male"},
+    ),
     name="lodge",
     title="Lodge",
-    matches=matches,
-    read=read,
     licence="public domain",
     language="Italian",
     official={"joy": 6, "sadness": 6},
-    genders={"female": 2, "male": 1},
     protocol="loso",
     protocol_reason="three speakers",
     sentences={"1": "Buongiorno", "2": "Buonasera"},

@@ -81,6 +81,13 @@ class Corpus:
     """True if a prompt is the spoken words themselves."""
     is_format: bool = False
     """True for a layout of the user's own collections, each of which has a name of its own."""
+    write: Callable[..., tuple[str, ...]] | None = None
+    """`write(manifest, folder, *, folds, copy)` lists the clips in an empty folder and returns notes on what it cannot
+    hold; None for a layout that is only read. Files of clips are absolute, or relative to the folder."""
+    holds_folds: bool = False
+    """True if `write` takes several folds."""
+    embeds_audio: bool = False
+    """True if the format has the audio inside its rows, so that `write` copies it itself."""
     rank: int = 0
     """Place in the order in which a path is tried: published layouts (0) before general ones."""
 

@@ -33,8 +33,10 @@ from affetto.errors import UserError
 
 DEEPEST = 4
 """Levels of folders below a path in which a corpus is recognised."""
-MOST_ENTRIES = 5000
-"""Entries that are looked at before a folder counts as one that holds no corpus."""
+MOST_ENTRIES = 20_000
+"""Entries of folders that are listed before a path counts as one that holds no corpus."""
+MOST_FILES = 50
+"""Files of a folder that are looked at: those of one folder are named alike."""
 _EXAMPLES = 3
 
 
@@ -77,7 +79,7 @@ class Naming:
 
     def _fit(self, file: str) -> re.Match[str] | None:
         """The parts of a file's name; None where it is none of this corpus, or names an unknown speaker."""
-        fit = self._regex.search(Path(file).as_posix())
+        fit = self._regex.search(_posix(file))
         return fit if fit and self._speaker(fit) is not None else None
 
     def _speaker(self, fit: re.Match[str]) -> str | None:
@@ -178,7 +180,12 @@ def _gather(corpus: Corpus, naming: Naming, path: Path) -> tuple[Path, dict[str,
 
 def _root(fits: Mapping[str, re.Match[str]]) -> Path:
     """The folder that holds all files, above the folders that belong to their names."""
-    return Path(os.path.commonpath({Path(file).as_posix()[: fit.start(1)] for file, fit in fits.items()}))
+    return Path(os.path.commonpath({_posix(file)[: fit.start(1)] for file, fit in fits.items()}))
+
+
+def _posix(file: str) -> str:
+    """The path with slashes, as the patterns have them."""
+    return file.replace(os.sep, "/")
 
 
 def _repeated(title: str, root: Path, repeats: list[str]) -> tuple[str, ...]:
@@ -187,7 +194,7 @@ def _repeated(title: str, root: Path, repeats: list[str]) -> tuple[str, ...]:
         return ()
     folder = Path(os.path.commonpath([os.path.dirname(file) for file in repeats]))
     if not folder.is_relative_to(root):
-        raise UserError(f"{title} is there 2 times: {root}, {folder}. Give one of them")
+        raise UserError(f"{title} lies in two folders, {root} and {folder}: give one of them")
     names = [Path(file).relative_to(root).as_posix() for file in repeats]
     examples = ", ".join(names[:_EXAMPLES]) + (", …" if len(names) > _EXAMPLES else "")
     return (f"{len(names)} files have the name of another and were passed over as copies: {examples}",)
@@ -211,11 +218,8 @@ def _first_files(path: Path) -> Iterator[str]:
                     remaining -= len(listed)
             except OSError:
                 continue
-            for entry in listed:
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
-                    continue
-                if os.path.splitext(entry.name)[1].casefold() in AUDIO_SUFFIXES:
-                    yield entry.path
-                elif entry.is_dir():
-                    below.append(entry.path)
+            listed = [entry for entry in listed if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+            audio = (entry.path for entry in listed if os.path.splitext(entry.name)[1].casefold() in AUDIO_SUFFIXES)
+            yield from islice(audio, MOST_FILES)
+            below += [entry.path for entry in listed if entry.is_dir()]
         level = below

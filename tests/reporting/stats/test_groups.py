@@ -73,6 +73,8 @@ def test_no_gap_where_a_gender_is_missing():
     assert gender_gap(gendered(drawn(1, 0.6, 1))) is None
     alone = gender_gap(gendered(drawn(5, 0.6, 1)))  # of two women
     assert (alone.interval, alone.interval_by) == (None, "none")
+    lone = gender_gap(gendered(drawn(3, 0.6, 1)))  # of one woman, without whom nothing is left
+    assert (lone.interval, 1 in (lone.women, lone.men)) == (None, True) and np.isfinite(lone.difference)
 
 
 RATINGS = [{"anger": 4, "joy": 1}, {"anger": 1, "boredom": 4}, {"joy": 5}, {"sadness": 1, "joy": 1}, None]

@@ -85,7 +85,7 @@ def seconds(cell: str, where: str) -> float | None:
         if not fit:
             raise UserError(f"{where}: {cell!r} is no time; start and end are in seconds, such as 1.5") from None
         days, hours, minutes, rest = (float(group or 0) for group in fit.groups())
-        value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+        value = round(((days * 24 + hours) * 60 + minutes) * 60 + rest, 9)  # pandas counts nanoseconds
     if not math.isfinite(value) or value < 0:
         raise UserError(f"{where}: {cell!r} is no time in a file; start and end are in seconds, 0 or more")
     return value

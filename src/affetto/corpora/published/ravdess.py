@@ -2,7 +2,8 @@
 
 Twelve women and twelve men speak two statements twice in eight emotions, neutral only at normal intensity: 1,440 clips
 of speech, 60 an actor, 16 bit, 48 kHz (Livingstone and Russo, PLoS ONE 2018, doi 10.1371/journal.pone.0196391;
-zenodo.org/record/1188976; counts: the dataset's page and its files). Songs (second number 02) are not read.
+zenodo.org/record/1188976; counts: the dataset's page and its files). Songs (second number 02) are not read. Measured: a
+clip has 3.7 s (3.0 to 5.3), three are stereo, two takes of actor 07 are one recording (`03-01-03-01-02-0[12]-07`).
 
     Actor_18/03-01-05-01-02-01-18.wav
         audio only - speech - emotion - intensity - statement - repetition - actor (odd: a man)
@@ -11,7 +12,8 @@ zenodo.org/record/1188976; counts: the dataset's page and its files). Songs (sec
 
 The field trains on all eight, or joins calm and neutral; calm is a baseline of the actors' own making beside neutral,
 and none of the seven emotions. Mirrors hold all files a second time (`audio_speech_actors_01-24/` inside), or a file of
-another actor in an actor's folder.
+another actor in an actor's folder. BEASC (Bangla, 34 speakers) names its files alike: read as RAVDESS it lacks speakers
+25 to 34, and a note says that the counts differ.
 """
 
 from __future__ import annotations

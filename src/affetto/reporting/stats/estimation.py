@@ -155,12 +155,13 @@ def leave_one_out(matrices: Counts | Floats, support: Counts, measure: str) -> t
     """Scores of all units (seeds,) and of all but one unit (units, seeds), from matrices (units, seeds, k, k).
 
     `support` (k,) counts all clips of each label: a label whose only clips belong to the omitted unit is excluded from
-    the mean.
+    the mean. Without its only unit nothing is left: that score is NaN.
     """
     pooled = matrices.sum(axis=0)
-    flat = np.concatenate([pooled[None], pooled - matrices]).reshape(-1, *pooled.shape[-2:])
+    others = pooled - matrices if len(matrices) > 1 else np.empty((0, *pooled.shape))
+    flat = np.concatenate([pooled[None], others]).reshape(-1, *pooled.shape[-2:])
     values = label_measure(measure).of_confusions(flat, never_true=support == 0).reshape(-1, len(pooled))
-    return values[0], values[1:]
+    return values[0], values[1:] if len(matrices) > 1 else np.full((1, len(pooled)), np.nan)
 
 
 def _leave_clips_out(system: System, seeds: Sequence[int], *, by_speakers: bool, measure: str) -> tuple[Floats, Floats]:
