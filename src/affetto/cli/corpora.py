@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import KeepOther, Labels, Quiet, counter, pairs
+from affetto.cli.arguments import Columns, KeepOther, Labels, Quiet, counter, pairs, reader_options
 from affetto.errors import UserError
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ def inspect_corpus(
         list[str] | None,
         typer.Option("--option", metavar="NAME=VALUE", help="option of the reader; `affetto corpora list` shows them"),
     ] = None,
+    dimension: Columns = None,
     strict: Annotated[bool, typer.Option("--strict", help="fail where counts differ from the official ones")] = False,
 ) -> None:
     """Contents and faults of a corpus: clips, speakers, durations, unreadable files, duplicates."""
@@ -59,7 +60,7 @@ def inspect_corpus(
         path,
         label_map=pairs(label, "--label"),
         strict=strict,
-        options=pairs(option, "--option"),
+        options=reader_options(option, dimension),
         keep_other=keep_other,
     )
     with counter("reading clips", quiet=as_json) as progress:

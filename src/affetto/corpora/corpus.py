@@ -58,6 +58,8 @@ class Corpus:
     language: str = ""
     official: Mapping[str, int] = field(default_factory=dict)
     """Official number of clips per label, of those in `other_labels` too."""
+    uncounted: tuple[str, ...] = ()
+    """Classes by default of a corpus whose official counts are not known, or differ from release to release."""
     other_labels: Mapping[str, str] = field(default_factory=dict)
     """Labels that are no classes by themselves: {label: one of the seven emotions, another class, or `drop`}.
 
@@ -99,7 +101,7 @@ class Corpus:
     @property
     def labels(self) -> tuple[str, ...]:
         """Classes by default, in canonical order."""
-        return in_order(set(self.classes))
+        return in_order({*self.classes, *self.uncounted})
 
     @property
     def clips(self) -> int:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from affetto.corpora.annotations import DIMENSIONS, USUAL_RANGES, Range, Rating, majority, mean_dimensions
+from affetto.corpora.annotations import DIMENSIONS, USUAL_RANGES, Range, Rating, majority, mean_dimensions, range_of
 from affetto.corpora.delimited import Table
 from affetto.corpora.formats.cells import UNKNOWN
 from affetto.corpora.formats.columns import CellColumn
@@ -18,7 +18,7 @@ from affetto.corpora.names import abbreviated, unified
 from affetto.errors import UserError
 
 SEPARATOR = "|"
-ADVICE = "--option dimensions=NAME=COLUMN:LOW:HIGH"
+ADVICE = "--dimension NAME=COLUMN:LOW:HIGH"
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,11 @@ def ranges_of(
         if name in columns:
             ranges[name] = columns[name].range
             continue
-        fitting = (usual for usual in USUAL_RANGES if values.low in usual and values.high in usual)
-        usual = next(fitting, None)
+        usual = range_of((values.low, values.high))
         if usual is None:
             raise UserError(
                 f"the values of {name} go from {values}, which is no usual range "
-                f"({', '.join(map(str, USUAL_RANGES))}); give its own, as --option dimensions={name}={name}:LOW:HIGH"
+                f"({', '.join(map(str, USUAL_RANGES))}); give its own, as --dimension {name}={name}:LOW:HIGH"
             )
         ranges[name] = usual
         inferred.append(f"{name} {usual}")

@@ -34,7 +34,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """The columns of a table by any of their names; of several names in one header the first counts."""
 PART_ALIASES = (
     {part: part for part in PARTS}
-    | dict.fromkeys(("dev", "val", "valid", "eval", "devel"), "validation")
+    | dict.fromkeys(("dev", "val", "valid", "eval", "evaluation", "devel", "development"), "validation")
     | {"training": "train", "testing": "test"}
 )
 GENDER_ALIASES = (
