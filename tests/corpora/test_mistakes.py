@@ -47,6 +47,24 @@ LOOKED_FOR = {
 }
 
 
+def test_a_corpus_of_another_layout_says_what_it_looks_like(tmp_path: Path) -> None:
+    root = put(tmp_path / "EMOVO/f1/rab-f1-b1.wav").parent.parent
+    for name in ("ravdess", "iemocap", "table"):
+        has(told(name, root), "Looked for", f"It looks like EMOVO (--corpus emovo={root})")
+    assert "looks like" not in told("ravdess", put(tmp_path / "thesis/notes.docx").parent)
+
+
+def test_a_mistyped_name_is_noted_with_the_right_one(tmp_path: Path) -> None:
+    root = put(tmp_path / "EMOVO/f1/rab-f1-b1.wav").parent.parent
+    manifest = open_corpus("emovi", root)
+    assert (manifest.corpus, manifest.key) == ("emovi", "emovo")
+    assert f"is EMOVO, and runs under the name 'emovi'; its own is --corpus emovo={root}" in manifest.notes[-1]
+    assert not any("runs under" in note for note in open_corpus(None, root).notes)
+    table = put(tmp_path / "clips.csv", TABLE + "a.wav,joy,1\n")
+    mine = open_corpus("mine", table)
+    assert mine.key == "table" and not any("runs under" in note for note in mine.notes)
+
+
 @pytest.mark.parametrize("name", LOOKED_FOR)
 def test_a_wrong_root_names_what_was_looked_for_and_found(tmp_path: Path, name: str) -> None:
     put(tmp_path / "thesis/figures/one.pdf")
@@ -178,7 +196,7 @@ def test_absolute_and_upward_paths_are_the_users_own_affair(tmp_path: Path) -> N
 def test_options_that_a_reader_does_not_have(tmp_path: Path) -> None:
     path = put(tmp_path / "clips.csv", TABLE + "a.wav,joy,s\n")
     line = told(None, path, options={"speaker": "x"})
-    has(line, "unknown option for table 'speaker': did you mean 'speaker_pattern'? Known: speaker_pattern, audio_root")
+    has(line, "unknown option for table 'speaker': did you mean 'speaker_table'? Known: speaker_pattern, speaker_table")
     put(tmp_path / "emovo/f1/rab-f1-b1.wav")
     line = told("emovo", tmp_path / "emovo", options={"x": "1"})
     assert line == "unknown option for emovo 'x': there are none. Leave it out."

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from affetto.cli.corpora import app
-from affetto.corpora.overview import render
+from affetto.corpora.overview import fact_cells, render
 from affetto.corpora.registry import CORPORA
 from affetto.corpora.transcribed.registry import TRANSCRIBED
 from affetto.splits import PROTOCOLS
@@ -51,8 +51,8 @@ def test_the_page_on_corpora_states_the_facts_of_the_records(name: str) -> None:
     if corpus.is_format:
         facts.append(", ".join(f"`{option}`" for option in corpus.options))
     else:
-        counts = (corpus.clips, corpus.speakers, len(corpus.labels))
-        facts += [corpus.language, *(f"{count:,}" for count in counts), f"`{corpus.protocol}`", corpus.licence]
+        *cells, protocol = fact_cells(corpus)
+        facts = [f"`{name}`", *cells[1:], f"`{protocol}`", corpus.licence]
     assert f"| {' | '.join(facts)} |" in (DOCS / "corpora.md").read_text(encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from affetto.experiments.estimate import OVERHEAD_SECONDS, estimates
 from affetto.experiments.grid import read
 from affetto.experiments.named import grid_file
 from affetto.experiments.states import GridFolder
-from affetto.experiments.work import operations
+from affetto.experiments.work import folds, operations
 from affetto.training.spec import settings
 
 BASE = FAMILIES["wav2vec2"].operations(BACKBONES["wav2vec2-base"].config, 4.0)
@@ -52,6 +52,8 @@ def test_folds_and_a_refit_are_counted_and_what_is_unknown_stays_so(paper):
     assert operations(alike(lora, "kfold:3"), stored=True) == pytest.approx(
         3 * 588 * (30 / 3 * each + (30 / 3 + 2 / 3) * judging)
     )
+    for corpus, count in {"ravdess": 6, "emodb": 10, "ased": 5, "emovo": 1, "emovo+emodb": 1}.items():
+        assert folds(replace(lora, values={**lora.values, "corpus": corpus, "split": None})) == count
     assert operations(alike(lora, "loso", **{"audio.seconds": "null"}), stored=True) is None
     assert operations(replace(lora, values={**lora.values, "corpus": "mine"}), stored=True) is None
     assert operations(replace(lora, values={**lora.values, "backbone": "./mine"}), stored=True) is None

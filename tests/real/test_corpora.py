@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from affetto.corpora.content import content, copies, groups
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.published import demos
 from affetto.corpora.published.emozionalmente import read_ratings
-from affetto.corpora.registry import open_corpus
+from affetto.corpora.registry import CORPORA, open_corpus
 from affetto.errors import UserError
 from affetto.evaluation.ceiling import human_ceiling
 from synthetic.babble import stored
@@ -42,6 +43,19 @@ def test_emovo(shared: Path) -> None:
     assert duration is not None
     assert duration["mean_seconds"] == pytest.approx(3.12, abs=0.005)
     assert duration["share_over_4_seconds"] == pytest.approx(0.22, abs=0.005)
+
+
+@pytest.mark.parametrize(("name", "labels"), [("emodb", 7), ("nemo", 6), ("ravdess", 8)])
+def test_corpora_of_named_files_are_whole(name: str, labels: int) -> None:
+    """The folder AFFETTO_REAL (default ../real) may hold them: public, but not to be passed on."""
+    folder = os.environ.get("AFFETTO_REAL", Path(__file__).parents[3] / "real")
+    path = existing(Path(folder) / name)
+    manifest = open_corpus(None, path, strict=True, keep_other=True)
+    assert (manifest.corpus, len(manifest.labels)) == (name, labels)
+    assert len(manifest.speakers) == CORPORA[name].speakers
+    assert {label: clips for label, clips in manifest.per_emotion().items() if clips} == CORPORA[name].official
+    assert all(clip.sentence and clip.gender for clip in manifest.clips)
+    assert len(open_corpus(None, path, strict=True).clips) == CORPORA[name].clips
 
 
 COPIES = {

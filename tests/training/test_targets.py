@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from affetto.corpora.labels import EMOTIONS
 from affetto.errors import UserError
 from affetto.measures.regression import CCC
 from affetto.models.saved import load_classifier
@@ -85,6 +86,12 @@ def test_identities_tell_targets_and_annotations_apart(table: Path, runs: Any, t
     table.write_text(text)
     assert changed["classes"] == runs["classes"][1]["identity"]
     assert changed["dimensions"] != runs["dimensions"][1]["identity"]
+
+
+def test_a_split_of_dimensions_is_by_their_thirds(runs: Any) -> None:
+    split = json.loads((runs["dimensions"][0] / "split.json").read_text())
+    assert all(name.startswith("arousal ") for name in split["audit"]["classes"])
+    assert set(json.loads((runs["joint"][0] / "split.json").read_text())["audit"]["classes"]) == set(EMOTIONS)
 
 
 @pytest.mark.parametrize(("name", "measure"), [("dimensions", "mean_ccc"), ("joint", "uar")])

@@ -81,7 +81,7 @@ def test_clips_of_one_emotion_are_told_at_once(method: str, tmp_path: Path) -> N
     assert not (tmp_path / "run").exists()
 
 
-def test_clips_with_dimensions_and_no_emotion_are_told_at_once(tmp_path: Path) -> None:
+def test_clips_with_dimensions_and_no_emotion_have_no_classes(tmp_path: Path) -> None:
     table = write_table(tmp_path / "corpus", speakers=3)
     table.write_text(table.read_text().replace("emotion", "extra:emotion").replace("speaker", "arousal,speaker", 1))
     head, *rows = table.read_text().splitlines()
@@ -89,5 +89,5 @@ def test_clips_with_dimensions_and_no_emotion_are_told_at_once(tmp_path: Path) -
     cells = [row.split(",") for row in rows]
     table.write_text("\n".join([head, *(",".join([*row[:at], "0.5", *row[at:]]) for row in cells)]) + "\n")
     with pytest.raises(UserError, match=r"clips have no emotion .*; give a table with an emotion column"):
-        train(spec(table, "probe", backbone="whisper-mini"), tmp_path / "run")
+        train(spec(table, "probe", backbone="whisper-mini", target="classes"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

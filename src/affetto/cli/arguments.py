@@ -18,6 +18,14 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="address of the Ray cluster; default: this machine alone"),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dimension",
+        metavar="NAME=COLUMN:LOW:HIGH",
+        help="column of a table that holds a dimension such as arousal, and its range; may be repeated",
+    ),
+]
 Device = Annotated[str, typer.Option(help="device: auto, cpu, cuda, mps or another kind that PyTorch has here")]
 Engine = Annotated[str, typer.Option(help="local (this machine) or ray (a cluster)")]
 Labels = Annotated[
@@ -47,10 +55,20 @@ def pairs(items: list[str] | None, flag: str) -> dict[str, str]:
     return pairs
 
 
-def named_corpora(corpus: list[str] | None, table: list[str] | None, option: list[str] | None) -> tuple[Any, ...]:
+def reader_options(option: list[str] | None, dimension: list[str] | None) -> dict[str, str]:
+    """Options of a reader from --option and --dimension. Raises UserError where both name dimensions."""
+    options = pairs(option, "--option")
+    if dimension and "dimensions" in options:
+        raise UserError("--dimension and --option dimensions=… are both given; leave the second out")
+    return options | ({"dimensions": ",".join(dimension)} if dimension else {})
+
+
+def named_corpora(
+    corpus: list[str] | None, table: list[str] | None, option: list[str] | None, dimension: list[str] | None = None
+) -> tuple[Any, ...]:
     from affetto.training.spec import CorpusSpec
 
-    options = pairs(option, "--option")
+    options = reader_options(option, dimension)
     specs = []
     for item in corpus or []:
         name, equals, path = item.partition("=")

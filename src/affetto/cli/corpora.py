@@ -1,4 +1,4 @@
-"""`affetto corpora`: list corpora, look at one, audit a split of one, or make a synthetic one."""
+"""`affetto corpora`: list corpora, look at one, convert it, audit its split, or make a synthetic one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import KeepOther, Labels, counter, pairs
+from affetto.cli.arguments import Columns, KeepOther, Labels, Quiet, counter, pairs, reader_options
 from affetto.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, help="List corpora, look at one, audit a split, make a synthetic one.")
+app = typer.Typer(
+    no_args_is_help=True, help="List corpora, inspect or convert one, audit a split, make a synthetic one."
+)
 
 
 @app.command("list")
@@ -45,6 +47,7 @@ def inspect_corpus(
         list[str] | None,
         typer.Option("--option", metavar="NAME=VALUE", help="option of the reader; `affetto corpora list` shows them"),
     ] = None,
+    dimension: Columns = None,
     strict: Annotated[bool, typer.Option("--strict", help="fail where counts differ from the official ones")] = False,
 ) -> None:
     """Contents and faults of a corpus: clips, speakers, durations, unreadable files, duplicates."""
@@ -57,7 +60,7 @@ def inspect_corpus(
         path,
         label_map=pairs(label, "--label"),
         strict=strict,
-        options=pairs(option, "--option"),
+        options=reader_options(option, dimension),
         keep_other=keep_other,
     )
     with counter("reading clips", quiet=as_json) as progress:
@@ -71,6 +74,47 @@ def inspect_corpus(
     Console().print(audit.render(inspection))
     if (table := ceiling_table(manifest)) is not None:
         Console().print(table)
+
+
+@app.command("convert")
+def convert_corpus(
+    path: Annotated[Path, typer.Argument(help="corpus folder or table")],
+    out: Annotated[Path, typer.Argument(help="new folder")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="format of the new folder, such as table")],
+    corpus: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="corpus or layout to read it as; by default recognised")
+    ] = None,
+    label: Labels = None,
+    keep_other: KeepOther = False,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="option of the reader of the corpus")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="split protocol whose parts are written; by default the corpus's own")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the split")] = 0,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="copy the audio too, so that the new folder stands alone")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing folder")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a corpus in another format, with its labels, speakers, ratings, dimensions and parts."""
+    from affetto.corpora.conversion import convert
+    from affetto.corpora.registry import open_corpus
+    from affetto.splits.protocols import make_split
+    from affetto.splits.split import parts_by_fold
+
+    manifest = open_corpus(
+        corpus, path, label_map=pairs(label, "--label"), options=pairs(option, "--option"), keep_other=keep_other
+    )
+    folds = parts_by_fold(make_split(manifest, split, seed)) if split else None
+    with counter("copying", quiet) as progress:
+        notes = convert(manifest, out, to, folds=folds, copy=copy, overwrite=overwrite, progress=progress)
+    typer.echo(f"{out}: {len(manifest.clips):,} clips of {manifest.corpus} as {to}")
+    if not quiet:
+        for note in (*manifest.notes, *notes):
+            typer.echo(f"note: {note}", err=True)
 
 
 @app.command("audit")

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from affetto.cli.arguments import Device, KeepOther, Labels, Moved, Quiet, counter, named_corpora, pairs, stack_size
+from affetto.cli.arguments import (
+    Columns,
+    Device,
+    KeepOther,
+    Labels,
+    Moved,
+    Quiet,
+    counter,
+    named_corpora,
+    pairs,
+    stack_size,
+)
 
 
 def complete_method(incomplete: str) -> list[str]:
@@ -65,6 +76,7 @@ def train(
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="option of the reader of the corpus")
     ] = None,
+    dimension: Columns = None,
     device: Device = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
     allow_duplicates: Annotated[
@@ -103,7 +115,7 @@ def train(
     resolved = settings(recipe, pairs(set_, "--set"), method=method)
     check_backbone(backbone, random_weights=random_weights)
     spec = RunSpec(
-        corpora=named_corpora(corpus, table, option),
+        corpora=named_corpora(corpus, table, option, dimension),
         backbone=backbone,
         method=method,
         target=target,
@@ -206,6 +218,7 @@ def evaluate(
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
     ] = None,
+    dimension: Columns = None,
     backbone: Moved = None,
     device: Device = "auto",
     include_seen: Annotated[bool, typer.Option("--include-seen", help="test on the clips of the training too")] = False,
@@ -213,7 +226,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Test a trained run on another corpus. Labels are mapped; clips that are left out are named."""
-    corpora = named_corpora(corpus, table, option)
+    corpora = named_corpora(corpus, table, option, dimension)
     from affetto.evaluation.testing import evaluate as test
 
     with counter("testing", quiet=as_json) as progress:

@@ -39,6 +39,12 @@ USUAL_RANGES = (Range(0, 1), Range(-1, 1), Range(1, 5), Range(1, 7))
 """Scales of published corpora, in the order in which a column's values are compared with them."""
 
 
+def range_of(values: Iterable[float]) -> Range | None:
+    """The first of the usual ranges that holds all values; None where none does."""
+    values = tuple(values)
+    return next((usual for usual in USUAL_RANGES if all(value in usual for value in values)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Rating:
     """The answer of one rater on one clip; `rater` is "" where the person is not known."""

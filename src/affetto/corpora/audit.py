@@ -63,6 +63,7 @@ class Inspection:
             "speakers": len(manifest.speakers),
             "per_emotion": manifest.per_emotion(),
             "problems": [asdict(problem) for problem in self.problems],
+            "key": manifest.key or None,
             "official": dict(manifest.official),
             "mapped": _relabelled(manifest, is_dropped=False),
             "dropped": _relabelled(manifest, is_dropped=True),

@@ -58,6 +58,8 @@ class Corpus:
     language: str = ""
     official: Mapping[str, int] = field(default_factory=dict)
     """Official number of clips per label, of those in `other_labels` too."""
+    uncounted: tuple[str, ...] = ()
+    """Classes by default of a corpus whose official counts are not known, or differ from release to release."""
     other_labels: Mapping[str, str] = field(default_factory=dict)
     """Labels that are no classes by themselves: {label: one of the seven emotions, another class, or `drop`}.
 
@@ -81,6 +83,13 @@ class Corpus:
     """True if a prompt is the spoken words themselves."""
     is_format: bool = False
     """True for a layout of the user's own collections, each of which has a name of its own."""
+    write: Callable[..., tuple[str, ...]] | None = None
+    """`write(manifest, folder, *, folds, copy)` lists the clips in an empty folder and returns notes on what it cannot
+    hold; None for a layout that is only read. Files of clips are absolute, or relative to the folder."""
+    holds_folds: bool = False
+    """True if `write` takes several folds."""
+    embeds_audio: bool = False
+    """True if the format has the audio inside its rows, so that `write` copies it itself."""
     rank: int = 0
     """Place in the order in which a path is tried: published layouts (0) before general ones."""
 
@@ -92,7 +101,7 @@ class Corpus:
     @property
     def labels(self) -> tuple[str, ...]:
         """Classes by default, in canonical order."""
-        return in_order(set(self.classes))
+        return in_order({*self.classes, *self.uncounted})
 
     @property
     def clips(self) -> int:

@@ -57,6 +57,23 @@ def open_table(path: Path, *, such_as: str = "file,emotion,speaker") -> Table:
     return Table(path.name, [column.strip() for column in next(rows)[1]], rows)
 
 
+def named_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table of a published corpus, each with its line: the stripped cells by the named columns.
+
+    Raises UserError where a column is missing.
+    """
+    table = open_table(path, such_as=",".join(columns))
+    missing = [column or "(unnamed)" for column in columns if column not in table.header]
+    if missing:
+        raise UserError(
+            f"{path} has no column {', '.join(missing)}; found: {abbreviated(table.header)}; "
+            f"expected: {', '.join(columns)}. Get the file again from its source"
+        )
+    indices = {column: table.header.index(column) for column in columns}
+    for line, row in table.rows:
+        yield line, {column: row[index].strip() for column, index in indices.items()}
+
+
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The header and the rows, each with its line and as many cells as the header has."""
     line = 0

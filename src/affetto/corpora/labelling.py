@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from affetto.corpora.labels import DROP, OTHER_LABELS, canonical, find_label
+from affetto.corpora.labels import ALIASES, DROP, OTHER_LABELS, canonical, find_label
 from affetto.corpora.names import unified
 
 
@@ -124,7 +124,8 @@ class Labelling:
             name = find_label(folded) or folded
             # The name stands last: --keep-other writes it into the map, and what the user says of an alias goes before.
             # An entry for a class holds for labels that the corpus's rule joins to it too.
-            names = (code.casefold(), folded, *OTHER_LABELS.get(name, ()), name, self.other_labels.get(name, ""))
+            aliases = (*OTHER_LABELS.get(name, ()), *ALIASES.get(name, ()))
+            names = (code.casefold(), folded, *aliases, name, self.other_labels.get(name, ""))
             entries = [self.label_map[alias] for alias in names if alias in self.label_map]
             rules = {**self.other_labels, **({name: entries[0]} if entries else {})}
             emotion = canonical(name, where=where, label_map=rules)

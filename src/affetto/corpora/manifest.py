@@ -97,6 +97,8 @@ class Manifest:
     """Range of each dimension that the clips have values of; {} where there is none."""
     unequal_dimensions: tuple[str, ...] = ()
     """Dimensions that some of several corpora lack, or have with another range."""
+    key: str = ""
+    """Name of the record that read the corpus, whatever name the user gave it."""
     relabelled: tuple[Relabelling, ...] | None = None
     """Labels whose clips were left out or count as another class; None where the reader does not count them."""
 

@@ -27,14 +27,17 @@ from affetto.corpora.folders import (
     passed_over,
     visible,
 )
+from affetto.corpora.formats.cells import PART_ALIASES
 from affetto.corpora.labelling import Labelling
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
-DEEPEST = 4
+DEEPEST = 6
 """Levels of folders below a path in which a corpus is recognised."""
-MOST_ENTRIES = 5000
-"""Entries that are looked at before a folder counts as one that holds no corpus."""
+MOST_ENTRIES = 20_000
+"""Entries of folders that are listed before a path counts as one that holds no corpus."""
+MOST_FILES = 50
+"""Files of a folder that are looked at: those of one folder are named alike."""
 _EXAMPLES = 3
 
 
@@ -45,7 +48,8 @@ class Naming:
     pattern: str
     """Regular expression of a file's name, or of its last folders and its name; case does not matter.
 
-    The groups `emotion` and `speaker` are needed, `prompt` is optional; groups of `values` become extras of the clip.
+    The groups `emotion` and `speaker` are needed; `prompt`, `gender` and `part` are optional; groups of `values` become
+    extras of the clip.
     """
     shape: str
     """The pattern as people read it: `<speaker>-<emotion>.wav`."""
@@ -77,7 +81,7 @@ class Naming:
 
     def _fit(self, file: str) -> re.Match[str] | None:
         """The parts of a file's name; None where it is none of this corpus, or names an unknown speaker."""
-        fit = self._regex.search(Path(file).as_posix())
+        fit = self._regex.search(_posix(file))
         return fit if fit and self._speaker(fit) is not None else None
 
     def _speaker(self, fit: re.Match[str]) -> str | None:
@@ -105,6 +109,7 @@ class Naming:
             speaker=speaker,
             gender=self.speakers.get(speaker) or self.genders.get(parts.get("gender", "")),
             prompt=parts.get("prompt"),
+            part=PART_ALIASES.get(parts.get("part", "")),
             sentence=self.words(root / file, parts) if self.words else None,
             extra=tuple(sorted(extra.items())),
         )
@@ -117,19 +122,20 @@ Annotate = Callable[[Path, tuple[Clip, ...], Labelling], tuple[tuple[Clip, ...],
 def named_corpus(naming: Naming, *, annotate: Annotate | None = None, **facts: Any) -> Corpus:
     """The record of a corpus whose files are named by `naming`; `facts` are the other fields of `Corpus`.
 
-    `annotate` adds what tables beside the files say of the clips: raters' answers, dimensions, extras.
+    `annotate` adds what tables beside the files say of the clips: raters' answers, dimensions, extras. A corpus with
+    options has a `read` of its own, which calls `read_named`.
     """
 
-    def read_named(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False) -> Manifest:
-        """The clips of all files that fit; names, folders and speakers only, nothing is decoded."""
-        return _read(corpus, naming, path, annotate=annotate, label_map=label_map, strict=strict)
+    def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False) -> Manifest:
+        return read_named(corpus, naming, path, annotate=annotate, label_map=label_map, strict=strict)
 
-    facts.setdefault("genders", dict(Counter(gender or "unknown" for gender in naming.speakers.values())))
-    corpus = Corpus(matches=naming.matches, read=read_named, **facts)
+    genders = dict(Counter(gender or "unknown" for gender in naming.speakers.values()))
+    defaults: dict[str, Any] = {"matches": naming.matches, "read": read, "genders": genders}
+    corpus = Corpus(**defaults | facts)
     return corpus
 
 
-def _read(
+def read_named(
     corpus: Corpus,
     naming: Naming,
     path: Path,
@@ -138,6 +144,7 @@ def _read(
     label_map: dict[str, str] | None = None,
     strict: bool = False,
 ) -> Manifest:
+    """The clips of all files that fit; names, folders and speakers only, nothing is decoded."""
     path = existing_folder(path, corpus.title)
     root, files, notes = _gather(corpus, naming, path)
     clips: list[Clip] = []
@@ -178,7 +185,12 @@ def _gather(corpus: Corpus, naming: Naming, path: Path) -> tuple[Path, dict[str,
 
 def _root(fits: Mapping[str, re.Match[str]]) -> Path:
     """The folder that holds all files, above the folders that belong to their names."""
-    return Path(os.path.commonpath({Path(file).as_posix()[: fit.start(1)] for file, fit in fits.items()}))
+    return Path(os.path.commonpath({_posix(file)[: fit.start(1)] for file, fit in fits.items()}))
+
+
+def _posix(file: str) -> str:
+    """The path with slashes, as the patterns have them."""
+    return file.replace(os.sep, "/")
 
 
 def _repeated(title: str, root: Path, repeats: list[str]) -> tuple[str, ...]:
@@ -187,7 +199,7 @@ def _repeated(title: str, root: Path, repeats: list[str]) -> tuple[str, ...]:
         return ()
     folder = Path(os.path.commonpath([os.path.dirname(file) for file in repeats]))
     if not folder.is_relative_to(root):
-        raise UserError(f"{title} is there 2 times: {root}, {folder}. Give one of them")
+        raise UserError(f"{title} lies in two folders, {root} and {folder}: give one of them")
     names = [Path(file).relative_to(root).as_posix() for file in repeats]
     examples = ", ".join(names[:_EXAMPLES]) + (", …" if len(names) > _EXAMPLES else "")
     return (f"{len(names)} files have the name of another and were passed over as copies: {examples}",)
@@ -211,11 +223,8 @@ def _first_files(path: Path) -> Iterator[str]:
                     remaining -= len(listed)
             except OSError:
                 continue
-            for entry in listed:
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
-                    continue
-                if os.path.splitext(entry.name)[1].casefold() in AUDIO_SUFFIXES:
-                    yield entry.path
-                elif entry.is_dir():
-                    below.append(entry.path)
+            listed = [entry for entry in listed if not entry.name.startswith(".") and entry.name != "__MACOSX"]
+            audio = (entry.path for entry in listed if os.path.splitext(entry.name)[1].casefold() in AUDIO_SUFFIXES)
+            yield from islice(audio, MOST_FILES)
+            below += [entry.path for entry in listed if entry.is_dir()]
         level = below

@@ -24,7 +24,7 @@ def to_json(corpus: Corpus) -> dict[str, Any]:
         "clips": corpus.clips or None,
         "speakers": corpus.speakers or None,
         "genders": dict(corpus.genders) or None,
-        "labels": corpus.classes or None,
+        "labels": corpus.classes or dict.fromkeys(corpus.uncounted) or None,
         "other_labels": {
             label: {"clips": corpus.official.get(label), "to": target} for label, target in corpus.other_labels.items()
         }
@@ -36,6 +36,7 @@ def to_json(corpus: Corpus) -> dict[str, Any]:
         "protocol": corpus.protocol or None,
         "protocol_reason": corpus.protocol_reason or None,
         "prompts": prompts(corpus),
+        "dimensions": {name: [scale.low, scale.high] for name, scale in corpus.dimensions.items()} or None,
         "options": {name: option.description for name, option in corpus.options.items()},
     }
 
@@ -47,6 +48,17 @@ def prompts(corpus: Corpus) -> str | None:
     return "words" if corpus.prompt_is_text else "ids with words" if corpus.sentences else "ids"
 
 
+def fact_cells(corpus: Corpus) -> tuple[str, ...]:
+    """Name, title, language, clips, speakers, labels and protocol of a published corpus; – where no count is known.
+
+    `4 +6` labels: four classes by default, and six labels that are mapped to them or left out.
+    """
+    joined = sum(target != label for label, target in corpus.other_labels.items())
+    labels = f"{len(corpus.labels)}" + f" +{joined}" * bool(joined)
+    counts = (f"{count:,}" if count else "–" for count in (corpus.clips, corpus.speakers))
+    return (corpus.name, corpus.title, corpus.language, *counts, labels, corpus.protocol)
+
+
 def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) -> RenderableType:
     """Published corpora with their facts, layouts of users' collections, and speech for `specialize`."""
     corpora = list(corpora)
@@ -55,9 +67,13 @@ def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) 
     for column in ("clips", "speakers", "labels"):
         facts.add_column(column, justify="right")
     facts.add_column("split")
+    facts.columns[1].min_width = max(len(corpus.title) for corpus in published)
     for corpus in published:
-        counts = (f"{count:,}" if count else "" for count in (corpus.clips, corpus.speakers, len(corpus.labels)))
-        facts.add_row(*(corpus.name, corpus.title, corpus.language), *counts, corpus.protocol)
+        facts.add_row(*fact_cells(corpus))
+    facts.caption, facts.caption_justify = (
+        "+: labels beside the classes, mapped or left out unless --keep-other",
+        "left",
+    )
     terms = _table("their licences and options", "name", "licence, --option")
     for corpus in published:
         terms.add_row(corpus.name, escape(corpus.licence) or "not stated")
@@ -73,7 +89,7 @@ def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) 
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(box=None, title=title, title_justify="left")
+    table = Table(box=None, title=title, title_justify="left", pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, no_wrap=number == 0)
     return table

@@ -50,7 +50,7 @@ def open_corpus(
     collection of the user's own has that other name, else the name of its file or folder. `keep_other` makes each label
     beside the seven emotions a class of its own, where `label_map` has no entry for it. Raises UserError.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     corpus = CORPORA.get(name or "") or detect(path, name)
     settings = corpus.settings(options or {})
     if corpus.is_format:
@@ -67,10 +67,30 @@ def open_corpus(
         raise NoClipsError(
             f"{path}: the label map drops every clip ({', '.join(dropped)}); keep some of them"
         ) from None
+    except UserError as problem:
+        raise _with_likeness(problem, corpus, path) from None
+    manifest = replace(manifest, key=corpus.name)
     if name and manifest.corpus != name:
         clips = tuple(replace(clip, corpus=name) for clip in manifest.clips)
-        manifest = replace(manifest, corpus=name, clips=clips)
+        notes = (*manifest.notes, *_name_note(name, corpus, path))
+        manifest = replace(manifest, corpus=name, clips=clips, notes=notes)
     return manifest
+
+
+def _with_likeness(problem: UserError, corpus: Corpus, path: Path) -> UserError:
+    """The error, with the corpus that the path looks like where it does not look like the one that was named."""
+    if corpus.matches(path):
+        return problem
+    similar = [record for record in CORPORA.values() if not record.is_format and record.matches(path)]
+    names = " or ".join(f"{record.title} (--corpus {record.name}={path})" for record in similar)
+    return UserError(f"{problem}. It looks like {names}") if similar else problem
+
+
+def _name_note(name: str, corpus: Corpus, path: Path) -> tuple[str, ...]:
+    """A note that a published corpus runs under another name, which may be a slip of the pen."""
+    if corpus.is_format:
+        return ()
+    return (f"{path} is {corpus.title}, and runs under the name {name!r}; its own is --corpus {corpus.name}={path}",)
 
 
 def _own_classes(corpus: Corpus) -> dict[str, str]:

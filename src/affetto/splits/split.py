@@ -106,6 +106,11 @@ class Split:
         return split
 
 
+def parts_by_fold(split: Split) -> dict[str, dict[str, str]]:
+    """The part of each clip in each fold, by the fold's name and the clip's id."""
+    return {fold.name: {clip: part for part, clips in fold.parts.items() for clip in clips} for fold in split.folds}
+
+
 def membership(folds: Iterable[Fold]) -> str:
     """SHA-256 over the folds' names and each part's clip ids, whatever protocol or order they came from."""
     digest = hashlib.sha256()

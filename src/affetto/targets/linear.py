@@ -56,8 +56,8 @@ def of_shares(features: Floats, shares: NDArray[Any], strength: float, *, weight
     clips, labels = np.nonzero(shares)
     weights = shares[clips, labels].astype(np.float64)
     if weighted:  # "balanced" would count clips, and not their shares
-        sums = shares.sum(axis=0)
-        weights *= (len(shares) / (shares.shape[1] * np.maximum(sums, 1e-12)))[labels]
+        of_labels = len(shares) / (shares.shape[1] * np.maximum(shares.sum(axis=0), 1e-12))
+        weights *= (shares @ of_labels)[clips]
     return logistic(features[clips], labels, strength, outputs=shares.shape[1], weighted=False, clip_weights=weights)
 
 
@@ -69,25 +69,18 @@ def of_marks(features: Floats, marks: NDArray[Any], strength: float, *, weighted
 
 
 def ridge(features: Floats, numbers: NDArray[Any], strength: float) -> LinearMap:
-    """Ridge regression of numbers (clips, dimensions) on standardised features; exact.
-
-    It minimises C Σ (error / deviation)² / 2 + ‖w‖² / 2 for each dimension, so that C means the same whatever the
-    spread of the numbers.
-    """
+    """Ridge regression of numbers (clips, dimensions); exact. It minimises C Σ error² / 2 + ‖w‖² / 2 a dimension."""
     from threadpoolctl import threadpool_limits
 
-    x = features - features.mean(axis=0)
-    centre, deviation = numbers.mean(axis=0), numbers.std(axis=0)
-    scale = np.where(deviation > 1e-9, deviation, 1.0)
-    y = (numbers - centre) / scale
+    middle, centre = features.mean(axis=0), numbers.mean(axis=0)
+    x, y = features - middle, numbers - centre
     with threadpool_limits(1, "blas"):
         # The smaller of the two systems: features are often more than clips.
         if len(x) < x.shape[1]:
             weight = (x.T @ np.linalg.solve(x @ x.T + np.eye(len(x)) / strength, y)).T
         else:
             weight = np.linalg.solve(x.T @ x + np.eye(x.shape[1]) / strength, x.T @ y).T
-    weight = weight * scale[:, None]
-    return LinearMap(weight, centre - weight @ features.mean(axis=0))
+    return LinearMap(weight, centre - weight @ middle)
 
 
 def stacked(*maps: LinearMap) -> LinearMap:

@@ -73,10 +73,10 @@ class CrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class SoftCrossEntropy(Loss):
-    """Kullback–Leibler divergence of shares (clips, labels) from predicted ones, weighted by label: Σ lᵢ / Σ wᵢ.
+    """Kullback–Leibler divergence of shares (clips, labels) from predicted ones, weighted by clip: Σ wᵢ lᵢ / Σ wᵢ.
 
-    lᵢ = Σₖ wₖ sᵢₖ (log sᵢₖ - log pᵢₖ), wᵢ = Σₖ wₖ sᵢₖ. Its gradient is that of the soft cross-entropy. Smoothing
-    mixes the shares with equal ones.
+    lᵢ = Σₖ sᵢₖ (log sᵢₖ - log pᵢₖ), wᵢ = Σₖ wₖ sᵢₖ. Its gradient is that of the soft cross-entropy. Weights of labels
+    within a clip would draw its predicted shares away from the raters'. Smoothing mixes the shares with equal ones.
     """
 
     weight: Tensor
@@ -96,7 +96,7 @@ class SoftCrossEntropy(Loss):
     def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         shares = truth.lerp(torch.full_like(truth, 1 / truth.shape[1]), self.smoothing)
         divergence = shares.xlogy(shares) - shares * functional.log_softmax(outputs, dim=1)
-        return ((divergence * self.weight).sum(1) * weights).sum()
+        return (divergence.sum(1) * self.clip_weights(truth) * weights).sum()
 
     def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
         return _on_cpu(self, logarithm(values), truth)

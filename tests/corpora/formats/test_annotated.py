@@ -83,7 +83,7 @@ def test_the_rows_of_all_raters_are_one_clip(tmp_path: Path) -> None:
 def test_the_range_of_a_dimension_is_found_by_its_values(tmp_path: Path, values, expected) -> None:
     lines = ("file,speaker,Valence", *(f"{n}.wav,s,{value}" for n, value in enumerate(values)))
     if expected is None:
-        with pytest.raises(UserError, match=r"no usual range .*--option dimensions=valence=valence:LOW:HIGH"):
+        with pytest.raises(UserError, match=r"no usual range .*--dimension valence=valence:LOW:HIGH"):
             read(tmp_path, *lines)
         expected = Range(0, 100)
         manifest = read(tmp_path, *lines, dimensions="valence=VALENCE:0:100")

@@ -6,20 +6,19 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from affetto.corpora.annotations import DIMENSIONS, USUAL_RANGES, Range, Rating, majority, mean_dimensions
+from affetto.corpora.annotations import DIMENSIONS, USUAL_RANGES, Range, Rating, majority, mean_dimensions, range_of
 from affetto.corpora.delimited import Table
 from affetto.corpora.formats.cells import UNKNOWN
 from affetto.corpora.formats.columns import CellColumn
 from affetto.corpora.formats.label_rules import LabelReader
+from affetto.corpora.formats.listed_ratings import MOST_RATERS, listed_ratings
 from affetto.corpora.labels import in_order
 from affetto.corpora.manifest import Clip
 from affetto.corpora.names import abbreviated, unified
 from affetto.errors import UserError
 
 SEPARATOR = "|"
-MOST_RATERS = 10_000
-"""Most ratings of one clip: a larger count is no number of people."""
-ADVICE = "--option dimensions=NAME=COLUMN:LOW:HIGH"
+ADVICE = "--dimension NAME=COLUMN:LOW:HIGH"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,10 @@ def annotation_reader(
     dimensions: Mapping[str, DimensionColumn],
 ) -> Callable[[list[str], int], Annotation | None]:
     """A function from a row and its line to its annotations; None for a row that the label map leaves out."""
-    labels_of = CellColumn(table, places.get("emotion"), lambda cell, where: _labels(cell, where, label_of))
+    may_lack_labels = bool(places.keys() & {"ratings", *DIMENSIONS}) or bool(dimensions)
+    labels_of = CellColumn(
+        table, places.get("emotion"), lambda cell, where: _labels(cell, where, label_of, may_lack_labels)
+    )
     if "rater" in places and "ratings" in places:
         raise UserError(
             f"{table.name} has the columns rater and ratings; give one row for each rater, or the ratings of a clip in "
@@ -106,16 +108,18 @@ def annotation_reader(
     return annotation
 
 
-def join_ratings(clips: Iterable[Clip], *, has_emotion: bool) -> tuple[list[Clip], int]:
+def join_ratings(clips: Iterable[Clip], *, has_emotion: bool, has_raters: bool) -> tuple[list[Clip], int]:
     """The clips with the consensus of their ratings, and the number of clips whose votes are tied.
 
-    The emotion is the majority's unless `has_emotion`; dimensions are the mean over raters who gave some.
+    The emotion is the majority's unless `has_emotion`. Dimensions are the row's own, or the mean over raters who gave
+    some: with `has_raters` always the mean, since a row is one rater's.
     """
     joined, ties = [], 0
     for clip in clips:
         emotion, is_tied = (clip.emotion, False) if has_emotion else majority(clip.ratings)
         ties += is_tied
-        dimensions = mean_dimensions(clip.ratings) or clip.dimensions
+        means = mean_dimensions(clip.ratings)
+        dimensions = means or clip.dimensions if has_raters else clip.dimensions or means
         labels = clip.labels if has_emotion or len(clip.ratings) == 1 else ()
         joined.append(replace(clip, emotion=emotion, labels=labels, dimensions=dimensions))
     return joined, ties
@@ -141,12 +145,11 @@ def ranges_of(
         if name in columns:
             ranges[name] = columns[name].range
             continue
-        fitting = (usual for usual in USUAL_RANGES if values.low in usual and values.high in usual)
-        usual = next(fitting, None)
+        usual = range_of((values.low, values.high))
         if usual is None:
             raise UserError(
                 f"the values of {name} go from {values}, which is no usual range "
-                f"({', '.join(map(str, USUAL_RANGES))}); give its own, as --option dimensions={name}={name}:LOW:HIGH"
+                f"({', '.join(map(str, USUAL_RANGES))}); give its own, as --dimension {name}={name}:LOW:HIGH"
             )
         ranges[name] = usual
         inferred.append(f"{name} {usual}")
@@ -190,8 +193,10 @@ def _number(name: str, scale: Range | None) -> Callable[[str, str], float | None
     return number
 
 
-def _labels(cell: str, where: str, label_of: LabelReader) -> tuple[str, ...]:
-    """The labels of a cell such as `joy|surprise`, without those that the label map drops."""
+def _labels(cell: str, where: str, label_of: LabelReader, may_lack_labels: bool) -> tuple[str, ...] | None:
+    """The labels of a cell such as `joy|surprise`, without those that the label map drops; None for an empty one."""
+    if may_lack_labels and cell.casefold() in UNKNOWN:
+        return None
     labels = (label_of(label, where) for label in cell.split(SEPARATOR))
     return tuple(dict.fromkeys(label for label in labels if label is not None))
 
@@ -207,6 +212,8 @@ def _ratings(cell: str, where: str, label_of: LabelReader) -> tuple[Rating, ...]
     """The ratings of a cell such as `anger=3;joy=2`; None for an empty one, () where the label map drops them all."""
     if cell.casefold() in UNKNOWN:
         return None
+    if cell.startswith("["):
+        return listed_ratings(cell, where, label_of)
     ratings: list[Rating] = []
     total = 0
     for part in filter(None, (part.strip() for part in cell.split(";"))):

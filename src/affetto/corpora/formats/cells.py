@@ -34,7 +34,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """The columns of a table by any of their names; of several names in one header the first counts."""
 PART_ALIASES = (
     {part: part for part in PARTS}
-    | dict.fromkeys(("dev", "val", "valid", "eval", "devel"), "validation")
+    | dict.fromkeys(("dev", "val", "valid", "eval", "evaluation", "devel", "development"), "validation")
     | {"training": "train", "testing": "test"}
 )
 GENDER_ALIASES = (
@@ -85,7 +85,7 @@ def seconds(cell: str, where: str) -> float | None:
         if not fit:
             raise UserError(f"{where}: {cell!r} is no time; start and end are in seconds, such as 1.5") from None
         days, hours, minutes, rest = (float(group or 0) for group in fit.groups())
-        value = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+        value = round(((days * 24 + hours) * 60 + minutes) * 60 + rest, 9)  # pandas counts nanoseconds
     if not math.isfinite(value) or value < 0:
         raise UserError(f"{where}: {cell!r} is no time in a file; start and end are in seconds, 0 or more")
     return value

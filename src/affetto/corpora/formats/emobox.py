@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from affetto.corpora.corpus import Corpus
@@ -24,12 +25,15 @@ from affetto.corpora.formats import tables
 from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
 from affetto.corpora.formats.cells import COLUMNS, PART_ALIASES
 from affetto.corpora.formats.rows import EXTRA, Rules, check_files, parse
+from affetto.corpora.formats.written_rows import Folds, columns_of, keys_of, parted, row_of, unheld
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
 SUFFIX = ".jsonl"
 CODES = ("label_map.json", "label_dict.json")
 """Files in which EmoBox explains the codes of a corpus's emotions."""
+SHORT = {"train": "train", "validation": "valid", "test": "test"}
+"""Word for each part in EmoBox's file names."""
 _KNOWN = {alias for aliases in COLUMNS.values() for alias in aliases}
 
 
@@ -79,6 +83,48 @@ def read(
     notes += range_notes
     notes += check_files(root, clips, strict=strict)
     return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes), dimensions=ranges)
+
+
+def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:
+    """Write `<corpus>_<part>.jsonl` for each part, or all clips and `fold_1/<corpus>_<part>_fold_1.jsonl` and so on."""
+    keys = keys_of(manifest)
+    name = _plain_name(manifest.corpus)
+    if not folds:
+        for part, clips in parted(manifest).items():
+            _write_lines(folder / f"{'_'.join(filter(None, (name, SHORT.get(part))))}{SUFFIX}", clips, keys)
+        return unheld(manifest)
+    plain = replace(manifest, clips=tuple(replace(clip, part=None) for clip in manifest.clips))
+    _write_lines(folder / f"{name}{SUFFIX}", plain, keys)
+    for number, parts in enumerate(folds.values(), start=1):
+        fold = f"fold_{number}"
+        (folder / fold).mkdir()
+        used = tuple(replace(clip, part=parts[clip.id]) for clip in manifest.clips if clip.id in parts)
+        for part, clips_of_part in parted(replace(manifest, clips=used)).items():
+            _write_lines(folder / fold / f"{name}_{SHORT[part]}_{fold}{SUFFIX}", clips_of_part, keys)
+    return unheld(manifest)
+
+
+def _plain_name(corpus: str) -> str:
+    """A name for files in which no word is a part."""
+    return corpus if corpus and _part(Path(corpus)) is None and "/" not in corpus else CORPUS.name
+
+
+def _write_lines(path: Path, manifest: Manifest, keys: Mapping[str, str]) -> None:
+    columns = [column for column in columns_of(manifest) if column not in ("file", "emotion", "speaker", "split")]
+    with open(path, "w", encoding="utf-8") as file:
+        for clip in manifest.clips:
+            row = row_of(clip)
+            line: dict[str, object] = {
+                "key": keys[clip.id],
+                "dataset": manifest.corpus,
+                "wav": row["file"],
+                "type": "raw",
+                "task": "category",
+                "emo": row["emotion"],
+                "spk": row["speaker"],
+            }
+            line |= {column: row.get(column, "") for column in columns}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def codes_beside(folder: Path) -> dict[str, str]:
@@ -160,6 +206,8 @@ CORPUS = Corpus(
     title="EmoBox (JSON Lines)",
     matches=matches,
     read=read,
+    write=write,
+    holds_folds=True,
     options=tables.OPTIONS,
     source="github.com/emo-box/EmoBox",
     citation="Ma et al., Interspeech 2024",

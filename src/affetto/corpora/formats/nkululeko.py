@@ -1,30 +1,208 @@
-"""nkululeko's CSV (Burkhardt et al., LREC 2022): a table like any other, under a name for those who look for it.
+"""nkululeko (Burkhardt et al., LREC 2022): an INI file that names CSV tables, or one such table alone.
 
-Its columns are `file,emotion,speaker,gender,language`; an export of audformat's also has `start,end` in the form of
-pandas (`0 days 00:00:01.5`, `NaT`). A path is read as a table unless this name is given.
+Of the INI only the section `[DATA]` is read:
+
+    [DATA]
+    databases = ['train', 'dev']          or a dictionary of them
+    train = ./clips_train.csv             from the INI's folder on, or from a folder around it
+    train.type = csv
+    train.split_strategy = train          the part of its clips; others leave the split to affetto
+    train.mapping = {'happy': 'joy'}
+    train.colnames = {'spk': 'speaker'}   the table's name: nkululeko's name
+    train.audio_path = audio/             in front of each file
+    target = emotion
+
+A table's columns are `file,emotion,speaker,gender,language`; an export of audformat's also has `start,end` in the form
+of pandas (`0 days 00:00:01.5`, `NaT`). A table is recognised under its own name, an INI under this.
 """
 
 from __future__ import annotations
 
+import ast
+import configparser
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from affetto.corpora.corpus import Corpus
-from affetto.corpora.formats import tables
+from affetto.corpora.delimited import Table, open_table
+from affetto.corpora.folders import existing, files_of, is_synthetic
+from affetto.corpora.formats import cells, tables
+from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
+from affetto.corpora.formats.rows import Rules, check_files, parse
+from affetto.corpora.formats.written_rows import Folds, cells_of, columns_of, parted, unheld, write_csv
+from affetto.corpora.labels import parse_label_map
+from affetto.corpora.manifest import Clip, Manifest
+from affetto.errors import UserError
+
+SUFFIX = ".ini"
+SECTION = "DATA"
+STRATEGIES = {"train": "train", "dev": "validation", "test": "test"}
+"""Part of a database's clips, by nkululeko's `split_strategy`."""
+SHORT = {part: strategy for strategy, part in STRATEGIES.items()}
 
 
 def matches(path: Path) -> bool:
-    """False: a table is recognised under its own name."""
-    return False
+    """True for an INI file with the section `[DATA]`, or a folder with one; a table has a record of its own."""
+    path = _ini(Path(path).expanduser())
+    if not path.is_file() or path.suffix.casefold() != SUFFIX:
+        return False
+    try:
+        return bool(_parsed(path).get(SECTION, "databases", fallback=""))
+    except UserError:
+        return False
+
+
+def read(
+    path: Path,
+    *,
+    label_map: dict[str, str] | None = None,
+    strict: bool = False,
+    name: str = "nkululeko",
+    **options: Any,
+) -> Manifest:
+    """The clips of all databases of an INI, or of one table. Raises UserError."""
+    path = _ini(existing(path, "nkululeko's INI or table"))
+    if path.suffix.casefold() != SUFFIX:
+        return tables.read(path, label_map=label_map, strict=strict, name=name, **options)
+    data = _parsed(path)
+    audio_root = options.get("audio_root")
+    dimensions: Mapping[str, DimensionColumn] = options.get("dimensions") or {}
+    root = Path(audio_root).expanduser().resolve() if audio_root else path.parent
+    clips: list[Clip] = []
+    notes: list[str] = []
+    synthetic = is_synthetic(root)
+    for database in _databases(data, path):
+        file = _located(path, data.get(SECTION, database, fallback=""), database)
+        kind = data.get(SECTION, f"{database}.type", fallback="csv")
+        if kind != "csv":
+            raise UserError(f"{path.name}: the database {database} is of the type {kind}; give its own path instead")
+        rules = Rules(
+            root=root,
+            corpus=name,
+            label_map=_mapping(data, database) | (label_map or {}),
+            speaker_pattern=options.get("speaker_pattern"),
+            dimensions=dimensions,
+            speakers=options.get("speaker_table"),
+        )
+        strategy = data.get(SECTION, f"{database}.split_strategy", fallback="")
+        folder = root if audio_root else file.parent / data.get(SECTION, f"{database}.audio_path", fallback="")
+        parsed = parse(_table(data, file, database), rules, part=STRATEGIES.get(strategy), prefix=_prefix(root, folder))
+        if strategy and strategy not in STRATEGIES:
+            notes.append(f"{path.name}: the split strategy {strategy} of {database} is not taken over; give --split")
+        clips += parsed.clips
+        notes += parsed.notes
+        synthetic = synthetic or parsed.synthetic
+    ranges, range_notes = ranges_of(clips, dimensions)
+    notes += [*range_notes, *check_files(root, clips, strict=strict)]
+    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes), dimensions=ranges)
+
+
+def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:
+    """Write `experiment.ini` and a table for each part."""
+    lines = ["[EXP]", "root = ./results", f"name = {manifest.corpus}", f"[{SECTION}]"]
+    databases = {SHORT.get(part, "clips"): clips for part, clips in parted(manifest).items()}
+    lines.append(f"databases = {list(databases)}")
+    for name, clips in databases.items():
+        columns = [column for column in columns_of(clips) if column != "split"]
+        rows = ([_cell(*pair) for pair in zip(columns, row, strict=True)] for row in cells_of(clips, columns))
+        write_csv(folder / f"{name}.csv", columns, rows)
+        lines += [f"{name} = ./{name}.csv", f"{name}.type = csv", f"{name}.absolute_path = {not copy}"]
+        lines.append(f"{name}.split_strategy = {name if name in STRATEGIES else 'speaker_split'}")
+    lines += ["target = emotion", f"labels = {list(manifest.labels)}"]
+    (folder / "experiment.ini").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return unheld(manifest)
+
+
+def _cell(column: str, cell: str) -> str:
+    """The cell as nkululeko's library reads it: times as pandas writes them."""
+    if column not in ("start", "end"):
+        return cell
+    if not cell:
+        return "0 days" if column == "start" else "NaT"
+    minutes, seconds = divmod(float(cell), 60)
+    days, minutes = divmod(minutes, 24 * 60)
+    return f"{days:.0f} days {minutes // 60:02.0f}:{minutes % 60:02.0f}:{seconds:012.9f}"
+
+
+def _ini(path: Path) -> Path:
+    """The only INI of a folder; the path itself where there is none or several."""
+    files = files_of(path, (SUFFIX,)) if path.is_dir() else []
+    return files[0] if len(files) == 1 else path
+
+
+def _parsed(path: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, configparser.Error) as problem:
+        raise UserError(f"{path}: no INI file that can be read ({problem}); mend it") from None
+    return parser
+
+
+def _literal(text: str, where: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise UserError(f"{where}: {text[:60]!r} is no list or dictionary as Python writes it; mend it") from None
+
+
+def _databases(data: configparser.ConfigParser, path: Path) -> list[str]:
+    text = data.get(SECTION, "databases", fallback="")
+    names = _literal(text, f"{path.name}, databases") if text else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path.name}: [{SECTION}] names no databases; write them as in databases = ['train', 'test']")
+    return list(names)
+
+
+def _located(ini: Path, text: str, database: str) -> Path:
+    """The file of a database: nkululeko is started in a folder around the INI, so paths may start in any of those."""
+    if not text:
+        raise UserError(f"{ini.name}: [{SECTION}] gives no path of the database {database}; write {database} = FILE")
+    for folder in (ini.parent, *ini.parent.parents):
+        if (folder / text).is_file():
+            return folder / text
+    raise UserError(f"{ini.name}: the database {database} is not at {text}, from the INI's folder or one around it on")
+
+
+def _prefix(root: Path, folder: Path) -> str:
+    """The path from `root` to the folder in which a table's files start, with a slash behind."""
+    folder = folder.resolve()
+    inside = folder.is_relative_to(root)
+    text = folder.relative_to(root).as_posix() if inside else folder.as_posix()
+    return "" if text == "." else f"{text}/"
+
+
+def _mapping(data: configparser.ConfigParser, database: str) -> dict[str, str]:
+    """The labels of a database by nkululeko's mapping, whose keys may be lists (`anger, disgust`)."""
+    text = data.get(SECTION, f"{database}.mapping", fallback="")
+    pairs = _literal(text, f"{database}.mapping") if text else {}
+    if not isinstance(pairs, dict):
+        raise UserError(f"{database}.mapping must be a dictionary such as {{'happy': 'joy'}}; mend it")
+    return parse_label_map({label: str(target) for labels, target in pairs.items() for label in str(labels).split(",")})
+
+
+def _table(data: configparser.ConfigParser, file: Path, database: str) -> Table:
+    """The table of a database, with the columns renamed by `colnames`, and the target's taken for the emotion."""
+    table = open_table(file)
+    text = data.get(SECTION, f"{database}.colnames", fallback="")
+    names = dict(_literal(text, f"{database}.colnames")) if text else {}
+    target = data.get(SECTION, "target", fallback="emotion")
+    if target not in cells.COLUMNS:
+        names.setdefault(target, "emotion")
+    return replace(table, header=[str(names.get(column, column)) for column in table.header])
 
 
 CORPUS = Corpus(
     name="nkululeko",
-    title="nkululeko (CSV)",
+    title="nkululeko (INI or CSV)",
     matches=matches,
-    read=tables.read,
+    read=read,
+    write=write,
     options=tables.OPTIONS,
     source="github.com/felixbur/nkululeko",
-    protocol_reason="`column` where the table names each clip's part, else `paper`",
+    protocol_reason="`column` where the databases or a column name each clip's part, else `paper`",
     is_format=True,
     rank=4,
 )

@@ -129,8 +129,10 @@ class _Listing:
         if self._has_raters:
             pairs = zip(self._clips, self._ratings, strict=True)
             clips = [replace(clip, ratings=tuple(ratings.values())) for clip, ratings in pairs]
-            return join_ratings(clips, has_emotion=False)
-        return join_ratings(self._clips, has_emotion=has_emotion) if has_ratings else (self._clips, 0)
+            return join_ratings(clips, has_emotion=False, has_raters=True)
+        if has_ratings:
+            return join_ratings(self._clips, has_emotion=has_emotion, has_raters=False)
+        return self._clips, 0
 
     def _add_rating(self, clip: Clip, line: int, number: int) -> None:
         """Add a further rating of a clip. Raises UserError for a rater who gave one, and for another speaker."""

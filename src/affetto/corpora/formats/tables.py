@@ -26,6 +26,7 @@ from affetto.corpora.formats import cells
 from affetto.corpora.formats.annotated import DimensionColumn, parse_dimensions, ranges_of
 from affetto.corpora.formats.rows import Rules, check_files, parse
 from affetto.corpora.formats.speakers import read_speakers
+from affetto.corpora.formats.written_rows import Folds, cells_of, columns_of, fold_columns, unheld, write_csv
 from affetto.corpora.manifest import Manifest
 from affetto.errors import UserError
 
@@ -93,6 +94,17 @@ def read(
     )
 
 
+def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:
+    """Write `clips.csv`, with a column of parts for each fold where there are several."""
+    columns, parts = columns_of(manifest), fold_columns(folds)
+    rows = (
+        [*cells_of_clip, *(column.get(clip.id, "") for column in parts.values())]
+        for clip, cells_of_clip in zip(manifest.clips, cells_of(manifest, columns), strict=True)
+    )
+    write_csv(folder / "clips.csv", [*columns, *parts], rows)
+    return unheld(manifest)
+
+
 def _only_table(path: Path) -> Path:
     """The table that `path` means; a UserError where it is a folder with none or several, an archive or nothing."""
     path = existing(only_listing(path), "a table of clips")
@@ -149,6 +161,8 @@ CORPUS = Corpus(
     title="table (CSV or TSV)",
     matches=matches,
     read=read,
+    write=write,
+    holds_folds=True,
     options=OPTIONS,
     protocol_reason="`column` where the table names each clip's part, else `paper`",
     is_format=True,

@@ -3,10 +3,11 @@
 Actors say 19 utterances and one of their own in five emotions. Version 1.0 had five actors (three women, two men) and
 some 500 clips; the copies that circulate have six and 605 files, `sadness/s05 (3).wav` among them, which has no data
 (Vryzas et al., "Speech emotion recognition for performance interaction", Journal of the Audio Engineering Society
-2018; counts: EmoBox's metadata). The database does not say which actor is a woman.
+2018; counts: EmoBox's metadata and a copy's files). The authors' readme does not say which actor is a woman. Genders
+are those of github.com/michen00/multilingual_speech_valence_classification_datasets, and agree with the readme.
 
     anger/a03 (4).wav       utterance 3, speaker 4
-    fear/f18 (5)b.wav       a second take
+    fear/f18 (5)b.wav       a second take, of which the first may be named `(5)a`
 
 Some names write the speaker with two digits, `(01)`.
 """
@@ -21,7 +22,7 @@ NAMING = Naming(
     shape="<emotion>/<letter><utterance> (<speaker>).wav",
     example="anger/a03 (4).wav",
     emotions={"a": "anger", "d": "disgust", "f": "fear", "h": "joy", "s": "sadness"},
-    speakers=dict.fromkeys("123456"),
+    speakers=dict.fromkeys("125", "female") | dict.fromkeys("346", "male"),
     faulty={"s05 (3).wav": "all copies lack its data"},
 )
 

@@ -2,11 +2,11 @@
 
 Six women and six men of 15 to 64 years say six sentences in six emotions, mildly and strongly, and neutrally: 936
 clips, 78 an actor (Gournay, Lahaie and Lefebvre, "A Canadian French emotional speech dataset", ACM Multimedia Systems
-2018; zenodo.org/record/1478765; counts, actors and sentences: the dataset's Readme.txt by EmoBox). The archive of
-48 kHz holds .wav files, that of 192 kHz .aiff files.
+2018; zenodo.org/record/1478765; actors and sentences: the dataset's Readme.txt, counts: EmoBox's metadata). The archive
+of 48 kHz holds .wav files, the two of 192 kHz hold .aiff files.
 
     CaFE_48k/Colère/Faible/01-C-1-1.wav      actor 01 (odd: a man), anger, mild, sentence 1
-    CaFE_48k/Neutre/01-N-1-1.wav             neutral, without a folder of intensity
+    CaFE_192k_1/Neutre/03-N-1.aiff           neutral has no intensity; some copies write it as 1, 03-N-1-1
 
 The folders do not matter, so that their accented names may be written in any encoding.
 """
@@ -24,7 +24,8 @@ SENTENCES = {
     "6": "Six ours aimants domestiqués",
 }
 NAMING = Naming(
-    pattern=r"(?P<speaker>\d\d)-(?P<emotion>[CDJNPST])-(?P<intensity>[12])-(?P<prompt>[1-6])\.(?:wav|aiff?)",
+    pattern=r"(?P<speaker>\d\d)-(?P<emotion>[CDJNPST])(?:(?<=N)(?:-1)?|-(?P<intensity>[12]))-(?P<prompt>[1-6])"
+    r"\.(?:wav|aiff?)",
     shape="<actor>-<emotion>-<intensity>-<sentence>.wav",
     example="01-C-1-1.wav",
     emotions={

@@ -52,6 +52,6 @@ CORPUS = named_corpus(
     language="Spanish",
     official=dict.fromkeys(("anger", "disgust", "fear", "joy", "neutrality", "sadness"), 144),
     genders={"female": 3, "male": 2, "unknown": 6},
-    protocol="loso",
+    protocol="kfold:3",
     protocol_reason="leave one kind of voice out (women, men, children): the names do not tell the persons",
 )

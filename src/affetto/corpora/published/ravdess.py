@@ -12,7 +12,8 @@ clip has 3.7 s (3.0 to 5.3), three are stereo, two takes of actor 07 are one rec
 
 The field trains on all eight, or joins calm and neutral; calm is a baseline of the actors' own making beside neutral,
 and none of the seven emotions. Mirrors hold all files a second time (`audio_speech_actors_01-24/` inside), or a file of
-another actor in an actor's folder.
+another actor in an actor's folder. BEASC (Bangla, 34 speakers) names its files alike: read as RAVDESS it lacks speakers
+25 to 34, and a note says that the counts differ.
 """
 
 from __future__ import annotations

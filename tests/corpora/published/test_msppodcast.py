@@ -1,0 +1,90 @@
+"""MSP-Podcast's tables: consensus, official parts, dimensions, and raters in both layouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from affetto.corpora.annotations import Range, Rating
+from affetto.corpora.registry import open_corpus
+from affetto.errors import UserError
+from affetto.splits import make_split
+
+HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set\n"
+ROWS = """MSP-PODCAST_0001_0008.wav,N,2.4,4.0,2.8,25,Female,Train
+MSP-PODCAST_0001_0009.wav,C,4.4,2.0,5.0,Unknown,Male,Train
+MSP-PODCAST_0002_0001.wav,X,4.4,2.0,5.0,26,Male,Train
+MSP-PODCAST_0003_0001.wav,O,4.4,2.0,5.0,27,Male,Development
+MSP-PODCAST_0003_0002.wav,N,4.4,2.0,5.0,27,Male,Development
+MSP-PODCAST_0004_0001.wav,C,4.4,2.0,5.0,28.0,Male,Test1
+MSP-PODCAST_0005_0001.wav,N,4.4,2.0,5.0,29,,Test2
+"""
+DETAILS = """FileName,EmoDetail
+MSP-PODCAST_0001_0008.wav,"WORKER01; Other-confused; Concerned,Confused; A:3.000000; V:3.000000; D:4.000000;"
+MSP-PODCAST_0001_0008.wav,"WORKER18; Neutral; Neutral; A:1.000000; V:4.000000; D:2.000000;"
+MSP-PODCAST_0001_0008.wav,"WORKER44; Surprise; A:3.000000; V:5.000000; D:3.000000;"
+"""
+COLUMNS = """FileName,Workers,EmoClass_Major,EmoClass_Second,EmoAct,EmoVal,EmoDom
+MSP-PODCAST_0001_0008.wav,WORKER01,Other-confused,"Concerned,Confused",3,3,4
+MSP-PODCAST_0001_0008.wav,WORKER18,Neutral,Neutral,1,4,2
+MSP-PODCAST_0001_0008.wav,WORKER44,Surprise,Surprise,3,5,3
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("Labels", "Audios", "Transcripts"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "Labels/labels_consensus.csv").write_text(HEADER + ROWS, encoding="utf-8")
+    (tmp_path / "Transcripts/MSP-PODCAST_0001_0008.txt").write_text("well, you know\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("inner", ["", "Labels", "Audios"])
+def test_eight_classes_parts_and_dimensions(root: Path, inner: str) -> None:
+    manifest = open_corpus(None, root / inner)
+    assert manifest.corpus == "msppodcast" and manifest.labels == ("neutrality", "contempt")
+    first, unknown, *_, test = manifest.clips
+    assert first.file == "Audios/MSP-PODCAST_0001_0008.wav" and first.sentence == "well, you know"
+    assert first.dimensions == (("arousal", 2.4), ("dominance", 2.8), ("valence", 4.0))
+    assert (unknown.speaker, test.gender, test.part) == ("unknown-MSP-PODCAST_0001", None, "test")
+    assert [clip.speaker for clip in manifest.clips][3] == "28"
+    assert manifest.dimensions == dict.fromkeys(("arousal", "dominance", "valence"), Range(1, 7))
+    notes = " ".join(manifest.notes)
+    assert "1 clips without agreement of the raters (X) are left out" in notes
+    assert "1 clips of other are left out" in notes and "labels_detailed.csv is not there" in notes
+    split = make_split(manifest)
+    assert split.protocol == "column" and len(split.folds[0].test) == 2
+
+
+def test_other_is_kept_when_asked_but_no_agreement_never(root: Path) -> None:
+    assert open_corpus("msppodcast", root, keep_other=True).labels == ("neutrality", "contempt", "other")
+    assert open_corpus("msppodcast", root, label_map={"C": "anger"}).labels == ("anger", "neutrality")
+
+
+@pytest.mark.parametrize("table", [DETAILS, COLUMNS])
+def test_raters_in_both_layouts(root: Path, table: str) -> None:
+    (root / "Labels/labels_detailed.csv").write_text(table, encoding="utf-8")
+    clip, bare, *_ = open_corpus("msppodcast", root).clips
+    assert clip.ratings == (
+        Rating("WORKER01", (), (("arousal", 3), ("dominance", 4), ("valence", 3))),
+        Rating("WORKER18", ("neutrality",), (("arousal", 1), ("dominance", 2), ("valence", 4))),
+        Rating("WORKER44", ("surprise",), (("arousal", 3), ("dominance", 3), ("valence", 5))),
+    )
+    assert bare.ratings == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((",N,2.4", ",Q,2.4"), "unknown emotion class in labels_consensus.csv line 2 'Q'"),
+        ((",2.4,", ",9.4,"), "labels_consensus.csv line 2: '9.4' is no judgement from 1 to 7"),
+        (("Train", "Practice"), "unknown part in labels_consensus.csv line 2 'Practice'"),
+        (("EmoDom", "Dominance"), "has no column EmoDom"),
+    ],
+)
+def test_a_damaged_table_is_named(root: Path, change: tuple[str, str], message: str) -> None:
+    (root / "Labels/labels_consensus.csv").write_text((HEADER + ROWS).replace(*change), encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        open_corpus("msppodcast", root)

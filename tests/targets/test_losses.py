@@ -1,0 +1,150 @@
+"""Losses by hand: CCC and error of dimensions, divergence of shares, binary cross-entropy, and their sum."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from affetto.measures.regression import CCC
+from affetto.targets.classes import Classes
+from affetto.targets.dimensions import Dimensions, Interval
+from affetto.targets.distribution import Distribution
+from affetto.targets.joint import Joint
+from affetto.targets.losses import BinaryCrossEntropy, DimensionLoss, SoftCrossEntropy, class_weights
+from affetto.targets.multilabel import Multilabel
+from affetto.targets.target import Loss, Target
+
+RANDOM = torch.Generator().manual_seed(3)
+PLANE = Dimensions(("arousal", "valence"), (Interval(1, 5), Interval(0, 10)))
+EVERY: dict[str, Target] = {
+    "classes": Classes(("a", "b", "c")),
+    "distribution": Distribution(("a", "b", "c")),
+    "multilabel": Multilabel(("a", "b", "c")),
+    "ccc": PLANE,
+    "mse": Dimensions(PLANE.names, PLANE.ranges, "mse"),
+    "joint": Joint(Classes(("a", "b", "c")), PLANE, 0.5),
+    "joint of shares": Joint(Distribution(("a", "b", "c")), PLANE, 2.0),
+}
+
+
+def truth_of(target: Target, clips: int) -> Tensor:
+    """Truth of clips as `encode` gives it."""
+    index = torch.randint(0, 3, (clips,), generator=RANDOM)
+    shares = torch.softmax(torch.randn(clips, 3, generator=RANDOM), 1)
+    numbers = torch.rand(clips, 2, generator=RANDOM) * 1.6 - 0.8
+    if isinstance(target, Joint):
+        return torch.cat([index[:, None].float() if target.columns == 1 else shares, numbers], 1)
+    return {Classes: index, Distribution: shares, Multilabel: (shares > 0.3).float(), Dimensions: numbers}[type(target)]
+
+
+def fitted(target: Target, truth: Tensor) -> Loss:
+    return target.loss(truth, weighted=True, smoothing=0.1)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_clips_that_only_fill_a_batch_change_no_loss_and_get_no_gradient(name: str) -> None:
+    target = EVERY[name]
+    truth = truth_of(target, 6)
+    loss, outputs = fitted(target, truth), torch.randn(6, target.outputs, generator=RANDOM)
+    alone = outputs[:4].clone().requires_grad_()
+    weights = torch.full((4,), 1 / float(loss.clip_weights(truth[:4]).sum()))
+    expected = loss.of_batch(alone, truth[:4], weights)
+    expected.backward()
+    filled = outputs.clone().requires_grad_()
+    value = loss.of_batch(filled, truth, torch.cat([weights, torch.zeros(2)]))
+    value.backward()
+    assert filled.grad is not None and alone.grad is not None
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(filled.grad[:4], alone.grad)
+    assert filled.grad[4:].abs().max() == 0
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_gradient_steps_bring_the_loss_down_and_the_truth_near(name: str) -> None:
+    target = EVERY[name]
+    truth = truth_of(target, 12)
+    loss = target.loss(truth, weighted=True, smoothing=0.0)
+    outputs = torch.zeros(12, target.outputs, requires_grad=True)
+    weights = torch.full((12,), 1 / float(loss.clip_weights(truth).sum()))
+    optimizer = torch.optim.Adam([outputs], lr=0.1)
+    before = float(loss.of_batch(outputs, truth, weights).detach())
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss.of_batch(outputs, truth, weights).backward()
+        optimizer.step()
+    values = target.activate(outputs.detach().double()).numpy()
+    after = loss.of_values(values, truth)
+    assert math.isfinite(before) and after < 0.1 * before
+    scores = target.validation_scores(values, truth.numpy())
+    assert scores[target.main_measure] > 0.95 and scores["loss"] < 0.1
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_loss_of_values_is_that_of_a_batch_of_all_clips(name: str) -> None:
+    target = EVERY[name]
+    truth = truth_of(target, 8)
+    loss, outputs = fitted(target, truth), torch.randn(8, target.outputs, generator=RANDOM).clamp(-0.9, 0.9)
+    weights = torch.full((8,), 1 / float(loss.clip_weights(truth).sum()))
+    values = target.activate(outputs.double()).numpy()
+    assert loss.of_values(values, truth) == pytest.approx(float(loss.of_batch(outputs, truth, weights)), rel=1e-4)
+
+
+def test_the_ccc_of_a_batch_is_the_measure() -> None:
+    outputs, truth = torch.randn(9, 2, generator=RANDOM), torch.randn(9, 2, generator=RANDOM)
+    loss = DimensionLoss(1.0, 0.0, middle=(0, 0), half=(1, 1)).of_batch(outputs, truth, torch.full((9,), 1 / 9))
+    assert float(loss) == pytest.approx(1 - CCC.of_predictions(outputs.numpy(), truth.numpy()).mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("constant", ["one clip", "equal outputs", "equal truth", "both alike"])
+def test_the_ccc_of_nothing_that_varies_is_0_with_a_finite_gradient(constant: str) -> None:
+    clips = 1 if constant == "one clip" else 5
+    outputs, truth = torch.randn(clips, 1, generator=RANDOM), torch.randn(clips, 1, generator=RANDOM)
+    if constant in ("equal outputs", "both alike"):
+        outputs = torch.ones(clips, 1)
+    if constant in ("equal truth", "both alike"):
+        truth = torch.ones(clips, 1)
+    outputs.requires_grad_()
+    loss = DimensionLoss(1.0, 0.0, middle=(0,), half=(1,)).of_batch(outputs, truth, torch.full((clips,), 1 / clips))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(1.0, abs=1e-6)
+    assert outputs.grad is not None and bool(torch.isfinite(outputs.grad).all())
+
+
+def test_two_processes_share_a_loss_of_numbers_by_their_clips() -> None:
+    """Each passes its own clips with weights that sum to its share."""
+    outputs, truth = torch.randn(3, 1, generator=RANDOM), torch.randn(3, 1, generator=RANDOM)
+    loss = DimensionLoss(0.0, 1.0, middle=(0,), half=(1,))
+    third = torch.full((3,), 1 / 3)
+    parts = [loss.of_batch(outputs[part], truth[part], third[part]) for part in (slice(0, 1), slice(1, 3))]
+    torch.testing.assert_close(parts[0] + parts[1], (outputs - truth).square().mean())
+
+
+def test_the_divergence_of_shares_by_hand() -> None:
+    shares = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
+    loss = SoftCrossEntropy.fitted(shares, weighted=False, smoothing=0.0)
+    logits = torch.log(torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
+    expected = (0.5 * math.log(2) + 0.5 * math.log(0.5 / 0.75) + math.log(2)) / 2
+    assert float(loss.of_batch(logits, shares, torch.full((2,), 0.5))) == pytest.approx(expected, rel=1e-6)
+    # 1.5 and 0.5 clips: a label of a third of the clips counts twice as much as it would without weights.
+    assert class_weights(shares.sum(0)).tolist() == pytest.approx([2 / 3, 2.0])
+    weighted = SoftCrossEntropy.fitted(shares, weighted=True, smoothing=0.0)
+    assert weighted.clip_weights(shares).tolist() == pytest.approx([4 / 3, 2 / 3])
+
+
+def test_marks_of_a_rare_label_count_more_within_bounds() -> None:
+    marks = torch.tensor([[1.0, 1.0, 0.0]] + [[1.0, 0.0, 0.0]] * 19)
+    assert BinaryCrossEntropy.fitted(marks, weighted=True, smoothing=0.0).positive.tolist() == [
+        pytest.approx(0.1),
+        10.0,
+        10.0,
+    ]
+
+
+def test_numbers_stay_within_their_ranges_and_come_back() -> None:
+    values = PLANE.activate(torch.tensor([[-3.0, 3.0], [0.0, 0.5]]).double()).numpy()
+    assert values.tolist() == [[1.0, 10.0], [3.0, 7.5]]
+    assert np.allclose((values - PLANE.middle) / PLANE.half, [[-1, 1], [0, 0.5]])
