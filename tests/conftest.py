@@ -94,3 +94,26 @@ def write_wav(tmp_path: Path, tone: Callable[..., np.ndarray]) -> Callable[..., 
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table with everything that targets need; its folder holds its audio."""
+    from targets.annotated import write_annotated
+
+    return write_annotated(tmp_path_factory.mktemp("annotated"))
+
+
+@pytest.fixture(scope="session")
+def target_run(annotated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`target_run("joint")` → the folder of a short run of that target on `annotated`, trained on the first call."""
+    from affetto.training.train import train
+    from training.corpora import spec
+
+    folder = tmp_path_factory.mktemp("target-runs")
+
+    def run(name: str) -> Path:
+        train(spec(annotated, target=name), folder / name)  # a finished run is not run again
+        return folder / name
+
+    return run

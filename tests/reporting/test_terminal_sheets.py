@@ -10,6 +10,9 @@ from affetto.measures.scores import scores
 from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, text_cell
 from affetto.reporting.render.terminal import print_sheet
 from affetto.reporting.terminal_sheets import ScoredSet, headline_sheet, prediction_sheet, score_sheet
+from affetto.targets.dimensions import Dimensions, Interval
+from affetto.targets.distribution import Distribution
+from affetto.targets.multilabel import Multilabel
 
 TRUTH = ["joy", "anger", "joy", "anger"]
 SCORES = scores(TRUTH, np.eye(2)[[1, 0, 1, 0]], ["anger", "joy"], ["a", "b", "c", "d"])
@@ -80,3 +83,53 @@ def test_the_headline_joins_names_and_hides_what_has_no_room():
     short = headline_sheet(sheet)
     assert [column.name for column in short.columns] == ["method, recipe", "macro F1 (95 %)", "UAR"]
     assert texts(short) == [["LoRA", "50.0 (40–60)", "51.0"]] and short.caption == ""
+
+
+def dimension_set(name, shift):
+    target = Dimensions(("arousal", "valence"), (Interval(1, 5), Interval(1, 5)))
+    rows = [
+        {
+            "speaker": speaker,
+            "truth": {"arousal": float(number), "valence": 3.0 + number % 2},
+            "prediction": {"arousal": number + shift, "valence": 3.0 + number % 2},
+        }
+        for speaker in "abc"
+        for number in (1, 2, 3, 4)
+    ]
+    return ScoredSet(name=name, scores=target.scores(rows), target=target, trained=12_345, seconds=3)
+
+
+def test_numbers_are_a_row_a_measure_with_the_interval_of_each_model_and_the_chance():
+    sheet = score_sheet([dimension_set("lora", 0.5), dimension_set("probe", 0.0)])
+    assert [column.name for column in sheet.columns] == ["measure", "lora (95 %)", "probe (95 %)", "chance"]
+    # Var 1.25 twice, covariance 1.25, bias 0.5: CCC = 2.5 / (2.5 + 0.25) = 0.909; with valence's 1 the mean is 0.955.
+    assert texts(sheet)[:2] == [
+        ["mean CCC", "0.955 (0.955–0.955)", "1.000 (1.000–1.000)", "0.000"],
+        ["CCC of arousal", "0.909 (0.909–0.909)", "1.000 (1.000–1.000)", "0.000"],
+    ]
+    rows = {row[0]: row[1:] for row in texts(sheet)}
+    assert rows["RMSE of arousal"] == ["0.500 (0.500–0.500)", "0.000 (0.000–0.000)", "1.118"]
+    assert rows["MAE of valence"] == ["0.000 (0.000–0.000)", "0.000 (0.000–0.000)", "–"]
+    assert sheet.caption.startswith("12 clips. 95 % interval by Student's t over 3 speakers. lora: 12.3k trainable")
+    assert "…" not in printed(sheet, 80)
+
+
+def test_shares_stand_below_the_scores_of_classes_and_several_labels_begin_with_macro_f1():
+    shares = Distribution(("anger", "joy"))
+    rows = [
+        {
+            "speaker": speaker,
+            "truth": "joy",
+            "shares": {"anger": 0.25, "joy": 0.75},
+            "probabilities": {"anger": 0.25, "joy": 0.75},
+        }
+        for speaker in "abc"
+    ]
+    names = [row[0] for row in texts(score_sheet([ScoredSet(name="x", scores=shares.scores(rows), target=shares)]))]
+    assert names[:2] == ["macro F1", "UAR"] and "KL divergence" in names and "Jensen-Shannon" in names
+    several = Multilabel(("anger", "joy"))
+    rows = [
+        {"speaker": s, "truth": ["joy"], "prediction": ["joy"], "probabilities": {"anger": 0, "joy": 1}} for s in "abc"
+    ]
+    sheet = score_sheet([ScoredSet(name="x", scores=several.scores(rows), target=several)])
+    assert texts(sheet)[0] == ["macro F1 of labels", "100.0 (100.0–100.0)", "–"]

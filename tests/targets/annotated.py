@@ -14,11 +14,14 @@ AROUSAL = dict(zip(EMOTIONS, (4.5, 3.0, 4.2, 4.0, 2.2, 1.6, 4.4), strict=True))
 VALENCE = dict(zip(EMOTIONS, (1.5, 1.8, 1.7, 4.6, 3.0, 1.6, 3.6), strict=True))
 
 
-def write_annotated(folder: Path, speakers: int = 6) -> Path:
-    """A clip an emotion of each speaker; the last is tested, the last but one validates. Dimensions go from 1 to 5."""
+def write_annotated(folder: Path, speakers: int = 6, first: int = 0) -> Path:
+    """A clip an emotion of each speaker; the last is tested, the last but one validates. Dimensions go from 1 to 5.
+
+    `first`: number of the first speaker.
+    """
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     rows = []
-    for speaker in range(speakers):
+    for speaker in range(first, first + speakers):
         for number, emotion in enumerate(EMOTIONS):
             file = f"audio/s{speaker}-{emotion}.wav"
             soundfile.write(folder / file, sound(number, speaker, 0), RATE_HZ, subtype="FLOAT")
@@ -28,7 +31,7 @@ def write_annotated(folder: Path, speakers: int = 6) -> Path:
                     "file": file,
                     "emotion": f"{emotion}|{second}" if number % 2 else emotion,
                     "speaker": f"s{speaker}",
-                    "split": {speakers - 1: "test", speakers - 2: "validation"}.get(speaker, "train"),
+                    "split": {speakers - 1: "test", speakers - 2: "validation"}.get(speaker - first, "train"),
                     "ratings": f"{emotion}=3;{second}={1 + speaker % 2}",
                     "arousal": AROUSAL[emotion] + 0.05 * speaker,
                     "valence": VALENCE[emotion] + 0.04 * speaker,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,19 @@ from affetto.measures.regression import CCC
 from affetto.models.saved import load_classifier
 from affetto.targets.registry import TARGETS
 from affetto.training.train import train
-from targets.annotated import write_annotated
 from training.corpora import spec, write_table
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_annotated(tmp_path_factory.mktemp("annotated"))
+@pytest.fixture
+def table(annotated: Path) -> Path:
+    return annotated
 
 
 @pytest.fixture(scope="module")
-def runs(table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, Any]]]:
+def runs(target_run: Callable[[str], Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
     """A run of every target, by its name."""
-    folder = tmp_path_factory.mktemp("runs")
-    return {name: (folder / name, train(spec(table, target=name), folder / name)) for name in TARGETS}
+    folders = {name: target_run(name) for name in TARGETS}
+    return {name: (folder, json.loads((folder / "metrics.json").read_text())) for name, folder in folders.items()}
 
 
 def rows(run: Path, file: str = "predictions.jsonl") -> list[dict[str, Any]]:
@@ -94,11 +94,16 @@ def test_a_split_of_dimensions_is_by_their_thirds(runs: Any) -> None:
     assert set(json.loads((runs["joint"][0] / "split.json").read_text())["audit"]["classes"]) == set(EMOTIONS)
 
 
-def test_a_run_of_folds_of_dimensions_has_folds_and_their_mean(table: Path, tmp_path: Path) -> None:
-    run = spec(table, "probe", split="kfold:3", target="dimensions", overrides={"probe.strengths": "[0.01]"})
+@pytest.mark.parametrize(("name", "measure"), [("dimensions", "mean_ccc"), ("joint", "uar")])
+def test_a_run_of_folds_of_dimensions_has_folds_and_their_mean(
+    name: str, measure: str, table: Path, tmp_path: Path
+) -> None:
+    run = spec(table, "probe", split="kfold:3", target=name, overrides={"probe.strengths": "[0.01]"})
     metrics = train(run, tmp_path / "run")
     assert metrics["mean_of_folds"]["folds"] == 3 and metrics["mean_of_folds"]["mean_ccc"] > 0
-    assert set(metrics["final"]["choice"]) == {"layer", "strength", "mean_ccc", "share"}
+    assert set(metrics["final"]["choice"]) == {"layer", "strength", measure, "share"}
+    assert set(metrics["confidence"]["conformal"]["dimensions"]) == {"arousal", "valence"}
+    assert metrics["test"]["interval"]["mean_ccc"][0] < metrics["test"]["mean_ccc"]
 
 
 @pytest.mark.parametrize(

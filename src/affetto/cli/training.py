@@ -146,19 +146,22 @@ def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
     """Print the result and that of the probe as a table."""
     from affetto.reporting.render.terminal import print_sheet
     from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
+    from affetto.targets.registry import target_of_run
 
-    synthetic = metrics["synthetic"]
+    synthetic, target = metrics["synthetic"], target_of_run(metrics)
     sets = [
         ScoredSet(
             name=method,
             scores=metrics["test"],
+            target=target,
             trained=metrics["trainable_parameters"],
             seconds=metrics["wall_seconds"],
             synthetic=synthetic,
         )
     ]
     if "probe" in metrics:
-        sets.append(ScoredSet(name="probe", scores=metrics["probe"]["test"], synthetic=synthetic))
+        probe = metrics["probe"]["test"]
+        sets.append(ScoredSet(name="probe", scores=probe, target=target, synthetic=synthetic))
     print_sheet(score_sheet(sets))
     typer.echo(f"{out}/metrics.json has the rest. Use it: affetto predict {out} FILE…")
 
@@ -245,7 +248,9 @@ def evaluate(
         return
     from affetto.reporting.render.terminal import print_sheet
     from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
+    from affetto.targets.registry import target_of_run
 
     synthetic = metrics["synthetic"] or metrics["trained_on_synthetic"]
-    print_sheet(score_sheet([ScoredSet(name=run.name, scores=metrics["test"], synthetic=synthetic)]))
+    tested = ScoredSet(name=run.name, scores=metrics["test"], target=target_of_run(metrics), synthetic=synthetic)
+    print_sheet(score_sheet([tested]))
     typer.echo(f"trained on {metrics['trained_on']}, tested on {metrics['corpus']}")

@@ -23,13 +23,13 @@ from affetto.corpora.manifest import Manifest
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.evaluation.seen import trained_on
-from affetto.evaluation.testing import TestClips, choose, read_test_clips, row_of, summary
+from affetto.evaluation.testing import TestClips, choose, decision_of, read_test_clips, row_of, summary
 from affetto.experiments.states import GridFolder
 from affetto.inference.backends.trained import resolve_precision
-from affetto.inference.predictor import temperature_of
 from affetto.models import storage
 from affetto.models.prefix import PrefixData
 from affetto.models.saved import load_classifier
+from affetto.targets.registry import target_of_run
 from affetto.training import device as devices
 from affetto.training.build import store_of
 from affetto.training.data import refuse_or_name
@@ -155,44 +155,45 @@ class _Target:
         # Where nothing is shared the result is the plain one, and lies there.
         folder = pair.run.crossed(self.name, unshared=bool(leave_out))
         before = folder.read(METRICS)
-        if before is not None and before.get("tested_on") == self.clips.digest:
+        target = target_of_run(pair.run.read(METRICS) or {})
+        digest = self.clips.digest(with_annotations=target.learns_from_annotations)
+        if before is not None and before.get("tested_on") == digest:
             return ""
         kind, models = _models(pair.run)
         rows: list[dict[str, Any]] = []
-        temperatures: list[float] = []
+        cards: list[dict[str, Any]] = []
         counts: list[dict[str, Any]] = []
         for model in models:
             answers, card, left_out = self._answers(model, pair.store_precision, leave_out)
             counts.append(left_out)
             rows += [{**row, "fold": card["trained_on"]} for row in answers] if kind == FOLDS else answers
-            temperatures += [temperature_of(card)] * len(answers)
+            cards += [card] * len(answers)
         scores = summary(
             pair.run.path.name,
-            card,
+            target,
             self.clips,
             rows=rows,
             left_out=_combine(counts),
-            temperatures=temperatures,
+            cards=cards,
         )
         metrics = scores | {
             "model": kind,
             "models": len(models),
-            "tested_on": self.clips.digest,
+            "tested_on": digest,
             "crossed": self.name,
             "shared_sentences_left_out": {"sentences": sorted(shared), "clips": len(leave_out)},
         }
         folder.write_lines(PREDICTIONS["test"], rows)
         folder.write(METRICS, metrics)
-        return f"macro F1 {100 * metrics['test']['macro_f1']:.1f}"
+        return target.summary(metrics["test"])
 
     def _answers(self, folder: Path, store_precision: str, leave_out: Set[str]) -> _Answers:
         """Test the model in this folder: a row per clip, its card, and what was left out."""
         classifier, card = load_classifier(folder / MODEL)
         device = devices.choose(self.device)
         classifier = classifier.to(device).compute_in(resolve_precision("auto", card["precision"], device))
-        tested, left_out = choose(
-            self.clips, classifier.labels, trained_on(folder), leave_out=leave_out, say=self._say_once
-        )
+        target = classifier.target
+        tested, left_out = choose(self.clips, target, trained_on(folder), leave_out=leave_out, say=self._say_once)
         seconds = card["audio"]["seconds"]
         store = store_of(classifier, card["backbone"]["digest"], seconds, store_precision, device)
         sources = {clip.id: self.clips.sources[clip.id] for clip in tested}
@@ -206,11 +207,9 @@ class _Target:
             tested = [clip for clip in tested if clip.id not in bad]
         if not tested:
             raise UserError(f"none of the {len(sources)} clips could be used; mend them")
-        probabilities = predict(classifier, data, [clip.id for clip in tested], device)
-        rows = [
-            row_of(clip, dict(zip(classifier.labels, map(float, values), strict=True)), several=False)
-            for clip, values in zip(tested, probabilities, strict=True)
-        ]
+        values = predict(classifier, data, [clip.id for clip in tested], device)
+        decision = decision_of(card)
+        rows = [row_of(clip, target, row, decision=decision) for clip, row in zip(tested, values, strict=True)]
         return rows, card, left_out
 
     def _say_once(self, line: str) -> None:

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affetto.audio import AudioError
 from affetto.corpora.content import Content
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
+from affetto.evaluation.confidence import confidence_of
 from affetto.evaluation.seen import Overlap, TrainedOn, trained_on
 from affetto.inference.loading import load
-from affetto.inference.predictor import Prediction, Predictor, temperature_of
-from affetto.measures.scores import scores
+from affetto.inference.predictor import Prediction, Predictor
 from affetto.models.prefix import Source
-from affetto.targets.target import DECIMALS
-from affetto.targets.temperature import before_and_after
+from affetto.targets.registry import target_fields, target_of
+from affetto.targets.target import Target
 from affetto.training.contents import contents_of
 from affetto.training.data import read_clips, refuse_or_name
 from affetto.training.folds import known_of
@@ -55,24 +56,30 @@ def evaluate(
     Clips of emotions that the model does not know are left out, and so are unusable clips with `skip_bad`. Unless
     `include_seen`, clips that the model was trained on are left out, however they are stored, and other clips of the
     same speakers. The scores are over the emotions of the corpus that the model knows; a prediction of another
-    emotion is an error. Raises UserError for a corpus or a model that cannot be read, and where no clip is left.
+    emotion is an error. Of a model of dimensions the clips that lack a value are left out. Raises UserError for a
+    corpus or a model that cannot be read, for a corpus that lacks the model's target or has it on another scale, and
+    where no clip is left.
     """
     corpora = _specs(corpora)
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
     folder = None if out is None else _new(Path(out))
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
-    tested, left_out = choose(clips, predictor.labels, trained_on(Path(run)), include_seen=include_seen, say=say)
+    target = target_of(predictor.card["blueprint"])
+    tested, left_out = choose(clips, target, trained_on(Path(run)), include_seen=include_seen, say=say)
+    decision = decision_of(predictor.card)
     rows = []
     for clip, result in _results(predictor, tested, clips.sources, progress):
         if isinstance(result, AudioError):
             left_out["unusable"][clip.id] = str(result)
             refuse_or_name({clip.id: str(result)}, len(clips.manifest.clips), skip_bad, say)
         else:
-            rows.append(row_of(clip, result.probabilities, clips.several))
+            values = np.array(list(result.probabilities.values()))
+            rows.append(row_of(clip, target, values, decision=decision, several=clips.several))
     if not rows:
         raise UserError(f"none of the {len(tested)} clips could be used; mend them")
-    metrics = summary(run, predictor.card, clips, rows=rows, left_out=left_out) | {"include_seen": include_seen}
+    cards = [predictor.card] * len(rows)
+    metrics = summary(run, target, clips, rows=rows, left_out=left_out, cards=cards) | {"include_seen": include_seen}
     if folder is not None:
         folder.write_lines(PREDICTIONS["test"], rows)
         folder.write(METRICS, metrics)
@@ -92,11 +99,11 @@ class TestClips:
     """Problem of each clip that cannot be read, by id."""
     several: bool = False
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 over names, labels and audio."""
+    def digest(self, *, with_annotations: bool = False) -> str:
+        """SHA-256 over names, labels and audio; `with_annotations` over ratings and dimensions too."""
         audio = "".join(self.digests.get(clip.id, "") for clip in self.manifest.clips)
-        return hashlib.sha256(f"{self.manifest.checksum()} {audio}".encode()).hexdigest()
+        checksum = self.manifest.checksum(with_annotations=with_annotations)
+        return hashlib.sha256(f"{checksum} {audio}".encode()).hexdigest()
 
     @cached_property
     def contents(self) -> dict[str, Content]:
@@ -121,31 +128,35 @@ def read_test_clips(
 
 def choose(
     clips: TestClips,
-    labels: Sequence[str],
+    target: Target,
     trained: TrainedOn,
     *,
     include_seen: bool = False,
     leave_out: Set[str] = frozenset(),
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Clip], dict[str, Any]]:
-    """Choose the clips to test on; also returns what was left out: unknown emotions, and clips in `trained`.
+    """Choose the clips to test on; also returns what was left out: those that the target cannot be tested on (of
+    unknown emotions, without a value), and clips in `trained`.
 
-    Ids in `leave_out` are left out silently. Raises UserError where no clip remains.
+    Ids in `leave_out` are left out silently. Raises UserError for a corpus that lacks the target, and where no clip
+    remains.
     """
+    target.check_test(clips.manifest)
     if not trained.is_known:
         say(f"note: no {TRAINED_ON} lists the clips that the model was trained on: they are tested as well")
     usable = [clip for clip in clips.manifest.clips if clip.id not in clips.bad and clip.id not in leave_out]
-    unknown_emotions = Counter(clip.emotion for clip in usable if clip.emotion not in labels)
-    candidates = [clip for clip in usable if clip.emotion in labels]
+    obstacles = {clip.id: target.obstacle(clip) for clip in usable}
+    unknown_emotions = Counter(reason for reason in obstacles.values() if reason)
+    candidates = [clip for clip in usable if not obstacles[clip.id]]
     reasons = trained.reasons(candidates, clips.digests, clips.contents if trained.contents else {})
     overlap = Overlap.of(candidates, reasons)
     tested = candidates if include_seen else [clip for clip in candidates if clip.id not in reasons]
-    for line in _left_out(unknown_emotions, overlap, labels, include_seen):
+    for line in _left_out(unknown_emotions, overlap, target, include_seen):
         say(line)
     if not tested:
         raise UserError(
             f"nothing is left to test on of {len(clips.manifest.clips)} clips: {overlap}, "
-            f"{unknown_emotions.total()} have an emotion that the model does not know. Map labels with --label "
+            f"{unknown_emotions.total()} {_reason(target)}. Map labels with --label "
             "NAME=EMOTION; --include-seen tests on training clips too; a corpus of other people that has the training "
             "corpus's name by chance needs one of its own: --corpus NAME=PATH"
         )
@@ -159,26 +170,20 @@ def choose(
 
 def summary(
     run: str | Path,
-    card: dict[str, Any],
+    target: Target,
     clips: TestClips,
     *,
     rows: list[dict[str, Any]],
     left_out: dict[str, Any],
-    temperatures: Sequence[float] = (),
+    cards: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Compute the content of `metrics.json` from the rows of predictions, uncalibrated, of the model with `card`.
+    """Compute the content of `metrics.json` from the rows of predictions, uncalibrated.
 
-    `temperatures`: each row's, where the rows are of several models.
+    `cards` (rows,) are those of the models that predicted each row; all have the one target.
     """
-    by_row = list(temperatures) or [temperature_of(card)] * len(rows)
-    common = by_row[0] if len(set(by_row)) == 1 else None
+    card = cards[-1]
     return {
-        "test": scores(
-            [row["truth"] for row in rows],
-            np.array([list(row["probabilities"].values()) for row in rows]),
-            card["blueprint"]["labels"],
-            [row["speaker"] for row in rows],
-        ),
+        "test": target.scores(rows),
         "run": str(run),
         "identity": card["run"],
         "trained_on": card["corpus"],
@@ -187,10 +192,8 @@ def summary(
         "corpus": clips.manifest.corpus,
         "synthetic": clips.manifest.synthetic,
         "left_out": left_out,
-        "confidence": {
-            "temperature": common,
-            "test": before_and_after(rows, by_row),
-        },
+        "confidence": confidence_of(target, rows, [card.get("confidence") or {} for card in cards]),
+        **target_fields(target),
     }
 
 
@@ -209,11 +212,12 @@ def _results(
         yield clip, result
 
 
-def _left_out(emotions: Counter[str], overlap: Overlap, labels: Sequence[str], include_seen: bool) -> list[str]:
+def _left_out(emotions: Counter[str], overlap: Overlap, target: Target, include_seen: bool) -> list[str]:
     lines = []
     if emotions:
         counts = ", ".join(f"{name} ({clips})" for name, clips in sorted(emotions.items()))
-        lines.append(f"left out: {counts}: the model knows {', '.join(labels)}; map others with --label NAME=EMOTION")
+        advice = f"the model knows {', '.join(target.labels)}; map others with --label NAME=EMOTION"
+        lines.append(f"left out: {counts}" + (f": {advice}" if target.labels else ""))
     if overlap.clips and include_seen:
         lines.append(f"note: the scores are flattered by {overlap}")
     elif overlap.clips:
@@ -221,10 +225,22 @@ def _left_out(emotions: Counter[str], overlap: Overlap, labels: Sequence[str], i
     return lines
 
 
-def row_of(clip: Clip, probabilities: Mapping[str, float], several: bool) -> dict[str, Any]:
-    """Make a line of the predictions file."""
-    row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
-    row["probabilities"] = {label: round(p, DECIMALS) for label, p in probabilities.items()}
+def _reason(target: Target) -> str:
+    """Reason for which clips are left out, after their number."""
+    return "have an emotion that the model does not know" if target.labels else "lack a value"
+
+
+def decision_of(card: Mapping[str, Any]) -> Any:
+    """Constants by which the model with this card decides (`Target.decision`); None where it has none."""
+    return (card.get("confidence") or {}).get("thresholds")
+
+
+def row_of(
+    clip: Clip, target: Target, values: NDArray[Any], *, decision: Any = None, several: bool = False
+) -> dict[str, Any]:
+    """Make a line of the predictions file from the values (outputs,) of a clip."""
+    row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, **target.truth_fields(clip)}
+    row |= target.fields(values, decision)
     if several:
         row["corpus"] = clip.corpus
     return row | known_of(clip)

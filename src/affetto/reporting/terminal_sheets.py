@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, text_ce
 from affetto.reporting.render.stamps import SYNTHETIC, stamp_of
 from affetto.reporting.render.text import DASH, count_text, duration_text, percent_text, range_text
 from affetto.reporting.stats.estimation import interval_words
+from affetto.targets.target import Target
 
 MACRO_F1 = "macro F1"
 HIDDEN = ("weighted F1", "accuracy", "chance")
@@ -22,7 +23,9 @@ class ScoredSet:
 
     name: str
     scores: Mapping[str, Any]
-    """Scores as `affetto.measures.scores.scores` returns them."""
+    """Scores as `Target.scores` returns them."""
+    target: Target | None = None
+    """Target of the model; None: classes."""
     trained: int | None = None
     """Number of trained parameters; None if not known."""
     seconds: float | None = None
@@ -31,6 +34,12 @@ class ScoredSet:
 
 
 def score_sheet(sets: Sequence[ScoredSet]) -> Sheet:
+    """Scores of models of one target: of classes a row a set, else a row a measure."""
+    target = sets[0].target
+    return _class_sheet(sets) if target is None or not target.learns_from_annotations else _measure_sheet(sets, target)
+
+
+def _class_sheet(sets: Sequence[ScoredSet]) -> Sheet:
     """A row a set: macro F1 with its interval, UAR, chance, and, where known, trained parameters and time."""
     all_synthetic = all(scored.synthetic for scored in sets)
     has_trained = any(scored.trained is not None for scored in sets)
@@ -57,6 +66,33 @@ def score_sheet(sets: Sequence[ScoredSet]) -> Sheet:
         caption=_basis([scored.scores for scored in sets]),
         stamp=stamp_of(sets),
     )
+
+
+def _measure_sheet(sets: Sequence[ScoredSet], target: Target) -> Sheet:
+    """A row a measure, a column a set with the interval, and chance; trained parameters and time in the caption."""
+    of_sets = [target.scored(scored.scores) for scored in sets]
+    rows = []
+    for number, first in enumerate(of_sets[0]):
+        cells = [Cell(scores[number].text, scores[number].value) for scores in of_sets]
+        chance = DASH if first.chance is None else first.measure.text(first.chance)
+        rows.append((text_cell(first.title), *cells, Cell(chance, first.chance)))
+    facts = [words for scored in sets for words in _facts(scored)]
+    return Sheet(
+        name="scores",
+        title="Scores",
+        columns=columns("measure", *(f"{scored.name} (95 %)" for scored in sets), "chance", texts=("measure",)),
+        rows=tuple(rows),
+        caption=" ".join([_basis([scored.scores for scored in sets]), *facts]),
+        stamp=stamp_of(sets),
+    )
+
+
+def _facts(scored: ScoredSet) -> Iterator[str]:
+    """Trained parameters and time of a set, as far as they are known."""
+    if scored.trained is not None:
+        yield f"{scored.name}: {count_text(scored.trained)} trainable parameters."
+    if scored.seconds is not None:
+        yield f"Time: {duration_text(scored.seconds)}."
 
 
 def prediction_sheet(predictions: Iterable[Mapping[str, Any]]) -> Sheet:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import contextlib
 import hmac
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -29,11 +29,17 @@ class Guard:
     """ASGI middleware. `routes` are the paths that there are; more may be added before it serves.
 
     `names`: allowed values of a request's `Host`; None: any. `accepted`, `answered`, `open_answers` count the API's
-    requests; `draining`: the server ends.
+    requests; `draining`: the server ends. `count` gets each request at its end.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, names: Collection[str] | None = None) -> None:
-        self.app, self.limits, self.names = app, limits, names
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        names: Collection[str] | None = None,
+        count: Callable[[Exchange], None] = lambda exchange: None,
+    ) -> None:
+        self.app, self.limits, self.names, self.count = app, limits, names, count
         self.routes: tuple[Route, ...] = routes.API
         self.open_answers = self.accepted = self.answered = 0
         self.draining = False
@@ -74,6 +80,7 @@ class Guard:
         finally:
             self.open_answers -= counts
             self.answered += counts and exchange.is_complete
+            self.count(exchange)
             exchange.log()
 
     # Admission --------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from affetto.measures.probability import LOG_LOSS
 from affetto.measures.registry import shown_measures
 from affetto.measures.scores import scores as class_scores
 from affetto.targets.linear import logistic
+from affetto.targets.scored import Scored, of_measures
 from affetto.targets.target import (
     AnnotatedClip,
     AnnotatedClips,
@@ -63,6 +64,16 @@ class OneLabel(Target):
     def fields(self, values: NDArray[Any], decision: Any = None) -> dict[str, Any]:
         return {"probabilities": dict(zip(self.labels, rounded(values), strict=True))}
 
+    def check_test(self, clips: AnnotatedClips) -> None:
+        if not clips.labels:
+            raise UserError(
+                f"{clips.corpus} has no emotions, and the model is tested by them (it knows {', '.join(self.labels)}): "
+                "give a table with an emotion column, or with ratings of emotions"
+            )
+
+    def obstacle(self, clip: AnnotatedClip) -> str:
+        return "" if clip.emotion in self.labels else clip.emotion or "no emotion"
+
     def scores(self, rows: Rows) -> dict[str, Any]:
         return class_scores(
             [row["truth"] for row in rows],
@@ -70,6 +81,9 @@ class OneLabel(Target):
             self.labels,
             [row["speaker"] for row in rows],
         )
+
+    def scored(self, scores: Mapping[str, Any]) -> list[Scored]:
+        return of_measures(shown_measures(), scores)
 
     def headline(self, scores: Mapping[str, Any]) -> dict[str, float]:
         return {measure.name: scores[measure.name] for measure in shown_measures() if measure.name in scores}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affetto.targets.target import Floats, Rows
 
@@ -37,23 +38,41 @@ def conformal(folds: Sequence[Mapping[str, Rows]], names: Sequence[str]) -> dict
     """
     validation = [row for fold in folds for row in fold["validation"]]
     tested = [row for fold in folds for row in fold["test"]]
-    speakers = [row["speaker"] for row in tested]
     intervals: dict[str, Any] = {}
     for name in names:
         covered = np.concatenate(
             [_errors(fold["test"], name) <= half_width(_errors(fold["validation"], name)) for fold in folds]
         )
-        owner = np.array(speakers)
         intervals[name] = {
             "half_width": round(half_width(_errors(validation, name)), 6),
-            "coverage": float(covered.mean()),
-            "per_speaker": {speaker: float(covered[owner == speaker].mean()) for speaker in sorted(set(speakers))},
+            **_shares(covered, [row["speaker"] for row in tested]),
         }
     return {
         "conformal": {"level": LEVEL, "dimensions": intervals},
         "fitted_on": "validation speakers" if len(folds) == 1 else f"validation speakers of {len(folds)} folds",
         "clips": len(validation),
         "speakers": len({row["speaker"] for row in validation}),
+    }
+
+
+def coverage(rows: Rows, widths: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Share of clips that intervals cover, of all and of each speaker: {name: {coverage, per_speaker}}.
+
+    `widths` are the half widths {name: value} that hold for each row.
+    """
+    speakers = [row["speaker"] for row in rows]
+    return {
+        name: _shares(_errors(rows, name) <= np.array([width[name] for width in widths]), speakers)
+        for name in widths[0]
+    }
+
+
+def _shares(covered: NDArray[np.bool_], speakers: Sequence[str]) -> dict[str, Any]:
+    """Share of covered clips, `covered` (clips,), of all and of each speaker."""
+    owner = np.array(speakers)
+    return {
+        "coverage": float(covered.mean()),
+        "per_speaker": {speaker: float(covered[owner == speaker].mean()) for speaker in sorted(set(speakers))},
     }
 
 

@@ -15,6 +15,7 @@ from affetto.measures.regression import CCC, RMSE
 from affetto.measures.target_scores import dimension_scores
 from affetto.targets.conformal import conformal
 from affetto.targets.linear import ridge
+from affetto.targets.scored import Scored, of_dimensions
 from affetto.targets.target import (
     AnnotatedClip,
     AnnotatedClips,
@@ -144,11 +145,38 @@ class Dimensions(Target):
     def fields(self, values: NDArray[Any], decision: Any = None) -> dict[str, Any]:
         return {"prediction": dict(zip(self.names, rounded(values), strict=True))}
 
+    def check_test(self, clips: AnnotatedClips) -> None:
+        for name, ends in self.dimensions.items():
+            if name in clips.unequal_dimensions:
+                raise UserError(
+                    f"{clips.corpus}: the corpora do not share {name} with one range, {ends.low:g} to {ends.high:g} as "
+                    "the model has it; test on one at a time"
+                )
+            if name not in clips.dimensions:
+                raise UserError(
+                    f"{clips.corpus} has no {name}, which the model predicts: give a table with that column, or name "
+                    f"it with --dimension {name}=COLUMN:{ends.low:g}:{ends.high:g}"
+                )
+            scale = clips.dimensions[name]
+            if (scale.low, scale.high) != (ends.low, ends.high):
+                raise UserError(
+                    f"{clips.corpus}: {name} goes from {scale.low:g} to {scale.high:g}, and the model predicts "
+                    f"{ends.low:g} to {ends.high:g}: convert the column, and give its range with "
+                    f"--dimension {name}=COLUMN:{ends.low:g}:{ends.high:g}"
+                )
+
+    def obstacle(self, clip: AnnotatedClip) -> str:
+        values = dict(clip.dimensions)
+        return next((f"no {name}" for name in self.names if name not in values), "")
+
     def scores(self, rows: Rows) -> dict[str, Any]:
         truth, prediction = (
             np.array([[row[k][n] for n in self.names] for row in rows]) for k in ("truth", "prediction")
         )
         return dimension_scores(truth, prediction, self.names, [row["speaker"] for row in rows])
+
+    def scored(self, scores: Mapping[str, Any]) -> list[Scored]:
+        return of_dimensions(scores)
 
     def headline(self, scores: Mapping[str, Any]) -> dict[str, float]:
         of_each = scores["dimensions"]

@@ -15,6 +15,7 @@ from affetto.measures.registry import distribution_measures
 from affetto.measures.target_scores import distribution_scores
 from affetto.targets.classes import OneLabel, checked_labels
 from affetto.targets.linear import of_shares
+from affetto.targets.scored import Scored, of_measures
 from affetto.targets.target import AnnotatedClip, AnnotatedClips, Floats, LinearMap, Loss, Rows, TargetSettings, rounded
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Distribution(OneLabel):
     name: ClassVar[str] = "distribution"
     title: ClassVar[str] = "raters' shares"
     order: ClassVar[int] = 10
+    has_shares: ClassVar[bool] = True  # type: ignore[misc]
 
     @classmethod
     def of_clips(cls, clips: AnnotatedClips, settings: TargetSettings) -> Self:
@@ -86,6 +88,23 @@ class Distribution(OneLabel):
     def truth_fields(self, clip: AnnotatedClip) -> dict[str, Any]:
         return {"truth": clip.emotion, "shares": dict(zip(self.labels, rounded(clip.shares(self.labels)), strict=True))}
 
+    def check_test(self, clips: AnnotatedClips) -> None:
+        super().check_test(clips)
+        if not any(rating.labels for clip in clips.clips for rating in clip.ratings):
+            raise UserError(
+                f"{clips.corpus} has no ratings, and the model is tested by the raters' shares: give a table with a "
+                "ratings or a rater column"
+            )
+
+    def obstacle(self, clip: AnnotatedClip) -> str:
+        if reason := super().obstacle(clip):
+            return reason
+        try:
+            clip.shares(self.labels)
+        except ValueError:
+            return "no rating of an emotion that the model knows"
+        return ""
+
     def scores(self, rows: Rows) -> dict[str, Any]:
         return super().scores(rows) | {"distribution": self.share_scores(rows)}
 
@@ -95,6 +114,9 @@ class Distribution(OneLabel):
         values = np.array([[row["probabilities"][label] for label in self.labels] for row in rows])
         speakers = [row["speaker"] for row in rows]
         return distribution_scores(truth, values / values.sum(axis=1, keepdims=True), self.labels, speakers)
+
+    def scored(self, scores: Mapping[str, Any]) -> list[Scored]:
+        return super().scored(scores) + of_measures(distribution_measures(), scores["distribution"])
 
     def headline(self, scores: Mapping[str, Any]) -> dict[str, float]:
         shares = scores["distribution"]

@@ -13,6 +13,7 @@ from affetto.targets.classes import Classes, OneLabel
 from affetto.targets.dimensions import Dimensions
 from affetto.targets.distribution import Distribution
 from affetto.targets.linear import stacked
+from affetto.targets.scored import MEAN_CCC, Scored
 from affetto.targets.target import (
     AnnotatedClip,
     AnnotatedClips,
@@ -65,6 +66,10 @@ class Joint(Target):
     @property
     def labels(self) -> tuple[str, ...]:  # type: ignore[override]
         return self.of_labels.labels
+
+    @property
+    def has_shares(self) -> bool:  # type: ignore[override]
+        return self.of_labels.has_shares
 
     @property
     def dimensions(self) -> dict[str, Scale]:
@@ -126,9 +131,21 @@ class Joint(Target):
         count = len(self.labels)
         return {**self.of_labels.fields(values[:count]), **self.numbers.fields(values[count:])}
 
+    def check_test(self, clips: AnnotatedClips) -> None:
+        self.of_labels.check_test(clips)
+        self.numbers.check_test(clips)
+
+    def obstacle(self, clip: AnnotatedClip) -> str:
+        return self.of_labels.obstacle(clip) or self.numbers.obstacle(clip)
+
     def scores(self, rows: Rows) -> dict[str, Any]:
-        numbers = self.numbers.scores(self._number_rows(rows))
-        return self.of_labels.scores(rows) | {name: numbers[name] for name in ("dimensions", "mean_ccc")}
+        scores, numbers = self.of_labels.scores(rows), self.numbers.scores(self._number_rows(rows))
+        # The units of both intervals are the same speakers.
+        scores["interval"][MEAN_CCC] = numbers["interval"][MEAN_CCC]
+        return scores | {name: numbers[name] for name in ("dimensions", MEAN_CCC)}
+
+    def scored(self, scores: Mapping[str, Any]) -> list[Scored]:
+        return self.of_labels.scored(scores) + self.numbers.scored(scores)
 
     def headline(self, scores: Mapping[str, Any]) -> dict[str, float]:
         return self.of_labels.headline(scores) | self.numbers.headline(scores)
@@ -137,11 +154,14 @@ class Joint(Target):
         return f"{self.of_labels.summary(scores)}, {self.numbers.summary(scores)}"
 
     def confidence(self, folds: Sequence[Mapping[str, Rows]]) -> dict[str, Any]:
-        numbers = [{part: self._number_rows(rows) for part, rows in fold.items()} for fold in folds]
+        numbers = [{part: self._number_rows(fold[part]) for part in ("validation", "test")} for fold in folds]
         return self.of_labels.confidence(folds) | {"conformal": self.numbers.confidence(numbers)["conformal"]}
 
+    def number_row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**row, "truth": row["dimension_truth"]}
+
     def _number_rows(self, rows: Rows) -> Rows:
-        return [{**row, "truth": row["dimension_truth"]} for row in rows]
+        return [self.number_row(row) for row in rows]
 
     def _parts(self, truth: Any) -> tuple[Any, Any]:
         """Truth (clips, columns + dimensions) of the labels and of the dimensions, as their targets take it."""

@@ -14,6 +14,7 @@ from affetto.measures.multilabel import MACRO_F1, MEAN_AVERAGE_PRECISION
 from affetto.measures.registry import multilabel_measures
 from affetto.measures.target_scores import multilabel_scores
 from affetto.targets.linear import of_marks
+from affetto.targets.scored import Scored, of_measures
 from affetto.targets.target import (
     AnnotatedClip,
     AnnotatedClips,
@@ -49,6 +50,7 @@ class Multilabel(Target):
     main_measure: ClassVar[str] = "multilabel_macro_f1"
     probe_measure: ClassVar[str] = "mean_average_precision"
     is_tuned: ClassVar[bool] = True
+    has_marks: ClassVar[bool] = True
 
     @classmethod
     def of_clips(cls, clips: AnnotatedClips, settings: TargetSettings) -> Self:
@@ -118,6 +120,17 @@ class Multilabel(Target):
         limits = self._limits(self._values(rows), self._marks(rows, "truth"))
         return dict(zip(self.labels, (float(limit) for limit in limits), strict=True))
 
+    def check_test(self, clips: AnnotatedClips) -> None:
+        if not clips.every_label:
+            raise UserError(
+                f"{clips.corpus} has no emotions, and the model is tested by them (it knows {', '.join(self.labels)}): "
+                "give a table with an emotion column, as in joy|surprise"
+            )
+
+    def obstacle(self, clip: AnnotatedClip) -> str:
+        present = clip.labels or (clip.emotion,)
+        return "" if set(present) & set(self.labels) else "|".join(present) or "no emotion"
+
     def scores(self, rows: Rows) -> dict[str, Any]:
         return multilabel_scores(
             self._marks(rows, "truth"),
@@ -126,6 +139,10 @@ class Multilabel(Target):
             [row["speaker"] for row in rows],
             called=self._marks(rows, "prediction").astype(bool),
         )
+
+    def scored(self, scores: Mapping[str, Any]) -> list[Scored]:
+        main = sorted(multilabel_measures(), key=lambda measure: measure is not MACRO_F1)
+        return of_measures(main, scores)
 
     def headline(self, scores: Mapping[str, Any]) -> dict[str, float]:
         return {measure.name: scores[measure.name] for measure in multilabel_measures()}

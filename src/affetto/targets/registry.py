@@ -36,6 +36,11 @@ def target_of(blueprint: Mapping[str, Any]) -> Target:
     return kind.from_json({name: value for name, value in stored.items() if name != "kind"})
 
 
+def target_of_run(metrics: Mapping[str, Any]) -> Target:
+    """The target of a finished run, by its `metrics.json`. Raises UserError for a target that is not installed."""
+    return target_of({"labels": metrics["test"].get("labels", ()), "target": metrics.get("target")})
+
+
 def blueprint_of(target: Target) -> dict[str, Any]:
     """Fields of a blueprint from which `target_of` makes the target. A model of classes has its labels alone."""
     return {"labels": list(target.labels), **target_fields(target)}

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from affetto.targets.scored import Scored
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -134,6 +136,8 @@ class Target(ABC):
     """True if a prediction is one label: `probabilities` that sum to 1, `truth` a label, scores of classes."""
     has_dimensions: ClassVar[bool] = False
     """True if a prediction has numbers for `dimensions`."""
+    has_marks: ClassVar[bool] = False
+    """True if a prediction is any number of labels: `probabilities` of each, `truth` and `prediction` lists."""
     learns_from_annotations: ClassVar[bool] = True
     """True if more than one label a clip decides: then ratings, several labels and dimensions identify the data."""
     main_measure: ClassVar[str]
@@ -143,6 +147,8 @@ class Target(ABC):
     """True if `decision` fits constants on validation clips."""
     main_title: ClassVar[str] = "F1"
     """The main measure in a word."""
+    has_shares: bool = False
+    """True if the scores of classes have `distribution` beside them, the rows the raters' `shares`."""
     labels: tuple[str, ...] = ()
     """Labels whose probabilities are predicted, in the order of the outputs."""
 
@@ -223,6 +229,16 @@ class Target(ABC):
     def strata(self, clips: Sequence[AnnotatedClip]) -> list[str] | None:
         """Group of each clip, which parts of a split have in proportion; None: its emotion."""
 
+    # Tests on other corpora --------------------------------------------------------------------
+
+    @abstractmethod
+    def check_test(self, clips: AnnotatedClips) -> None:
+        """Raise UserError for clips by which no model of this target can be tested: no truth, or on another scale."""
+
+    @abstractmethod
+    def obstacle(self, clip: AnnotatedClip) -> str:
+        """Reason why a model cannot be tested on a clip: an emotion that it does not know, a lacking value; else ""."""
+
     # Predictions and scores --------------------------------------------------------------------
 
     @abstractmethod
@@ -237,9 +253,17 @@ class Target(ABC):
         """Constants (JSON) fitted on predictions of validation clips, by which values become a decision; or None."""
         return None
 
+    def number_row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The line of a clip with its numbers {dimension: value} as `truth` and `prediction`."""
+        return row
+
     @abstractmethod
     def scores(self, rows: Rows) -> dict[str, Any]:
         """All scores of predictions, as `metrics.json` has them."""
+
+    @abstractmethod
+    def scored(self, scores: Mapping[str, Any]) -> list[Scored]:
+        """The measures of `scores` one by one, the main one first."""
 
     @abstractmethod
     def headline(self, scores: Mapping[str, Any]) -> dict[str, float]:
