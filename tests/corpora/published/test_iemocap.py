@@ -102,6 +102,13 @@ def test_a_session_is_a_fold(root: Path) -> None:
     assert {clip.split("_impro")[0][-6:] for clip in split.folds[0].test} == {"Ses01F"}
 
 
+def test_evaluations_without_audio_say_what_to_unpack(root: Path) -> None:
+    for file in root.rglob("*.wav"):
+        file.unlink()
+    with pytest.raises(UserError, match="none of the 15 evaluated turns has a file; unpack sentences/wav"):
+        open_corpus("iemocap", root)
+
+
 def test_damaged_files_are_named(root: Path) -> None:
     file = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
     text = file.read_text(encoding="utf-8")

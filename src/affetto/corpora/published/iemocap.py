@@ -114,6 +114,10 @@ def read(
                 clip = _clip(turn, emotion, file, where)
                 ratings = tuple(_ratings(turn, labelling))
                 clips.append(replace(clip, sentence=words.get(turn.name), ratings=ratings))
+    if silent and not clips:
+        raise UserError(
+            f"{root}: none of the {silent:,} evaluated turns has a file; unpack sentences/wav of each session too"
+        )
     notes += _notes(undecided, silent, outside)
     return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
 

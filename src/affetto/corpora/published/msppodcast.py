@@ -33,7 +33,7 @@ from pathlib import Path
 from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import named_rows, open_table
-from affetto.corpora.folders import candidates, only_root
+from affetto.corpora.folders import candidates, missing_files, only_root
 from affetto.corpora.formats.cells import gender
 from affetto.corpora.labelling import Labelling
 from affetto.corpora.labels import DROP, EMOTIONS
@@ -94,6 +94,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
         notes += (f"{undecided:,} clips without agreement of the raters (X) are left out: they have no label",)
     if not ratings:
         notes += (f"{DETAILED} is not there: the raters are not known",)
+    notes += missing_files(root, [clip.file for clip in clips], CONSENSUS, strict=strict)
     return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
 
 
