@@ -72,7 +72,7 @@ def create_app(service: Service, names: Collection[str] | None = None) -> tuple[
 
     guard = Guard(app, service.limits, names, count)
     # The guard asks for the token; here it is only described.
-    dependencies = [] if service.limits.token is None else [Security(bearer)]
+    dependencies = [Security(bearer)] if service.limits.requires_token else []
     _add_handlers(app)
     _add_state(app, service, guard, dependencies)
     _add_predict(app, service, dependencies)
