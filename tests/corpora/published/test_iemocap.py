@@ -13,7 +13,7 @@ from affetto.splits import make_split
 
 TURNS = {
     "F000": ("neu", "[2.5000, 2.5000, 2.5000]", ("C-E2:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()")),
-    "M000": ("exc", "[4.0000, 3.5000, 5.5000]", ("C-E2:\tExcited; Happiness;\t()", "C-M1:\tSadness;\t()")),
+    "M000": ("exc", "[4.0000, 3.5000, 5.5000]", ("C-E2:\tExcited; Happiness; Giddy;\t()", "C-M1:\tSadness;\t()")),
     "F001": ("fru", "[2.0000, 3.5000, 3.5000]", ("C-E4:\tFrustration; Anger;\t(annoyed; bored)",)),
     "M001": ("xxx", "[2.0000, 3.0000, 3.0000]", ("C-E4:\tOther;\t(curious)",)),
     "F002": ("ang", "[1.5000, 4.0000, 4.5000]", ("A-E4:\tval 1; act ; dom  5;\t(threatening)",)),

@@ -152,7 +152,7 @@ def _ratings(turn: Turn, labelling: Labelling) -> Iterator[Rating]:
             yield Rating(rater, dimensions=tuple(sorted(pair for pair in pairs if pair[1] in RANGE)))
             continue
         names = (name.strip().casefold().removesuffix(" state") for name in answer.split(";"))
-        labels = (labelling.target(name) for name in names if name)
+        labels = map(labelling.answer, names)
         yield Rating(rater, tuple(dict.fromkeys(label for label in labels if label is not None)))
 
 

@@ -166,8 +166,7 @@ def _answers(table: Path, labelling: Labelling) -> Iterator[tuple[str, Rating]]:
 
 def _labels(answer: str, labelling: Labelling) -> tuple[str, ...]:
     """The class of a rater's primary emotion; () for the rater's own words and for a class that is left out."""
-    answer = answer.casefold()
-    emotion = None if answer.startswith("other") else labelling.target(answer)
+    emotion = labelling.answer(answer)
     return () if emotion is None else (emotion,)
 
 
