@@ -34,6 +34,7 @@ CORPUS = named_corpus(
     citation='Latif et al., "Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages", FIT 2018',
     language="Urdu",
     official=dict.fromkeys(("anger", "joy", "neutrality", "sadness"), 100),
-    protocol="kfold:5",
-    protocol_reason="five folds of whole speakers; EmoBox's fold shares 18 of 19 test speakers",
+    protocol="kfold:4",
+    protocol_reason="four folds of whole speakers, each with all classes, which five are not; EmoBox's fold shares 18 of "
+    "19 test speakers",
 )
