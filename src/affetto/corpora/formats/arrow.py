@@ -10,7 +10,7 @@ from typing import Any
 from affetto.corpora.delimited import Table
 from affetto.errors import UserError
 
-BATCH_ROWS = 256
+BATCH_ROWS = 64
 """Rows that are in memory at a time: rows may hold audio."""
 
 
@@ -45,7 +45,9 @@ def open_batches(path: Path) -> tuple[Any, Iterator[Any]]:
 def _read(path: Path, batches: Any) -> Iterator[Any]:
     arrow = pyarrow()
     try:
-        yield from batches()
+        for batch in batches():
+            for first in range(0, batch.num_rows, BATCH_ROWS):
+                yield batch.slice(first, BATCH_ROWS)
     except (OSError, arrow.ArrowException) as problem:
         raise _unreadable(path, problem) from None
 

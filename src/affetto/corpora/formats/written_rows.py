@@ -139,9 +139,9 @@ def unheld(manifest: Manifest) -> tuple[str, ...]:
         values = [dict(pairs)[name] for clip in manifest.clips for pairs in _pairs(clip) if name in dict(pairs)]
         usual = next((usual for usual in USUAL_RANGES if all(value in usual for value in values)), None)
         if name not in DIMENSIONS or usual != scale:
-            asked.append(f"{name}={name}:{scale.low:g}:{scale.high:g}")
+            asked.append(f"--dimension {name}={name}:{scale.low:g}:{scale.high:g}")
     if asked:
-        notes.append(f"ranges of dimensions are read back with --option dimensions={','.join(asked)}")
+        notes.append(f"ranges of dimensions are read back with {' '.join(asked)}")
     return tuple(notes)
 
 

@@ -35,6 +35,6 @@ CORPUS = named_corpus(
     language="Urdu",
     official=dict.fromkeys(("anger", "joy", "neutrality", "sadness"), 100),
     protocol="kfold:4",
-    protocol_reason="four folds of whole speakers, each with all classes, which five are not; EmoBox's fold shares 18 of "
-    "19 test speakers",
+    protocol_reason="four folds of whole speakers, each with all classes, which five are not; EmoBox's fold shares "
+    "18 of 19 test speakers",
 )
