@@ -171,6 +171,8 @@ def bad_file(root: Path, kind: str) -> Path:
         soundfile.write(path, wave, 16_000, subtype="FLOAT")
     elif kind == "short":
         soundfile.write(path, wave[:1599], 16_000)
+    elif kind == "pointer":
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 95084\n")
     elif kind == "folder":
         path.mkdir()
     elif kind == "pipe":
@@ -187,6 +189,7 @@ def bad_file(root: Path, kind: str) -> Path:
     [
         ("missing", "no such file", "check the path"),
         ("zero bytes", "empty (0 bytes)", "copy it again"),
+        ("pointer", "a pointer of Git LFS, not the recording", "git lfs pull"),
         ("text", "not audio that soundfile can read (Format not recognised)", "convert it to wav or flac"),
         ("no samples", "only 0.000 s long; a clip needs at least 0.1 s", "leave it out"),
         ("truncated", "the header promises 32000 bytes of samples, 16000 are there", "copy or convert it again"),

@@ -49,6 +49,13 @@ def test_a_map_of_a_class_holds_for_labels_that_are_joined_to_it() -> None:
     assert labelling(joy="good").target("exc") == "good"
 
 
+def test_a_rater_s_answer_may_be_no_label() -> None:
+    labels = labelling(hum="joy")
+    answers = ("Happiness", "calm", "hum", "Other-confused", "")
+    assert [labels.answer(words) for words in answers] == ["joy", None, "joy", None, None]
+    assert labels.counts["calm"] == 1
+
+
 def test_official_counts_follow_the_rule() -> None:
     assert labelling().official(OFFICIAL) == {"joy": 2, "excitement": 1, "contempt": 1}
     assert labelling().official_classes(OFFICIAL) == {"joy": 3, "contempt": 1}
@@ -91,7 +98,7 @@ def test_keep_other_holds_for_the_user_s_tables(tmp_path: Path) -> None:
     table = tmp_path / "clips.csv"
     table.write_text("file,emotion,speaker\na.wav,bored,1\nb.wav,joy,2\n", encoding="utf-8")
     assert open_corpus(None, table, keep_other=True).labels == ("joy", "boredom")
-    with pytest.raises(UserError, match="unknown emotion 'bored'"):
+    with pytest.raises(UserError, match=r"unknown emotion 'bored'.* --keep-other makes it a class of its own"):
         open_corpus(None, table)
 
 

@@ -34,6 +34,7 @@ FILES: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     ],
     "baved": [
         ("0/100-f-6-0-2-2.wav", ("high", "100", "female", "0", "اعجبني")),
+        ("3/53-m-20-3-1-1020.wav", ("normal", "46", "male", "3", "الفيلم")),
     ],
     "cafe": [
         ("Colère/Faible/01-C-1-1.wav", ("anger", "01", "male", "1", "Un cheval fou dans mon jardin", "mild")),

@@ -35,6 +35,19 @@ def test_json_lists_every_record_with_its_facts() -> None:
     assert table["format"] and table["clips"] is table["licence"] is table["protocol"] is None
 
 
+@pytest.mark.parametrize(
+    ("options", "dropped"), [([], {"guilt": {"clips": 1, "by": "corpus"}}), (["--keep-other"], {})]
+)
+def test_inspect_counts_what_was_left_out(tmp_path: Path, options: list[str], dropped: dict[str, object]) -> None:
+    for name in ("DEMOS/PR_f_01_rab18b.wav", "DEMOS/NP_m_02_col01a.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path), "--json", *options])
+    facts = json.loads(result.stdout)
+    assert (facts["key"], facts["mapped"], facts["dropped"]) == ("demos", {}, dropped)
+    assert facts["clips"] == 2 - len(dropped)
+
+
 def test_names_and_counts_are_whole_on_eighty_columns() -> None:
     console = Console(width=80, record=True, file=StringIO())
     console.print(render(CORPORA.values(), TRANSCRIBED.values()))

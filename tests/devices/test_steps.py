@@ -20,6 +20,8 @@ from affetto.targets.losses import CrossEntropy
 from affetto.training.gradients import check_gradients
 from devices.guard import META, LeavingError, OnTheDevice, on_device
 from models.systems import FAMILIES, classifier, clips
+from targets.test_losses import EVERY as TARGETS
+from targets.test_losses import truth_of
 
 EVERYWHERE = ("adapter", "frozen", "full", "lora")
 """Methods that are tried on every family; the others on one with a position bias and on one without."""
@@ -140,3 +142,16 @@ LEAVING: dict[str, Callable[[], Any]] = {
 def test_the_guard_raises_for_whatever_leaves_the_device(name: str) -> None:
     with OnTheDevice(), pytest.raises((LeavingError, NotImplementedError, RuntimeError, TypeError)):
         LEAVING[name]()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_losses_and_values_of_every_target_stay_on_the_device(name: str) -> None:
+    target, truth = TARGETS[name], truth_of(TARGETS[name], 4)
+    loss = target.loss(truth, weighted=True, smoothing=0.1).to(META)
+    outputs = torch.empty(4, target.outputs, device=META, requires_grad=True)
+    on_meta, weights = truth.to(META), torch.empty(4, device=META)
+    with OnTheDevice():
+        total = loss.of_batch(outputs, on_meta, weights)
+        total.backward()
+        shown = target.activate(outputs)
+    assert total.device == shown.device == META and shown.shape == outputs.shape

@@ -221,6 +221,16 @@ def test_other_sites_make_a_browser_send_nothing(headers, is_let):
     assert door("GET", "/en/", Host="own:8000", **headers)[0] == 200, "a link from elsewhere"
 
 
+def test_a_request_is_logged_with_the_name_of_its_token(tmp_path, caplog):
+    (tmp_path / "tokens").write_text("ci correct-horse\nbattery-staple\n")
+    door = Door(Limits(token_file=tmp_path / "tokens"))
+    with caplog.at_level(logging.INFO, logger="affetto.server"):
+        for token in ("correct-horse", "battery-staple", "correct-battery"):
+            door("GET", "/v1/models", Authorization=f"Bearer {token}")
+    events = [(record.facts["status"], record.facts.get("token_name")) for record in caplog.records]
+    assert events == [(200, "ci"), (200, None), (401, None)]
+
+
 def test_the_token_comes_before_what_there_is():
     door = Door(Limits(token="correct-horse"))
     paths = [route.path for route in door.guard.routes if not route.is_open]

@@ -106,6 +106,16 @@ def test_a_run_of_folds_of_dimensions_has_folds_and_their_mean(
     assert metrics["test"]["interval"]["mean_ccc"][0] < metrics["test"]["mean_ccc"]
 
 
+@pytest.mark.parametrize("name", ["dimensions", "joint"])
+def test_folds_that_train_as_one_give_what_each_gives_alone(name: str, table: Path, tmp_path: Path) -> None:
+    overrides = {"model.layer": "1", "probe.strengths": "[0.01]"}
+    run = spec(table, split="kfold:3", target=name, probe=False, final=False, overrides=overrides)
+    alone, stacked = (train(run, tmp_path / str(stack), stack=stack)["test"] for stack in (1, 3))
+    assert stacked["mean_ccc"] == pytest.approx(alone["mean_ccc"], abs=1e-4)
+    for dimension, scores in alone["dimensions"].items():
+        assert stacked["dimensions"][dimension]["rmse"] == pytest.approx(scores["rmse"], rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [

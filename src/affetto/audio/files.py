@@ -29,6 +29,10 @@ from affetto.errors import UserError
 
 Block = tuple[int, np.ndarray]
 """A rate, and float32 samples (frames, channels) at it."""
+POINTER = b"version http"
+"""Beginning of the text that Git LFS puts in a file's place."""
+LONGEST_POINTER = 1024
+"""Bytes that such a text is shorter than, by its specification."""
 _Any = TypeVar("_Any")
 
 
@@ -195,5 +199,8 @@ def _check_ordinary(path: str | Path) -> None:
         raise AudioError(f"{path}: a folder, not an audio file; give a recording in it")
     if not stat.S_ISREG(mode):
         raise AudioError(f"{path}: not an ordinary file; give a recording that is stored on disk")
-    if Path(path).stat().st_size == 0:
+    size = Path(path).stat().st_size
+    if size == 0:
         raise AudioError(f"{path}: empty (0 bytes); copy it again from its source")
+    if size < LONGEST_POINTER and _head(path).startswith(POINTER):
+        raise AudioError(f"{path}: a pointer of Git LFS, not the recording; fetch the recording with: git lfs pull")

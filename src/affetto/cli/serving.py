@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,10 @@ def serve(
             show_envvar=True,
             help="bearer token that requests must carry; use the variable: other users can see a command line",
         ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="file of bearer tokens, one a line, as TOKEN or NAME TOKEN; read again when it changes"),
     ] = None,
     no_token: Annotated[bool, typer.Option("--no-token", help="serve other machines without a token")] = False,
     max_seconds: Annotated[float, typer.Option(help="longest recording that is accepted")] = 600.0,
@@ -43,7 +48,8 @@ def serve(
         upload_seconds=upload_seconds,
         compute_seconds=compute_seconds,
         queue=queue,
-        token=access_token(token, without=no_token, environment=os.environ),
+        token=access_token(token, without=no_token, environment=os.environ, file=token_file),
+        token_file=token_file,
     )
     run(
         models,

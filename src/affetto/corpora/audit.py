@@ -251,7 +251,7 @@ def _emotions(inspection: Inspection) -> Table:
     for title in ("clips", *["official"] * bool(official), *[raters] * bool(recall)):
         table.add_column(title, justify="right")
     for label, clips in manifest.per_emotion().items():
-        row = [label if label in EMOTIONS else f"{escape(label)} (a class of your own)", f"{clips:,}"]
+        row = [label if label in EMOTIONS else f"{escape(label)} (beside the seven)", f"{clips:,}"]
         row += [f"{official.get(label, 0):,}"] * bool(official) + [f"{recall.get(label, 0):.3f}"] * bool(recall)
         table.add_row(*row)
     uar = human_uar(manifest)

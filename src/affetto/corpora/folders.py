@@ -10,7 +10,7 @@ import json
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from affetto.errors import UserError
@@ -171,6 +171,24 @@ def listed_file(root: Path, file: str) -> str:
         return file
     forms = (unicodedata.normalize(form, file) for form in ("NFC", "NFD"))
     return next((form for form in forms if os.path.exists(root / form)), file)
+
+
+def missing_files(root: Path, files: Sequence[str], table: str, *, strict: bool) -> tuple[str, ...]:
+    """A note on files of a table that are not below `root`; a UserError under `strict`."""
+    folders = {os.path.dirname(file) for file in files}
+    present = {
+        os.path.join(folder, name)
+        for folder in folders
+        if (root / folder).is_dir()
+        for name in os.listdir(root / folder)
+    }
+    missing = [file for file in files if file not in present]
+    if not missing:
+        return ()
+    note = f"{len(missing):,} of the {len(files):,} clips of {table} have no file, such as {missing[0]}"
+    if strict:
+        raise UserError(f"{note}; unpack the whole corpus, or leave out strict to read what is there")
+    return (note,)
 
 
 def compare_counts(corpus: str, count: Counter[str], official: dict[str, int], *, strict: bool) -> tuple[str, ...]:

@@ -59,8 +59,15 @@ class Labelling:
         return resolution.emotion
 
     def target(self, label: str, where: str = "the corpus", *, code: str = "") -> str | None:
-        """The class of a label, without counting it: for the answers of raters."""
+        """The class of a label, without counting it."""
         return self._resolve(label, where, code).emotion
+
+    def answer(self, words: str) -> str | None:
+        """The class of a rater's answer; None for a label that is left out, and for words that are no label."""
+        folded = unified(words).casefold()
+        if not folded or not (find_label(folded) or folded in self.other_labels or folded in self.label_map):
+            return None
+        return self.target(folded)
 
     @property
     def counts(self) -> Counter[str]:

@@ -96,6 +96,7 @@ def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None
         + f": {', '.join(EMOTIONS)} (and their usual aliases). "
         f"Map it with --label {shlex.quote(f'{label}=EMOTION')} or leave its clips out with "
         f"--label {shlex.quote(f'{label}={DROP}')}."
+        + (" --keep-other makes it a class of its own." if find_label(label) else "")
     )
 
 

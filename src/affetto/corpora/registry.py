@@ -103,7 +103,7 @@ def _own_classes(corpus: Corpus) -> dict[str, str]:
 def _default_name(path: Path, corpus: Corpus) -> str:
     """Name of a user's own collection: its file or folder. A name that is no plain word, or that a published corpus
     has, would mislead; the format's name stands for it."""
-    path = tables.only_listing(path)
+    path = tables.only_listing(path) if corpus is tables.CORPUS else Path(path).expanduser().resolve()
     name = path.name if path.is_dir() else path.stem
     return name if re.fullmatch(r"\w[\w.-]*", name) and name.casefold() not in CORPORA else corpus.name
 

@@ -11,13 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from affetto import audio
 from affetto._version import __version__
 from affetto.inference.predictor import Prediction
-from affetto.serving import schemas
+from affetto.serving import meters, routes, schemas
+from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
 from affetto.serving.refusals import RefusalError
 from affetto.serving.service import Job, Service
@@ -64,9 +65,14 @@ def create_app(service: Service, names: Collection[str] | None = None) -> tuple[
         redoc_url=None,
         description="Speech emotion recognition: a recording in, emotions and their probabilities out.",
     )
-    guard = Guard(app, service.limits, names)
+
+    def count(exchange: Exchange) -> None:
+        model = exchange.facts.get("model", "")
+        service.meters.count_request(routes.counted(exchange.path), exchange.status, model)
+
+    guard = Guard(app, service.limits, names, count)
     # The guard asks for the token; here it is only described.
-    dependencies = [] if service.limits.token is None else [Security(bearer)]
+    dependencies = [Security(bearer)] if service.limits.requires_token else []
     _add_handlers(app)
     _add_state(app, service, guard, dependencies)
     _add_predict(app, service, dependencies)
@@ -157,6 +163,7 @@ async def _process_upload(
 
 
 def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Sequence[Any]) -> None:
+    @app.head("/v1/models", include_in_schema=False)
     @app.get(
         "/v1/models",
         summary="The models that are served",
@@ -165,6 +172,17 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
     )
     async def models() -> schemas.ModelsAnswer:
         return schemas.ModelsAnswer(models=service.catalogue.describe())
+
+    @app.head("/metrics", include_in_schema=False)
+    @app.get(
+        "/metrics",
+        summary="Measurements of the server, for Prometheus",
+        dependencies=dependencies,
+        response_class=PlainTextResponse,
+        responses=schemas.refused(401, 403, 500),
+    )
+    async def metrics() -> Response:
+        return Response(service.meters.text(), media_type=meters.CONTENT_TYPE)
 
     unhealthy: dict[int | str, dict[str, Any]] = {503: {"model": schemas.StateAnswer, "description": "it is not"}}
 

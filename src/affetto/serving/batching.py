@@ -15,6 +15,10 @@ Work = Callable[[Sequence[Any]], Any]
 these, where a device computes them beside this process."""
 
 
+Record = Callable[[Sequence[float], float], None]
+"""Takes the seconds that each item of a computed batch waited for it to begin, and the seconds that it took."""
+
+
 class ClosedError(Exception):
     """Error of a batcher that is closed."""
 
@@ -45,8 +49,15 @@ class Batcher:
     is that item's alone: a batch that fails is done again one by one.
     """
 
-    def __init__(self, work: Mapping[str, Work], *, most: int = 16, wait_seconds: float = 0.005) -> None:
-        self.work, self.most, self.wait_seconds = dict(work), most, wait_seconds
+    def __init__(
+        self,
+        work: Mapping[str, Work],
+        *,
+        most: int = 16,
+        wait_seconds: float = 0.005,
+        record: Record = lambda waited, seconds: None,
+    ) -> None:
+        self.work, self.most, self.wait_seconds, self.record = dict(work), most, wait_seconds, record
         self._waiting: OrderedDict[str, OrderedDict[Hashable, deque[_Item]]] = OrderedDict(
             (kind, OrderedDict()) for kind in work
         )
@@ -158,7 +169,7 @@ class Batcher:
             if callable(results):
                 self._by_device.add(kind)
                 return _Batch(kind=kind, entries=entries, results=results, began=began)
-            _answer(entries, results)
+            self._answer(entries, results, began)
         except Exception as problem:
             self._one_by_one(kind, entries, problem)
         return None
@@ -166,7 +177,7 @@ class Batcher:
     def _finish(self, batch: _Batch) -> None:
         """Wait for a batch that a device has, and answer it."""
         try:
-            _answer(batch.entries, batch.results())
+            self._answer(batch.entries, batch.results(), batch.began)
         except Exception as problem:
             self._one_by_one(batch.kind, batch.entries, problem)
 
@@ -177,13 +188,15 @@ class Batcher:
             return
         for entry in entries:
             try:
+                began = time.monotonic()
                 results = self.work[kind]([entry.content])
-                _answer([entry], results() if callable(results) else results)
+                self._answer([entry], results() if callable(results) else results, began)
             except Exception as error:
                 entry.future.set_exception(error)
 
-
-def _answer(batch: Sequence[_Item], results: Any) -> None:
-    assert len(results) == len(batch)
-    for entry, result in zip(batch, results, strict=True):
-        entry.future.set_result(result)
+    def _answer(self, entries: Sequence[_Item], results: Any, began: float) -> None:
+        """Record a batch that is computed, then answer its items."""
+        assert len(results) == len(entries)
+        self.record([began - entry.arrived for entry in entries], time.monotonic() - began)
+        for entry, result in zip(entries, results, strict=True):
+            entry.future.set_result(result)

@@ -53,12 +53,12 @@ def serve(
     # Before torch is imported and the models are loaded: that takes a while, and a mistake should be known at once.
     with address.listen(host, port) as listening:
         is_local = address.is_loopback(listening)
-        if not is_local and limits.token is None and not is_public:
+        if not is_local and not limits.requires_token and not is_public:
             raise UserError(
                 f"{host} is reached by other machines: set {TOKEN_VARIABLE} to a token (docs/serving.md), "
-                "or let everybody in with --no-token"
+                "give --token-file, or let everybody in with --no-token"
             )
-        names = address.own_names(listening, host) if is_local and limits.token is None else None
+        names = address.own_names(listening, host) if is_local and not limits.requires_token else None
         from affetto.serving import logs, process
 
         with logs.on_standard_error(), process.ending_at_once():
@@ -101,7 +101,7 @@ def _serve(
         missing = _add_page(app, guard, service, stack) if page else None
 
         def tell() -> None:
-            is_open = names is None and limits.token is None
+            is_open = names is None and not limits.requires_token
             for line in greeting(address.url(listening), service.catalogue, limits, page and not missing, is_open):
                 say(line)
             if missing:
@@ -152,9 +152,10 @@ def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open
         synthetic = "; trained on SYNTHETIC speech" if model.synthetic else ""
         lines.append(f"  model {model.name}: {' '.join(filter(None, facts[:2]))} ({facts[2]}){shared}{synthetic}")
     if page:
-        password = " (any user name, the token as password)" if limits.token else ""
+        password = " (any user name, a token as password)" if limits.requires_token else ""
         lines.append(f"  page  {url}/{password}")
-    token = f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"' if limits.token else ""
+    bearer = f"${TOKEN_VARIABLE}" if limits.token else "TOKEN"
+    token = f' -H "Authorization: Bearer {bearer}"' if limits.requires_token else ""
     lines.append(f"  try   curl{token} -F file=@clip.wav {url}/v1/predict")
     if is_open:
         lines.append("warning: other machines may reach it, and it asks for no token")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from affetto.errors import UserError
+from affetto.serving.tokens import RULE, is_token, read_tokens
 
 MEGABYTE = 1_000_000
 TOKEN_VARIABLE = "AFFETTO_TOKEN"
-_TOKEN = re.compile(r"[!-~]{8,}")
-"""Characters that fit into a header as they are."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,25 @@ class Limits:
     queue: int = 64
     """Requests that are uploaded, waiting or at work at once."""
     token: str | None = field(default=None, repr=False)
-    """Token that a request must carry (`Authorization: Bearer …`); None: no token needed."""
+    """Token that a request must carry (`Authorization: Bearer …`); None: no token needed, or those of `token_file`."""
+    token_file: Path | None = None
+    """File of tokens of which a request must carry one, as `tokens.read_tokens` reads it."""
 
     def __post_init__(self) -> None:
         for option in ("max_seconds", "max_megabytes", "upload_seconds", "compute_seconds", "queue"):
             value = getattr(self, option)
             if not 0 < value < float("inf"):
                 raise UserError(f"--{option.replace('_', '-')} {value:g}: give a number above 0")
-        if self.token is not None and not _TOKEN.fullmatch(self.token):
-            raise UserError("the token must have 8 characters or more, printable ASCII without spaces")
+        if self.token is not None and not is_token(self.token):
+            raise UserError(f"the token must have {RULE}")
+        if self.token is not None and self.token_file is not None:
+            raise UserError(f"a token ({TOKEN_VARIABLE} or --token) and --token-file: choose one of them")
+        if self.token_file is not None:
+            read_tokens(self.token_file)
+
+    @property
+    def requires_token(self) -> bool:
+        return self.token is not None or self.token_file is not None
 
     @property
     def ending_seconds(self) -> float:
@@ -54,14 +63,16 @@ class Limits:
         return self.upload_seconds / 6
 
 
-def access_token(token: str | None, *, without: bool, environment: Mapping[str, str]) -> str | None:
-    """Choose the token that requests must carry: `--token`, else the environment; None: no token needed.
+def access_token(
+    token: str | None, *, without: bool, environment: Mapping[str, str], file: Path | None = None
+) -> str | None:
+    """Choose the token that requests must carry: `--token`, else the environment; None: none, or those of `file`.
 
     Raises UserError for `--no-token` beside one, and for a variable that is set and empty: the command that should
     have filled it failed, and nobody would notice.
     """
     if without:
-        if token is not None:
+        if token is not None or file is not None:
             raise UserError("a token and --no-token: choose one of them")
         return None
     if token is None and environment.get(TOKEN_VARIABLE) == "":

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import hmac
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -19,6 +18,7 @@ from affetto.serving.exchange import Exchange
 from affetto.serving.limits import Limits
 from affetto.serving.refusals import RefusalError, call_too_large, too_large
 from affetto.serving.routes import Route
+from affetto.serving.tokens import Tokens
 from affetto.serving.uploads import ENVELOPE_BYTES
 
 PREFIX = "/v1/"
@@ -29,11 +29,18 @@ class Guard:
     """ASGI middleware. `routes` are the paths that there are; more may be added before it serves.
 
     `names`: allowed values of a request's `Host`; None: any. `accepted`, `answered`, `open_answers` count the API's
-    requests; `draining`: the server ends.
+    requests; `draining`: the server ends. `count` gets each request at its end.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, names: Collection[str] | None = None) -> None:
-        self.app, self.limits, self.names = app, limits, names
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        names: Collection[str] | None = None,
+        count: Callable[[Exchange], None] = lambda exchange: None,
+    ) -> None:
+        self.app, self.limits, self.names, self.count = app, limits, names, count
+        self.tokens = Tokens(limits.token, limits.token_file)
         self.routes: tuple[Route, ...] = routes.API
         self.open_answers = self.accepted = self.answered = 0
         self.draining = False
@@ -74,6 +81,7 @@ class Guard:
         finally:
             self.open_answers -= counts
             self.answered += counts and exchange.is_complete
+            self.count(exchange)
             exchange.log()
 
     # Admission --------------------------------------------------------------------------
@@ -82,25 +90,29 @@ class Guard:
         """Find the request's route. Raises RefusalError: 403, 401, 404, 405, in this order."""
         origins.check_host(exchange.headers, self.names)
         open_paths = [route.path for route in self.routes if route.is_open]
-        if exchange.path not in open_paths and not self._has_token(exchange.path, exchange.headers):
+        if exchange.path not in open_paths and not self._has_token(exchange):
             raise self._unauthorised(exchange.path)
         route = routes.find(self.routes, exchange.path, exchange.method)
         if exchange.method == "POST":
             origins.check_origin(exchange.headers)
         return route
 
-    def _has_token(self, path: str, headers: Headers) -> bool:
-        if self.limits.token is None:
+    def _has_token(self, exchange: Exchange) -> bool:
+        """True if the request carries one of the tokens, or none is required; its name goes into the log."""
+        if not self.tokens.are_required:
             return True
-        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        scheme, _, credentials = exchange.headers.get("authorization", "").partition(" ")
         token = credentials.strip()
-        if scheme.lower() == "basic" and not path.startswith(PREFIX):
+        if scheme.lower() == "basic" and not exchange.path.startswith(PREFIX):
             # A browser asks for a name and a password: any name, and the token.
             with contextlib.suppress(binascii.Error, UnicodeDecodeError):
                 token = base64.b64decode(token, validate=True).decode("utf-8").partition(":")[2]
         elif scheme.lower() != "bearer":
             return False
-        return hmac.compare_digest(token.encode(), self.limits.token.encode())
+        name = self.tokens.name(token)
+        if name:
+            exchange.facts["token_name"] = name
+        return name is not None
 
     def _unauthorised(self, path: str) -> RefusalError:
         scheme = "Bearer" if path.startswith(PREFIX) else "Basic"

@@ -203,8 +203,10 @@ def _connect(
                 result, picture = await service.process(model, content, lambda job: _classify(job, service, texts))
         except RefusalError as problem:
             logs.event("page", status=problem.status, error=problem.code)
+            service.meters.count_request("page", problem.status, model)
             return _problem(texts.problems.get(problem.code, ""), problem.message), None, ""
         logs.event("page", status=200, model=model, audio_seconds=round(result.seconds, 3))
+        service.meters.count_request("page", 200, model)
         words = {texts.labels.get(label, label): share for label, share in result.probabilities.items()}
         return _summary(result, service, model, texts), words, picture
 

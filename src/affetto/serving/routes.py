@@ -43,11 +43,14 @@ class Route:
 API = (
     Route("/v1/predict", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/timeline", ("POST",), takes_recording=True, is_logged=True),
-    Route("/v1/models", is_logged=True),
+    Route("/v1/models", ("GET", "HEAD"), is_logged=True),
     Route("/healthz", ("GET", "HEAD"), is_open=True),
     Route("/readyz", ("GET", "HEAD"), is_open=True),
-    Route("/openapi.json"),
+    Route("/metrics", ("GET", "HEAD")),
+    Route("/openapi.json", ("GET", "HEAD")),
 )
+ELSEWHERE = "other"
+"""Path under which requests for paths that are none of the API's are counted, so that the paths stay few."""
 
 
 def page(language: str, check_call: Callable[[bytes], bytes]) -> tuple[Route, ...]:
@@ -69,6 +72,11 @@ def page(language: str, check_call: Callable[[bytes], bytes]) -> tuple[Route, ..
         Route(f"{inner}/queue/join", ("POST",), check=check_call),
         Route(f"{inner}/queue/data"),
     )
+
+
+def counted(path: str) -> str:
+    """The path under which a request is counted."""
+    return path if any(path == route.path for route in API) else ELSEWHERE
 
 
 def find(routes: Collection[Route], path: str, method: str) -> Route:

@@ -22,6 +22,7 @@ from affetto.inference.predictor import Predictor
 from affetto.serving.batching import Batcher, ClosedError, Work
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.limits import Limits
+from affetto.serving.meters import Meters
 from affetto.serving.refusals import LONGEST_RETRY_SECONDS, queue_full, timed_out, unusable
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Job:
 
     def decode(self) -> None:
         """Fill `wave`, (samples,). Raises AudioError for what cannot be used."""
+        started, meters = time.monotonic(), self._service.meters
         self.wave = audio.decode(
             self._content,
             name=RECORDING,
@@ -63,6 +65,8 @@ class Job:
             cancelled=self._given_up.is_set,
         )
         self._content = b""
+        meters.decoding.observe(time.monotonic() - started)
+        meters.audio_seconds.add(len(self.wave) / audio.RATE_HZ, self._model)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The wave by the second. Raises GivenUpError between them."""
@@ -93,10 +97,23 @@ class Service:
 
     def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
         self.catalogue, self.limits = catalogue, limits
-        self.batcher = Batcher({name: _work(predictor) for name, predictor in catalogue.predictors.items()})
+        self.meters = Meters()
+        works = {name: _work(predictor) for name, predictor in catalogue.predictors.items()}
+        self.batcher = Batcher(works, record=self.meters.record_batch)
         self.makes_timelines = importlib.util.find_spec("silero_vad") is not None
         self._places = 0
         self._seconds_each = 1.0
+        self._add_gauges()
+
+    def _add_gauges(self) -> None:
+        add = self.meters.add_gauge
+        add("affetto_places", "Requests that are uploaded, waiting or at work.", lambda: self._places)
+        add("affetto_places_most", "Requests that may be at once (--queue).", lambda: self.limits.queue)
+        add("affetto_windows_waiting", "Windows whose batch has not begun.", lambda: self.batcher.waiting)
+        add(
+            "affetto_batch_age_seconds", "Time since the present batch began; 0 for none.", self.batcher.seconds_at_work
+        )
+        add("affetto_stalled", "1 if the computing thread is dead or stuck, as /healthz has it.", self.is_stalled)
 
     def warm_up(self) -> None:
         """Let each model compute in the shapes of its batches; to be called before the first request is taken."""

@@ -111,7 +111,11 @@ class Dimensions(Target):
         return DimensionLoss(*LOSSES[self.dimension_loss], middle=tuple(self.middle), half=tuple(self.half))
 
     def activate(self, outputs: Tensor) -> Tensor:
-        return outputs.clamp(-1, 1) * outputs.new_tensor(self.half) + outputs.new_tensor(self.middle)
+        import torch
+
+        # Column by column: a tensor of constants would be a copy from the CPU, which a captured graph cannot hold.
+        columns = zip(outputs.clamp(-1, 1).unbind(1), self.middle.tolist(), self.half.tolist(), strict=True)
+        return torch.stack([column * half + middle for column, middle, half in columns], dim=1)
 
     def validation_scores(self, values: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
         scaled = (values - self.middle) / self.half

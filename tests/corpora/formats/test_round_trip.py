@@ -109,7 +109,7 @@ def test_what_must_be_asked_for_is_named(manifest: Manifest, tmp_path: Path) -> 
     clip = replace(CLIPS[0], emotion="calm", corpus="corpus", dimensions=(("tension", 30.0),))
     odd = replace(manifest, clips=(clip,), dimensions={"tension": Range(0, 100)}, licence="CC0")
     notes = convert(odd, tmp_path / "out", "table")
-    assert len(notes) == 3 and "--label 'calm=calm'" in notes[0] and "tension=tension:0:100" in notes[1]
+    assert len(notes) == 3 and "--label 'calm=calm'" in notes[0] and "--dimension tension=tension:0:100" in notes[1]
     options = {"dimensions": "tension=tension:0:100"}
     again = open_corpus(None, tmp_path / "out", label_map={"calm": "calm"}, options=options)
     assert facts(again) == facts(odd) and again.dimensions == odd.dimensions

@@ -13,7 +13,7 @@ from affetto.splits import make_split
 
 TURNS = {
     "F000": ("neu", "[2.5000, 2.5000, 2.5000]", ("C-E2:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()")),
-    "M000": ("exc", "[4.0000, 3.5000, 5.5000]", ("C-E2:\tExcited; Happiness;\t()", "C-M1:\tSadness;\t()")),
+    "M000": ("exc", "[4.0000, 3.5000, 5.5000]", ("C-E2:\tExcited; Happiness; Giddy;\t()", "C-M1:\tSadness;\t()")),
     "F001": ("fru", "[2.0000, 3.5000, 3.5000]", ("C-E4:\tFrustration; Anger;\t(annoyed; bored)",)),
     "M001": ("xxx", "[2.0000, 3.0000, 3.0000]", ("C-E4:\tOther;\t(curious)",)),
     "F002": ("ang", "[1.5000, 4.0000, 4.5000]", ("A-E4:\tval 1; act ; dom  5;\t(threatening)",)),
@@ -100,6 +100,13 @@ def test_a_session_is_a_fold(root: Path) -> None:
     split = make_split(open_corpus("iemocap", root))
     assert split.protocol == "published" and len(split.folds) == 5
     assert {clip.split("_impro")[0][-6:] for clip in split.folds[0].test} == {"Ses01F"}
+
+
+def test_evaluations_without_audio_say_what_to_unpack(root: Path) -> None:
+    for file in root.rglob("*.wav"):
+        file.unlink()
+    with pytest.raises(UserError, match="none of the 15 evaluated turns has a file; unpack sentences/wav"):
+        open_corpus("iemocap", root)
 
 
 def test_damaged_files_are_named(root: Path) -> None:

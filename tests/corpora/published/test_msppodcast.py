@@ -54,8 +54,17 @@ def test_eight_classes_parts_and_dimensions(root: Path, inner: str) -> None:
     notes = " ".join(manifest.notes)
     assert "1 clips without agreement of the raters (X) are left out" in notes
     assert "1 clips of other are left out" in notes and "labels_detailed.csv is not there" in notes
+    assert "5 of the 5 clips of labels_consensus.csv have no file, such as Audios/MSP-PODCAST_0001_0008.wav" in notes
     split = make_split(manifest)
     assert split.protocol == "column" and len(split.folds[0].test) == 2
+
+
+def test_missing_files_are_an_error_under_strict(root: Path) -> None:
+    for line in ROWS.splitlines()[:-1]:
+        (root / "Audios" / line.split(",")[0]).touch()
+    assert "1 of the 5 clips" in " ".join(open_corpus("msppodcast", root).notes)
+    with pytest.raises(UserError, match=r"such as Audios/MSP-PODCAST_0005_0001.wav; unpack the whole corpus"):
+        open_corpus("msppodcast", root, strict=True)
 
 
 def test_other_is_kept_when_asked_but_no_agreement_never(root: Path) -> None:

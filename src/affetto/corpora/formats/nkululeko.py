@@ -31,7 +31,7 @@ from affetto.corpora.folders import existing, files_of, is_synthetic
 from affetto.corpora.formats import cells, tables
 from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
 from affetto.corpora.formats.rows import Rules, check_files, parse
-from affetto.corpora.formats.written_rows import Folds, cells_of, columns_of, parted, unheld, write_csv
+from affetto.corpora.formats.written_rows import Folds, cells_of, columns_of, parted, time_cell, unheld, write_csv
 from affetto.corpora.labels import parse_label_map
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
@@ -106,24 +106,16 @@ def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tupl
     lines.append(f"databases = {list(databases)}")
     for name, clips in databases.items():
         columns = [column for column in columns_of(clips) if column != "split"]
-        rows = ([_cell(*pair) for pair in zip(columns, row, strict=True)] for row in cells_of(clips, columns))
+        rows = (
+            [time_cell(*pair) if pair[0] in ("start", "end") else pair[1] for pair in zip(columns, row, strict=True)]
+            for row in cells_of(clips, columns)
+        )
         write_csv(folder / f"{name}.csv", columns, rows)
         lines += [f"{name} = ./{name}.csv", f"{name}.type = csv", f"{name}.absolute_path = {not copy}"]
         lines.append(f"{name}.split_strategy = {name if name in STRATEGIES else 'speaker_split'}")
     lines += ["target = emotion", f"labels = {list(manifest.labels)}"]
     (folder / "experiment.ini").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return unheld(manifest)
-
-
-def _cell(column: str, cell: str) -> str:
-    """The cell as nkululeko's library reads it: times as pandas writes them."""
-    if column not in ("start", "end"):
-        return cell
-    if not cell:
-        return "0 days" if column == "start" else "NaT"
-    minutes, seconds = divmod(float(cell), 60)
-    days, minutes = divmod(minutes, 24 * 60)
-    return f"{days:.0f} days {minutes // 60:02.0f}:{minutes % 60:02.0f}:{seconds:012.9f}"
 
 
 def _ini(path: Path) -> Path:

@@ -114,21 +114,34 @@ def cells_of(manifest: Manifest, columns: Sequence[str]) -> Iterator[list[str]]:
         yield [row.get(column, "") for column in columns]
 
 
+def time_cell(column: str, cell: str) -> str:
+    """The start or end of a section as pandas writes it; for a clip without one the ends of its file."""
+    if not cell:
+        return "0 days 00:00:00" if column == "start" else "NaT"
+    minutes, seconds = divmod(float(cell), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{days:.0f} days {hours:02.0f}:{minutes:02.0f}:{seconds:012.9f}"
+
+
+def unheld_classes(manifest: Manifest) -> tuple[str, ...]:
+    """A note on classes that are read back with an option; () where there are none."""
+    own = [label for label in manifest.labels if label not in EMOTIONS]
+    options = " ".join(f"--label '{label}={label}'" for label in own)
+    return (f"classes beside the seven emotions are read back with {options}",) if own else ()
+
+
 def unheld(manifest: Manifest) -> tuple[str, ...]:
     """Notes on what reading the rows again takes an option for."""
-    notes = []
-    own = [label for label in manifest.labels if label not in EMOTIONS]
-    if own:
-        options = " ".join(f"--label '{label}={label}'" for label in own)
-        notes.append(f"classes beside the seven emotions are read back with {options}")
+    notes = list(unheld_classes(manifest))
     asked = []
     for name, scale in manifest.dimensions.items():
         values = [dict(pairs)[name] for clip in manifest.clips for pairs in _pairs(clip) if name in dict(pairs)]
         usual = next((usual for usual in USUAL_RANGES if all(value in usual for value in values)), None)
         if name not in DIMENSIONS or usual != scale:
-            asked.append(f"{name}={name}:{scale.low:g}:{scale.high:g}")
+            asked.append(f"--dimension {name}={name}:{scale.low:g}:{scale.high:g}")
     if asked:
-        notes.append(f"ranges of dimensions are read back with --option dimensions={','.join(asked)}")
+        notes.append(f"ranges of dimensions are read back with {' '.join(asked)}")
     return tuple(notes)
 
 

@@ -1,7 +1,8 @@
 """BAVED, the basic Arabic vocal emotions dataset: seven words at three levels of expression.
 
 1,935 clips at 16 kHz (README and files of github.com/40uf411/Basic-Arabic-Vocal-Emotions-Dataset, from which the counts
-are computed). The README speaks of 61 speakers (45 men, 16 women); the files name 60 (44 men, 16 women).
+are computed). The README speaks of 61 speakers (45 men, 16 women); the files name 60. All 21 recordings of speaker 53
+have the same samples as those of speaker 46: here they are one person, which leaves 59 (43 men, 16 women).
 
     0/100-f-6-0-2-2.wav      word (the folder) / speaker - gender - age - word - level - number
 
@@ -22,6 +23,7 @@ NAMING = Naming(
     example="0/100-f-6-0-2-2.wav",
     emotions=LEVELS,
     genders={"f": "female", "m": "male"},
+    misspelt={"53": "46"},
 )
 
 CORPUS = named_corpus(
@@ -30,10 +32,10 @@ CORPUS = named_corpus(
     title="BAVED",
     licence="not stated",
     source="github.com/40uf411/Basic-Arabic-Vocal-Emotions-Dataset",
-    citation="Aouf, Basic Arabic Vocal Emotions Dataset, 2019",
+    citation="Basic Arabic Vocal Emotions Dataset, github.com/40uf411/Basic-Arabic-Vocal-Emotions-Dataset",
     language="Arabic",
     official={"low": 585, "normal": 672, "high": 678},
-    genders={"female": 16, "male": 44},
+    genders={"female": 16, "male": 43},
     other_labels={level: level for level in LEVELS.values()},
     other_labels_reason="the classes are levels of expression, none of them one of the seven emotions",
     protocol="kfold:5",

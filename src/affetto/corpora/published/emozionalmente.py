@@ -25,12 +25,12 @@ from pathlib import Path
 from affetto.corpora import ratings
 from affetto.corpora.annotations import Rating
 from affetto.corpora.corpus import Corpus
-from affetto.corpora.delimited import open_table
+from affetto.corpora.delimited import named_rows, open_table
 from affetto.corpora.folders import candidates, only_root, passed_over, visible
 from affetto.corpora.formats.cells import PART_ALIASES, gender, speaker
 from affetto.corpora.labels import EMOTIONS, canonical, find_emotion
 from affetto.corpora.manifest import Clip, Manifest
-from affetto.corpora.names import abbreviated, unified
+from affetto.corpora.names import unified
 from affetto.errors import UserError
 
 SAMPLES = "metadata/samples.csv"
@@ -53,6 +53,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     for table, rows in (("users.csv", genders), ("evaluations.csv", answers)):
         if not rows:
             notes += (_without(root, table, strict),)
+    labelling = CORPUS.labelling(label_map)
     clips: list[Clip] = []
     counts: Counter[str] = Counter()
     lines: dict[str, int] = {}
@@ -63,7 +64,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
         if not file or Path(file).name != file:
             raise UserError(f"{where}: {file!r} names no file directly in audio/; get the table again from its source")
         actor = speaker(actor, where)
-        emotion = canonical(intended, where=where, label_map=label_map)
+        emotion = labelling.emotion(intended, where)
         label = find_emotion(intended) or emotion  # the actor's intention, whatever the user's map makes of it
         if label is not None:
             counts[label] += 1
@@ -84,7 +85,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
         raise UserError(f"{root / SAMPLES} lists no clips: it is empty below its header; get the file again")
     notes += _missing(root, lines, strict)
     notes += passed_over(root, {f"audio/{file}" for file in lines}, "any line of metadata/samples.csv")
-    return CORPUS.manifest(root, clips, counts=counts, notes=notes, strict=strict)
+    return CORPUS.manifest(root, clips, labelling=labelling, counts=counts, notes=notes, strict=strict)
 
 
 def _missing(root: Path, files: Collection[str], strict: bool) -> tuple[str, ...]:
@@ -116,16 +117,8 @@ def _roots(path: Path) -> list[Path]:
 
 def _columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Rows of a table, each with its line: the cells of the named columns."""
-    table = open_table(path, such_as=",".join(columns))
-    missing = [column for column in columns if column not in table.header]
-    if missing:
-        raise UserError(
-            f"{path} has no column {', '.join(missing)}; found: {abbreviated(table.header)}; "
-            f"expected: {', '.join(columns)}. Get the file again from its source"
-        )
-    indices = [table.header.index(column) for column in columns]
-    for line, row in table.rows:
-        yield line, [row[index].strip() for index in indices]
+    for line, row in named_rows(path, columns):
+        yield line, list(row.values())
 
 
 def _genders(root: Path) -> dict[str, str | None]:

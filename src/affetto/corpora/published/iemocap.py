@@ -114,6 +114,10 @@ def read(
                 clip = _clip(turn, emotion, file, where)
                 ratings = tuple(_ratings(turn, labelling))
                 clips.append(replace(clip, sentence=words.get(turn.name), ratings=ratings))
+    if silent and not clips:
+        raise UserError(
+            f"{root}: none of the {silent:,} evaluated turns has a file; unpack sentences/wav of each session too"
+        )
     notes += _notes(undecided, silent, outside)
     return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
 
@@ -148,7 +152,7 @@ def _ratings(turn: Turn, labelling: Labelling) -> Iterator[Rating]:
             yield Rating(rater, dimensions=tuple(sorted(pair for pair in pairs if pair[1] in RANGE)))
             continue
         names = (name.strip().casefold().removesuffix(" state") for name in answer.split(";"))
-        labels = (labelling.target(name) for name in names if name)
+        labels = map(labelling.answer, names)
         yield Rating(rater, tuple(dict.fromkeys(label for label in labels if label is not None)))
 
 

@@ -1,6 +1,6 @@
 """MSP-Podcast, naturalistic English speech from podcasts, with dimensions and all raters' answers.
 
-Segments of 3 to 11 seconds, each labelled by five raters or more (Lotfian and Busso, "Building naturalistic emotionally
+Segments of podcasts, each labelled by five raters or more (Lotfian and Busso, "Building naturalistic emotionally
 balanced speech corpus by retrieving emotional speech from existing podcast recordings", IEEE Transactions on Affective
 Computing 10(4), 2019; ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html). The corpus grows: release 1.11
 has 151,654 segments, 1.12 has 207,136, 2.0 has 264,705 in its consensus table; so there are no official counts here.
@@ -33,7 +33,7 @@ from pathlib import Path
 from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import named_rows, open_table
-from affetto.corpora.folders import candidates, only_root
+from affetto.corpora.folders import candidates, missing_files, only_root
 from affetto.corpora.formats.cells import gender
 from affetto.corpora.labelling import Labelling
 from affetto.corpora.labels import DROP, EMOTIONS
@@ -94,6 +94,7 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
         notes += (f"{undecided:,} clips without agreement of the raters (X) are left out: they have no label",)
     if not ratings:
         notes += (f"{DETAILED} is not there: the raters are not known",)
+    notes += missing_files(root, [clip.file for clip in clips], CONSENSUS, strict=strict)
     return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
 
 
@@ -165,8 +166,7 @@ def _answers(table: Path, labelling: Labelling) -> Iterator[tuple[str, Rating]]:
 
 def _labels(answer: str, labelling: Labelling) -> tuple[str, ...]:
     """The class of a rater's primary emotion; () for the rater's own words and for a class that is left out."""
-    answer = answer.casefold()
-    emotion = None if answer.startswith("other") else labelling.target(answer)
+    emotion = labelling.answer(answer)
     return () if emotion is None else (emotion,)
 
 
