@@ -35,8 +35,8 @@ def open_batches(path: Path) -> tuple[Any, Iterator[Any]]:
         try:
             reader = arrow.ipc.open_stream(source)
         except arrow.ArrowInvalid:
-            whole = arrow.ipc.open_file(source)
-            return whole.schema, _read(path, lambda: map(whole.get_batch, range(whole.num_record_batches)))
+            file = arrow.ipc.open_file(source)
+            return file.schema, _read(path, lambda: map(file.get_batch, range(file.num_record_batches)))
         return reader.schema, _read(path, lambda: iter(reader))
     except (OSError, arrow.ArrowException) as problem:
         raise _unreadable(path, problem) from None

@@ -63,6 +63,7 @@ def read(
     name: str = "datasets",
     speaker_pattern: str | None = None,
     speaker_table: Mapping[str, str] | None = None,
+    lenient: bool = False,
     dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
     audio_folder: str | None = None,
@@ -84,6 +85,7 @@ def read(
         speaker_pattern=speaker_pattern,
         dimensions=dimensions or {},
         speakers=speaker_table,
+        is_lenient=lenient,
     )
     unpacked = Unpacked(folder, is_users=audio_folder is not None)
     clips: list[Clip] = []
@@ -212,8 +214,8 @@ def _table(file: Path, part: str, unpacked: Unpacked) -> Table:
     def rows() -> Iterator[tuple[int, list[str]]]:
         for batch in batches:
             audio = as_values(batch.columns[audio_at])
-            others = [[_cell(value, names[i]) for value in as_values(batch.columns[i])] for i in columns]
-            for sound, *row in zip(audio, *others, strict=True):
+            columns_of_batch = [[_cell(value, names[i]) for value in as_values(batch.columns[i])] for i in columns]
+            for sound, *row in zip(audio, *columns_of_batch, strict=True):
                 yield 0, [unpacked.file(sound or {}, part, file), *row]
 
     return Table(file.name, ["file", *columns.values()], rows())

@@ -62,7 +62,7 @@ class Unpacked:
         if content is None:
             if not path:
                 raise UserError(f"{source}: a row has neither bytes nor a path of audio; leave it out")
-            return self._named(path, source)
+            return self._located(path, source)
         digest = hashlib.sha256(content).digest()
         name, number = f"{part}/{_name(path, content, digest)}", 1
         plain = PurePosixPath(name)
@@ -72,7 +72,7 @@ class Unpacked:
         self._write(self._folder / name, content)
         return name
 
-    def _named(self, path: str, source: Path) -> str:
+    def _located(self, path: str, source: Path) -> str:
         """A path as the row gives it; one that is relative starts in the dataset's folder, or in one around it."""
         if Path(path).is_absolute():
             return path
