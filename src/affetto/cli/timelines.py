@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,7 @@ def label(
         except OSError as problem:
             raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
     if picture is not None:
-        rows = [asdict(segment) for segment in segments]
+        rows = [segment.to_json() for segment in segments]
         title, synthetic = Path(recording).name, bool(predictor.card["synthetic"])
         title += f", {predictor.protocol}" if predictor.protocol else ""
         try:

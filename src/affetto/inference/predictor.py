@@ -1,4 +1,4 @@
-"""A trained model as a function: recordings in, emotions and probabilities out.
+"""A trained model as a function: recordings in, emotions with probabilities, or dimensions, out.
 
 `Predictor` is what every kind of saved model becomes: it decodes, cuts into windows, averages, calibrates and
 abstains. A kind of model adds one method, `window_probabilities` (`backends/trained.py` has the one of affetto's own
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ import numpy as np
 
 from affetto import audio
 from affetto.errors import UserError, unknown
+from affetto.inference.decision import Decision, decide
 from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
+from affetto.targets.classes import Classes
+from affetto.targets.registry import target_of
+from affetto.targets.target import Target
 from affetto.targets.temperature import calibrated
 
 BATCH = 16
@@ -39,22 +43,30 @@ ONLY_STATISTICS = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """Emotion and probabilities of one recording. `probabilities` has every label of the model, in its order."""
+    """Emotion, labels and dimensions of one recording: what the model's target has of these."""
 
     file: str
     emotion: str | None
-    """The most probable label; None where the model abstains."""
+    """The most probable label; None where the model abstains, or predicts no single label."""
     probabilities: dict[str, float]
+    """Probability of each label of the model, in its order; empty for a model without labels."""
     seconds: float
     """Length of the recording."""
     seconds_heard: float
     """Length of what the model processed."""
     windows: int = 1
-    """Number of windows that the probabilities are averaged over."""
+    """Number of windows that the values are averaged over."""
+    labels: tuple[str, ...] | None = None
+    """Labels that apply, of a model by which several may; None for all other models."""
+    dimensions: dict[str, float] = field(default_factory=dict)
+    """Value of each dimension, within its range; empty for a model without dimensions."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Conformal interval around each dimension's value, within its range."""
 
     @property
     def abstained(self) -> bool:
-        return self.emotion is None
+        """True if the model could name one label, and is not sure enough."""
+        return self.emotion is None and bool(self.probabilities) and self.labels is None
 
     @property
     def cropped(self) -> bool:
@@ -64,8 +76,9 @@ class Prediction:
 class Predictor(ABC):
     """`predictor("clip.wav")` → Prediction. Made by `load`.
 
-    `labels` are the model's emotions, `card` is what its affetto.json says, `window_seconds` the longest stretch that
-    it takes at once. `abstain_below`: no emotion is named where the highest probability is lower.
+    `target` is what the model predicts, `labels` are its emotions (none where it predicts dimensions alone), `card` is
+    what its affetto.json says, `window_seconds` the longest stretch that it takes at once. `abstain_below`: no emotion
+    is named where the highest probability is lower.
     """
 
     abstain_below = 0.0
@@ -85,11 +98,15 @@ class Predictor(ABC):
         *,
         longest_seconds: float | None = None,
         long_clips: str = "windows",
+        target: Target | None = None,
     ) -> None:
-        """`longest_seconds`: the longest clip that the backbone can take, whatever the model was trained on."""
+        """`target`: by default that of the card's blueprint; of a card without one, classes.
+
+        `longest_seconds`: the longest clip that the backbone can take, whatever the model was trained on."""
         if long_clips not in LONG_CLIPS:
             raise unknown("treatment of long clips", long_clips, LONG_CLIPS)
         self.labels, self.card, self.long_clips = tuple(labels), card, long_clips
+        self.target = target or _target_of(card, self.labels)
         self.temperature = temperature_of(card)
         trained_on: float | None = card["audio"]["seconds"]
         limits = [limit for limit in (trained_on, longest_seconds) if limit is not None]
@@ -115,9 +132,10 @@ class Predictor(ABC):
 
     @abstractmethod
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        """Waves (samples,) of at most a window, float32 at 16 kHz → probabilities (waves, labels), float64.
+        """Waves (samples,) of at most a window, float32 at 16 kHz → values (waves, outputs), float64.
 
-        A wave's do not depend on what is beside it. They are as the model gives them, not calibrated.
+        Values are probabilities of the labels, then dimensions (`Target.activate`). A wave's do not depend on what is
+        beside it. They are as the model gives them, not calibrated.
         """
 
     def warm_up(self, clips: int) -> None:
@@ -127,17 +145,19 @@ class Predictor(ABC):
         """
         self.window_probabilities([np.zeros(round(min(1.0, self.window_seconds or 1.0) * audio.RATE_HZ), np.float32)])
 
-    def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
-        """Apply the model's temperature to probabilities (…, labels). It comes after the mean over windows and changes
-        no label."""
-        return calibrated(probabilities, self.temperature)
+    def calibrated(self, values: np.ndarray) -> np.ndarray:
+        """Apply the model's temperature to values (…, outputs). It comes after the mean over windows and changes no
+        label. It acts on the probabilities of a single label alone: dimensions stay as they are."""
+        count = len(self.labels)
+        if self.target.outputs == count:
+            return calibrated(values, self.temperature)
+        if not self.target.has_classes:
+            return values
+        return np.concatenate([calibrated(values[..., :count], self.temperature), values[..., count:]], axis=-1)
 
-    def decide(self, row: np.ndarray) -> tuple[str | None, dict[str, float]]:
-        """Decide by mean probabilities (labels,): emotion (None below `abstain_below`), calibrated probabilities."""
-        row = self.calibrated(row)
-        best = int(row.argmax())
-        emotion = self.labels[best] if row[best] >= self.abstain_below else None
-        return emotion, {label: float(p) for label, p in zip(self.labels, row, strict=True)}
+    def decide(self, row: np.ndarray) -> Decision:
+        """Decide by mean values (outputs,), which are calibrated first; no emotion below `abstain_below`."""
+        return decide(self.target, self.calibrated(row), self.card.get("confidence", {}), self.abstain_below)
 
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
         """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.
@@ -229,15 +249,20 @@ class Predictor(ABC):
     def _result(self, clip: Progress) -> Prediction | audio.AudioError:
         if clip.problem is not None:
             return clip.problem
-        emotion, probabilities = self.decide(clip.mean)
         return Prediction(
+            **vars(self.decide(clip.mean)),
             file=clip.name,
-            emotion=emotion,
-            probabilities=probabilities,
             seconds=clip.samples / audio.RATE_HZ,
             seconds_heard=clip.samples_used / audio.RATE_HZ,
             windows=clip.windows,
         )
+
+
+def _target_of(card: dict[str, Any], labels: tuple[str, ...]) -> Target:
+    """The target of a model's card; classes where it says nothing of these labels."""
+    blueprint = card.get("blueprint", {})
+    target = target_of(blueprint) if "labels" in blueprint else Classes(labels)
+    return target if target.labels == labels else Classes(labels)
 
 
 def temperature_of(card: dict[str, Any]) -> float:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from affetto.errors import unknown
@@ -30,7 +29,7 @@ def format_segments(
 
 def _json(segments: list[Segment], file: str, _labels: Sequence[str], protocol: str | None) -> str:
     content: dict[str, Any] = {"file": file} | ({} if protocol is None else {"protocol": protocol})
-    content["segments"] = [asdict(segment) for segment in segments]
+    content["segments"] = [segment.to_json() for segment in segments]
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 

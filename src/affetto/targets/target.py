@@ -178,6 +178,11 @@ class Target(ABC):
         """Numbers that a model gives for a clip."""
         return len(self.labels) + len(self.dimensions)
 
+    @property
+    def makes_timeline(self) -> bool:
+        """True if a recording can be told in segments: by their emotion, or by the course of the dimensions."""
+        return self.has_classes or self.has_dimensions
+
     # Training ----------------------------------------------------------------------------------
 
     @abstractmethod
