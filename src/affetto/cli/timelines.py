@@ -44,6 +44,7 @@ def label(
 ) -> None:
     """Write the segments of a recording to `out` (None: standard output), and draw them."""
     from affetto.audio import RATE_HZ
+    from affetto.inference.answers import Columns
     from affetto.inference.segments import format_segments
     from affetto.inference.timeline import Timeline
     from affetto.reporting.render.waveform import Envelope, draw_waveform
@@ -57,7 +58,9 @@ def label(
             show(int(envelope.seconds), None)
 
         segments = list(timeline(recording, on_block=draw))
-    text = format_segments(segments, format_, file=recording, labels=predictor.labels, protocol=predictor.protocol)
+    text = format_segments(
+        segments, format_, file=recording, columns=Columns.of(predictor.target), protocol=predictor.protocol
+    )
     if out is None:
         typer.echo(text, nl=False)
     else:

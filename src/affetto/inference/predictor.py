@@ -1,4 +1,4 @@
-"""A trained model as a function: recordings in, emotions and probabilities out.
+"""A trained model as a function: recordings in, the answers of its target out: emotions, probabilities, numbers.
 
 `Predictor` is what every kind of saved model becomes: it decodes, cuts into windows, averages, calibrates and
 abstains. A kind of model adds one method, `window_probabilities` (`backends/trained.py` has the one of affetto's own
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ import numpy as np
 
 from affetto import audio
 from affetto.errors import UserError, unknown
+from affetto.inference.answers import Answer
 from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
+from affetto.targets.registry import target_of
 from affetto.targets.temperature import calibrated
 
 BATCH = 16
@@ -39,22 +41,30 @@ ONLY_STATISTICS = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """Emotion and probabilities of one recording. `probabilities` has every label of the model, in its order."""
+    """Answer to one recording, by the model's target (`answers.Answer`)."""
 
     file: str
     emotion: str | None
-    """The most probable label; None where the model abstains."""
+    """The most probable label; None where the model abstains, and where its target has no single label."""
     probabilities: dict[str, float]
+    """Every label of the model, in its order; {} where its target has no labels."""
     seconds: float
     """Length of the recording."""
     seconds_heard: float
     """Length of what the model processed."""
     windows: int = 1
-    """Number of windows that the probabilities are averaged over."""
+    """Number of windows that the values are averaged over."""
+    labels: tuple[str, ...] = ()
+    """Labels above their thresholds, of a target of several labels."""
+    dimensions: dict[str, float] = field(default_factory=dict)
+    """Value of each dimension, within its range."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Interval around each value that the model's card knows a width for."""
 
     @property
     def abstained(self) -> bool:
-        return self.emotion is None
+        """True if the target has one label, and none was probable enough."""
+        return self.emotion is None and bool(self.probabilities) and not self.labels
 
     @property
     def cropped(self) -> bool:
@@ -64,8 +74,9 @@ class Prediction:
 class Predictor(ABC):
     """`predictor("clip.wav")` → Prediction. Made by `load`.
 
-    `labels` are the model's emotions, `card` is what its affetto.json says, `window_seconds` the longest stretch that
-    it takes at once. `abstain_below`: no emotion is named where the highest probability is lower.
+    `target` is what it predicts, `labels` are the labels of that, `card` is what its affetto.json says,
+    `window_seconds` the longest stretch that it takes at once. `abstain_below`: no emotion is named where the highest
+    probability is lower.
     """
 
     abstain_below = 0.0
@@ -90,6 +101,7 @@ class Predictor(ABC):
         if long_clips not in LONG_CLIPS:
             raise unknown("treatment of long clips", long_clips, LONG_CLIPS)
         self.labels, self.card, self.long_clips = tuple(labels), card, long_clips
+        self.target = target_of({"labels": list(labels)} | card.get("blueprint", {}))
         self.temperature = temperature_of(card)
         trained_on: float | None = card["audio"]["seconds"]
         limits = [limit for limit in (trained_on, longest_seconds) if limit is not None]
@@ -115,9 +127,10 @@ class Predictor(ABC):
 
     @abstractmethod
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        """Waves (samples,) of at most a window, float32 at 16 kHz → probabilities (waves, labels), float64.
+        """Waves (samples,) of at most a window, float32 at 16 kHz → values of the target (waves, outputs), float64.
 
-        A wave's do not depend on what is beside it. They are as the model gives them, not calibrated.
+        Of labels they are probabilities. A wave's do not depend on what is beside it. They are as the model gives them,
+        not calibrated.
         """
 
     def warm_up(self, clips: int) -> None:
@@ -128,16 +141,39 @@ class Predictor(ABC):
         self.window_probabilities([np.zeros(round(min(1.0, self.window_seconds or 1.0) * audio.RATE_HZ), np.float32)])
 
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
-        """Apply the model's temperature to probabilities (…, labels). It comes after the mean over windows and changes
-        no label."""
-        return calibrated(probabilities, self.temperature)
+        """Apply the model's temperature to the probabilities of classes in values (…, outputs).
 
-    def decide(self, row: np.ndarray) -> tuple[str | None, dict[str, float]]:
-        """Decide by mean probabilities (labels,): emotion (None below `abstain_below`), calibrated probabilities."""
-        row = self.calibrated(row)
-        best = int(row.argmax())
-        emotion = self.labels[best] if row[best] >= self.abstain_below else None
-        return emotion, {label: float(p) for label, p in zip(self.labels, row, strict=True)}
+        It comes after the mean over windows and changes no label.
+        """
+        if not self.target.has_classes:
+            return probabilities
+        count = len(self.labels)
+        of_labels = calibrated(probabilities[..., :count], self.temperature)
+        return np.concatenate([of_labels, probabilities[..., count:]], axis=-1)
+
+    def decide(self, row: np.ndarray) -> Answer:
+        """Decide by the mean values (outputs,) of a recording: no emotion where its probability is too low."""
+        row, count = self.calibrated(row), len(self.labels)
+        confidence = self.card.get("confidence", {})
+        emotion = None
+        if self.target.has_classes:
+            best = int(row[:count].argmax())
+            emotion = self.labels[best] if row[best] >= self.abstain_below else None
+        numbers = {name: float(v) for name, v in zip(self.target.dimensions, row[count:], strict=True)}
+        return Answer(
+            emotion=emotion,
+            probabilities={label: float(p) for label, p in zip(self.labels, row[:count], strict=True)},
+            labels=self.target.called_labels(row[:count], confidence.get("thresholds")),
+            dimensions=numbers,
+            intervals=self.target.intervals(numbers, confidence.get("conformal")),
+        )
+
+    def is_alike(self, first: np.ndarray, second: np.ndarray) -> bool:
+        """True if two rows of values (outputs,) have one answer, so that a timeline joins them; never of numbers."""
+        count = len(self.labels)
+        if self.target.has_classes:
+            return int(first[:count].argmax()) == int(second[:count].argmax())
+        return bool(count) and self.decide(first).labels == self.decide(second).labels
 
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
         """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.
@@ -229,11 +265,9 @@ class Predictor(ABC):
     def _result(self, clip: Progress) -> Prediction | audio.AudioError:
         if clip.problem is not None:
             return clip.problem
-        emotion, probabilities = self.decide(clip.mean)
         return Prediction(
             file=clip.name,
-            emotion=emotion,
-            probabilities=probabilities,
+            **vars(self.decide(clip.mean)),
             seconds=clip.samples / audio.RATE_HZ,
             seconds_heard=clip.samples_used / audio.RATE_HZ,
             windows=clip.windows,

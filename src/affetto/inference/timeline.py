@@ -9,7 +9,7 @@ so memory does not grow with the recording, and chunks that arrive one by one gi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -27,7 +27,7 @@ BATCH = 8
 AHEAD_BYTES = 2**24
 """Memory of the sound of a file that is decoded ahead: some four minutes."""
 Cell = tuple[int, int, np.ndarray]
-"""First sample, the one after the last, and mean probabilities (labels,), not calibrated."""
+"""First sample, the one after the last, and mean values (outputs,), not calibrated."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,12 @@ class Segment:
     start: float
     end: float
     emotion: str | None
-    """None where the model abstains."""
+    """None where the model abstains, and where its target has no single label."""
     probabilities: dict[str, float]
+    labels: tuple[str, ...] = ()
+    dimensions: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """See `answers.Answer`."""
 
 
 class Timeline:
@@ -145,10 +149,11 @@ class Timeline:
         return origin + start, origin + end, weights @ rows / weights.sum()
 
     def _merged(self, cells: Iterable[Cell]) -> Iterator[Cell]:
-        """Join neighbours of one emotion; then join each cell that is too short to its neighbour."""
+        """Join neighbours of one answer; then join each cell that is too short to its neighbour."""
+        is_alike = self.predictor.is_alike
         return self._joined(
-            self._joined(cells, lambda a, b: int(a[2].argmax()) == int(b[2].argmax())),
-            lambda a, b: min(a[1] - a[0], b[1] - b[0]) < self.shortest or int(a[2].argmax()) == int(b[2].argmax()),
+            self._joined(cells, lambda a, b: is_alike(a[2], b[2])),
+            lambda a, b: min(a[1] - a[0], b[1] - b[0]) < self.shortest or is_alike(a[2], b[2]),
         )
 
     @staticmethod
@@ -168,8 +173,8 @@ class Timeline:
 
     def _segment(self, cell: Cell) -> Segment:
         start, end, row = cell
-        emotion, probabilities = self.predictor.decide(row)
-        return Segment(round(start / audio.RATE_HZ, 3), round(end / audio.RATE_HZ, 3), emotion, probabilities)
+        times = round(start / audio.RATE_HZ, 3), round(end / audio.RATE_HZ, 3)
+        return Segment(*times, **vars(self.predictor.decide(row)))
 
 
 def _waves(first: Piece, pieces: Iterator[Piece]) -> Iterator[np.ndarray]:

@@ -257,6 +257,20 @@ class Target(ABC):
         """The line of a clip with its numbers {dimension: value} as `truth` and `prediction`."""
         return row
 
+    def called_labels(self, values: NDArray[Any], decision: Any) -> tuple[str, ...]:
+        """Labels of a clip's values (labels,) where there may be several; () of other targets."""
+        return ()
+
+    def intervals(self, numbers: Mapping[str, float], conformal: Any) -> dict[str, tuple[float, float]]:
+        """Interval around each value of a dimension, within its range; `conformal` is the card's, None gives none."""
+        widths = {} if conformal is None else conformal["dimensions"]
+        found = {}
+        for name, ends in self.dimensions.items():
+            if name in widths:
+                half = widths[name]["half_width"]
+                found[name] = (max(ends.low, numbers[name] - half), min(ends.high, numbers[name] + half))
+        return found
+
     @abstractmethod
     def scores(self, rows: Rows) -> dict[str, Any]:
         """All scores of predictions, as `metrics.json` has them."""

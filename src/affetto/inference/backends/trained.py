@@ -65,7 +65,7 @@ class ClassifierPredictor(Predictor):
         if self.padded is None:
             return at_once(self._side_by_side_probabilities)(waves)
         rows = self.padded.begin(waves)
-        return lambda: torch.softmax(torch.from_numpy(rows()), dim=1).numpy()
+        return lambda: self.classifier.target.activate(torch.from_numpy(rows())).numpy()
 
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         return self.begin(waves)()
@@ -73,7 +73,7 @@ class ClassifierPredictor(Predictor):
     @torch.no_grad()
     def _side_by_side_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         batch, lengths = collate(self._prefixes(waves), self.device)
-        return torch.softmax(self.classifier(batch, lengths).double(), dim=1).cpu().numpy()
+        return self.classifier.target.activate(self.classifier(batch, lengths).double()).cpu().numpy()
 
     def window_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """Features that a statistics head standardises, (waves, 2 width), float64."""

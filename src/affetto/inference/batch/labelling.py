@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from affetto.inference.answers import Columns
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.outputs import Row
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # a process that lets others label needs no torch
 class Facts:
     """Facts of a model that outputs hold, wherever it runs."""
 
-    labels: tuple[str, ...]
+    columns: Columns
     synthetic: bool
     protocol: str | None
     """See `Predictor.protocol`."""
@@ -46,7 +47,7 @@ class LocalLabeller:
 
 
 def facts(predictor: Predictor) -> Facts:
-    return Facts(predictor.labels, bool(predictor.card["synthetic"]), predictor.protocol)
+    return Facts(Columns.of(predictor.target), bool(predictor.card["synthetic"]), predictor.protocol)
 
 
 def label(predictor: Predictor, inputs: Iterable[Input]) -> Iterator[Row]:
@@ -58,17 +59,19 @@ def label(predictor: Predictor, inputs: Iterable[Input]) -> Iterator[Row]:
             waiting.append(item)
             yield item.source
 
+    columns = Columns.of(predictor.target)
     mark = {} if predictor.protocol is None else {"protocol": predictor.protocol}
     for result in predictor.stream_sources(sources()):
-        yield as_row(waiting.popleft(), result) | mark
+        yield as_row(waiting.popleft(), result, columns) | mark
 
 
-def as_row(item: Input, result: Prediction | Exception) -> Row:
-    """Make a row: `file`; `start` and `end` of a section; `emotion` (None: abstained), `probabilities`; or `error`."""
+def as_row(item: Input, result: Prediction | Exception, columns: Columns) -> Row:
+    """Make a row: `file`; `start` and `end` of a section; the fields of `columns` (`emotion` None: abstained); or
+    `error`."""
     row: Row = {"file": item.name}
     if item.start is not None or item.end is not None:
         row |= {"start": item.start, "end": item.end}
     if isinstance(result, Exception):
         return row | {"error": str(result)}
-    row |= {"emotion": result.emotion, "probabilities": result.probabilities}
+    row |= columns.fields(result)
     return row | ({"abstained": True} if result.abstained else {})
