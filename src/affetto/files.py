@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from affetto.errors import UserError
+
 TEMPORARY = ".tmp"
 """Ending of the name of a file or folder that is still being written."""
 
@@ -72,6 +74,16 @@ def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def cache_folder(purpose: str) -> Path:
+    """`$AFFETTO_CACHE`, else `affetto` in the user's cache folder. Raises UserError where there is none."""
+    if os.environ.get("AFFETTO_CACHE"):
+        return Path(os.environ["AFFETTO_CACHE"])
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "affetto"
+    except RuntimeError:  # no HOME, and a user whom the system does not know
+        raise UserError(f"no home folder to {purpose} (HOME is not set): set AFFETTO_CACHE to a folder") from None
 
 
 def share(folder: Path) -> None:

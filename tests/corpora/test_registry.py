@@ -42,7 +42,7 @@ OPTIONS = {"audiofolder": {"speaker_pattern": "(s[0-9])"}}
 def test_every_format_is_told_from_its_path(corpora: dict[str, Path]) -> None:
     assert {name: detect(path).name for name, path in corpora.items()} == {name: name for name in corpora}
     layouts = {name for name, corpus in CORPORA.items() if corpus.is_format}
-    assert layouts == {"table", "audformat", "audiofolder", "emobox", "lhotse", "nkululeko"}
+    assert layouts == {"table", "audformat", "audiofolder", "datasets", "emobox", "lhotse", "nkululeko"}
 
 
 def test_a_corpus_has_its_own_name_that_of_its_path_or_the_users(corpora: dict[str, Path]) -> None:

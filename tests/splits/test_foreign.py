@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from affetto.cli import main
+from affetto.corpora.conversion import convert
 from affetto.errors import UserError
 from affetto.splits.foreign import open_split, part_of
 from affetto.splits.foreign_audit import Figures, ForeignAudit, audit_foreign
@@ -160,3 +162,21 @@ def test_copies_of_a_recording_cross_and_strict_fails(
 def test_a_part_is_a_word_of_a_file_s_name() -> None:
     assert part_of("emovo_train_fold_1") == ("train", "emovo fold 1")
     assert part_of("mer2023_test1")[0] == "test" and part_of("latest_list")[0] is None
+
+
+def test_a_layout_with_rules_of_its_own_is_read_by_them(tmp_path: Path) -> None:
+    listing(tmp_path / "c_train.jsonl", "s1-anger-1", "s2-boredom-1")
+    listing(tmp_path / "c_test.jsonl", "s1-fear-1")
+    manifest = open_split(None, tmp_path, options=PATTERN).manifest
+    parts = {"s1-anger-1.wav": "train", "s2-boredom-1.wav": "train", "s1-fear-1.wav": "test"}
+    clips = tuple(replace(clip, part=parts[Path(clip.file).name]) for clip in manifest.clips)
+    convert(replace(manifest, clips=clips), tmp_path / "db", "audformat")
+    assert (tmp_path / "db/db.emotion.train.csv").is_file()  # a name with a part, whose header stands in db.yaml
+    assert audited(tmp_path / "db")["verdict"] == "shared"
+    header = (tmp_path / "db/db.yaml").read_text()
+    (tmp_path / "db/db.yaml").write_text(header.replace("speaker", "unnamed"))
+    for table_of_part in (tmp_path / "db").glob("*.csv"):
+        table_of_part.write_text(table_of_part.read_text().replace("speaker", "unnamed"))
+    assert audited(tmp_path / "db")["verdict"] == "undecided"
+    with pytest.raises(UserError, match="--column is for tables"):
+        audited(tmp_path / "db", columns=["split"])

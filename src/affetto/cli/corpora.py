@@ -89,6 +89,7 @@ def convert_corpus(
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="option of the reader of the corpus")
     ] = None,
+    dimension: Columns = None,
     split: Annotated[
         str | None, typer.Option("--split", help="split protocol whose parts are written; by default the corpus's own")
     ] = None,
@@ -106,7 +107,11 @@ def convert_corpus(
     from affetto.splits.split import parts_by_fold
 
     manifest = open_corpus(
-        corpus, path, label_map=pairs(label, "--label"), options=pairs(option, "--option"), keep_other=keep_other
+        corpus,
+        path,
+        label_map=pairs(label, "--label"),
+        options=reader_options(option, dimension),
+        keep_other=keep_other,
     )
     folds = parts_by_fold(make_split(manifest, split, seed)) if split else None
     with counter("copying", quiet) as progress:

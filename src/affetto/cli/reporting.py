@@ -55,12 +55,12 @@ def report(
 
 def _to_dict(written: Report) -> dict[str, object]:
     """The report for `--json`."""
-    runs, summary = written.results.runs, written.summary
+    runs, summary = written.results.every_run, written.summary
     return {
         "out": str(written.out),
         "files": written.files,
         "runs": len(runs),
-        "done": len(written.results.done),
+        "done": len(written.results.every_done),
         "states": {state: sum(run.state == state for run in runs) for state in sorted({run.state for run in runs})},
         "synthetic": written.results.synthetic,
         "summary": summary.overview,

@@ -56,8 +56,8 @@ def convert(
         manifest = replace(manifest, clips=tuple(replace(c, part=parts.get(c.id)) for c in manifest.clips))
         folds = None
     if folds and not record.holds_folds:
-        able = ", ".join(name for name, other in writable().items() if other.holds_folds)
-        raise UserError(f"{record.title} holds one split, not {len(folds)} folds: use {able}, or another --split")
+        names = ", ".join(name for name, able in writable().items() if able.holds_folds)
+        raise UserError(f"{record.title} holds one split, not {len(folds)} folds: use {names}, or another --split")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with replacing_folder(out, overwrite=overwrite) as folder:
@@ -102,11 +102,11 @@ def _located(manifest: Manifest) -> dict[str, Clip]:
 def _copied(manifest: Manifest, folder: Path, progress: Callable[[int, int], None] | None) -> dict[str, Clip]:
     """The clips of recordings that are copied into `folder` and named from there on, by their earlier ids."""
     names: dict[Path, str] = {}
-    taken: set[str] = set()
+    used: set[str] = set()
     for clip in manifest.clips:
         source = manifest.path(clip)
         if source not in names:
-            names[source] = _free_name(clip.file, taken)
+            names[source] = _free_name(clip.file, used)
     for done, (source, name) in enumerate(names.items(), start=1):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,15 +119,15 @@ def _copied(manifest: Manifest, folder: Path, progress: Callable[[int, int], Non
     return {clip.id: replace(clip, file=names[manifest.path(clip)]) for clip in manifest.clips}
 
 
-def _free_name(file: str, taken: set[str]) -> str:
+def _free_name(file: str, used: set[str]) -> str:
     """A name in the folder of audio: the file's own path, or for one from outside its last part."""
     path = PurePosixPath(file)
     inside = PurePosixPath(path.name) if path.is_absolute() or ".." in path.parts else path
     name, number = f"{AUDIO}/{inside}", 1
-    while name.casefold() in taken:  # some file systems do not tell capitals from small letters
+    while name.casefold() in used:  # some file systems do not tell capitals from small letters
         number += 1
         name = f"{AUDIO}/{inside.with_name(f'{inside.stem}-{number}{inside.suffix}')}"
-    taken.add(name.casefold())
+    used.add(name.casefold())
     return name
 
 

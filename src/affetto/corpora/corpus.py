@@ -86,6 +86,8 @@ class Corpus:
     write: Callable[..., tuple[str, ...]] | None = None
     """`write(manifest, folder, *, folds, copy)` lists the clips in an empty folder and returns notes on what it cannot
     hold; None for a layout that is only read. Files of clips are absolute, or relative to the folder."""
+    is_listing: bool = False
+    """True for a layout of plain lists of clips, of which several may be the parts of a split."""
     holds_folds: bool = False
     """True if `write` takes several folds."""
     embeds_audio: bool = False

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.files import TEMPORARY
+from affetto.files import TEMPORARY, cache_folder
 
 LIMIT_VARIABLE, DEFAULT_LIMIT = "AFFETTO_CACHE_LIMIT", "50GB"
 ABANDONED_SECONDS = 3600
@@ -40,15 +40,8 @@ class Namespace:
 
 
 def default_root() -> Path:
-    """`$AFFETTO_CACHE`, else `affetto` in the user's cache folder. Raises UserError where there is none."""
-    if os.environ.get("AFFETTO_CACHE"):
-        return Path(os.environ["AFFETTO_CACHE"])
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "affetto"
-    except RuntimeError:  # no HOME, and a user whom the system does not know
-        raise UserError(
-            "no home folder to store frozen states in (HOME is not set): set AFFETTO_CACHE to a folder"
-        ) from None
+    """affetto's cache folder. Raises UserError where there is none."""
+    return cache_folder("store frozen states in")
 
 
 def namespaces(root: Path | None = None) -> list[Namespace]:

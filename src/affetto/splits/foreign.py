@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import SUFFIXES, Table, open_table
 from affetto.corpora.folders import existing, files_of, is_synthetic, subfolders
 from affetto.corpora.formats import cells, emobox, tables
@@ -24,13 +25,15 @@ from affetto.corpora.formats.rows import EXTRA, Rules, parse
 from affetto.corpora.labels import parse_label_map
 from affetto.corpora.manifest import PARTS, Clip, Manifest
 from affetto.corpora.names import abbreviated
-from affetto.corpora.registry import CORPORA, open_corpus
+from affetto.corpora.registry import CORPORA, detect, open_corpus
 from affetto.errors import UserError
 from affetto.splits.split import WHOLE, Fold
 
 LISTINGS = (*SUFFIXES, emobox.SUFFIX)
 COLUMN = re.compile(r"(split|part|partition|subset|set|fold)s?([_ .-]?\w+)?")
 """Names of columns that hold parts or folds, in small letters."""
+LENIENT = "lenient"
+"""Option of readers that take clips without speakers."""
 MOST_FOLDS = 1000
 """Values of a column of folds; one with more names clips or speakers."""
 
@@ -58,9 +61,10 @@ def open_split(
     that `COLUMN` fits). Raises UserError.
     """
     path = existing(path, "a split: the folder of its files, or its table")
-    record = CORPORA.get(name or "")
-    if record is None or record.is_format:
-        settings = tables.CORPUS.settings(options or {})
+    record = CORPORA.get(name or "") or _detected(path)
+    options = dict(options or {})
+    if record is None or record.is_listing:
+        settings = tables.CORPUS.settings(options)
         rules = Rules(
             root=Path(settings.get("audio_root") or (path if path.is_dir() else path.parent)).expanduser().resolve(),
             corpus=name or path.stem,
@@ -78,7 +82,19 @@ def open_split(
             split = _of_columns(table, columns, rules)
             if split is not None:
                 return split
+    elif columns:
+        raise UserError(f"--column is for tables; {path} is {record.title}, whose clips name their parts: leave it out")
+    if record is not None and LENIENT in record.options:
+        options.setdefault(LENIENT, "true")
     return of_manifest(open_corpus(name, path, label_map=label_map, options=options, keep_other=True))
+
+
+def _detected(path: Path) -> Corpus | None:
+    """The corpus or layout of a path; None for one that is none, such as a folder of folds."""
+    try:
+        return detect(path)
+    except UserError:
+        return None
 
 
 def of_manifest(manifest: Manifest) -> ForeignSplit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from affetto.cli import main
 from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.conversion import RECORD, convert, writable
 from affetto.corpora.formats.written_rows import ratings_cell
@@ -109,7 +111,7 @@ def test_what_must_be_asked_for_is_named(manifest: Manifest, tmp_path: Path) -> 
     clip = replace(CLIPS[0], emotion="calm", corpus="corpus", dimensions=(("tension", 30.0),))
     odd = replace(manifest, clips=(clip,), dimensions={"tension": Range(0, 100)}, licence="CC0")
     notes = convert(odd, tmp_path / "out", "table")
-    assert len(notes) == 3 and "--label 'calm=calm'" in notes[0] and "tension=tension:0:100" in notes[1]
+    assert len(notes) == 3 and "--label 'calm=calm'" in notes[0] and "--dimension tension=tension:0:100" in notes[1]
     options = {"dimensions": "tension=tension:0:100"}
     again = open_corpus(None, tmp_path / "out", label_map={"calm": "calm"}, options=options)
     assert facts(again) == facts(odd) and again.dimensions == odd.dimensions
@@ -123,7 +125,7 @@ def test_existing_folders_are_replaced_where_they_are_conversions_alone(manifest
     with pytest.raises(UserError, match="holds recordings of"):
         convert(read(out, "table"), out, "table", overwrite=True)
     convert(manifest, out, "emobox", overwrite=True)
-    assert json.loads((out / RECORD).read_text())["format"] == "emobox" and not (out / "clips.csv").exists()
+    assert json.loads((out / RECORD).read_text())["format"] == "emobox" and not (out / "corpus.csv").exists()
     with pytest.raises(UserError, match="no earlier conversion"):
         convert(manifest, tmp_path / "corpus", "table", overwrite=True)
     with pytest.raises(UserError, match="unknown format to write 'tabel': did you mean 'table'"):
@@ -173,3 +175,23 @@ def test_folds_are_written_where_a_format_holds_them(manifest: Manifest, tmp_pat
         convert(manifest, tmp_path / "no", "nkululeko", folds=folds)
     convert(manifest, tmp_path / "alone", "nkululeko", folds={"all": dict.fromkeys(ids[:2], "train")})
     assert [clip.part for clip in read(tmp_path / "alone", "nkululeko").clips].count("train") == 2
+
+
+def test_the_command_writes_the_folds_of_a_split(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = tuple(
+        Clip(file=f"s1/{name}.wav", emotion="anger", speaker=name, corpus="first", extra=(("n", name),))
+        for name in "abc"
+    )
+    convert(replace(manifest, corpus="first", clips=clips, dimensions={}), tmp_path / "first", "table")
+    words = ["convert", tmp_path / "first", tmp_path / "second", "--to", "emobox", "--split", "loso"]
+    monkeypatch.setattr(sys, "argv", ["affetto", "corpora", *map(str, words)])
+    with pytest.raises(SystemExit) as ending:
+        main()
+    shown = capsys.readouterr()
+    assert not ending.value.code and shown.out == f"{tmp_path / 'second'}: 3 clips of first as emobox\n"
+    assert sorted(file.name for file in (tmp_path / "second/fold_3").iterdir()) == [
+        f"first_{part}_fold_3.jsonl" for part in ("test", "train", "valid")
+    ]
+    assert open_split(None, tmp_path / "second").folds[2].name == "fold_3"

@@ -10,7 +10,7 @@ from typing import Any
 from affetto.corpora.delimited import Table
 from affetto.errors import UserError
 
-BATCH_ROWS = 256
+BATCH_ROWS = 64
 """Rows that are in memory at a time: rows may hold audio."""
 
 
@@ -35,8 +35,8 @@ def open_batches(path: Path) -> tuple[Any, Iterator[Any]]:
         try:
             reader = arrow.ipc.open_stream(source)
         except arrow.ArrowInvalid:
-            whole = arrow.ipc.open_file(source)
-            return whole.schema, _read(path, lambda: map(whole.get_batch, range(whole.num_record_batches)))
+            file = arrow.ipc.open_file(source)
+            return file.schema, _read(path, lambda: map(file.get_batch, range(file.num_record_batches)))
         return reader.schema, _read(path, lambda: iter(reader))
     except (OSError, arrow.ArrowException) as problem:
         raise _unreadable(path, problem) from None
@@ -45,7 +45,9 @@ def open_batches(path: Path) -> tuple[Any, Iterator[Any]]:
 def _read(path: Path, batches: Any) -> Iterator[Any]:
     arrow = pyarrow()
     try:
-        yield from batches()
+        for batch in batches():
+            for first in range(0, batch.num_rows, BATCH_ROWS):
+                yield batch.slice(first, BATCH_ROWS)
     except (OSError, arrow.ArrowException) as problem:
         raise _unreadable(path, problem) from None
 

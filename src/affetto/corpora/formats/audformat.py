@@ -91,6 +91,7 @@ def read(
     table_names: Sequence[str] = (),
     speaker_pattern: str | None = None,
     speaker_table: Mapping[str, str] | None = None,
+    lenient: bool = False,
     dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
@@ -108,6 +109,7 @@ def read(
         speaker_pattern=speaker_pattern,
         dimensions={key: column for key, column in scales.items() if column.column in header},
         speakers=speaker_table,
+        is_lenient=lenient,
     )
     listing = ((0, [row.get(column, "") for column in header]) for row in rows.values())
     parsed = parse(Table(HEADER, header, listing), rules)
@@ -226,9 +228,9 @@ def _joined(database: Database, names: Sequence[str]) -> dict[Key, dict[str, str
     for name in sorted(listing):
         for key, row in _listed(database, name, _mapping(described[name])):
             _merge(rows.setdefault(key, {}), row, name, key)
-    others = {key: row for name in sorted(set(described) - listing) for key, row in _facts_of_files(database, name)}
+    further = {key: row for name in sorted(set(described) - listing) for key, row in _facts_of_files(database, name)}
     for (file, start, end), row in rows.items():
-        facts = others.get((file, start, end)) or others.get((file, None, None)) or {}
+        facts = further.get((file, start, end)) or further.get((file, None, None)) or {}
         row.update({column: cell for column, cell in facts.items() if not row.get(column)})
     return rows
 

@@ -50,6 +50,7 @@ def read(
     name: str = "audiofolder",
     speaker_pattern: str | None = None,
     speaker_table: Mapping[str, str] | None = None,
+    lenient: bool = False,
     dimensions: Mapping[str, DimensionColumn] | None = None,
 ) -> Manifest:
     """The clips of an AudioFolder. Raises UserError where a speaker or a label is unknown."""
@@ -61,6 +62,7 @@ def read(
         speaker_pattern=speaker_pattern,
         dimensions=dimensions or {},
         speakers=speaker_table,
+        is_lenient=lenient,
     )
     clips: list[Clip] = []
     notes: list[str] = []

@@ -50,6 +50,7 @@ def read(
     name: str = "emobox",
     speaker_pattern: str | None = None,
     speaker_table: Mapping[str, str] | None = None,
+    lenient: bool = False,
     dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
@@ -70,6 +71,7 @@ def read(
         dimensions=dimensions or {},
         codes=codes_beside(folder),
         speakers=speaker_table,
+        is_lenient=lenient,
     )
     clips: list[Clip] = []
     notes: list[str] = []
@@ -208,6 +210,7 @@ CORPUS = Corpus(
     read=read,
     write=write,
     holds_folds=True,
+    is_listing=True,
     options=tables.OPTIONS,
     source="github.com/emo-box/EmoBox",
     citation="Ma et al., Interspeech 2024",

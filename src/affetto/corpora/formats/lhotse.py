@@ -64,6 +64,7 @@ def read(
     name: str = "lhotse",
     speaker_pattern: str | None = None,
     speaker_table: Mapping[str, str] | None = None,
+    lenient: bool = False,
     dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
@@ -85,6 +86,7 @@ def read(
         speaker_pattern=speaker_pattern,
         dimensions=dimensions or {},
         speakers=speaker_table,
+        is_lenient=lenient,
     )
     clips: list[Clip] = []
     notes: list[str] = []

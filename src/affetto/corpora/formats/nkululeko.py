@@ -85,6 +85,7 @@ def read(
             speaker_pattern=options.get("speaker_pattern"),
             dimensions=dimensions,
             speakers=options.get("speaker_table"),
+            is_lenient=options.get("lenient", False),
         )
         strategy = data.get(SECTION, f"{database}.split_strategy", fallback="")
         folder = root if audio_root else file.parent / data.get(SECTION, f"{database}.audio_path", fallback="")

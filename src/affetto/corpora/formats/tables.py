@@ -15,11 +15,12 @@ hold facts of the corpus; others are ignored.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from affetto.corpora.annotations import DIMENSIONS
-from affetto.corpora.corpus import Corpus, Option
+from affetto.corpora.corpus import Corpus, Option, yes_or_no
 from affetto.corpora.delimited import SUFFIXES, open_table
 from affetto.corpora.folders import existing, files_of, found_in, is_synthetic
 from affetto.corpora.formats import cells
@@ -62,6 +63,7 @@ def read(
     name: str = "table",
     speaker_pattern: str | None = None,
     speaker_table: Mapping[str, str] | None = None,
+    lenient: bool = False,
     dimensions: Mapping[str, DimensionColumn] | None = None,
     audio_root: str | None = None,
 ) -> Manifest:
@@ -79,6 +81,7 @@ def read(
         label_map=label_map,
         speaker_pattern=speaker_pattern,
         speakers=speaker_table,
+        is_lenient=lenient,
         dimensions=dimensions or {},
     )
     parsed = parse(open_table(path), rules)
@@ -95,13 +98,14 @@ def read(
 
 
 def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:
-    """Write `clips.csv`, with a column of parts for each fold where there are several."""
+    """Write `<corpus>.csv`, with a column of parts for each fold where there are several."""
     columns, parts = columns_of(manifest), fold_columns(folds)
     rows = (
         [*cells_of_clip, *(column.get(clip.id, "") for column in parts.values())]
         for clip, cells_of_clip in zip(manifest.clips, cells_of(manifest, columns), strict=True)
     )
-    write_csv(folder / "clips.csv", [*columns, *parts], rows)
+    name = manifest.corpus if re.fullmatch(r"\w[\w.-]*", manifest.corpus) else "clips"
+    write_csv(folder / f"{name}.csv", [*columns, *parts], rows)
     return unheld(manifest)
 
 
@@ -150,11 +154,16 @@ DIMENSION_COLUMNS = Option(
     "dominance, whose range is found by their values",
     parse_dimensions,
 )
+LENIENT = Option(
+    "true: clips may lack a speaker and be listed again, and unknown labels are classes; to look at, not to train on",
+    yes_or_no,
+)
 OPTIONS = {
     "speaker_pattern": SPEAKER_PATTERN,
     "speaker_table": SPEAKER_TABLE,
     "audio_root": AUDIO_ROOT,
     "dimensions": DIMENSION_COLUMNS,
+    "lenient": LENIENT,
 }
 CORPUS = Corpus(
     name="table",
@@ -163,6 +172,7 @@ CORPUS = Corpus(
     read=read,
     write=write,
     holds_folds=True,
+    is_listing=True,
     options=OPTIONS,
     protocol_reason="`column` where the table names each clip's part, else `paper`",
     is_format=True,

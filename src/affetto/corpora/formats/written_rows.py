@@ -126,22 +126,22 @@ def time_cell(column: str, cell: str) -> str:
 
 def unheld_classes(manifest: Manifest) -> tuple[str, ...]:
     """A note on classes that are read back with an option; () where there are none."""
-    own = [label for label in manifest.labels if label not in EMOTIONS]
-    options = " ".join(f"--label '{label}={label}'" for label in own)
-    return (f"classes beside the seven emotions are read back with {options}",) if own else ()
+    classes = [label for label in manifest.labels if label not in EMOTIONS]
+    options = " ".join(f"--label '{label}={label}'" for label in classes)
+    return (f"classes beside the seven emotions are read back with {options}",) if classes else ()
 
 
 def unheld(manifest: Manifest) -> tuple[str, ...]:
     """Notes on what reading the rows again takes an option for."""
     notes = list(unheld_classes(manifest))
-    asked = []
+    options = []
     for name, scale in manifest.dimensions.items():
         values = [dict(pairs)[name] for clip in manifest.clips for pairs in _pairs(clip) if name in dict(pairs)]
         usual = next((usual for usual in USUAL_RANGES if all(value in usual for value in values)), None)
         if name not in DIMENSIONS or usual != scale:
-            asked.append(f"{name}={name}:{scale.low:g}:{scale.high:g}")
-    if asked:
-        notes.append(f"ranges of dimensions are read back with --option dimensions={','.join(asked)}")
+            options.append(f"--dimension {name}={name}:{scale.low:g}:{scale.high:g}")
+    if options:
+        notes.append(f"ranges of dimensions are read back with {' '.join(options)}")
     return tuple(notes)
 
 

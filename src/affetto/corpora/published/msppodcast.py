@@ -1,6 +1,6 @@
 """MSP-Podcast, naturalistic English speech from podcasts, with dimensions and all raters' answers.
 
-Segments of 3 to 11 seconds, each labelled by five raters or more (Lotfian and Busso, "Building naturalistic emotionally
+Segments of podcasts, each labelled by five raters or more (Lotfian and Busso, "Building naturalistic emotionally
 balanced speech corpus by retrieving emotional speech from existing podcast recordings", IEEE Transactions on Affective
 Computing 10(4), 2019; ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html). The corpus grows: release 1.11
 has 151,654 segments, 1.12 has 207,136, 2.0 has 264,705 in its consensus table; so there are no official counts here.

@@ -1,7 +1,7 @@
 """URDU, spontaneous Urdu speech from talk shows: 400 clips in four emotions.
 
 The clips were cut from YouTube, 100 for each of anger, joy, neutrality and sadness, of about 2.5 seconds at 44.1 kHz
-(Latif et al., "Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages", FIT 2018, arXiv 1812.10411;
+(Latif et al., "Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages", arXiv 1812.10411;
 README and files of github.com/siddiquelatif/URDU-Dataset). The README speaks of 38 speakers (27 men, 11 women); the
 names of the files hold 29: men 1 to 7 and 17 to 27, women 1 to 11.
 
@@ -31,9 +31,10 @@ CORPUS = named_corpus(
     title="URDU",
     licence="research only",
     source="github.com/siddiquelatif/URDU-Dataset",
-    citation='Latif et al., "Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages", FIT 2018',
+    citation='Latif et al., "Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages", arXiv 1812.10411',
     language="Urdu",
     official=dict.fromkeys(("anger", "joy", "neutrality", "sadness"), 100),
-    protocol="kfold:5",
-    protocol_reason="five folds of whole speakers; EmoBox's fold shares 18 of 19 test speakers",
+    protocol="kfold:4",
+    protocol_reason="four folds of whole speakers, each with all classes, which five are not; EmoBox's fold shares "
+    "18 of 19 test speakers",
 )

@@ -22,7 +22,7 @@ DIGESTS = ("manifest", "audio", "weights")
 def build(evidence: Evidence) -> Section:
     results = evidence.results
     stamp_text = stamp(synthetic=results.synthetic, partly=results.partly_synthetic)
-    tables = (machine_table(results.done, stamp_text), input_table(results.done, stamp_text))
+    tables = (machine_table(results.every_done, stamp_text), input_table(results.every_done, stamp_text))
     return Section(
         words=(
             "Machines and inputs of the runs. Two reports of the same runs are identical to the byte: they hold no "

@@ -20,7 +20,9 @@ PARTS = ("train", "validation", "test")
 SHOWN_DIGITS = 12
 
 
-def build(evidence: Evidence) -> Section:
+def build(evidence: Evidence) -> Section | None:
+    if not (evidence.configurations or evidence.results.other_runs):
+        return None
     return Section(
         words="Each speaker is in one part only; this was checked before training.",
         items=(split_table(evidence),),
@@ -30,7 +32,7 @@ def build(evidence: Evidence) -> Section:
 def split_table(evidence: Evidence) -> Sheet:
     """A row a split, by checksum: the contents of its parts, as ranges over its folds."""
     runs_by_checksum: dict[str, list[Run]] = {checksum: [] for checksum in evidence.results.splits}
-    for run in evidence.results.done:
+    for run in evidence.results.every_done:
         if run.metrics:
             runs_by_checksum.setdefault(run.metrics["split_checksum"], []).append(run)
     rows, notes = [], []
@@ -115,4 +117,4 @@ def _range(values: Sequence[float], digits: int = 0) -> str:
     return low if low == high else f"{low}–{high}"
 
 
-SPLITS = Chapter(name="splits", title="Splits", order=700, build=build)
+SPLITS = Chapter(name="splits", title="Splits", order=700, build=build, needs_results=False)

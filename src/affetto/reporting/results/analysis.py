@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from affetto.errors import UserError
 from affetto.measures.scores import counted_scores
 from affetto.reporting.results.naming import method_rank
 from affetto.reporting.results.records import Configuration, Results, Run
-from affetto.reporting.stats import estimation
+from affetto.reporting.stats import estimation, paired
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.splits.split import Split
 
@@ -27,13 +27,19 @@ class Evidence:
     def __init__(self, results: Results) -> None:
         self.results = results
         self.notes = list(results.notes)
+        self.parts: dict[Hashable, Evidence] = {}
+        """Evidence of each part of targets, made when it is asked for."""
         self._systems: dict[Key, System | None] = {}
         self._estimates: dict[tuple[Key, str], estimation.Estimate] = {}
 
     @cached_property
     def configurations(self) -> tuple[Configuration, ...]:
         """Configurations with a usable result, with their baselines, by corpus, split, backbone and method."""
-        return tuple(config for config in self.planned if self.system(config))
+        return tuple(config for config in self.planned if self.is_usable(config))
+
+    def is_usable(self, config: Configuration) -> bool:
+        """True if the configuration has a finished run, and its seeds can be combined."""
+        return self.system(config) is not None
 
     @cached_property
     def planned(self) -> tuple[Configuration, ...]:
@@ -53,7 +59,7 @@ class Evidence:
                 method_rank(axes.method),
             )
 
-        baselines = self._baselines([config for config in configs if self.system(config)])
+        baselines = self._baselines([config for config in configs if self.is_usable(config)])
         return tuple(sorted([*configs, *baselines], key=rank))
 
     @cached_property
@@ -76,19 +82,33 @@ class Evidence:
 
     def system(self, config: Configuration) -> System | None:
         """Predictions by seed; None where no run is finished, or where its seeds cannot be combined."""
-        key = _key(config)
+        key = configuration_key(config)
         if key not in self._systems:
             self._systems[key] = self._make_system(config)
         return self._systems[key]
 
     def estimate(self, config: Configuration, measure: str = "macro_f1") -> estimation.Estimate:
         """Score over seeds with its interval over speakers. The configuration must have a system."""
-        key = (_key(config), measure)
+        key = (configuration_key(config), measure)
         if key not in self._estimates:
             system = self.system(config)
             assert system is not None
             self._estimates[key] = estimation.estimate([system], measure)
         return self._estimates[key]
+
+    def can_be_tested(self, config: Configuration) -> bool:
+        """True if the configuration's corpus has enough speakers for an interval over speakers."""
+        system = self.system(config)
+        return system is not None and paired.can_be_tested(system)
+
+    def compare(self, pairs: Sequence[tuple[Configuration, Configuration]]) -> paired.Comparison:
+        """Compare the first of each pair, on one corpus each, with the second; raises as `paired.compare`."""
+        systems = [(self.system(first), self.system(second)) for first, second in pairs]
+        return paired.compare([(first, second) for first, second in systems if first and second])
+
+    def pool(self, config: Configuration) -> Hashable:
+        """Facts of a corpus that two configurations must share to be compared: labels, and edition of the clips."""
+        return config.pool
 
     def spread(self, config: Configuration, measure: str = "macro_f1") -> estimation.Spread:
         """Mean and deviation over seeds. The configuration must have a system."""
@@ -112,7 +132,7 @@ class Evidence:
         if config.axes.is_baseline:
             return config
         beside = Configuration(tuple(run.baseline for run in config.done if run.baseline))
-        if beside.runs and self.system(beside):
+        if beside.runs and self.is_usable(beside):
             return beside
         conditions = _conditions(config)
         candidates = (rival for rival in self.configurations if rival.axes.is_baseline)
@@ -127,7 +147,7 @@ class Evidence:
             beside = tuple(run.baseline for run in config.done if run.baseline)
             if beside and _conditions(config) not in present:
                 baseline = Configuration(beside)
-                if self.system(baseline):
+                if self.is_usable(baseline):
                     present.add(_conditions(config))
                     baselines.append(baseline)
         return baselines
@@ -154,7 +174,7 @@ def _kind(config: Configuration) -> tuple[str, ...]:
     return config.axes.recipe, config.axes.method, config.split or ""
 
 
-def _key(config: Configuration) -> Key:
+def configuration_key(config: Configuration) -> Key:
     """Files of the predictions. Axes are no key: baselines beside several methods have equal ones."""
     return tuple((str(run.path), run.predictions_file) for run in config.runs)
 
@@ -173,4 +193,5 @@ def _genders(split: Split) -> dict[str, str]:
 def _conditions(config: Configuration) -> tuple[Any, ...]:
     """Facts that a method and its baseline have in common."""
     axes = config.axes
-    return (axes.corpus, config.split, axes.split_seed, axes.backbone, axes.random_weights, axes.weights_seed)
+    places = (axes.corpus, config.split, axes.split_seed, axes.target)
+    return (*places, axes.backbone, axes.random_weights, axes.weights_seed)

@@ -18,6 +18,7 @@ from affetto.reporting.results.editions import with_editions
 from affetto.reporting.results.reading import as_broken, read_evaluation, read_grid, read_single_run, subfolders
 from affetto.reporting.results.records import Axes, Evaluation, Results, Run
 from affetto.splits.split import Split
+from affetto.targets.registry import PLAIN
 from affetto.training.runs import FOLDS, METRICS, SPEC
 
 DEPTH = 4
@@ -46,15 +47,21 @@ def collect(path: str | Path) -> Results:
     if not runs and not evaluations:
         reason = f" ({notes[0]})" if notes else ""
         raise UserError(f"{path} holds no run{reason}: give the --out of an `affetto train` or `affetto grid run`")
-    checked = [_check(run, notes) for run in with_editions(_with_backbone_names(_with_splits(runs)))]
+    prepared = _with_backbone_names(_with_splits(_with_targets(runs)))
+    # Runs of dimensions have no labels, and those of several labels more: they make no editions of classes.
+    kinds = dict.fromkeys("" if run.has_classes else run.axes.target for run in prepared)
+    parts = [[run for run in prepared if ("" if run.has_classes else run.axes.target) == kind] for kind in kinds]
+    checked = [_check(run, notes) for part in parts for run in with_editions(part)]
     unique = _remove_doubles(checked, notes)
     if not any(run.is_done for run in unique) and not evaluations:
         raise UserError(_none_done_message(path, unique))
     return Results(
         path=path,
         name=names[0] if len(names) == 1 else path.resolve().name,
-        runs=tuple(unique),
-        evaluations=tuple(evaluations),
+        runs=tuple(run for run in unique if run.has_classes),
+        other_runs=tuple(run for run in unique if not run.has_classes),
+        evaluations=tuple(item for item in evaluations if item.target.has_classes),
+        other_evaluations=tuple(item for item in evaluations if not item.target.has_classes),
         notes=tuple(notes),
         splits=_load_splits(unique, notes),
     )
@@ -100,6 +107,17 @@ def _check(run: Run, notes: list[str]) -> Run:
         notes.append(f"{problem} (the probe beside it is left out)")
         assert run.metrics is not None
         return replace(run, metrics={name: value for name, value in run.metrics.items() if name != "probe"})
+
+
+def _with_targets(runs: Sequence[Run]) -> list[Run]:
+    """Name the target of unfinished runs that left it to the corpus: that of finished runs like them, else classes."""
+    targets = {run.axes.without("seed", "target"): run.axes.target for run in runs if run.is_done}
+    targets |= {(run.axes.corpus,): run.axes.target for run in runs if run.is_done}
+
+    def target(axes: Axes) -> str:
+        return targets.get(axes.without("seed", "target")) or targets.get((axes.corpus,)) or PLAIN
+
+    return [replace(run, axes=replace(run.axes, target=run.axes.target or target(run.axes))) for run in runs]
 
 
 def _with_splits(runs: Sequence[Run]) -> list[Run]:

@@ -12,8 +12,9 @@ from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Configuration
 from affetto.reporting.stats import paired
+from affetto.targets.registry import PLAIN
 
-KINDS = ("method", "recipe", "backbone", "settings")
+KINDS = ("method", "recipe", "backbone", "target", "settings")
 """Axes in which two configurations may differ. Changed settings are compared with the unchanged recipe."""
 
 Pairs = Sequence[tuple[Configuration, Configuration]]
@@ -48,7 +49,7 @@ def by_corpus(evidence: Evidence, kind: str, pairs: Pairs) -> list[Contrast]:
 
     A corpus with one or two test speakers says nothing about other voices: pooled, it would leave no interval.
     """
-    testable = [pair for pair in pairs if (system := evidence.system(pair[0])) and paired.can_be_tested(system)]
+    testable = [pair for pair in pairs if evidence.can_be_tested(pair[0])]
     pooled = testable or list(pairs)
     groups = [pooled] if len(pooled) > 1 else []
     groups += [[pair] for pair in pairs]
@@ -77,15 +78,10 @@ def compare(evidence: Evidence, kind: str, pairs: Pairs, *, without: Sequence[st
 
     `without` names corpora that were left out because they have too few test speakers.
     """
-    systems = []
-    for first, second in pairs:
-        first_system, second_system = evidence.system(first), evidence.system(second)
-        assert first_system is not None and second_system is not None
-        systems.append((first_system, second_system))
     first_title, second_title = (_title(evidence, kind, config) for config in pairs[0])
     under = _circumstances_text(kind, pairs, without)
     try:
-        comparison = paired.compare(systems)
+        comparison = evidence.compare(pairs)
     except ValueError:
         evidence.notes.append(
             f"{first_title} and {second_title} ({under}) are not compared: no seed that both were run with"
@@ -128,8 +124,8 @@ def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, 
 def _circumstances(evidence: Evidence, config: Configuration, kind: str) -> list[Any]:
     """Facts that two configurations must share; several sets for a baseline, which stands beside every recipe."""
     axes = config.axes
-    names = [name for name in ("random_weights", "split_seed", "backbone", "method") if name != kind]
-    fixed = (config.split, config.pool, *(getattr(axes, name) for name in names))
+    names = [name for name in ("random_weights", "split_seed", "backbone", "method", "target") if name != kind]
+    fixed = (config.split, evidence.pool(config), *(getattr(axes, name) for name in names))
     if kind != "backbone":
         fixed += (axes.weights_seed,)
     if axes.is_baseline and kind == "method":
@@ -147,8 +143,8 @@ def _title(evidence: Evidence, kind: str, config: Configuration) -> str:
     axes = config.axes
     if kind == "method":
         return method_title(axes.method)
-    if kind == "recipe":
-        return axes.recipe
+    if kind in ("recipe", "target"):
+        return str(getattr(axes, kind))
     return backbone_title(axes) if kind == "backbone" else changes(evidence.changed(config)) or "unchanged"
 
 
@@ -161,6 +157,7 @@ def _circumstances_text(kind: str, pairs: Pairs, without: Sequence[str]) -> str:
     parts = {
         "backbone": backbone_title(axes),
         "method": method_title(axes.method),
+        "target": "" if axes.target == PLAIN else f"target {axes.target}",
         "recipe": "" if axes.is_baseline else f"recipe {axes.recipe}",
         "corpora": corpora + omitted,
         "split": f"split {first.split}",

@@ -35,22 +35,44 @@ def with_editions(runs: Sequence[Run]) -> list[Run]:
 
 
 def _by_dataset(runs: Sequence[Run]) -> list[Run]:
+    equals = _equal_digests(runs)
     editions: dict[str, dict[Dataset, str]] = {}
     for corpus in {run.axes.corpus for run in runs}:
-        datasets = [_dataset(run) for run in runs if run.axes.corpus == corpus and run.is_done]
+        datasets = [_dataset(run, equals) for run in runs if run.axes.corpus == corpus and run.is_done]
         editions[corpus] = _edition_names(list(dict.fromkeys(datasets)))
     renamed = []
     for run in runs:
-        dataset = _dataset(run) if run.is_done else _expected_dataset(run, runs)
+        dataset = _dataset(run, equals) if run.is_done else _expected_dataset(run, runs, equals)
         edition = editions[run.axes.corpus].get(dataset, "") if dataset else ""
         corpus = f"{run.axes.corpus}{EDITION}{edition}" if edition else run.axes.corpus
         renamed.append(replace(run, axes=replace(run.axes, corpus=corpus)))
     return renamed
 
 
-def _dataset(run: Run) -> Dataset:
+def _equal_digests(runs: Sequence[Run]) -> dict[str, str]:
+    """{digest of annotated clips: that of the same clips with their labels alone}.
+
+    Runs that learn from annotations have digests of them too. Theirs are the clips of another run if the audio, the
+    labels and the number are; statistics of two runs on one clip check its truth.
+    """
+    plain: dict[Hashable, str] = {}
+    done = sorted((run for run in runs if run.is_done), key=lambda run: run.target.learns_from_annotations)
+    equals = {}
+    for run in done:
+        assert run.metrics is not None
+        audio = run.facts.get("audio")
+        key = (run.axes.corpus, audio, tuple(sorted(run.labels)), run.metrics.get("clips"))
+        if audio and run.target.learns_from_annotations:
+            equals[_digest(run)] = plain.setdefault(key, _digest(run))
+        elif audio:
+            plain.setdefault(key, _digest(run))
+    return equals
+
+
+def _dataset(run: Run, equals: Mapping[str, str]) -> Dataset:
     assert run.metrics is not None
-    return Dataset(tuple(sorted(run.labels)), int(run.metrics.get("clips") or 0), _digest(run))
+    digest = _digest(run)
+    return Dataset(tuple(sorted(run.labels)), int(run.metrics.get("clips") or 0), equals.get(digest, digest))
 
 
 def _digest(run: Run) -> str:
@@ -58,7 +80,7 @@ def _digest(run: Run) -> str:
     return hashlib.sha256(digests.encode()).hexdigest() if digests.strip() else ""
 
 
-def _expected_dataset(run: Run, runs: Sequence[Run]) -> Dataset | None:
+def _expected_dataset(run: Run, runs: Sequence[Run], equals: Mapping[str, str]) -> Dataset | None:
     """Dataset of an unfinished run: by its digest, else that of its grid, else the only one of its corpus."""
     rivals = [rival for rival in runs if rival.is_done and rival.axes.corpus == run.axes.corpus]
     digest = _digest(run)
@@ -67,7 +89,7 @@ def _expected_dataset(run: Run, runs: Sequence[Run]) -> Dataset | None:
         [rival for rival in rivals if not digest and rival.path.parent == run.path.parent],
         [rival for rival in rivals if not digest],
     ):
-        datasets = {_dataset(rival) for rival in group}
+        datasets = {_dataset(rival, equals) for rival in group}
         if len(datasets) == 1:
             return datasets.pop()
     return None

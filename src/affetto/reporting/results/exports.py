@@ -17,9 +17,11 @@ from affetto.reporting.render.picture import slug
 from affetto.reporting.render.stamps import SYNTHETIC
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import changes
+from affetto.reporting.results.parts import MARKS, NUMBERS, SHARES, PartEvidence, is_of_classes, part_of
 from affetto.reporting.results.records import Configuration, Evaluation, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
+from affetto.targets.registry import PLAIN
 
 MOST_ROWS = 200_000
 """Largest number of rows of predictions (some 25 MB) that are written without a request."""
@@ -65,6 +67,7 @@ def results_csv(evidence: Evidence) -> str:
     the tables.
     """
     rows: list[dict[str, Any]] = []
+    is_plain = is_of_classes(evidence.results.every_run)
     for config in evidence.configurations:
         for run in config.done:
             # The row of a baseline that was tested beside a method stands with the method's.
@@ -74,7 +77,12 @@ def results_csv(evidence: Evidence) -> str:
             rows += _seeds_rows(evidence, config)
     for evaluation in evidence.results.evaluations:
         rows += _evaluation_rows(evaluation)
-    return _csv_text(HEADER, ([row.get(name) for name in HEADER] for row in rows))
+    if is_plain:
+        return _csv_text(HEADER, ([row.get(name) for name in HEADER] for row in rows))
+    rows += [row for part in (NUMBERS, SHARES, MARKS) for row in _part_rows(part_of(evidence, part))]
+    position = HEADER.index("method") + 1
+    header = (*HEADER[:position], "target", *HEADER[position:])
+    return _csv_text(header, ([row.get(name) for name in header] for row in rows))
 
 
 def prediction_files(evidence: Evidence, *, is_requested: bool) -> dict[str, str]:
@@ -117,13 +125,64 @@ def _run_rows(run: Run, part: str) -> Iterator[dict[str, Any]]:
                 yield fields | {"part": VALIDATION, "measure": measure, "score": validation[measure]} | counts
 
 
+def _part_rows(evidence: PartEvidence) -> Iterator[dict[str, Any]]:
+    """Rows of the measures of a part: of each run, of each configuration over its seeds, of tests on other corpora."""
+    for config in evidence.configurations:
+        for run in config.done:
+            if not run.is_beside:
+                yield from _part_run_rows(evidence, run, TEST)
+                yield from _part_run_rows(evidence, run.baseline, PROBE) if run.baseline else ()
+        if len(config.done) > 1:
+            fields = _run_fields(config.done[0]) | {"seed": ALL_SEEDS, "identity": None, "run": None}
+            fields["part"] = PROBE if config.done[0].is_beside else TEST
+            yield from _estimates(evidence, config, fields)
+    for evaluation in evidence.results.evaluations:
+        of_part = {judged.name for judged in evidence.part.judged(evaluation.target)}
+        fields = _evaluation_fields(evaluation)
+        for scored in evaluation.target.scored(evaluation.test):
+            if scored.name in of_part:
+                low, high = scored.interval or (None, None)
+                yield fields | {"measure": scored.name, "score": scored.value, "low": low, "high": high}
+
+
+def _part_run_rows(evidence: PartEvidence, run: Run, part: str) -> Iterator[dict[str, Any]]:
+    """Rows of a finished run: its test, and its validation where `part` is TEST."""
+    config = Configuration((run,))
+    fields = _run_fields(run) | {"seed": run.axes.seed}
+    yield from _estimates(evidence, config, fields | {"part": part})
+    validation = (run.metrics or {}).get("validation") or {}
+    if part == TEST and validation:
+        of_part = {judged.name for judged in evidence.judged(config)}
+        counts = {"clips": validation.get("n"), "speakers": len(validation.get("per_speaker") or ()) or None}
+        for scored in run.target.scored(validation):
+            if scored.name in of_part:
+                yield fields | {"part": VALIDATION, "measure": scored.name, "score": scored.value} | counts
+
+
+def _estimates(evidence: PartEvidence, config: Configuration, fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    system = evidence.outcomes(config)
+    assert system is not None
+    sizes = {"clips": system.clips, "speakers": len(system.speakers)}
+    for judged in evidence.judged(config):
+        estimate = evidence.estimate(config, judged.name)
+        yield fields | {"measure": judged.name} | _estimate_fields(estimate) | sizes
+
+
 def _evaluation_rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     """Rows of a test on another corpus; the interval is that of its metrics."""
+    fields, interval = _evaluation_fields(evaluation), evaluation.test["interval"]
+    for measure in _measures():
+        low, high = interval.get(measure, (None, None))
+        yield fields | {"measure": measure, "score": evaluation.test.get(measure), "low": low, "high": high}
+
+
+def _evaluation_fields(evaluation: Evaluation) -> dict[str, Any]:
     test = evaluation.test
     interval = test["interval"]
-    fields = {
+    return {
+        "target": evaluation.target.name,
         "corpus": evaluation.trained_on,
-        "labels": " ".join(test["labels"]),
+        "labels": " ".join(test.get("labels", ())),
         "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.excludes_shared else ""),
         "level": interval.get("level"),
         "drawn": interval.get("over"),
@@ -134,9 +193,6 @@ def _evaluation_rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
         "run": "/".join(evaluation.path.parts[-3:]),
         "speech": SYNTHETIC if evaluation.synthetic else "recorded",
     }
-    for measure in _measures():
-        low, high = interval.get(measure, (None, None))
-        yield fields | {"measure": measure, "score": test.get(measure), "low": low, "high": high}
 
 
 def _seeds_rows(evidence: Evidence, config: Configuration) -> Iterator[dict[str, Any]]:
@@ -159,6 +215,7 @@ def _run_fields(run: Run) -> dict[str, Any]:
         "random weights": axes.random_weights,
         "weights seed": axes.weights_seed,
         "method": axes.method,
+        "target": axes.target,
         "recipe": axes.recipe,
         "settings": changes(axes.settings),
         "split": metrics.get("split"),
@@ -205,7 +262,8 @@ def _file_name(config: Configuration) -> str:
     axes = config.axes
     recipe = "" if axes.is_baseline else axes.recipe
     changed = changes(axes.settings)
-    parts = (axes.corpus, axes.title, axes.scenario, axes.method, recipe, config.split, changed)
+    target = "" if axes.target == PLAIN else axes.target
+    parts = (axes.corpus, axes.title, axes.scenario, axes.method, target, recipe, config.split, changed)
     return slug(" ".join(part for part in parts if part))
 
 

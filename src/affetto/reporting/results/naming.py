@@ -8,6 +8,7 @@ from affetto.corpora.registry import title_of
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.render.sheet import Cell, Column, text_cell
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
+from affetto.targets.registry import PLAIN
 
 SPLITS = {
     "loso": "leave one speaker out",
@@ -79,6 +80,7 @@ class Naming:
             "corpus": lambda config: corpus_title(config.axes.corpus),
             "backbone": lambda config: backbone_title(config.axes),
             "method": lambda config: method_title(config.axes.method),
+            "target": lambda config: config.axes.target,
             "recipe": lambda config: config.axes.recipe,
             "split": lambda config: config.split or "default",
             "split seed": lambda config: str(config.axes.split_seed),
@@ -116,9 +118,11 @@ class Naming:
         forms = {
             "corpus": "{}",
             "backbone": "{}",
+            "target": "target {}",
             "recipe": "recipe {}",
             "split": "split {}",
             "changed": "{}",
             "weights": "weights {}",
         }
-        return ", ".join(form.format(value) for name, form in forms.items() if (value := self.fixed.get(name)))
+        values = {name: "" if value == PLAIN else value for name, value in self.fixed.items()}
+        return ", ".join(form.format(value) for name, form in forms.items() if (value := values.get(name)))

@@ -14,6 +14,7 @@ from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN,
 from affetto.measures.scores import completed
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.results.records import Axes, Evaluation, Run, key_of
+from affetto.targets.registry import PLAIN, TARGETS, target_of_run
 from affetto.training.effects import belongs
 from affetto.training.runs import METRICS, SPEC, RunFolder
 from affetto.training.sections import Settings
@@ -32,8 +33,10 @@ REQUIRED = (
     "backbone_parameters",
 )
 """Keys of a run's metrics."""
-REQUIRED_SCORES = ("n", "labels", "confusion", "per_class", "per_speaker", "chance", "interval")
+REQUIRED_SCORES = ("n", "per_speaker", "interval")
 """Keys of a set of scores; the measures themselves can be computed."""
+REQUIRED_OF_CLASSES = ("n", "labels", "confusion", "per_class", "per_speaker", "chance", "interval")
+"""Keys of a set of scores of classes."""
 
 
 def read_grid(folder: Path, notes: list[str]) -> tuple[str, list[Run]]:
@@ -105,12 +108,16 @@ def read_evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
     if not metrics or any(name not in metrics for name in ("test", "trained_on", "corpus")):
         notes.append(f"{folder / METRICS}: neither a run's nor an evaluation's; left out")
         return []
-    missing = next((name for name in REQUIRED_SCORES if name not in metrics["test"]), None)
+    missing = [f"test.{name}" for name in _required(metrics) if name not in metrics["test"]]
     if missing:
-        notes.append(f"{folder / METRICS}: broken (it lacks test.{missing}); left out")
+        notes.append(f"{folder / METRICS}: broken (it lacks {missing[0]}); left out")
         return []
     try:
-        metrics = {**metrics, "test": completed(metrics["test"])}
+        if target_of_run(metrics).has_classes:
+            metrics = {**metrics, "test": completed(metrics["test"])}
+    except UserError as problem:
+        notes.append(f"{folder / METRICS}: {problem} It is left out")
+        return []
     except (KeyError, TypeError, ValueError):
         notes.append(f"{folder / METRICS}: broken (its test.confusion is no matrix); left out")
         return []
@@ -155,10 +162,24 @@ def _with_files(run: Run, notes: list[str]) -> Run:
     except UserError as problem:
         return as_broken(run, str(problem), notes)
     missing = [name for name in REQUIRED if name not in (metrics or {})]
-    missing += [f"test.{name}" for name in REQUIRED_SCORES if metrics and name not in (metrics.get("test") or {})]
+    missing += [f"test.{name}" for name in _required(metrics or {}) if name not in ((metrics or {}).get("test") or {})]
     if missing or metrics is None:
         return as_broken(run, f"{run.path / METRICS}: broken (it lacks {missing[0]}); remove it and run again", notes)
-    return replace(run, spec=spec.get("spec"), metrics=metrics)
+    try:
+        target = target_of_run(metrics)
+    except UserError as problem:
+        return as_broken(run, f"{run.path / METRICS}: {problem}", notes)
+    except (KeyError, TypeError, ValueError):
+        return as_broken(run, f"{run.path / METRICS}: broken (its target); remove it and run again", notes)
+    axes = replace(run.axes, target=target.name)
+    return replace(run, axes=axes, spec=spec.get("spec"), metrics=metrics)
+
+
+def _required(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Keys that the test scores must have."""
+    target = metrics.get("target")
+    kind = TARGETS.get(target.get("kind", "") if isinstance(target, Mapping) else PLAIN)
+    return REQUIRED_OF_CLASSES if kind is not None and kind.has_classes else REQUIRED_SCORES
 
 
 def _with_known_methods(
@@ -191,6 +212,7 @@ def _with_done_settings(run: Run) -> Run:
 def _make_axes(values: Mapping[str, Any], changed: dict[str, str]) -> Axes:
     fields = {name: values[name] for name in Axes.__dataclass_fields__ if name in values}
     fields["split"] = fields.get("split") or ""
+    fields["target"] = fields.get("target") or ""
     fields["backbone"] = key_of(values["backbone"]) or values["backbone"]
     return Axes(**fields, settings=tuple(sorted(changed.items())))
 

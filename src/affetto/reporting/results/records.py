@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,8 @@ from affetto.errors import UserError
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.stats.systems import Predictions
 from affetto.splits.split import Split
+from affetto.targets.registry import PLAIN, TARGETS, target_of_run
+from affetto.targets.target import Target
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT, RunFolder
 
 Rows = list[dict[str, Any]]
@@ -53,6 +55,8 @@ class Axes:
     """Settings that differ from the recipe, as text, sorted by name."""
     backbone_name: str = ""
     """Title of a backbone of the user's own, where the name of its folder is not unique."""
+    target: str = PLAIN
+    """Name of the target; empty where an unfinished run left it to the corpus."""
 
     @property
     def dataset(self) -> str:
@@ -108,6 +112,8 @@ class Run:
     """SHA-256 of the inputs: `manifest` (clips and labels), `audio`, `weights`."""
     predictions: Predictions | None = field(default=None, compare=False, repr=False)
     """Predictions of the test clips; None unless the run is finished."""
+    rows: Rows = field(default_factory=list, compare=False, repr=False)
+    """Lines of the predictions file, by clip; [] of a target that one label a clip decides."""
     baseline: Run | None = field(default=None, compare=False, repr=False)
     """Baseline that was tested beside the method, as a run; None where there was none."""
 
@@ -144,8 +150,20 @@ class Run:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels of the model; empty unless the run is finished."""
-        return tuple(self.metrics["test"]["labels"]) if self.metrics else ()
+        """Labels of the model; empty unless the run is finished, and for a target without labels."""
+        return tuple(self.metrics["test"].get("labels", ())) if self.metrics else ()
+
+    @cached_property
+    def target(self) -> Target:
+        """Target of a finished run."""
+        assert self.metrics is not None
+        return target_of_run(self.metrics)
+
+    @property
+    def has_classes(self) -> bool:
+        """True if a prediction is one label; unknown targets of unfinished runs are taken to have labels."""
+        target = TARGETS.get(self.axes.target)
+        return target is None or target.has_classes
 
     def make_baseline(self) -> Run | None:
         """Make a run of the baseline beside the method, from the scores in this run's metrics; None without one."""
@@ -160,6 +178,7 @@ class Run:
             metrics=metrics,
             predictions_file=PROBE_PREDICTIONS,
             predictions=None,
+            rows=[],
             baseline=None,
         )
 
@@ -188,6 +207,11 @@ class Evaluation:
     metrics: Mapping[str, Any]
     excludes_shared: bool = False
     """True if clips were excluded whose sentence is spoken in the training corpus too."""
+
+    @cached_property
+    def target(self) -> Target:
+        """Target of the model."""
+        return target_of_run(self.metrics)
 
     @property
     def test(self) -> Mapping[str, Any]:
@@ -245,7 +269,13 @@ class Results:
     path: Path
     name: str
     runs: tuple[Run, ...]
+    """Runs whose predictions are one label."""
     evaluations: tuple[Evaluation, ...] = ()
+    """Tests on other corpora of models whose predictions are one label."""
+    other_runs: tuple[Run, ...] = ()
+    """Runs of targets without classes."""
+    other_evaluations: tuple[Evaluation, ...] = ()
+    """Tests on other corpora of models of targets without classes."""
     notes: tuple[str, ...] = ()
     """One line for each run or file that was left out, with the reason."""
     splits: dict[str, Split] = field(default_factory=dict, compare=False)
@@ -253,20 +283,37 @@ class Results:
 
     @property
     def done(self) -> tuple[Run, ...]:
-        """Finished runs."""
+        """Finished runs whose predictions are one label."""
         return tuple(run for run in self.runs if run.is_done)
 
+    @property
+    def every_run(self) -> tuple[Run, ...]:
+        """Runs of all targets."""
+        return self.runs + self.other_runs
+
+    @property
+    def every_done(self) -> tuple[Run, ...]:
+        """Finished runs of all targets."""
+        return tuple(run for run in self.every_run if run.is_done)
+
+    @property
+    def every_evaluation(self) -> tuple[Evaluation, ...]:
+        """Tests on other corpora of models of all targets."""
+        return self.evaluations + self.other_evaluations
+
     def in_state(self, *states: str) -> tuple[Run, ...]:
-        """Runs in one of the states."""
-        return tuple(run for run in self.runs if run.state in states)
+        """Runs of all targets in one of the states."""
+        return tuple(run for run in self.every_run if run.state in states)
 
     @cached_property
     def configurations(self) -> tuple[Configuration, ...]:
-        """Runs grouped by all axes but the seed, in the order of the runs; seeds ascend."""
-        groups: dict[tuple[Any, ...], list[Run]] = {}
-        for run in self.runs:
-            groups.setdefault(run.axes.without("seed"), []).append(run)
-        return tuple(Configuration(tuple(sorted(runs, key=lambda run: run.axes.seed))) for runs in groups.values())
+        """Runs whose predictions are one label, grouped by all axes but the seed."""
+        return _grouped(self.runs)
+
+    @cached_property
+    def every_configuration(self) -> tuple[Configuration, ...]:
+        """Runs of all targets, grouped by all axes but the seed."""
+        return _grouped(self.every_run)
 
     @property
     def synthetic(self) -> bool:
@@ -279,7 +326,16 @@ class Results:
         return any(self._origins()) and not self.synthetic
 
     def _origins(self) -> list[bool]:
-        return [run.synthetic for run in self.done] + [evaluation.synthetic for evaluation in self.evaluations]
+        runs = [run.synthetic for run in self.every_done]
+        return runs + [evaluation.synthetic for evaluation in self.every_evaluation]
+
+
+def _grouped(runs: Sequence[Run]) -> tuple[Configuration, ...]:
+    """Runs grouped by all axes but the seed, in the order of the runs; seeds ascend."""
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.axes.without("seed"), []).append(run)
+    return tuple(Configuration(tuple(sorted(group, key=lambda run: run.axes.seed))) for group in groups.values())
 
 
 def read_lines(file: Path) -> Rows:

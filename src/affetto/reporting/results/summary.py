@@ -14,6 +14,7 @@ from affetto.reporting.results.naming import Naming, corpus_title, split_title
 from affetto.reporting.results.records import EDITION, Configuration
 from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
+from affetto.targets.registry import PLAIN
 from affetto.training.spec import RECOMMENDED_ON
 
 
@@ -97,19 +98,21 @@ def summarise(evidence: Evidence) -> Summary:
 
 def _overview(evidence: Evidence) -> list[str]:
     results = evidence.results
-    if not results.runs:
-        count = len(results.evaluations)
+    if not results.every_run:
+        count = len(results.every_evaluation)
         return [f"{count} test{'s' if count > 1 else ''} of trained models on other corpora; no run of its own."]
-    configs = results.configurations
+    configs = results.every_configuration
     naming = Naming(configs)
     methods = _list_words(naming.parts["method"](config) for config in configs)
     corpora = _list_words(corpus_title(config.axes.corpus) for config in configs)
     backbones = _list_words(config.axes.title for config in configs)
     recipes = _list_words(config.axes.recipe for config in configs)
     splits = _list_words(split_title(config.split or "default") for config in configs)
+    targets = _list_words(config.axes.target for config in configs)
+    of_targets = "" if targets == PLAIN else f" target {targets};"
     lines = [
-        f"{methods[:1].upper()}{methods[1:]} on {corpora}, with {backbones}; recipe {recipes}; {splits}. "
-        + _done_sentence(len(results.done), len(results.runs))
+        f"{methods[:1].upper()}{methods[1:]} on {corpora}, with {backbones};{of_targets} recipe {recipes}; {splits}. "
+        + _done_sentence(len(results.every_done), len(results.every_run))
     ]
     groups = {
         "failed": results.in_state("failed"),
@@ -195,7 +198,7 @@ def _speaker_caveats(highlights: Sequence[Highlight]) -> list[str]:
 def _sentence_caveats(evidence: Evidence) -> list[str]:
     """Cautions about test sentences that are also spoken in training."""
     lines = []
-    corpora = {run.metrics["split_checksum"]: run.axes.corpus for run in evidence.results.done if run.metrics}
+    corpora = {run.metrics["split_checksum"]: run.axes.corpus for run in evidence.results.every_done if run.metrics}
     for checksum, split in evidence.results.splits.items():
         overlaps = [fold["prompt_overlap_percent"] for fold in split.audit["folds"]]
         worst = max((overlap for overlap in overlaps if overlap is not None), default=0.0)
@@ -229,12 +232,12 @@ def _origin_caveats(evidence: Evidence) -> list[str]:
             f"{amount} of this is {SYNTHETIC}: it shows that the machinery works, and says nothing about how "
             "well real models do on real speech."
         )
-    if any(run.stand_in for run in results.runs):
+    if any(run.stand_in for run in results.every_run):
         lines.append("Small backbones with random weights stood in for the named ones: a miniature.")
-    elif any(run.axes.random_weights for run in results.done):
+    elif any(run.axes.random_weights for run in results.every_done):
         lines.append("Some of the backbones have random weights.")
     lines += _edition_caveats(evidence)
-    recipes = {(run.axes.dataset, run.axes.recipe, run.synthetic) for run in results.done}
+    recipes = {(run.axes.dataset, run.axes.recipe, run.synthetic) for run in results.every_done}
     if (RECOMMENDED_ON, "recommended", False) in recipes:
         lines.append(
             f"The shape of the recommended recipe was chosen on {corpus_title(RECOMMENDED_ON)} as a whole, so its lead "

@@ -26,6 +26,7 @@ from affetto.reporting.stats.estimation import (
     sizes,
     weighted_scores,
 )
+from affetto.reporting.stats.matched import Matched
 from affetto.reporting.stats.systems import System, check_same_clips
 
 PERMUTATIONS = 9999
@@ -121,6 +122,7 @@ class Pair:
     support: Counts
     first: Counts | Floats
     second: Counts | Floats
+    largest: float = 1.0
 
     @property
     def clips(self) -> Counts:
@@ -188,7 +190,7 @@ def can_be_tested(system: System) -> bool:
 
 
 def compare_counted(
-    pairs: Sequence[Pair],
+    pairs: Sequence[Matched],
     names: tuple[str, str],
     *,
     level: float = LEVEL,
@@ -197,8 +199,9 @@ def compare_counted(
 ) -> Comparison:
     """Compare outcomes that are counted already; see `compare`."""
     gaps = {pair.corpus: pair.gaps for pair in pairs}
+    most = pairs[0].largest
     spread = sampled_difference(pairs)
-    by, interval = (intervals.BY, spread.interval(level, least=-1.0, most=1.0)) if spread else (NONE, None)
+    by, interval = (intervals.BY, spread.interval(level, least=-most, most=most)) if spread else (NONE, None)
     comparison = Comparison(
         first=names[0],
         second=names[1],
@@ -223,7 +226,7 @@ def compare_counted(
     return replace(comparison, p=permutation_p(pairs, permutations=permutations, seed=seed), seeds_p=seeds_p)
 
 
-def sampled_difference(pairs: Sequence[Pair]) -> Sampled | None:
+def sampled_difference(pairs: Sequence[Matched]) -> Sampled | None:
     """Mean difference over corpora, with its variance over speakers and seeds; None where that is unknown."""
     if not all(intervals.can_be_drawn(pair.clips) for pair in pairs):
         return None
@@ -288,7 +291,7 @@ def match_pairs(pairs: Sequence[tuple[System, System]], measure: str) -> list[Pa
     return counted
 
 
-def permutation_p(pairs: Sequence[Pair], *, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
+def permutation_p(pairs: Sequence[Matched], *, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
     """Two-sided p of the mean difference, from exchanging the two systems within each speaker.
 
     If it made no difference which system a speaker met, each speaker's two outcomes could be exchanged (Good 2005).

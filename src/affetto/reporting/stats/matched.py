@@ -1,0 +1,33 @@
+"""What a comparison needs of two systems on one corpus, whatever they predict."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from affetto.measures.confusion import Counts, Floats
+from affetto.measures.intervals import Sampled
+
+
+class Matched(Protocol):
+    """Outcomes of two systems on one corpus, matched by speaker."""
+
+    @property
+    def corpus(self) -> str: ...
+    @property
+    def measure(self) -> str: ...
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
+    @property
+    def speakers(self) -> tuple[str, ...]: ...
+    @property
+    def clips(self) -> Counts: ...
+    @property
+    def largest(self) -> float:
+        """Largest difference that is possible."""
+
+    @property
+    def sampled(self) -> tuple[Sampled, Floats]: ...
+    @property
+    def gaps(self) -> Floats: ...
+    def difference(self) -> Floats: ...
+    def exchanged(self, swapped: Floats) -> Floats: ...
