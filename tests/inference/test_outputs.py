@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from affetto.errors import UserError
-from affetto.inference.answers import Columns
+from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.outputs import Writer, header, resume
 
 LABELS = Columns(("joy", "sadness"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from affetto.inference.answers import Columns
+from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.outputs import TIMELINE_FORMATS
 from affetto.inference.segments import format_segments
 from affetto.inference.timeline import Segment

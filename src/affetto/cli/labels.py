@@ -16,7 +16,7 @@ from affetto.errors import UserError, printable, unknown
 from affetto.files import replacing
 
 if TYPE_CHECKING:
-    from affetto.inference.answers import Columns
+    from affetto.inference.batch.columns import Columns
     from affetto.inference.batch.inputs import Input
     from affetto.inference.batch.labelling import Facts, Labeller
 

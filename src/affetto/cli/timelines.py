@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +43,7 @@ def label(
 ) -> None:
     """Write the segments of a recording to `out` (None: standard output), and draw them."""
     from affetto.audio import RATE_HZ
-    from affetto.inference.answers import Columns
+    from affetto.inference.batch.columns import Columns
     from affetto.inference.segments import format_segments
     from affetto.inference.timeline import Timeline
     from affetto.reporting.render.waveform import Envelope, draw_waveform
@@ -70,11 +69,12 @@ def label(
         except OSError as problem:
             raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
     if picture is not None:
-        rows = [asdict(segment) for segment in segments]
+        rows = [segment.to_json() for segment in segments]
         title, synthetic = Path(recording).name, bool(predictor.card["synthetic"])
         title += f", {predictor.protocol}" if predictor.protocol else ""
+        ranges = {name: (ends.low, ends.high) for name, ends in predictor.target.dimensions.items()}
         try:
-            draw_waveform(envelope, rows, predictor.labels, picture, title, synthetic=synthetic)
+            draw_waveform(envelope, rows, predictor.labels, picture, title, ranges=ranges, synthetic=synthetic)
         except OSError as problem:
             raise UserError(f"{picture}: cannot be written ({problem.strerror}); give another --picture") from None
     if not segments:

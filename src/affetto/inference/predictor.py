@@ -1,4 +1,4 @@
-"""A trained model as a function: recordings in, the answers of its target out: emotions, probabilities, numbers.
+"""A trained model as a function: recordings in, emotions with probabilities, or dimensions, out.
 
 `Predictor` is what every kind of saved model becomes: it decodes, cuts into windows, averages, calibrates and
 abstains. A kind of model adds one method, `window_probabilities` (`backends/trained.py` has the one of affetto's own
@@ -17,12 +17,14 @@ import numpy as np
 
 from affetto import audio
 from affetto.errors import UserError, unknown
-from affetto.inference.answers import Answer
+from affetto.inference.decision import Decision, decide
 from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
+from affetto.targets.classes import Classes
 from affetto.targets.registry import target_of
+from affetto.targets.target import Target
 from affetto.targets.temperature import calibrated
 
 BATCH = 16
@@ -41,30 +43,30 @@ ONLY_STATISTICS = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """Answer to one recording, by the model's target (`answers.Answer`)."""
+    """Emotion, labels and dimensions of one recording: what the model's target has of these."""
 
     file: str
     emotion: str | None
-    """The most probable label; None where the model abstains, and where its target has no single label."""
+    """The most probable label; None where the model abstains, or predicts no single label."""
     probabilities: dict[str, float]
-    """Every label of the model, in its order; {} where its target has no labels."""
+    """Probability of each label of the model, in its order; empty for a model without labels."""
     seconds: float
     """Length of the recording."""
     seconds_heard: float
     """Length of what the model processed."""
     windows: int = 1
     """Number of windows that the values are averaged over."""
-    labels: tuple[str, ...] = ()
-    """Labels above their thresholds, of a target of several labels."""
+    labels: tuple[str, ...] | None = None
+    """Labels that apply, of a model by which several may; None for all other models."""
     dimensions: dict[str, float] = field(default_factory=dict)
-    """Value of each dimension, within its range."""
+    """Value of each dimension, within its range; empty for a model without dimensions."""
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Interval around each value that the model's card knows a width for."""
+    """Conformal interval around each dimension's value, within its range."""
 
     @property
     def abstained(self) -> bool:
-        """True if the target has one label, and none was probable enough."""
-        return self.emotion is None and bool(self.probabilities) and not self.labels
+        """True if the model could name one label, and is not sure enough."""
+        return self.emotion is None and bool(self.probabilities) and self.labels is None
 
     @property
     def cropped(self) -> bool:
@@ -74,9 +76,9 @@ class Prediction:
 class Predictor(ABC):
     """`predictor("clip.wav")` → Prediction. Made by `load`.
 
-    `target` is what it predicts, `labels` are the labels of that, `card` is what its affetto.json says,
-    `window_seconds` the longest stretch that it takes at once. `abstain_below`: no emotion is named where the highest
-    probability is lower.
+    `target` is what the model predicts, `labels` are its emotions (none where it predicts dimensions alone), `card` is
+    what its affetto.json says, `window_seconds` the longest stretch that it takes at once. `abstain_below`: no emotion
+    is named where the highest probability is lower.
     """
 
     abstain_below = 0.0
@@ -96,12 +98,15 @@ class Predictor(ABC):
         *,
         longest_seconds: float | None = None,
         long_clips: str = "windows",
+        target: Target | None = None,
     ) -> None:
-        """`longest_seconds`: the longest clip that the backbone can take, whatever the model was trained on."""
+        """`target`: by default that of the card's blueprint; of a card without one, classes.
+
+        `longest_seconds`: the longest clip that the backbone can take, whatever the model was trained on."""
         if long_clips not in LONG_CLIPS:
             raise unknown("treatment of long clips", long_clips, LONG_CLIPS)
         self.labels, self.card, self.long_clips = tuple(labels), card, long_clips
-        self.target = target_of({"labels": list(labels)} | card.get("blueprint", {}))
+        self.target = target or _target_of(card, self.labels)
         self.temperature = temperature_of(card)
         trained_on: float | None = card["audio"]["seconds"]
         limits = [limit for limit in (trained_on, longest_seconds) if limit is not None]
@@ -127,10 +132,10 @@ class Predictor(ABC):
 
     @abstractmethod
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        """Waves (samples,) of at most a window, float32 at 16 kHz → values of the target (waves, outputs), float64.
+        """Waves (samples,) of at most a window, float32 at 16 kHz → values (waves, outputs), float64.
 
-        Of labels they are probabilities. A wave's do not depend on what is beside it. They are as the model gives them,
-        not calibrated.
+        Values are probabilities of the labels, then dimensions (`Target.activate`). A wave's do not depend on what is
+        beside it. They are as the model gives them, not calibrated.
         """
 
     def warm_up(self, clips: int) -> None:
@@ -140,40 +145,19 @@ class Predictor(ABC):
         """
         self.window_probabilities([np.zeros(round(min(1.0, self.window_seconds or 1.0) * audio.RATE_HZ), np.float32)])
 
-    def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
-        """Apply the model's temperature to the probabilities of classes in values (…, outputs).
-
-        It comes after the mean over windows and changes no label.
-        """
+    def calibrated(self, values: np.ndarray) -> np.ndarray:
+        """Apply the model's temperature to values (…, outputs). It comes after the mean over windows and changes no
+        label. It acts on the probabilities of a single label alone: dimensions stay as they are."""
+        count = len(self.labels)
+        if self.target.outputs == count:
+            return calibrated(values, self.temperature)
         if not self.target.has_classes:
-            return probabilities
-        count = len(self.labels)
-        of_labels = calibrated(probabilities[..., :count], self.temperature)
-        return np.concatenate([of_labels, probabilities[..., count:]], axis=-1)
+            return values
+        return np.concatenate([calibrated(values[..., :count], self.temperature), values[..., count:]], axis=-1)
 
-    def decide(self, row: np.ndarray) -> Answer:
-        """Decide by the mean values (outputs,) of a recording: no emotion where its probability is too low."""
-        row, count = self.calibrated(row), len(self.labels)
-        confidence = self.card.get("confidence", {})
-        emotion = None
-        if self.target.has_classes:
-            best = int(row[:count].argmax())
-            emotion = self.labels[best] if row[best] >= self.abstain_below else None
-        numbers = {name: float(v) for name, v in zip(self.target.dimensions, row[count:], strict=True)}
-        return Answer(
-            emotion=emotion,
-            probabilities={label: float(p) for label, p in zip(self.labels, row[:count], strict=True)},
-            labels=self.target.called_labels(row[:count], confidence.get("thresholds")),
-            dimensions=numbers,
-            intervals=self.target.intervals(numbers, confidence.get("conformal")),
-        )
-
-    def is_alike(self, first: np.ndarray, second: np.ndarray) -> bool:
-        """True if two rows of values (outputs,) have one answer, so that a timeline joins them; never of numbers."""
-        count = len(self.labels)
-        if self.target.has_classes:
-            return int(first[:count].argmax()) == int(second[:count].argmax())
-        return bool(count) and self.decide(first).labels == self.decide(second).labels
+    def decide(self, row: np.ndarray) -> Decision:
+        """Decide by mean values (outputs,), which are calibrated first; no emotion below `abstain_below`."""
+        return decide(self.target, self.calibrated(row), self.card.get("confidence", {}), self.abstain_below)
 
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
         """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.
@@ -266,12 +250,19 @@ class Predictor(ABC):
         if clip.problem is not None:
             return clip.problem
         return Prediction(
-            file=clip.name,
             **vars(self.decide(clip.mean)),
+            file=clip.name,
             seconds=clip.samples / audio.RATE_HZ,
             seconds_heard=clip.samples_used / audio.RATE_HZ,
             windows=clip.windows,
         )
+
+
+def _target_of(card: dict[str, Any], labels: tuple[str, ...]) -> Target:
+    """The target of a model's card; classes where it says nothing of these labels."""
+    blueprint = card.get("blueprint", {})
+    target = target_of(blueprint) if "labels" in blueprint else Classes(labels)
+    return target if target.labels == labels else Classes(labels)
 
 
 def temperature_of(card: dict[str, Any]) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from affetto.errors import unknown
-from affetto.inference.answers import Columns
+from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.outputs import TIMELINE_FORMATS
 from affetto.inference.timeline import Segment
 
@@ -30,9 +30,7 @@ def format_segments(
 
 def _json(segments: list[Segment], file: str, columns: Columns, protocol: str | None) -> str:
     content: dict[str, Any] = {"file": file} | ({} if protocol is None else {"protocol": protocol})
-    content["segments"] = [
-        {"start": segment.start, "end": segment.end, **columns.fields(segment)} for segment in segments
-    ]
+    content["segments"] = [segment.to_json() for segment in segments]
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from affetto import audio
 from affetto.errors import UserError
+from affetto.inference.decision import answer_fields
 from affetto.inference.predictor import HOP, LONGEST_WINDOW_SECONDS, Predictor
 from affetto.inference.read_ahead import read_ahead
 from affetto.inference.speech import Piece, Rules, check_installed, silero, stretches
 from affetto.inference.windows import cover
+from affetto.targets.target import Target
 
 BATCH = 8
 """Windows in a batch; answers to a live stream wait for as many, or for a pause."""
@@ -32,25 +35,30 @@ Cell = tuple[int, int, np.ndarray]
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech of one emotion; times in seconds from the recording's start."""
+    """A stretch of speech: of one emotion, or a hop long where a model has dimensions alone; times in seconds from the
+    recording's start."""
 
     start: float
     end: float
     emotion: str | None
-    """None where the model abstains, and where its target has no single label."""
+    """None where the model abstains, or has dimensions alone."""
     probabilities: dict[str, float]
-    labels: tuple[str, ...] = ()
     dimensions: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """See `answers.Answer`."""
+    """Mean value of each dimension."""
+    labels: ClassVar[None] = None
+    intervals: ClassVar[dict[str, tuple[float, float]]] = {}
+    """No intervals: those of a model's card are of whole clips."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"start": self.start, "end": self.end, **answer_fields(self)}
 
 
 class Timeline:
     """`Timeline(predictor)("talk.mp3")` → segments, in the order of time, as they are found.
 
     `hop_seconds`: from one window to the next (half a window by default). `shortest_seconds`: shorter segments join
-    their neighbour of the same stretch of speech. Raises UserError where silero-vad is not installed, or a time makes
-    no sense.
+    their neighbour of the same stretch of speech. Raises UserError where silero-vad is not installed, a time makes no
+    sense, or the model's target makes no timeline.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class Timeline:
         speech: Rules | None = None,
         batch: int = BATCH,
     ) -> None:
+        check_target(predictor.target)
         self.predictor, self.batch = predictor, batch
         self.speech = speech or Rules()
         window_seconds = predictor.window_seconds or LONGEST_WINDOW_SECONDS
@@ -149,12 +158,16 @@ class Timeline:
         return origin + start, origin + end, weights @ rows / weights.sum()
 
     def _merged(self, cells: Iterable[Cell]) -> Iterator[Cell]:
-        """Join neighbours of one answer; then join each cell that is too short to its neighbour."""
-        is_alike = self.predictor.is_alike
+        """Join neighbours of one emotion; then join each cell that is too short to its neighbour."""
         return self._joined(
-            self._joined(cells, lambda a, b: is_alike(a[2], b[2])),
-            lambda a, b: min(a[1] - a[0], b[1] - b[0]) < self.shortest or is_alike(a[2], b[2]),
+            self._joined(cells, self._agree),
+            lambda a, b: min(a[1] - a[0], b[1] - b[0]) < self.shortest or self._agree(a, b),
         )
+
+    def _agree(self, a: Cell, b: Cell) -> bool:
+        """True if both cells are of one emotion; numbers never agree."""
+        count = len(self.predictor.labels)
+        return count > 0 and int(a[2][:count].argmax()) == int(b[2][:count].argmax())
 
     @staticmethod
     def _joined(cells: Iterable[Cell], joins: Callable[[Cell, Cell], bool]) -> Iterator[Cell]:
@@ -173,8 +186,22 @@ class Timeline:
 
     def _segment(self, cell: Cell) -> Segment:
         start, end, row = cell
-        times = round(start / audio.RATE_HZ, 3), round(end / audio.RATE_HZ, 3)
-        return Segment(*times, **vars(self.predictor.decide(row)))
+        decision = self.predictor.decide(row)
+        return Segment(
+            start=round(start / audio.RATE_HZ, 3),
+            end=round(end / audio.RATE_HZ, 3),
+            emotion=decision.emotion,
+            probabilities=decision.probabilities,
+            dimensions=decision.dimensions,
+        )
+
+
+def check_target(target: Target) -> None:
+    """Raise UserError for a target that makes no timeline."""
+    if not target.makes_timeline:
+        raise UserError(
+            f"a model of {target.title} makes no timeline, whose segments are of one emotion each; use affetto predict"
+        )
 
 
 def _waves(first: Piece, pieces: Iterator[Piece]) -> Iterator[np.ndarray]:

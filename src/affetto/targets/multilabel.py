@@ -111,12 +111,9 @@ class Multilabel(Target):
 
     def fields(self, values: NDArray[Any], decision: Any = None) -> dict[str, Any]:
         numbers = rounded(values)
-        called = self.called_labels(np.array(numbers), decision)
-        return {"probabilities": dict(zip(self.labels, numbers, strict=True)), "prediction": list(called)}
-
-    def called_labels(self, values: NDArray[Any], decision: Any) -> tuple[str, ...]:
         limits = self._fixed() if decision is None else decision
-        return tuple(label for label, p in zip(self.labels, values, strict=True) if p >= limits[label])
+        called = [label for label, p in zip(self.labels, numbers, strict=True) if p >= limits[label]]
+        return {"probabilities": dict(zip(self.labels, numbers, strict=True)), "prediction": called}
 
     def decision(self, rows: Rows) -> dict[str, float]:
         """Threshold of each label."""

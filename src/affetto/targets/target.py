@@ -178,6 +178,11 @@ class Target(ABC):
         """Numbers that a model gives for a clip."""
         return len(self.labels) + len(self.dimensions)
 
+    @property
+    def makes_timeline(self) -> bool:
+        """True if a recording can be told in segments: by their emotion, or by the course of the dimensions."""
+        return self.has_classes or self.has_dimensions
+
     # Training ----------------------------------------------------------------------------------
 
     @abstractmethod
@@ -256,20 +261,6 @@ class Target(ABC):
     def number_row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """The line of a clip with its numbers {dimension: value} as `truth` and `prediction`."""
         return row
-
-    def called_labels(self, values: NDArray[Any], decision: Any) -> tuple[str, ...]:
-        """Labels of a clip's values (labels,) where there may be several; () of other targets."""
-        return ()
-
-    def intervals(self, numbers: Mapping[str, float], conformal: Any) -> dict[str, tuple[float, float]]:
-        """Interval around each value of a dimension, within its range; `conformal` is the card's, None gives none."""
-        widths = {} if conformal is None else conformal["dimensions"]
-        found = {}
-        for name, ends in self.dimensions.items():
-            if name in widths:
-                half = widths[name]["half_width"]
-                found[name] = (max(ends.low, numbers[name] - half), min(ends.high, numbers[name] + half))
-        return found
 
     @abstractmethod
     def scores(self, rows: Rows) -> dict[str, Any]:

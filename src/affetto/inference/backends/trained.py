@@ -42,7 +42,11 @@ class ClassifierPredictor(Predictor):
     ) -> None:
         """`fold`: LoRA is folded into the backbone's weights, which then serve no other model."""
         super().__init__(
-            classifier.labels, card, longest_seconds=classifier.backbone.longest_seconds, long_clips=long_clips
+            classifier.labels,
+            card,
+            longest_seconds=classifier.backbone.longest_seconds,
+            long_clips=long_clips,
+            target=classifier.target,
         )
         self.classifier = classifier.merge(whole_clips=capabilities(device).clips_side_by_side, fold=fold).to(device)
         self.precision = resolve_precision(precision, card["precision"], device)
@@ -63,17 +67,17 @@ class ClassifierPredictor(Predictor):
 
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
         if self.padded is None:
-            return at_once(self._side_by_side_probabilities)(waves)
+            return at_once(self._side_by_side_values)(waves)
         rows = self.padded.begin(waves)
-        return lambda: self.classifier.target.activate(torch.from_numpy(rows())).numpy()
+        return lambda: self.target.activate(torch.from_numpy(rows())).numpy()
 
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         return self.begin(waves)()
 
     @torch.no_grad()
-    def _side_by_side_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+    def _side_by_side_values(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         batch, lengths = collate(self._prefixes(waves), self.device)
-        return self.classifier.target.activate(self.classifier(batch, lengths).double()).cpu().numpy()
+        return self.target.activate(self.classifier(batch, lengths).double()).cpu().numpy()
 
     def window_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """Features that a statistics head standardises, (waves, 2 width), float64."""

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from affetto.inference.answers import Columns
+from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.outputs import Row
+from affetto.inference.decision import answer_fields
 
 if TYPE_CHECKING:  # a process that lets others label needs no torch
     from affetto.inference.predictor import Prediction, Predictor
@@ -59,19 +60,18 @@ def label(predictor: Predictor, inputs: Iterable[Input]) -> Iterator[Row]:
             waiting.append(item)
             yield item.source
 
-    columns = Columns.of(predictor.target)
     mark = {} if predictor.protocol is None else {"protocol": predictor.protocol}
     for result in predictor.stream_sources(sources()):
-        yield as_row(waiting.popleft(), result, columns) | mark
+        yield as_row(waiting.popleft(), result) | mark
 
 
-def as_row(item: Input, result: Prediction | Exception, columns: Columns) -> Row:
-    """Make a row: `file`; `start` and `end` of a section; the fields of `columns` (`emotion` None: abstained); or
+def as_row(item: Input, result: Prediction | Exception) -> Row:
+    """Make a row: `file`; `start` and `end` of a section; the fields of `answer_fields`; or
     `error`."""
     row: Row = {"file": item.name}
     if item.start is not None or item.end is not None:
         row |= {"start": item.start, "end": item.end}
     if isinstance(result, Exception):
         return row | {"error": str(result)}
-    row |= columns.fields(result)
+    row |= answer_fields(result)
     return row | ({"abstained": True} if result.abstained else {})

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from affetto.errors import UserError, unknown
 from affetto.files import replacing
-from affetto.inference.answers import Columns
+from affetto.inference.batch.columns import Columns
 
 Row = dict[str, Any]
 """`file`; for a section `start` and `end`; the fields of `answers.Columns`, or `error`; `protocol` where it is not the

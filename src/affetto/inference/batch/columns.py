@@ -1,13 +1,13 @@
-"""Answers of a model, by its target: one emotion with probabilities, several labels, numbers with intervals; and the
-fields and columns by which outputs write them."""
+"""Columns of outputs, by what a model's target has: one emotion or several labels, probabilities, dimensions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from affetto.inference.decision import Decided
     from affetto.targets.target import Target
 
 SEPARATOR = "|"
@@ -15,24 +15,8 @@ SEPARATOR = "|"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Answer to one recording, or a part of one."""
-
-    emotion: str | None
-    """The most probable label; None where the model abstains, and where its target has no single label."""
-    probabilities: dict[str, float]
-    """Every label of the model, in its order; {} where its target has no labels."""
-    labels: tuple[str, ...] = ()
-    """Labels above their thresholds, of a target of several labels."""
-    dimensions: dict[str, float] = field(default_factory=dict)
-    """Value of each dimension, within its range."""
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Interval around each value that the model's card knows a width for."""
-
-
-@dataclass(frozen=True)
 class Columns:
-    """Fields of outputs, by a target."""
+    """Columns between the name of a recording and the end of its row."""
 
     labels: tuple[str, ...]
     dimensions: tuple[str, ...] = ()
@@ -78,25 +62,12 @@ class Columns:
             self.dimensions
         )
 
-    def fields(self, answer: Any) -> dict[str, Any]:
-        """Fields of a JSON row: of an Answer, or anything with its fields."""
-        fields: dict[str, Any] = {"emotion": answer.emotion} if self.has_classes else {}
-        if self.labels:
-            fields["probabilities"] = answer.probabilities
-            if not self.has_classes:
-                fields["labels"] = list(answer.labels)
-        if self.dimensions:
-            fields["dimensions"] = answer.dimensions
-            if answer.intervals:
-                fields["intervals"] = {name: list(ends) for name, ends in answer.intervals.items()}
-        return fields
-
-    def words(self, answer: Any, abstained: str) -> str:
+    def words(self, answer: Decided, abstained: str) -> str:
         """The answer in a line of text: `joy 80 %`, `joy, surprise`, `arousal 3.50, valence 2.00`."""
         parts = []
         if self.has_classes:
             parts.append(f"{answer.emotion or abstained} {100 * max(answer.probabilities.values()):.0f} %")
         elif self.labels:
-            parts.append(", ".join(answer.labels) or abstained)
+            parts.append(", ".join(answer.labels or ()) or abstained)
         parts += [f"{name} {answer.dimensions[name]:.2f}" for name in self.dimensions]
         return ", ".join(parts)

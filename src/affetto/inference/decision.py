@@ -1,0 +1,93 @@
+"""Decision of a model by its values: what each target makes of them, and the fields that answers have of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from affetto.targets.target import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Decision by the values of one recording or segment. Of the fields a target has only its own."""
+
+    emotion: str | None = None
+    """The most probable label; None where the model abstains or predicts no single label."""
+    probabilities: dict[str, float] = field(default_factory=dict)
+    """Probability of each label of the model, in its order; empty for a model without labels."""
+    labels: tuple[str, ...] | None = None
+    """Labels that apply, of a model by which several may; None for all other models."""
+    dimensions: dict[str, float] = field(default_factory=dict)
+    """Value of each dimension, within its range; empty for a model without dimensions."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Conformal interval around each dimension's value, within its range; empty where the model's card has none."""
+
+
+def decide(target: Target, values: np.ndarray, confidence: Mapping[str, Any], abstain_below: float) -> Decision:
+    """Decide by calibrated values (outputs,).
+
+    `confidence`: facts of the model's card, with the thresholds of labels and the half widths of intervals.
+    """
+    count = len(target.labels)
+    shares, numbers = values[:count], values[count:]
+    emotion = labels = None
+    if target.has_classes:
+        best = int(shares.argmax())
+        emotion = target.labels[best] if shares[best] >= abstain_below else None
+    elif target.labels:
+        labels = tuple(target.fields(values, confidence.get("thresholds"))["prediction"])
+    dimensions = {name: float(value) for name, value in zip(target.dimensions, numbers, strict=True)}
+    return Decision(
+        emotion=emotion,
+        probabilities={label: float(share) for label, share in zip(target.labels, shares, strict=True)},
+        labels=labels,
+        dimensions=dimensions,
+        intervals=_intervals(target, dimensions, confidence),
+    )
+
+
+def _intervals(
+    target: Target, dimensions: Mapping[str, float], confidence: Mapping[str, Any]
+) -> dict[str, tuple[float, float]]:
+    widths = confidence.get("conformal", {}).get("dimensions", {})
+    intervals = {}
+    for name, value in dimensions.items():
+        if name in widths:
+            half, scale = widths[name]["half_width"], target.dimensions[name]
+            intervals[name] = (max(scale.low, value - half), min(scale.high, value + half))
+    return intervals
+
+
+class Decided(Protocol):
+    """A prediction or a segment."""
+
+    @property
+    def emotion(self) -> str | None: ...
+    @property
+    def probabilities(self) -> dict[str, float]: ...
+    @property
+    def labels(self) -> tuple[str, ...] | None: ...
+    @property
+    def dimensions(self) -> dict[str, float]: ...
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]: ...
+
+
+def answer_fields(result: Decided) -> dict[str, Any]:
+    """Fields that JSON has of a result: those of its target, in this order; `emotion` None means that it abstains."""
+    fields: dict[str, Any] = {}
+    if result.probabilities:
+        if result.labels is None:
+            fields["emotion"] = result.emotion
+        fields["probabilities"] = result.probabilities
+        if result.labels is not None:
+            fields["labels"] = list(result.labels)
+    if result.dimensions:
+        fields["dimensions"] = result.dimensions
+    if result.intervals:
+        fields["intervals"] = {name: list(ends) for name, ends in result.intervals.items()}
+    return fields
