@@ -68,11 +68,10 @@ def problem(words: str, detail: str = "") -> str:
 def details(result: Prediction, predictor: Predictor, segments: Sequence[Segment], texts: Texts) -> str:
     """Draw what is not the probabilities of one label: several labels, the plane, and bars of other dimensions."""
     target, parts = predictor.target, []
-    if target.labels and not target.has_classes:
+    if result.labels is not None:
         none = "" if result.labels else f"<p>{texts.none_applies}</p>"
-        parts.append(
-            f"<h3>{texts.several}</h3>{bars.label_bars(result.probabilities, result.labels, texts.labels)}{none}"
-        )
+        drawn = bars.label_bars(result.probabilities, result.labels, texts.labels)
+        parts.append(f"<h3>{texts.several}</h3>{drawn}{none}")
     if target.has_dimensions:
         parts.append(f"<h3>{texts.dimensions}</h3>{_dimensions(result, predictor, segments, texts)}")
     return "".join(parts)
