@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from affetto.errors import UserError
+from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.outputs import Writer, header, resume
 
-LABELS = ("joy", "sadness")
+LABELS = Columns(("joy", "sadness"))
 ROWS = [
     {"file": "a, b\n.wav", "emotion": "joy", "probabilities": {"joy": 0.75, "sadness": 0.25}},
     {"file": "c.wav", "error": 'no "audio"'},

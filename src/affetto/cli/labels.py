@@ -16,6 +16,7 @@ from affetto.errors import UserError, printable, unknown
 from affetto.files import replacing
 
 if TYPE_CHECKING:
+    from affetto.inference.batch.columns import Columns
     from affetto.inference.batch.inputs import Input
     from affetto.inference.batch.labelling import Facts, Labeller
 
@@ -74,7 +75,7 @@ def write(
     from affetto.inference.batch.inputs import has_sections
 
     facts, sections = labeller.facts, has_sections(arguments)
-    done = outputs.resume(out, kind, facts.labels, sections=sections) if resume and out is not None else {}
+    done = outputs.resume(out, kind, facts.columns, sections=sections) if resume and out is not None else {}
     bad, count = sum(not good for good in done.values()), len(done)
     remaining = (item for item in inputs if (item.name, item.start, item.end) not in done)
     total = len(inputs) if isinstance(inputs, list) else None
@@ -100,13 +101,13 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
         try:
             yield rows.append
         finally:  # columns are as wide as the widest row; an interrupted table shows its rows so far
-            typer.echo(_table([row for row in rows if "error" not in row]), nl=False)
+            typer.echo(_table([row for row in rows if "error" not in row], facts.columns), nl=False)
             if marked:
                 typer.echo(f"protocol: {facts.protocol}")
         return
     if out is None:
         by_bytes(sys.stdout)
-        writer = Writer(sys.stdout, kind, facts.labels, sections=sections, protocol=marked)
+        writer = Writer(sys.stdout, kind, facts.columns, sections=sections, protocol=marked)
         yield writer.write
         writer.close()
         return
@@ -117,7 +118,7 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
             target as file,
             file.open("a" if begun else "w", encoding="utf-8", errors=NAMES, newline="") as stream,
         ):
-            writer = Writer(stream, kind, facts.labels, sections=sections, protocol=marked, begun=begun)
+            writer = Writer(stream, kind, facts.columns, sections=sections, protocol=marked, begun=begun)
             yield writer.write
             writer.close()
     except OSError as problem:
@@ -132,11 +133,12 @@ def by_bytes(stream: Any) -> None:
         stream.reconfigure(errors=NAMES)
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]], columns: Columns) -> str:
     from affetto.reporting.render.terminal import print_sheet
     from affetto.reporting.terminal_sheets import prediction_sheet
 
     text = io.StringIO()
     printable_rows = (row | {"file": printable(row["file"])} for row in rows)
-    print_sheet(prediction_sheet(printable_rows), file=text, width=None if sys.stdout.isatty() else 120)
+    sheet = prediction_sheet(printable_rows, has_classes=columns.has_classes, dimensions=columns.dimensions)
+    print_sheet(sheet, file=text, width=None if sys.stdout.isatty() else 120)
     return text.getvalue()

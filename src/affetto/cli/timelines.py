@@ -43,6 +43,7 @@ def label(
 ) -> None:
     """Write the segments of a recording to `out` (None: standard output), and draw them."""
     from affetto.audio import RATE_HZ
+    from affetto.inference.batch.columns import Columns
     from affetto.inference.segments import format_segments
     from affetto.inference.timeline import Timeline
     from affetto.reporting.render.waveform import Envelope, draw_waveform
@@ -56,7 +57,9 @@ def label(
             show(int(envelope.seconds), None)
 
         segments = list(timeline(recording, on_block=draw))
-    text = format_segments(segments, format_, file=recording, labels=predictor.labels, protocol=predictor.protocol)
+    text = format_segments(
+        segments, format_, file=recording, columns=Columns.of(predictor.target), protocol=predictor.protocol
+    )
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -69,8 +72,9 @@ def label(
         rows = [segment.to_json() for segment in segments]
         title, synthetic = Path(recording).name, bool(predictor.card["synthetic"])
         title += f", {predictor.protocol}" if predictor.protocol else ""
+        ranges = {name: (ends.low, ends.high) for name, ends in predictor.target.dimensions.items()}
         try:
-            draw_waveform(envelope, rows, predictor.labels, picture, title, synthetic=synthetic)
+            draw_waveform(envelope, rows, predictor.labels, picture, title, ranges=ranges, synthetic=synthetic)
         except OSError as problem:
             raise UserError(f"{picture}: cannot be written ({problem.strerror}); give another --picture") from None
     if not segments:

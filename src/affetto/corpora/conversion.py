@@ -17,12 +17,11 @@ from affetto.corpora.corpus import Corpus
 from affetto.corpora.folders import MARKER
 from affetto.corpora.formats.written_rows import Folds
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.provenance import RECORD, write_record
 from affetto.corpora.registry import CORPORA
 from affetto.errors import UserError, unknown
 from affetto.files import replacing_folder
 
-RECORD = "conversion.json"
-"""File that tells where a converted folder comes from."""
 AUDIO = "audio"
 """Folder of copied recordings."""
 
@@ -69,9 +68,10 @@ def convert(
                 fold: {clips[clip].id: part for clip, part in parts.items()} for fold, parts in (folds or {}).items()
             }
             notes = record.write(written, folder, folds=renamed, copy=copy)
-            _write_json(folder / RECORD, {"format": form, **_facts(manifest)})
+            write_record(folder, form, manifest)
             if manifest.synthetic:
-                _write_json(folder / MARKER, {"synthetic": True, "corpus": manifest.corpus})
+                marker = {"synthetic": True, "corpus": manifest.corpus}
+                (folder / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     except OSError as problem:
         raise UserError(f"{out} cannot be written ({problem.strerror}); give another folder") from None
     return (*notes, *_facts_left_behind(manifest))
@@ -131,22 +131,6 @@ def _free_name(file: str, used: set[str]) -> str:
     return name
 
 
-def _facts(manifest: Manifest) -> dict[str, object]:
-    return {
-        "corpus": manifest.corpus,
-        "root": str(manifest.root),
-        "clips": len(manifest.clips),
-        "checksum": manifest.checksum(with_annotations=True),
-        "licence": manifest.licence,
-        "protocol": manifest.protocol,
-        "official": manifest.official,
-    }
-
-
-def _write_json(path: Path, content: dict[str, object]) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def _facts_left_behind(manifest: Manifest) -> tuple[str, ...]:
-    facts = [name for name in ("licence", "official", "protocol") if getattr(manifest, name)]
-    return (f"{', '.join(facts)} of {manifest.corpus} stand in {RECORD}, which no reader takes",) if facts else ()
+    facts = [*["official counts"] * bool(manifest.official), *["default split"] * bool(manifest.protocol)]
+    return (f"the {' and '.join(facts)} of {manifest.corpus} are in {RECORD} alone",) if facts else ()

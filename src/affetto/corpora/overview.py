@@ -20,6 +20,7 @@ def to_json(corpus: Corpus) -> dict[str, Any]:
         "name": corpus.name,
         "title": corpus.title,
         "format": corpus.is_format,
+        "written": corpus.write is not None,
         "language": corpus.language or None,
         "clips": corpus.clips or None,
         "speakers": corpus.speakers or None,
@@ -79,9 +80,10 @@ def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) 
         terms.add_row(corpus.name, escape(corpus.licence) or "not stated")
         for option, record in corpus.options.items():
             terms.add_row("", f"{option}: {escape(record.description)}")
-    layouts = _table("layouts of your own collections", "name", "layout", "options")
+    layouts = _table("layouts of your own collections", "name", "layout", "written", "options")
     for corpus in (corpus for corpus in corpora if corpus.is_format):
-        layouts.add_row(corpus.name, escape(corpus.title), ", ".join(corpus.options))
+        written = "" if corpus.write is None else "yes"
+        layouts.add_row(corpus.name, escape(corpus.title), written, ", ".join(corpus.options))
     speech = _table("speech for affetto specialize", "name", "title", "sentences", "splits")
     for source in transcribed:
         speech.add_row(source.name, source.title, "yes" if source.has_sentences else "no", ", ".join(source.splits))

@@ -11,6 +11,7 @@ from affetto.corpora.corpus import Corpus
 from affetto.corpora.formats import tables
 from affetto.corpora.labels import DROP, OTHER_LABELS, parse_label_map
 from affetto.corpora.manifest import Manifest, NoClipsError
+from affetto.corpora.provenance import recorded_licence
 from affetto.corpora.transcribed import commonvoice
 from affetto.errors import UserError
 from affetto.registry import Registry
@@ -69,7 +70,8 @@ def open_corpus(
         ) from None
     except UserError as problem:
         raise _with_likeness(problem, corpus, path) from None
-    manifest = replace(manifest, key=corpus.name)
+    licence = manifest.licence or (recorded_licence(path) if corpus.is_format else "")
+    manifest = replace(manifest, key=corpus.name, licence=licence)
     if name and manifest.corpus != name:
         clips = tuple(replace(clip, corpus=name) for clip in manifest.clips)
         notes = (*manifest.notes, *_name_note(name, corpus, path))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from affetto.errors import unknown
+from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.outputs import TIMELINE_FORMATS
 from affetto.inference.timeline import Segment
 
@@ -16,40 +17,40 @@ ABSTAINED = "–"
 
 
 def format_segments(
-    segments: Iterable[Segment], kind: str, *, file: str, labels: Sequence[str], protocol: str | None = None
+    segments: Iterable[Segment], kind: str, *, file: str, columns: Columns, protocol: str | None = None
 ) -> str:
-    """Write the segments of one recording in a format of TIMELINE_FORMATS; `labels` are the columns of a CSV.
+    """Write the segments of one recording in a format of TIMELINE_FORMATS; `columns` are those of the model's target.
 
     `protocol`: that of the predictor where it is not the model's own (`Predictor.protocol`); each format holds it.
     """
     if kind not in TIMELINE_FORMATS:
         raise unknown("format of a timeline", kind, TIMELINE_FORMATS)
-    return {"json": _json, "csv": _csv, "vtt": _vtt}[kind](list(segments), file, labels, protocol)
+    return {"json": _json, "csv": _csv, "vtt": _vtt}[kind](list(segments), file, columns, protocol)
 
 
-def _json(segments: list[Segment], file: str, _labels: Sequence[str], protocol: str | None) -> str:
+def _json(segments: list[Segment], file: str, columns: Columns, protocol: str | None) -> str:
     content: dict[str, Any] = {"file": file} | ({} if protocol is None else {"protocol": protocol})
     content["segments"] = [segment.to_json() for segment in segments]
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _csv(segments: list[Segment], file: str, labels: Sequence[str], protocol: str | None) -> str:
+def _csv(segments: list[Segment], file: str, columns: Columns, protocol: str | None) -> str:
     column, cell = ([], []) if protocol is None else (["protocol"], [protocol])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "start", "end", "emotion", *labels, *column])
+    writer.writerow(["file", "start", "end", *columns.header, *column])
     for segment in segments:
-        shares = (f"{segment.probabilities[label]:.6f}" for label in labels)
-        writer.writerow([file, f"{segment.start:.3f}", f"{segment.end:.3f}", segment.emotion or "", *shares, *cell])
+        cells = columns.cells(vars(segment))
+        writer.writerow([file, f"{segment.start:.3f}", f"{segment.end:.3f}", *cells, *cell])
     return text.getvalue()
 
 
-def _vtt(segments: list[Segment], _file: str, _labels: Sequence[str], protocol: str | None) -> str:
+def _vtt(segments: list[Segment], _file: str, columns: Columns, protocol: str | None) -> str:
     notes = [] if protocol is None else [f"NOTE protocol: {protocol}\n"]
     cues = []
     for segment in segments:
-        sure = f"{100 * max(segment.probabilities.values()):.0f} %"
-        cues.append(f"{clock(segment.start)} --> {clock(segment.end)}\n{segment.emotion or ABSTAINED} {sure}\n")
+        words = columns.words(segment, ABSTAINED)
+        cues.append(f"{clock(segment.start)} --> {clock(segment.end)}\n{words}\n")
     return "\n".join(["WEBVTT\n", *notes, *cues])
 
 

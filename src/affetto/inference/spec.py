@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from affetto.errors import UserError
+
 if TYPE_CHECKING:
     from affetto.inference.predictor import Predictor
 
@@ -26,5 +28,10 @@ class PredictorSpec:
         from affetto.inference.loading import load
 
         predictor = load(self.model, device=self.device, backbone=self.backbone, precision=self.precision)
+        if self.abstain_below > 0 and not predictor.target.has_classes:
+            raise UserError(
+                f"--abstain-below is for models that name one emotion; {self.model} predicts {predictor.target.title}: "
+                "leave it out"
+            )
         predictor.abstain_below = self.abstain_below
         return predictor.for_speaker(self.speaker) if self.speaker else predictor

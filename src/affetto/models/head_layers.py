@@ -63,10 +63,16 @@ class StatisticsHead(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def standardise(self, statistics: Tensor) -> None:
-        """Fit the constants on (clips, 2 width); a feature that never varies is left unscaled."""
+        """Fit the constants on (clips, 2 width)."""
+        centre, scale = self.constants(statistics)
+        self.centre.copy_(centre)
+        self.scale.copy_(scale)
+
+    @staticmethod
+    def constants(statistics: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation (2 width,) of (clips, 2 width); a feature that never varies is left unscaled."""
         deviation = statistics.std(0, unbiased=False)
-        self.centre.copy_(statistics.mean(0))
-        self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+        return statistics.mean(0), torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
 
     @torch.no_grad()
     def shifted(self, statistics: Tensor, centre_share: float, scale_share: float) -> StatisticsHead:

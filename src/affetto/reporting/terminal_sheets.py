@@ -101,13 +101,29 @@ def _facts(scored: ScoredSet) -> Iterator[str]:
         yield f"Time: {duration_text(scored.seconds)}."
 
 
-def prediction_sheet(predictions: Iterable[Mapping[str, Any]]) -> Sheet:
-    """A row a file, of `{file, emotion, probabilities}`: emotion (– if the model abstains), probability, next."""
+def prediction_sheet(
+    predictions: Iterable[Mapping[str, Any]], *, has_classes: bool = True, dimensions: Sequence[str] = ()
+) -> Sheet:
+    """A row a file, of `{file, emotion, probabilities}`: emotion (– if the model abstains), probability, next.
+
+    Without classes: the called labels and the most probable one, if the rows have labels. Then each dimension.
+    """
+    rows = list(predictions)
+    has_labels = not has_classes and any("labels" in row for row in rows)
+    heads = ("emotion", "probability", "next") if has_classes else ("labels", "most probable") if has_labels else ()
+    of_labels = _prediction_cells if has_classes else _called_cells if has_labels else lambda _: ()
     return Sheet(
         name="predictions",
         title="Predictions",
-        columns=columns("file", "emotion", "probability", "next", texts=("file", "emotion", "next")),
-        rows=tuple(_prediction_row(prediction) for prediction in predictions),
+        columns=columns("file", *heads, *dimensions, texts=("file", "emotion", "next", "labels", "most probable")),
+        rows=tuple(
+            (
+                Cell(row["file"]),
+                *of_labels(row),
+                *(Cell(f"{row['dimensions'][name]:.2f}", row["dimensions"][name]) for name in dimensions),
+            )
+            for row in rows
+        ),
     )
 
 
@@ -145,9 +161,15 @@ def _basis(scores: Sequence[Mapping[str, Any]]) -> str:
     return f"{clips.pop():,} clips. {words}" if len(clips) == 1 else words
 
 
-def _prediction_row(prediction: Mapping[str, Any]) -> tuple[Cell, ...]:
+def _called_cells(prediction: Mapping[str, Any]) -> tuple[Cell, ...]:
+    label, probability = max(prediction["probabilities"].items(), key=lambda item: item[1])
+    called = ", ".join(prediction["labels"]) or DASH
+    return Cell(called), Cell(f"{label} {percent_text(probability)} %")
+
+
+def _prediction_cells(prediction: Mapping[str, Any]) -> tuple[Cell, ...]:
     ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
-    cells = [Cell(prediction["file"])]
+    cells: list[Cell] = []
     if prediction["emotion"] is None:  # the model abstains: its most probable emotion comes next
         cells += [Cell(DASH), Cell(DASH)]
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request, Security
@@ -18,9 +17,10 @@ from affetto import audio
 from affetto._version import __version__
 from affetto.inference.predictor import Prediction
 from affetto.serving import meters, routes, schemas
+from affetto.serving.answers import prediction_answer, timeline_answer
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
-from affetto.serving.refusals import RefusalError
+from affetto.serving.refusals import RefusalError, no_timeline
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import RAW_TYPES, receive
 
@@ -86,22 +86,16 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
 
     @app.post(
         "/v1/predict",
-        summary="The emotion of a recording",
+        summary="The emotion of a recording, or its dimensions",
         openapi_extra=BODY,
+        # A model's answer has the fields that its target has.
+        response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS),
     )
     async def predict(request: Request, model: Model = None) -> schemas.PredictionAnswer:
         name, prediction = await _process_upload(request, service, model, predict_job)
-        return schemas.PredictionAnswer(
-            model=name,
-            emotion=prediction.emotion,
-            probabilities=prediction.probabilities,
-            seconds=prediction.seconds,
-            seconds_heard=prediction.seconds_heard,
-            windows=prediction.windows,
-            synthetic=bool(service.catalogue.predictors[name].card.get("synthetic")),
-        )
+        return prediction_answer(name, service.catalogue.predictors[name], prediction)
 
 
 def segment(job: Job) -> list[Segment]:
@@ -117,27 +111,30 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
 
     @app.post(
         "/v1/timeline",
-        summary="Emotions over the time of a long recording",
+        summary="Emotions, or dimensions, over the time of a long recording",
         openapi_extra=BODY,
+        response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS, 501),
     )
     async def timeline(request: Request, model: Model = None) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
-            raise RefusalError(501, "no_timeline", "this server has no silero-vad, which finds speech in a recording")
-        name, (seconds, segments) = await _process_upload(request, service, model, time_job)
-        return schemas.TimelineAnswer(
-            model=name,
-            seconds=seconds,
-            segments=[schemas.SegmentAnswer(**asdict(segment)) for segment in segments],
-            synthetic=bool(service.catalogue.predictors[name].card.get("synthetic")),
-        )
+            raise no_timeline("this server has no silero-vad, which finds speech in a recording")
+        check = service.refuse_timeline
+        name, (seconds, segments) = await _process_upload(request, service, model, time_job, check)
+        return timeline_answer(name, service.catalogue.predictors[name], seconds, segments)
 
 
 async def _process_upload(
-    request: Request, service: Service, model: str | None, task: Callable[[Job], T]
+    request: Request,
+    service: Service,
+    model: str | None,
+    task: Callable[[Job], T],
+    check: Callable[[str], None] = lambda model: None,
 ) -> tuple[str, T]:
     """Handle a request with a recording: take a place, receive the upload, run `task`.
+
+    `check` gets the model's name, and may raise RefusalError: before the upload where the query names the model.
 
     Returns the model's name and the task's result.
     """
@@ -151,11 +148,14 @@ async def _process_upload(
         return task(job)
 
     name = service.catalogue.resolve(model)
+    if model is not None:
+        check(name)
     facts: dict[str, Any] = request.state.facts
     with service.take_place():
         upload = await receive(request, service.limits)
         if model is None:
             name = service.catalogue.resolve(upload.fields.get("model"))
+            check(name)
         facts |= {"model": name, "bytes": len(upload.audio)}
         answer = service.process(name, upload.audio, run_task, gone)
         del upload  # whose bytes are not needed once they are decoded
@@ -167,6 +167,7 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
     @app.get(
         "/v1/models",
         summary="The models that are served",
+        response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(401, 403, 500),
     )

@@ -10,7 +10,8 @@ from affetto.errors import unknown
 from affetto.inference.predictor import Predictor
 from affetto.inference.shared_weights import shared_bytes
 from affetto.serving.refusals import RefusalError
-from affetto.serving.schemas import ModelAnswer
+from affetto.serving.schemas import ModelAnswer, TargetAnswer
+from affetto.targets.registry import target_fields
 
 
 class Catalogue:
@@ -50,4 +51,15 @@ class Catalogue:
                 if neighbour != name and shared_bytes(predictor, its)
             ],
             synthetic=bool(card.get("synthetic")),
+            **_target(predictor),
         )
+
+
+def _target(predictor: Predictor) -> dict[str, TargetAnswer]:
+    """The field `target` of a model; none for a model of classes, whose labels say all."""
+    fields = target_fields(predictor.target).get("target", {})
+    level = predictor.card.get("confidence", {}).get("conformal", {}).get("level")
+    if not fields:
+        return {}
+    answer = {name: fields[name] for name in ("kind", "dimensions") if name in fields}
+    return {"target": TargetAnswer(**answer, **({} if level is None else {"interval_level": level}))}

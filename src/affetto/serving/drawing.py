@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
 
 COLUMNS, HEIGHT = 600, 100
+SILENCE = "#c8c8c8"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#000000")
 """Okabe and Ito (2008): told apart by colour-blind people too."""
 
@@ -19,7 +20,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#9
 def timeline(
     wave: np.ndarray, rate_hz: int, segments: Sequence[Segment], labels: Sequence[str], words: Mapping[str, str]
 ) -> str:
-    """Draw the wave (samples,) in columns, each in the colour of its segment's emotion, with a legend and times."""
+    """Draw the wave (samples,) in columns, each in the colour of its segment's emotion, with a legend and times.
+
+    Without `labels`, speech has one colour.
+    """
     seconds = len(wave) / rate_hz
     colours = {label: COLOURS[n % len(COLOURS)] for n, label in enumerate(labels)}
     heights = _heights(wave)
@@ -36,8 +40,7 @@ def timeline(
         if label in emotions
     )
     description = "; ".join(
-        f"{segment.start:.1f}–{segment.end:.1f} s {words.get(segment.emotion or '', segment.emotion or '?')}"
-        for segment in segments
+        f"{s.start:.1f}–{s.end:.1f} s {_word(s, words) if labels else ''}".strip() for s in segments
     )
     return (
         f'<div class="affetto-timeline"><svg viewBox="0 0 {len(heights)} {HEIGHT}" preserveAspectRatio="none" '
@@ -53,6 +56,14 @@ def _heights(wave: np.ndarray) -> np.ndarray:
     return 1 + (HEIGHT - 1) * loudest / max(float(loudest.max()), 1e-9)
 
 
+def _word(segment: Segment, words: Mapping[str, str]) -> str:
+    return words.get(segment.emotion or "", segment.emotion or "?")
+
+
 def _colour(seconds: float, segments: Sequence[Segment], colours: Mapping[str, str]) -> str:
-    emotion = next((s.emotion for s in segments if s.start <= seconds < s.end), None)
-    return colours[emotion] if emotion else "#c8c8c8"
+    segment = next((s for s in segments if s.start <= seconds < s.end), None)
+    if segment is None:
+        return SILENCE
+    if not colours:
+        return COLOURS[0]
+    return colours[segment.emotion] if segment.emotion else SILENCE

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.limits import Limits
     from affetto.serving.middleware import Guard
+    from affetto.serving.schemas import ModelAnswer
     from affetto.serving.service import Service
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart")
@@ -147,7 +148,7 @@ def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open
     """Compose the lines that the terminal shows once the server runs; the line with curl works as it stands."""
     lines = [f"affetto serves at {url}"]
     for model in catalogue.describe():
-        facts = [model.method or "", f"on {model.backbone}" if model.backbone else "", ", ".join(model.labels)]
+        facts = [model.method or "", f"on {model.backbone}" if model.backbone else "", ", ".join(_predicted(model))]
         shared = f"; one backbone with {', '.join(model.shares_backbone_with)}" if model.shares_backbone_with else ""
         synthetic = "; trained on SYNTHETIC speech" if model.synthetic else ""
         lines.append(f"  model {model.name}: {' '.join(filter(None, facts[:2]))} ({facts[2]}){shared}{synthetic}")
@@ -160,3 +161,9 @@ def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open
     if is_open:
         lines.append("warning: other machines may reach it, and it asks for no token")
     return lines
+
+
+def _predicted(model: ModelAnswer) -> list[str]:
+    """The labels of a model, and its dimensions with their ranges."""
+    ranges = model.target.dimensions.items()
+    return [*model.labels, *(f"{name} {low:g} to {high:g}" for name, (low, high) in ranges)]

@@ -11,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import partial
-from html import escape
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse
 
-from affetto import audio
 from affetto.inference.predictor import Prediction
-from affetto.serving import drawing, logs, routes
+from affetto.serving import display, logs, routes
 from affetto.serving.app import segment
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.middleware import Guard
@@ -31,15 +29,9 @@ from affetto.serving.shelf import TOKEN, Shelf
 from affetto.serving.texts import LANGUAGES, Texts
 from affetto.serving.uploads import receive
 
-STYLE = """
-.affetto-languages {text-align: right; font-size: .95rem} .affetto-languages a {margin-left: .8em}
-.affetto-note {padding: .6em .8em; border-radius: .5em; background: #fff4d6; color: #4a3b00}
-.affetto-problem {padding: .6em .8em; border-radius: .5em; background: #fde2e0; color: #7a1008}
-.affetto-timeline svg {width: 100%; height: 110px; display: block}
-.affetto-times {display: flex; justify-content: space-between; font-size: .85rem; opacity: .8}
-.affetto-key {display: inline-flex; align-items: center; margin-right: 1em}
-.affetto-key i {width: .8em; height: .8em; border-radius: 50%; margin-right: .35em}
-"""
+STYLE = f"""
+.affetto-languages {{text-align: right; font-size: .95rem}} .affetto-languages a {{margin-left: .8em}}
+{display.STYLE}"""
 
 
 def mount(app: FastAPI, guard: Guard, service: Service, shelf: Shelf) -> None:
@@ -138,7 +130,9 @@ def _theme() -> Any:
 def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
     import gradio as gr
 
-    names = list(service.catalogue.predictors)
+    predictors = service.catalogue.predictors
+    names = list(predictors)
+    has_labels = any(predictor.target.labels for predictor in predictors.values())
     links = "".join(
         f'<a href="../{code}/" hreflang="{code}" lang="{code}">{language.name}</a>'
         if language is not texts
@@ -147,7 +141,7 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
     )
     with gr.Blocks(title=f"affetto: {texts.title}", analytics_enabled=False) as blocks:
         _html(f'<nav class="affetto-languages">{links}</nav>')
-        gr.Markdown(f"# {texts.title}\n{texts.lead}")
+        gr.Markdown(f"# {texts.title}\n{texts.lead if has_labels else texts.lead_dimensions}")
         with gr.Row():
             with gr.Column():
                 recording = gr.Audio(
@@ -162,7 +156,13 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
                 button = gr.Button(texts.button, variant="primary", elem_id="listen")
             with gr.Column():
                 summary = _html(elem_id="told")
-                bars = gr.Label(label=texts.emotions, num_top_classes=20, elem_id="emotions")
+                bars = gr.Label(
+                    label=texts.emotions,
+                    num_top_classes=20,
+                    visible=predictors[names[0]].target.has_classes,
+                    elem_id="emotions",
+                )
+                details = _html(elem_id="details")
         over_time = _html(elem_id="timeline")
         with gr.Accordion(texts.limits_title, open=True):
             gr.Markdown(texts.limits)
@@ -173,7 +173,7 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
             texts=texts,
             shelf=shelf,
             inputs=[recording, model],
-            outputs=[summary, bars, over_time],
+            outputs=[summary, bars, details, over_time],
         )
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks
@@ -194,45 +194,40 @@ async def _keep_token(token: str | None) -> str | None:
 def _connect(
     event: Any, service: Service, *, texts: Texts, shelf: Shelf, inputs: list[Any], outputs: list[Any]
 ) -> None:
-    async def answer(token: str | None, model: str) -> tuple[str, dict[str, float] | None, str]:
+    import gradio
+
+    async def answer(token: str | None, model: str) -> tuple[str, Any, str, str]:
         if not token:
-            return _problem(texts.nothing), None, ""
+            return display.problem(texts.nothing), None, "", ""
         try:
             with service.take_place():
                 content = await asyncio.to_thread(shelf.read, token)
-                result, picture = await service.process(model, content, lambda job: _classify(job, service, texts))
+                result, pictures = await service.process(model, content, lambda job: _classify(job, service, texts))
         except RefusalError as problem:
             logs.event("page", status=problem.status, error=problem.code)
             service.meters.count_request("page", problem.status, model)
-            return _problem(texts.problems.get(problem.code, ""), problem.message), None, ""
+            return display.problem(texts.problems.get(problem.code, ""), problem.message), None, "", ""
         logs.event("page", status=200, model=model, audio_seconds=round(result.seconds, 3))
         service.meters.count_request("page", 200, model)
+        predictor = service.catalogue.predictors[model]
         words = {texts.labels.get(label, label): share for label, share in result.probabilities.items()}
-        return _summary(result, service, model, texts), words, picture
+        has_classes = predictor.target.has_classes
+        probabilities = gradio.update(value=words if has_classes else None, visible=has_classes)
+        return display.summary(result, predictor, model, texts), probabilities, *pictures
 
     event(answer, inputs, outputs, api_visibility="private", concurrency_limit=None)
 
 
-def _classify(job: Job, service: Service, texts: Texts) -> tuple[Prediction, str]:
-    """Predict, and draw the timeline where the recording is longer than a window."""
+def _classify(job: Job, service: Service, texts: Texts) -> tuple[Prediction, tuple[str, str]]:
+    """Predict, and draw the details, and the timeline where the recording is longer than a window."""
     predictor = job.predictor
     result = predictor.classify([job.wave])[0]
     window = predictor.window_seconds
-    if window is None or result.seconds <= window or not service.makes_timelines:
-        return result, ""
+    is_long = window is not None and result.seconds > window
+    if not (is_long and service.makes_timelines and predictor.target.makes_timeline):
+        return result, (display.details(result, predictor, (), texts), "")
     segments = segment(job)
-    picture = drawing.timeline(job.wave, audio.RATE_HZ, segments, predictor.labels, texts.labels)
-    none = "" if segments else f"<p>{texts.timeline_none}</p>"
-    return result, f"<h3>{texts.timeline}</h3>{picture}{none}"
-
-
-def _summary(result: Prediction, service: Service, model: str, texts: Texts) -> str:
-    notes = [texts.synthetic] if service.catalogue.predictors[model].card.get("synthetic") else []
-    notes += [texts.abstained] if result.emotion is None else []
-    note = "".join(f'<p class="affetto-note">{line}</p>' for line in notes)
-    return f"{note}<p>{texts.summary.format(seconds=result.seconds_heard, model=escape(model))}</p>"
-
-
-def _problem(words: str, detail: str = "") -> str:
-    detail = f"<small>{escape(detail)}</small>" if words and detail else escape(detail)
-    return f'<p class="affetto-problem" role="alert">{words} {detail}</p>'
+    return result, (
+        display.details(result, predictor, segments, texts),
+        display.over_time(job.wave, predictor, segments, texts),
+    )

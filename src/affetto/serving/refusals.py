@@ -56,6 +56,10 @@ def storage_full(retry_seconds: int) -> RefusalError:
     return RefusalError(507, "storage_full", message, {"Retry-After": str(retry_seconds)})
 
 
+def no_timeline(reason: str) -> RefusalError:
+    return RefusalError(501, "no_timeline", reason)
+
+
 def unusable(problem: audio.AudioError) -> RefusalError:
     """415 for what is no audio that can be read here, 413 for what is too long, 422 for what is broken."""
     if isinstance(problem, audio.UnknownFormatError):

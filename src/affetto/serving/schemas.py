@@ -25,15 +25,40 @@ PREDICTION: dict[str, Any] = {
 }
 
 
-class PredictionAnswer(BaseModel):
-    """Emotion and probabilities of a recording."""
+DIMENSIONS: dict[str, Any] = {
+    "model": "industrial",
+    "dimensions": {"arousal": 3.84, "valence": 2.11},
+    "intervals": {"arousal": [3.1, 4.58], "valence": [1.2, 3.02]},
+    "seconds": 3.42,
+    "seconds_heard": 3.42,
+    "windows": 1,
+    "synthetic": False,
+}
+_DIMENSIONS = "value of each dimension that the model predicts, within its range; absent where it predicts none"
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION]})
+
+class PredictionAnswer(BaseModel):
+    """Emotion and probabilities of a recording, its labels, its dimensions: what the model's target has."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION, DIMENSIONS]})
 
     model: str = Field(description="the name of the model that answered")
-    emotion: str | None = Field(description="the most probable emotion; null where the model abstains")
+    emotion: str | None = Field(
+        default=None,
+        description="the most probable emotion; null where the model abstains, absent where it predicts no single one",
+    )
     probabilities: dict[str, float] = Field(
-        description="probability of each emotion that the model knows; they sum to 1"
+        default_factory=dict,
+        description="probability of each emotion that the model knows; they sum to 1, except where several may apply",
+    )
+    labels: list[str] = Field(
+        default_factory=list,
+        description="emotions that apply, of a model by which several may; absent for all other models",
+    )
+    dimensions: dict[str, float] = Field(default_factory=dict, description=_DIMENSIONS)
+    intervals: dict[str, tuple[float, float]] = Field(
+        default_factory=dict,
+        description="interval around each dimension's value, of the level that `GET /v1/models` gives; absent for none",
     )
     seconds: float = Field(description="length of the recording in seconds")
     seconds_heard: float = Field(description="seconds of it that the model processed")
@@ -42,16 +67,20 @@ class PredictionAnswer(BaseModel):
 
 
 class SegmentAnswer(BaseModel):
-    """A stretch of speech of one emotion."""
+    """A stretch of speech: of one emotion, or with the mean of each dimension."""
 
     start: float = Field(description="seconds from the recording's start")
     end: float = Field(description="seconds from the recording's start")
-    emotion: str | None = Field(description="the most probable emotion; null where the model abstains")
-    probabilities: dict[str, float] = Field(description="probability of each emotion")
+    emotion: str | None = Field(
+        default=None,
+        description="the most probable emotion; null where the model abstains, absent where it predicts none",
+    )
+    probabilities: dict[str, float] = Field(default_factory=dict, description="probability of each emotion")
+    dimensions: dict[str, float] = Field(default_factory=dict, description=_DIMENSIONS)
 
 
 class TimelineAnswer(BaseModel):
-    """Stretches of speech in a recording, each with its emotion."""
+    """Stretches of speech in a recording, each with its emotion, its dimensions, or both."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -74,6 +103,19 @@ class TimelineAnswer(BaseModel):
     synthetic: bool = Field(description="true if the model was trained on synthetic speech")
 
 
+class TargetAnswer(BaseModel):
+    """Target of a model that predicts more or else than one label."""
+
+    kind: str = Field(description="name that `affetto train --target` takes")
+    dimensions: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="least and largest value of each dimension; absent where there is none"
+    )
+    interval_level: float = Field(
+        default=0.0,
+        description="share of the validation clips whose true values lay within the intervals; absent for no intervals",
+    )
+
+
 class ModelAnswer(BaseModel):
     """A model that is served."""
 
@@ -91,7 +133,23 @@ class ModelAnswer(BaseModel):
                     "window_seconds": 4.0,
                     "shares_backbone_with": ["frozen"],
                     "synthetic": False,
-                }
+                },
+                {
+                    "name": "industrial",
+                    "default": False,
+                    "labels": [],
+                    "target": {
+                        "kind": "dimensions",
+                        "dimensions": {"arousal": [1.0, 5.0], "valence": [1.0, 5.0]},
+                        "interval_level": 0.9,
+                    },
+                    "method": "frozen",
+                    "backbone": "microsoft/wavlm-base",
+                    "precision": "float32",
+                    "window_seconds": 4.0,
+                    "shares_backbone_with": [],
+                    "synthetic": False,
+                },
             ]
         },
     )
@@ -99,6 +157,10 @@ class ModelAnswer(BaseModel):
     name: str = Field(description="value for the parameter `model`")
     default: bool = Field(description="true if it answers when no model is named")
     labels: list[str] = Field(description="emotions that it knows")
+    target: TargetAnswer = Field(
+        default_factory=lambda: TargetAnswer(kind="classes"),
+        description="what it predicts; absent where that is one of `labels`",
+    )
     method: str | None = Field(description="method by which the backbone was adapted")
     backbone: str | None = Field(description="the backbone's key, hub id or folder's name")
     precision: str | None = Field(description="number format that it computes in")
@@ -149,7 +211,7 @@ _REFUSALS = {
     415: "the upload is no audio that can be read",
     422: "the audio is broken, empty or too short",
     500: "a defect of the server; see its log under the X-Request-ID",
-    501: "the server cannot find speech in recordings",
+    501: "the server cannot find speech in recordings, or the model has no timeline",
     503: "the queue is full, or the computing took too long: try again after the seconds in Retry-After",
 }
 

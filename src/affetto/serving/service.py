@@ -23,7 +23,7 @@ from affetto.serving.batching import Batcher, ClosedError, Work
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.limits import Limits
 from affetto.serving.meters import Meters
-from affetto.serving.refusals import LONGEST_RETRY_SECONDS, queue_full, timed_out, unusable
+from affetto.serving.refusals import LONGEST_RETRY_SECONDS, no_timeline, queue_full, timed_out, unusable
 
 T = TypeVar("T")
 RECORDING = "the recording"
@@ -130,6 +130,11 @@ class Service:
             yield
         finally:
             self._places -= 1
+
+    def refuse_timeline(self, model: str) -> None:
+        """Raise RefusalError (501) for a model whose target makes no timeline."""
+        if not self.catalogue.predictors[model].target.makes_timeline:
+            raise no_timeline(f"several labels may apply at once for the model {model!r}: ask /v1/predict")
 
     @property
     def places(self) -> int:

@@ -13,10 +13,16 @@ class Texts:
     name: str
     title: str
     lead: str
+    lead_dimensions: str
     model: str
     recording: str
     button: str
     emotions: str
+    several: str
+    none_applies: str
+    dimensions: str
+    interval: str
+    path: str
     timeline: str
     timeline_none: str
     nothing: str
@@ -26,6 +32,8 @@ class Texts:
     limits_title: str
     limits: str
     labels: dict[str, str]
+    names: dict[str, str]
+    """Names of dimensions."""
     problems: dict[str, str]
 
 
@@ -34,10 +42,16 @@ ENGLISH = Texts(
     name="English",
     title="Emotion in speech",
     lead="Record your voice or choose a file: a model tells which emotion it hears, and how sure it is.",
+    lead_dimensions="Record your voice or choose a file: a model estimates how it sounds, in numbers.",
     model="Model",
     recording="Recording",
     button="Listen",
     emotions="Probabilities",
+    several="Labels",
+    none_applies="The model finds no label probable enough.",
+    dimensions="Dimensions",
+    interval="Shaded: for about {level:.0%} of the validation clips the true value was this near.",
+    path="The line goes through the recording, from the open circle to the full one.",
     timeline="Over time",
     timeline_none="no speech was found in this recording",
     nothing="Record something or choose a file first.",
@@ -54,6 +68,7 @@ ENGLISH = Texts(
         "and deleted within minutes."
     ),
     labels={},
+    names={},
     problems={},
 )
 
@@ -62,10 +77,16 @@ ITALIAN = Texts(
     name="Italiano",
     title="Emozioni nel parlato",
     lead="Registra la tua voce o scegli un file: un modello dice quale emozione sente, e con quale sicurezza.",
+    lead_dimensions="Registra la tua voce o scegli un file: un modello stima come suona, in numeri.",
     model="Modello",
     recording="Registrazione",
     button="Ascolta",
     emotions="Probabilità",
+    several="Etichette",
+    none_applies="Per il modello nessuna etichetta è abbastanza probabile.",
+    dimensions="Dimensioni",
+    interval="In ombra: per circa il {level:.0%} delle clip di validazione il valore vero era così vicino.",
+    path="La linea attraversa la registrazione, dal cerchio vuoto a quello pieno.",
     timeline="Nel tempo",
     timeline_none="in questa registrazione non è stato trovato parlato",
     nothing="Prima registra qualcosa o scegli un file.",
@@ -90,6 +111,7 @@ ITALIAN = Texts(
         "sadness": "tristezza",
         "surprise": "sorpresa",
     },
+    names={"arousal": "attivazione", "valence": "valenza", "dominance": "dominanza"},
     problems={
         "not_audio": "Il file non è un audio che si possa leggere: convertilo in wav o flac.",
         "unusable_audio": "La registrazione è rovinata, vuota o troppo corta.",

@@ -96,7 +96,7 @@ class Tokens:
 
 
 def _state(file: Path) -> tuple[int, ...] | None:
-    """What changes with a file's content; None for a file that is not there."""
+    """Facts of a file that change with its content; None for a file that is not there."""
     try:
         facts = file.stat()
     except OSError:

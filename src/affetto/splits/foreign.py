@@ -60,8 +60,10 @@ def open_split(
     `name` is a corpus or layout, or the collection's own name; `columns` names the columns of a table (default: those
     that `COLUMN` fits). Raises UserError.
     """
-    path = existing(path, "a split: the folder of its files, or its table")
-    record = CORPORA.get(name or "") or _detected(path)
+    record = CORPORA.get(name or "")
+    if record is None or record.is_listing:  # others may take more than a path, such as a dataset's id on the hub
+        path = existing(path, "a split: the folder of its files, or its table")
+        record = record or _detected(path)
     options = dict(options or {})
     if record is None or record.is_listing:
         settings = tables.CORPUS.settings(options)
@@ -174,7 +176,7 @@ def _of_files(sets: dict[str, list[tuple[str, Path]]], rules: Rules) -> ForeignS
 
 
 def _opened(file: Path, columns: Sequence[str] = ()) -> Table:
-    return emobox.open_jsonl(file, columns) if file.suffix.casefold() == emobox.SUFFIX else open_table(file)
+    return emobox.open_lines(file, columns) if file.suffix.casefold() == emobox.SUFFIX else open_table(file)
 
 
 def _natural(sets: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -127,8 +127,18 @@ class Classes(OneLabel):
     def validation_scores(self, values: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
         return {name: measure.of_predictions(values, truth) for name, measure in VALIDATED.items()}
 
-    def solve(self, features: Floats, truth: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
-        return logistic(features, truth, strength, outputs=len(self.labels), weighted=weighted)
+    def solve(
+        self,
+        features: Floats,
+        truth: NDArray[Any],
+        strength: float,
+        *,
+        weighted: bool,
+        clip_weights: Floats | None = None,
+    ) -> LinearMap:
+        return logistic(
+            features, truth, strength, outputs=len(self.labels), weighted=weighted, clip_weights=clip_weights
+        )
 
 
 def checked_labels(clips: AnnotatedClips) -> tuple[str, ...]:

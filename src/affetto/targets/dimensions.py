@@ -127,8 +127,16 @@ class Dimensions(Target):
     def main_text(self, scores: Mapping[str, float]) -> str:
         return CCC.text(scores[self.main_measure])
 
-    def solve(self, features: Floats, truth: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
-        return ridge(features, truth.astype(np.float64), strength)
+    def solve(
+        self,
+        features: Floats,
+        truth: NDArray[Any],
+        strength: float,
+        *,
+        weighted: bool,
+        clip_weights: Floats | None = None,
+    ) -> LinearMap:
+        return ridge(features, truth.astype(np.float64), strength, clip_weights=clip_weights)
 
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         return float(CCC.of_predictions(np.clip(outputs, -1, 1), truth).mean())

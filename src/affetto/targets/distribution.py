@@ -79,8 +79,16 @@ class Distribution(OneLabel):
             "uar": UAR.of_predictions(values, majority),
         }
 
-    def solve(self, features: Floats, truth: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
-        return of_shares(features, truth, strength, weighted=weighted)
+    def solve(
+        self,
+        features: Floats,
+        truth: NDArray[Any],
+        strength: float,
+        *,
+        weighted: bool,
+        clip_weights: Floats | None = None,
+    ) -> LinearMap:
+        return of_shares(features, truth, strength, weighted=weighted, clip_weights=clip_weights)
 
     def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:
         return truth.argmax(1).astype(np.int64)

@@ -110,11 +110,19 @@ class Joint(Target):
             "mean_ccc": second["mean_ccc"],
         }
 
-    def solve(self, features: Floats, truth: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
+    def solve(
+        self,
+        features: Floats,
+        truth: NDArray[Any],
+        strength: float,
+        *,
+        weighted: bool,
+        clip_weights: Floats | None = None,
+    ) -> LinearMap:
         of_labels, numbers = self._parts(truth)
         return stacked(
-            self.of_labels.solve(features, of_labels, strength, weighted=weighted),
-            self.numbers.solve(features, numbers, strength, weighted=weighted),
+            self.of_labels.solve(features, of_labels, strength, weighted=weighted, clip_weights=clip_weights),
+            self.numbers.solve(features, numbers, strength, weighted=weighted, clip_weights=clip_weights),
         )
 
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:

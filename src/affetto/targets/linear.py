@@ -25,7 +25,8 @@ def logistic(
 ) -> LinearMap:
     """L2-regularised multinomial logistic regression of class indices (clips,); deterministic.
 
-    `weighted` weighs clips by inverse class frequency. A class that no clip has is never predicted.
+    `weighted` weighs clips by inverse class frequency, where each clip counts as one; `clip_weights` (clips,) are
+    factors on the loss beside that. A class that no clip has is never predicted.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -36,13 +37,17 @@ def logistic(
     if len(present) == 1:
         bias[present] = 0.0
         return LinearMap(weight, bias)
+    class_weight: str | dict[int, float] | None = "balanced" if weighted else None
+    if weighted and clip_weights is not None:  # "balanced" would count the factors, and not the clips
+        counts = np.bincount(classes.astype(int))
+        class_weight = {label: len(classes) / (len(present) * counts[label]) for label in present.tolist()}
     # On one thread: these products are small, and many threads made them eight times as slow.
     with warnings.catch_warnings(), threadpool_limits(1, "blas"):
         # At weak regularisation a separable set has no optimum to converge to; where it stands then is good enough.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(
-            C=strength, max_iter=300, tol=1e-3, class_weight="balanced" if weighted else None
-        ).fit(features, classes, sample_weight=clip_weights)
+        model = LogisticRegression(C=strength, max_iter=300, tol=1e-3, class_weight=class_weight).fit(
+            features, classes, sample_weight=clip_weights
+        )
     if len(present) == 2:  # scikit-learn gives one row, for the second class
         weight[present] = np.concatenate([-model.coef_ / 2, model.coef_ / 2])
         bias[present] = np.concatenate([-model.intercept_ / 2, model.intercept_ / 2])
@@ -51,29 +56,57 @@ def logistic(
     return LinearMap(weight, bias)
 
 
-def of_shares(features: Floats, shares: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
+def of_shares(
+    features: Floats,
+    shares: NDArray[Any],
+    strength: float,
+    *,
+    weighted: bool,
+    clip_weights: NDArray[Any] | None = None,
+) -> LinearMap:
     """Logistic regression of shares (clips, labels): each clip counts once for each label, by its share of it."""
     clips, labels = np.nonzero(shares)
     weights = shares[clips, labels].astype(np.float64)
     if weighted:  # "balanced" would count clips, and not their shares
         of_labels = len(shares) / (shares.shape[1] * np.maximum(shares.sum(axis=0), 1e-12))
         weights *= (shares @ of_labels)[clips]
+    if clip_weights is not None:
+        weights *= clip_weights[clips]
     return logistic(features[clips], labels, strength, outputs=shares.shape[1], weighted=False, clip_weights=weights)
 
 
-def of_marks(features: Floats, marks: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
+def of_marks(
+    features: Floats,
+    marks: NDArray[Any],
+    strength: float,
+    *,
+    weighted: bool,
+    clip_weights: NDArray[Any] | None = None,
+) -> LinearMap:
     """One logistic regression for each of several labels, marks (clips, labels) of 0 and 1."""
-    maps = [logistic(features, column.astype(int), strength, outputs=2, weighted=weighted) for column in marks.T]
+    maps = [
+        logistic(features, column.astype(int), strength, outputs=2, weighted=weighted, clip_weights=clip_weights)
+        for column in marks.T
+    ]
     weight = np.stack([pair.weight[1] - pair.weight[0] for pair in maps])
     return LinearMap(weight, np.array([pair.bias[1] - pair.bias[0] for pair in maps]))
 
 
-def ridge(features: Floats, numbers: NDArray[Any], strength: float) -> LinearMap:
-    """Ridge regression of numbers (clips, dimensions); exact. It minimises C Σ error² / 2 + ‖w‖² / 2 a dimension."""
+def ridge(
+    features: Floats, numbers: NDArray[Any], strength: float, *, clip_weights: NDArray[Any] | None = None
+) -> LinearMap:
+    """Ridge regression of numbers (clips, dimensions); exact.
+
+    It minimises C Σ wᵢ errorᵢ² / 2 + ‖w‖² / 2 a dimension; `clip_weights` are the wᵢ (clips,), 1 by default.
+    """
     from threadpoolctl import threadpool_limits
 
-    middle, centre = features.mean(axis=0), numbers.mean(axis=0)
+    middle = np.average(features, axis=0, weights=clip_weights)
+    centre = np.average(numbers, axis=0, weights=clip_weights)
     x, y = features - middle, numbers - centre
+    if clip_weights is not None:
+        root = np.sqrt(clip_weights)[:, None]
+        x, y = root * x, root * y
     with threadpool_limits(1, "blas"):
         # The smaller of the two systems: features are often more than clips.
         if len(x) < x.shape[1]:

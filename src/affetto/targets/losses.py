@@ -196,16 +196,16 @@ class JointLoss(Loss):
     def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         of_labels = self._label_truth(truth)
         loss = self.labels.of_batch(outputs[:, : self.outputs], of_labels, weights)
-        # Classes are weighted, dimensions are not: each clip counts alike, as much as the clips of this process.
-        present = (weights > 0).to(weights.dtype)
+        # Classes are weighted, dimensions are not: a clip counts by its factor, all as much as those of this process.
+        factors = weights / weights.max().clamp(min=1e-30)
         return loss + self.weight * self.dimensions.of_batch(
-            outputs[:, self.outputs :], truth[:, self.columns :], self._equal(present, of_labels, weights)
+            outputs[:, self.outputs :], truth[:, self.columns :], self._unclassed(factors, of_labels, weights)
         )
 
-    def _equal(self, present: Tensor, of_labels: Tensor, weights: Tensor) -> Tensor:
-        """Equal weights of the clips that do not only fill the batch, with the sum of the process's share."""
+    def _unclassed(self, factors: Tensor, of_labels: Tensor, weights: Tensor) -> Tensor:
+        """Weights of clips in proportion to their factors, whatever their class; their sum is the process's share."""
         share = (self.labels.clip_weights(of_labels) * weights).sum()
-        return present / present.sum().clamp(min=1) * share
+        return factors / factors.sum().clamp(min=1e-30) * share
 
     def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
         loss = self.labels.of_values(values[:, : self.outputs], self._label_truth(truth))

@@ -97,8 +97,16 @@ class Multilabel(Target):
             "mean_average_precision": MEAN_AVERAGE_PRECISION.of_predictions(values, truth),
         }
 
-    def solve(self, features: Floats, truth: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
-        return of_marks(features, truth, strength, weighted=weighted)
+    def solve(
+        self,
+        features: Floats,
+        truth: NDArray[Any],
+        strength: float,
+        *,
+        weighted: bool,
+        clip_weights: Floats | None = None,
+    ) -> LinearMap:
+        return of_marks(features, truth, strength, weighted=weighted, clip_weights=clip_weights)
 
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         return MEAN_AVERAGE_PRECISION.of_predictions(outputs, truth)

@@ -113,8 +113,9 @@ class Loss(ABC):
     def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """The loss, a scalar, of outputs (clips, outputs).
 
-        `weights` (clips,) are 1 / Σ `clip_weights` of the step's clips, and 0 for a clip that only fills the batch; of
-        several processes each passes its own clips, and the losses are summed.
+        `weights` (clips,) are fᵢ / Σ fᵢ wᵢ over the step's clips, where fᵢ is a clip's factor (1, or the weight of its
+        auxiliary corpus) and wᵢ its `clip_weights`; 0 for a clip that only fills the batch. Of several processes each
+        passes its own clips, and the losses are summed.
         """
 
     @abstractmethod
@@ -215,10 +216,19 @@ class Target(ABC):
         return setting if self.has_classes or setting == "loss" else self.main_measure
 
     @abstractmethod
-    def solve(self, features: Floats, truth: NDArray[Any], strength: float, *, weighted: bool) -> LinearMap:
+    def solve(
+        self,
+        features: Floats,
+        truth: NDArray[Any],
+        strength: float,
+        *,
+        weighted: bool,
+        clip_weights: Floats | None = None,
+    ) -> LinearMap:
         """The probe: the linear map of standardised features (clips, features) that fits the truth (clips, …).
 
         `strength` is C: it multiplies a sum of losses over clips, beside half the squared norm of the weights.
+        `clip_weights` (clips,) are factors on the loss of each clip; None: 1.
         """
 
     @abstractmethod

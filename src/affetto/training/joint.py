@@ -183,7 +183,7 @@ def _learn(stacked: Stacked, members: list[Member], batches: list[Batch]) -> Non
     ]
 
     def mask(fit: int, statistics: torch.Tensor) -> torch.Tensor:
-        return learners[fit].masked_statistics(statistics, batches[fit].masks)
+        return learners[fit].changed_statistics(statistics, batches[fit].masks, batches[fit].corpora)
 
     stacked.zero_gradients()
     rows = stacked.logits(*stacked.join(prefixes), mask)

@@ -19,6 +19,7 @@ from affetto.models.prefix import PrefixData
 from affetto.targets.target import Loss
 from affetto.training import augment as augmentation
 from affetto.training.batches import plan
+from affetto.training.corpus_scales import CorpusScales
 from affetto.training.processes import part, reseed, sum_in_place
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
@@ -41,6 +42,10 @@ class Task:
     head: tuple[np.ndarray, np.ndarray] | None = None
     """Weight (outputs, features) and bias that a statistics head starts from, in standardised features; then the
     untrained model, epoch 0, may be chosen too."""
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """Factor on the loss of clips; 1 for a clip without one."""
+    standardised_apart: Mapping[str, str] = field(default_factory=dict)
+    """Corpus of each training clip that a statistics head takes standardised by that corpus (`CorpusScales`)."""
 
     def truth(self, ids: Sequence[str], device: torch.device | None = None) -> Tensor:
         """Truth of clips: class indices (clips,), or numbers (clips, columns), float32."""
@@ -55,9 +60,12 @@ class Batch:
     lengths: Tensor
     targets: Tensor
     weights: Tensor
-    """Factor of each clip's loss in that of the step, (clips,): one part of the weight of all its clips."""
+    """Factor of each clip's loss in that of the step, (clips,): its own factor by the weight of all clips of the step.
+    """
     masks: Tensor | None
     """Frames and features that are masked, as `augment.stretches` draws them; None: none are."""
+    corpora: Tensor | None
+    """Row of each clip's corpus in `CorpusScales`, (clips,); None: all are standardised by the head's constants."""
     share: float
     """Weight of these clips' loss in that of the step: 1.0 of one process."""
     clips: int
@@ -76,7 +84,9 @@ class Learner:
     accelerator: Accelerator
     loss: Loss
     clip_weights: Mapping[str, float]
-    """Weight of each training clip in the mean of its batch (`Loss.clip_weights`)."""
+    """Weight of each training clip in the mean of its batch: `Loss.clip_weights` times the clip's factor."""
+    scales: CorpusScales | None = None
+    """Maps by which each corpus is standardised by itself; None: the constants of a statistics head are for all."""
     losses: list[Tensor] = field(default_factory=list)
     """Sums over the clips of each step since `take_losses`, on the device."""
 
@@ -106,8 +116,9 @@ class Learner:
             prefix=prefix,
             lengths=lengths,
             targets=self.task.truth(ids, device),
-            weights=torch.full((len(ids),), 1 / total if share else 0.0, device=device),
+            weights=torch.tensor(self.factors(ids, total) if share else [0.0] * len(ids), device=device),
             masks=None if masks is None else send(masks, device),
+            corpora=None if self.scales is None else self.scales.rows_of(ids),
             share=share / total,
             clips=len(clips),
         )
@@ -116,10 +127,14 @@ class Learner:
         """Sum of the weights of clips."""
         return math.fsum(self.clip_weights[clip_id] for clip_id in ids)
 
+    def factors(self, ids: Sequence[str], total: float) -> list[float]:
+        """Factors of clips in the loss of a step whose clips have the weight `total`."""
+        return [self.task.factors.get(clip_id, 1.0) / total for clip_id in ids]
+
     def learn(self, step: int, batch: Batch) -> None:
         """Compute the gradients of a step."""
         reseed(self.accelerator, self.task.seed, self.epoch, step % len(self.batches))
-        logits = self.logits(batch.prefix, batch.lengths, batch.masks)
+        logits = self.logits(batch.prefix, batch.lengths, batch.masks, batch.corpora)
         loss = self.loss.of_batch(logits, batch.targets, batch.weights)
         penalty = self.classifier.method.penalty()
         loss = loss if penalty is None else loss + penalty * batch.share
@@ -170,22 +185,28 @@ class Learner:
         """True if features are masked in the statistics of frozen states: a zero in the states would be an outlier."""
         return self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
 
-    def logits(self, prefix: Prefix, lengths: Tensor, masks: Tensor | None) -> Tensor:
+    def logits(self, prefix: Prefix, lengths: Tensor, masks: Tensor | None, corpora: Tensor | None = None) -> Tensor:
         """(clips, classes) of a batch, masked; statistics are masked by the training clips' mean."""
         head, classifier = self.classifier.head, self.classifier
         masked = self.masked_prefix(prefix, masks)
-        if masks is None or not self.masks_statistics:
+        if corpora is None and (masks is None or not self.masks_statistics):
             return classifier(masked, lengths)
         assert isinstance(head, StatisticsHead)
-        return head.classify(self.masked_statistics(classifier.statistics(masked, lengths), masks))
+        return head.classify(self.changed_statistics(classifier.statistics(masked, lengths), masks, corpora))
 
     def masked_prefix(self, prefix: Prefix, masks: Tensor | None) -> Prefix:
         """The batch with its stretches of frames and, unless they are masked in its statistics, features at zero."""
         return prefix if masks is None else augmentation.masked(prefix, masks, bands=not self.masks_statistics)
 
-    def masked_statistics(self, statistics: Tensor, masks: Tensor | None) -> Tensor:
-        """Statistics (clips, 2 width) with features at the training clips' mean, where they are masked there."""
+    def changed_statistics(self, statistics: Tensor, masks: Tensor | None, corpora: Tensor | None) -> Tensor:
+        """Statistics (clips, 2 width) as the head takes them in training.
+
+        Each corpus is moved by its map, and features are at the training clips' mean where they are masked there.
+        """
         head = self.classifier.head
+        if corpora is not None:
+            assert self.scales is not None
+            statistics = self.scales.apply(statistics, corpora)
         if masks is None or not self.masks_statistics:
             return statistics
         assert isinstance(head, StatisticsHead)

@@ -15,19 +15,19 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities, random_states, restore_random_states
-from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
-from affetto.training.batches import by_length, plan
+from affetto.training.batches import plan
 from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
+from affetto.training.constants import fit_constants
 from affetto.training.engine import Engine, adam
 from affetto.training.gradients import check_gradients
 from affetto.training.learner import Batch, Learner, Task
-from affetto.training.predict import EVALUATION_BATCH, Forward, predict, validation_scores
+from affetto.training.predict import Forward, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
 from affetto.training.program import obstacle, program_of
 from affetto.training.sections import AugmentSettings, TrainingSettings
@@ -95,7 +95,7 @@ def make_loop(
 ) -> Loop:
     """The loop of a fit, with the classifier's constants fitted. The parameters are those of `fit`."""
     torch.manual_seed(task.seed)
-    _fit_constants(classifier, data, task, accelerator.device)
+    scales = fit_constants(classifier, data, task, accelerator.device)
     share_start(classifier, accelerator)
     truth = task.truth(task.train)
     loss = classifier.target.loss(truth, weighted=settings.class_weights, smoothing=settings.label_smoothing)
@@ -107,7 +107,11 @@ def make_loop(
         augment=augment,
         accelerator=accelerator,
         loss=loss.to(accelerator.device),
-        clip_weights=dict(zip(task.train, loss.clip_weights(truth).tolist(), strict=True)),
+        clip_weights={
+            clip_id: weight * task.factors.get(clip_id, 1.0)
+            for clip_id, weight in zip(task.train, loss.clip_weights(truth).tolist(), strict=True)
+        },
+        scales=scales,
     )
     checkpoint = Checkpoint(checkpoint_file, task.identity, CHECKPOINT_SECONDS, writes=accelerator.is_main_process)
     return Loop(learner, checkpoint, on_epoch, on_step)
@@ -250,8 +254,10 @@ class Loop:
     def _judge_start(self) -> None:
         """Judge the untrained model as epoch 0."""
         task, device = self.task, self.accelerator.device
-        rows = predict(self.classifier, self.data, task.train, device, self.accelerator, forward=self.forward)
-        loss = self.learner.loss.of_values(rows, task.truth(task.train))
+        # The model is used with the head's constants, which are not those of clips that are standardised apart.
+        clips = tuple(clip_id for clip_id in task.train if clip_id not in task.standardised_apart)
+        rows = predict(self.classifier, self.data, clips, device, self.accelerator, forward=self.forward)
+        loss = self.learner.loss.of_values(rows, task.truth(clips))
         self._judge({"seconds": 0.0, "epoch": 0, "loss": loss, "lr": 0.0})
 
     def _judge(self, record: dict[str, Any]) -> None:
@@ -297,22 +303,6 @@ class Loop:
         device = next(self.classifier.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in without_prefix("best.", tensors).items()}
         return True
-
-
-@torch.no_grad()
-def _fit_constants(classifier: Classifier, data: PrefixData, task: Task, device: torch.device) -> None:
-    """Standardise the head's input by the training clips, if the head has such constants."""
-    classifier.to(device).eval()
-    if not isinstance(classifier.head, StatisticsHead):
-        return
-    rows: list[Tensor] = []
-    for batch in by_length(task.train, data.frames, EVALUATION_BATCH):
-        rows.append(classifier.statistics(*data.batch(batch, device)))
-    classifier.head.standardise(torch.cat(rows))
-    if task.head is not None:
-        weight, bias = task.head
-        classifier.head.out.weight.copy_(torch.as_tensor(weight))
-        classifier.head.out.bias.copy_(torch.as_tensor(bias))
 
 
 def _optimizer(classifier: Classifier, settings: TrainingSettings, static: bool) -> torch.optim.Optimizer:

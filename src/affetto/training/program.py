@@ -29,16 +29,22 @@ class StaticStep:
     bank: Bank
     targets: Tensor
     """Truth of each row of the bank, on the device; a clip without one, which no batch has, gets that of another."""
+    corpora: Tensor | None
+    """Row in `CorpusScales` of each row of the bank, on the device; None: there are no such maps."""
 
     def __call__(self, width: int, rows: Tensor, weights: Tensor, *masks: Tensor) -> Tensor:
         """Rows (batch,), weights (batch,) and, if any, masks (batch, 4) → the loss, a scalar."""
         self.optimizer.zero_grad(set_to_none=True)
         prefix, lengths = self.bank.gather(rows, width)
-        logits = self.learner.logits(prefix, lengths, *(masks or (None,)))
+        logits = self.learner.logits(prefix, lengths, masks[0] if masks else None, self.corpora_of(rows))
         loss = self.loss(logits, rows, weights)
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def corpora_of(self, rows: Tensor) -> Tensor | None:
+        """Row in `CorpusScales` of the clips in these rows of the bank, (clips,)."""
+        return None if self.corpora is None else self.corpora[rows]
 
     def loss(self, logits: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
         """The loss, a scalar, from the logits (batch, outputs) and weights of clips."""
@@ -62,7 +68,9 @@ class JointStep:
         self.stacked.zero_gradients()
         logits = self.stacked.logits(
             *self.stacked.join(batches),
-            lambda fit, statistics: learners[fit].masked_statistics(statistics, drawn[fit]),
+            lambda fit, statistics: learners[fit].changed_statistics(
+                statistics, drawn[fit], self.steps[fit].corpora_of(rows[fit])
+            ),
         )
         losses = torch.stack([step.loss(logits[fit], rows[fit], weights[fit]) for fit, step in enumerate(self.steps)])
         losses.sum().backward()
@@ -81,7 +89,10 @@ class Program:
         self.learner, self.bank, self.recorder = learner, bank, recorder
         task, device = learner.task, bank.device
         truth = task.truth([clip_id if clip_id in task.target else task.train[0] for clip_id in bank.rows])
-        self.step = StaticStep(learner, optimizer, bank, send(truth, device))
+        corpora = None if learner.scales is None else learner.scales.rows_of(list(bank.rows))
+        self.step = StaticStep(
+            learner=learner, optimizer=optimizer, bank=bank, targets=send(truth, device), corpora=corpora
+        )
         self.captured = (
             None if recorder is None else Captured(self.step, recorder, learner.classifier.trainable().values)
         )
@@ -99,7 +110,7 @@ class Program:
             fillers = [clips[0]] * (size - len(clips))
             frames = [data.frames[clip_id] for clip_id in (*clips, *fillers)]
             rows.append([self.bank.rows[clip_id] for clip_id in (*clips, *fillers)])
-            weights.append([1 / self.learner.weight(clips)] * len(clips) + [0.0] * len(fillers))
+            weights.append(self.learner.factors(clips, self.learner.weight(clips)) + [0.0] * len(fillers))
             drawn = self.learner.masks([*clips, *fillers], frames, self.bank.features)
             masks.append(torch.zeros(size, 4, dtype=torch.long) if drawn is None else drawn)
             self._widths.append(width_of(max(frames), self.widths))

@@ -67,22 +67,35 @@ def choose(
     *,
     target: Target,
     balanced: bool = True,
+    clip_weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> Choice:
     """The best state and strength by the target's score of the probe over speaker-disjoint inner folds.
 
     `features(layer)` (clips, features), `truth` (clips, …) as `target` encodes it, `speakers` one a clip: of non-test
-    clips only. Every state is tried under the middle strength, the best few under all. On a tie the lower state and
-    the smaller C win. Raises UserError where there are fewer than two speakers.
+    clips only. Clips beyond the last speaker are auxiliary: each fold is fitted on them, none is judged by them.
+    `clip_weights` and `groups` are as of `Probe.fit`. Every state is tried under the middle strength, the best few
+    under all. On a tie the lower state and the smaller C win. Raises UserError where there are fewer than two speakers.
     """
-    splits = inner_folds(speakers, folds)
+    count = len(speakers)
+    auxiliary = np.arange(count, len(truth))
+    splits = [(np.concatenate([fit, auxiliary]), held_out) for fit, held_out in inner_folds(speakers, folds)]
 
     def score(layer: int, strength: float) -> float:
         x = features(layer)
-        outputs = np.zeros((len(truth), target.outputs))
+        outputs = np.zeros((count, target.outputs))
         for fit, held_out in splits:
-            probe = Probe.fit(x[fit], truth[fit], strength, target=target, balanced=balanced)
+            probe = Probe.fit(
+                x[fit],
+                truth[fit],
+                strength,
+                target=target,
+                balanced=balanced,
+                clip_weights=None if clip_weights is None else clip_weights[fit],
+                groups=None if groups is None else groups[fit],
+            )
             outputs[held_out] = probe.outputs(x[held_out])
-        return target.probe_score(outputs, truth)
+        return target.probe_score(outputs, truth[:count])
 
     def tried(layer: int, strength: float) -> Choice:
         return Choice(layer, strength, score(layer, strength), measure=target.probe_measure)
@@ -96,6 +109,12 @@ def choose(
     return min(choices, key=lambda choice: (-round(choice.score, 12), choice.layer, choice.strength))
 
 
+def _constants(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation (features,) of (clips, features); a feature that never varies is left unscaled."""
+    scale = features.std(0)
+    return features.mean(0), np.where(scale > 1e-6, scale, 1.0)
+
+
 @dataclass(frozen=True)
 class Probe:
     """Standardisation and a linear map: outputs = ((x - centre) / scale) · weightᵀ + bias."""
@@ -107,16 +126,32 @@ class Probe:
 
     @classmethod
     def fit(
-        cls, features: np.ndarray, truth: np.ndarray, strength: float, *, target: Target, balanced: bool = True
+        cls,
+        features: np.ndarray,
+        truth: np.ndarray,
+        strength: float,
+        *,
+        target: Target,
+        balanced: bool = True,
+        clip_weights: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
     ) -> Probe:
         """The target's linear map (`Target.solve`) of standardised (clips, features); deterministic.
 
-        `balanced` weighs clips by inverse class frequency. A class that no clip has is never predicted.
+        `balanced` weighs clips by inverse class frequency; `clip_weights` (clips,) are factors on their losses. A class
+        that no clip has is never predicted. With `groups`, integers (clips,), each group is standardised by the
+        mean and deviation of its own clips, and the constants of the probe are those of group 0.
         """
         features = features.astype(np.float64)
-        centre, scale = features.mean(0), features.std(0)
-        scale = np.where(scale > 1e-6, scale, 1.0)
-        linear = target.solve((features - centre) / scale, truth, strength, weighted=balanced)
+        centre, scale = _constants(features if groups is None else features[groups == 0])
+        standardised = (features - centre) / scale
+        for group in [] if groups is None else np.unique(groups[groups > 0]):
+            rows = groups == group
+            centre_of_group, scale_of_group = _constants(features[rows])
+            standardised[rows] = (features[rows] - centre_of_group) / scale_of_group
+        # Targets of plug-ins may not know weights of clips, which runs without auxiliary corpora lack.
+        weights = {} if clip_weights is None else {"clip_weights": clip_weights}
+        linear = target.solve(standardised, truth, strength, weighted=balanced, **weights)
         return cls(centre, scale, linear.weight, linear.bias)
 
     def outputs(self, features: np.ndarray) -> np.ndarray:

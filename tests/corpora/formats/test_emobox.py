@@ -45,6 +45,21 @@ def test_a_folder_of_parts_and_an_audio_root(tmp_path: Path) -> None:
     assert manifest.root == tmp_path
 
 
+def test_sections_and_codes_are_read_as_emobox_writes_them(tmp_path: Path) -> None:
+    lines = [
+        row("x", emo="A", spk="a", start_time=1917.34, end_time=1925.26),
+        row("y", emo="W", spk="a", start_time=None),
+    ]
+    path = write(tmp_path / "fold_1/all.jsonl", *lines)
+    (tmp_path / "label_map.json").write_text('{"A": "Fear", "W": "Angry"}')  # in the folder around the fold's
+    first, second = emobox.read(path).clips
+    assert (first.start, first.end, first.emotion) == (1917.34, 1925.26, "fear")
+    assert (second.start, second.end, second.emotion) == (None, None, "anger")
+    (tmp_path / "label_map.json").write_text("[]")
+    with pytest.raises(UserError, match=r"label_map\.json must hold one object"):
+        emobox.read(path)
+
+
 @pytest.mark.parametrize(
     ("second", "said"),
     [

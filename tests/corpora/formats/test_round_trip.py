@@ -13,9 +13,10 @@ import pytest
 
 from affetto.cli import main
 from affetto.corpora.annotations import Range, Rating
-from affetto.corpora.conversion import RECORD, convert, writable
+from affetto.corpora.conversion import convert, writable
 from affetto.corpora.formats.written_rows import ratings_cell
 from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.provenance import RECORD
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.splits.foreign import open_split
@@ -109,12 +110,14 @@ def test_ratings_in_a_cell() -> None:
 
 def test_what_must_be_asked_for_is_named(manifest: Manifest, tmp_path: Path) -> None:
     clip = replace(CLIPS[0], emotion="calm", corpus="corpus", dimensions=(("tension", 30.0),))
-    odd = replace(manifest, clips=(clip,), dimensions={"tension": Range(0, 100)}, licence="CC0")
+    official = {"calm": 1}
+    odd = replace(manifest, clips=(clip,), dimensions={"tension": Range(0, 100)}, licence="CC0", official=official)
     notes = convert(odd, tmp_path / "out", "table")
     assert len(notes) == 3 and "--label 'calm=calm'" in notes[0] and "--dimension tension=tension:0:100" in notes[1]
     options = {"dimensions": "tension=tension:0:100"}
     again = open_corpus(None, tmp_path / "out", label_map={"calm": "calm"}, options=options)
     assert facts(again) == facts(odd) and again.dimensions == odd.dimensions
+    assert again.licence == "CC0"  # it moves with the clips
 
 
 def test_existing_folders_are_replaced_where_they_are_conversions_alone(manifest: Manifest, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
 SUFFIX = ".jsonl"
+TIMES = {"start_time": "start", "end_time": "end"}
+"""Columns of a table by the keys that EmoBox has for them."""
 CODES = ("label_map.json", "label_dict.json")
 """Files in which EmoBox explains the codes of a corpus's emotions."""
 SHORT = {"train": "train", "validation": "valid", "test": "test"}
@@ -77,7 +79,7 @@ def read(
     notes: list[str] = []
     synthetic = is_synthetic(root)
     for file in files:
-        parsed = parse(open_jsonl(file), rules, part=_part(file))
+        parsed = parse(open_lines(file), rules, part=_part(file))
         clips += parsed.clips
         notes += parsed.notes
         synthetic = synthetic or parsed.synthetic
@@ -142,6 +144,12 @@ def codes_beside(folder: Path) -> dict[str, str]:
     if not isinstance(codes, dict):
         raise UserError(f"{file} must hold one object of codes and their meanings; mend it, or move it away")
     return {str(code).casefold(): str(meaning) for code, meaning in codes.items()}
+
+
+def open_lines(path: Path, columns: Sequence[str] = ()) -> Table:
+    """EmoBox's lines as a table, with EmoBox's keys for the ends of a section; `columns` are kept too."""
+    table = open_jsonl(path, (*TIMES, *columns))
+    return replace(table, header=[TIMES.get(key, key) for key in table.header])
 
 
 def open_jsonl(path: Path, columns: Sequence[str] = ()) -> Table:

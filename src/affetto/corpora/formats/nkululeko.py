@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,8 @@ def read(
 def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:
     """Write `experiment.ini` and a table for each part."""
     lines = ["[EXP]", "root = ./results", f"name = {manifest.corpus}", f"[{SECTION}]"]
-    databases = {SHORT.get(part, "clips"): clips for part, clips in parted(manifest).items()}
+    name = manifest.corpus if re.fullmatch(r"\w[\w-]*", manifest.corpus) else "clips"
+    databases = {SHORT.get(part, name): clips for part, clips in parted(manifest).items()}
     lines.append(f"databases = {list(databases)}")
     for name, clips in databases.items():
         columns = [column for column in columns_of(clips) if column != "split"]

@@ -38,8 +38,8 @@ class StockPredictor(Predictor):
         for wave in waves:
             inputs = self.extractor(wave, sampling_rate=RATE_HZ, return_tensors="pt").to(self.device)
             # The temperature is within the model's last layer; the predictor brings it in after the windows' mean.
-            logits = self.model(**inputs).logits[0].double() * self.within
-            rows.append(torch.softmax(logits, 0).cpu().numpy())
+            logits = self.model(**inputs).logits.double() * self.within
+            rows.append(self.target.activate(logits)[0].cpu().numpy())
         return np.stack(rows)
 
 

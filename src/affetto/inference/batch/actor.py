@@ -12,7 +12,6 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +57,7 @@ def raise_refusal(answer: dict[str, Any]) -> dict[str, Any]:
 def describe_model(task: dict[str, Any]) -> dict[str, Any]:
     """Load the model and return its `facts` (`labelling.Facts`) and `memory` (bytes at most); or `refused`."""
     try:
-        return {"facts": asdict(facts(_predictor(task))), "memory": _most_memory()}
+        return {"facts": vars(facts(_predictor(task))), "memory": _most_memory()}
     except UserError as problem:
         return _refused(problem)
 

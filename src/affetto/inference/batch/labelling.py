@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.outputs import Row
+from affetto.inference.decision import answer_fields
 
 if TYPE_CHECKING:  # a process that lets others label needs no torch
     from affetto.inference.predictor import Prediction, Predictor
@@ -19,7 +21,7 @@ if TYPE_CHECKING:  # a process that lets others label needs no torch
 class Facts:
     """Facts of a model that outputs hold, wherever it runs."""
 
-    labels: tuple[str, ...]
+    columns: Columns
     synthetic: bool
     protocol: str | None
     """See `Predictor.protocol`."""
@@ -46,7 +48,7 @@ class LocalLabeller:
 
 
 def facts(predictor: Predictor) -> Facts:
-    return Facts(predictor.labels, bool(predictor.card["synthetic"]), predictor.protocol)
+    return Facts(Columns.of(predictor.target), bool(predictor.card["synthetic"]), predictor.protocol)
 
 
 def label(predictor: Predictor, inputs: Iterable[Input]) -> Iterator[Row]:
@@ -64,11 +66,12 @@ def label(predictor: Predictor, inputs: Iterable[Input]) -> Iterator[Row]:
 
 
 def as_row(item: Input, result: Prediction | Exception) -> Row:
-    """Make a row: `file`; `start` and `end` of a section; `emotion` (None: abstained), `probabilities`; or `error`."""
+    """Make a row: `file`; `start` and `end` of a section; the fields of `answer_fields`; or
+    `error`."""
     row: Row = {"file": item.name}
     if item.start is not None or item.end is not None:
         row |= {"start": item.start, "end": item.end}
     if isinstance(result, Exception):
         return row | {"error": str(result)}
-    row |= {"emotion": result.emotion, "probabilities": result.probabilities}
+    row |= answer_fields(result)
     return row | ({"abstained": True} if result.abstained else {})

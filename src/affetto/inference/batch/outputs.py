@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from affetto.errors import UserError, unknown
 from affetto.files import replacing
+from affetto.inference.batch.columns import Columns
 
 Row = dict[str, Any]
-"""`file`; for a section `start` and `end`; `emotion` and `probabilities`, or `error`; `protocol` where it is not the
+"""`file`; for a section `start` and `end`; the fields of `answers.Columns`, or `error`; `protocol` where it is not the
 model's own (`Predictor.protocol`)."""
 Key = tuple[str, float | None, float | None]
 FORMATS = ("json", "jsonl", "csv")
@@ -30,7 +31,7 @@ def row_key(row: Row) -> Key:
 
 
 class Writer:
-    """Writes rows to `stream` in a format of FORMATS; `close` ends it. `labels` are the columns of a CSV.
+    """Writes rows to `stream` in a format of FORMATS; `close` ends it. `columns` are those of the model's target.
 
     `sections`: a CSV has `start` and `end`; `protocol`: and `protocol`, last. A row that has an `error` has neither
     emotion nor probabilities.
@@ -40,7 +41,7 @@ class Writer:
         self,
         stream: IO[str],
         kind: str,
-        labels: Sequence[str],
+        columns: Columns,
         *,
         sections: bool,
         protocol: bool = False,
@@ -48,21 +49,19 @@ class Writer:
     ) -> None:
         if kind not in FORMATS:
             raise unknown("format", kind, FORMATS)
-        self.stream, self.kind, self.labels, self.rows = stream, kind, tuple(labels), 0
+        self.stream, self.kind, self.columns, self.rows = stream, kind, columns, 0
         self.sections, self.protocol = sections, protocol
         self._csv = csv.writer(stream, lineterminator="\n")
         if kind == "csv" and not begun:
-            self._csv.writerow(header(self.labels, sections, protocol))
+            self._csv.writerow(header(columns, sections, protocol))
         if kind == "json":
             stream.write("[")
 
     def write(self, row: Row) -> None:
         if self.kind == "csv":
             section = [row.get("start"), row.get("end")] if self.sections else []
-            probabilities = row.get("probabilities") or {}
-            shares = [f"{probabilities[label]:.6f}" if label in probabilities else "" for label in self.labels]
             last = [row.get("protocol", "")] if self.protocol else []
-            self._csv.writerow([row["file"], *section, row.get("emotion") or "", *shares, row.get("error", ""), *last])
+            self._csv.writerow([row["file"], *section, *self.columns.cells(row), row.get("error", ""), *last])
         elif self.kind == "jsonl":
             self.stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         else:
@@ -77,12 +76,12 @@ class Writer:
         self.stream.flush()
 
 
-def header(labels: Sequence[str], sections: bool, protocol: bool = False) -> list[str]:
+def header(columns: Columns, sections: bool, protocol: bool = False) -> list[str]:
     section = ["start", "end"] if sections else []
-    return ["file", *section, "emotion", *labels, "error", *(["protocol"] if protocol else [])]
+    return ["file", *section, *columns.header, "error", *(["protocol"] if protocol else [])]
 
 
-def resume(file: Path, kind: str, labels: Sequence[str], *, sections: bool) -> dict[Key, bool]:
+def resume(file: Path, kind: str, columns: Columns, *, sections: bool) -> dict[Key, bool]:
     """Read the rows of an earlier call in `file`: {recording: True if it was usable}; removes a half last line.
 
     Raises UserError for a file that this call would not have written.
@@ -91,12 +90,12 @@ def resume(file: Path, kind: str, labels: Sequence[str], *, sections: bool) -> d
         raise UserError(f"--resume works with {' and '.join(GOES_ON)}, not with {kind}; choose one of them")
     if not file.exists():
         return {}
-    expected = header(labels, sections)
+    expected = header(columns, sections)
     done: dict[Key, bool] = {}
     try:
         with replacing(file) as temporary, temporary.open("w", encoding="utf-8", errors=NAMES, newline="") as out:
-            writer = Writer(out, kind, labels, sections=sections)
-            for row in _read(file, kind, expected, frozenset(labels)):
+            writer = Writer(out, kind, columns, sections=sections)
+            for row in _read(file, kind, expected, columns):
                 if "protocol" in row:
                     raise UserError(f"{file}: its rows are {row['protocol']}, new ones are not; give another --out")
                 writer.write(row)
@@ -106,10 +105,10 @@ def resume(file: Path, kind: str, labels: Sequence[str], *, sections: bool) -> d
     return done
 
 
-def _read(file: Path, kind: str, expected: list[str], labels: frozenset[str]) -> Iterator[Row]:
+def _read(file: Path, kind: str, expected: list[str], columns: Columns) -> Iterator[Row]:
     """Read the complete rows of a file. Only the last line may be cut off."""
     with file.open(encoding="utf-8", errors=NAMES, newline="") as lines:
-        rows = _json_rows(lines, labels) if kind == "jsonl" else _csv_rows(lines, expected)
+        rows = _json_rows(lines, columns) if kind == "jsonl" else _csv_rows(lines, expected, columns)
         broken: int | None = None
         for number, row in enumerate(rows, 1):
             if broken is None and row is HEADER:
@@ -122,7 +121,7 @@ def _read(file: Path, kind: str, expected: list[str], labels: frozenset[str]) ->
                 raise UserError(f"{file} line {broken}: not a line of {kind} with these labels; give another --out")
 
 
-def _json_rows(lines: Iterator[str] | IO[str], labels: frozenset[str]) -> Iterator[Row | str]:
+def _json_rows(lines: Iterator[str] | IO[str], columns: Columns) -> Iterator[Row | str]:
     for line in lines:
         if not line.endswith("\n"):
             yield CUT_OFF
@@ -132,10 +131,10 @@ def _json_rows(lines: Iterator[str] | IO[str], labels: frozenset[str]) -> Iterat
         except ValueError:
             row = None
         ours = isinstance(row, dict) and isinstance(row.get("file"), str)
-        yield row if ours and ("error" in row or set(row.get("probabilities", ())) == labels) else NOT_OURS
+        yield row if ours and ("error" in row or columns.fit(row)) else NOT_OURS
 
 
-def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str]) -> Iterator[Row | str]:
+def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str], columns: Columns) -> Iterator[Row | str]:
     ended = True
 
     def watch_ends() -> Iterator[str]:
@@ -160,16 +159,14 @@ def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str]) -> Iterator[R
             yield CUT_OFF  # perhaps within a cell that has lines of its own
             continue
         try:
-            yield _csv_row(dict(zip(expected, values, strict=True)), expected)
+            yield _csv_row(dict(zip(expected, values, strict=True)), columns)
         except ValueError:  # no number where one should be
             yield NOT_OURS
 
 
-def _csv_row(cells: dict[str, str], expected: list[str]) -> Row:
+def _csv_row(cells: dict[str, str], columns: Columns) -> Row:
     row: Row = {"file": cells["file"]}
     row |= {name: float(cells[name]) if cells[name] else None for name in ("start", "end") if name in cells}
     if cells["error"]:
         return row | {"error": cells["error"]}
-    labels = expected[expected.index("emotion") + 1 : -1]
-    probabilities = {label: float(cells[label]) for label in labels}
-    return row | {"emotion": cells["emotion"] or None, "probabilities": probabilities}
+    return row | columns.parsed(cells)

@@ -63,31 +63,43 @@ def draw_waveform(
     path: str | Path,
     title: str,
     *,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     synthetic: bool = False,
 ) -> Path:
-    """Draw a recording with its segments, a row a label; `synthetic` stamps it as synthetic speech."""
+    """Draw a recording with its segments, a row a label, then a curve a dimension.
+
+    `ranges`: least and largest value of each dimension of the segments. `synthetic` stamps it as synthetic speech.
+    """
     scale, unit = (60, "minutes") if envelope.seconds > MINUTES_FROM_SECONDS else (1, "seconds")
     peaks, peak_seconds = _loudest(envelope.peaks, BIN_SECONDS, 4 * COLUMNS)
     is_long = envelope.seconds > BARS_SECONDS
-    labelled = [segment for segment in segments if segment["emotion"] is not None]
+    labelled = [segment for segment in segments if segment.get("emotion") is not None]
+    ranges = ranges or {}
+    bands = [0.26 * len(labels)] * bool(labels) + [0.7] * len(ranges)
     end = max(envelope.seconds, BIN_SECONDS) / scale
-    caption = _caption(peak_seconds, envelope.seconds / COLUMNS if is_long else None)
+    caption = _caption(peak_seconds, envelope.seconds / COLUMNS if is_long else None, bool(labels), bool(ranges))
     with style():
-        figure = framed(9.0, 1.2 + 0.26 * len(labels), title, caption, stamp(synthetic=synthetic))
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 0.26 * len(labels)])
+        figure = framed(9.0, 1.2 + sum(bands), title, caption, stamp(synthetic=synthetic))
+        above, *below = figure.subplots(1 + len(bands), 1, sharex=True, height_ratios=[1.0, *bands])
         times = (np.arange(len(peaks)) + 0.5) * peak_seconds / scale
         above.fill_between(times, -peaks, peaks, color=GREY, linewidth=0)
         height = 1.05 * ((float(peaks.max()) if len(peaks) else 0.0) or 1)
         above.set(yticks=[], ylim=(-height, height))
         above.spines["left"].set_visible(False)
-        if is_long:
-            _draw_columns(below, column_shares(labelled, labels, envelope.seconds), end)
-        else:
-            _draw_bars(below, labelled, labels, scale)
-        below.set_yticks(range(len(labels)), labels)
-        below.set(ylim=(len(labels) - 0.5, -0.5), xlim=(0, end), xlabel=unit)
-        below.grid(axis="y", color=GRID, linewidth=0.6)
-        below.set_axisbelow(True)
+        if labels:
+            rows = below[0]
+            if is_long:
+                _draw_columns(rows, column_shares(labelled, labels, envelope.seconds), end)
+            else:
+                _draw_bars(rows, labelled, labels, scale)
+            rows.set_yticks(range(len(labels)), labels)
+            rows.set(ylim=(len(labels) - 0.5, -0.5))
+        for axes, (name, ends) in zip(below[bool(labels) :], ranges.items(), strict=True):
+            _draw_curve(axes, segments, name, ends, scale)
+        for axes in below:
+            axes.grid(axis="y", color=GRID, linewidth=0.6)
+            axes.set_axisbelow(True)
+        below[-1].set(xlim=(0, end), xlabel=unit)
         return save(figure, path)
 
 
@@ -104,8 +116,16 @@ def column_shares(segments: Sequence[Segment], labels: Sequence[str], seconds: f
     return shares
 
 
-def _caption(peak_seconds: float, column_seconds: float | None) -> str:
+def _caption(peak_seconds: float, column_seconds: float | None, has_labels: bool, has_dimensions: bool) -> str:
     words = f"Above: the loudest sample of each {peak_seconds:.3g} s. Below: "
+    curves = "the mean value of each dimension over a segment of speech, within its range; no line: nobody speaks."
+    if not has_labels:
+        return f"{words}{curves}"
+    of_labels = _label_caption(words, column_seconds)
+    return f"{of_labels} Last: {curves}" if has_dimensions else of_labels
+
+
+def _label_caption(words: str, column_seconds: float | None) -> str:
     if column_seconds is None:
         return (
             f"{words}segments of speech in the row of their most probable emotion, the darker the higher its "
@@ -123,6 +143,20 @@ def _draw_bars(axes: Axes, segments: Sequence[Segment], labels: Sequence[str], s
         span = (segment["start"] / scale, (segment["end"] - segment["start"]) / scale)
         colour = _shade(max(PALEST, min(1.0, probability)))
         axes.broken_barh([span], (row - 0.38, 0.76), color=colour, linewidth=0)
+
+
+def _draw_curve(axes: Axes, segments: Sequence[Segment], name: str, ends: tuple[float, float], scale: float) -> None:
+    """Draw the value of a dimension over each segment, joined where one begins as the other ends."""
+    times: list[float] = []
+    values: list[float] = []
+    for segment in segments:
+        if times and segment["start"] / scale > times[-1]:
+            times.append(times[-1])
+            values.append(float("nan"))
+        times += [segment["start"] / scale, segment["end"] / scale]
+        values += [segment["dimensions"][name]] * 2
+    axes.plot(times, values, color=BLUE, linewidth=1.6, solid_capstyle="butt")
+    axes.set(ylim=ends, yticks=[ends[0], (ends[0] + ends[1]) / 2, ends[1]], ylabel=name)
 
 
 def _draw_columns(axes: Axes, shares: np.ndarray, end: float) -> None:

@@ -1,0 +1,42 @@
+"""Constants of a classifier that are fitted on the training clips before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from affetto.models.classifier import Classifier
+from affetto.models.head_layers import StatisticsHead
+from affetto.models.prefix import PrefixData
+from affetto.training.batches import by_length
+from affetto.training.corpus_scales import CorpusScales
+from affetto.training.learner import Task
+from affetto.training.predict import EVALUATION_BATCH
+
+
+@torch.no_grad()
+def fit_constants(classifier: Classifier, data: PrefixData, task: Task, device: torch.device) -> CorpusScales | None:
+    """Standardise the head's input by the training clips, if the head has such constants.
+
+    Clips that are standardised apart do not count in them; the maps that stand in for them are returned.
+    """
+    classifier.to(device).eval()
+    head, apart = classifier.head, task.standardised_apart
+    if not isinstance(head, StatisticsHead):
+        return None
+
+    def statistics(ids: Sequence[str]) -> tuple[list[str], Tensor]:
+        batches = by_length(ids, data.frames, EVALUATION_BATCH)
+        rows = [classifier.statistics(*data.batch(batch, device)) for batch in batches]
+        return [clip_id for batch in batches for clip_id in batch], torch.cat(rows)
+
+    head.standardise(statistics([clip_id for clip_id in task.train if clip_id not in apart])[1])
+    if task.head is not None:
+        weight, bias = task.head
+        head.out.weight.copy_(torch.as_tensor(weight))
+        head.out.bias.copy_(torch.as_tensor(bias))
+    if not apart:
+        return None
+    return CorpusScales.fitted(head, dict(zip(*statistics(list(apart)), strict=True)), apart)
