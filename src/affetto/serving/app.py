@@ -51,10 +51,10 @@ BODY: dict[str, Any] = {
 }
 
 
-def create_app(service: Service, names: Collection[str] | None = None) -> tuple[FastAPI, Guard]:
+def create_app(service: Service, names: Collection[str] | None = None, root_path: str = "") -> tuple[FastAPI, Guard]:
     """The application without its guard, for more to be mounted on, and the guard around it, which is to be served.
 
-    `names`: what a request's `Host` may be; None: anything.
+    `names`: what a request's `Host` may be; None: anything. `root_path`: path under which a proxy shows the server.
     """
     bearer = HTTPBearer(auto_error=False, scheme_name="token", description="the server's token")
     app = FastAPI(
@@ -70,7 +70,7 @@ def create_app(service: Service, names: Collection[str] | None = None) -> tuple[
         model = exchange.facts.get("model", "")
         service.meters.count_request(routes.counted(exchange.path), exchange.status, model)
 
-    guard = Guard(app, service.limits, names, count)
+    guard = Guard(app, service.limits, names, count, root_path)
     # The guard asks for the token; here it is only described.
     dependencies = [Security(bearer)] if service.limits.requires_token else []
     _add_handlers(app)
