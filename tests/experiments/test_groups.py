@@ -16,6 +16,7 @@ from affetto.experiments import worker
 from affetto.experiments.grid import read
 from affetto.experiments.groups import groups
 from affetto.experiments.states import GridFolder, overview
+from affetto.training import backbones
 from training.corpora import write_table
 
 GRID = """
@@ -54,7 +55,9 @@ def test_runs_that_differ_in_seeds_alone_go_together_where_their_method_can_be_s
     assert sizes(grid, 8, workers=5)["lora"] == [2, 1], "no worker is left without runs"
 
 
-def test_each_run_of_a_group_has_its_own_folder_lock_and_failure(grid, tmp_path: Path) -> None:
+def test_each_run_of_a_group_has_its_own_folder_lock_and_failure(
+    grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table, folder = write_table(tmp_path / "corpus"), GridFolder(tmp_path / "out")
     runs = [run for run in grid.runs if run["method"] == "lora"]
     tasks = [
@@ -80,7 +83,10 @@ def test_each_run_of_a_group_has_its_own_folder_lock_and_failure(grid, tmp_path:
     ]
     folder.clear_failure(runs[1].name)
     tasks[1]["spec"]["corpora"][0]["path"] = str(table)
+    loaded, load = [], backbones.load_backbone
+    monkeypatch.setattr(backbones, "load_backbone", lambda *a, **named: loaded.append(a) or load(*a, **named))
     assert [answer["state"] for answer in worker.do_together(tasks, 3)] == ["done"] * 3
+    assert len(loaded) == 1, "a backbone is in memory once"
     stacked, single = (
         json.loads((root / "runs" / runs[2].name / "metrics.json").read_text())
         for root in (folder.path, tmp_path / "alone")
