@@ -133,7 +133,7 @@ class Joint(Target):
 
     def truth_fields(self, clip: AnnotatedClip) -> dict[str, Any]:
         numbers = self.numbers.truth_fields(clip)["truth"]
-        return self.of_labels.truth_fields(clip) | {"dimension_truth": numbers}
+        return self.of_labels.truth_fields(clip) | {"dimension_truth": numbers} | self.numbers.raters_fields(clip)
 
     def fields(self, values: NDArray[Any], decision: Any = None) -> dict[str, Any]:
         count = len(self.labels)
