@@ -67,7 +67,6 @@ def evaluate(
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     target = predictor.target
     tested, left_out = choose(clips, target, trained_on(Path(run)), include_seen=include_seen, say=say)
-    decision = decision_of(predictor.card)
     rows = []
     for clip, result in _results(predictor, tested, clips.sources, progress):
         if isinstance(result, AudioError):
@@ -75,7 +74,7 @@ def evaluate(
             refuse_or_name({clip.id: str(result)}, len(clips.manifest.clips), skip_bad, say)
         else:
             values = np.array([*result.probabilities.values(), *result.dimensions.values()])
-            rows.append(row_of(clip, target, values, decision=decision, several=clips.several))
+            rows.append(row_of(clip, target, values, decision=decision_of(predictor.card), several=clips.several))
     if not rows:
         raise UserError(f"none of the {len(tested)} clips could be used; mend them")
     cards = [predictor.card] * len(rows)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from affetto.measures.regression import CCC
 from affetto.reporting.chapters.coverage import coverages, draw_coverage
 from affetto.reporting.chapters.learning_curves import MEAN_CCC, curve_pictures
 from affetto.reporting.chapters.listing import build_sections
-from affetto.reporting.chapters.measures import draw_lines
+from affetto.reporting.chapters.measures import comparison_table, draw_lines
 from affetto.reporting.chapters.numbers import dimension_table
 from affetto.reporting.chapters.plane import draw_plane, plane_of
 from affetto.reporting.chapters.scatter import draw_scatter, points_of
@@ -20,7 +23,8 @@ from affetto.reporting.chapters.several_labels import draw_labels, label_table
 from affetto.reporting.report import write
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
-from affetto.reporting.results.parts import MARKS, NUMBERS, part_of
+from affetto.reporting.results.exports import results_csv
+from affetto.reporting.results.parts import MARKS, NUMBERS, SHARES, part_of
 from affetto.reporting.results.records import read_lines
 from affetto.reporting.terminal_sheets import headline_sheet
 from reporting.folders import write_run
@@ -80,7 +84,7 @@ def test_every_part_has_its_chapter_and_classes_theirs(evidence: Evidence) -> No
     names = {picture.name for section in sections.values() for picture in section.pictures}
     assert {"plane-emovo", "scatter-emovo", "intervals-emovo", "dimensions-emovo", "labels-each-emovo"} <= names
     assert "curves-dimensions-emovo-wav2vec-2-0-base-a" in names
-    assert "the best mean CCC has LoRA, dimensions" in sections["dimensions"].words
+    assert "LoRA, dimensions has the best mean CCC" in sections["dimensions"].words
 
 
 def test_a_folder_of_classes_has_none_of_these_chapters(tmp_path: Path) -> None:
@@ -139,6 +143,15 @@ def test_labels_have_their_thresholds_and_clips(evidence: Evidence) -> None:
     assert {row["threshold"].text for row in rows if row["method"].text == "probe"} == {"–"}
 
 
+def test_a_lower_divergence_is_better(tmp_path: Path) -> None:
+    for method, skill in (("frozen", 0.2), ("lora", 0.9)):
+        write_target_run(tmp_path / method, "distribution", method=method, skill=skill, speakers=12)
+    sheet = comparison_table(part_of(Evidence(collect(tmp_path)), SHARES), "shares-comparisons")
+    assert sheet is not None
+    (row,) = [row for row in cells(sheet) if (row["first"].text, row["second"].text) == ("LoRA", "frozen")]
+    assert row["difference"].key < 0 and row["verdict"].text.startswith("first is better")
+
+
 def test_learning_curves_are_of_the_main_measure(evidence: Evidence) -> None:
     pictures = curve_pictures(part_of(evidence, NUMBERS), MEAN_CCC, lambda config: not config.done[0].has_classes)
     assert [picture.name for picture in pictures] == ["curves-dimensions-emovo-wav2vec-2-0-base-a"]
@@ -160,6 +173,27 @@ def test_a_report_of_dimensions_alone_is_whole_and_its_headline_fits_a_terminal(
     sheet = headline_sheet(report.headline)
     names = [column.name for column in sheet.columns]
     assert "CCC (95 %)" in names and "MAE" not in names and "–" in sheet.rows[0][names.index("CCC (95 %)")].text
+
+
+def test_tests_on_other_corpora_stand_with_their_part(tmp_path: Path) -> None:
+    run = write_target_run(tmp_path / "run")
+    write_run(tmp_path / "classes")
+    metrics = json.loads((run / "metrics.json").read_text())
+    crossed = {name: metrics[name] for name in ("test", "target", "identity", "synthetic")}
+    crossed |= {"trained_on": "emovo", "corpus": "demos", "crossed": "demos"}
+    (run / "crossed" / "demos").mkdir(parents=True)
+    (run / "crossed" / "demos" / "metrics.json").write_text(json.dumps(crossed))
+    evidence = Evidence(collect(tmp_path))
+    assert not evidence.notes and not evidence.results.evaluations
+    sections = {section.name: section for section in build_sections(evidence)}
+    assert "across" not in sections
+    (row,) = cells(next(sheet for sheet in sections["dimensions"].sheets if sheet.name == "dimensions-across"))
+    assert (row["trained on"].text, row["tested on"].text, row["clips"].text) == ("EMOVO", "DEMoS", "84")
+    assert row["CCC of valence"].key == pytest.approx(crossed["test"]["dimensions"]["valence"]["ccc"])
+    lines = list(csv.DictReader(io.StringIO(results_csv(evidence))))
+    (line,) = [line for line in lines if line["part"] == "test on demos" and line["measure"] == "rmse_arousal"]
+    assert float(line["score"]) == pytest.approx(crossed["test"]["dimensions"]["arousal"]["rmse"])
+    assert float(line["low"]) == pytest.approx(crossed["test"]["dimensions"]["arousal"]["interval"]["rmse"][0])
 
 
 def test_nothing_to_draw_is_a_mistake(evidence: Evidence, tmp_path: Path) -> None:

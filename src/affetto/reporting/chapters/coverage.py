@@ -35,13 +35,13 @@ class Coverage:
 def coverages(config: Configuration) -> dict[str, Coverage]:
     """{dimension: coverage}; {} of a probe beside a method, for which no intervals were fitted."""
     facts = [((run.metrics or {}).get("confidence") or {}).get("conformal") for run in config.done if not run.is_beside]
-    known = [conformal for conformal in facts if conformal]
-    if not known:
+    fitted = [conformal for conformal in facts if conformal]
+    if not fitted:
         return {}
-    of_dimensions = {name: [conformal["dimensions"][name] for conformal in known] for name in known[0]["dimensions"]}
+    of_dimensions = {name: [conformal["dimensions"][name] for conformal in fitted] for name in fitted[0]["dimensions"]}
     return {
         name: Coverage(
-            level=known[0]["level"],
+            level=fitted[0]["level"],
             half_width=fmean(values["half_width"] for values in of_seeds),
             coverage=fmean(values["coverage"] for values in of_seeds),
             per_speaker={

@@ -138,8 +138,8 @@ def _picture(evidence: Evidence, group: Group, configs: Sequence[Configuration],
         return None
     backbone = backbone_title(configs[0].axes)
     title = f"Learning curves: {corpus_title(group.corpus)}, {split_title(group.split)}, {backbone}"
-    known = [run.test["chance"][curve.key] for run in configs[0].done if curve.key in run.test.get("chance", {})]
-    chance = fmean(known) if known else None
+    guesses = [run.test["chance"][curve.key] for run in configs[0].done if curve.key in run.test.get("chance", {})]
+    chance = fmean(guesses) if guesses else None
     stamp = stamp_of(configs)
     target = "" if configs[0].done[0].has_classes else f"{configs[0].axes.target}-"
     return Picture(

@@ -127,7 +127,7 @@ def highest_words(evidence: PartEvidence) -> str:
         best = choose(having, key=lambda config: evidence.spread(config, main.name).mean)
         text = f"{main.measure.text(evidence.spread(best, main.name).mean)}"
         interval = span(main.measure, evidence.estimate(best, main.name))
-        sentences.append(f"{group.heading}: the best {main.title} has {group.label(best)}, {text} ({interval}).")
+        sentences.append(f"{group.heading}: {group.label(best)} has the best {main.title}, {text} ({interval}).")
     return " ".join(sentences)
 
 

@@ -17,7 +17,7 @@ from affetto.reporting.chapters.measures import (
 )
 from affetto.reporting.chapters.plane import plane_pictures
 from affetto.reporting.chapters.scatter import scatter_pictures
-from affetto.reporting.chapters.selection import opening
+from affetto.reporting.chapters.selection import MOST_ROWS, opening
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import MISSING, Cell, Sheet, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
@@ -40,11 +40,9 @@ def build(evidence: Evidence) -> Section | None:
     table = dimension_table(of_numbers)
     names = dict.fromkeys(name for config in of_numbers.configurations for name in of_numbers.target(config).dimensions)
     keys = (MEAN_CCC, *(f"{CCC.name}_{name}" for name in names))
-    tables = (
-        comparison_table(of_numbers, "dimensions-comparisons", keys),
-        coverage_table(of_numbers),
-        evaluation_table(of_numbers, "dimensions-across"),
-    )
+    compared = comparison_table(of_numbers, "dimensions-comparisons", keys)
+    tables = (compared, coverage_table(of_numbers), evaluation_table(of_numbers, "dimensions-across"))
+    folded = [sheet for sheet in tables if sheet and len(sheet.rows) > MOST_ROWS]
     return Section(
         words=(
             "Dimensions are numbers on a scale, such as arousal and valence. The concordance correlation coefficient "
@@ -58,8 +56,9 @@ def build(evidence: Evidence) -> Section | None:
             *plane_pictures(of_numbers),
             *scatter_pictures(of_numbers),
             *coverage_pictures(of_numbers),
-            *(sheet for sheet in tables if sheet),
+            *(sheet for sheet in tables if sheet and sheet not in folded),
         ),
+        folded=tuple(folded),
         headline=None if evidence.configurations else table,
     )
 

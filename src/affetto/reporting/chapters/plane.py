@@ -49,16 +49,16 @@ class Plane:
     """Valence and arousal of the clips of all seeds: (clips, 2)."""
     ranges: tuple[tuple[float, float], tuple[float, float]]
     centres: Mapping[str, Centre]
-    """By emotion; "" for all clips where the emotions are not known."""
+    """Centres by emotion; "" stands for all clips where the emotions are not known."""
 
 
 def plane_pictures(evidence: PartEvidence) -> list[Picture]:
     """A figure a corpus and split whose models predict both: of the configuration with the highest mean CCC."""
     pictures = []
     for group in group_by_corpus(evidence):
-        both = [config for config in group.configurations if set(AXES) <= set(evidence.target(config).dimensions)]
-        if both:
-            pictures.append(_picture(evidence, group, highest(evidence, both)))
+        configs = [config for config in group.configurations if set(AXES) <= set(evidence.target(config).dimensions)]
+        if configs:
+            pictures.append(_picture(evidence, group, highest(evidence, configs)))
     return pictures
 
 
@@ -108,10 +108,10 @@ def draw_plane(plane: Plane, path: str | Path, title: str, stamp: str = "") -> P
         _draw_density(axes, plane)
         for emotion, centre in plane.centres.items():
             _draw_centre(axes, emotion, centre, plane.ranges[1])
-        (left, right), (bottom, top) = plane.ranges
-        axes.axvline((left + right) / 2, color=INK, linewidth=0.6, alpha=0.4)
-        axes.axhline((bottom + top) / 2, color=INK, linewidth=0.6, alpha=0.4)
-        axes.set(xlim=(left, right), ylim=(bottom, top), xlabel=AXES[0], ylabel=AXES[1])
+        across, up = plane.ranges
+        axes.axvline(sum(across) / 2, color=INK, linewidth=0.6, alpha=0.4)
+        axes.axhline(sum(up) / 2, color=INK, linewidth=0.6, alpha=0.4)
+        axes.set(xlim=across, ylim=up, xlabel=AXES[0], ylabel=AXES[1])
         legend_above(figure, [axes])
         return save(figure, path)
 
@@ -163,5 +163,5 @@ def _draw_centre(axes: Axes, emotion: str, centre: Centre, ends: tuple[float, fl
 
 def _deviation(rows: list[Mapping[str, Any]]) -> Floats | None:
     """Mean over clips of the raters' standard deviation, (2,); None where no clip has it."""
-    known = [row["deviation"] for row in rows if set(AXES) <= set(row.get("deviation") or ())]
-    return np.array([[values[name] for name in AXES] for values in known]).mean(axis=0) if known else None
+    deviations = [row["deviation"] for row in rows if set(AXES) <= set(row.get("deviation") or ())]
+    return np.array([[values[name] for name in AXES] for values in deviations]).mean(axis=0) if deviations else None

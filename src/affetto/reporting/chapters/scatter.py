@@ -93,7 +93,10 @@ def points_of(evidence: PartEvidence, config: Configuration) -> dict[str, Points
 
 
 def _picture(evidence: PartEvidence, group: Group) -> Picture:
-    panels = {group.label(config): points_of(evidence, config) for config in _shown(evidence, group.configurations)}
+    panels = {
+        group.label(config): points_of(evidence, config)
+        for config in _drawn_configurations(evidence, group.configurations)
+    }
     title, stamp = f"Truth and prediction: {group.heading}", stamp_of(group.configurations)
     scores = "; ".join(
         f"{config} {', '.join(f'{name} CCC {points.score}' for name, points in of_names.items())}"
@@ -107,14 +110,14 @@ def _picture(evidence: PartEvidence, group: Group) -> Picture:
     )
 
 
-def _shown(evidence: PartEvidence, configs: Sequence[Configuration]) -> Sequence[Configuration]:
+def _drawn_configurations(evidence: PartEvidence, configs: Sequence[Configuration]) -> Sequence[Configuration]:
     """The best of many configurations, and the probe of the first of them, in their order."""
     if len(configs) <= MOST_ACROSS:
         return configs
     trained = [config for config in configs if not config.axes.is_baseline] or configs
     best = sorted(trained, key=lambda config: -evidence.spread(config).mean)[: MOST_ACROSS - 1]
-    probe = evidence.baseline(best[0])
-    return [config for config in configs if config in best or config is probe]
+    probes = [config for config in configs if config.axes.is_baseline and config.axes.target == best[0].axes.target]
+    return [config for config in configs if config in best or config in probes[:1]]
 
 
 def _draw_panel(axes: Axes, points: Points) -> None:

@@ -22,7 +22,7 @@ from affetto.targets.target import Target
 
 @dataclass(frozen=True)
 class Part:
-    """What some targets predict."""
+    """Part of what targets predict."""
 
     has: Callable[[Target], bool]
     judged: Callable[[Target], list[Judged]]
@@ -107,12 +107,12 @@ class PartEvidence(Evidence):
 
     def by(self, measure: str) -> PartEvidence:
         """The same evidence with comparisons of this measure, of the configurations that have it."""
-        same = copy.copy(self)
-        same.measure = measure
+        copied = copy.copy(self)
+        copied.measure = measure
         having = (config for config in self.configurations if measure in ("", *(m.name for m in self.judged(config))))
-        vars(same).pop("trained", None)
-        vars(same)["configurations"] = tuple(having)
-        return same
+        vars(copied).pop("trained", None)
+        vars(copied)["configurations"] = tuple(having)
+        return copied
 
     def pool(self, config: Configuration) -> Hashable:
         # The labels of a joint run do not matter to its numbers.

@@ -68,7 +68,7 @@ class Outcomes:
 
     @cached_property
     def units(self) -> Units:
-        """What is drawn: speakers, or clips where speakers are too few."""
+        """The speakers, or the clips where speakers are too few: they are left out in turn."""
         return units_of(self.owner, len(self.speakers))
 
     def values(self, judged: Judged, seeds: Sequence[int] | None = None) -> tuple[Floats, Floats]:
@@ -104,8 +104,8 @@ class SumPair:
     def sampled(self) -> tuple[Sampled, Floats]:
         """Difference with its variance over speakers, and the difference of each seed (seeds,)."""
         difference = self._of_sets(self.first.sum(axis=0)[None]) - self._of_sets(self.second.sum(axis=0)[None])
-        others = [sums.sum(axis=0) - sums for sums in (self.first, self.second)]
-        without = self._of_sets(others[0]) - self._of_sets(others[1])
+        rests = [sums.sum(axis=0) - sums for sums in (self.first, self.second)]
+        without = self._of_sets(rests[0]) - self._of_sets(rests[1])
         return jackknife_mean(difference[0], without, self.clips), difference[0]
 
     def difference(self) -> Floats:
