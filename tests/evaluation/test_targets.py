@@ -16,7 +16,7 @@ from affetto.errors import UserError
 from affetto.evaluation.confidence import confidence_of
 from affetto.evaluation.crossing import cross
 from affetto.evaluation.seen import TrainedOn
-from affetto.evaluation.testing import choose, read_test_clips, row_of
+from affetto.evaluation.testing import choose, evaluate, read_test_clips, row_of
 from affetto.targets.classes import Classes
 from affetto.targets.dimensions import Dimensions, Interval
 from affetto.targets.distribution import Distribution
@@ -141,6 +141,13 @@ def test_a_run_of_every_target_is_crossed(
         assert transferred["half_width"] == fitted["conformal"]["dimensions"][dimension]["half_width"]
         assert set(transferred["per_speaker"]) == {"s6", "s7", "s8"}
     assert cross(grid, {"other": str(unheard)}, device="cpu").new == 0
+    evaluate(target_run(name), (CorpusSpec(name="other", path=str(unheard)),), device="cpu", out=tmp_path / "evaluated")
+    evaluated = RunFolder(tmp_path / "evaluated").read_lines("predictions.jsonl")
+    for row, other in zip(rows, evaluated, strict=True):
+        for field in set(row) - {"prediction"} if target.has_marks else set(row):
+            assert row[field] == (
+                pytest.approx(other[field], abs=2e-3) if isinstance(row[field], dict) else other[field]
+            )
 
 
 def test_a_test_of_annotations_is_done_again_where_they_have_changed(unheard: Path, tmp_path: Path) -> None:

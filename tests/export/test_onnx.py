@@ -20,6 +20,7 @@ from affetto.export import onnx_graph as export
 from affetto.export import parity
 from affetto.export.onnx_graph import export_onnx
 from affetto.export.source import trained_predictor
+from affetto.targets.classes import Classes
 from inference.saved import TEMPERATURE, saved_model
 
 runtime = pytest.importorskip("onnxruntime")
@@ -114,7 +115,7 @@ def traced(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tracing takes seconds and gives the same graph each time."""
     import onnx
 
-    monkeypatch.setattr(export, "trace", lambda _: onnx.load(exported / "model.onnx"))
+    monkeypatch.setattr(export, "trace", lambda *_: onnx.load(exported / "model.onnx"))
 
 
 @pytest.mark.usefixtures("traced")
@@ -147,7 +148,9 @@ def test_what_lies_too_far_apart_is_refused(trained: Path, monkeypatch: pytest.M
 
 
 def test_a_nan_is_no_parity() -> None:
-    found = parity.compare(lambda _: np.array([0.5, 0.5]), lambda _: np.array([np.nan, np.nan]), [np.zeros(1)])
+    found = parity.compare(
+        lambda _: np.array([0.5, 0.5]), lambda _: np.array([np.nan, np.nan]), [np.zeros(1)], Classes(("a", "b"))
+    )
     with pytest.raises(UserError, match="refused"):
         parity.refuse(found, 0.25, "it")
 

@@ -11,6 +11,9 @@ from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.labels import EMOTIONS
 from affetto.models.classifier import Classifier
 from affetto.models.saved import assemble
+from affetto.targets.classes import Classes
+from affetto.targets.registry import blueprint_of
+from affetto.targets.target import Target
 
 FAMILIES = ("wav2vec2-mini", "xlsr-mini", "hubert-mini", "wavlm-mini", "whisper-mini")
 METHODS = ("frozen", "adapter", "lora", "full")
@@ -30,10 +33,11 @@ def blueprint(
     head: str = "paper",
     first_block: int = 0,
     state_norm: str = "none",
+    target: Target | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     return {
-        "labels": list(EMOTIONS),
+        **blueprint_of(target or Classes(EMOTIONS)),
         "method": {"name": method, "first_block": first_block, "settings": SETTINGS.get(method, {}) | settings},
         "pooling": {"kind": pooling, "layer": layer, "state_norm": state_norm},
         "head": {"name": head, "width": 16, "dropout": 0.1, "unmasked_mean": False},

@@ -66,10 +66,11 @@ class Serving:
         *,
         page: bool = False,
         names: Collection[str] | None = None,
+        root_path: str = "",
     ) -> None:
         self._stack = contextlib.ExitStack()
         self.service = Service(Catalogue(predictors), limits or Limits())
-        app, self.guard = create_app(self.service, names)
+        app, self.guard = create_app(self.service, names, root_path)
         self.shelf: Shelf | None = None
         if page:
             from affetto.serving.page import mount

@@ -63,6 +63,16 @@ def test_an_empty_token_is_a_mistake_and_none_is_a_choice():
         access_token("correct-horse", without=True, environment={})
 
 
+@pytest.mark.parametrize("path", ["speech", "/", "/speech/", "//", "/a b", "/a?b", "/%2e", "http://x/speech"])
+def test_a_wrong_root_path_is_told_before_a_model_is_loaded(path):
+    with pytest.raises(UserError, match="begins with /"):
+        launch.serve(["nowhere"], Limits(), port=0, root_path=path)
+    for path in ("/v1", "/en/x"):
+        with pytest.raises(UserError, match="the server itself has paths"):
+            address.check_root_path(path)
+    address.check_root_path("/env/v1")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_other_machines_need_a_token_or_a_word(host, monkeypatch):
     loaded = []

@@ -41,9 +41,9 @@ class App:
 class Door:
     """`door("GET", "/path", Header="value")` → status, headers, body."""
 
-    def __init__(self, limits: Limits = LIMITS, names=None) -> None:
+    def __init__(self, limits: Limits = LIMITS, names=None, **options) -> None:
         self.app = App()
-        self.guard = Guard(self.app, limits, names)
+        self.guard = Guard(self.app, limits, names, **options)
         self.guard.routes += PAGE
 
     def __call__(self, method, path, *, chunks=(), ends=True, query=b"", **headers):
@@ -219,6 +219,18 @@ def test_other_sites_make_a_browser_send_nothing(headers, is_let):
         assert answer[0] == 200 if is_let else error(answer) == (403, "cross_site")
     assert len(door.app.scopes) == 3 * is_let
     assert door("GET", "/en/", Host="own:8000", **headers)[0] == 200, "a link from elsewhere"
+
+
+def test_a_path_is_the_same_with_the_root_path_and_without():
+    door = Door(Limits(token="correct-horse"), root_path="/speech")
+    for path in ("/speech/v1/models", "/v1/models", "/speech", "/speech/", "/"):
+        assert error(door("GET", path)) == (401, "unauthorised"), path
+        assert door("GET", path, Authorization="Bearer correct-horse")[0] == 200, path
+    assert {scope["root_path"] for scope in door.app.scopes} == {"/speech"}
+    assert [scope["path"] for scope in door.app.scopes] == ["/speech/v1/models"] * 2 + ["/speech/"] * 3
+    assert door("GET", "/speech/healthz")[0] == 200
+    for path in ("/speech/speech/v1/models", "/speechv1/models", "/speech/healthz/", "/speech//v1/models"):
+        assert error(door("GET", path, Authorization="Bearer correct-horse")) == (404, "not_found"), path
 
 
 def test_a_request_is_logged_with_the_name_of_its_token(tmp_path, caplog):

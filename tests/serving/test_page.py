@@ -103,6 +103,37 @@ def test_an_upload_becomes_a_result_and_a_broken_one_a_message(url, browser, tmp
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR], "who leaves is no defect"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("removes", [False, True], ids=["whole", "removed"])
+def test_the_page_works_under_a_path_of_a_proxy(browser, tmp_path, removes):
+    pytest.importorskip("gradio")
+    (tmp_path / "good.wav").write_bytes(wav(clips(0.3)[0]))
+    asked = []
+    with Serving({"first": Stub(seconds=0.5)}, page=True, root_path="/speech") as url:
+        context = browser.new_context(locale="it-IT")
+        context.set_default_timeout(120_000)
+        context.on("request", lambda request: asked.append(request.url))
+        if removes:  # a proxy in front of the server takes the path away
+            context.route(
+                "**/speech/**", lambda route: route.continue_(url=route.request.url.replace("/speech", "", 1))
+            )
+        tab = context.new_page()
+        tab.goto(f"{url}/speech/")
+        tab.wait_for_selector("#listen")
+        assert tab.url == f"{url}/speech/it/"
+        tab.set_input_files("#recording input[type=file]", tmp_path / "good.wav")
+        tab.wait_for_selector("#recording audio, #recording #waveform", state="attached")
+        tab.click("#listen")
+        tab.wait_for_selector("#emotions :text('75%')")
+        tab.click(".affetto-languages a[hreflang=en]")
+        tab.wait_for_selector(f":text('{ENGLISH.button}')")
+        context.close()
+        described = httpx.get(f"{url}/openapi.json").json()
+    outside = [address for address in asked if not address.startswith((f"{url}/speech/", "data:", "blob:"))]
+    assert not outside and len(asked) > 20
+    assert described["servers"] == [{"url": "/speech"}]
+
+
 def _record(tab) -> None:
     """Something from the (fake) microphone, up to its result."""
     tab.reload()

@@ -103,6 +103,29 @@ def test_answers_of_classes_are_byte_for_byte_what_they_were() -> None:
     )
 
 
+def test_a_request_says_below_which_probability_no_emotion_is_named(url: str) -> None:
+    clip = {"file": wav(np.full(RATE_HZ, 0.1, np.float32))}
+    with Serving({"first": Stub()}) as stub:
+
+        def emotion(query: dict[str, str], form: dict[str, str]) -> object:
+            answer = httpx.post(f"{stub}/v1/predict", params=query, data=form, files=clip, timeout=60)
+            return answer.json()["emotion"] if answer.status_code == 200 else answer.json()["error"]
+
+        limit = "abstain_below"
+        assert emotion({limit: "0.75"}, {}) == emotion({}, {limit: "0.75"}) == "joy"
+        assert emotion({limit: "0.76"}, {}) is None and emotion({}, {limit: "0.76"}) is None
+        assert emotion({limit: "0"}, {limit: "1"}) == "joy", "the query comes first"
+        assert emotion({}, {}) == "joy", "no request changes another"
+        for wrong in ("1.01", "-0.1", "nan", "much", ""):
+            assert emotion({}, {limit: wrong}) == "invalid_parameter", wrong
+            assert emotion({limit: wrong}, {}) == "invalid_parameter", wrong
+    for name in ("dimensions", "multilabel"):
+        answer = httpx.post(f"{url}/v1/predict", params={"model": name, limit: "0.5"}, files={"file": wav(CLIP)})
+        assert (answer.status_code, answer.json()["error"]) == (422, "invalid_parameter")
+    described = httpx.get(f"{url}/openapi.json").json()["paths"]["/v1/predict"]["post"]
+    assert [parameter["name"] for parameter in described["parameters"]] == ["model", limit]
+
+
 @pytest.mark.parametrize("record", [schemas.PredictionAnswer, schemas.TimelineAnswer, schemas.ModelAnswer])
 def test_examples_of_the_description_are_answers(record: type[BaseModel]) -> None:
     extra = record.model_config["json_schema_extra"]

@@ -36,14 +36,14 @@ def counted(*arguments):
     if left == 0:
         threading.Timer(after, os.kill, (os.getpid(), signal.SIGKILL)).start()
 checkpoint.write = counted
-train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2])
+train(RunSpec.model_validate_json(sys.argv[1]), sys.argv[2], stack=int(sys.argv[5]))
 """
 
 
-def run(text: str, out: Path, kill_at: int = 0, after: float = 0.0) -> int:
+def run(text: str, out: Path, kill_at: int = 0, after: float = 0.0, stack: int = 1) -> int:
     """The exit status of a process that trains `text` into `out`, killed after its `kill_at`-th checkpoint."""
     made = subprocess.run(
-        [sys.executable, "-c", DRIVER, text, str(out), str(kill_at), str(after)],
+        [sys.executable, "-c", DRIVER, text, str(out), str(kill_at), str(after), str(stack)],
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         timeout=300,
@@ -81,6 +81,37 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
         rows = [lines(root / file.relative_to(tmp_path / "undisturbed")) for root in (out, tmp_path / "undisturbed")]
         assert [row | {"seconds": 0} for row in rows[0]] == [row | {"seconds": 0} for row in rows[1]], file
     assert same_weights(out, tmp_path / "undisturbed")
+    assert not list(out.rglob("*.tmp")) and not list(out.rglob("checkpoint.safetensors"))
+
+
+@pytest.mark.slow
+def test_folds_that_train_as_one_and_are_killed_go_on_in_any_company(tmp_path: Path) -> None:
+    """Together, alone and together again: each fold is where its own checkpoint was."""
+    table = write_table(tmp_path / "corpus")
+    wanted = spec(table, "lora", split="kfold:3", final=False, overrides={"lora.dropout": "0.2"})
+    text = wanted.model_dump_json()
+    assert run(text, tmp_path / "undisturbed") == 0
+    chance, out, kills = random.Random(1), tmp_path / "killed", []
+    for stack in (3, 1, 3, 2):
+        if run(text, out, chance.randint(2, 5), chance.uniform(0, 0.05), stack) != 0:
+            kills.append(stack)
+    assert kills[:3] == [3, 1, 3]
+    assert run(text, out, stack=3) == 0
+    killed, expected = (
+        json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("killed", "undisturbed")
+    )
+    best = [[fold["best_epoch"] for fold in metrics["folds"]] for metrics in (killed, expected)]
+    assert best[0] == best[1]
+    for name in ("predictions.jsonl", "validation_predictions.jsonl"):
+        for row, other in zip(lines(out / name), lines(tmp_path / "undisturbed" / name), strict=True):
+            assert row["file"] == other["file"]
+            assert row["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
+    logs = sorted(file.relative_to(out) for file in out.rglob("log.jsonl"))
+    assert len(logs) == 3
+    for file in logs:
+        rows = [lines(root / file) for root in (out, tmp_path / "undisturbed")]
+        assert [row["loss"] for row in rows[0]] == pytest.approx([row["loss"] for row in rows[1]], rel=1e-4)
+        assert [row["epoch"] for row in rows[0]] == [row["epoch"] for row in rows[1]], "no epoch twice"
     assert not list(out.rglob("*.tmp")) and not list(out.rglob("checkpoint.safetensors"))
 
 

@@ -71,7 +71,10 @@ def show(
     shared = sum(1 for row in rows if row["shares_stored_states_with"])
     typer.echo(f"{len(rows)} runs; {shared} of them find another's stored states")
     if group_of:
-        typer.echo(f"{len(group_of)} of them are trained together, in {len(set(group_of.values()))} groups (--stack)")
+        count = len(set(group_of.values()))
+        typer.echo(
+            f"{len(group_of)} of them are trained together, in {count} groups (--stack); times are of runs alone"
+        )
     stored = [row["stored_states_bytes_at_most"] for row in rows]
     if any(stored):
         lacking = f"; of {stored.count(None)} runs not known" if None in stored else ""

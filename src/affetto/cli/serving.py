@@ -35,6 +35,9 @@ def serve(
     compute_seconds: Annotated[float, typer.Option(help="time limit from upload to answer")] = 300.0,
     queue: Annotated[int, typer.Option(help="requests at once; more are refused for now (503)")] = 64,
     page: Annotated[bool, typer.Option("--page/--no-page", help="serve a page for browsers beside the API")] = True,
+    root_path: Annotated[
+        str, typer.Option(help="path under which a reverse proxy shows the server, as /speech; default: the root")
+    ] = "",
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -61,5 +64,6 @@ def serve(
         backbone=backbone,
         precision=precision,
         page=page,
+        root_path=root_path,
         say=lambda line: typer.echo(line),
     )

@@ -22,7 +22,7 @@ from affetto.evaluation.seen import Overlap, TrainedOn, trained_on
 from affetto.inference.loading import load
 from affetto.inference.predictor import Prediction, Predictor
 from affetto.models.prefix import Source
-from affetto.targets.registry import target_fields, target_of
+from affetto.targets.registry import target_fields
 from affetto.targets.target import Target
 from affetto.training.contents import contents_of
 from affetto.training.data import read_clips, refuse_or_name
@@ -65,17 +65,16 @@ def evaluate(
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
     folder = None if out is None else _new(Path(out))
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
-    target = target_of(predictor.card["blueprint"])
+    target = predictor.target
     tested, left_out = choose(clips, target, trained_on(Path(run)), include_seen=include_seen, say=say)
-    decision = decision_of(predictor.card)
     rows = []
     for clip, result in _results(predictor, tested, clips.sources, progress):
         if isinstance(result, AudioError):
             left_out["unusable"][clip.id] = str(result)
             refuse_or_name({clip.id: str(result)}, len(clips.manifest.clips), skip_bad, say)
         else:
-            values = np.array(list(result.probabilities.values()))
-            rows.append(row_of(clip, target, values, decision=decision, several=clips.several))
+            values = np.array([*result.probabilities.values(), *result.dimensions.values()])
+            rows.append(row_of(clip, target, values, decision=decision_of(predictor.card), several=clips.several))
     if not rows:
         raise UserError(f"none of the {len(tested)} clips could be used; mend them")
     cards = [predictor.card] * len(rows)

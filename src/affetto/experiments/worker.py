@@ -87,6 +87,7 @@ def _hold(folder: GridFolder, name: str) -> FileLock | dict[str, Any]:
 def _outcomes(tasks: Sequence[dict[str, Any]], stack: str | int) -> list[dict[str, Any] | Exception]:
     """Metrics of each run, or the error that ended it."""
     from affetto.training import train
+    from affetto.training.backbones import Backbones
     from affetto.training.spec import RunSpec
     from affetto.training.stacking import drive
 
@@ -99,6 +100,7 @@ def _outcomes(tasks: Sequence[dict[str, Any]], stack: str | int) -> list[dict[st
 
     if len(tasks) < 2:
         return [alone(task) for task in tasks]
+    backbones = Backbones()
     return drive(
         [
             train.run_steps(
@@ -106,6 +108,7 @@ def _outcomes(tasks: Sequence[dict[str, Any]], stack: str | int) -> list[dict[st
                 GridFolder(Path(task["grid"])).run(task["run"]).path,
                 device=task["device"],
                 stack=stack,
+                backbones=backbones,
             )
             for task in tasks
         ],

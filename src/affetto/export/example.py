@@ -1,4 +1,4 @@
-"""Probabilities of emotions in recordings, by onnxruntime, numpy and soundfile alone: python predict.py clip.wav …"""
+"""Values that the model predicts, by onnxruntime, numpy and soundfile alone: python predict.py clip.wav …"""
 
 import json
 import sys
@@ -21,9 +21,14 @@ def main() -> None:
         # All of the recording is used: windows, the last of which ends where it does, and the mean over them.
         last = max(0, length - window)
         windows = [wave[None, at : at + window] for at in (*range(0, last, hop), last)]
-        mean = np.mean([session.run(["probabilities"], {"waves": wave})[0][0] for wave in windows], axis=0)
-        sure = mean ** (1 / facts["temperature"])  # calibrated
-        print(json.dumps({"file": file, **dict(zip(facts["labels"], (sure / sure.sum()).tolist(), strict=True))}))
+        output = facts.get("values", "probabilities")
+        mean = np.mean([session.run([output], {"waves": wave})[0][0] for wave in windows], axis=0)
+        count = len(facts["labels"])
+        if facts.get("one_label", True):
+            sure = mean[:count] ** (1 / facts["temperature"])  # calibrated
+            mean[:count] = sure / sure.sum()
+        names = [*facts["labels"], *facts.get("dimensions", {})]
+        print(json.dumps({"file": file, **dict(zip(names, mean.tolist(), strict=True))}))
 
 
 if __name__ == "__main__":

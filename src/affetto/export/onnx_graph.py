@@ -1,6 +1,9 @@
-"""An ONNX graph from the wave to probabilities, with the model's own preprocessing inside.
+"""An ONNX graph from the wave to the values of a target, with the model's own preprocessing inside.
 
-    waves (batch, samples) float32, 16 kHz mono  →  logits (batch, labels), probabilities (batch, labels)
+    waves (batch, samples) float32, 16 kHz mono  →  logits (batch, outputs), probabilities (batch, labels)
+
+A model with dimensions has `values` (batch, outputs) in place of probabilities: those of its labels, if it has any,
+then the dimensions on the scale of the corpus.
 
 Batch and length are free. The clips of a batch are of one length, because front ends with group norm are not
 invariant to padding, masked or not (docs/decisions.md): short clips go one by one, a long recording's windows go
@@ -28,13 +31,17 @@ from affetto.export import example, parity
 from affetto.export.folder import new_folder
 from affetto.export.onnx_int8 import quantise_graph
 from affetto.export.source import without_paths
+from affetto.inference.backends.onnx import values_name
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.classifier import Classifier
 from affetto.quiet import quiet_loggers, quiet_output
+from affetto.targets.registry import target_fields
+from affetto.targets.target import Target
 
 MODEL_FILE, EXAMPLE_FILE = "model.onnx", "predict.py"
 TOLERANCE = {"float32": 1e-4, "int8": 0.25}
-"""Largest difference from the trained model's probabilities (float32) before the export is refused."""
+"""Largest difference from the trained model's probabilities before the export is refused; of dimensions, in halves of
+their ranges."""
 PRECISIONS = tuple(TOLERANCE)
 OPSET = 20
 CONTRACT = (
@@ -48,7 +55,7 @@ _LARGEST_FILE = 2 * 10**9
 
 
 class WaveGraph(nn.Module):
-    """Waves (batch, samples) of one length → logits and their softmax, both (batch, labels)."""
+    """Waves (batch, samples) of one length → logits and the target's values, both (batch, outputs)."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
@@ -56,7 +63,7 @@ class WaveGraph(nn.Module):
 
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.classifier.from_waves(waves)
-        return logits, torch.softmax(logits, dim=1)
+        return logits, self.classifier.target.activate(logits)
 
 
 def export_onnx(
@@ -76,13 +83,13 @@ def export_onnx(
     reference = [predictor.window_probabilities([wave])[0] for wave in waves]
     with new_folder(out) as folder:
         say("tracing the model")
-        graph = trace(WaveGraph(predictor.classifier).eval())
+        graph = trace(WaveGraph(predictor.classifier).eval(), values_name(predictor.target))
         if precision == "int8":
             say("rounding to 8 bits")
             graph = quantise_graph(graph, predictor.classifier, folder)
         facts = metadata(predictor, precision)
         _write(graph, facts, folder / MODEL_FILE)
-        result = _compare(Session(folder / MODEL_FILE), waves, reference)
+        result = _compare(Session(folder / MODEL_FILE), waves, reference, predictor.target)
         parity.refuse(result, TOLERANCE[precision], f"the {precision} ONNX file")
         _write(graph, facts | {"parity": asdict(result)}, folder / MODEL_FILE)
         shutil.copyfile(example.__file__, folder / EXAMPLE_FILE)
@@ -101,8 +108,8 @@ def needed(precision: str) -> None:
         raise UserError(f"export to ONNX needs {problem.name}: pip install 'affetto[onnx]'") from None
 
 
-def trace(module: nn.Module) -> Any:
-    """Export the module as an ONNX model (a protobuf message) with free batch and length."""
+def trace(module: nn.Module, values: str) -> Any:
+    """Export the module as an ONNX model (a protobuf message) with free batch and length; `values`: second output."""
     waves = torch.zeros(2, 2 * RATE_HZ)
     waves[:, ::7] = 0.1
     # The exporter prints its progress, and logs which packages it could have used.
@@ -111,7 +118,7 @@ def trace(module: nn.Module) -> Any:
             module,
             (waves,),
             input_names=["waves"],
-            output_names=["logits", "probabilities"],
+            output_names=["logits", values],
             opset_version=OPSET,
             dynamic_shapes=({0: "batch", 1: "samples"},),
             dynamo=True,
@@ -142,6 +149,22 @@ def metadata(predictor: Predictor, precision: str) -> dict[str, Any]:
         "synthetic": card["synthetic"],
         "affetto": __version__,
         "card": without_paths(card),
+        **_target_facts(predictor),
+    }
+
+
+def _target_facts(predictor: Predictor) -> dict[str, Any]:
+    """Facts by which a program that knows no targets reads the values; {} of classes."""
+    target = predictor.target
+    fields = target_fields(target)
+    if not fields:
+        return {}
+    thresholds = predictor.card.get("confidence", {}).get("thresholds")
+    return fields | {
+        "values": values_name(target),
+        "one_label": target.has_classes,
+        "dimensions": {name: [ends.low, ends.high] for name, ends in target.dimensions.items()},
+        **({} if thresholds is None else {"thresholds": thresholds}),
     }
 
 
@@ -154,6 +177,6 @@ def _write(graph: Any, facts: dict[str, Any], file: Path) -> None:
     onnx.save_model(graph, file, save_as_external_data=beside, location=f"{file.name}.data" if beside else None)
 
 
-def _compare(session: Any, waves: list[np.ndarray], reference: list[np.ndarray]) -> parity.Parity:
+def _compare(session: Any, waves: list[np.ndarray], reference: list[np.ndarray], target: Target) -> parity.Parity:
     expected = {id(wave): row for wave, row in zip(waves, reference, strict=True)}
-    return parity.compare(lambda wave: expected[id(wave)], lambda wave: session.probabilities(wave[None])[0], waves)
+    return parity.compare(lambda wave: expected[id(wave)], lambda wave: session.values(wave[None])[0], waves, target)

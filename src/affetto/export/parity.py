@@ -9,6 +9,7 @@ import numpy as np
 
 from affetto.audio import RATE_HZ, SHORTEST_SECONDS
 from affetto.errors import UserError
+from affetto.targets.target import Target
 
 SECONDS = (0.31, 0.97, 1.6, 2.35, 3.3, 4.0)
 LEVELS = (0.01, 0.1, 0.4)
@@ -19,18 +20,23 @@ FORMANTS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 184
 
 @dataclass(frozen=True)
 class Parity:
-    """Differences between two models' probabilities on the same clips."""
+    """Differences between two models' values on the same clips; of dimensions, in halves of their ranges."""
 
     clips: int
     largest_difference: float
     mean_difference: float
-    same_label: int
+    same_label: int | None
+    """Clips of one most probable label; None where a target has no single label."""
 
     def summary(self) -> str:
-        return (
-            f"probabilities differ from the trained model's by at most {self.largest_difference:.2g} (mean "
-            f"{self.mean_difference:.2g}), the label is the same for {self.same_label} of {self.clips} clips"
+        kind = "values" if self.same_label is None else "probabilities"
+        text = (
+            f"{kind} differ from the trained model's by at most {self.largest_difference:.2g} (mean "
+            f"{self.mean_difference:.2g})"
         )
+        if self.same_label is None:
+            return f"{text} on {self.clips} clips"
+        return f"{text}, the label is the same for {self.same_label} of {self.clips} clips"
 
 
 def clips(window_seconds: float | None) -> list[np.ndarray]:
@@ -44,12 +50,16 @@ def compare(
     reference: Callable[[np.ndarray], np.ndarray],
     exported: Callable[[np.ndarray], np.ndarray],
     waves: Sequence[np.ndarray],
+    target: Target,
 ) -> Parity:
-    """Compare two functions from a wave (samples,) to probabilities (labels,)."""
+    """Compare two functions from a wave (samples,) to the values of a target (outputs,)."""
     true = np.stack([reference(wave) for wave in waves]).astype(np.float64)
     actual = np.stack([exported(wave) for wave in waves]).astype(np.float64)
-    apart = np.abs(true - actual)
-    agreeing = int((true.argmax(1) == actual.argmax(1)).sum())
+    apart = np.abs(true - actual) / target.output_scales
+    agreeing = None
+    if target.has_classes:
+        labels = [values[:, : len(target.labels)].argmax(1) for values in (true, actual)]
+        agreeing = int((labels[0] == labels[1]).sum())
     # A NaN must not pass as small.
     return Parity(len(waves), float(np.nan_to_num(apart, nan=1.0).max()), float(apart.mean()), agreeing)
 

@@ -29,6 +29,8 @@ NOTHING = -1e4
 def obstacle(classifier: Classifier, blueprint: dict[str, Any]) -> str | None:
     """Find the reason why the family's stock class cannot be this classifier; None if it can."""
     pooling, head, backbone = classifier.pooling, blueprint["head"], classifier.backbone
+    if classifier.target.has_dimensions:
+        return "it does not keep dimensions within their ranges"
     if backbone.record.stock is None:
         return f"transformers has no audio classifier of the family {backbone.family}"
     if not HEADS.find(head["name"]).is_stock:
@@ -69,6 +71,8 @@ def build(
     config.id2label = dict(enumerate(classifier.labels))
     config.label2id = {label: number for number, label in enumerate(classifier.labels)}
     config.affetto_card = card
+    if classifier.target.problem_type is not None:
+        config.problem_type = classifier.target.problem_type
     config.use_weighted_layer_sum = not last_only(classifier.pooling)
     head: Any = classifier.head
     assert isinstance(head, FrameHead)

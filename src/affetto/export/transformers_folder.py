@@ -22,12 +22,13 @@ from affetto.export.source import without_paths
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.methods.registry import METHODS
 from affetto.quiet import quiet_transformers
+from affetto.targets.target import Target
 
 if TYPE_CHECKING:
     from affetto.inference.backends.trained import ClassifierPredictor
 
 TOLERANCE = 1e-4
-"""Largest difference from the trained model's probabilities before the export is refused."""
+"""Largest difference from the trained model's values before the export is refused; see `parity.Parity`."""
 
 
 def export_hf(
@@ -64,7 +65,7 @@ def export_hf(
         model.save_pretrained(folder)
         extractor.save_pretrained(folder)
         (folder / "README.md").write_text(_readme(predictor, stock_class, out.name), encoding="utf-8")
-        result = parity.compare(lambda wave: reference[id(wave)], _reloaded(folder), waves)
+        result = parity.compare(lambda wave: reference[id(wave)], _reloaded(folder), waves, predictor.target)
         parity.refuse(result, TOLERANCE, "the folder for transformers")
     return result
 
@@ -99,8 +100,9 @@ def _affetto_model(predictor: Any) -> tuple[Any, Any]:
         hop_samples=max(1, round(HOP * window)),
         confidence_temperature=predictor.temperature,
         affetto_card=without_paths(card),
-        id2label=dict(enumerate(predictor.labels)),
-        label2id={label: number for number, label in enumerate(predictor.labels)},
+        id2label=dict(enumerate(predictor.target.output_names)),
+        label2id={name: number for number, name in enumerate(predictor.target.output_names)},
+        **({} if predictor.target.problem_type is None else {"problem_type": predictor.target.problem_type}),
     )
     model: Any = AffettoForAudioClassification(config)
     model.eval()
@@ -109,7 +111,7 @@ def _affetto_model(predictor: Any) -> tuple[Any, Any]:
 
 
 def _reloaded(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Load the folder as a user's transformers would, as a function from wave to probabilities."""
+    """Load the folder as a user's transformers would, as a function from wave to what its pipeline gives."""
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
     import affetto.inference.backends.transformers_model  # noqa: F401  # registers what a folder of ours names
@@ -117,12 +119,17 @@ def _reloaded(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     model = AutoModelForAudioClassification.from_pretrained(folder).eval()
     extractor = AutoFeatureExtractor.from_pretrained(folder)
 
-    @torch.no_grad()
-    def probabilities(wave: np.ndarray) -> np.ndarray:
-        inputs = extractor(wave, sampling_rate=RATE_HZ, return_tensors="pt")
-        return torch.softmax(model(**inputs).logits.double(), 1)[0].numpy()
+    finish: Callable[[torch.Tensor], torch.Tensor] = {
+        "regression": lambda logits: logits,
+        "multi_label_classification": torch.sigmoid,
+    }.get(model.config.problem_type, lambda logits: torch.softmax(logits, 1))
 
-    return probabilities
+    @torch.no_grad()
+    def values(wave: np.ndarray) -> np.ndarray:
+        inputs = extractor(wave, sampling_rate=RATE_HZ, return_tensors="pt")
+        return finish(model(**inputs).logits.double())[0].numpy()
+
+    return values
 
 
 def _readme(predictor: Any, stock_class: bool, name: str) -> str:
@@ -143,8 +150,8 @@ def _readme(predictor: Any, stock_class: bool, name: str) -> str:
         name=name,
         synthetic=synthetic,
         lengths=lengths,
-        temperature=predictor.temperature,
-        labels=", ".join(predictor.labels),
+        labels=_predicted(predictor.target),
+        temperature_note=TEMPERATURE.format(predictor.temperature) if predictor.target.has_classes else "",
         state=stock.trained_on(classifier.pooling, pre_norm),
         needs="transformers alone" if stock_class else "transformers and affetto",
         rate_hz=RATE_HZ,
@@ -152,9 +159,21 @@ def _readme(predictor: Any, stock_class: bool, name: str) -> str:
     )
 
 
+def _predicted(target: Target) -> str:
+    """Lines on what the pipeline's labels and scores are."""
+    lines = [f"Labels: {', '.join(target.labels)}."] if target.labels else []
+    if target.labels and not target.has_classes:
+        lines.append("Each label has a probability by itself.")
+    if target.has_dimensions:
+        ranges = ", ".join(f"{name} ({ends.low:g} to {ends.high:g})" for name, ends in target.dimensions.items())
+        lines.append(f"Dimensions: {ranges}. The pipeline gives each as a label, whose score is the value.")
+    return "\n".join(lines)
+
+
+TEMPERATURE = "The probabilities of the labels are calibrated by the temperature {:g}.\n"
 README = """# {name}
 
-An emotion classifier for speech, exported by affetto. It needs {needs}.
+A model of emotion in speech, exported by affetto. It needs {needs}.
 {synthetic}
 ```python
 import soundfile
@@ -165,9 +184,8 @@ samples, rate_hz = soundfile.read("clip.wav", dtype="float32")  # mono, {rate_hz
 print(classify({{"raw": samples, "sampling_rate": rate_hz}}))
 ```
 
-Labels: {labels}.
+{labels}
 
 The head was trained on {state}.
 {lengths}
-The logits are calibrated: affetto's, divided by the temperature {temperature:g}.
-"""
+{temperature_note}"""

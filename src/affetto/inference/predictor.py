@@ -107,7 +107,8 @@ class Predictor(ABC):
             raise unknown("treatment of long clips", long_clips, LONG_CLIPS)
         self.labels, self.card, self.long_clips = tuple(labels), card, long_clips
         self.target = target or _target_of(card, self.labels)
-        self.temperature = temperature_of(card)
+        # A temperature divides the logits of classes; other values have none.
+        self.temperature = temperature_of(card) if self.target.has_classes else 1.0
         trained_on: float | None = card["audio"]["seconds"]
         limits = [limit for limit in (trained_on, longest_seconds) if limit is not None]
         self.window_seconds: float | None = min(limits, default=None)
@@ -149,10 +150,10 @@ class Predictor(ABC):
         """Apply the model's temperature to values (…, outputs). It comes after the mean over windows and changes no
         label. It acts on the probabilities of a single label alone: dimensions stay as they are."""
         count = len(self.labels)
-        if self.target.outputs == count:
-            return calibrated(values, self.temperature)
         if not self.target.has_classes:
             return values
+        if self.target.outputs == count:
+            return calibrated(values, self.temperature)
         return np.concatenate([calibrated(values[..., :count], self.temperature), values[..., count:]], axis=-1)
 
     def decide(self, row: np.ndarray) -> Decision:

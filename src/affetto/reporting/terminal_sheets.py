@@ -13,7 +13,13 @@ from affetto.reporting.stats.estimation import interval_words
 from affetto.targets.target import Target
 
 MACRO_F1 = "macro F1"
-HIDDEN = ("weighted F1", "accuracy", "chance")
+WITH_INTERVAL = (MACRO_F1, "CCC", "macro F1 of labels", "KL divergence")
+"""Columns of a report's headline whose interval a terminal shows too."""
+HIDDEN = (
+    *("weighted F1", "accuracy", "chance"),
+    *("Pearson's r", "MAE", "RMSE of a guesser"),
+    *("cross-entropy", "macro F1 of the majority", "macro F1 of any rater"),
+)
 """Columns of a report's headline that a terminal has no room for."""
 
 
@@ -130,7 +136,7 @@ def headline_sheet(sheet: Sheet) -> Sheet:
     for row in sheet.rows:
         label = ", ".join(row[number].text for number in texts if row[number].text not in ("", DASH))
         cells = [
-            Cell(f"{cell.text} ({cell.under})" if head == MACRO_F1 and cell.under else cell.text)
+            Cell(f"{cell.text} ({cell.under})" if head in WITH_INTERVAL and cell.under else cell.text)
             for head, cell in zip(heads, (row[number] for number in numbers), strict=True)
         ]
         rows.append((Cell(label), *cells))
@@ -139,7 +145,7 @@ def headline_sheet(sheet: Sheet) -> Sheet:
         sheet,
         columns=(
             Column(label_head, is_number=False),
-            *(Column(f"{head} (95 %)" if head == MACRO_F1 else head) for head in heads),
+            *(Column(f"{head} (95 %)" if head in WITH_INTERVAL else head) for head in heads),
         ),
         rows=tuple(rows),
         caption="",

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 
 from affetto.errors import UserError
+from affetto.serving.texts import LANGUAGES
 
 BACKLOG = 2048
 """Connections that may wait to be accepted, as uvicorn has it."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+PREFIX = "/v1/"
+"""Prefix of the API's paths, which take the token as a bearer's alone, and whose requests are counted."""
+_ROOT_PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -50,3 +56,12 @@ def is_loopback(bound: socket.socket) -> bool:
 def own_names(bound: socket.socket, host: str) -> frozenset[str]:
     """The names in a request's `Host` by which a socket at a loopback address is meant, in lower case."""
     return frozenset({*LOOPBACK_NAMES, host.lower(), str(bound.getsockname()[0])})
+
+
+def check_root_path(path: str) -> None:
+    """Raise UserError for what cannot be the path under which a proxy shows the server; "" is the root itself."""
+    if path and not _ROOT_PATH.fullmatch(path):
+        raise UserError(f"--root-path {path}: give a path that begins with / and does not end with it, as /speech")
+    first = f"{path}/".split("/")[1]
+    if f"/{first}/" == PREFIX or first in LANGUAGES:
+        raise UserError(f"--root-path {path}: the server itself has paths under /{first}; choose another, as /speech")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
@@ -20,15 +20,19 @@ from affetto.serving import meters, routes, schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
+from affetto.serving.processing import Options, process_upload
 from affetto.serving.refusals import RefusalError, no_timeline
 from affetto.serving.service import Job, Service
-from affetto.serving.uploads import RAW_TYPES, receive
+from affetto.serving.uploads import RAW_TYPES
 
 if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
 
-T = TypeVar("T")
 Model = Annotated[str | None, Query(description="name from /v1/models; default: the first of them", max_length=200)]
+AbstainBelow = Annotated[
+    float | None,
+    Query(description="name no emotion where the highest probability is lower; default: 0", ge=0, le=1),
+]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
@@ -51,10 +55,10 @@ BODY: dict[str, Any] = {
 }
 
 
-def create_app(service: Service, names: Collection[str] | None = None) -> tuple[FastAPI, Guard]:
+def create_app(service: Service, names: Collection[str] | None = None, root_path: str = "") -> tuple[FastAPI, Guard]:
     """The application without its guard, for more to be mounted on, and the guard around it, which is to be served.
 
-    `names`: what a request's `Host` may be; None: anything.
+    `names`: what a request's `Host` may be; None: anything. `root_path`: path under which a proxy shows the server.
     """
     bearer = HTTPBearer(auto_error=False, scheme_name="token", description="the server's token")
     app = FastAPI(
@@ -70,7 +74,7 @@ def create_app(service: Service, names: Collection[str] | None = None) -> tuple[
         model = exchange.facts.get("model", "")
         service.meters.count_request(routes.counted(exchange.path), exchange.status, model)
 
-    guard = Guard(app, service.limits, names, count)
+    guard = Guard(app, service.limits, names, count, root_path)
     # The guard asks for the token; here it is only described.
     dependencies = [Security(bearer)] if service.limits.requires_token else []
     _add_handlers(app)
@@ -93,8 +97,11 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS),
     )
-    async def predict(request: Request, model: Model = None) -> schemas.PredictionAnswer:
-        name, prediction = await _process_upload(request, service, model, predict_job)
+    async def predict(
+        request: Request, model: Model = None, abstain_below: AbstainBelow = None
+    ) -> schemas.PredictionAnswer:
+        options = Options(model, abstain_below)
+        name, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(name, service.catalogue.predictors[name], prediction)
 
 
@@ -117,49 +124,14 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS, 501),
     )
-    async def timeline(request: Request, model: Model = None) -> schemas.TimelineAnswer:
+    async def timeline(
+        request: Request, model: Model = None, abstain_below: AbstainBelow = None
+    ) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
             raise no_timeline("this server has no silero-vad, which finds speech in a recording")
-        check = service.refuse_timeline
-        name, (seconds, segments) = await _process_upload(request, service, model, time_job, check)
+        options, check = Options(model, abstain_below), service.refuse_timeline
+        name, (seconds, segments) = await process_upload(request, service, options, time_job, check)
         return timeline_answer(name, service.catalogue.predictors[name], seconds, segments)
-
-
-async def _process_upload(
-    request: Request,
-    service: Service,
-    model: str | None,
-    task: Callable[[Job], T],
-    check: Callable[[str], None] = lambda model: None,
-) -> tuple[str, T]:
-    """Handle a request with a recording: take a place, receive the upload, run `task`.
-
-    `check` gets the model's name, and may raise RefusalError: before the upload where the query names the model.
-
-    Returns the model's name and the task's result.
-    """
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    def run_task(job: Job) -> T:
-        facts["audio_seconds"] = round(len(job.wave) / audio.RATE_HZ, 3)
-        return task(job)
-
-    name = service.catalogue.resolve(model)
-    if model is not None:
-        check(name)
-    facts: dict[str, Any] = request.state.facts
-    with service.take_place():
-        upload = await receive(request, service.limits)
-        if model is None:
-            name = service.catalogue.resolve(upload.fields.get("model"))
-            check(name)
-        facts |= {"model": name, "bytes": len(upload.audio)}
-        answer = service.process(name, upload.audio, run_task, gone)
-        del upload  # whose bytes are not needed once they are decoded
-        return name, await answer
 
 
 def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Sequence[Any]) -> None:

@@ -40,17 +40,20 @@ def serve(
     backbone: str | None = None,
     precision: str = "auto",
     page: bool = True,
+    root_path: str = "",
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
 
-    `is_public`: other machines may reach it without a token. Raises UserError where a model cannot be loaded, the
-    address cannot be had or is open to others without a token, or an extra is not installed.
+    `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it. Raises
+    UserError where a model cannot be loaded, the address cannot be had or is open to others without a token, a path
+    cannot be the root's, or an extra is not installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
             raise UserError(f"serving needs {module}, which is not installed: pip install 'affetto[serve]'")
     folders = models_by_name(models)
+    address.check_root_path(root_path)
     # Before torch is imported and the models are loaded: that takes a while, and a mistake should be known at once.
     with address.listen(host, port) as listening:
         is_local = address.is_loopback(listening)
@@ -65,7 +68,7 @@ def serve(
         with logs.on_standard_error(), process.ending_at_once():
             service = _load(folders, limits, device=device, backbone=backbone, precision=precision)
             try:
-                _serve(service, listening, names, page=page, say=say)
+                _serve(service, listening, names, page=page, root_path=root_path, say=say)
             finally:
                 is_closed = service.close()
             if not is_closed:
@@ -91,19 +94,21 @@ def _serve(
     names: Collection[str] | None,
     *,
     page: bool,
+    root_path: str,
     say: Callable[[str], None],
 ) -> None:
     from affetto.serving import process
     from affetto.serving.app import create_app
 
     limits = service.limits
-    app, guard = create_app(service, names)
+    app, guard = create_app(service, names, root_path)
     with contextlib.ExitStack() as stack:
         missing = _add_page(app, guard, service, stack) if page else None
 
         def tell() -> None:
             is_open = names is None and not limits.requires_token
-            for line in greeting(address.url(listening), service.catalogue, limits, page and not missing, is_open):
+            url = address.url(listening) + root_path
+            for line in greeting(url, service.catalogue, limits, page and not missing, is_open):
                 say(line)
             if missing:
                 say(f"no page for a browser: {missing}")

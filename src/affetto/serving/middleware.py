@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from affetto.serving import logs, origins, routes
+from affetto.serving.address import PREFIX
 from affetto.serving.bodies import Body
 from affetto.serving.exchange import Exchange
 from affetto.serving.limits import Limits
@@ -21,15 +22,13 @@ from affetto.serving.routes import Route
 from affetto.serving.tokens import Tokens
 from affetto.serving.uploads import ENVELOPE_BYTES
 
-PREFIX = "/v1/"
-"""Prefix of the paths that take the token as a bearer's alone, and whose requests are counted."""
-
 
 class Guard:
     """ASGI middleware. `routes` are the paths that there are; more may be added before it serves.
 
     `names`: allowed values of a request's `Host`; None: any. `accepted`, `answered`, `open_answers` count the API's
-    requests; `draining`: the server ends. `count` gets each request at its end.
+    requests; `draining`: the server ends. `count` gets each request at its end. `root_path`: path under which a proxy
+    shows the server; requests come with it or without, as proxies remove it or not.
     """
 
     def __init__(
@@ -38,8 +37,10 @@ class Guard:
         limits: Limits,
         names: Collection[str] | None = None,
         count: Callable[[Exchange], None] = lambda exchange: None,
+        root_path: str = "",
     ) -> None:
         self.app, self.limits, self.names, self.count = app, limits, names, count
+        self.root_path = root_path
         self.tokens = Tokens(limits.token, limits.token_file)
         self.routes: tuple[Route, ...] = routes.API
         self.open_answers = self.accepted = self.answered = 0
@@ -50,6 +51,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         assert scope["type"] == "http", scope["type"]  # uvicorn is told to speak nothing else
+        scope = {**scope, "path": self._inner_path(scope["path"])}
         body = Body(receive, Headers(scope=scope), self.limits.upload_seconds)
         exchange = Exchange(scope, body, send, closing=lambda: self.draining)
         with self._counted(exchange):
@@ -70,6 +72,13 @@ class Guard:
                     await exchange.send({"type": "http.response.body", "body": b""})
                     return
                 logs.failure("defect", problem, id=exchange.id, path=exchange.path[:200])
+
+    def _inner_path(self, path: str) -> str:
+        """The path of a request without `root_path`."""
+        inner = path.removeprefix(self.root_path)
+        if self.root_path and not inner:
+            return "/"
+        return inner if inner.startswith("/") else path
 
     @contextlib.contextmanager
     def _counted(self, exchange: Exchange) -> Iterator[None]:
@@ -125,6 +134,8 @@ class Guard:
     async def _admitted(self, exchange: Exchange, route: Route, scope: Scope) -> tuple[Scope, Receive, Send]:
         """Return the request as the application sees it, a short message read and checked. Raises RefusalError."""
         body, limits = exchange.body, self.limits
+        # As ASGI has it: the path begins with the root's.
+        scope = {**scope, "path": self.root_path + exchange.path, "root_path": self.root_path}
         if route.takes_recording:
             body.allow(limits.max_bytes + ENVELOPE_BYTES, too_large(limits.max_megabytes))
             return scope, body.receive, exchange.send

@@ -58,6 +58,7 @@ def mount(app: FastAPI, guard: Guard, service: Service, shelf: Shelf) -> None:
             show_error=True,
             enable_monitoring=False,
             mcp_server=False,
+            root_path=f"{guard.root_path}/{texts.code}" if guard.root_path else None,
             pwa=False,
             css=STYLE,
             theme=_theme(),
@@ -69,7 +70,8 @@ def _add_entrance(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def entrance(request: Request) -> RedirectResponse:
         languages = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
-        return RedirectResponse(f"/{next((code for code in languages if code in LANGUAGES), 'en')}/")
+        code = next((code for code in languages if code in LANGUAGES), "en")
+        return RedirectResponse(f"{request.scope['root_path']}/{code}/")
 
 
 def _add_uploads(app: FastAPI, service: Service, code: str, shelf: Shelf) -> None:

@@ -67,6 +67,7 @@ class Dimensions(Target):
     has_dimensions: ClassVar[bool] = True
     main_measure: ClassVar[str] = "mean_ccc"
     main_title: ClassVar[str] = "CCC"
+    probe_title: ClassVar[str] = "ridge regression"
     probe_measure: ClassVar[str] = "mean_ccc"
 
     @classmethod
@@ -152,7 +153,17 @@ class Dimensions(Target):
 
     def truth_fields(self, clip: AnnotatedClip) -> dict[str, Any]:
         values = dict(clip.dimensions)
-        return {"truth": dict(zip(self.names, rounded(np.array([values[n] for n in self.names])), strict=True))}
+        fields = {"truth": dict(zip(self.names, rounded(np.array([values[n] for n in self.names])), strict=True))}
+        return fields | self.raters_fields(clip) | ({"emotion": clip.emotion} if clip.emotion else {})
+
+    def raters_fields(self, clip: AnnotatedClip) -> dict[str, Any]:
+        """Standard deviation (ddof 1) of the raters' values, as `deviation`, where two or more rated each dimension."""
+        of_raters = [dict(rating.dimensions) for rating in clip.ratings]
+        columns = [[values[name] for values in of_raters if name in values] for name in self.names]
+        if any(len(column) < 2 for column in columns):
+            return {}
+        deviations = np.array([np.std(column, ddof=1) for column in columns])
+        return {"deviation": dict(zip(self.names, rounded(deviations), strict=True))}
 
     def fields(self, values: NDArray[Any], decision: Any = None) -> dict[str, Any]:
         return {"prediction": dict(zip(self.names, rounded(values), strict=True))}

@@ -48,6 +48,7 @@ class Joint(Target):
     has_classes: ClassVar[bool] = True
     has_dimensions: ClassVar[bool] = True
     main_measure: ClassVar[str] = "macro_f1"
+    probe_title: ClassVar[str] = "logistic and ridge regression"
 
     @classmethod
     def of_clips(cls, clips: AnnotatedClips, settings: TargetSettings) -> Self:
@@ -133,7 +134,7 @@ class Joint(Target):
 
     def truth_fields(self, clip: AnnotatedClip) -> dict[str, Any]:
         numbers = self.numbers.truth_fields(clip)["truth"]
-        return self.of_labels.truth_fields(clip) | {"dimension_truth": numbers}
+        return self.of_labels.truth_fields(clip) | {"dimension_truth": numbers} | self.numbers.raters_fields(clip)
 
     def fields(self, values: NDArray[Any], decision: Any = None) -> dict[str, Any]:
         count = len(self.labels)

@@ -180,6 +180,24 @@ class Target(ABC):
         return len(self.labels) + len(self.dimensions)
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """Name of each output, (outputs,)."""
+        return (*self.labels, *self.dimensions)
+
+    @property
+    def output_scales(self) -> Floats:
+        """Unit of each value by which differences are judged, (outputs,): 1 of a probability, else half the range."""
+        halves = [(ends.high - ends.low) / 2 for ends in self.dimensions.values()]
+        return np.array([1.0] * len(self.labels) + halves)
+
+    @property
+    def problem_type(self) -> str | None:
+        """transformers' name for the kind of outputs; None for classes, which need none."""
+        if self.has_dimensions:
+            return "regression"
+        return None if self.has_classes else "multi_label_classification"
+
+    @property
     def makes_timeline(self) -> bool:
         """True if a recording can be told in segments: by their emotion, or by the course of the dimensions."""
         return self.has_classes or self.has_dimensions
@@ -235,6 +253,8 @@ class Target(ABC):
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         """Score of a probe's outputs (clips, outputs) by which its state and strength are chosen; higher is better."""
 
+    probe_title: ClassVar[str] = "logistic regression"
+    """The probe's kind in words."""
     probe_measure: ClassVar[str] = "uar"
     """Name of `probe_score` in files."""
 

@@ -12,13 +12,13 @@ from filelock import FileLock, Timeout
 
 from affetto import locks
 from affetto._version import __version__
-from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
 from affetto.targets.registry import identity_of, target_fields
 from affetto.targets.target import Target
 from affetto.training import device as devices
+from affetto.training.backbones import Backbones
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
@@ -60,14 +60,18 @@ def run_steps(
     device: str = "auto",
     display: Display | None = None,
     stack: str | int = AUTO,
+    backbones: Backbones | None = None,
 ) -> Steps[dict[str, Any]]:
-    """Generator of a run, for `drive`, which can fit several runs together. Parameters and result as of `train`."""
+    """Generator of a run, for `drive`, which can fit several runs together. Parameters and result as of `train`.
+
+    `backbones`: those that runs of one method share, so that each is in memory once.
+    """
     METHODS.find(spec.method)
     check(spec.settings, spec.method)
     accelerator = devices.accelerator(devices.choose(device))
     main_display = display if display is not None and accelerator.is_main_process else Display(quiet=True)
     with main_display:
-        return (yield from _Run(spec, out, accelerator, main_display, stack).go())
+        return (yield from _Run(spec, out, accelerator, main_display, stack, backbones).go())
 
 
 class _Run:
@@ -78,8 +82,9 @@ class _Run:
         accelerator: Accelerator,
         display: Display,
         stack: str | int = AUTO,
+        backbones: Backbones | None = None,
     ) -> None:
-        self.stack = stack
+        self.stack, self.backbones = stack, Backbones() if backbones is None else backbones
         self.started = time.monotonic()
         self.spec, self.accelerator, self.display = spec, accelerator, display
         self.folder = RunFolder(out) if accelerator.num_processes == 1 else SharedFolder(out, accelerator)
@@ -138,12 +143,7 @@ class _Run:
 
     def _read(self) -> None:
         self.data = read(self.spec, self.display.say)
-        backbone = load_backbone(
-            self.spec.backbone,
-            random_weights=self.spec.random_weights,
-            weights_seed=self.spec.weights_seed,
-            layer_norm_swap=self.spec.settings.model.layer_norm_swap,
-        )
+        backbone = self.backbones.load(self.spec)
         self.builder = Builder(self.spec, self.data, backbone, self.device, self.display, accelerator=self.accelerator)
 
     def _prepare(self) -> None:

@@ -8,11 +8,17 @@ import numpy as np
 
 from affetto.measures.scores import scores
 from affetto.reporting.chapters.cost import Line, Point, draw_cost
+from affetto.reporting.chapters.coverage import Coverage, draw_coverage
 from affetto.reporting.chapters.emotions import draw_confusion
 from affetto.reporting.chapters.layers import draw_states
-from affetto.reporting.chapters.learning_curves import draw_curves
+from affetto.reporting.chapters.learning_curves import MEAN_CCC, draw_curves
+from affetto.reporting.chapters.measures import Line as ScoreLine
+from affetto.reporting.chapters.measures import draw_lines
 from affetto.reporting.chapters.methods import Score, draw_methods
+from affetto.reporting.chapters.plane import Centre, Plane, draw_plane
 from affetto.reporting.chapters.reliability import draw_reliability, measure_reliability
+from affetto.reporting.chapters.scatter import Points, draw_scatter
+from affetto.reporting.chapters.several_labels import draw_labels
 from affetto.reporting.chapters.speakers import draw_speakers
 from affetto.reporting.chapters.specialised import draw_similarity
 from affetto.reporting.papers.dasaro2024.figure_4 import Bar, draw_bars
@@ -80,6 +86,11 @@ def warm_log(epochs):
     return [{"stage": "select", **record} for record in (start, *log(epochs))] + rest
 
 
+def ccc_logs():
+    logs = [{**record, "validation": {"mean_ccc": 0.1 * record["epoch"] - 0.3}} for record in log(6)]
+    return {name: {"fold": logs} for name in ("frozen", "lora")}
+
+
 def method_logs():
     logs = {f"fold {index}": warm_log(6 + index) for index in range(4)}
     return dict.fromkeys(("frozen", "adapter", "lora", "full"), logs)
@@ -122,7 +133,45 @@ def state_sizes():
     return {f"XLSR-53 (A), {method}": group for method in ("frozen", "Adapter", "LoRA", "full")}
 
 
+def lines_of(stamp):
+    line = {"value": 0.5, "low": 0.3, "high": 0.7, "text": "0.500 (0.300–0.700)", "synthetic": bool(stamp)}
+    return [ScoreLine(name=name, chance=0.0, **line) for name in LONG_NAMES]
+
+
+def dimension_points():
+    truth = np.linspace(1, 5, 300)
+    points = Points(truth=truth, prediction=6 - truth, low=1, high=5, score="-1.000")
+    return {name: {"arousal": points, "valence": points} for name in NAMES}
+
+
+def coverage_lines():
+    speakers = {f"s{n:02}": 0.7 + 0.02 * n for n in range(12)}
+    coverage = Coverage(level=0.9, half_width=1.5, coverage=0.85, per_speaker=speakers)
+    return {f"{name}, arousal": coverage for name in NAMES}
+
+
+def plane():
+    generator = np.random.default_rng(0)
+    centres = {
+        label: Centre(
+            truth=np.array([1.2 + 0.6 * n, 1.2 + 0.6 * n]),
+            prediction=np.array([2.0 + 0.3 * n, 3.0]),
+            raters=np.array([0.3, 0.2]),
+        )
+        for n, label in enumerate(LABELS)
+    }
+    return Plane(prediction=generator.uniform(1, 5, (200, 2)), ranges=((1, 5), (1, 5)), centres=centres)
+
+
 DRAWINGS = {
+    "scores": lambda path, stamp: draw_lines(lines_of(stamp), path, "Mean CCC", "mean CCC", "Of 12 speakers."),
+    "scatter": lambda path, stamp: draw_scatter(dimension_points(), path, "Truth and prediction", stamp),
+    "coverage": lambda path, stamp: draw_coverage(coverage_lines(), path, "Coverage of the intervals", stamp),
+    "plane": lambda path, stamp: draw_plane(plane(), path, "Valence and arousal", stamp),
+    "labels": lambda path, stamp: draw_labels(
+        {name: {label: 50.0 + n for n, label in enumerate(LABELS)} for name in NAMES}, path, "F1 of each label", stamp
+    ),
+    "curves of CCC": lambda path, stamp: draw_curves(ccc_logs(), path, "Learning curves", stamp, curve=MEAN_CCC),
     "methods": lambda path, stamp: draw_methods(
         method_scores(synthetic=bool(stamp)), path, "A title so long that it has to be broken " * 3, "300 clips."
     ),

@@ -61,6 +61,20 @@ def test_configurations_of_targets_are_systems_of_their_own_beside_their_own_pro
     assert {config.axes.target for config in part_of(evidence, MARKS).configurations} == {"multilabel"}
 
 
+def test_annotated_clips_are_an_edition_with_those_of_classes(tmp_path: Path) -> None:
+    for name in ("classes", "distribution"):
+        run = write_target_run(tmp_path / name, name)
+        content = json.loads((run / "spec.json").read_text())
+        content["facts"] |= {"audio": "a" * 64, "manifest": name}  # ratings are part of the digest
+        (run / "spec.json").write_text(json.dumps(content))
+    results = collect(tmp_path)
+    assert {run.axes.corpus for run in results.done} == {"emovo"}
+    (other, content) = (tmp_path / "other", json.loads((tmp_path / "classes" / "spec.json").read_text()))
+    write_target_run(other, "classes", seed=5)
+    (other / "spec.json").write_text(json.dumps(content | {"facts": content["facts"] | {"manifest": "changed"}}))
+    assert len({run.axes.corpus for run in collect(tmp_path).done}) == 2
+
+
 def test_scores_of_a_part_are_those_of_the_metrics_with_the_same_interval(evidence: Evidence) -> None:
     for part in (NUMBERS, SHARES, MARKS):
         of_part = part_of(evidence, part)

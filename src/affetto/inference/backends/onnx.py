@@ -14,6 +14,8 @@ from affetto.errors import UserError, unknown
 from affetto.inference.predictor import Predictor
 from affetto.models.card import checked
 from affetto.models.parallel import decoding_threads, threads
+from affetto.targets.registry import target_of
+from affetto.targets.target import Target
 
 FILE = "model.onnx"
 FACTS = ("labels", "window_samples", "sample_rate_hz", "precision", "card")
@@ -46,9 +48,14 @@ class Session:
         """(batch, samples) float32 of one length → (batch, labels), before the temperature."""
         return self.session.run(["logits"], {"waves": waves})[0]
 
-    def probabilities(self, waves: np.ndarray) -> np.ndarray:
-        """(batch, samples) float32 of one length → (batch, labels)."""
-        return self.session.run(["probabilities"], {"waves": waves})[0]
+    def values(self, waves: np.ndarray) -> np.ndarray:
+        """(batch, samples) float32 of one length → values of the target (batch, outputs), as the model gives them."""
+        return self.session.run([values_name(target_of(self.facts["card"]["blueprint"]))], {"waves": waves})[0]
+
+
+def values_name(target: Target) -> str:
+    """Name of the graph's output that holds the values of a target."""
+    return "values" if target.has_dimensions else "probabilities"
 
 
 class OnnxPredictor(Predictor):
@@ -63,7 +70,7 @@ class OnnxPredictor(Predictor):
             self.decoders = decoding_threads()
 
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        rows = [self.session.probabilities(np.ascontiguousarray(wave, np.float32)[None])[0] for wave in waves]
+        rows = [self.session.values(np.ascontiguousarray(wave, np.float32)[None])[0] for wave in waves]
         return np.stack(rows).astype(np.float64)
 
 

@@ -1,10 +1,12 @@
 """Any affetto classifier as a transformers model: every head and method, one folder, no code from the folder.
 
-    waves (batch, samples), zero-padded, with an attention mask  →  logits (batch, labels)
+    waves (batch, samples), zero-padded, with an attention mask  →  logits (batch, outputs)
 
 The stock feature extractor hands on the wave as it is; the model takes each clip by itself, unpadded, and covers one
 that is longer than its window as `affetto predict` does. The softmax of the logits is what `affetto predict` says:
-the temperature is in them, and of several windows they are the logarithm of the mean probability.
+the temperature is in them, and of several windows they are the logarithm of the mean probability. Of a target of
+several labels it is the sigmoid (`problem_type` multi_label_classification); of one with dimensions (regression) the
+logits are the values: probabilities of its labels, if it has any, and the dimensions on the scale of the corpus.
 On import the classes are registered with transformers' Auto classes; `affetto.hf` is the public name for that.
 """
 
@@ -93,13 +95,20 @@ class AffettoForAudioClassification(PreTrainedModel):
         return SequenceClassifierOutput(logits=torch.stack(rows))
 
     def _clip(self, wave: Tensor) -> Tensor:
-        """(samples,) → logits (labels,), calibrated."""
+        """(samples,) → logits (outputs,), calibrated."""
         windows = list(cover([wave.float().cpu().numpy()], self.config.window_samples, self.config.hop_samples))
         logits = [self.classifier(*collate([self.classifier.prefix(window)], self.device))[0] for window in windows]
-        if len(logits) == 1:
-            return logits[0] / self.config.confidence_temperature
-        mean = torch.softmax(torch.stack(logits).double(), 1).mean(0)
-        return (mean.log() / self.config.confidence_temperature).to(logits[0].dtype)
+        target, temperature = self.classifier.target, self.config.confidence_temperature
+        if len(logits) == 1 and not target.has_dimensions:
+            return logits[0] / temperature
+        mean = target.activate(torch.stack(logits).double()).mean(0)
+        count = len(target.labels)
+        if not target.has_classes:
+            return (mean if target.has_dimensions else torch.logit(mean)).to(logits[0].dtype)
+        of_labels = mean[:count].log() / temperature
+        if target.has_dimensions:
+            of_labels = torch.cat([torch.softmax(of_labels, 0), mean[count:]])
+        return of_labels.to(logits[0].dtype)
 
 
 AutoConfig.register(MODEL_TYPE, AffettoConfig, exist_ok=True)

@@ -165,10 +165,10 @@ def _row(contrast: Contrast) -> tuple[Cell, ...]:
         text_cell(contrast.first),
         text_cell(contrast.second),
         text_cell(contrast.under),
-        _speakers_cell(comparison),
+        speakers_cell(comparison),
         Cell(signed_text(difference), difference),
         _interval_cell(comparison),
-        Cell(DASH if effect is None else f"{effect:+.2f}".replace("-", "−"), effect),
+        effect_cell(effect),
         Cell(f"{100 * comparison.share_better:.0f}", 100 * comparison.share_better),
         p_cell(comparison),
         Cell(p_text(comparison.smallest_p), comparison.smallest_p),
@@ -186,7 +186,12 @@ def _interval_cell(comparison: Comparison) -> Cell:
     )
 
 
-def _speakers_cell(comparison: Comparison) -> Cell:
+def effect_cell(effect: float | None) -> Cell:
+    """Effect size with its sign; a dash where the speakers have no spread."""
+    return Cell(DASH if effect is None else f"{effect:+.2f}".replace("-", "−"), effect)
+
+
+def speakers_cell(comparison: Comparison) -> Cell:
     counts = comparison.speakers
     total = sum(counts.values())
     is_uneven = any(comparison.effective[corpus] < 0.8 * number for corpus, number in counts.items())

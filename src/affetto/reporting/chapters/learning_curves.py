@@ -1,8 +1,9 @@
-"""Training: loss and validation macro F1 over the epochs, a column a method."""
+"""Training: loss and validation score over the epochs, a column a method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from affetto.reporting.render.section import Section
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming, backbone_title, corpus_title, split_title
+from affetto.reporting.results.parts import MARKS, NUMBERS, part_of
 from affetto.reporting.results.records import Configuration
 
 if TYPE_CHECKING:
@@ -30,15 +32,37 @@ Log = Sequence[Mapping[str, Any]]
 training that validation judges, is drawn. Epoch 0 is the model before any training."""
 Line = NDArray[np.float64]
 """Points (points, 2): epoch, value."""
-LOSS, SCORE = "training loss", "validation macro F1 (×100)"
+LOSS = "training loss"
 FEW_BACKBONES = 3
 """Up to so many backbones of a corpus are all drawn; of more only the best."""
 MOST_METHODS = 6
 """Methods side by side in one figure."""
 
 
-def build(evidence: Evidence) -> Section:
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Score of the validation clips that is drawn."""
+
+    key: str
+    """Key in the records of a log."""
+    title: str
+    scale: float = 100.0
+
+    @property
+    def label(self) -> str:
+        return f"validation {self.title}" + (" (×100)" if self.scale == 100 else "")
+
+
+MACRO_F1 = Curve(key="macro_f1", title="macro F1")
+MEAN_CCC = Curve(key="mean_ccc", title="mean CCC", scale=1.0)
+LABELS_F1 = Curve(key="multilabel_macro_f1", title="macro F1 of labels")
+
+
+def build(evidence: Evidence) -> Section | None:
     pictures = tuple(curve_pictures(evidence))
+    for part, curve in ((NUMBERS, MEAN_CCC), (MARKS, LABELS_F1)):
+        of_part = part_of(evidence, part)
+        pictures += tuple(curve_pictures(of_part, curve, lambda config: not config.done[0].has_classes))
     return Section(
         words="Loss and validation score over the epochs.",
         items=pictures[:1],
@@ -46,18 +70,20 @@ def build(evidence: Evidence) -> Section:
     )
 
 
-def curve_pictures(evidence: Evidence) -> list[Picture]:
+def curve_pictures(
+    evidence: Evidence, curve: Curve = MACRO_F1, is_shown: Callable[[Configuration], bool] = lambda _: True
+) -> list[Picture]:
     """A figure a corpus, split and backbone, the best backbone first."""
     pictures = []
     for group in group_by_corpus(evidence):
-        trained = [config for config in group.configurations if _takes_steps(config)]
+        trained = [config for config in group.configurations if _takes_steps(config) and is_shown(config)]
         if not trained:
             continue
         best = highest(evidence, trained).axes.backbone
         backbones = sorted(dict.fromkeys(config.axes.backbone for config in trained), key=lambda name: name != best)
         for backbone in backbones if len(backbones) <= FEW_BACKBONES else backbones[:1]:
             configs = [config for config in trained if config.axes.backbone == backbone]
-            pictures.append(_picture(evidence, group, configs[:MOST_METHODS]))
+            pictures.append(_picture(evidence, group, configs[:MOST_METHODS], curve))
     return [picture for picture in pictures if picture]
 
 
@@ -68,8 +94,9 @@ def draw_curves(
     stamp: str = "",
     *,
     chance: float | None = None,
+    curve: Curve = MACRO_F1,
 ) -> Path:
-    """Draw training loss above validation macro F1, a column a method on common scales.
+    """Draw training loss above the validation score, a column a method on common scales.
 
     `methods` maps each name to the logs of its folds. A thin line is a fold; the bold mean spans the epochs that all
     folds have, so that it never jumps where one stopped early. Raises UserError where there are no methods or a log
@@ -77,7 +104,7 @@ def draw_curves(
     """
     if not methods:
         raise UserError("no methods to compare: give at least one, with its logs.")
-    lines = [_lines(logs) for logs in methods.values()]
+    lines = [_lines(logs, curve) for logs in methods.values()]
     with style():
         caption = "Thin: a fold; bold: the mean over the epochs that all folds reached."
         if any((score[:, 0] == 0).any() for _, scores in lines for score in scores):
@@ -86,12 +113,12 @@ def draw_curves(
         panels = figure.subplots(2, len(methods), sharex=True, sharey="row", squeeze=False)
         for (above, below), name, (losses, scores) in zip(panels.T, methods, lines, strict=True):
             _draw(above, losses)
-            _draw(below, scores, _best_points(scores), chance)
+            _draw(below, scores, _best_points(scores), None if chance is None else curve.scale * chance)
             above.set_title(name, fontsize=10)
             below.set_xlabel("epoch")
-        for first, label in zip(panels[:, 0], (LOSS, SCORE), strict=True):
+        for first, label in zip(panels[:, 0], (LOSS, curve.label), strict=True):
             first.set_ylabel(label)
-            first.set_ylim(0, 1.05 * first.get_ylim()[1])
+            first.set_ylim(min(0, first.get_ylim()[0]) if curve.scale == 1 else 0, 1.05 * first.get_ylim()[1])
             first.locator_params(axis="x", integer=True)
         legend_above(figure, panels.flat)
         return save(figure, path)
@@ -103,7 +130,7 @@ def _takes_steps(config: Configuration) -> bool:
     return method is None or method.takes_steps
 
 
-def _picture(evidence: Evidence, group: Group, configs: Sequence[Configuration]) -> Picture | None:
+def _picture(evidence: Evidence, group: Group, configs: Sequence[Configuration], curve: Curve) -> Picture | None:
     """Learning curves of methods on one corpus and backbone; None where none of them has a log."""
     naming = Naming(configs, hide=("corpus", "split", "backbone"))
     logs = {naming.label(config): log for config in configs if (log := _logs(evidence, config))}
@@ -111,13 +138,15 @@ def _picture(evidence: Evidence, group: Group, configs: Sequence[Configuration])
         return None
     backbone = backbone_title(configs[0].axes)
     title = f"Learning curves: {corpus_title(group.corpus)}, {split_title(group.split)}, {backbone}"
-    chance = fmean(run.test["chance"]["macro_f1"] for run in configs[0].done)
+    guesses = [run.test["chance"][curve.key] for run in configs[0].done if curve.key in run.test.get("chance", {})]
+    chance = fmean(guesses) if guesses else None
     stamp = stamp_of(configs)
+    target = "" if configs[0].done[0].has_classes else f"{configs[0].axes.target}-"
     return Picture(
-        name=f"curves-{stem(evidence, group)}-{slug(backbone)}",
+        name=f"curves-{target}{stem(evidence, group)}-{slug(backbone)}",
         title=title,
-        alt=f"{title}: training loss and validation macro F1 over the epochs.",
-        draw=lambda path: draw_curves(logs, path, title, stamp, chance=chance),
+        alt=f"{title}: training loss and validation {curve.title} over the epochs.",
+        draw=lambda path: draw_curves(logs, path, title, stamp, chance=chance, curve=curve),
     )
 
 
@@ -136,14 +165,14 @@ def _is_judged(log: Log) -> bool:
     return any(row.get("stage", "select") == "select" and row.get("epoch") for row in log)
 
 
-def _lines(logs: Mapping[str, Log]) -> tuple[list[Line], list[Line]]:
+def _lines(logs: Mapping[str, Log], curve: Curve) -> tuple[list[Line], list[Line]]:
     """The training losses and the validation scores of each log."""
     epochs = [[epoch for epoch in log if epoch.get("stage", "select") == "select"] for log in logs.values()]
     if not epochs or not all(epochs):
         raise UserError("no learning curve to draw: each run's log needs at least one epoch.")
     # Epoch 0 has no training loss: it is measured there without dropout and smoothing, and so far lower.
     losses = [_series([epoch for epoch in log if epoch["epoch"]], lambda epoch: epoch.get("loss")) for log in epochs]
-    scores = [_series(log, lambda epoch: (epoch.get("validation") or {}).get("macro_f1"), 100) for log in epochs]
+    scores = [_series(log, lambda epoch: (epoch.get("validation") or {}).get(curve.key), curve.scale) for log in epochs]
     return losses, scores
 
 
@@ -175,7 +204,7 @@ def _draw(axes: Axes, lines: Sequence[Line], best: Line | None = None, chance: f
     if best is not None and len(best):
         axes.plot(*best.T, "o", color=VERMILLION, markeredgecolor="white", zorder=4, label="best epoch")
     if chance is not None:
-        axes.axhline(100 * chance, color=INK, linestyle="--", linewidth=1, label="chance")
+        axes.axhline(chance, color=INK, linestyle="--", linewidth=1, label="chance")
 
 
-TRAINING = Chapter(name="training", title="Training", order=510, build=build)
+TRAINING = Chapter(name="training", title="Training", order=510, build=build, needs_results=False)

@@ -30,7 +30,7 @@ def run_table(results: Results) -> Sheet:
     """A row a run: what was run, its state and its scores."""
     notes = [f"{run.name}: {run.error}" for run in results.every_run if run.error]
     targets = () if is_of_classes(results.every_run) else ("target",)
-    others = _other_measures(results)
+    extra = _other_measures(results)
     if results.in_state("running", "begun"):
         notes.append(
             "running, begun: in progress when this report was made, or interrupted; the same command continues them."
@@ -41,14 +41,14 @@ def run_table(results: Results) -> Sheet:
         columns=columns(
             *("corpus", "backbone", "method", *targets, "recipe", "split", "seed", "changed", "state"),
             *(measure.title for measure in shown_measures()),
-            *others.values(),
+            *extra.values(),
             *("probe macro F1", "time (s)", "folder"),
             texts=(*TEXTS, *targets),
         ),
-        rows=tuple(_row(run, has_target=bool(targets), others=tuple(others)) for run in results.every_run),
+        rows=tuple(_row(run, has_target=bool(targets), extra=tuple(extra)) for run in results.every_run),
         caption=(
             f"{len(results.every_run)} runs, {len(results.every_done)} of them done. Scores on the test speakers, ×100"
-            f"{'; those of numbers and divergences as they are' if others else ''}."
+            f"{'; those of numbers and divergences as they are' if extra else ''}."
         ),
         notes=tuple(notes),
         stamp=stamp(synthetic=results.synthetic, partly=results.partly_synthetic),
@@ -71,9 +71,9 @@ def _other_measures(results: Results) -> dict[str, str]:
     }
 
 
-def _row(run: Run, *, has_target: bool, others: Sequence[str]) -> tuple[Cell, ...]:
+def _row(run: Run, *, has_target: bool, extra: Sequence[str]) -> tuple[Cell, ...]:
     axes, test = run.axes, run.test if run.is_done else {}
-    scored = {item.name: item for item in run.target.scored(test)} if run.is_done and others else {}
+    scored = {item.name: item for item in run.target.scored(test)} if run.is_done and extra else {}
     probe = run.baseline_test.get("macro_f1") if run.baseline_test else None
     split = str(run.metrics["split"]) if run.metrics else axes.split
     seconds = run_seconds(run.metrics) if run.metrics and is_timed(run) else None
@@ -88,7 +88,7 @@ def _row(run: Run, *, has_target: bool, others: Sequence[str]) -> tuple[Cell, ..
         Cell(changes(axes.settings)),
         text_cell("not run" if run.state == "waiting" else run.state),
         *(_score_cell(measure, test.get(measure.name)) for measure in shown_measures()),
-        *(_score_cell(item.measure, item.value) if (item := scored.get(name)) else Cell(MISSING) for name in others),
+        *(_score_cell(item.measure, item.value) if (item := scored.get(name)) else Cell(MISSING) for name in extra),
         percent_cell(probe),
         Cell(MISSING if seconds is None else f"{seconds:,.0f}", seconds),
         text_cell(run.name),

@@ -17,6 +17,7 @@ from affetto.reporting.render.picture import slug
 from affetto.reporting.render.stamps import SYNTHETIC
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import changes
+from affetto.reporting.results.part_files import ENDINGS, part_header, part_rows, part_systems
 from affetto.reporting.results.parts import MARKS, NUMBERS, SHARES, PartEvidence, is_of_classes, part_of
 from affetto.reporting.results.records import Configuration, Evaluation, Run
 from affetto.reporting.stats import estimation
@@ -91,7 +92,9 @@ def prediction_files(evidence: Evidence, *, is_requested: bool) -> dict[str, str
     Empty, with a note in the evidence, for more than MOST_ROWS rows that were not requested.
     """
     systems = [(config, system) for config in evidence.configurations if (system := evidence.system(config))]
+    parts = part_systems(evidence)
     count = sum(system.clips * len(system.seeds) for _, system in systems)
+    count += sum(outcomes.clips * len(outcomes.seeds) for *_, outcomes in parts)
     if count > MOST_ROWS and not is_requested:
         evidence.notes.append(
             f"predictions: {count:,} rows, more than {MOST_ROWS:,}, are not copied; --format predictions writes them"
@@ -99,10 +102,16 @@ def prediction_files(evidence: Evidence, *, is_requested: bool) -> dict[str, str
         return {}
     names = [_file_name(config) for config, _ in systems]
     are_unique = len(set(names)) == len(names)
-    return {
+    files = {
         name if are_unique else f"{number:03}-{name}": _predictions_csv(system, synthetic=config.synthetic)
         for number, (name, (config, system)) in enumerate(zip(names, systems, strict=True), 1)
     }
+    for number, (part, config, outcomes) in enumerate(parts, len(files) + 1):
+        name = f"{_file_name(config)}-{ENDINGS[part]}"
+        header = ("clip", "speaker", "seed", *part_header(part, outcomes.target))
+        rows = part_rows(part, outcomes)
+        files[f"{number:03}-{name}" if name in files else name] = _stamped_csv(header, rows, synthetic=config.synthetic)
+    return files
 
 
 def _measures() -> list[str]:
@@ -245,10 +254,15 @@ def _size_fields(predictions: Predictions) -> dict[str, Any]:
 
 
 def _predictions_csv(system: System, *, synthetic: bool) -> str:
-    header = ("clip", "speaker", "seed", "truth", *system.labels, *(("speech",) if synthetic else ()))
+    header = ("clip", "speaker", "seed", "truth", *system.labels)
+    rows = (row for seed in system.seeds for row in _prediction_rows(system.runs[seed], seed))
+    return _stamped_csv(header, rows, synthetic=synthetic)
+
+
+def _stamped_csv(header: Sequence[str], rows: Iterable[Sequence[Any]], *, synthetic: bool) -> str:
+    """A table whose rows say that their speech is synthetic, if it is."""
     last = (SYNTHETIC,) if synthetic else ()
-    rows = ((*row, *last) for seed in system.seeds for row in _prediction_rows(system.runs[seed], seed))
-    return _csv_text(header, rows)
+    return _csv_text((*header, *(("speech",) if synthetic else ())), ((*row, *last) for row in rows))
 
 
 def _prediction_rows(run: Predictions, seed: int) -> Iterator[Sequence[Any]]:

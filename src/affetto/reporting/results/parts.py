@@ -5,6 +5,7 @@ A joint run has two parts: its labels are those of classes, its numbers stand be
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,7 +22,7 @@ from affetto.targets.target import Target
 
 @dataclass(frozen=True)
 class Part:
-    """What some targets predict."""
+    """Part of what targets predict."""
 
     has: Callable[[Target], bool]
     judged: Callable[[Target], list[Judged]]
@@ -47,7 +48,7 @@ class PartEvidence(Evidence):
                 other_evaluations=(),
             )
         )
-        self.notes, self.part = evidence.notes, part
+        self.notes, self.part, self.measure = evidence.notes, part, ""
         self._outcomes: dict[Key, Outcomes | None] = {}
         self._of_part: dict[tuple[Key, str], Estimate] = {}
 
@@ -94,11 +95,24 @@ class PartEvidence(Evidence):
     def compare(self, pairs: Sequence[tuple[Configuration, Configuration]]) -> paired.Comparison:
         systems = [(self.outcomes(first), self.outcomes(second)) for first, second in pairs]
         matched = [(first, second) for first, second in systems if first and second]
-        return outcomes.compare(matched, self.compared(pairs[0][0]))
+        return outcomes.compare(matched, lambda system: self._compared(system.target))
 
     def compared(self, config: Configuration) -> Judged:
-        """The measure that comparisons are of: the first that follows from sums over clips."""
-        return next(judged for judged in self.judged(config) if judged.sums is not None)
+        """The measure that comparisons are of: that of `by`, else the first that follows from sums over clips."""
+        return self._compared(self.target(config))
+
+    def _compared(self, target: Target) -> Judged:
+        measures = [judged for judged in self.part.judged(target) if judged.sums is not None]
+        return next(judged for judged in measures if self.measure in ("", judged.name))
+
+    def by(self, measure: str) -> PartEvidence:
+        """The same evidence with comparisons of this measure, of the configurations that have it."""
+        copied = copy.copy(self)
+        copied.measure = measure
+        having = (config for config in self.configurations if measure in ("", *(m.name for m in self.judged(config))))
+        vars(copied).pop("trained", None)
+        vars(copied)["configurations"] = tuple(having)
+        return copied
 
     def pool(self, config: Configuration) -> Hashable:
         # The labels of a joint run do not matter to its numbers.

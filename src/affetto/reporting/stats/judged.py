@@ -58,8 +58,8 @@ def judged_dimensions(target: Target) -> list[Judged]:
         def without(rows: Rows, owner: Owners, owners: int) -> Floats:
             truth, prediction = numbers(target, rows)
             of_owners = moments(truth, prediction, owner, owners)
-            total, others = (pick(measure.function(m)) for m in (of_owners.total(), of_owners.without_each()))
-            return np.concatenate([total, others])
+            total, rests = (pick(measure.function(m)) for m in (of_owners.total(), of_owners.without_each()))
+            return np.concatenate([total, rests])
 
         return Judged(
             name=name,
@@ -84,8 +84,8 @@ def judged_shares(target: Target) -> list[Judged]:
     def judged(measure: DistributionMeasure) -> Judged:
         def without(rows: Rows, owner: Owners, owners: int) -> Floats:
             truth, shares = true_shares(target, rows), predicted_shares(target, rows)
-            others = measure.without_each(shares, truth, owner, owners)
-            return np.array([measure.of_predictions(shares, truth), *others])
+            rests = measure.without_each(shares, truth, owner, owners)
+            return np.array([measure.of_predictions(shares, truth), *rests])
 
         if not isinstance(measure, ClipMeasure):
             return Judged(name=measure.name, title=measure.title, measure=measure, without=without)

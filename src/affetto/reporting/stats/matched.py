@@ -1,4 +1,4 @@
-"""What a comparison needs of two systems on one corpus, whatever they predict."""
+"""Record of two systems on one corpus that a comparison takes, whatever they predict."""
 
 from __future__ import annotations
 

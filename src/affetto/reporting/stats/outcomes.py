@@ -68,7 +68,7 @@ class Outcomes:
 
     @cached_property
     def units(self) -> Units:
-        """What is drawn: speakers, or clips where speakers are too few."""
+        """The speakers, or the clips where speakers are too few: they are left out in turn."""
         return units_of(self.owner, len(self.speakers))
 
     def values(self, judged: Judged, seeds: Sequence[int] | None = None) -> tuple[Floats, Floats]:
@@ -104,8 +104,8 @@ class SumPair:
     def sampled(self) -> tuple[Sampled, Floats]:
         """Difference with its variance over speakers, and the difference of each seed (seeds,)."""
         difference = self._of_sets(self.first.sum(axis=0)[None]) - self._of_sets(self.second.sum(axis=0)[None])
-        others = [sums.sum(axis=0) - sums for sums in (self.first, self.second)]
-        without = self._of_sets(others[0]) - self._of_sets(others[1])
+        rests = [sums.sum(axis=0) - sums for sums in (self.first, self.second)]
+        without = self._of_sets(rests[0]) - self._of_sets(rests[1])
         return jackknife_mean(difference[0], without, self.clips), difference[0]
 
     def difference(self) -> Floats:
@@ -154,19 +154,22 @@ def estimate(systems: Sequence[Outcomes], judged: Judged, *, level: float = LEVE
     )
 
 
-def compare(pairs: Sequence[tuple[Outcomes, Outcomes]], judged: Judged) -> Comparison:
+def compare(pairs: Sequence[tuple[Outcomes, Outcomes]], judged: Callable[[Outcomes], Judged]) -> Comparison:
     """Compare the first of each pair with the second, on one corpus each, by a measure that follows from sums.
 
-    Raises UserError where the two of a pair were not tested on the same clips, ValueError where no seed is shared.
+    `judged` gives the measure for the lines of a system: those of a joint model have other fields. Raises UserError
+    where the two of a pair were not tested on the same clips, ValueError where no seed is shared.
     """
     seeds = _shared_seeds([system for pair in pairs for system in pair])
     names = pairs[0][0].name, pairs[0][1].name
-    return compare_counted([match(first, second, judged, seeds) for first, second in pairs], names)
+    matched = [match((first, judged(first)), (second, judged(second)), seeds) for first, second in pairs]
+    return compare_counted(matched, names)
 
 
-def match(first: Outcomes, second: Outcomes, judged: Judged, seeds: tuple[int, ...]) -> SumPair:
+def match(minuend: tuple[Outcomes, Judged], subtrahend: tuple[Outcomes, Judged], seeds: tuple[int, ...]) -> SumPair:
     """Sum the outcomes of both by speaker."""
-    assert judged.sums is not None and judged.score is not None
+    (first, judged), (second, judged_second) = minuend, subtrahend
+    assert judged.sums is not None and judged.score is not None and judged_second.sums is not None
     names = f"{first.name} on {first.corpus}", second.name
     check_same_clips(first.runs[seeds[0]], second.runs[seeds[0]], *names, first.target)
     low, high = judged.measure.range
@@ -177,7 +180,7 @@ def match(first: Outcomes, second: Outcomes, judged: Judged, seeds: tuple[int, .
         speakers=first.speakers,
         clips=first.speaker_clips,
         first=_by_speaker(first, judged.sums, seeds),
-        second=_by_speaker(second, judged.sums, seeds),
+        second=_by_speaker(second, judged_second.sums, seeds),
         score=judged.score,
         largest=high - low,
     )

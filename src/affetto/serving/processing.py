@@ -1,0 +1,87 @@
+"""Processing of a request of the API with a recording, and the options that it may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from affetto import audio
+from affetto.serving.catalogue import Catalogue
+from affetto.serving.refusals import RefusalError
+from affetto.serving.service import Job, Service
+from affetto.serving.uploads import receive
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a request: those of its query, else those of its form."""
+
+    model: str | None = None
+    """None: the default model."""
+    abstain_below: float | None = None
+    """Least probability of a named emotion, 0 to 1; None: 0."""
+
+    def completed(self, fields: Mapping[str, str]) -> Options:
+        """Options that are not set here, from the fields of a form. Raises RefusalError (422) for no number there."""
+        model = fields.get("model") if self.model is None else self.model
+        share = self.abstain_below
+        if share is None and "abstain_below" in fields:
+            try:
+                share = float(fields["abstain_below"])
+            except ValueError:
+                share = -1.0
+            if not 0 <= share <= 1:
+                raise RefusalError(422, "invalid_parameter", "form.abstain_below: give a number from 0 to 1")
+        return replace(self, model=model, abstain_below=share)
+
+    def check(self, catalogue: Catalogue) -> str:
+        """Name of the model. Raises RefusalError: 404 for an unknown one, 422 for an option that it cannot follow."""
+        name = catalogue.resolve(self.model)
+        if self.abstain_below and not catalogue.predictors[name].target.has_classes:
+            raise RefusalError(
+                422, "invalid_parameter", f"abstain_below: the model {name!r} names no single emotion; leave it out"
+            )
+        return name
+
+
+async def process_upload(
+    request: Request,
+    service: Service,
+    options: Options,
+    task: Callable[[Job], T],
+    check: Callable[[str], None] = lambda model: None,
+) -> tuple[str, T]:
+    """Handle a request with a recording: take a place, receive the upload, run `task`.
+
+    `check` gets the model's name, and may raise RefusalError: before the upload where the query names the model.
+    Returns the model's name and the task's result. Raises RefusalError.
+    """
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    def run_task(job: Job) -> T:
+        facts["audio_seconds"] = round(len(job.wave) / audio.RATE_HZ, 3)
+        if options.abstain_below is not None:
+            job.predictor.abstain_below = options.abstain_below
+        return task(job)
+
+    facts: dict[str, Any] = request.state.facts
+    service.catalogue.resolve(options.model)
+    if options.model is not None:
+        check(options.check(service.catalogue))
+    with service.take_place():
+        upload = await receive(request, service.limits)
+        options = options.completed(upload.fields)
+        name = options.check(service.catalogue)
+        check(name)
+        facts |= {"model": name, "bytes": len(upload.audio)}
+        answer = service.process(name, upload.audio, run_task, gone)
+        del upload  # whose bytes are not needed once they are decoded
+        return name, await answer

@@ -1,0 +1,130 @@
+"""Exports of every target: ONNX, transformers' pipeline, and the model card."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import affetto
+import affetto.hf  # registers the class
+from affetto.errors import UserError
+from affetto.export.onnx_graph import export_onnx
+from affetto.export.source import trained_predictor
+from affetto.export.transformers_folder import export_hf
+from affetto.export.upload import export_hub
+from affetto.training.train import train
+from inference.saved import saved_model
+from models.systems import clips
+from targets.annotated import write_annotated
+from targets.test_losses import EVERY
+from training.corpora import spec
+
+NAMES = [name for name in EVERY if name not in ("classes", "mse")]
+
+
+@pytest.fixture(params=NAMES)
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A model of each target, with a window of 1.5 s and a temperature."""
+    options = {"head": "statistics", "pooling": "layer", "layer": 1, "target": EVERY[request.param]}
+    return saved_model(tmp_path / "model", "wav2vec2-mini", "lora", **options)
+
+
+def values(answer: affetto.Prediction) -> dict[str, float]:
+    return answer.probabilities | answer.dimensions
+
+
+def test_transformers_pipeline_gives_the_values(model: Path, tmp_path: Path) -> None:
+    """On a clip shorter than the window, and on one that windows cover."""
+    from transformers import pipeline
+
+    expected = affetto.load(model, precision="float32", device="cpu")
+    assert export_hf(trained_predictor(model), tmp_path / "out").largest_difference < 1e-5
+    again = affetto.load(tmp_path / "out", precision="float32", device="cpu")
+    classify = pipeline("audio-classification", model=str(tmp_path / "out"), top_k=None)
+    for wave in clips(0.8, 4.3):
+        answer = expected(wave)
+        found = {row["label"]: row["score"] for row in classify({"raw": wave, "sampling_rate": 16_000})}
+        assert found == pytest.approx(values(answer), abs=1e-5)
+        repeated = again(wave)
+        assert values(repeated) == pytest.approx(values(answer), abs=1e-5)
+        assert (repeated.emotion, repeated.labels) == (answer.emotion, answer.labels)
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert ("whose score is the value" in text) == expected.target.has_dimensions
+    assert ("temperature" in text) == expected.target.has_classes
+
+
+def test_an_onnx_file_gives_the_values_and_its_example_prints_them(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    expected = affetto.load(model, precision="float32", device="cpu")
+    parity = export_onnx(trained_predictor(model), tmp_path / "out")
+    assert parity.largest_difference < 1e-5
+    assert (parity.same_label is None) == (not expected.target.has_classes)
+    file = affetto.load(tmp_path / "out")
+    for number, wave in enumerate(clips(0.8, 4.3)):
+        answer, found = expected(wave), file(wave)
+        assert values(found) == pytest.approx(values(answer), abs=1e-5)
+        assert (found.emotion, found.labels) == (answer.emotion, answer.labels)
+        soundfile.write(tmp_path / f"{number}.wav", wave, 16_000, subtype="FLOAT")
+        command = [sys.executable, str(tmp_path / "out" / "predict.py"), str(tmp_path / f"{number}.wav")]
+        printed = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+        assert printed.pop("file").endswith(f"{number}.wav")
+        assert printed == pytest.approx(values(answer), abs=1e-4)
+
+
+def test_a_stock_class_can_be_of_several_labels_and_not_of_dimensions(tmp_path: Path) -> None:
+    from transformers import AutoModelForAudioClassification, pipeline
+
+    options = {"head": "linear", "pooling": "layer", "layer": None}
+    several = saved_model(tmp_path / "m", "wav2vec2-mini", "frozen", target=EVERY["multilabel"], **options)
+    export_hf(trained_predictor(several), tmp_path / "out", stock_class=True)
+    stock = AutoModelForAudioClassification.from_pretrained(tmp_path / "out")
+    assert type(stock).__module__.startswith("transformers.")
+    assert stock.config.problem_type == "multi_label_classification"
+    (wave,) = clips(0.8)
+    answers = pipeline("audio-classification", model=str(tmp_path / "out"), top_k=None)(
+        {"raw": wave, "sampling_rate": 16_000}
+    )
+    expected = affetto.load(several, precision="float32", device="cpu")(wave).probabilities
+    assert {row["label"]: row["score"] for row in answers} == pytest.approx(expected, abs=1e-5)
+    assert affetto.load(tmp_path / "out")(wave).probabilities == pytest.approx(expected, abs=1e-5)
+    numbers = saved_model(tmp_path / "n", "wav2vec2-mini", "frozen", target=EVERY["ccc"], **options)
+    with pytest.raises(UserError, match="does not keep dimensions within their ranges"):
+        export_hf(trained_predictor(numbers), tmp_path / "no", stock_class=True)
+
+
+def test_a_difference_of_dimensions_counts_in_halves_of_their_ranges() -> None:
+    from affetto.export import parity
+
+    target = EVERY["ccc"]
+    found = parity.compare(lambda _: np.array([1.0, 0.0]), lambda _: np.array([1.0, 5.0]), [np.zeros(1)], target)
+    assert found.largest_difference == 1.0 and found.same_label is None and "values differ" in found.summary()
+
+
+@pytest.mark.parametrize("name", ["dimensions", "multilabel", "joint"])
+def test_a_model_card_says_what_is_predicted_and_how_well(name: str, tmp_path: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    overrides = {"model.layer": "1", "probe.strengths": "[0.01]", "training.epochs": "1"}
+    train(spec(write_annotated(tmp_path / "corpus"), target=name, overrides=overrides), tmp_path / "run")
+    export_hub(tmp_path / "run", tmp_path / "out")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    results = {result.metric_name: result.metric_value for result in card.data.eval_results}
+    text = (tmp_path / "out" / "README.md").read_text()
+    if name == "multilabel":
+        assert "one or several" in text and "| label | F1 | average precision | threshold |" in text
+        assert results["macro F1 of labels"] == round(metrics["test"]["multilabel_macro_f1"], 4)
+    else:
+        assert "arousal (1 to 5), valence (1 to 5)" in text and "90 % interval" in text
+        assert results["mean CCC"] == round(metrics["test"]["mean_ccc"], 4)
+    assert ("Names the emotion in" in text) == (name == "joint")
+    assert (".dimensions)" in text) == (name == "dimensions")
+    assert ("ridge regression" in text) == (name != "multilabel")
+    assert affetto.load(tmp_path / "out").target.name == name
