@@ -115,7 +115,7 @@ def traced(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tracing takes seconds and gives the same graph each time."""
     import onnx
 
-    monkeypatch.setattr(export, "trace", lambda _: onnx.load(exported / "model.onnx"))
+    monkeypatch.setattr(export, "trace", lambda *_: onnx.load(exported / "model.onnx"))
 
 
 @pytest.mark.usefixtures("traced")

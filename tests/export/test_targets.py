@@ -17,9 +17,13 @@ from affetto.errors import UserError
 from affetto.export.onnx_graph import export_onnx
 from affetto.export.source import trained_predictor
 from affetto.export.transformers_folder import export_hf
+from affetto.export.upload import export_hub
+from affetto.training.train import train
 from inference.saved import saved_model
 from models.systems import clips
+from targets.annotated import write_annotated
 from targets.test_losses import EVERY
+from training.corpora import spec
 
 NAMES = [name for name in EVERY if name not in ("classes", "mse")]
 
@@ -101,3 +105,26 @@ def test_a_difference_of_dimensions_counts_in_halves_of_their_ranges() -> None:
     target = EVERY["ccc"]
     found = parity.compare(lambda _: np.array([1.0, 0.0]), lambda _: np.array([1.0, 5.0]), [np.zeros(1)], target)
     assert found.largest_difference == 1.0 and found.same_label is None and "values differ" in found.summary()
+
+
+@pytest.mark.parametrize("name", ["dimensions", "multilabel", "joint"])
+def test_a_model_card_says_what_is_predicted_and_how_well(name: str, tmp_path: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    overrides = {"model.layer": "1", "probe.strengths": "[0.01]", "training.epochs": "1"}
+    train(spec(write_annotated(tmp_path / "corpus"), target=name, overrides=overrides), tmp_path / "run")
+    export_hub(tmp_path / "run", tmp_path / "out")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    results = {result.metric_name: result.metric_value for result in card.data.eval_results}
+    text = (tmp_path / "out" / "README.md").read_text()
+    if name == "multilabel":
+        assert "one or several" in text and "| label | F1 | average precision | threshold |" in text
+        assert results["macro F1 of labels"] == round(metrics["test"]["multilabel_macro_f1"], 4)
+    else:
+        assert "arousal (1 to 5), valence (1 to 5)" in text and "90 % interval" in text
+        assert results["mean CCC"] == round(metrics["test"]["mean_ccc"], 4)
+    assert ("Names the emotion in" in text) == (name == "joint")
+    assert (".dimensions)" in text) == (name == "dimensions")
+    assert ("ridge regression" in text) == (name != "multilabel")
+    assert affetto.load(tmp_path / "out").target.name == name

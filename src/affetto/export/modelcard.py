@@ -9,21 +9,25 @@ from typing import Any
 from affetto._version import __version__
 from affetto.backbones.catalogue import BACKBONES
 from affetto.measures.intervals import title
-from affetto.measures.registry import shown_measures
 from affetto.measures.scores import completed
+from affetto.targets.registry import target_of
+from affetto.targets.scored import Scored
+from affetto.targets.target import Target
 
 
 def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
     """Write README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others."""
     synthetic = bool(card["synthetic"]) or bool(metrics["synthetic"])
     final = metrics.get("final") or {}
+    target = target_of(card["blueprint"])
     values = {
-        "front": _front(name, metrics, base, synthetic),
+        "front": _front(name, metrics, base, synthetic, target),
         "name": name,
         "repo": repo,
         "version": __version__,
         "synthetic": SYNTHETIC if synthetic else "",
-        "labels": ", ".join(card["blueprint"]["labels"]),
+        "predicts": _predicts(target),
+        "field": "probabilities" if target.labels else "dimensions",
         "base": base,
         "method": metrics["method"],
         "recipe": metrics["recipe"],
@@ -32,8 +36,8 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "licence": card["licence"] or "not known to affetto; ask the source of the corpus",
         "split": metrics["split"],
         "checksum": metrics["split_checksum"],
-        "scores": _scores(metrics),
-        "classes": _classes(metrics["test"]),
+        "scores": _scores(metrics, target),
+        "classes": "\n\n".join(_details(target, card, metrics["test"])),
         "untested": _untested(final),
         "seconds": _window(card),
         "digest": card["backbone"]["digest"],
@@ -49,11 +53,56 @@ def base_name(card: Mapping[str, Any], base: str | None) -> str:
     return name
 
 
-def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) -> str:
+def _predicts(target: Target) -> str:
+    """Describe what the model predicts."""
+    parts = []
+    if target.has_classes:
+        parts.append(f"Names the emotion in a recording of speech: {', '.join(target.labels)}.")
+    elif target.labels:
+        parts.append(f"Names the emotions in a recording of speech, one or several: {', '.join(target.labels)}.")
+    if target.has_dimensions:
+        ranges = ", ".join(f"{name} ({ends.low:g} to {ends.high:g})" for name, ends in target.dimensions.items())
+        parts.append(f"Gives numbers for a recording of speech: {ranges}.")
+    return " ".join(parts)
+
+
+def _details(target: Target, card: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
+    """Write tables beside the scores: classes, labels with thresholds, intervals of dimensions."""
+    confidence, tables = card.get("confidence", {}), []
+    if target.has_classes:
+        tables.append(_classes(test))
+    elif target.labels:
+        tables.append(_labels(test, confidence.get("thresholds", {})))
+    if target.has_dimensions and "conformal" in confidence:
+        tables.append(_conformal(confidence))
+    return tables
+
+
+def _labels(test: Mapping[str, Any], thresholds: Mapping[str, float]) -> str:
+    lines = ["| label | F1 | average precision | threshold | clips |", "| --- | ---: | ---: | ---: | ---: |"]
+    for label, row in test["per_label"].items():
+        cells = [_percent(row["f1"]), _percent(row["average_precision"]), f"{thresholds.get(label, 0):g}", row["n"]]
+        lines.append(f"| {label} | {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def _conformal(confidence: Mapping[str, Any]) -> str:
+    conformal = confidence["conformal"]
+    level = f"{100 * conformal['level']:.0f} %"
+    lines = [f"| dimension | {level} interval | test clips in it | speaker with the fewest |"]
+    lines.append("| --- | ---: | ---: | ---: |")
+    for name, row in conformal["dimensions"].items():
+        least = min(row["per_speaker"].values())
+        cells = f"± {row['half_width']:.3g} | {100 * row['coverage']:.0f} % | {100 * least:.0f} %"
+        lines.append(f"| {name} | {cells} |")
+    caption = f"Intervals were fitted on {confidence['fitted_on']}; new speakers may lie outside more often."
+    return "\n".join(lines) + f"\n\n{caption}"
+
+
+def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool, target: Target) -> str:
     """Write the YAML that the hub reads, model-index included."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    test = completed(metrics["test"])
     results = [
         EvalResult(
             task_type="audio-classification",
@@ -61,12 +110,11 @@ def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) ->
             dataset_type=metrics["corpus"],
             dataset_name=metrics["corpus"] + (" (synthetic speech)" if synthetic else ""),
             dataset_split=f"{metrics['split']}, test",
-            metric_type=measure.hub_type or measure.name,
-            metric_name=measure.title,
-            metric_value=round(test[measure.name], 4),
+            metric_type=score.measure.hub_type or score.measure.name,
+            metric_name=score.title,
+            metric_value=round(score.value, 4),
         )
-        for measure in shown_measures()
-        if measure.name in test
+        for score in _scored(metrics["test"], target)
     ]
     tags = ["speech-emotion-recognition", "affetto", metrics["method"], *(["synthetic"] if synthetic else [])]
     return ModelCardData(
@@ -79,31 +127,37 @@ def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool) ->
     ).to_yaml()
 
 
-def _scores(metrics: Mapping[str, Any]) -> str:
-    test = completed(metrics["test"])
-    interval = test["interval"]
+def _scored(test: Mapping[str, Any], target: Target) -> list[Scored]:
+    """Collect the measures; those that an earlier version did not write follow from the confusion matrix."""
+    return target.scored(completed(test) if target.has_classes else test)
+
+
+def _scores(metrics: Mapping[str, Any], target: Target) -> str:
+    test, interval = metrics["test"], metrics["test"]["interval"]
     level, over, units = round(100 * interval["level"]), interval["over"], interval["units"]
     by = title(interval.get("by"))
     probe = metrics.get("probe", {}).get("test")
-    if probe:
-        probe = completed(probe)
+    of_probe = {score.name: score for score in _scored(probe, target)} if probe else {}
     lines = [f"| | test | {level} % interval |", "| --- | ---: | ---: |"]
     if probe:
         lines = [lines[0] + " probe |", lines[1] + " ---: |"]
-    for measure in shown_measures():
-        if measure.name not in test:
-            continue  # needs probabilities, and the run was made before the measure
-        ends = interval.get(measure.name)  # None of a run that was made before the measure
-        cells = [measure.title, measure.text(test[measure.name])]
-        cells.append("–".join(measure.text(end) for end in ends) if ends else "—")
+    found = _scored(test, target)
+    for score in found:
+        # A run that was made before a measure has no interval of it.
+        ends = score.interval
+        cells = [score.title, score.measure.text(score.value)]
+        cells.append("–".join(score.measure.text(end) for end in ends) if ends else "—")
         if probe:
-            cells.append(measure.text(probe[measure.name]) if measure.name in probe else "—")
+            other = of_probe.get(score.name)
+            cells.append("—" if other is None else score.measure.text(other.value))
         lines.append(f"| {' | '.join(cells)} |")
-    plain = ", ".join(measure.title for measure in shown_measures() if measure.name in test and not measure.in_per_cent)
+    plain = ", ".join(score.title for score in found if not score.measure.in_per_cent)
     scale = f"Per cent ({plain}: as computed)" if plain else "Per cent"
+    if not any(score.measure.in_per_cent for score in found):
+        scale = "As computed"
     caption = f"\n\n{scale}, {test['n']} test clips; intervals by {by} over {units} {over}."
     if probe:
-        caption += " The probe is logistic regression on the frozen backbone."
+        caption += f" The probe is {target.probe_title} on the frozen backbone."
     return "\n".join(lines) + caption
 
 
@@ -140,7 +194,7 @@ CARD = """---
 
 # {name}
 {synthetic}
-Names the emotion in a recording of speech: {labels}. Method `{method}` on `{base}`, made with affetto {version}.
+{predicts} Method `{method}` on `{base}`, made with affetto {version}.
 
 ## Use
 
@@ -148,7 +202,7 @@ Names the emotion in a recording of speech: {labels}. Method `{method}` on `{bas
 import affetto
 
 model = affetto.load("{repo}")
-print(model("clip.wav").probabilities)
+print(model("clip.wav").{field})
 ```
 
 The folder holds what was trained and the head; the backbone is found by its name and checked by its weights' SHA-256

@@ -67,6 +67,7 @@ class Dimensions(Target):
     has_dimensions: ClassVar[bool] = True
     main_measure: ClassVar[str] = "mean_ccc"
     main_title: ClassVar[str] = "CCC"
+    probe_title: ClassVar[str] = "ridge regression"
     probe_measure: ClassVar[str] = "mean_ccc"
 
     @classmethod

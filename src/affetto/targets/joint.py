@@ -48,6 +48,7 @@ class Joint(Target):
     has_classes: ClassVar[bool] = True
     has_dimensions: ClassVar[bool] = True
     main_measure: ClassVar[str] = "macro_f1"
+    probe_title: ClassVar[str] = "logistic and ridge regression"
 
     @classmethod
     def of_clips(cls, clips: AnnotatedClips, settings: TargetSettings) -> Self:

@@ -253,6 +253,8 @@ class Target(ABC):
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         """Score of a probe's outputs (clips, outputs) by which its state and strength are chosen; higher is better."""
 
+    probe_title: ClassVar[str] = "logistic regression"
+    """The probe's kind in words."""
     probe_measure: ClassVar[str] = "uar"
     """Name of `probe_score` in files."""
 
