@@ -57,6 +57,8 @@ class Axes:
     """Title of a backbone of the user's own, where the name of its folder is not unique."""
     target: str = PLAIN
     """Name of the target; empty where an unfinished run left it to the corpus."""
+    auxiliary: str = ""
+    """Names of the corpora that joined the training, with + between them."""
 
     @property
     def dataset(self) -> str:
