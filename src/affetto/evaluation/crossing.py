@@ -259,7 +259,8 @@ def _finished(grid: GridFolder) -> list[tuple[RunFolder, tuple[CorpusSpec, ...],
         run = grid.run(entry["run"])
         spec = run.read(SPEC)
         if spec is not None and (run.path / METRICS).is_file():
-            corpora = tuple(CorpusSpec.model_validate(corpus) for corpus in spec["spec"]["corpora"])
+            learned = (*spec["spec"]["corpora"], *spec["spec"].get("auxiliary", ()))
+            corpora = tuple(CorpusSpec.model_validate(corpus) for corpus in learned)
             runs.append((run, corpora, spec["spec"]["settings"]["store"]["precision"]))
     if not runs:
         raise UserError(f"no run of the grid in {grid.path} is done yet; `affetto grid run` continues it")

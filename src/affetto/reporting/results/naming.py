@@ -58,6 +58,15 @@ def corpus_title(corpus: str) -> str:
     return title + (f" ({edition.replace('-', ' ').replace(',', ', ')})" if edition else "")
 
 
+def auxiliary_title(names: str) -> str:
+    """Title of the corpora that joined the training; empty for none.
+
+    >>> auxiliary_title("emovo+demos"), auxiliary_title("")
+    ('with EMOVO + DEMoS', '')
+    """
+    return f"with {corpus_title(names)}" if names else ""
+
+
 def backbone_title(axes: Axes) -> str:
     """Title of a backbone, with its scenario where the paper has it: there three titles are of two backbones each."""
     return f"{axes.title} ({axes.scenario})" if axes.scenario else axes.title
@@ -78,6 +87,7 @@ class Naming:
     def __init__(self, configurations: Sequence[Configuration], *, hide: Sequence[str] = ()) -> None:
         parts: dict[str, Callable[[Configuration], str]] = {
             "corpus": lambda config: corpus_title(config.axes.corpus),
+            "auxiliary": lambda config: auxiliary_title(config.axes.auxiliary),
             "backbone": lambda config: backbone_title(config.axes),
             "method": lambda config: method_title(config.axes.method),
             "target": lambda config: config.axes.target,
@@ -117,6 +127,7 @@ class Naming:
         """Parts that all configurations share, for a caption: `EMOVO, whisper-tiny-en, split loso`."""
         forms = {
             "corpus": "{}",
+            "auxiliary": "{}",
             "backbone": "{}",
             "target": "target {}",
             "recipe": "recipe {}",

@@ -57,6 +57,8 @@ class Axes:
     """Title of a backbone of the user's own, where the name of its folder is not unique."""
     target: str = PLAIN
     """Name of the target; empty where an unfinished run left it to the corpus."""
+    auxiliary: str = ""
+    """Names of the corpora that joined the training, with + between them."""
 
     @property
     def dataset(self) -> str:
@@ -80,6 +82,11 @@ class Axes:
         """Scenario of the paper, A or B; None for a backbone that it does not have."""
         scenario = BACKBONES[self.key].scenario if self.key else None
         return scenario if scenario in ("A", "B") else None
+
+    @property
+    def is_plain(self) -> bool:
+        """True if the target is classes, which runs do not name."""
+        return self.target == PLAIN
 
     @property
     def is_baseline(self) -> bool:
