@@ -171,7 +171,7 @@ class Evidence:
 
 
 def _kind(config: Configuration) -> tuple[str, ...]:
-    return config.axes.recipe, config.axes.method, config.split or ""
+    return config.axes.recipe, config.axes.method, config.axes.target, config.split or ""
 
 
 def configuration_key(config: Configuration) -> Key:
