@@ -35,7 +35,7 @@ def serve(
     compute_seconds: Annotated[float, typer.Option(help="time limit from upload to answer")] = 300.0,
     queue: Annotated[int, typer.Option(help="requests at once; more are refused for now (503)")] = 64,
     client_queue: Annotated[
-        int | None, typer.Option(help="of these, requests of one client (429); default: as many as all")
+        int | None, typer.Option(help="requests of one client at once; more are refused (429); default: as many as all")
     ] = None,
     page: Annotated[bool, typer.Option("--page/--no-page", help="serve a page for browsers beside the API")] = True,
     root_path: Annotated[

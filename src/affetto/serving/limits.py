@@ -28,7 +28,7 @@ class Limits:
     queue: int = 64
     """Requests that are uploaded, waiting or at work at once."""
     client_queue: int | None = None
-    """Of these, requests of one client; None: as many as all."""
+    """Requests of one client among these; None: as many as all."""
     token: str | None = field(default=None, repr=False)
     """Token that a request must carry (`Authorization: Bearer …`); None: no token needed, or those of `token_file`."""
     token_file: Path | None = None

@@ -171,7 +171,8 @@ class Evidence:
 
 
 def _kind(config: Configuration) -> tuple[str, ...]:
-    return config.axes.recipe, config.axes.method, config.split or "", config.axes.auxiliary
+    axes = config.axes
+    return axes.recipe, axes.method, axes.target, config.split or "", axes.auxiliary
 
 
 def configuration_key(config: Configuration) -> Key:

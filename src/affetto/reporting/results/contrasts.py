@@ -12,7 +12,6 @@ from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import auxiliary_title, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Configuration
 from affetto.reporting.stats import paired
-from affetto.targets.registry import PLAIN
 
 KINDS = ("method", "recipe", "backbone", "target", "auxiliary", "settings")
 """Axes in which two configurations may differ. Changed settings are compared with the unchanged recipe, and auxiliary
@@ -167,7 +166,7 @@ def _circumstances_text(kind: str, pairs: Pairs, without: Sequence[str]) -> str:
     parts = {
         "backbone": backbone_title(axes),
         "method": method_title(axes.method),
-        "target": "" if axes.target == PLAIN else f"target {axes.target}",
+        "target": "" if axes.is_plain else f"target {axes.target}",
         "recipe": "" if axes.is_baseline else f"recipe {axes.recipe}",
         "corpora": corpora + omitted,
         "auxiliary": auxiliary_title(axes.auxiliary),

@@ -90,6 +90,11 @@ class Axes:
         return scenario if scenario in ("A", "B") else None
 
     @property
+    def is_plain(self) -> bool:
+        """True if the target is classes, which runs do not name."""
+        return self.target == PLAIN
+
+    @property
     def is_baseline(self) -> bool:
         """True if the method is the one that all others are compared with."""
         return self.method in METHODS and METHODS[self.method].is_baseline
