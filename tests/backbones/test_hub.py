@@ -14,6 +14,7 @@ import pytest
 from affetto.backbones import hub
 from affetto.backbones.checkpoints import load_backbone
 from affetto.errors import UserError
+from affetto.inference import loading
 
 ADVICE = ("--backbone DIR", "HF_HOME", "--random-weights")
 
@@ -103,7 +104,9 @@ def test_pickled_weights_are_fetched_only_where_there_are_no_others(
 
     asked: list[list[str]] = []
 
-    def download(_: str, local_files_only: bool = False, allow_patterns: list[str] | None = None) -> str:
+    def download(
+        _: str, local_files_only: bool = False, allow_patterns: list[str] | None = None, revision: None = None
+    ) -> str:
         if local_files_only:
             raise LocalEntryNotFoundError("not there")
         asked.append(allow_patterns or [])
@@ -125,3 +128,50 @@ def test_a_download_that_breaks_off_can_be_taken_up(hub_cache: Path, monkeypatch
 def test_an_id_that_is_none() -> None:
     with pytest.raises(UserError, match="no open model 'owner/mo--del'"):
         hub.snapshot("owner/mo--del")
+
+
+def test_a_model_at_a_revision_is_that_revision(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = cached(hub_cache, affetto__json="new")
+    first = newest.parent / ("1" * 40)
+    first.mkdir()
+    (first / "affetto.json").write_text("old")
+    (hub_cache / "models--owner--model/refs/v1").write_text("1" * 40)
+    for revision, content in (("", "new"), ("@main", "new"), ("@v1", "old"), ("@" + "1" * 40, "old")):
+        folder = hub.model_snapshot(f"owner/model{revision}")
+        assert (folder / "affetto.json").read_text() == content, revision
+    with pytest.raises(UserError, match="cannot be reached"):
+        hub.model_snapshot("owner/model@v2")
+
+    asked = []
+
+    def download(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision))
+        return str(first)
+
+    monkeypatch.setattr(hub, "_listing", lambda name, revision: asked.append((name, revision)) or [])
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert hub.model_snapshot("owner/model@v1") == first and asked == [("owner/model", "v1")] * 2
+
+
+def test_a_model_to_load_may_have_a_revision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+    monkeypatch.setattr(loading, "model_snapshot", lambda name: asked.append(name) or tmp_path)
+    for name in ("owner/model", "owner/model@v1.0", "owner/model@refs/pr/1"):
+        assert loading._local_path(name) == tmp_path
+    for name in ("owner/model@", "model@v1", "owner/model@v1@v2", "../owner/model@v1"):
+        assert loading._local_path(name) == Path(name)
+    assert asked == ["owner/model", "owner/model@v1.0", "owner/model@refs/pr/1"]
+
+
+def test_a_revision_that_is_not_there(monkeypatch: pytest.MonkeyPatch, hub_cache: Path) -> None:
+    import huggingface_hub
+
+    class RevisionNotFoundError(Exception):
+        pass
+
+    def absent(*_: object, revision: str, **__: object) -> None:
+        raise RevisionNotFoundError(revision)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", absent)
+    with pytest.raises(UserError, match="no revision 'v3' of 'owner/model'"):
+        hub.model_snapshot("owner/model@v3")

@@ -320,3 +320,46 @@ def test_other_labels_as_classes_make_another_run(tmp_path):
     runs = grid.read(written(tmp_path, SMALL + "keep_other: true\n")).runs
     assert not {run.name for run in plain} & {run.name for run in runs}
     assert [run.spec({"table": "a"}).keep_other for run in (plain[0], runs[0])] == [False, True]
+
+
+AUXILIARY = """
+axes:
+  backbone: whisper-mini
+  corpus: table
+  auxiliary: [[], [ravdess, emodb], nemo]
+  method: frozen
+  random_weights: true
+"""
+
+
+def test_corpora_that_join_the_training_make_other_runs_and_need_places(tmp_path):
+    plain, two, nemo = grid.read(written(tmp_path, AUXILIARY)).runs
+    without = AUXILIARY.replace("  auxiliary: [[], [ravdess, emodb], nemo]\n", "")
+    (alone,) = grid.read(written(tmp_path, without)).runs
+    assert plain.identity == alone.identity and plain.name == alone.name, "earlier grids keep the names of their runs"
+    assert two.corpora == ("table", "ravdess", "emodb") and nemo["auxiliary"] == "nemo"
+    places = {name: f"/data/{name}" for name in ("table", "ravdess", "emodb")}
+    assert [corpus.name for corpus in two.spec(places).corpora] == ["table"]
+    assert [corpus.path for corpus in two.spec(places).auxiliary] == ["/data/ravdess", "/data/emodb"]
+    assert plain.spec(places).auxiliary == () and "with-ravdess+emodb" in two.name
+    with pytest.raises(UserError, match=r"'nemo' has no place: give --corpus nemo=PATH"):
+        nemo.spec(places)
+
+
+def test_settings_of_auxiliary_corpora_reach_the_runs_that_have_some(tmp_path):
+    text = AUXILIARY + "  auxiliary.standardise: [pooled, corpus]\n"
+    runs = grid.read(written(tmp_path, text)).runs
+    assert [(run["auxiliary"], run.settings.auxiliary.standardise) for run in runs] == [
+        (None, "pooled"),
+        ("ravdess+emodb", "pooled"),
+        ("ravdess+emodb", "corpus"),
+        ("nemo", "pooled"),
+        ("nemo", "corpus"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["3", "a++b", "[[1, '']]"])
+def test_an_auxiliary_corpus_is_a_name(value, tmp_path):
+    text = AUXILIARY.replace("[[], [ravdess, emodb], nemo]", value)
+    with pytest.raises(UserError, match="axis 'auxiliary' has"):
+        grid.read(written(tmp_path, text))

@@ -7,6 +7,7 @@ import pytest
 
 from affetto.backbones.catalogue import BACKBONES
 from affetto.backbones.families.registry import FAMILIES
+from affetto.corpora.registry import CORPORA
 from affetto.experiments.estimate import OVERHEAD_SECONDS, estimates
 from affetto.experiments.grid import read
 from affetto.experiments.named import grid_file
@@ -68,3 +69,15 @@ def test_an_estimate_without_a_finished_run_is_reckoned_by_the_rate(paper, tmp_p
         assert told.operations is not None and told.basis == 0 and told.size_bytes is None
         assert told.seconds == pytest.approx(OVERHEAD_SECONDS + told.operations / 1e11, abs=0.06)
         assert "reckoned" in told.to_json()["estimate_basis"]
+
+
+def test_clips_that_join_the_training_are_prepared_and_trained_on_and_never_judged(paper):
+    lora = paper["lora"]
+    joined = replace(lora, values={**lora.values, "auxiliary": "emodb"})
+    more = CORPORA["emodb"].clips
+    step = 2 * 12 * BASE.block + 3 * HEAD
+    assert operations(joined, stored=True) == pytest.approx(operations(lora, stored=True) + 30 * more * step)
+    prepared = operations(joined, stored=False) - operations(joined, stored=True)
+    assert prepared == pytest.approx((588 + more) * BASE.forward)
+    unknown = replace(lora, values={**lora.values, "auxiliary": "table"})
+    assert operations(unknown, stored=True) is None

@@ -12,7 +12,7 @@ import pytest
 from affetto.errors import UserError
 from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.inputs import Input
-from affetto.inference.batch.labelling import as_row
+from affetto.inference.batch.labelling import as_row, facts
 from affetto.inference.batch.outputs import Writer, resume
 from affetto.inference.loading import load
 from affetto.inference.segments import format_segments
@@ -38,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_rows_are_written_and_taken_up_again(name: str, kind: str, runs: dict[str, Path], tmp_path: Path) -> None:
     predictor = load(runs[name])
-    columns, item = Columns.of(predictor.target), Input("a.wav")
+    columns, item = facts(predictor).columns, Input("a.wav")
     row = json.loads(json.dumps(as_row(item, predictor(sound(1, 1, 0)))))
     stream = io.StringIO()
     writer = Writer(stream, kind, columns, sections=False)
@@ -51,7 +51,10 @@ def test_rows_are_written_and_taken_up_again(name: str, kind: str, runs: dict[st
         assert file.read_text(encoding="utf-8") == stream.getvalue()
         cells = next(csv.DictReader(io.StringIO(stream.getvalue())))
         assert set(cells) == {"file", "error", *columns.header}
-        assert columns.parsed(cells).keys() == row.keys() - {"file", "intervals"}
+        fields = columns.parsed(cells)
+        assert fields.keys() == row.keys() - {"file"}
+        assert columns.cells(fields) == columns.cells(row)
+        assert ("arousal_low" in cells) == predictor.target.has_dimensions
     else:
         assert json.loads(stream.getvalue().splitlines()[0]) == json.loads(json.dumps(row))
         assert ("dimensions" in row) == predictor.target.has_dimensions
@@ -81,6 +84,27 @@ def test_segments_of_every_target_as_text(columns: Columns, segment: Segment, wo
     assert text["vtt"].endswith(f"00:00:00.000 --> 00:00:01.500\n{words}\n")
     (found,) = json.loads(text["json"])["segments"]
     assert found == json.loads(json.dumps(segment.to_json()))
+
+
+def test_no_two_columns_are_called_alike() -> None:
+    columns = Columns(("joy", "fear"), ("joy", "error", "tension"), intervals=("joy",))
+    numbers = ["joy_value", "error_value", "tension", "joy_low", "joy_high"]
+    assert columns.header == ["emotion", "joy", "fear", *numbers]
+    fields = {
+        "emotion": "joy",
+        "probabilities": {"joy": 0.75, "fear": 0.25},
+        "dimensions": {"joy": 2.0, "error": 1.0, "tension": 3.5},
+        "intervals": {"joy": [1.5, 2.5]},
+    }
+    assert columns.parsed(dict(zip(columns.header, columns.cells(fields), strict=True))) == fields
+
+
+def test_rows_of_one_emotion_are_not_continued_by_several_labels(tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    file.write_text(json.dumps({"file": "a.wav", "emotion": "joy", "probabilities": {"joy": 1.0}}) + "\n")
+    assert resume(file, "jsonl", Columns(("joy",)), sections=False) == {("a.wav", None, None): True}
+    with pytest.raises(UserError, match="line 1: not a line of jsonl with these labels"):
+        resume(file, "jsonl", Columns(("joy",), has_classes=False), sections=False)
 
 
 @pytest.mark.parametrize("name", TARGETS)

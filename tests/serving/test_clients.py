@@ -101,6 +101,38 @@ def test_a_short_recording_is_answered_while_long_ones_are_heard():
         assert [answer.result(60).json()["windows"] for answer in long] == [79] * 3
 
 
+# -- one among many -----------------------------------------------------------------------------------------------
+
+
+def test_one_client_has_no_more_than_its_share_of_the_places(tmp_path):
+    (tmp_path / "tokens").write_text("a correct-horse\nb battery-staple\nnameless-token\nother-nameless\n")
+    stub = Stub()
+    stub.let.clear()
+    serving = Serving({"first": stub}, Limits(token_file=tmp_path / "tokens", queue=9, client_queue=2))
+    with serving as url, ThreadPoolExecutor(9) as pool:
+
+        def ask(token: str) -> httpx.Response:
+            return httpx.post(
+                f"{url}/v1/predict",
+                content=wav(CLIP),
+                headers={"Authorization": f"Bearer {token}", "Content-Type": "audio/wav"},
+                timeout=60,
+            )
+
+        waiting = [pool.submit(ask, "correct-horse") for _ in range(2)]
+        until(lambda: serving.service.places == 2)
+        answer = ask("correct-horse")
+        assert refused(answer) == (429, "client_queue_full") and int(answer.headers["Retry-After"]) >= 1
+        waiting += [pool.submit(ask, token) for token in ("battery-staple", "nameless-token", "other-nameless")]
+        until(lambda: serving.service.places == 5)
+        assert refused(ask("nameless-token"))[0] == 429, "tokens without a name are counted by address"
+        stub.let.set()
+        assert [answer.result(60).status_code for answer in waiting] == [200] * 5
+        until(lambda: serving.service.places == 0)
+        assert ask("correct-horse").status_code == 200
+        until(lambda: not serving.service._of_client)
+
+
 # -- slow and gone ------------------------------------------------------------------------------------------------
 
 

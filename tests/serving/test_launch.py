@@ -38,6 +38,7 @@ def test_names_of_models(tmp_path):
     [
         ({"max_seconds": 0}, "--max-seconds"),
         ({"queue": -1}, "--queue"),
+        ({"client_queue": 0}, "--client-queue"),
         ({"compute_seconds": float("inf")}, "--compute-seconds"),
         ({"token": "short"}, "8 characters"),
         ({"token": ""}, "8 characters"),

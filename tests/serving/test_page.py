@@ -8,7 +8,9 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -254,6 +256,16 @@ def test_calls_of_the_page_and_its_uploads_take_places_among_all_others(serving,
     assert "the server is busy" in _called(url, _file(token))[0]
     refused = httpx.post(f"{url}/it/gradio_api/upload", files={"files": ("x", b"x")}, auth=AUTH)
     assert (refused.status_code, refused.json()["error"]) == (503, "queue_full")
+
+
+def test_calls_of_the_page_count_among_those_of_their_client(serving, url, monkeypatch):
+    token = _uploaded(url, wav(clips(0.8)[0]))
+    monkeypatch.setattr(serving.service, "limits", replace(serving.service.limits, client_queue=1))
+    assert _called(url, _file(token))[1]["value"]["label"] == "joy"
+    monkeypatch.setattr(serving.service, "_of_client", Counter({"127.0.0.1": 1}))
+    assert "as many as one client may have" in _called(url, _file(token))[0]
+    refused = httpx.post(f"{url}/it/gradio_api/upload", files={"files": ("x", b"x")}, auth=AUTH)
+    assert (refused.status_code, refused.json()["error"]) == (429, "client_queue_full")
 
 
 def test_what_an_error_says_is_text_and_no_html():

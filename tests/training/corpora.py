@@ -27,16 +27,19 @@ def sound(emotion: int, speaker: int, take: int, seconds: float | None = None) -
     return (0.08 * (1 + 0.1 * speaker) * (wave + noise)).astype(np.float32)
 
 
-def write_table(folder: Path, speakers: int = 6, takes: int = 1, parts: bool = True) -> Path:
-    """A corpus as a table: the last speaker is tested, the last but one validates, if `parts`."""
+def write_table(folder: Path, speakers: int = 6, takes: int = 1, parts: bool = True, first: int = 0) -> Path:
+    """A corpus as a table: the last speaker is tested, the last but one validates, if `parts`.
+
+    `first`: number of the first speaker.
+    """
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     rows = []
-    for speaker in range(speakers):
+    for speaker in range(first, first + speakers):
         for number, emotion in enumerate(EMOTIONS):
             for take in range(takes):
                 file = f"audio/s{speaker}-{emotion}-{take}.wav"
                 soundfile.write(folder / file, sound(number, speaker, take), RATE_HZ, subtype="FLOAT")
-                part = {speakers - 1: "test", speakers - 2: "validation"}.get(speaker, "train")
+                part = {speakers - 1: "test", speakers - 2: "validation"}.get(speaker - first, "train")
                 rows.append([file, emotion, f"s{speaker}", *([part] if parts else [])])
     with (folder / "clips.csv").open("w", newline="") as out:
         writer = csv.writer(out)

@@ -13,7 +13,7 @@ from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.splits import make_split
-from affetto.training import data, folds, stacking
+from affetto.training import data, folds, probes, stacking
 from affetto.training.build import Builder
 from affetto.training.display import Display
 from affetto.training.learner import Task
@@ -84,13 +84,13 @@ def test_a_method_s_state_lies_above_its_blocks_and_the_probe_s_is_free(
 ) -> None:
     table = write_table(tmp_path / "corpus", speakers=4)
     offered: list[list[int]] = []
-    choose = folds.choose
+    choose = probes.choose
 
     def watched(*arguments: Any, layers: Any, **more: Any) -> Any:
         offered.append(list(layers))
         return choose(*arguments, layers=layers, **more)
 
-    monkeypatch.setattr(folds, "choose", watched)
+    monkeypatch.setattr(probes, "choose", watched)
     chosen = {"training.first_block": "1", "training.epochs": "1", "probe.strengths": "[0.01]"}
     train(spec(table, "lora", backbone="whisper-mini", overrides=chosen), tmp_path / "run")
     depth = load_backbone("whisper-mini", random_weights=True).depth

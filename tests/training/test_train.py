@@ -23,7 +23,7 @@ from affetto.inference.loading import load
 from affetto.measures.probability import expected_calibration_error
 from affetto.models.device import KINDS
 from affetto.targets.temperature import calibrated, fit_temperature
-from affetto.training import folds
+from affetto.training import probes
 from affetto.training.folds import known_of
 from affetto.training.selection import whole_speakers
 from affetto.training.spec import CorpusSpec
@@ -201,7 +201,7 @@ def test_the_probe_is_logistic_regression_on_standardised_statistics(
     table = write_table(tmp_path / "corpus")
     rare = [f"audio/s{speaker}-joy-0.wav" for speaker in (0, 1, 2)]
     table.write_text("\n".join(row for row in table.read_text().splitlines() if row.split(",")[0] not in rare) + "\n")
-    monkeypatch.setattr(folds, "whole_speakers", lambda speakers: whole_speakers(speakers, 20))
+    monkeypatch.setattr(probes, "whole_speakers", lambda speakers: whole_speakers(speakers, 20))
     run = tmp_path / "run"
     chosen = {"store.precision": "float32", "training.class_weights": str(balanced).lower()}
     metrics = train(spec(table, "probe", overrides=chosen), run)

@@ -24,18 +24,20 @@ _PICKLED = ["pytorch_model*.bin", "pytorch_model*.bin.index.json"]
 def model_snapshot(hub_id: str) -> Path:
     """The local folder of a model that affetto exported to the hub, downloaded if need be. Raises UserError.
 
-    The hub is asked each time, if it can be reached: a model's owner may have uploaded a better model.
+    `hub_id` is `owner/name`, or `owner/name@revision` for a branch, a tag or a commit. The hub is asked each time, if
+    it can be reached, since a branch may have moved on; else what an earlier call has downloaded is taken.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+    name, _, revision = hub_id.partition("@")
     try:
-        _listing(hub_id)
+        _listing(name, revision)
     except UserError:
         with contextlib.suppress(LocalEntryNotFoundError, HFValidationError):
-            return Path(snapshot_download(hub_id, local_files_only=True))
+            return Path(snapshot_download(name, revision=revision or None, local_files_only=True))
         raise
-    return _download(hub_id, _EXPORTED)
+    return _download(name, _EXPORTED, revision)
 
 
 def snapshot(hub_id: str) -> Path:
@@ -55,11 +57,11 @@ def snapshot(hub_id: str) -> Path:
     return _download(hub_id, _WANTED if any(name.endswith(".safetensors") for name in files) else _WANTED + _PICKLED)
 
 
-def _download(hub_id: str, patterns: list[str]) -> Path:
+def _download(hub_id: str, patterns: list[str], revision: str = "") -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns))
+        return Path(snapshot_download(hub_id, revision=revision or None, allow_patterns=patterns))
     except Exception as problem:  # whatever the client raises: connection, disk, permission
         raise UserError(
             f"downloading {hub_id} from the Hugging Face hub broke off ({problem}); run again, what arrived is kept"
@@ -123,11 +125,11 @@ def _in_time(ask: Callable[[], T]) -> T | Exception:
     return answers[0] if answers else TimeoutError("no answer")
 
 
-def _listing(hub_id: str) -> list[str]:
-    """Names of the files of a hub repository."""
+def _listing(hub_id: str, revision: str = "") -> list[str]:
+    """Names of the files of a hub repository, in its newest state or at a revision. Raises UserError."""
     from huggingface_hub import HfApi
 
-    info = _in_time(lambda: HfApi().model_info(hub_id, timeout=REACH_SECONDS - 2))
+    info = _in_time(lambda: HfApi().model_info(hub_id, revision=revision or None, timeout=REACH_SECONDS - 2))
     if not isinstance(info, Exception):
         return [sibling.rfilename for sibling in info.siblings or []]
     name = type(info).__name__
@@ -135,6 +137,11 @@ def _listing(hub_id: str) -> list[str]:
         raise UserError(
             f"the Hugging Face hub has no open model {hub_id!r}: check the id (owner/name), or log in with "
             "`hf auth login`"
+        )
+    if name == "RevisionNotFoundError":
+        raise UserError(
+            f"the Hugging Face hub has no revision {revision!r} of {hub_id!r}: give a branch, a tag or a commit of it, "
+            "or the id without @"
         )
     reason = "no answer" if name == "TimeoutError" else name
     raise UserError(

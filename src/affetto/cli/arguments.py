@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from affetto.errors import UserError
 from affetto.training.stack_size import AUTO
+
+if TYPE_CHECKING:
+    from affetto.training.spec import CorpusSpec
 
 Address = Annotated[
     str | None,
@@ -65,21 +68,25 @@ def reader_options(option: list[str] | None, dimension: list[str] | None) -> dic
 
 def named_corpora(
     corpus: list[str] | None, table: list[str] | None, option: list[str] | None, dimension: list[str] | None = None
-) -> tuple[Any, ...]:
-    from affetto.training.spec import CorpusSpec
-
+) -> tuple[CorpusSpec, ...]:
+    """Corpora of --corpus and --table, one at least. Raises UserError for a path that does not exist."""
     options = reader_options(option, dimension)
-    specs = []
-    for item in corpus or []:
-        name, equals, path = item.partition("=")
-        specs.append(
-            CorpusSpec(name=name or None, path=path, options=options)
-            if equals
-            else CorpusSpec(path=item, options=options)
-        )
-    specs += [CorpusSpec(name="table", path=item, options=options) for item in table or []]
+    specs = (*corpora_at(corpus or [], options), *corpora_at([f"table={item}" for item in table or []], options))
     if not specs:
         raise UserError("no corpus: give --corpus NAME=PATH or --table clips.csv")
+    return specs
+
+
+def corpora_at(items: list[str], options: dict[str, str]) -> tuple[CorpusSpec, ...]:
+    """Corpora from NAME=PATH or PATH, read with these options. Raises UserError for a path that does not exist."""
+    from affetto.training.spec import CorpusSpec
+
+    specs = []
+    for item in items:
+        name, equals, path = item.partition("=")
+        specs.append(
+            CorpusSpec(name=(name or None) if equals else None, path=path if equals else item, options=options)
+        )
     for spec in specs:
         if not Path(spec.path).exists():
             raise UserError(f"no such corpus folder or table: {spec.path}; check the path")

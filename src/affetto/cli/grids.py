@@ -71,7 +71,8 @@ def run(
         folder.claim(full)
         places = miniature.corpora(grid, out / "corpora", lambda text: typer.echo(text, err=True))
     for planned in grid.runs:
-        missing = _absent(planned.spec(places).corpora)
+        spec = planned.spec(places)
+        missing = _absent((*spec.corpora, *spec.auxiliary))
         if missing:
             raise UserError(f"no such corpus folder or table: {missing[0]}; check the path")
     folder.claim(full)
@@ -125,7 +126,7 @@ def _plan(grid: Grid, places: dict[str, str], small: bool) -> tuple[Grid, dict[s
     """Return the grid, as a miniature if `small`, and the paths of its corpora."""
     from affetto.experiments.miniature import miniature
 
-    unused = sorted(set(places) - {name for run in grid.runs for name in run["corpus"].split("+")})
+    unused = sorted(set(places) - {name for run in grid.runs for name in run.corpora})
     if unused:
         raise UserError(f"--corpus {unused[0]}=…: the grid has no corpus of that name")
     if small and places:

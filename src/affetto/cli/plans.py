@@ -44,9 +44,8 @@ def show(
     rows = []
     for run in grid.runs:
         state, error = folder.state(run.name)
-        names = run["corpus"].split("+")
         # A miniature makes its own.
-        absent = [n for n in names if not run.stand_in and (n not in places or not Path(places[n]).exists())]
+        absent = [n for n in run.corpora if not run.stand_in and (n not in places or not Path(places[n]).exists())]
         first = sharing.setdefault(run.shares, run.name)
         rows.append(
             {

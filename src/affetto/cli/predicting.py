@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from affetto.inference.spec import PredictorSpec
 
 ADAPTED = (
-    "adapted to one speaker by the {clips} unlabelled clips of {folder}; the model's scores and the temperature of its "
-    "probabilities were measured without such clips (another protocol)"
+    "adapted to one speaker by the {clips} unlabelled clips of {folder}; the model's scores and the facts of its "
+    "confidence were measured without such clips (another protocol)"
 )
 
 
@@ -53,7 +53,7 @@ def predict(
         bool, typer.Option("--timeline", help="segments of speech with times, for a long recording; json, csv or vtt")
     ] = False,
     picture: Annotated[
-        Path | None, typer.Option(help="with --timeline: PNG or SVG of the waveform and the emotions over time")
+        Path | None, typer.Option(help="with --timeline: PNG or SVG of the waveform and the answers over time")
     ] = None,
     engine: Engine = "local",
     address: Address = None,
@@ -62,7 +62,7 @@ def predict(
     precision: Precision = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Name the emotion in recordings. Exit status 1 if some of them could not be used."""
+    """Predict emotions, or the model's other targets. Exit status 1 if some of them could not be used."""
     check_engine(engine, address)
     kind = format_ or _suffix(out)
     listed: Iterable[Input] = []

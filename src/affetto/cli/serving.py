@@ -34,6 +34,9 @@ def serve(
     upload_seconds: Annotated[float, typer.Option(help="time limit of an upload")] = 60.0,
     compute_seconds: Annotated[float, typer.Option(help="time limit from upload to answer")] = 300.0,
     queue: Annotated[int, typer.Option(help="requests at once; more are refused for now (503)")] = 64,
+    client_queue: Annotated[
+        int | None, typer.Option(help="requests of one client at once; more are refused (429); default: as many as all")
+    ] = None,
     page: Annotated[bool, typer.Option("--page/--no-page", help="serve a page for browsers beside the API")] = True,
     root_path: Annotated[
         str, typer.Option(help="path under which a reverse proxy shows the server, as /speech; default: the root")
@@ -51,6 +54,7 @@ def serve(
         upload_seconds=upload_seconds,
         compute_seconds=compute_seconds,
         queue=queue,
+        client_queue=client_queue,
         token=access_token(token, without=no_token, environment=os.environ, file=token_file),
         token_file=token_file,
     )

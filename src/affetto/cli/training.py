@@ -15,6 +15,7 @@ from affetto.cli.arguments import (
     Labels,
     Moved,
     Quiet,
+    corpora_at,
     counter,
     named_corpora,
     pairs,
@@ -50,6 +51,13 @@ def train(
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
     table: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
+    ] = None,
+    auxiliary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATH",
+            help="a corpus whose clips join the training, and neither validation nor test; may be repeated",
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(help=TARGET_HELP, autocompletion=complete_target)] = None,
     recipe: Annotated[
@@ -112,10 +120,11 @@ def train(
         TARGETS.find(target)
     at_once = stack_size(stack)
     recipe = recipe or DEFAULT_RECIPE
-    resolved = settings(recipe, pairs(set_, "--set"), method=method)
+    resolved = settings(recipe, pairs(set_, "--set"), method=method, has_auxiliary=bool(auxiliary))
     check_backbone(backbone, random_weights=random_weights)
     spec = RunSpec(
         corpora=named_corpora(corpus, table, option, dimension),
+        auxiliary=corpora_at(auxiliary or [], {}),
         backbone=backbone,
         method=method,
         target=target,

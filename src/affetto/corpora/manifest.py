@@ -98,7 +98,7 @@ class Manifest:
     unequal_dimensions: tuple[str, ...] = ()
     """Dimensions that some of several corpora lack, or have with another range."""
     key: str = ""
-    """Name of the record that read the corpus, whatever name the user gave it."""
+    """Name of the record that read the corpus, whatever name the user gave it; of several corpora joined by `+`."""
     relabelled: tuple[Relabelling, ...] | None = None
     """Labels whose clips were left out or count as another class; None where the reader does not count them."""
 
@@ -185,4 +185,5 @@ def merge(manifests: list[Manifest]) -> Manifest:
         roots={manifest.corpus: manifest.root for manifest in manifests},
         dimensions={name: scale for name, scale in manifests[0].dimensions.items() if (name, scale) in shared},
         unequal_dimensions=tuple(sorted({name for name, _ in set.union(*ranges) - shared})),
+        key="+".join(manifest.key for manifest in manifests),
     )

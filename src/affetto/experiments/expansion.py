@@ -55,7 +55,7 @@ class Expansion:
 
     def __init__(self, file: Path, content: Mapping[str, Any]) -> None:
         self.file = file
-        self.axes = {axis: _axis_values(file, axis, values) for axis, values in content["axes"].items()}
+        self.axes = {axis: _axis_values(file, axis, values) for axis, values in _joined(content["axes"]).items()}
         for axis in REQUIRED:
             if axis not in self.axes:
                 raise UserError(f"{file}: no axis {axis!r}; a grid has at least {', '.join(REQUIRED)}")
@@ -126,11 +126,21 @@ def _planned(file: Path, point: Mapping[str, Any]) -> PlannedRun:
     overrides = {axis: text(value) for axis, value in point.items() if axis not in AXES}
     try:
         check_backbone(values["backbone"], random_weights=values["random_weights"])
-        overrides = acting(values["recipe"], overrides, method=values["method"])
-        resolved = settings(values["recipe"], overrides, method=values["method"])
+        has_auxiliary = bool(values["auxiliary"])
+        overrides = acting(values["recipe"], overrides, method=values["method"], has_auxiliary=has_auxiliary)
+        resolved = settings(values["recipe"], overrides, method=values["method"], has_auxiliary=has_auxiliary)
     except UserError as problem:
         raise UserError(f"{file}: {problem}") from None
     return PlannedRun(values | {axis: point[axis] for axis in overrides}, resolved)
+
+
+def _joined(axes: Mapping[str, Any]) -> dict[str, Any]:
+    """The axes of a file, lists of auxiliary corpora as names with `+` between them; an empty list as null."""
+    values = axes.get("auxiliary")
+    if not isinstance(values, list):
+        return dict(axes)
+    names = ["+".join(map(str, value)) or None if isinstance(value, list) else value for value in values]
+    return {**axes, "auxiliary": names}
 
 
 def _axis_values(file: Path, axis: str, content: Any) -> list[Any]:
@@ -157,6 +167,11 @@ def _check_value(file: Path, axis: str, value: Any) -> None:
         raise UserError(f"{file}: {problem}") from None
     if axis in ("backbone", "corpus", "recipe") and not (isinstance(value, str) and value):
         raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are names")
+    if axis == "auxiliary" and value is not None and not (isinstance(value, str) and all(value.split("+"))):
+        raise UserError(
+            f"{file}: axis 'auxiliary' has {value!r}; its values are lists of names, names with + between them, and "
+            "null for none"
+        )
     if axis in SEEDS and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED):
         raise UserError(f"{file}: axis {axis!r} has {value!r}; its values are whole numbers from 0 to {LARGEST_SEED}")
     if axis == "random_weights" and not isinstance(value, bool):

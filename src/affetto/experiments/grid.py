@@ -8,6 +8,7 @@
       seed: [0, 1, 2]
       split: paper
       recipe: paper
+      auxiliary: [[], [ravdess, emodb]]   # corpora that join the training of the tested one; as a+b too
       lora.alpha: [1, 8]         # any of `affetto settings`; left out of runs where it has no effect
     exclude:                     # runs that match all of an entry are left out
       - {backbone: wavlm-base-plus, lora.alpha: 8}

@@ -43,15 +43,14 @@ def miniature(grid: Grid) -> Grid:
 
 def _small(run: PlannedRun) -> PlannedRun:
     key, weights_seed = stand_in(run["backbone"])
-    names = run["corpus"].split("+")
-    for name in names:
+    for name in run.corpora:
         if name not in synthetic.miniatures():
             raise unknown("corpus", name, synthetic.miniatures(), hint="--miniature can make these.")
     values = {**run.values, "random_weights": True, "weights_seed": weights_seed}
     overrides = {name: text(value) for name, value in run.values.items() if "." in name}
     # Fewer epochs of a grid stay; the probe has none.
     overrides["training.epochs"] = str(min(run.settings.training.epochs, EPOCHS))
-    overrides = acting(run["recipe"], overrides, method=run["method"])
+    overrides = acting(run["recipe"], overrides, method=run["method"], has_auxiliary=bool(run.auxiliary))
     resolved = settings(run["recipe"], overrides, method=run["method"])
     return replace(run, values=values, settings=resolved, stand_in=key)
 
@@ -62,7 +61,7 @@ def corpora(grid: Grid, folder: Path, say: Callable[[str], None] = lambda _: Non
     Raises UserError where the extra `demo` (espeak-ng) is not installed.
     """
     paths = {}
-    for name in sorted({name for run in grid.runs for name in run["corpus"].split("+")}):
+    for name in sorted({name for run in grid.runs for name in run.corpora}):
         path = folder / name
         if not (path / MARKER).exists():
             say(f"making synthetic {name}")

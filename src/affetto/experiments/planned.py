@@ -29,9 +29,10 @@ AXES: dict[str, Any] = {
     "random_weights": False,
     "weights_seed": 0,
     "target": None,
+    "auxiliary": None,
 }
 """Axes beside the settings, with their values for a grid that does not name them."""
-LATER_AXES = ("target",)
+LATER_AXES = ("target", "auxiliary")
 """Axes that earlier grids lacked: with their default they change no name of a run."""
 SEEDS = ("seed", "split_seed", "weights_seed")
 
@@ -82,12 +83,23 @@ class PlannedRun:
     @property
     def shares(self) -> tuple[Any, ...]:
         """Key of the stored states: runs with equal keys share them."""
-        return (self["corpus"], self["backbone"], self["weights_seed"], *self.cut)
+        return (*self.corpora, self["backbone"], self["weights_seed"], *self.cut)
+
+    @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """Names of the corpora that join the training."""
+        return tuple(self["auxiliary"].split("+")) if self["auxiliary"] else ()
+
+    @property
+    def corpora(self) -> tuple[str, ...]:
+        """Names of all corpora of the run: the tested ones first."""
+        return (*self["corpus"].split("+"), *self.auxiliary)
 
     @property
     def name(self) -> str:
         """Name of the run's folder: its axes for people, and the start of its identity."""
         parts = [self["corpus"], Path(str(self["backbone"])).name, self["method"], self["recipe"], f"s{self['seed']}"]
+        parts += [f"with-{self['auxiliary']}"] if self["auxiliary"] else []
         parts += [self.variant] if self.variant else []
         return "_".join(re.sub(r"[^\w.+-]+", "-", str(part)) for part in (*parts, self.identity[:8]))
 
@@ -100,13 +112,15 @@ class PlannedRun:
 
     def spec(self, corpora: Mapping[str, str], *, final: bool = False) -> RunSpec:
         """Spec of the run on corpora at these paths, {name: path}. Raises UserError for a corpus without a path."""
-        names = self["corpus"].split("+")
-        for name in names:
+        for name in self.corpora:
             if name not in corpora:
                 raise UserError(f"corpus {name!r} has no place: give --corpus {name}=PATH, or `corpora:` in the grid")
-        axes = {axis: self[axis] for axis in AXES if axis != "corpus"}
+        axes = {axis: self[axis] for axis in AXES if axis not in ("corpus", "auxiliary")}
+        specs = [CorpusSpec(name=name, path=corpora[name]) for name in self.corpora]
+        count = len(specs) - len(self.auxiliary)
         return RunSpec(
-            corpora=tuple(CorpusSpec(name=name, path=corpora[name]) for name in names),
+            corpora=tuple(specs[:count]),
+            auxiliary=tuple(specs[count:]),
             settings=self.settings,
             final=final,
             record_states=self.record_states,

@@ -6,6 +6,7 @@ the rate of a large matrix product, which no other computation exceeds, it is a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from affetto.backbones.catalogue import BACKBONES
@@ -35,8 +36,9 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     `stored`: an earlier run of the grid has left the frozen states that it needs.
     """
     clips, seconds, key = clips_of(run), run.settings.audio.seconds, run.stand_in or run["backbone"]
-    expected = None if clips is None else passes(run, clips)
-    if clips is None or expected is None or key not in BACKBONES or seconds is None:
+    auxiliary = auxiliary_clips_of(run)
+    expected = None if clips is None or auxiliary is None else passes(run, clips, auxiliary)
+    if clips is None or auxiliary is None or expected is None or key not in BACKBONES or seconds is None:
         return None
     backbone = BACKBONES[key]
     shapes = FAMILIES.find(backbone.family).operations(backbone.config, seconds)
@@ -45,26 +47,34 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     fresh = run.settings.augment.waveform or (method.trains_embedding and first == 0)
     head = _head(run, shapes)
     per_clip = (shapes.forward - changed if fresh else 0.0) + method.step_cost * changed + HEAD_STEP * head
-    preparing = 0.0 if stored else clips * shapes.forward
+    preparing = 0.0 if stored else (clips + auxiliary) * shapes.forward
     return preparing + expected.trained * per_clip + expected.judged * (changed + head)
 
 
 def clips_of(run: PlannedRun) -> int | None:
     """Number of clips in the run's corpora, officially or in a miniature; None for an unknown corpus."""
-    clips = [clips for _, clips in _sizes(run)]
+    clips = [clips for _, clips in _sizes(run, run["corpus"].split("+"))]
     return sum(clips) if all(clips) else None
 
 
-def _sizes(run: PlannedRun) -> list[tuple[int, int]]:
-    """Speakers and clips of each corpus of a run, officially or in a miniature; zeros where they are unknown."""
-    names = run["corpus"].split("+")
+def auxiliary_clips_of(run: PlannedRun) -> int | None:
+    """Number of clips in the corpora that join the training, as `clips_of`."""
+    clips = [clips for _, clips in _sizes(run, run.auxiliary)]
+    return sum(clips) if all(clips) else None
+
+
+def _sizes(run: PlannedRun, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Speakers and clips of corpora of a run, officially or in a miniature; zeros where they are unknown."""
     if run.stand_in:
         return [miniatures().get(name, (0, 0)) for name in names]
     return [(CORPORA[name].speakers, CORPORA[name].clips) if name in CORPORA else (0, 0) for name in names]
 
 
-def passes(run: PlannedRun, clips: int) -> Passes | None:
-    """Passes over all folds and stages; with several folds one validates and one is tested. None for unknown folds."""
+def passes(run: PlannedRun, clips: int, auxiliary: int = 0) -> Passes | None:
+    """Passes over all folds and stages; with several folds one validates and one is tested. None for unknown folds.
+
+    `auxiliary` clips join the training of each fold and stage.
+    """
     count = folds(run)
     if count is None:
         return None
@@ -73,7 +83,7 @@ def passes(run: PlannedRun, clips: int) -> Passes | None:
     train, validation = parts[0] / sum(parts), parts[1] / sum(parts)
     refitted = train + validation if training.refit else 0.0
     return Passes(
-        trained=count * training.epochs * (train + refitted) * clips,
+        trained=count * training.epochs * ((train + refitted) * clips + (1 + training.refit) * auxiliary),
         judged=count * (training.epochs * validation + 1 - train) * clips,
     )
 
@@ -85,7 +95,7 @@ def folds(run: PlannedRun) -> int | None:
     if protocol == "kfold":
         return int(argument) if argument.isdigit() else None
     if protocol == "loso":
-        return sum(speakers for speakers, _ in _sizes(run)) or None
+        return sum(speakers for speakers, _ in _sizes(run, run["corpus"].split("+"))) or None
     if protocol == "published":
         return len(corpus.folds) if corpus else None
     return 1

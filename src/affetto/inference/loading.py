@@ -15,7 +15,7 @@ from affetto.models.saved import CARD
 from affetto.training.runs import FOLDS, MODEL
 
 ONNX, ONNX_FILE, TRANSFORMERS_FILE = ".onnx", "model.onnx", "config.json"
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
 def load(
@@ -27,7 +27,8 @@ def load(
     long_clips: str = "windows",
     calibrate: bool = True,
 ) -> Predictor:
-    """Load a trained model, ready to be called: a run's folder, an exported folder, an ONNX file or a hub id.
+    """Load a trained model, ready to be called: a run's folder, an exported folder, an ONNX file or a hub id
+    (`owner/name`, or `owner/name@revision` for a branch, a tag or a commit).
 
     `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
     linear layers in 8-bit integers, the quickest on a CPU (docs/performance.md says what it costs).

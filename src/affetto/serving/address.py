@@ -65,3 +65,18 @@ def check_root_path(path: str) -> None:
     first = f"{path}/".split("/")[1]
     if f"/{first}/" == PREFIX or first in LANGUAGES:
         raise UserError(f"--root-path {path}: the server itself has paths under /{first}; choose another, as /speech")
+
+
+def client_network(address: str | None) -> str:
+    """Name by which a client's requests are counted: its IPv4 address, or the /64 network that one IPv6 host has.
+
+    >>> client_network("2001:db8::1"), client_network("::ffff:192.0.2.7")
+    ('2001:db8::/64', '192.0.2.7')
+    """
+    try:
+        ip = ipaddress.ip_address(address or "")
+    except ValueError:
+        return address or ""
+    if ip.version == 6:
+        return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))
+    return str(ip)

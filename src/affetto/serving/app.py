@@ -44,7 +44,7 @@ _FORM = {
         },
     }
 }
-REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 500, 503)
+REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 """Statuses by which a request with a recording may be refused."""
 BODY: dict[str, Any] = {
     "requestBody": {

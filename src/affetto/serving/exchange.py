@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Scope, Send
 
 from affetto.serving import logs, policies
+from affetto.serving.address import client_network
 from affetto.serving.bodies import Body
 from affetto.serving.routes import Route
 
@@ -35,8 +36,9 @@ class Exchange:
         self.client: str | None = (scope.get("client") or (None,))[0]
         request_id = self.headers.get("x-request-id", "")
         self.id = request_id if _REQUEST_ID.fullmatch(request_id) else secrets.token_hex(8)
-        scope.setdefault("state", {}).update(facts={}, id=self.id)
-        self.facts: dict[str, Any] = scope["state"]["facts"]
+        self.state: dict[str, Any] = scope.setdefault("state", {})
+        self.state.update(facts={}, id=self.id, client=client_network(self.client))
+        self.facts: dict[str, Any] = self.state["facts"]
         self.route: Route | None = None
         self.body = body
         self.status, self.is_complete = 0, False

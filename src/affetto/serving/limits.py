@@ -27,15 +27,17 @@ class Limits:
     """Time limit from the end of the upload to the answer; then the recording is given up."""
     queue: int = 64
     """Requests that are uploaded, waiting or at work at once."""
+    client_queue: int | None = None
+    """Requests of one client among these; None: as many as all."""
     token: str | None = field(default=None, repr=False)
     """Token that a request must carry (`Authorization: Bearer …`); None: no token needed, or those of `token_file`."""
     token_file: Path | None = None
     """File of tokens of which a request must carry one, as `tokens.read_tokens` reads it."""
 
     def __post_init__(self) -> None:
-        for option in ("max_seconds", "max_megabytes", "upload_seconds", "compute_seconds", "queue"):
+        for option in ("max_seconds", "max_megabytes", "upload_seconds", "compute_seconds", "queue", "client_queue"):
             value = getattr(self, option)
-            if not 0 < value < float("inf"):
+            if value is not None and not 0 < value < float("inf"):
                 raise UserError(f"--{option.replace('_', '-')} {value:g}: give a number above 0")
         if self.token is not None and not is_token(self.token):
             raise UserError(f"the token must have {RULE}")

@@ -121,6 +121,7 @@ class Guard:
         name = self.tokens.name(token)
         if name:
             exchange.facts["token_name"] = name
+            exchange.state["client"] = f"token {name}"
         return name is not None
 
     def _unauthorised(self, path: str) -> RefusalError:

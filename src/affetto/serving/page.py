@@ -77,7 +77,7 @@ def _add_entrance(app: FastAPI) -> None:
 def _add_uploads(app: FastAPI, service: Service, code: str, shelf: Shelf) -> None:
     @app.post(f"/{code}/gradio_api/upload", include_in_schema=False)
     async def upload(request: Request) -> JSONResponse:
-        with service.take_place():
+        with service.take_place(request.state.client):
             content = (await receive(request, service.limits, "files")).audio
             return JSONResponse([await shelf.keep(content)])
 
@@ -198,13 +198,15 @@ def _connect(
 ) -> None:
     import gradio
 
-    async def answer(token: str | None, model: str) -> tuple[str, Any, str, str]:
+    async def answer(token: str | None, model: str, request: Any) -> tuple[str, Any, str, str]:
+        client: str = request.request.state.client
         if not token:
             return display.problem(texts.nothing), None, "", ""
         try:
-            with service.take_place():
+            with service.take_place(client):
                 content = await asyncio.to_thread(shelf.read, token)
-                result, pictures = await service.process(model, content, lambda job: _classify(job, service, texts))
+                task = partial(_classify, service=service, texts=texts)
+                result, pictures = await service.process(model, content, task, client)
         except RefusalError as problem:
             logs.event("page", status=problem.status, error=problem.code)
             service.meters.count_request("page", problem.status, model)
@@ -217,6 +219,8 @@ def _connect(
         probabilities = gradio.update(value=words if has_classes else None, visible=has_classes)
         return display.summary(result, predictor, model, texts), probabilities, *pictures
 
+    # By this annotation Gradio knows what to pass; as text it would not find it.
+    answer.__annotations__["request"] = gradio.Request
     event(answer, inputs, outputs, api_visibility="private", concurrency_limit=None)
 
 

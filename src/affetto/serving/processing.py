@@ -76,12 +76,13 @@ async def process_upload(
     service.catalogue.resolve(options.model)
     if options.model is not None:
         check(options.check(service.catalogue))
-    with service.take_place():
+    client: str = request.state.client
+    with service.take_place(client):
         upload = await receive(request, service.limits)
         options = options.completed(upload.fields)
         name = options.check(service.catalogue)
         check(name)
         facts |= {"model": name, "bytes": len(upload.audio)}
-        answer = service.process(name, upload.audio, run_task, gone)
+        answer = service.process(name, upload.audio, run_task, client, gone)
         del upload  # whose bytes are not needed once they are decoded
         return name, await answer

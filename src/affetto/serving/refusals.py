@@ -46,6 +46,11 @@ def queue_full(retry_seconds: int) -> RefusalError:
     return RefusalError(503, "queue_full", message, {"Retry-After": str(retry_seconds)})
 
 
+def client_queue_full(most: int, retry_seconds: int) -> RefusalError:
+    message = f"{most} of your requests are at work or waiting, as many as one client may have; try again later"
+    return RefusalError(429, "client_queue_full", message, {"Retry-After": str(retry_seconds)})
+
+
 def timed_out(seconds: float) -> RefusalError:
     message = f"no answer within {seconds:g} s (--compute-seconds): send a shorter recording, or try again later"
     return RefusalError(503, "timed_out", message, {"Retry-After": str(LONGEST_RETRY_SECONDS)})

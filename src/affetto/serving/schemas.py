@@ -210,6 +210,7 @@ _REFUSALS = {
     413: "the upload is too large, or the recording too long",
     415: "the upload is no audio that can be read",
     422: "the audio is broken, empty or too short",
+    429: "too many requests of this client at once: try again after the seconds in Retry-After",
     500: "a defect of the server; see its log under the X-Request-ID",
     501: "the server cannot find speech in recordings, or the model has no timeline",
     503: "the queue is full, or the computing took too long: try again after the seconds in Retry-After",

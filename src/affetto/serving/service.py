@@ -9,8 +9,10 @@ import importlib.util
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,7 +25,14 @@ from affetto.serving.batching import Batcher, ClosedError, Work
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.limits import Limits
 from affetto.serving.meters import Meters
-from affetto.serving.refusals import LONGEST_RETRY_SECONDS, no_timeline, queue_full, timed_out, unusable
+from affetto.serving.refusals import (
+    LONGEST_RETRY_SECONDS,
+    client_queue_full,
+    no_timeline,
+    queue_full,
+    timed_out,
+    unusable,
+)
 
 T = TypeVar("T")
 RECORDING = "the recording"
@@ -102,6 +111,7 @@ class Service:
         self.batcher = Batcher(works, record=self.meters.record_batch)
         self.makes_timelines = importlib.util.find_spec("silero_vad") is not None
         self._places = 0
+        self._of_client: Counter[str] = Counter()
         self._seconds_each = 1.0
         self._add_gauges()
 
@@ -121,15 +131,28 @@ class Service:
             predictor.warm_up(self.batcher.most)
 
     @contextlib.contextmanager
-    def take_place(self) -> Iterator[None]:
-        """Take a place for one request. Raises RefusalError (503) if none is free."""
+    def take_place(self, client: str) -> Iterator[None]:
+        """Take a place for one request. Raises RefusalError: 503 if none is free, 429 if the client has its share."""
+        most = self.limits.client_queue
         if self._places >= self.limits.queue:
             raise queue_full(self.retry_seconds())
-        self._places += 1
+        if most is not None and self._of_client[client] >= most:
+            raise client_queue_full(most, self.retry_seconds())
+        self._occupy(client)
         try:
             yield
         finally:
-            self._places -= 1
+            self._leave(client)
+
+    def _occupy(self, client: str) -> None:
+        self._places += 1
+        self._of_client[client] += 1
+
+    def _leave(self, client: str) -> None:
+        self._places -= 1
+        self._of_client[client] -= 1
+        if self._of_client[client] <= 0:
+            del self._of_client[client]  # so that memory does not grow with the clients
 
     def refuse_timeline(self, model: str) -> None:
         """Raise RefusalError (501) for a model whose target makes no timeline."""
@@ -145,8 +168,10 @@ class Service:
         """About when a place becomes free: all in work share the model, so that each takes as long as all of them."""
         return max(1, min(LONGEST_RETRY_SECONDS, math.ceil(self._seconds_each)))
 
-    async def process(self, model: str, content: bytes, task: Callable[[Job], T], gone: Gone | None = None) -> T:
-        """Run `task` on the recording in a thread of its own; call it within a place.
+    async def process(
+        self, model: str, content: bytes, task: Callable[[Job], T], client: str, gone: Gone | None = None
+    ) -> T:
+        """Run `task` on the recording in a thread of its own; call it within a place of the client.
 
         Raises RefusalError for what cannot be used (4xx) and where `compute_seconds` are over (503), and
         ClientDisconnect where `gone` returns first. A recording that is given up keeps a place until its thread ends.
@@ -184,11 +209,11 @@ class Service:
                 self._seconds_each += 0.2 * (time.monotonic() - started - self._seconds_each)
             else:
                 job.give_up()
-                self._places += 1
-                answer.add_done_callback(self._abandoned)
+                self._occupy(client)
+                answer.add_done_callback(partial(self._abandoned, client))
 
-    def _abandoned(self, answer: asyncio.Future[Any]) -> None:
-        self._places -= 1
+    def _abandoned(self, client: str, answer: asyncio.Future[Any]) -> None:
+        self._leave(client)
         if not answer.cancelled():
             answer.exception()  # looked at, so that asyncio does not call it forgotten
 

@@ -118,6 +118,7 @@ ITALIAN = Texts(
         "too_long": "La registrazione è troppo lunga per questo server.",
         "too_large": "Il file è troppo grande per questo server.",
         "queue_full": "Il server è occupato: riprova tra poco.",
+        "client_queue_full": "Hai già troppe registrazioni in elaborazione: riprova tra poco.",
         "timed_out": "Il server ci ha messo troppo: riprova, o con una registrazione più breve.",
         "no_upload": "La registrazione non c'è più: registrala o sceglila di nuovo.",
     },

@@ -171,7 +171,7 @@ class Builder:
         storage.touch(store.folder)
         if bad:
             skip = self.spec.skip_bad and not self.data.is_final
-            refuse_or_name(bad, len(self.data.manifest.clips), skip, self.display.say)
+            refuse_or_name(bad, len(self.data.sources), skip, self.display.say)
             self.data.drop(bad, self.display.say)
             self._current.clear()  # made for labels that may be fewer now
         self.display.end(f"{len(data.frames)} clips")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from affetto.audio import AudioError
 from affetto.corpora.content import Content
@@ -17,7 +18,9 @@ from affetto.models.prefix import Source
 from affetto.splits import Split, make_split
 from affetto.targets.registry import choose_target
 from affetto.targets.target import Target, TargetSettings
-from affetto.training.contents import contents_of
+from affetto.training.auxiliary import Auxiliary, check_names, own_names, select
+from affetto.training.contents import contents_of, marks_of
+from affetto.training.sections import Settings
 from affetto.training.spec import CorpusSpec, RunSpec
 
 
@@ -35,6 +38,11 @@ class Data:
     """Function from clips to their target and split, as the run asks for them: for the rest where some have to go."""
     contents: dict[str, Content] = field(default_factory=dict)
     """Content of each clip, by which it is recognised however it is stored."""
+    auxiliary: Auxiliary = field(default_factory=Auxiliary)
+    """Clips of other corpora that join the training part of every fold; `sources` and `digests` have them too."""
+    auxiliary_corpora: tuple[Manifest, ...] = ()
+    """The auxiliary corpora with all of their usable clips, of which `auxiliary` is a selection."""
+    allow_duplicates: bool = False
     is_final: bool = False
     """True if split and digests have become part of a run's identity, so that no clip may go any more."""
 
@@ -48,13 +56,74 @@ class Data:
         Raises UserError where no split can be made of it.
         """
         assert not self.is_final
-        manifest = self.manifest.only(lambda clip: clip.id not in bad)
-        target, split = self.split_of(manifest)
-        for note in split.notes:
-            if note not in self.split.notes:
+        before = self.split.notes
+        self.manifest = self.manifest.only(lambda clip: clip.id not in bad)
+        corpora = (corpus.only(lambda clip: clip.id not in bad) for corpus in self.auxiliary_corpora)
+        self.auxiliary_corpora = tuple(corpora)
+        self.target, self.split = self.split_of(self.manifest)
+        self.left_out = self.left_out | bad
+        self.select_auxiliary()
+        for note in self.split.notes:
+            if note not in before:
                 say(f"note: {note}")
-        self.manifest, self.target, self.split, self.left_out = manifest, target, split, self.left_out | bad
-        self.sources = {clip.id: self.sources[clip.id] for clip in manifest.clips}
+
+    def select_auxiliary(self) -> None:
+        """Select the auxiliary clips that the target and the split allow. Raises UserError as `auxiliary.select`."""
+        self.auxiliary = select(
+            self.auxiliary_corpora,
+            self.manifest,
+            self.target,
+            self.split,
+            digests=self.digests,
+            contents=self.contents,
+            allow_duplicates=self.allow_duplicates,
+        )
+        self.split = self.auxiliary.recorded(self.split)
+        self.sources = {clip.id: self.sources[clip.id] for clip in (*self.manifest.clips, *self.auxiliary.clips)}
+
+    def factors(self, settings: Settings) -> dict[str, float]:
+        """Factor on the loss of each auxiliary clip; {} where all clips count alike."""
+        weight = settings.auxiliary.weight
+        return {} if weight == 1.0 else dict.fromkeys(self.auxiliary.ids, weight)
+
+    def standardised_apart(self, settings: Settings) -> dict[str, str]:
+        """Corpus of each auxiliary clip that is standardised by its own corpus; {} where all are pooled."""
+        if settings.auxiliary.standardise == "pooled":
+            return {}
+        return {clip.id: clip.corpus for clip in self.auxiliary.clips}
+
+    @property
+    def corpus(self) -> str:
+        """Name of the tested corpus and of those that join its training."""
+        names = (f"{corpus.corpus} (auxiliary)" for corpus in self.auxiliary.manifests)
+        return " + ".join((self.manifest.corpus, *names))
+
+    @property
+    def licence(self) -> str:
+        """Licences of all corpora that are learned from: each binds what is made of its clips."""
+        licences = (corpus.licence for corpus in (self.manifest, *self.auxiliary.manifests))
+        return "; ".join(dict.fromkeys(licence for licence in licences if licence))
+
+    @property
+    def is_synthetic(self) -> bool:
+        """True if this project synthesised the audio of a corpus that is learned from."""
+        return any(corpus.synthetic for corpus in (self.manifest, *self.auxiliary.manifests))
+
+    def seen_clips(self, fold: str | None) -> list[dict[str, Any]]:
+        """Lines of the clips that a fold's model, or the final one (None), has learned from or was chosen by.
+
+        A later test leaves them out.
+        """
+        unseen: set[str] = set()
+        if fold is not None:
+            parts = self.split.fold(fold)
+            unseen = {clip.id for clip in self.manifest.clips} - {*parts.train, *parts.validation}
+        return [
+            {"clip": clip.name, "corpus": clip.corpus, "speaker": clip.speaker, "audio": self.digests[clip.id]}
+            | marks_of(self.contents.get(clip.id))
+            for clip in (*self.manifest.clips, *self.auxiliary.clips)
+            if clip.id not in unseen
+        ]
 
 
 def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
@@ -63,7 +132,14 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
-    contents = contents_of({clip.id: sources[clip.id] for clip in manifest.clips}, digests)
+    corpora = []
+    for corpus in spec.auxiliary:
+        auxiliary, more_sources, more_digests, more_bad = read_auxiliary(corpus, spec, say)
+        corpora.append(auxiliary)
+        sources, digests, bad = sources | more_sources, digests | more_digests, bad | more_bad
+    check_names(manifest, corpora)
+    usable = [clip.id for clips in (manifest, *corpora) for clip in clips.clips]
+    contents = contents_of({clip: sources[clip] for clip in usable}, digests)
 
     def split_of(clips: Manifest, say: Callable[[str], None] = lambda _: None) -> tuple[Target, Split]:
         settings = TargetSettings(**spec.settings.target.model_dump())
@@ -78,10 +154,7 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         )
 
     target, split = split_of(manifest, say)
-    for note in split.notes:
-        say(f"note: {note}")
-    sources = {clip.id: sources[clip.id] for clip in manifest.clips}
-    return Data(
+    data = Data(
         manifest=manifest,
         split=split,
         target=target,
@@ -90,7 +163,29 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         left_out=bad,
         split_of=split_of,
         contents=contents,
+        auxiliary_corpora=tuple(corpora),
+        allow_duplicates=spec.allow_duplicates,
     )
+    data.select_auxiliary()
+    for note in data.split.notes:
+        say(f"note: {note}")
+    return data
+
+
+def read_auxiliary(
+    corpus: CorpusSpec, spec: RunSpec, say: Callable[[str], None]
+) -> tuple[Manifest, dict[str, Source], dict[str, str], dict[str, str]]:
+    """An auxiliary corpus of a run, without unusable clips; sources, digests and problems as of `read_clips`."""
+    name = corpus.name or Path(corpus.path).name
+
+    def say_of_corpus(text: str) -> None:
+        say(text.replace("note: ", f"note: {name}: ", 1))
+
+    manifest, sources, digests, bad = read_clips((corpus,), spec.labels, say_of_corpus, keep_other=spec.keep_other)
+    if bad:
+        refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
+        manifest = manifest.only(lambda clip: clip.id not in bad)
+    return own_names(manifest), sources, digests, bad
 
 
 def read_clips(

@@ -28,6 +28,7 @@ class Circumstances:
     pooling: str
     epochs: int
     warm_start: str
+    has_auxiliary: bool
 
     @property
     def takes_steps(self) -> bool:
@@ -98,10 +99,11 @@ FRAMES = Condition(
 )
 ONE_STATE = Condition("model.pooling=layer", lambda c: c.pooling == "layer")
 PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda c: c.has_probe_shape)
+AUXILIARY = Condition("corpora that join the training (--auxiliary NAME=PATH)", lambda c: c.has_auxiliary)
 WARM = Condition("training.warm_start=probe", lambda c: c.warm_start == "probe")
 
 
-def circumstances(settings: Any, method: type[Method]) -> Circumstances:
+def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = True) -> Circumstances:
     """Circumstances of a method's run under these settings."""
     model, training = settings.model, settings.training
     return Circumstances(
@@ -110,6 +112,7 @@ def circumstances(settings: Any, method: type[Method]) -> Circumstances:
         pooling=model.pooling,
         epochs=training.epochs,
         warm_start=training.warm_start,
+        has_auxiliary=has_auxiliary,
     )
 
 
@@ -118,13 +121,15 @@ def belongs(section: str, record: BaseModel, method: type[Method]) -> bool:
     return bool(getattr(record, "common", False)) or section in method.sections()
 
 
-def missing_condition(settings: BaseModel, method: type[Method], name: str) -> str | None:
+def missing_condition(
+    settings: BaseModel, method: type[Method], name: str, *, has_auxiliary: bool = True
+) -> str | None:
     """The condition without which the setting `section.field` has no effect; None where it has one."""
     section, _, field = name.partition(".")
     record = getattr(settings, section)
     if not belongs(section, record, method):
         return f"method {' or '.join(METHODS.owners(section))}"
-    situation = circumstances(settings, method)
+    situation = circumstances(settings, method, has_auxiliary=has_auxiliary)
     for mark in type(record).model_fields[field].metadata:
         if isinstance(mark, Acts) and not mark.condition.holds(situation):
             return mark.condition.text

@@ -27,8 +27,9 @@ from affetto.training.log import Log
 from affetto.training.loop import Fit
 from affetto.training.place import Place
 from affetto.training.predict import predict
+from affetto.training.probes import Probes
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
-from affetto.training.selection import Choice, Probe, choose, whole_speakers
+from affetto.training.selection import Choice, Probe
 from affetto.training.spec import RunSpec
 from affetto.training.stacking import FitRequest, Steps, fitted
 
@@ -73,8 +74,10 @@ class FoldTrainer:
     def __post_init__(self) -> None:
         self.target = self.data.target
         self.clips = {clip.id: clip for clip in self.data.manifest.clips}
-        self.truth = {clip.id: self.target.encode(clip) for clip in self.data.manifest.clips}
+        learned = (*self.data.manifest.clips, *self.data.auxiliary.clips)
+        self.truth = {clip.id: self.target.encode(clip) for clip in learned}
         self.settings = self.spec.settings
+        self.probes = Probes(builder=self.builder, data=self.data, settings=self.settings, truth=self.truth)
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
         self.free_slots = list(range(self.at_once))
@@ -177,7 +180,8 @@ class FoldTrainer:
         summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": choice.to_json()})
         folder.write("final.json", summary)
         folder.drop_checkpoint()
-        self.display.end(f"trained on all {len(clips)} clips for {epochs} epoch{'s' if epochs != 1 else ''}")
+        count = len(self.data.auxiliary.join(clips))
+        self.display.end(f"trained on all {count} clips for {epochs} epoch{'s' if epochs != 1 else ''}")
         return summary
 
     def _fit(
@@ -195,16 +199,18 @@ class FoldTrainer:
         head = None
         if self.settings.training.warm_start == "probe":
             assert choice is not None and layer is not None
-            start = self._fit_probe(ids, replace(choice, layer=layer))
+            start = self.probes.fit(ids, replace(choice, layer=layer))
             head = (start.weight, start.bias)
         task = Task(
-            train=ids,
+            train=self.data.auxiliary.join(ids),
             validation=validation,
             target=self.truth,
             seed=self.spec.seed,
             epochs=epochs,
             identity=f"{self.identity} {name} {stage}",
             head=head,
+            factors=self.data.factors(self.settings),
+            standardised_apart=self.data.standardised_apart(self.settings),
         )
         log = Log(folder, stage)
 
@@ -248,7 +254,7 @@ class FoldTrainer:
         if saved is not None:
             return Choice.from_json(saved)
         free = self.settings.model.layer == "auto"
-        choice = self._choose(ids, self._states() if free else [self._layer(None) or 0])
+        choice = self.probes.choose(ids, self._states() if free else [self._layer(None) or 0])
         folder.write("choice.json", choice.to_json())
         return choice
 
@@ -257,52 +263,22 @@ class FoldTrainer:
         changes = METHODS.find(self.spec.method).changes_blocks
         return range(self.settings.training.first_block + 1 if changes else 0, self.builder.backbone.depth + 1)
 
-    def _choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:
-        subset = [ids[i] for i in whole_speakers([self.clips[i].speaker for i in ids])]
-        stored = self.builder.statistics()
-        statistics = np.stack([stored[i]["statistics"].float().numpy() for i in subset])
-        s = self.settings
-        choice = choose(
-            lambda layer: statistics[:, layer],
-            truth=np.array([self.truth[i] for i in subset]),
-            speakers=[self.clips[i].speaker for i in subset],
-            layers=layers,
-            strengths=s.probe.strengths,
-            folds=s.probe.inner_folds,
-            target=self.target,
-            balanced=s.training.class_weights,
-        )
-        return replace(choice, share=len(subset) / len(ids))
-
-    def _fit_probe(self, ids: Sequence[str], choice: Choice) -> Probe:
-        return Probe.fit(
-            self._features(ids, choice.layer),
-            np.array([self.truth[i] for i in ids]),
-            choice.strength_on_all,
-            target=self.target,
-            balanced=self.settings.training.class_weights,
-        )
-
-    def _features(self, ids: Sequence[str], layer: int) -> np.ndarray:
-        stored = self.builder.statistics()
-        return np.stack([stored[i]["statistics"][layer].float().numpy() for i in ids])
-
     def _probe(self, fold: Fold, choice: Choice | None, folder: RunFolder) -> tuple[Rows, dict[str, Any]]:
         """The baseline beside the method: its state is free, whatever the method's is."""
         trained_on = fold.train + fold.validation
         states = range(self.builder.backbone.depth + 1)
         if choice is None or self.settings.model.layer != "auto" or self._states() != states:
-            choice = self._choose(trained_on, states)
+            choice = self.probes.choose(trained_on, states)
         decision = None
         if self.target.is_tuned:  # by a probe that has not learned from the validation clips
-            before = self._fit_probe(fold.train, choice)
+            before = self.probes.fit(fold.train, choice)
             decision = self.target.decision(self._probe_rows(before, choice, fold.validation, fold.name))
-        rows = self._probe_rows(self._fit_probe(trained_on, choice), choice, fold.test, fold.name, decision)
+        rows = self._probe_rows(self.probes.fit(trained_on, choice), choice, fold.test, fold.name, decision)
         folder.write_lines(PROBE_PREDICTIONS, rows)
         return rows, {"test": self.target.scores(rows), "choice": choice.to_json()}
 
     def _probe_rows(self, probe: Probe, choice: Choice, ids: tuple[str, ...], fold: str, decision: Any = None) -> Rows:
-        return self._as_rows(ids, probe.values(self._features(ids, choice.layer), self.target), fold, decision)
+        return self._as_rows(ids, probe.values(self.probes.features(ids, choice.layer), self.target), fold, decision)
 
     # Predictions ---------------------------------------------------------------------------------
 

@@ -181,6 +181,19 @@ class TargetSection(Section):
     )
 
 
+class AuxiliarySettings(Section):
+    """Use of auxiliary corpora, whose clips join the training."""
+
+    weight: Annotated[float, Acts(effects.AUXILIARY)] = Field(
+        1.0, gt=0, description="factor on the loss of each auxiliary clip, in the probe too"
+    )
+    standardise: Annotated[Literal["pooled", "corpus"], Acts(effects.AUXILIARY)] = Field(
+        "pooled",
+        description="constants that standardise statistics in the probe and in the statistics head: pooled over all "
+        "training clips, or each corpus's own (the tested corpus's in validation, test and use)",
+    )
+
+
 class ComputeSettings(Section):
     """Arithmetic of the backbone."""
 
@@ -204,6 +217,7 @@ class CommonSettings(Record):
     probe: ProbeSettings = ProbeSettings()
     augment: AugmentSettings = AugmentSettings()
     target: TargetSection = TargetSection()
+    auxiliary: AuxiliarySettings = AuxiliarySettings()
     compute: ComputeSettings = ComputeSettings()
     store: StoreSettings = StoreSettings()
 

@@ -55,10 +55,15 @@ PROBE = Probe.whole_recipe
 
 
 def settings(
-    recipe: str = DEFAULT_RECIPE, overrides: dict[str, str] | None = None, *, method: str | None = None
+    recipe: str = DEFAULT_RECIPE,
+    overrides: dict[str, str] | None = None,
+    *,
+    method: str | None = None,
+    has_auxiliary: bool = True,
 ) -> Settings:
     """Settings of a recipe with `overrides`, {"training.epochs": "1"}, laid over them. The probe brings its own.
 
+    `has_auxiliary`: False for a run without auxiliary corpora, on which their settings have no effect.
     Raises UserError for an unknown recipe or setting (with the nearest guess), for a bad value, for values that
     contradict each other and, where the method is given, for a setting that has no effect with it.
     """
@@ -66,7 +71,7 @@ def settings(
     resolved = _resolved(recipe, overrides, method)
     if method is not None:
         for name, text in overrides.items():
-            condition = without_effect(resolved, method, name)
+            condition = without_effect(resolved, method, name, has_auxiliary=has_auxiliary)
             if condition is not None:
                 raise UserError(
                     f"setting {name}={text} has no effect with method {method} and the settings beside it; "
@@ -76,22 +81,26 @@ def settings(
     return resolved
 
 
-def acting(recipe: str, overrides: dict[str, str], *, method: str) -> dict[str, str]:
+def acting(recipe: str, overrides: dict[str, str], *, method: str, has_auxiliary: bool = True) -> dict[str, str]:
     """The `overrides` that have an effect on a method's run. An axis of a grid meets every method.
 
     Raises UserError for an unknown recipe or setting, and for a bad value.
     """
     while True:
         resolved = _resolved(recipe, overrides, method)
-        active = {name: text for name, text in overrides.items() if not without_effect(resolved, method, name)}
+        active = {
+            name: text
+            for name, text in overrides.items()
+            if not without_effect(resolved, method, name, has_auxiliary=has_auxiliary)
+        }
         if len(active) == len(overrides):
             return active
         overrides = active
 
 
-def without_effect(resolved: Settings, method: str, name: str) -> str | None:
+def without_effect(resolved: Settings, method: str, name: str, *, has_auxiliary: bool = True) -> str | None:
     """The condition without which the setting `section.field` changes nothing in a method's run; None: it acts."""
-    return effects.missing_condition(resolved, METHODS.find(method), name)
+    return effects.missing_condition(resolved, METHODS.find(method), name, has_auxiliary=has_auxiliary)
 
 
 def check(resolved: Settings, method: str | None = None) -> None:
@@ -179,6 +188,8 @@ class RunSpec(Record):
     """One run: data, backbone, method, recipe, split and seeds. `settings` are the recipe's by default."""
 
     corpora: tuple[CorpusSpec, ...]
+    auxiliary: tuple[CorpusSpec, ...] = ()
+    """Corpora whose clips join the training part of every fold (`affetto.training.auxiliary`)."""
     backbone: str
     method: str
     recipe: str = DEFAULT_RECIPE
@@ -215,7 +226,7 @@ class RunSpec(Record):
     def identity(self, facts: dict[str, Any]) -> str:
         """SHA-256 over all that changes the result. In place of paths it holds digests of their content (`facts`)."""
         without = {"corpora", "backbone", "labels", "keep_other", "recipe", "skip_bad", "settings", "record_states"}
-        fields = self.model_dump(mode="json", exclude=without | {"allow_duplicates", "target"})
+        fields = self.model_dump(mode="json", exclude=without | {"allow_duplicates", "target", "auxiliary"})
         foreign = foreign_fields(self.settings, self.method, RECIPES["recommended"])
         fields["settings"] = own_fields(self.settings, self.method) | foreign
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

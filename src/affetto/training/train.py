@@ -20,7 +20,6 @@ from affetto.targets.target import Target
 from affetto.training import device as devices
 from affetto.training.backbones import Backbones
 from affetto.training.build import Builder
-from affetto.training.contents import marks_of
 from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.folds import FoldTrainer, Rows, Trained
@@ -107,6 +106,7 @@ class _Run:
             "preprocessing": self.builder.backbone.preprocessing,
             "precision": self.builder.precision,
             **identity_of(target),
+            **self._auxiliary_digests(target),
         }
         self.identity = self.spec.identity(self.facts)
         if self.folder.examine(self.identity):
@@ -116,7 +116,7 @@ class _Run:
             return metrics
         # First all that may fail for the data's sake: a run that cannot begin leaves nothing behind.
         on_all_ranks(self.accelerator, self._prepare)
-        spec, corpus = self.spec, self.data.manifest.corpus
+        spec, corpus = self.spec, self.data.corpus
         content = {
             "summary": f"{spec.method} on {corpus}, {spec.backbone}, {spec.recipe}, seed {spec.seed}",
             "affetto": __version__,
@@ -134,6 +134,12 @@ class _Run:
         if self.accelerator.is_main_process:
             self.folder.lock.unlink(missing_ok=True)
         return metrics
+
+    def _auxiliary_digests(self, target: Target) -> dict[str, Any]:
+        """Digests of the auxiliary corpora for the identity; {} for a run without them, as runs ever had it."""
+        data = self.data
+        digests = data.auxiliary.digests(data.digests, with_annotations=target.learns_from_annotations)
+        return {"auxiliary": digests} if digests else {}
 
     def _read(self) -> None:
         self.data = read(self.spec, self.display.say)
@@ -237,9 +243,9 @@ class _Run:
         }
 
     def _save(self, model: Trained, folder: RunFolder) -> None:
-        spec, manifest, backbone = self.spec, self.data.manifest, self.builder.backbone
+        spec, data, backbone = self.spec, self.data, self.builder.backbone
         local = Path(spec.backbone).is_dir() and not spec.random_weights
-        folder.write_lines(TRAINED_ON, self._trained_clips(model.trained_on if model.is_tested else None))
+        folder.write_lines(TRAINED_ON, self.data.seen_clips(model.trained_on if model.is_tested else None))
         card = {
             "affetto": __version__,
             "run": self.identity,
@@ -258,30 +264,18 @@ class _Run:
             "trained_on": model.trained_on,
             "tested": model.is_tested,
             "confidence": model.confidence,
-            "corpus": manifest.corpus,
-            "licence": manifest.licence,
-            "synthetic": manifest.synthetic,
+            "corpus": data.corpus,
+            "licence": data.licence,
+            "synthetic": data.is_synthetic,
         }
         on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card))
-
-    def _trained_clips(self, fold: str | None) -> Rows:
-        """The clips that a model has learned from or was chosen by, so that a later test can leave them out."""
-        unseen: set[str] = set()
-        if fold is not None:
-            parts = self.data.split.fold(fold)
-            unseen = {clip.id for clip in self.data.manifest.clips} - {*parts.train, *parts.validation}
-        return [
-            {"clip": clip.name, "corpus": clip.corpus, "speaker": clip.speaker, "audio": self.data.digests[clip.id]}
-            | marks_of(self.data.contents.get(clip.id))
-            for clip in self.data.manifest.clips
-            if clip.id not in unseen
-        ]
 
     def _circumstances(self) -> dict[str, Any]:
         classifier = self.builder.current
         return {
             "corpus": self.data.manifest.corpus,
-            "synthetic": self.data.manifest.synthetic,
+            "synthetic": self.data.is_synthetic,
+            **({"auxiliary": dict(self.data.auxiliary.facts)} if self.data.auxiliary.facts else {}),
             "clips": len(self.data.manifest.clips),
             "left_out": self.data.left_out,
             "backbone": self.spec.backbone,

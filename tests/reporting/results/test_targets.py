@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from affetto.reporting.chapters.cost import cost_table
 from affetto.reporting.chapters.runs import run_table
+from affetto.reporting.papers.dasaro2024.protocols import protocols
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.reporting.results.contrasts import contrasts
@@ -73,6 +75,23 @@ def test_annotated_clips_are_an_edition_with_those_of_classes(tmp_path: Path) ->
     write_target_run(other, "classes", seed=5)
     (other / "spec.json").write_text(json.dumps(content | {"facts": content["facts"] | {"manifest": "changed"}}))
     assert len({run.axes.corpus for run in collect(tmp_path).done}) == 2
+
+
+def test_the_paper_s_tables_are_of_classes_alone(tmp_path: Path) -> None:
+    write_target_run(tmp_path / "run", "distribution", skill=0.9)
+    evidence = Evidence(collect(tmp_path))
+    assert evidence.configurations and protocols(evidence) == []
+    write_target_run(tmp_path / "classes", "classes")
+    (protocol,) = protocols(Evidence(collect(tmp_path)))
+    assert {config.axes.target for config in protocol.configurations} == {"classes"}
+
+
+def test_cost_and_cautions_are_of_every_target(evidence: Evidence, tmp_path: Path) -> None:
+    targets = [row[1].text for row in cost_table(evidence).rows]
+    assert sorted(targets) == ["classes", "dimensions", "distribution", "joint", "multilabel"]
+    write_target_run(tmp_path / "run", "dimensions")
+    caveats = " ".join(summarise(Evidence(collect(tmp_path))).caveats)
+    assert "One seed was run of all configurations" in caveats and "models of the folds" in caveats
 
 
 def test_scores_of_a_part_are_those_of_the_metrics_with_the_same_interval(evidence: Evidence) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SEPARATOR = "|"
 """Between the labels of one cell, as in tables of corpora."""
+ROW_COLUMNS = ("file", "start", "end", "error", "protocol")
+"""Columns of a CSV around those of the answer."""
 
 
 @dataclass(frozen=True)
@@ -21,45 +23,77 @@ class Columns:
     labels: tuple[str, ...]
     dimensions: tuple[str, ...] = ()
     has_classes: bool = True
+    intervals: tuple[str, ...] = ()
+    """Dimensions whose intervals have columns too."""
 
     @classmethod
-    def of(cls, target: Target) -> Columns:
-        """The columns of a target's answers."""
-        return cls(target.labels, tuple(target.dimensions), target.has_classes)
+    def of(cls, target: Target, confidence: Mapping[str, Any] | None = None) -> Columns:
+        """The columns of a target's answers; with `confidence` of a model's card those of its intervals too."""
+        widths = (confidence or {}).get("conformal", {}).get("dimensions", {})
+        intervals = tuple(name for name in target.dimensions if name in widths)
+        return cls(target.labels, tuple(target.dimensions), target.has_classes, intervals)
+
+    @property
+    def has_marks(self) -> bool:
+        """True if an answer is any number of labels."""
+        return bool(self.labels) and not self.has_classes
+
+    @property
+    def title(self) -> str:
+        """The model's outputs in a few words, for messages."""
+        parts = ["these labels"] * bool(self.labels) + ["these dimensions"] * bool(self.dimensions)
+        return " and ".join(parts)
 
     @property
     def header(self) -> list[str]:
-        """Names of a CSV's columns between the recording and its end."""
+        """Names of a CSV's columns between the recording and its end, no two alike.
+
+        A dimension that is called like another column has `_value` behind its name.
+        """
         decision = ["emotion"] if self.has_classes else ["labels"] if self.labels else []
-        return [*decision, *self.labels, *self.dimensions]
+        names = [*decision, *self.labels]
+        for number in (*self.dimensions, *(f"{name}_{end}" for name in self.intervals for end in ("low", "high"))):
+            column = number
+            while column in (*ROW_COLUMNS, *names):
+                column += "_value"
+            names.append(column)
+        return names
 
     def cells(self, row: Mapping[str, Any]) -> list[str]:
         """Cells of `header` for a row; empty for one with an error."""
         probabilities, numbers = row.get("probabilities") or {}, row.get("dimensions") or {}
+        intervals = row.get("intervals") or {}
         decision = [row.get("emotion") or ""] if self.has_classes else []
-        if not self.has_classes and self.labels:
+        if self.has_marks:
             decision = [SEPARATOR.join(row.get("labels") or ())]
-        return [
-            *decision,
-            *(f"{probabilities[name]:.6f}" if name in probabilities else "" for name in self.labels),
-            *(f"{numbers[name]:.6f}" if name in numbers else "" for name in self.dimensions),
+        values = [
+            *(probabilities.get(name) for name in self.labels),
+            *(numbers.get(name) for name in self.dimensions),
+            *(end for name in self.intervals for end in intervals.get(name, (None, None))),
         ]
+        return [*decision, *("" if value is None else f"{value:.6f}" for value in values)]
 
     def parsed(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """Fields of a row from its cells by name. Raises ValueError for a cell without a number."""
-        fields: dict[str, Any] = {"emotion": cells["emotion"] or None} if self.has_classes else {}
+        texts = iter([cells[name] for name in self.header])
+        fields: dict[str, Any] = {"emotion": next(texts) or None} if self.has_classes else {}
+        called = next(texts) if self.has_marks else ""
         if self.labels:
-            fields["probabilities"] = {name: float(cells[name]) for name in self.labels}
-            if not self.has_classes:
-                fields["labels"] = [label for label in cells["labels"].split(SEPARATOR) if label]
+            fields["probabilities"] = {name: float(next(texts)) for name in self.labels}
+        if self.has_marks:
+            fields["labels"] = [label for label in called.split(SEPARATOR) if label]
         if self.dimensions:
-            fields["dimensions"] = {name: float(cells[name]) for name in self.dimensions}
+            fields["dimensions"] = {name: float(next(texts)) for name in self.dimensions}
+        if self.intervals:
+            fields["intervals"] = {name: [float(next(texts)), float(next(texts))] for name in self.intervals}
         return fields
 
     def fit(self, row: Mapping[str, Any]) -> bool:
         """True if a row of JSON has these fields."""
-        return set(row.get("probabilities", ())) == set(self.labels) and set(row.get("dimensions", ())) == set(
-            self.dimensions
+        return (
+            set(row.get("probabilities", ())) == set(self.labels)
+            and set(row.get("dimensions", ())) == set(self.dimensions)
+            and ("labels" in row) == self.has_marks
         )
 
     def words(self, answer: Decided, abstained: str) -> str:
@@ -67,7 +101,7 @@ class Columns:
         parts = []
         if self.has_classes:
             parts.append(f"{answer.emotion or abstained} {100 * max(answer.probabilities.values()):.0f} %")
-        elif self.labels:
+        elif self.has_marks:
             parts.append(", ".join(answer.labels or ()) or abstained)
         parts += [f"{name} {answer.dimensions[name]:.2f}" for name in self.dimensions]
         return ", ".join(parts)

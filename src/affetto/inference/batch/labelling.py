@@ -48,7 +48,12 @@ class LocalLabeller:
 
 
 def facts(predictor: Predictor) -> Facts:
-    return Facts(Columns.of(predictor.target), bool(predictor.card["synthetic"]), predictor.protocol)
+    card = predictor.card
+    return Facts(
+        columns=Columns.of(predictor.target, card.get("confidence")),
+        synthetic=bool(card["synthetic"]),
+        protocol=predictor.protocol,
+    )
 
 
 def label(predictor: Predictor, inputs: Iterable[Input]) -> Iterator[Row]:
@@ -66,8 +71,7 @@ def label(predictor: Predictor, inputs: Iterable[Input]) -> Iterator[Row]:
 
 
 def as_row(item: Input, result: Prediction | Exception) -> Row:
-    """Make a row: `file`; `start` and `end` of a section; the fields of `answer_fields`; or
-    `error`."""
+    """Make a row: `file`; `start` and `end` of a section; the fields of `answer_fields`; or `error`."""
     row: Row = {"file": item.name}
     if item.start is not None or item.end is not None:
         row |= {"start": item.start, "end": item.end}

@@ -13,8 +13,8 @@ from affetto.files import replacing
 from affetto.inference.batch.columns import Columns
 
 Row = dict[str, Any]
-"""`file`; for a section `start` and `end`; the fields of `answers.Columns`, or `error`; `protocol` where it is not the
-model's own (`Predictor.protocol`)."""
+"""`file`; for a section `start` and `end`; the fields of `decision.answer_fields`, or `error`; `protocol` where it is
+not the model's own (`Predictor.protocol`)."""
 Key = tuple[str, float | None, float | None]
 FORMATS = ("json", "jsonl", "csv")
 TIMELINE_FORMATS = ("json", "csv", "vtt")
@@ -33,8 +33,8 @@ def row_key(row: Row) -> Key:
 class Writer:
     """Writes rows to `stream` in a format of FORMATS; `close` ends it. `columns` are those of the model's target.
 
-    `sections`: a CSV has `start` and `end`; `protocol`: and `protocol`, last. A row that has an `error` has neither
-    emotion nor probabilities.
+    `sections`: a CSV has `start` and `end`; `protocol`: and `protocol`, last. A row that has an `error` has no
+    answer.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ def _read(file: Path, kind: str, expected: list[str], columns: Columns) -> Itera
                 continue
             broken = broken or number
             if row is not CUT_OFF or number > broken:
-                raise UserError(f"{file} line {broken}: not a line of {kind} with these labels; give another --out")
+                raise UserError(f"{file} line {broken}: not a line of {kind} with {columns.title}; give another --out")
 
 
 def _json_rows(lines: Iterator[str] | IO[str], columns: Columns) -> Iterator[Row | str]:

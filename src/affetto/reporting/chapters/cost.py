@@ -22,6 +22,7 @@ from affetto.reporting.render.text import count_text, duration_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import Naming, backbone_title, method_order, method_title
+from affetto.reporting.results.parts import other_configurations
 from affetto.reporting.results.records import Configuration, Run
 from affetto.training.runs import run_seconds
 
@@ -59,7 +60,9 @@ class Line:
     score: float
 
 
-def build(evidence: Evidence) -> Section:
+def build(evidence: Evidence) -> Section | None:
+    if not (evidence.configurations or other_configurations(evidence)):
+        return None
     return Section(
         words="Trained parameters, time and memory against the score.",
         items=(*cost_pictures(evidence), cost_table(evidence)),
@@ -68,7 +71,8 @@ def build(evidence: Evidence) -> Section:
 
 def cost_table(evidence: Evidence) -> Sheet:
     """A row a configuration: parameters, and the time and memory of a run."""
-    configs = [config for config in evidence.configurations if is_timed(config.done[0])]
+    every = (*evidence.configurations, *other_configurations(evidence))
+    configs = [config for config in every if is_timed(config.done[0])]
     naming = Naming(configs)
     return Sheet(
         name="cost",
@@ -177,6 +181,7 @@ def _picture(evidence: Evidence, group: Group) -> Picture | None:
     for config in group.configurations:
         runs = [run.metrics for run in config.done if run.metrics and "wall_seconds" in run.metrics]
         method, backbone = method_title(config.axes.method), backbone_title(config.axes)
+        method += "" if config.axes.is_plain else f", {config.axes.target}"
         estimate, score = evidence.estimate(config), 100 * evidence.spread(config).mean
         if not runs:
             lines.append(Line(method=method, backbone=backbone, score=score))
@@ -259,4 +264,4 @@ def _scale(axes: Axes, label: str, tick_text: Callable[[float], str]) -> None:
     axes.set_axisbelow(True)
 
 
-COST = Chapter(name="cost", title="What it costs", order=600, build=build)
+COST = Chapter(name="cost", title="What it costs", order=600, build=build, needs_results=False)

@@ -22,7 +22,6 @@ from affetto.reporting.results.parts import MARKS, NUMBERS, SHARES, PartEvidence
 from affetto.reporting.results.records import Configuration, Evaluation, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
-from affetto.targets.registry import PLAIN
 
 MOST_ROWS = 200_000
 """Largest number of rows of predictions (some 25 MB) that are written without a request."""
@@ -219,6 +218,7 @@ def _run_fields(run: Run) -> dict[str, Any]:
     axes, metrics = run.axes, run.metrics or {}
     return {
         "corpus": axes.corpus,
+        "auxiliary": axes.auxiliary,
         "labels": " ".join(run.labels),
         "backbone": axes.backbone,
         "random weights": axes.random_weights,
@@ -276,8 +276,9 @@ def _file_name(config: Configuration) -> str:
     axes = config.axes
     recipe = "" if axes.is_baseline else axes.recipe
     changed = changes(axes.settings)
-    target = "" if axes.target == PLAIN else axes.target
-    parts = (axes.corpus, axes.title, axes.scenario, axes.method, target, recipe, config.split, changed)
+    target = "" if axes.is_plain else axes.target
+    joined = f"with {axes.auxiliary}" if axes.auxiliary else ""
+    parts = (axes.corpus, joined, axes.title, axes.scenario, axes.method, target, recipe, config.split, changed)
     return slug(" ".join(part for part in parts if part))
 
 

@@ -10,6 +10,8 @@ from affetto.reporting.render.sheet import Cell, Column, text_cell
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
 from affetto.targets.registry import PLAIN
 
+AUXILIARY = " (auxiliary)"
+"""Mark of a corpus that joined the training, in the cards of models."""
 SPLITS = {
     "loso": "leave one speaker out",
     "paper": "80/10/10 by speakers",
@@ -48,14 +50,28 @@ def method_rank(method: str) -> int:
 
 
 def corpus_title(corpus: str) -> str:
-    """Title of a corpus, of several joined by `+`, and of an edition.
+    """Title of a corpus, of several joined by `+`, of those that a model's card names, and of an edition.
 
-    >>> corpus_title("emovo+demos"), corpus_title("emovo@4-labels")
-    ('EMOVO + DEMoS', 'EMOVO (4 labels)')
+    >>> corpus_title("emovo+demos"), corpus_title("emovo@4-labels"), corpus_title("emovo + demos (auxiliary)")
+    ('EMOVO + DEMoS', 'EMOVO (4 labels)', 'EMOVO + DEMoS (auxiliary)')
     """
     names, _, edition = corpus.partition(EDITION)
-    title = " + ".join(title_of(name) for name in names.split("+"))
+    title = " + ".join(_title(name.strip()) for name in names.split("+"))
     return title + (f" ({edition.replace('-', ' ').replace(',', ', ')})" if edition else "")
+
+
+def _title(name: str) -> str:
+    plain = name.removesuffix(AUXILIARY)
+    return title_of(plain) + name[len(plain) :]
+
+
+def auxiliary_title(names: str) -> str:
+    """Title of the corpora that joined the training; empty for none.
+
+    >>> auxiliary_title("emovo+demos"), auxiliary_title("")
+    ('with EMOVO + DEMoS', '')
+    """
+    return f"with {corpus_title(names)}" if names else ""
 
 
 def backbone_title(axes: Axes) -> str:
@@ -78,6 +94,7 @@ class Naming:
     def __init__(self, configurations: Sequence[Configuration], *, hide: Sequence[str] = ()) -> None:
         parts: dict[str, Callable[[Configuration], str]] = {
             "corpus": lambda config: corpus_title(config.axes.corpus),
+            "auxiliary": lambda config: auxiliary_title(config.axes.auxiliary),
             "backbone": lambda config: backbone_title(config.axes),
             "method": lambda config: method_title(config.axes.method),
             "target": lambda config: config.axes.target,
@@ -117,6 +134,7 @@ class Naming:
         """Parts that all configurations share, for a caption: `EMOVO, whisper-tiny-en, split loso`."""
         forms = {
             "corpus": "{}",
+            "auxiliary": "{}",
             "backbone": "{}",
             "target": "target {}",
             "recipe": "recipe {}",

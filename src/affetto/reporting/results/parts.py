@@ -139,6 +139,12 @@ def part_of(evidence: Evidence, part: Part) -> PartEvidence:
     return of_part
 
 
+def other_configurations(evidence: Evidence) -> list[Configuration]:
+    """Configurations with a result whose prediction is not one label, with their baselines."""
+    parts = (part_of(evidence, part) for part in (NUMBERS, MARKS))
+    return [config for part in parts for config in part.configurations if not part.target(config).has_classes]
+
+
 def is_of_classes(runs: Sequence[Run]) -> bool:
     """True if all runs are of classes alone."""
     return not any(run.is_done and run.target.learns_from_annotations for run in runs)

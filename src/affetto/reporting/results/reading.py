@@ -18,7 +18,7 @@ from affetto.targets.registry import PLAIN, TARGETS, target_of_run
 from affetto.training.effects import belongs
 from affetto.training.runs import METRICS, SPEC, RunFolder
 from affetto.training.sections import Settings
-from affetto.training.spec import RunSpec, acting, settings, stored_settings
+from affetto.training.spec import CorpusSpec, RunSpec, acting, settings, stored_settings
 
 REQUIRED = (
     "test",
@@ -79,8 +79,8 @@ def read_single_run(folder: Path, notes: list[str]) -> Run | None:
         return None  # the error of a failed run that left no spec, so that its axes are unknown
     try:
         spec = RunSpec.model_validate(content["spec"] | {"settings": stored_settings(content["spec"]["settings"])})
-        values = {axis: getattr(spec, axis) for axis in AXES if axis != "corpus"}
-        values["corpus"] = "+".join(corpus.name or Path(corpus.path).name for corpus in spec.corpora)
+        values = {axis: getattr(spec, axis) for axis in AXES if axis not in ("corpus", "auxiliary")}
+        values["corpus"], values["auxiliary"] = _names(spec.corpora), _names(spec.auxiliary)
         axes = _make_axes(values, _changed_settings(spec.settings, values))
     except UserError as problem:
         notes.append(f"{folder / SPEC}: {problem} The run is left out")
@@ -96,6 +96,10 @@ def read_single_run(folder: Path, notes: list[str]) -> Run | None:
     if state == BEGUN and failure is not None:
         state, error = FAILED, str(failure.get("error", "no reason given"))
     return _with_files(Run(path=folder, name=folder.name, state=state, error=error, axes=axes), notes)
+
+
+def _names(corpora: Sequence[CorpusSpec]) -> str:
+    return "+".join(corpus.name or Path(corpus.path).name for corpus in corpora)
 
 
 def read_evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
@@ -213,6 +217,7 @@ def _make_axes(values: Mapping[str, Any], changed: dict[str, str]) -> Axes:
     fields = {name: values[name] for name in Axes.__dataclass_fields__ if name in values}
     fields["split"] = fields.get("split") or ""
     fields["target"] = fields.get("target") or ""
+    fields["auxiliary"] = fields.get("auxiliary") or ""
     fields["backbone"] = key_of(values["backbone"]) or values["backbone"]
     return Axes(**fields, settings=tuple(sorted(changed.items())))
 

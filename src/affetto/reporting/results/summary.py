@@ -11,6 +11,7 @@ from affetto.reporting.render.text import signed_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.contrasts import by_folds
 from affetto.reporting.results.naming import Naming, corpus_title, split_title
+from affetto.reporting.results.parts import other_configurations
 from affetto.reporting.results.records import EDITION, Configuration
 from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
@@ -165,7 +166,7 @@ def _highlight(evidence: Evidence, corpus: str, split: str, configs: Sequence[Co
 
 def _caveats(evidence: Evidence, highlights: Sequence[Highlight]) -> list[str]:
     lines = [*_origin_caveats(evidence), *_seed_caveats(evidence), *_speaker_caveats(highlights)]
-    if by_folds(evidence.configurations):
+    if by_folds((*evidence.configurations, *other_configurations(evidence))):
         lines.append(FOLDS)
     if most := max((highlight.rivals for highlight in highlights if highlight.rivals > 1), default=0):
         lines.append(
@@ -213,10 +214,12 @@ def _sentence_caveats(evidence: Evidence) -> list[str]:
 
 def _seed_caveats(evidence: Evidence) -> list[str]:
     """Caution where one seed was run: its score is one draw of the method's."""
-    configs = [config for config in evidence.trained if (system := evidence.system(config)) and len(system.seeds) == 1]
+    of_others = [config for config in other_configurations(evidence) if not config.axes.is_baseline]
+    trained = (*evidence.trained, *of_others)
+    configs = [config for config in trained if len(config.done) == 1]
     if not configs:
         return []
-    of = "all" if len(configs) == len(evidence.trained) else f"{len(configs)} of {len(evidence.trained)}"
+    of = "all" if len(configs) == len(trained) else f"{len(configs)} of {len(trained)}"
     return [
         f"One seed was run of {of} configurations: their scores, intervals and verdicts are about the models that were "
         "trained, and not about the methods. Another seed gives another score; run three or more."

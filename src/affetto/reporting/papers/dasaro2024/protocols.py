@@ -74,14 +74,16 @@ class Protocol:
 def protocols(evidence: Evidence) -> list[Protocol]:
     """Group the configurations on the paper's backbones, without ablations; the paper's own protocol comes first.
 
-    Of each corpus only clips with the paper's labels count; of several such editions the one with the most clips.
+    Only runs of classes count, as the paper's are. Of each corpus only clips with the paper's labels count; of several
+    such editions the one with the most clips.
     """
     groups: dict[tuple[Any, ...], list[Configuration]] = {}
     corpora = _paper_corpora(evidence)
     for config in evidence.planned:
         axes = config.axes
         if (
-            axes.key in SCENARIOS
+            axes.is_plain
+            and axes.key in SCENARIOS
             and axes.method in numbers.METHODS
             and axes.corpus in corpora
             and not evidence.changed(config)

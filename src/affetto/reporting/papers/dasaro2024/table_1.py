@@ -17,8 +17,9 @@ from affetto.reporting.results.records import Run
 
 def table_1(evidence: Evidence) -> Sheet:
     """Encoders as loaded, beside the paper's figures, with the number of parameters that each method trains."""
-    done = [run for config in evidence.configurations for run in config.done]
-    unchanged = [run for config in evidence.configurations if not evidence.changed(config) for run in config.done]
+    configs = [config for config in evidence.configurations if config.axes.is_plain]
+    done = [run for config in configs for run in config.done]
+    unchanged = [run for config in configs if not evidence.changed(config) for run in config.done]
     recipes = list(dict.fromkeys(run.axes.recipe for run in done if run.axes.method in numbers.METHODS))
     rows = []
     footnotes: list[str] = []

@@ -1,0 +1,73 @@
+"""Probes of a run: their state and strength chosen, their fits. Auxiliary clips join each fit and judge none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from affetto.training.build import Builder
+from affetto.training.data import Data
+from affetto.training.sections import Settings
+from affetto.training.selection import Choice, Probe, choose, whole_speakers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """Maker of a run's probes, on the stored statistics of frozen states."""
+
+    builder: Builder
+    data: Data
+    settings: Settings
+    truth: Mapping[str, int | np.ndarray]
+    """Truth of each clip, auxiliary ones too, as `Target.encode` gives it."""
+
+    def choose(self, ids: Sequence[str], layers: Sequence[int]) -> Choice:
+        """State and strength chosen on these clips of the tested corpus, among these states."""
+        speakers = {clip.id: clip.speaker for clip in self.data.manifest.clips}
+        subset = [ids[i] for i in whole_speakers([speakers[i] for i in ids])]
+        auxiliary = self.data.auxiliary
+        drawn = [auxiliary.ids[i] for i in whole_speakers([clip.speaker for clip in auxiliary.clips])]
+        together = [*subset, *drawn]
+        stored = self.builder.statistics()
+        statistics = np.stack([stored[i]["statistics"].float().numpy() for i in together])
+        probe = self.settings.probe
+        choice = choose(
+            lambda layer: statistics[:, layer],
+            truth=self._truth(together),
+            speakers=[speakers[i] for i in subset],
+            layers=layers,
+            strengths=probe.strengths,
+            folds=probe.inner_folds,
+            **self._options(together),
+        )
+        weight = self.settings.auxiliary.weight
+        share = (len(subset) + weight * len(drawn)) / (len(ids) + weight * len(auxiliary.ids))
+        return replace(choice, share=share)
+
+    def fit(self, ids: Sequence[str], choice: Choice) -> Probe:
+        """The probe of these clips of the tested corpus and of the auxiliary ones."""
+        ids = self.data.auxiliary.join(ids)
+        features = self.features(ids, choice.layer)
+        return Probe.fit(features, self._truth(ids), choice.strength_on_all, **self._options(ids))
+
+    def features(self, ids: Sequence[str], layer: int) -> np.ndarray:
+        """Statistics of one state, (clips, features)."""
+        stored = self.builder.statistics()
+        return np.stack([stored[i]["statistics"][layer].float().numpy() for i in ids])
+
+    def _truth(self, ids: Sequence[str]) -> np.ndarray:
+        return np.array([self.truth[i] for i in ids])
+
+    def _options(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Target, weights and standardisation of a fit on these clips."""
+        factors, apart = self.data.factors(self.settings), self.data.standardised_apart(self.settings)
+        names = sorted(set(apart.values()))
+        return {
+            "target": self.data.target,
+            "balanced": self.settings.training.class_weights,
+            "clip_weights": np.array([factors.get(i, 1.0) for i in ids]) if factors else None,
+            "groups": np.array([1 + names.index(apart[i]) if i in apart else 0 for i in ids]) if apart else None,
+        }
