@@ -150,6 +150,18 @@ def test_a_run_of_every_target_is_crossed(
             )
 
 
+def test_the_range_of_a_table_to_cross_is_told_where_its_values_do_not_show_it(
+    unheard: Path, target_run: Callable[[str], Path], tmp_path: Path
+) -> None:
+    grid = grid_of(tmp_path / "grid", target_run("dimensions"))
+    low = rewritten(unheard, tmp_path, lambda row: row.update(arousal="0.5", tension="3"))
+    failed = cross(grid, {"other": low.path}, device="cpu").failed
+    assert "arousal goes from 0 to 1, and the model predicts 1 to 5" in failed["dimensions on other"]
+    options = {"dimensions": "arousal=tension:1:5,valence=valence:1:5"}
+    outcome = cross(grid, {"other": low.path}, options=options, device="cpu")
+    assert (outcome.done, outcome.failed) == (1, {})
+
+
 def test_a_test_of_annotations_is_done_again_where_they_have_changed(unheard: Path, tmp_path: Path) -> None:
     before, after = (
         read_test_clips((rewritten(unheard, tmp_path, lambda row, value=value: row.update(arousal=value)),), {})

@@ -170,6 +170,12 @@ def test_a_file_of_another_origin(tmp_path: Path, exported: Path) -> None:
     onnx.save(graph, tmp_path / "cold.onnx")
     with pytest.raises(UserError, match=r"cold\.onnx: confidence\.temperature: "):
         affetto.load(tmp_path / "cold.onnx")
+    graph = onnx.load(exported / "model.onnx")
+    (values,) = (output for output in graph.graph.output if output.name == "probabilities")
+    graph.graph.output.remove(values)
+    onnx.save(graph, tmp_path / "logits.onnx")
+    with pytest.raises(UserError, match=r"logits\.onnx: its graph contradicts its model card"):
+        affetto.load(tmp_path / "logits.onnx")
     (tmp_path / "text.onnx").write_text("no graph")
     with pytest.raises(UserError, match=r"text\.onnx: onnxruntime cannot load it"):
         affetto.load(tmp_path / "text.onnx")

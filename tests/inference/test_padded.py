@@ -15,8 +15,11 @@ from affetto.audio import RATE_HZ
 from affetto.inference.backends import padded
 from affetto.inference.backends.padded import ROWS, WIDTHS
 from affetto.inference.backends.trained import ClassifierPredictor
+from affetto.inference.predictor import Prediction
+from affetto.inference.windows import cover
 from affetto.models.device import KINDS, Capabilities
 from models.systems import FAMILIES, classifier, clips
+from targets.test_losses import EVERY
 
 CPU = torch.device("cpu")
 CARD: dict[str, Any] = {"audio": {"seconds": 1.0}, "precision": "float32"}
@@ -61,7 +64,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 
 def predictor(key: str, method: str, options: dict[str, Any], **facts: Any) -> ClassifierPredictor:
-    return ClassifierPredictor(classifier(key, method, stir=0.3, **options), CARD | facts, CPU)
+    return ClassifierPredictor(classifier(key, method, **({"stir": 0.3} | options)), CARD | facts, CPU)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +145,30 @@ def test_a_speaker_s_clips_go_the_same_way(device: Callable[..., Any]) -> None:
     adapted = model.for_speaker(WAVES)
     for result, single in zip(adapted.classify(WAVES), expected, strict=True):
         assert result.probabilities == pytest.approx(single.probabilities, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name, target in EVERY.items() if target.learns_from_annotations])
+def test_every_target_goes_the_same_way(name: str, device: Callable[..., Any]) -> None:
+    """One by one, beside others, by windows of a long clip, and adapted to a speaker."""
+    # Stirred up further, each value would be an end of its range.
+    options = {"head": "statistics", "pooling": "layer", "target": EVERY[name], "stir": 0.01}
+    long, *short = recordings = [wave for seconds in (2.4, 0.9, 0.4) for wave in clips(seconds)]
+    alone = predictor("wavlm-mini", "frozen", options)
+    expected = [alone(wave) for wave in recordings]
+    windows = list(cover([long], RATE_HZ, RATE_HZ // 2))
+    mean = alone.calibrated(alone.window_probabilities(windows).mean(0))
+    assert expected[0].windows == len(windows) == 4
+    np.testing.assert_allclose(numbers(expected[0]), mean, rtol=1e-6, atol=1e-9)
+    own = alone.for_speaker(short)(long)
+    assert not np.allclose(numbers(own), mean, atol=1e-5) and len(numbers(own)) == alone.target.outputs
+    device(Recorder())
+    model = predictor("wavlm-mini", "frozen", options)
+    for result, single in zip(model.classify(recordings), expected, strict=True):
+        np.testing.assert_allclose(numbers(result), numbers(single), rtol=1e-4, atol=1e-6)
+        assert (result.emotion, result.labels) == (single.emotion, single.labels)
+    np.testing.assert_allclose(numbers(model.for_speaker(short)(long)), numbers(own), rtol=1e-4, atol=1e-6)
+
+
+def numbers(answer: Prediction) -> np.ndarray:
+    """Probabilities and dimensions of an answer, (outputs,)."""
+    return np.array([*answer.probabilities.values(), *answer.dimensions.values()])

@@ -19,6 +19,8 @@ from inference.saved import saved_model
 
 WRONG: dict[str, Any] = {
     "confidence.temperature": [-1, 0, 0.01, 1e9, float("nan"), float("inf"), "x", None],
+    "confidence.thresholds": [None, [], {}, {"joy": 0.5}, {"joy": "x"}, {"joy": 2.0}],
+    "confidence.conformal": [None, {}, {"level": 0.9, "dimensions": {"arousal": {"half_width": -1.0}}}],
     "blueprint.labels": [["joy", "joy"], ["joy"], [], ["joy", 5], "joy", ["joy", ""]],
     "blueprint.pooling.layer": [-3, 1.5, "2"],
     "blueprint.pooling.kind": ["meen"],

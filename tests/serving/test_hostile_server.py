@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +114,7 @@ def _alive(url: str) -> None:
     for body in (post(PREDICT, "audio/wav", CLIP), form(joined(file()))):
         assert _answer(url, body)["probabilities"] == pytest.approx(Loudness()(SOUND).probabilities)
     for body in (post(TIMELINE, "audio/wav", CLIP), form(joined(file()), TIMELINE)):
-        segments = [asdict(segment) for segment in module.Timeline(Loudness())(SOUND)]
+        segments = [segment.to_json() for segment in module.Timeline(Loudness())(SOUND)]
         assert segments and _answer(url, body)["segments"] == segments
 
 

@@ -176,3 +176,15 @@ def test_the_first_target_that_the_clips_have_is_taken_and_others_are_named() ->
     assert choose_target(None, bare, TargetSettings(), notes.append).name == "dimensions"
     with pytest.raises(UserError, match="clips have no emotion"):
         choose_target(None, manifest(clip("a", "")), TargetSettings(), notes.append)
+
+
+def test_the_raters_deviation_is_written_where_two_or_more_rated_every_dimension() -> None:
+    target = Dimensions(("arousal", "valence"), (Interval(1, 5), Interval(1, 5)))
+    values = (("arousal", 3.0), ("valence", 3.0))
+    ratings = tuple(Rating(str(n), (), (("arousal", n), ("valence", 3.0))) for n in (1.0, 3.0, 5.0))
+    rated = clip("a", ratings=ratings, dimensions=values)
+    deviation = {"arousal": 2.0, "valence": 0.0}  # (4 + 0 + 4) / 2 = 2²
+    assert target.truth_fields(rated) == {"truth": dict(values), "deviation": deviation, "emotion": "joy"}
+    few = clip("a", emotion="", ratings=(ratings[0], Rating("9", (), (("arousal", 2.0),))), dimensions=values)
+    assert set(target.truth_fields(few)) == {"truth"}
+    assert Joint(Classes(("joy", "fear")), target).truth_fields(rated)["deviation"] == deviation

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import Bar, Device, Quiet, pairs
+from affetto.cli.arguments import Bar, Columns, Device, Quiet, pairs, reader_options
 from affetto.errors import UserError
 
 
@@ -19,6 +19,7 @@ def cross(
         list[str] | None,
         typer.Option(metavar="NAME=PATH", help="corpus to test on (repeatable); default: the grid's own corpora"),
     ] = None,
+    dimension: Columns = None,
     exclude_shared: Annotated[
         bool,
         typer.Option("--exclude-shared-sentences", help="leave out clips whose sentence is in the training corpus too"),
@@ -45,6 +46,7 @@ def cross(
         outcome = test(
             folder,
             places,
+            options=reader_options(None, dimension),
             exclude_shared=exclude_shared,
             device=device,
             skip_bad=skip_bad,

@@ -37,6 +37,7 @@ from affetto.training.predict import predict
 from affetto.training.runs import FOLDS, METRICS, MODEL, PREDICTIONS, SPEC, RunFolder
 from affetto.training.spec import CorpusSpec
 
+_Finished = tuple[RunFolder, tuple[CorpusSpec, ...], str]
 _Answers = tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]
 
 
@@ -68,6 +69,7 @@ def cross(
     grid: Path,
     corpora: Mapping[str, str],
     *,
+    options: Mapping[str, str] | None = None,
     exclude_shared: bool = False,
     device: str = "auto",
     skip_bad: bool = False,
@@ -76,19 +78,14 @@ def cross(
 ) -> Outcome:
     """Test each finished run of the grid in `grid` on each of `corpora` ({name: path}; none: the grid's own).
 
-    With `exclude_shared` clips whose sentence is spoken in the training corpus too are left out. `tell(pairs done,
-    pairs in all, what was done last)` reports. A pair that fails does not stop the others. Raises UserError where
-    there is nothing to test.
+    `options` are those of the corpora's readers. With `exclude_shared` clips whose sentence is spoken in the training
+    corpus too are left out. `tell(pairs done, pairs in all, what was done last)` reports. A pair that fails does not
+    stop the others. Raises UserError where there is nothing to test.
     """
     runs = _finished(GridFolder(grid))
     grid_corpora = {c.name or Path(c.path).name: c.path for _, trained, _ in runs for c in trained}
     places = dict(corpora) or grid_corpora
-    pairs = [
-        Pair(run, trained, precision, name)
-        for name in places
-        for run, trained, precision in runs
-        if name not in {corpus.name for corpus in trained}
-    ]
+    pairs = _pairs(runs, places)
     if not pairs:
         raise UserError(
             f"nothing to cross in {grid}: its runs were trained on {', '.join(sorted(grid_corpora))}; "
@@ -98,9 +95,10 @@ def cross(
     keep_other = any((run.read(SPEC) or {})["spec"].get("keep_other", False) for run, _, _ in runs)
     outcome = Outcome(len(pairs))
     for name, path in places.items():
-        target = _Target(
+        corpus = _TestCorpus(
             name=name,
             path=path,
+            options=dict(options or {}),
             places={**grid_corpora, **places},
             exclude_shared=exclude_shared,
             skip_bad=skip_bad,
@@ -110,7 +108,7 @@ def cross(
         )
         for pair in (pair for pair in pairs if pair.corpus == name):
             try:
-                text = target.test(pair)
+                text = corpus.test(pair)
                 outcome.new += bool(text)
                 outcome.done += 1
             except UserError as problem:
@@ -120,11 +118,12 @@ def cross(
 
 
 @dataclass
-class _Target:
+class _TestCorpus:
     """A corpus to test on, read once for all runs."""
 
     name: str
     path: str
+    options: dict[str, str]
     places: dict[str, str]
     exclude_shared: bool
     skip_bad: bool
@@ -142,7 +141,7 @@ class _Target:
 
     @cached_property
     def _clips(self) -> TestClips | UserError:
-        spec = CorpusSpec(name=self.name, path=self.path)
+        spec = CorpusSpec(name=self.name, path=self.path, options=self.options)
         try:
             return read_test_clips((spec,), {}, keep_other=self.keep_other, skip_bad=self.skip_bad, say=self.say)
         except UserError as problem:  # cached too: a corpus that cannot be used is not read again for each run
@@ -250,7 +249,17 @@ def _combine(left_out: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _finished(grid: GridFolder) -> list[tuple[RunFolder, tuple[CorpusSpec, ...], str]]:
+def _pairs(runs: list[_Finished], places: Iterable[str]) -> list[Pair]:
+    """Each run with each corpus that it was not trained on."""
+    return [
+        Pair(run, trained, precision, name)
+        for name in places
+        for run, trained, precision in runs
+        if name not in {corpus.name for corpus in trained}
+    ]
+
+
+def _finished(grid: GridFolder) -> list[_Finished]:
     """List the finished runs of a grid, with the corpora that each was trained on and its store's precision."""
     plan = grid.plan()
     assert plan is not None

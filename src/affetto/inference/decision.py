@@ -38,7 +38,7 @@ def decide(target: Target, values: np.ndarray, confidence: Mapping[str, Any], ab
     if target.has_classes:
         best = int(shares.argmax())
         emotion = target.labels[best] if shares[best] >= abstain_below else None
-    elif target.labels:
+    elif target.has_marks:
         labels = tuple(target.fields(values, confidence.get("thresholds"))["prediction"])
     dimensions = {name: float(value) for name, value in zip(target.dimensions, numbers, strict=True)}
     return Decision(

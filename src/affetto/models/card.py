@@ -80,8 +80,19 @@ class _BackboneFacts(_Part):
     preprocessing: dict[str, Any] = {}
 
 
+class _Interval(_Part):
+    half_width: float = Field(ge=0)
+
+
+class _Conformal(_Part):
+    level: float = Field(gt=0, lt=1)
+    dimensions: dict[str, _Interval]
+
+
 class _Confidence(_Part):
     temperature: float = Field(1.0, ge=LOWEST_TEMPERATURE, le=HIGHEST_TEMPERATURE)
+    thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    conformal: _Conformal = _Conformal(level=0.9, dimensions={})
 
 
 class _Card(_Part):
@@ -115,6 +126,7 @@ def checked(card: Any, where: str) -> dict[str, Any]:
             "copy the model again, or train it again"
         ) from None
     _check_target(card["blueprint"], where)
+    _check_thresholds(card, where)
     return {name: getattr(valid, name) for name in ORIGIN} | card
 
 
@@ -129,6 +141,17 @@ def _check_target(blueprint: dict[str, Any], where: str) -> None:
             f"{where}: blueprint.target: {_shorten(blueprint['target'])} is broken ({problem}); copy the model again, "
             "or train it again"
         ) from None
+
+
+def _check_thresholds(card: dict[str, Any], where: str) -> None:
+    """Raise UserError for thresholds that some labels lack."""
+    thresholds = card.get("confidence", {}).get("thresholds")
+    absent = [] if thresholds is None else [name for name in card["blueprint"]["labels"] if name not in thresholds]
+    if absent:
+        raise UserError(
+            f"{where}: confidence.thresholds: no threshold of {_shorten(absent[0])}; copy the model again, or train it "
+            "again"
+        )
 
 
 def read_json(file: Path) -> Any:

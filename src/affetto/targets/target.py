@@ -84,7 +84,7 @@ class AnnotatedClips(Protocol):
 class TargetSettings:
     """Settings of targets, as the section `target` of a run's settings has them. A target reads those it `uses`."""
 
-    dimension_loss: str = "ccc"
+    dimension_loss: str = "ccc+mse"
     dimension_weight: float = 1.0
     joint: str = "classes"
     threshold: float | str = "tuned"

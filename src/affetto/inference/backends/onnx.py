@@ -43,6 +43,10 @@ class Session:
         except Exception as problem:  # onnxruntime raises kinds of its own, none of them exported
             raise UserError(f"{file}: onnxruntime cannot load it ({problem}); export the model again") from None
         self.facts = _facts(self.session.get_modelmeta().custom_metadata_map, file)
+        self.target = target_of(self.facts["card"]["blueprint"])
+        self.values_name = values_name(self.target)
+        if self.values_name not in [output.name for output in self.session.get_outputs()]:
+            raise UserError(f"{file}: its graph contradicts its model card; make it again by affetto export")
 
     def logits(self, waves: np.ndarray) -> np.ndarray:
         """(batch, samples) float32 of one length → (batch, labels), before the temperature."""
@@ -50,7 +54,7 @@ class Session:
 
     def values(self, waves: np.ndarray) -> np.ndarray:
         """(batch, samples) float32 of one length → values of the target (batch, outputs), as the model gives them."""
-        return self.session.run([values_name(target_of(self.facts["card"]["blueprint"]))], {"waves": waves})[0]
+        return self.session.run([self.values_name], {"waves": waves})[0]
 
 
 def values_name(target: Target) -> str:
@@ -64,7 +68,9 @@ class OnnxPredictor(Predictor):
     def __init__(self, session: Session, long_clips: str = "windows") -> None:
         facts = session.facts
         window = facts["window_samples"] / facts["sample_rate_hz"]
-        super().__init__(facts["labels"], facts["card"], longest_seconds=window, long_clips=long_clips)
+        super().__init__(
+            facts["labels"], facts["card"], longest_seconds=window, long_clips=long_clips, target=session.target
+        )
         self.session, self.precision = session, facts["precision"]
         if session.device != HOST:
             self.decoders = decoding_threads()

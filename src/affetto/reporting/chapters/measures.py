@@ -268,7 +268,11 @@ def evaluation_table(evidence: PartEvidence, name: str) -> Sheet | None:
     for item in evaluations:
         scored = {score.name: score for score in item.target.scored(item.test)}
         cells = [
-            Cell(score.measure.text(score.value), score.measure.scale * score.value, under=score.text.partition(" ")[2])
+            Cell(
+                score.measure.text(score.value),
+                score.measure.scale * score.value,
+                under=score.text.partition(" ")[2].strip("()"),
+            )
             if (score := scored.get(key))
             else Cell(MISSING)
             for key in of_part

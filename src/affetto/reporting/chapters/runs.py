@@ -12,7 +12,7 @@ from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import MISSING, Cell, Sheet, columns, percent_cell, text_cell
 from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results.analysis import Evidence
-from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
+from affetto.reporting.results.naming import auxiliary_title, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.parts import is_of_classes
 from affetto.reporting.results.records import Results, Run
 from affetto.training.runs import run_seconds
@@ -29,6 +29,7 @@ def build(evidence: Evidence) -> Section | None:
 def run_table(results: Results) -> Sheet:
     """A row a run: what was run, its state and its scores."""
     notes = [f"{run.name}: {run.error}" for run in results.every_run if run.error]
+    joined = ("auxiliary",) if any(run.axes.auxiliary for run in results.every_run) else ()
     targets = () if is_of_classes(results.every_run) else ("target",)
     extra = _other_measures(results)
     if results.in_state("running", "begun"):
@@ -39,13 +40,16 @@ def run_table(results: Results) -> Sheet:
         name="runs",
         title="All runs",
         columns=columns(
-            *("corpus", "backbone", "method", *targets, "recipe", "split", "seed", "changed", "state"),
+            *("corpus", *joined, "backbone", "method", *targets, "recipe", "split", "seed", "changed", "state"),
             *(measure.title for measure in shown_measures()),
             *extra.values(),
             *("probe macro F1", "time (s)", "folder"),
-            texts=(*TEXTS, *targets),
+            texts=(*TEXTS, *joined, *targets),
         ),
-        rows=tuple(_row(run, has_target=bool(targets), extra=tuple(extra)) for run in results.every_run),
+        rows=tuple(
+            _row(run, has_auxiliary=bool(joined), has_target=bool(targets), extra=tuple(extra))
+            for run in results.every_run
+        ),
         caption=(
             f"{len(results.every_run)} runs, {len(results.every_done)} of them done. Scores on the test speakers, ×100"
             f"{'; those of numbers and divergences as they are' if extra else ''}."
@@ -71,7 +75,7 @@ def _other_measures(results: Results) -> dict[str, str]:
     }
 
 
-def _row(run: Run, *, has_target: bool, extra: Sequence[str]) -> tuple[Cell, ...]:
+def _row(run: Run, *, has_auxiliary: bool, has_target: bool, extra: Sequence[str]) -> tuple[Cell, ...]:
     axes, test = run.axes, run.test if run.is_done else {}
     scored = {item.name: item for item in run.target.scored(test)} if run.is_done and extra else {}
     probe = run.baseline_test.get("macro_f1") if run.baseline_test else None
@@ -79,6 +83,7 @@ def _row(run: Run, *, has_target: bool, extra: Sequence[str]) -> tuple[Cell, ...
     seconds = run_seconds(run.metrics) if run.metrics and is_timed(run) else None
     return (
         text_cell(corpus_title(axes.corpus)),
+        *((text_cell(auxiliary_title(axes.auxiliary)),) if has_auxiliary else ()),
         text_cell(backbone_title(axes)),
         text_cell(method_title(axes.method)),
         *((text_cell(axes.target),) if has_target else ()),

@@ -68,7 +68,7 @@ class Evidence:
         return tuple(config for config in self.configurations if not config.axes.is_baseline)
 
     def changed(self, config: Configuration) -> Settings:
-        """Changed settings, without those that all runs of its recipe, method and split share."""
+        """Changed settings, without those that all runs of its recipe, method, split and auxiliary corpora share."""
         return tuple(setting for setting in config.axes.settings if setting not in self._shared[_kind(config)])
 
     @cached_property
@@ -171,7 +171,8 @@ class Evidence:
 
 
 def _kind(config: Configuration) -> tuple[str, ...]:
-    return config.axes.recipe, config.axes.method, config.axes.target, config.split or ""
+    axes = config.axes
+    return axes.recipe, axes.method, axes.target, config.split or "", axes.auxiliary
 
 
 def configuration_key(config: Configuration) -> Key:
@@ -193,5 +194,5 @@ def _genders(split: Split) -> dict[str, str]:
 def _conditions(config: Configuration) -> tuple[Any, ...]:
     """Facts that a method and its baseline have in common."""
     axes = config.axes
-    places = (axes.corpus, config.split, axes.split_seed, axes.target)
+    places = (axes.corpus, config.split, axes.split_seed, axes.target, axes.auxiliary, axes.auxiliary_settings)
     return (*places, axes.backbone, axes.random_weights, axes.weights_seed)

@@ -9,12 +9,13 @@ from typing import Any
 
 from affetto.errors import UserError
 from affetto.reporting.results.analysis import Evidence
-from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
+from affetto.reporting.results.naming import auxiliary_title, backbone_title, changes, corpus_title, method_title
 from affetto.reporting.results.records import Configuration
 from affetto.reporting.stats import paired
 
-KINDS = ("method", "recipe", "backbone", "target", "settings")
-"""Axes in which two configurations may differ. Changed settings are compared with the unchanged recipe."""
+KINDS = ("method", "recipe", "backbone", "target", "auxiliary", "settings")
+"""Axes in which two configurations may differ. Changed settings are compared with the unchanged recipe, and auxiliary
+corpora with none."""
 
 Pairs = Sequence[tuple[Configuration, Configuration]]
 """First and second configuration of a contrast, a pair for each corpus."""
@@ -113,7 +114,7 @@ def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, 
             groups.setdefault(circumstances, {}).setdefault(value, {})[config.axes.corpus] = config
     for group in groups.values():
         for second, first in combinations(group, 2):
-            if kind == "settings" and "()" not in (first, second):
+            if (kind == "settings" and "()" not in (first, second)) or (kind == "auxiliary" and first and second):
                 continue  # a change is compared with the unchanged recipe, not with another change
             shared = [corpus for corpus in group[first] if corpus in group[second]]
             if shared:
@@ -123,17 +124,24 @@ def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, 
 def _circumstances(evidence: Evidence, config: Configuration, kind: str) -> list[Any]:
     """Facts that two configurations must share; several sets for a baseline, which stands beside every recipe."""
     axes = config.axes
-    names = [name for name in ("random_weights", "split_seed", "backbone", "method", "target") if name != kind]
+    shared = ("random_weights", "split_seed", "backbone", "method", "target", "auxiliary")
+    names = [name for name in shared if name != kind]
     fixed = (config.split, evidence.pool(config), *(getattr(axes, name) for name in names))
     if kind != "backbone":
         fixed += (axes.weights_seed,)
     if axes.is_baseline and kind == "method":
-        recipes = {(trained.axes.recipe, trained.axes.settings) for trained in evidence.trained}
+        recipes = {
+            (trained.axes.recipe, trained.axes.settings)
+            for trained in evidence.trained
+            if trained.axes.auxiliary_settings == axes.auxiliary_settings
+        }
         return [(fixed, recipe, settings) for recipe, settings in sorted(recipes)]
     if kind == "recipe":
         return [(fixed, axes.settings)]
     if kind == "settings":
         return [(fixed, axes.recipe)]
+    if kind == "auxiliary":  # their settings have no effect without them
+        return [(fixed, axes.recipe, tuple(sorted(set(axes.settings) - set(axes.auxiliary_settings))))]
     return [(fixed, axes.recipe, axes.settings)]
 
 
@@ -144,6 +152,8 @@ def _title(evidence: Evidence, kind: str, config: Configuration) -> str:
         return method_title(axes.method)
     if kind in ("recipe", "target"):
         return str(getattr(axes, kind))
+    if kind == "auxiliary":
+        return auxiliary_title(axes.auxiliary) or "alone"
     return backbone_title(axes) if kind == "backbone" else changes(evidence.changed(config)) or "unchanged"
 
 
@@ -159,6 +169,7 @@ def _circumstances_text(kind: str, pairs: Pairs, without: Sequence[str]) -> str:
         "target": "" if axes.is_plain else f"target {axes.target}",
         "recipe": "" if axes.is_baseline else f"recipe {axes.recipe}",
         "corpora": corpora + omitted,
+        "auxiliary": auxiliary_title(axes.auxiliary),
         "split": f"split {first.split}",
         "settings": changes(axes.settings),
     }

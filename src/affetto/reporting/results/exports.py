@@ -218,6 +218,7 @@ def _run_fields(run: Run) -> dict[str, Any]:
     axes, metrics = run.axes, run.metrics or {}
     return {
         "corpus": axes.corpus,
+        "auxiliary": axes.auxiliary,
         "labels": " ".join(run.labels),
         "backbone": axes.backbone,
         "random weights": axes.random_weights,
@@ -276,7 +277,8 @@ def _file_name(config: Configuration) -> str:
     recipe = "" if axes.is_baseline else axes.recipe
     changed = changes(axes.settings)
     target = "" if axes.is_plain else axes.target
-    parts = (axes.corpus, axes.title, axes.scenario, axes.method, target, recipe, config.split, changed)
+    joined = f"with {axes.auxiliary}" if axes.auxiliary else ""
+    parts = (axes.corpus, joined, axes.title, axes.scenario, axes.method, target, recipe, config.split, changed)
     return slug(" ".join(part for part in parts if part))
 
 

@@ -10,6 +10,8 @@ from affetto.reporting.render.sheet import Cell, Column, text_cell
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
 from affetto.targets.registry import PLAIN
 
+AUXILIARY = " (auxiliary)"
+"""Mark of a corpus that joined the training, in the cards of models."""
 SPLITS = {
     "loso": "leave one speaker out",
     "paper": "80/10/10 by speakers",
@@ -48,14 +50,19 @@ def method_rank(method: str) -> int:
 
 
 def corpus_title(corpus: str) -> str:
-    """Title of a corpus, of several joined by `+`, and of an edition.
+    """Title of a corpus, of several joined by `+`, of those that a model's card names, and of an edition.
 
-    >>> corpus_title("emovo+demos"), corpus_title("emovo@4-labels")
-    ('EMOVO + DEMoS', 'EMOVO (4 labels)')
+    >>> corpus_title("emovo+demos"), corpus_title("emovo@4-labels"), corpus_title("emovo + demos (auxiliary)")
+    ('EMOVO + DEMoS', 'EMOVO (4 labels)', 'EMOVO + DEMoS (auxiliary)')
     """
     names, _, edition = corpus.partition(EDITION)
-    title = " + ".join(title_of(name) for name in names.split("+"))
+    title = " + ".join(_title(name.strip()) for name in names.split("+"))
     return title + (f" ({edition.replace('-', ' ').replace(',', ', ')})" if edition else "")
+
+
+def _title(name: str) -> str:
+    plain = name.removesuffix(AUXILIARY)
+    return title_of(plain) + name[len(plain) :]
 
 
 def auxiliary_title(names: str) -> str:

@@ -21,6 +21,7 @@ from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT, Ru
 Rows = list[dict[str, Any]]
 EDITION, LABELS, CLIPS = "@", "labels", "clips"
 """Separator between a name and its edition within a report, `emovo@4-labels`, and the words of an edition."""
+AUXILIARY_SECTION = "auxiliary."
 BESIDE = "–"
 """Recipe of a baseline that was tested beside a method: it is equal under all recipes."""
 
@@ -59,6 +60,11 @@ class Axes:
     """Name of the target; empty where an unfinished run left it to the corpus."""
     auxiliary: str = ""
     """Names of the corpora that joined the training, with + between them."""
+
+    @property
+    def auxiliary_settings(self) -> tuple[tuple[str, str], ...]:
+        """Settings of the corpora that joined the training: they change the baseline beside a method too."""
+        return tuple((name, value) for name, value in self.settings if name.startswith(AUXILIARY_SECTION))
 
     @property
     def dataset(self) -> str:
@@ -181,7 +187,7 @@ class Run:
             metrics.pop(name, None)  # those of the method
         return replace(
             self,
-            axes=replace(self.axes, method=baseline_name(), recipe=BESIDE, settings=()),
+            axes=replace(self.axes, method=baseline_name(), recipe=BESIDE, settings=self.axes.auxiliary_settings),
             metrics=metrics,
             predictions_file=PROBE_PREDICTIONS,
             predictions=None,

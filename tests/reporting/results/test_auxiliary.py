@@ -1,0 +1,59 @@
+"""Runs with and without auxiliary corpora: systems of their own, compared by speaker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from affetto.reporting.chapters.runs import run_table
+from affetto.reporting.render.sheet import MISSING
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.collect import collect
+from affetto.reporting.results.contrasts import contrasts
+from affetto.reporting.results.naming import Naming
+from affetto.training.spec import CorpusSpec
+from reporting.folders import write_run
+
+
+@pytest.fixture(params=[{}, {"auxiliary.standardise": "corpus"}], ids=["pooled", "apart"])
+def evidence(request: pytest.FixtureRequest, tmp_path: Path) -> Evidence:
+    """EMOVO alone, and with two corpora; two seeds of each."""
+    for seed in (0, 1):
+        write_run(tmp_path / f"alone{seed}", seed=seed)
+        write_run(
+            tmp_path / f"joined{seed}",
+            seed=seed,
+            skill=0.9,
+            probe_skill=0.8,
+            overrides=request.param,
+            auxiliary=tuple(CorpusSpec(name=name, path=f"/data/{name}") for name in ("ravdess", "emodb")),
+        )
+    return Evidence(collect(tmp_path))
+
+
+def test_runs_with_and_without_are_not_pooled_and_have_names(evidence: Evidence) -> None:
+    configs = evidence.configurations
+    assert [(config.axes.method, config.axes.auxiliary, len(config.runs)) for config in configs] == [
+        ("probe", "", 2),
+        ("probe", "ravdess+emodb", 2),
+        ("frozen", "", 2),
+        ("frozen", "ravdess+emodb", 2),
+    ]
+    naming = Naming(configs)
+    assert any("with RAVDESS + Emo-DB" in naming.label(config) for config in configs)
+    sheet = run_table(evidence.results)
+    index = [column.name for column in sheet.columns].index("auxiliary")
+    assert {row[index].text for row in sheet.rows} == {MISSING, "with RAVDESS + Emo-DB"}
+
+
+def test_a_corpus_that_joins_is_compared_with_none_and_methods_under_the_same_corpora(evidence: Evidence) -> None:
+    joined = contrasts(evidence, ["auxiliary"])
+    assert sorted((contrast.first, contrast.second) for contrast in joined) in (
+        [("with RAVDESS + Emo-DB", "alone")] * 2,
+        [("alone", "with RAVDESS + Emo-DB")] * 2,
+    )
+    methods = contrasts(evidence, ["method"])
+    assert sorted("with RAVDESS" in contrast.under for contrast in methods) == [False, True]
+    for contrast in methods:
+        assert len({config.axes.auxiliary for config in contrast.configurations}) == 1
