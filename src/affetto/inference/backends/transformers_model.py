@@ -76,7 +76,7 @@ class AffettoForAudioClassification(PreTrainedModel):
         self.classifier = assemble(backbone, config.classifier).merge(whole_clips=True)
         self.post_init()  # type: ignore[no-untyped-call]
         self._choose_trainable()
-        self.eval()
+        self.train(False)
 
     def _init_weights(self, module: Any) -> None:
         """Nothing starts at random: a weight that the folder lacks is an error, see `from_pretrained`."""
