@@ -187,6 +187,11 @@ class AuxiliarySettings(Section):
     weight: Annotated[float, Acts(effects.AUXILIARY)] = Field(
         1.0, gt=0, description="factor on the loss of each auxiliary clip, in the probe too"
     )
+    balance: Annotated[Literal["none", "corpus"], Acts(effects.AUXILIARY)] = Field(
+        "none",
+        description="corpus: the clips of each auxiliary corpus together count as much as the training clips of the "
+        "tested corpus, times auxiliary.weight",
+    )
     standardise: Annotated[Literal["pooled", "corpus"], Acts(effects.AUXILIARY)] = Field(
         "pooled",
         description="constants that standardise statistics in the probe and in the statistics head: pooled over all "
