@@ -12,10 +12,11 @@ from affetto.errors import UserError
 from affetto.evaluation.seen import TrainedOn, person, trained_on
 from affetto.evaluation.testing import TestClips, choose
 from affetto.models.prefix import Source
+from affetto.targets.classes import Classes
 from affetto.training.contents import contents_of, marks_of
 from synthetic.babble import babble, stored
 
-LABELS = ["joy"]
+JOY = Classes(("joy",))
 
 
 def heard(root: Path, clips: dict[str, tuple[str, bytes]], corpus: str = "x") -> TestClips:
@@ -60,7 +61,7 @@ def test_copies_are_left_out_in_every_form_and_counted_by_reason(trained: TestCl
     lines: list[str] = []
     clips = heard(tmp_path / "tested", CLIPS, corpus="other")
     seen = trained_on(run_of(tmp_path / "run", trained))
-    chosen, left_out = choose(clips, LABELS, seen, say=lines.append)
+    chosen, left_out = choose(clips, JOY, seen, say=lines.append)
     assert [clip.file for clip in chosen] == ["another take.wav", "by anna.wav"]  # another corpus's anna is another
     assert left_out["trained_on"] == 4
     assert left_out["trained_on_by"] == {"file": 1, "content": 3, "speaker": 0, "speakers": 2}
@@ -74,10 +75,10 @@ def test_speakers_who_were_trained_on_are_left_out_whatever_they_say(trained: Te
     clips = heard(tmp_path / "tested", CLIPS, corpus="mine")
     for old, reasons in ((False, (1, 3, 1, 3)), (True, (1, 0, 1, 2))):
         seen = trained_on(run_of(tmp_path / f"run {old}", trained, old=old))
-        chosen, left_out = choose(clips, LABELS, seen)
+        chosen, left_out = choose(clips, JOY, seen)
         assert "by anna.wav" not in {clip.file for clip in chosen}
         assert tuple(left_out["trained_on_by"].values()) == reasons
-    every, left_out = choose(clips, LABELS, seen, include_seen=True)
+    every, left_out = choose(clips, JOY, seen, include_seen=True)
     assert len(every) == len(CLIPS) and left_out["trained_on"] == 0 and left_out["trained_on_by"]["speaker"] == 1
 
 
@@ -86,7 +87,7 @@ def test_speakers_of_merged_corpora_are_those_of_their_corpus(trained: TestClips
     text = (run / "trained_on.jsonl").read_text()
     (run / "trained_on.jsonl").write_text(text.replace('"anna"', '"mine:anna"'))
     clips = heard(tmp_path / "tested", CLIPS, corpus="mine")
-    assert choose(clips, LABELS, trained_on(run))[1]["trained_on_by"]["speaker"] == 1
+    assert choose(clips, JOY, trained_on(run))[1]["trained_on_by"]["speaker"] == 1
 
 
 def test_speakers_of_earlier_runs_are_known_in_every_writing() -> None:
@@ -95,7 +96,7 @@ def test_speakers_of_earlier_runs_are_known_in_every_writing() -> None:
 
 def test_nothing_left_says_why_and_what_to_do(trained: TestClips, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"3 clips of 1 speaker .* \(3 the very files\).*--corpus NAME=PATH"):
-        choose(trained, LABELS, trained_on(run_of(tmp_path / "run", trained)))
+        choose(trained, JOY, trained_on(run_of(tmp_path / "run", trained)))
 
 
 def test_a_model_s_own_folder_finds_what_its_run_was_trained_on(
@@ -107,7 +108,7 @@ def test_a_model_s_own_folder_finds_what_its_run_was_trained_on(
     monkeypatch.chdir(run / "model")
     assert trained_on(Path()) == trained_on(run)
     lines: list[str] = []
-    choose(trained, LABELS, trained_on(tmp_path / "exported"), say=lines.append)
+    choose(trained, JOY, trained_on(tmp_path / "exported"), say=lines.append)
     assert trained_on(tmp_path / "exported") == TrainedOn(is_known=False) and "no trained_on.jsonl" in lines[0]
     (run / "trained_on.jsonl").write_text('{"audio": 1}\n[]\n')
     with pytest.raises(UserError, match="cannot be read"):

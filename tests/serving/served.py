@@ -67,6 +67,7 @@ class Serving:
         page: bool = False,
         names: Collection[str] | None = None,
         root_path: str = "",
+        proxies: Sequence[str] = (),
     ) -> None:
         self._stack = contextlib.ExitStack()
         self.service = Service(Catalogue(predictors), limits or Limits())
@@ -81,7 +82,11 @@ class Serving:
         self.listening = address.listen("127.0.0.1", 0)
         up = threading.Event()
         self.server = process.server(
-            self.guard, head_seconds=self.service.limits.head_seconds, is_busy=self.service.is_busy, on_start=up.set
+            self.guard,
+            head_seconds=self.service.limits.head_seconds,
+            is_busy=self.service.is_busy,
+            on_start=up.set,
+            proxies=proxies,
         )
         self._up = up
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listening]}, daemon=True)

@@ -133,6 +133,18 @@ def test_one_client_has_no_more_than_its_share_of_the_places(tmp_path):
         until(lambda: not serving.service._of_client)
 
 
+def test_the_client_is_whom_a_trusted_proxy_names(caplog):
+    """Of a chain of proxies the last that is not trusted, since whoever stands before it can write what they like."""
+    forwarded = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7, 10.1.2.3"}
+    for proxies, client in (["10.0.0.0/8"], "198.51.100.7"), ([], "10.1.2.3"):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="affetto.server"), Serving({"a": Stub()}, proxies=proxies) as url:
+            assert httpx.get(f"{url}/v1/models", headers=forwarded).status_code == 200
+            until(lambda: "request" in caplog.messages)
+        (event,) = [record for record in caplog.records if record.message == "request"]
+        assert event.facts["client"] == client
+
+
 # -- slow and gone ------------------------------------------------------------------------------------------------
 
 

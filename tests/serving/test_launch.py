@@ -64,6 +64,12 @@ def test_an_empty_token_is_a_mistake_and_none_is_a_choice():
         access_token("correct-horse", without=True, environment={})
 
 
+@pytest.mark.parametrize("proxy", ["nginx", "10.0.0.0/99", "", "10.0.0.1,10.0.0.2", "*"])
+def test_a_wrong_proxy_is_told_before_a_model_is_loaded(proxy):
+    with pytest.raises(UserError, match="give an address or a network"):
+        launch.serve(["nowhere"], Limits(), port=0, proxies=[proxy])
+
+
 @pytest.mark.parametrize("path", ["speech", "/", "/speech/", "//", "/a b", "/a?b", "/%2e", "http://x/speech"])
 def test_a_wrong_root_path_is_told_before_a_model_is_loaded(path):
     with pytest.raises(UserError, match="begins with /"):

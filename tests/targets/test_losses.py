@@ -16,16 +16,18 @@ from affetto.targets.distribution import Distribution
 from affetto.targets.joint import Joint
 from affetto.targets.losses import BinaryCrossEntropy, DimensionLoss, SoftCrossEntropy, class_weights
 from affetto.targets.multilabel import Multilabel
-from affetto.targets.target import Loss, Target
+from affetto.targets.target import Loss, Target, TargetSettings
+from affetto.training.sections import TargetSection
 
 RANDOM = torch.Generator().manual_seed(3)
-PLANE = Dimensions(("arousal", "valence"), (Interval(1, 5), Interval(0, 10)))
+PLANE = Dimensions(("arousal", "valence"), (Interval(1, 5), Interval(0, 10)), "ccc")
 EVERY: dict[str, Target] = {
     "classes": Classes(("a", "b", "c")),
     "distribution": Distribution(("a", "b", "c")),
     "multilabel": Multilabel(("a", "b", "c")),
     "ccc": PLANE,
     "mse": Dimensions(PLANE.names, PLANE.ranges, "mse"),
+    "ccc+mse": Dimensions(PLANE.names, PLANE.ranges),
     "joint": Joint(Classes(("a", "b", "c")), PLANE, 0.5),
     "joint of shares": Joint(Distribution(("a", "b", "c")), PLANE, 2.0),
 }
@@ -148,3 +150,16 @@ def test_numbers_stay_within_their_ranges_and_come_back() -> None:
     values = PLANE.activate(torch.tensor([[-3.0, 3.0], [0.0, 0.5]]).double()).numpy()
     assert values.tolist() == [[1.0, 10.0], [3.0, 7.5]]
     assert np.allclose((values - PLANE.middle) / PLANE.half, [[-1, 1], [0, 0.5]])
+
+
+def test_outputs_that_have_run_off_come_back_by_the_default_loss_and_not_by_the_ccc_alone() -> None:
+    truth = torch.rand(12, 1, generator=RANDOM) - 0.5
+    gradients = {}
+    for name in ("ccc", "ccc+mse"):
+        target = Dimensions(("arousal",), (Interval(-1, 1),), name)
+        outputs = (truth - 30).requires_grad_()
+        target.loss(truth, weighted=False, smoothing=0.0).of_batch(outputs, truth, torch.full((12,), 1 / 12)).backward()
+        assert outputs.grad is not None
+        gradients[name] = float(outputs.grad.abs().mean())
+    assert gradients["ccc"] < 1e-4 < 1 < gradients["ccc+mse"]
+    assert TargetSettings().dimension_loss == TargetSection().dimension_loss == "ccc+mse"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from affetto.corpora.labelling import Relabelling
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
@@ -123,6 +124,22 @@ def test_clips_that_weigh_nothing_and_are_standardised_by_themselves_change_noth
         lines(tmp_path / "both" / "predictions.jsonl"), lines(tmp_path / "alone" / "predictions.jsonl"), strict=True
     ):
         assert list(ours["probabilities"].values()) == pytest.approx(list(expected["probabilities"].values()), abs=3e-4)
+
+
+def test_a_balanced_corpus_counts_as_much_as_the_tested_one(
+    table: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[tuple[int, float]] = []
+    fit = Probe.fit.__func__  # type: ignore[attr-defined]
+
+    def watched(cls: Any, features: Any, *arguments: Any, clip_weights: Any, **named: Any) -> Any:
+        weights.append((len(features), float(clip_weights[-1])))
+        return fit(cls, features, *arguments, clip_weights=clip_weights, **named)
+
+    monkeypatch.setattr(Probe, "fit", classmethod(watched))
+    balanced = {"auxiliary.balance": "corpus", "auxiliary.weight": "0.5"}
+    train(with_auxiliary(table, more, "probe", overrides=balanced), tmp_path / "run")
+    assert weights[-1] == (21 + 12, pytest.approx(0.5 * 21 / 12)), "the refit has 21 clips of the tested corpus"
 
 
 def test_folds_that_are_fitted_together_have_the_numbers_of_folds_fitted_alone(
@@ -249,6 +266,12 @@ def test_clips_with_other_labels_are_left_out_with_counts() -> None:
     assert chosen.ids == ("more:x",) and chosen.join(("emovo:a0",)) == ("emovo:a0", "more:x")
     assert chosen.facts["more"]["left_out"] == {"fear": 2} and chosen.facts["more"]["speakers"] == 1
     assert chosen.notes() == ["1 of 3 clips of more join the training part of every fold; left out: 2 fear"]
+
+
+def test_clips_that_the_reader_has_left_out_are_counted_too() -> None:
+    dropped = (Relabelling("calm", "drop", 3, by_user=False), Relabelling("happy", "joy", 2, by_user=True))
+    chosen = select(manifest("more", ("x", "joy", "a"), ("y", "fear", "a"), relabelled=dropped))
+    assert chosen.facts["more"]["clips"] == 5 and chosen.facts["more"]["left_out"] == {"calm": 3, "fear": 1}
 
 
 def test_a_corpus_without_a_label_of_the_target_is_refused() -> None:

@@ -41,6 +41,12 @@ def serve(
     root_path: Annotated[
         str, typer.Option(help="path under which a reverse proxy shows the server, as /speech; default: the root")
     ] = "",
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="address or network of a proxy whose X-Forwarded-For names the client; this machine's is one"
+        ),
+    ] = None,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -69,5 +75,6 @@ def serve(
         precision=precision,
         page=page,
         root_path=root_path,
+        proxies=trusted_proxy or (),
         say=lambda line: typer.echo(line),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from collections.abc import Sequence
 
 from affetto.errors import UserError
 from affetto.serving.texts import LANGUAGES
@@ -80,3 +81,20 @@ def client_network(address: str | None) -> str:
     if ip.version == 6:
         return str(ip.ipv4_mapped or ipaddress.ip_network((ip, 64), strict=False))
     return str(ip)
+
+
+def proxy_networks(proxies: Sequence[str]) -> list[str]:
+    """Networks of proxies whose `X-Forwarded-For` is believed: those given, and this machine. Raises UserError.
+
+    >>> proxy_networks(["10.1.2.3", "2001:db8::/32"])
+    ['127.0.0.1', '::1', '10.1.2.3/32', '2001:db8::/32']
+    """
+    networks = []
+    for proxy in proxies:
+        try:
+            networks.append(str(ipaddress.ip_network(proxy, strict=False)))
+        except ValueError:
+            raise UserError(
+                f"--trusted-proxy {proxy}: give an address or a network, as 10.0.0.2 or 10.0.0.0/24"
+            ) from None
+    return ["127.0.0.1", "::1", *networks]

@@ -41,19 +41,21 @@ def serve(
     precision: str = "auto",
     page: bool = True,
     root_path: str = "",
+    proxies: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
 
-    `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it. Raises
-    UserError where a model cannot be loaded, the address cannot be had or is open to others without a token, a path
-    cannot be the root's, or an extra is not installed.
+    `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
+    `proxies`: addresses of proxies that name the client. Raises UserError where a model cannot be loaded, the address
+    cannot be had or is open to others without a token, a path or proxy is none, or an extra is not installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
             raise UserError(f"serving needs {module}, which is not installed: pip install 'affetto[serve]'")
     folders = models_by_name(models)
     address.check_root_path(root_path)
+    address.proxy_networks(proxies)
     # Before torch is imported and the models are loaded: that takes a while, and a mistake should be known at once.
     with address.listen(host, port) as listening:
         is_local = address.is_loopback(listening)
@@ -68,7 +70,7 @@ def serve(
         with logs.on_standard_error(), process.ending_at_once():
             service = _load(folders, limits, device=device, backbone=backbone, precision=precision)
             try:
-                _serve(service, listening, names, page=page, root_path=root_path, say=say)
+                _serve(service, listening, names, page=page, root_path=root_path, proxies=proxies, say=say)
             finally:
                 is_closed = service.close()
             if not is_closed:
@@ -95,6 +97,7 @@ def _serve(
     *,
     page: bool,
     root_path: str,
+    proxies: Sequence[str],
     say: Callable[[str], None],
 ) -> None:
     from affetto.serving import process
@@ -113,7 +116,9 @@ def _serve(
             if missing:
                 say(f"no page for a browser: {missing}")
 
-        server = process.server(guard, head_seconds=limits.head_seconds, is_busy=service.is_busy, on_start=tell)
+        server = process.server(
+            guard, head_seconds=limits.head_seconds, is_busy=service.is_busy, on_start=tell, proxies=proxies
+        )
         process.run(server, listening)
 
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -15,7 +15,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from affetto.serving import logs
+from affetto.serving import address, logs
 from affetto.serving.middleware import Guard
 from affetto.serving.refusals import broken_request
 
@@ -102,9 +102,17 @@ class _Server(uvicorn.Server):
 
 
 def server(
-    guard: Guard, *, head_seconds: float, is_busy: Callable[[], bool], on_start: Callable[[], None]
+    guard: Guard,
+    *,
+    head_seconds: float,
+    is_busy: Callable[[], bool],
+    on_start: Callable[[], None],
+    proxies: Sequence[str] = (),
 ) -> uvicorn.Server:
-    """uvicorn around the guarded application. `is_busy`: True while work goes on beside open requests."""
+    """uvicorn around the guarded application. `is_busy`: True while work goes on beside open requests.
+
+    `proxies`: addresses and networks whose `X-Forwarded-For` names the client, beside this machine's.
+    """
     protocol = type("Protocol", (_Protocol,), {"head_seconds": head_seconds})
     config = uvicorn.Config(
         guard,
@@ -113,6 +121,7 @@ def server(
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=address.proxy_networks(proxies) if proxies else None,
         lifespan="on",
         timeout_graceful_shutdown=LEAVING_SECONDS,
         timeout_keep_alive=15,

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from affetto.targets.losses import DimensionLoss
 
 LOSSES = {"ccc": (1.0, 0.0), "mse": (0.0, 1.0), "ccc+mse": (1.0, 1.0)}
-"""Weights of 1 - CCC and of the squared error, by the names that `target.dimension_loss` takes."""
+"""Weights of 1 - CCC and of the squared error, by the names that `target.dimension_loss` takes. The default is their
+sum: where outputs have run off by far, the CCC alone has next to no gradient, and nothing brings them back."""
 BINNED = 2
 """Dimensions whose thirds make the groups of a split: 9 groups; with three dimensions there would be 27."""
 THIRDS = ("low", "middle", "high")
@@ -58,7 +59,7 @@ class Dimensions(Target):
 
     names: tuple[str, ...]
     ranges: tuple[Interval, ...]
-    dimension_loss: str = "ccc"
+    dimension_loss: str = "ccc+mse"
 
     name: ClassVar[str] = "dimensions"
     title: ClassVar[str] = "dimensions"
@@ -101,6 +102,9 @@ class Dimensions(Target):
     def encode(self, clip: AnnotatedClip) -> NDArray[np.float32]:
         values = dict(clip.dimensions)
         return (([values[name] for name in self.names] - self.middle) / self.half).astype(np.float32)
+
+    def encode_labels(self, labels: Tensor) -> Tensor:
+        return (labels - labels.new_tensor(self.middle)) / labels.new_tensor(self.half)
 
     def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> DimensionLoss:
         return self.scaled_loss()

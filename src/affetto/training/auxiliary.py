@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from affetto.corpora.content import Content, copies
+from affetto.corpora.labels import DROP
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import unified
 from affetto.corpora.prompts import sentence
@@ -128,12 +129,13 @@ def select(
                 "are validated or tested: leave it out"
             )
         reasons = obstacles | crossing
+        dropped = {change.label: change.clips for change in manifest.relabelled or () if change.target == DROP}
         used = manifest.only(lambda clip, reasons=reasons: clip.id not in reasons)  # type: ignore[misc]
         manifests.append(used)
         facts[manifest.corpus] = {
-            "clips": len(manifest.clips),
+            "clips": len(manifest.clips) + sum(dropped.values()),
             "used": len(used.clips),
-            "left_out": dict(sorted(Counter(reasons.values()).items())),
+            "left_out": dict(sorted((Counter(reasons.values()) + Counter(dropped)).items())),
             "speakers": len(used.speakers),
             "shared_sentences_percent": _shared_sentences_percent(
                 [clip for clip in judged if clip.id in tested_ids], used

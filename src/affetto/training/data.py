@@ -81,10 +81,19 @@ class Data:
         self.split = self.auxiliary.recorded(self.split)
         self.sources = {clip.id: self.sources[clip.id] for clip in (*self.manifest.clips, *self.auxiliary.clips)}
 
-    def factors(self, settings: Settings) -> dict[str, float]:
-        """Factor on the loss of each auxiliary clip; {} where all clips count alike."""
-        weight = settings.auxiliary.weight
-        return {} if weight == 1.0 else dict.fromkeys(self.auxiliary.ids, weight)
+    def factors(self, settings: Settings, clips: int) -> dict[str, float]:
+        """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus.
+
+        {} where all clips count alike.
+        """
+        weight, balance = settings.auxiliary.weight, settings.auxiliary.balance
+        if weight == 1.0 and balance == "none":
+            return {}
+        return {
+            clip.id: weight * (clips / len(manifest.clips) if balance == "corpus" else 1.0)
+            for manifest in self.auxiliary.manifests
+            for clip in manifest.clips
+        }
 
     def standardised_apart(self, settings: Settings) -> dict[str, str]:
         """Corpus of each auxiliary clip that is standardised by its own corpus; {} where all are pooled."""

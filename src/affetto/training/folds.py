@@ -209,7 +209,7 @@ class FoldTrainer:
             epochs=epochs,
             identity=f"{self.identity} {name} {stage}",
             head=head,
-            factors=self.data.factors(self.settings),
+            factors=self.data.factors(self.settings, len(ids)),
             standardised_apart=self.data.standardised_apart(self.settings),
         )
         log = Log(folder, stage)

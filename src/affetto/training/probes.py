@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,17 +42,22 @@ class Probes:
             layers=layers,
             strengths=probe.strengths,
             folds=probe.inner_folds,
-            **self._options(together),
+            **self._options(together, len(ids)),
         )
-        weight = self.settings.auxiliary.weight
-        share = (len(subset) + weight * len(drawn)) / (len(ids) + weight * len(auxiliary.ids))
-        return replace(choice, share=share)
+        return replace(choice, share=self._weight(together, len(ids)) / self._weight(auxiliary.join(ids), len(ids)))
+
+    def _weight(self, ids: Sequence[str], clips: int) -> float:
+        """Sum of the factors of clips, where so many of the tested corpus train."""
+        factors = self.data.factors(self.settings, clips)
+        return math.fsum(factors.get(i, 1.0) for i in ids)
 
     def fit(self, ids: Sequence[str], choice: Choice) -> Probe:
         """The probe of these clips of the tested corpus and of the auxiliary ones."""
-        ids = self.data.auxiliary.join(ids)
-        features = self.features(ids, choice.layer)
-        return Probe.fit(features, self._truth(ids), choice.strength_on_all, **self._options(ids))
+        together = self.data.auxiliary.join(ids)
+        options = self._options(together, len(ids))
+        return Probe.fit(
+            self.features(together, choice.layer), self._truth(together), choice.strength_on_all, **options
+        )
 
     def features(self, ids: Sequence[str], layer: int) -> np.ndarray:
         """Statistics of one state, (clips, features)."""
@@ -61,9 +67,9 @@ class Probes:
     def _truth(self, ids: Sequence[str]) -> np.ndarray:
         return np.array([self.truth[i] for i in ids])
 
-    def _options(self, ids: Sequence[str]) -> dict[str, Any]:
-        """Target, weights and standardisation of a fit on these clips."""
-        factors, apart = self.data.factors(self.settings), self.data.standardised_apart(self.settings)
+    def _options(self, ids: Sequence[str], clips: int) -> dict[str, Any]:
+        """Target, weights and standardisation of a fit on these clips, where so many of the tested corpus train."""
+        factors, apart = self.data.factors(self.settings, clips), self.data.standardised_apart(self.settings)
         names = sorted(set(apart.values()))
         return {
             "target": self.data.target,

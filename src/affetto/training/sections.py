@@ -168,7 +168,7 @@ class TargetSection(Section):
     """Settings of targets. A target takes those that it uses; others must keep their defaults."""
 
     dimension_loss: Literal["ccc", "mse", "ccc+mse"] = Field(
-        "ccc", description="loss of dimensions: 1 - CCC over the batch, the mean squared error, or their sum"
+        "ccc+mse", description="loss of dimensions: 1 - CCC over the batch, the mean squared error, or their sum"
     )
     dimension_weight: float = Field(1.0, gt=0, description="weight of the dimensions' loss in the target joint")
     joint: Literal["classes", "distribution"] = Field(
@@ -186,6 +186,11 @@ class AuxiliarySettings(Section):
 
     weight: Annotated[float, Acts(effects.AUXILIARY)] = Field(
         1.0, gt=0, description="factor on the loss of each auxiliary clip, in the probe too"
+    )
+    balance: Annotated[Literal["none", "corpus"], Acts(effects.AUXILIARY)] = Field(
+        "none",
+        description="corpus: the clips of each auxiliary corpus together count as much as the training clips of the "
+        "tested corpus, times auxiliary.weight",
     )
     standardise: Annotated[Literal["pooled", "corpus"], Acts(effects.AUXILIARY)] = Field(
         "pooled",
