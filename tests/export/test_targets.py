@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 import affetto
 import affetto.hf  # registers the class
@@ -18,11 +19,12 @@ from affetto.export.onnx_graph import export_onnx
 from affetto.export.source import trained_predictor
 from affetto.export.transformers_folder import export_hf
 from affetto.export.upload import export_hub
+from affetto.targets.target import Target
 from affetto.training.train import train
 from inference.saved import saved_model
 from models.systems import clips
 from targets.annotated import write_annotated
-from targets.test_losses import EVERY
+from targets.test_losses import EVERY, truth_of
 from training.corpora import spec
 
 NAMES = [name for name in EVERY if name not in ("classes", "mse", "ccc+mse")]
@@ -57,6 +59,55 @@ def test_transformers_pipeline_gives_the_values(model: Path, tmp_path: Path) -> 
     text = (tmp_path / "out" / "README.md").read_text()
     assert ("whose score is the value" in text) == expected.target.has_dimensions
     assert ("temperature" in text) == expected.target.has_classes
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_folder_trains_further_by_the_target_s_loss(name: str, tmp_path: Path) -> None:
+    """The loss is that of affetto's own predictions; what lies above the front end trains, and is saved."""
+    from transformers import AutoModelForAudioClassification
+
+    saved = saved_model(tmp_path / "model", "wav2vec2-mini", "adapter", head="linear", target=EVERY[name])
+    expected = affetto.load(saved, precision="float32", device="cpu")
+    export_hf(trained_predictor(saved), tmp_path / "out")
+    model = AutoModelForAudioClassification.from_pretrained(tmp_path / "out")
+    target, waves = model.classifier.target, clips(0.6, 0.6, 0.6)
+    truth = truth_of(target, len(waves))
+    batch = {"input_values": torch.from_numpy(np.stack(waves)), "labels": labels_of(target, truth)}
+    first = model(**batch).loss
+    assert not first.requires_grad
+    predicted = np.array([list(values(expected(wave)).values()) for wave in waves])
+    loss = target.loss(truth, weighted=False, smoothing=0.0)
+    assert float(first) == pytest.approx(loss.of_values(predicted, truth), abs=1e-4)
+    before = {parameter: weights.detach().clone() for parameter, weights in model.named_parameters()}
+    optimizer = torch.optim.Adam([weights for weights in model.parameters() if weights.requires_grad], lr=0.001)
+    model.train()
+    for _ in range(6):
+        optimizer.zero_grad()
+        model(**batch).loss.backward()
+        optimizer.step()
+    changed = {
+        parameter for parameter, weights in model.named_parameters() if not torch.equal(weights, before[parameter])
+    }
+    assert changed == {parameter for parameter, weights in model.named_parameters() if weights.requires_grad}
+    assert not any("feature_extractor" in parameter for parameter in changed)
+    model.eval()
+    assert float(model(**batch).loss) < float(first)
+    model.save_pretrained(tmp_path / "out")
+    again = affetto.load(tmp_path / "out", precision="float32", device="cpu")
+    assert again.target == target and values(again(waves[0])) != values(expected(waves[0]))
+    with pytest.raises(ValueError, match="labels have the shape"):
+        model(**batch | {"labels": batch["labels"][:1]})
+
+
+def labels_of(target: Target, truth: torch.Tensor) -> torch.Tensor:
+    """Labels as users have them: dimensions on the scale of the corpus."""
+    count = len(target.dimensions)
+    if not count:
+        return truth
+    scales = target.dimensions.values()
+    low, high = (torch.tensor([getattr(scale, end) for scale in scales]) for end in ("low", "high"))
+    numbers = (truth[:, -count:] + 1) / 2 * (high - low) + low
+    return torch.cat([truth[:, :-count], numbers], dim=1)
 
 
 def test_an_onnx_file_gives_the_values_and_its_example_prints_them(model: Path, tmp_path: Path) -> None:

@@ -116,6 +116,10 @@ class Classes(OneLabel):
     def of_clips(cls, clips: AnnotatedClips, settings: TargetSettings) -> Self:
         return cls(checked_labels(clips))
 
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        return ()
+
     def encode(self, clip: AnnotatedClip) -> int:
         return self.labels.index(clip.emotion)
 

@@ -103,6 +103,9 @@ class Dimensions(Target):
         values = dict(clip.dimensions)
         return (([values[name] for name in self.names] - self.middle) / self.half).astype(np.float32)
 
+    def encode_labels(self, labels: Tensor) -> Tensor:
+        return (labels - labels.new_tensor(self.middle)) / labels.new_tensor(self.half)
+
     def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> DimensionLoss:
         return self.scaled_loss()
 

@@ -79,6 +79,16 @@ class Joint(Target):
     def encode(self, clip: AnnotatedClip) -> NDArray[np.float32]:
         return np.concatenate([np.atleast_1d(self.of_labels.encode(clip)), self.numbers.encode(clip)], dtype=np.float32)
 
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        return (self.columns + len(self.dimensions),)
+
+    def encode_labels(self, labels: Tensor) -> Tensor:
+        import torch
+
+        numbers = self.numbers.encode_labels(labels[:, self.columns :])
+        return torch.cat([labels[:, : self.columns], numbers], dim=1)
+
     def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> Loss:
         from affetto.targets.losses import JointLoss
 

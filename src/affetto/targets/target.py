@@ -208,6 +208,19 @@ class Target(ABC):
     def encode(self, clip: AnnotatedClip) -> int | NDArray[np.float32]:
         """The truth of a clip, as the loss takes it."""
 
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of a clip's labels in `encode_labels`: () of a class number."""
+        return (self.outputs,)
+
+    def encode_labels(self, labels: Tensor) -> Tensor:
+        """Labels of a batch (clips, *`label_shape`) → its truth, as the loss takes it.
+
+        Labels are class numbers (clips,), shares or marks (clips, labels), or dimensions (clips, dimensions) on the
+        scale of the corpus. Of a joint target the dimensions follow the class number, or the shares, in one row.
+        """
+        return labels
+
     @abstractmethod
     def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> Loss:
         """The loss for training clips of this truth; `weighted`: classes by inverse frequency; `smoothing`: of them."""

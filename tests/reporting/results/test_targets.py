@@ -150,6 +150,17 @@ def test_scores_that_are_not_of_the_predictions_make_a_run_broken(name: str, tmp
     assert "by the predictions" in results.notes[0]
 
 
+def test_a_setting_of_another_target_is_no_change(tmp_path: Path) -> None:
+    for name in ("classes", "dimensions"):
+        run = write_target_run(tmp_path / name, name)
+        content = json.loads((run / "spec.json").read_text())
+        usual = content["spec"]["settings"]["target"]["dimension_loss"]
+        content["spec"]["settings"]["target"]["dimension_loss"] = "mse" if usual != "mse" else "ccc"
+        (run / "spec.json").write_text(json.dumps(content))
+    settings = {run.axes.target: dict(run.axes.settings) for run in collect(tmp_path).every_run}
+    assert settings["classes"] == {} and set(settings["dimensions"]) == {"target.dimension_loss"}
+
+
 def test_a_target_that_is_not_installed_is_named(tmp_path: Path) -> None:
     run, _ = write_target_run(tmp_path / "run"), write_run(tmp_path / "other")
     metrics = json.loads((run / "metrics.json").read_text())

@@ -7,12 +7,16 @@ that is longer than its window as `affetto predict` does. The softmax of the log
 the temperature is in them, and of several windows they are the logarithm of the mean probability. Of a target of
 several labels it is the sigmoid (`problem_type` multi_label_classification); of one with dimensions (regression) the
 logits are the values: probabilities of its labels, if it has any, and the dimensions on the scale of the corpus.
+
+With `labels` there is the target's loss too, so that the model can be trained further: all of it but the front end, as
+by full fine-tuning.
+
 On import the classes are registered with transformers' Auto classes; `affetto.hf` is the public name for that.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -28,6 +32,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from affetto.backbones.checkpoints import from_config
 from affetto.inference.windows import cover
+from affetto.models.methods.base import EMBEDDING, NOTHING
 from affetto.models.prefix import collate
 from affetto.models.saved import assemble
 
@@ -59,7 +64,7 @@ class AffettoConfig(PretrainedConfig):
 
 
 class AffettoForAudioClassification(PreTrainedModel):
-    """Made by `affetto export MODEL --to hf`, loaded by transformers after `import affetto.hf`; for inference."""
+    """Made by `affetto export MODEL --to hf`, loaded by transformers after `import affetto.hf`."""
 
     config_class = AffettoConfig
     base_model_prefix = "classifier"
@@ -68,9 +73,10 @@ class AffettoForAudioClassification(PreTrainedModel):
     def __init__(self, config: AffettoConfig) -> None:
         super().__init__(config)
         backbone = from_config(**config.backbone)
-        # The cut above all blocks: each clip runs alone, on any device.
         self.classifier = assemble(backbone, config.classifier).merge(whole_clips=True)
         self.post_init()  # type: ignore[no-untyped-call]
+        self._choose_trainable()
+        self.train(False)
 
     def _init_weights(self, module: Any) -> None:
         """Nothing starts at random: a weight that the folder lacks is an error, see `from_pretrained`."""
@@ -83,32 +89,78 @@ class AffettoForAudioClassification(PreTrainedModel):
         absent = sorted({*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])})
         if absent:
             raise OSError(f"{arguments[0] if arguments else 'the folder'} lacks {absent[0]}; export the model again")
+        # Loaded parameters are new ones, all of which would train.
+        model._choose_trainable()
         return (model, report) if output_loading_info else model
 
-    @torch.no_grad()
-    def forward(self, input_values: Tensor, attention_mask: Tensor | None = None, **_: Any) -> SequenceClassifierOutput:
-        """`input_values` (batch, samples), 16 kHz; `attention_mask` (batch, samples), 1 where the clip is."""
-        rows = []
-        for number, row in enumerate(input_values):
-            length = len(row) if attention_mask is None else int(attention_mask[number].sum())
-            rows.append(self._clip(row[:length]))
-        return SequenceClassifierOutput(logits=torch.stack(rows))
+    def _choose_trainable(self) -> None:
+        """Let train what lies above the front end and below the pooled state."""
+        classifier = self.classifier.requires_grad_(False)
+        backbone, last, norm = classifier.backbone, classifier.pooling.last, classifier.backbone.final_norm()
+        modules = [*backbone.embedding_modules(), *backbone.blocks[:last]]
+        if norm is not None and last == backbone.depth:
+            modules.append(norm)
+        for module in (*modules, classifier.method, classifier.pooling, classifier.head):
+            module.requires_grad_(True)
 
-    def _clip(self, wave: Tensor) -> Tensor:
-        """(samples,) → logits (outputs,), calibrated."""
+    def train(self, mode: bool = True) -> Self:
+        # Training starts at the front end. Without it the cut lies above all blocks: each clip runs alone.
+        self.classifier.method.lowest_block = EMBEDDING if mode else NOTHING
+        return super().train(mode)
+
+    def forward(
+        self,
+        input_values: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        **_: Any,
+    ) -> SequenceClassifierOutput:
+        """Compute the logits of clips, with gradient in training mode, and their loss where `labels` are given.
+
+        `input_values` (batch, samples), 16 kHz; `attention_mask` (batch, samples), 1 where the clip is. `labels` are
+        those that `Target.encode_labels` takes. The loss is of calibrated outputs, the mean over a clip's windows.
+        """
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            clips = []
+            for number, row in enumerate(input_values):
+                length = len(row) if attention_mask is None else int(attention_mask[number].sum())
+                clips.append(self._windows(row[:length]))
+            loss = None if labels is None else self._loss(torch.stack([windows.mean(0) for windows in clips]), labels)
+            return SequenceClassifierOutput(loss=loss, logits=torch.stack([self._logits(clip) for clip in clips]))
+
+    def _loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """The target's loss of outputs (batch, outputs), a scalar; each clip counts the same."""
+        target, count = self.classifier.target, len(self.classifier.labels)
+        if target.has_classes:
+            scaled = outputs[:, :count] / self.config.confidence_temperature
+            outputs = torch.cat([scaled, outputs[:, count:]], dim=1)
+        shape = (len(outputs), *target.label_shape)
+        if labels.shape != shape:
+            raise ValueError(f"labels have the shape {tuple(labels.shape)}; this model's have {shape}")
+        labels = labels.to(outputs.device, outputs.dtype if target.label_shape else torch.int64)
+        truth = target.encode_labels(labels)
+        loss = target.loss(truth.cpu(), weighted=False, smoothing=0.0).to(outputs.device)
+        return loss.of_batch(outputs, truth, torch.full((len(outputs),), 1 / len(outputs), device=outputs.device))
+
+    def _windows(self, wave: Tensor) -> Tensor:
+        """(samples,) → outputs of each window that covers it, (windows, outputs)."""
         windows = list(cover([wave.float().cpu().numpy()], self.config.window_samples, self.config.hop_samples))
-        logits = [self.classifier(*collate([self.classifier.prefix(window)], self.device))[0] for window in windows]
+        rows = [self.classifier(*collate([self.classifier.prefix(window)], self.device)) for window in windows]
+        return torch.cat(rows)
+
+    def _logits(self, logits: Tensor) -> Tensor:
+        """Outputs of a clip's windows (windows, outputs) → logits (outputs,), calibrated."""
         target, temperature = self.classifier.target, self.config.confidence_temperature
         if len(logits) == 1 and not target.has_dimensions:
             return logits[0] / temperature
-        mean = target.activate(torch.stack(logits).double()).mean(0)
+        mean = target.activate(logits.double()).mean(0)
         count = len(target.labels)
         if not target.has_classes:
-            return (mean if target.has_dimensions else torch.logit(mean)).to(logits[0].dtype)
+            return (mean if target.has_dimensions else torch.logit(mean)).to(logits.dtype)
         of_labels = mean[:count].log() / temperature
         if target.has_dimensions:
             of_labels = torch.cat([torch.softmax(of_labels, 0), mean[count:]])
-        return of_labels.to(logits[0].dtype)
+        return of_labels.to(logits.dtype)
 
 
 AutoConfig.register(MODEL_TYPE, AffettoConfig, exist_ok=True)

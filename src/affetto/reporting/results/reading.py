@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from affetto.measures.scores import completed
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.results.records import Axes, Evaluation, Run, key_of
 from affetto.targets.registry import PLAIN, TARGETS, target_of_run
+from affetto.targets.target import Target
 from affetto.training.effects import belongs
 from affetto.training.runs import METRICS, SPEC, RunFolder
 from affetto.training.sections import Settings
@@ -33,6 +34,8 @@ REQUIRED = (
     "backbone_parameters",
 )
 """Keys of a run's metrics."""
+SECTION = "target."
+"""Beginning of the names of targets' settings."""
 REQUIRED_SCORES = ("n", "per_speaker", "interval")
 """Keys of a set of scores; the measures themselves can be computed."""
 REQUIRED_OF_CLASSES = ("n", "labels", "confusion", "per_class", "per_speaker", "chance", "interval")
@@ -175,7 +178,7 @@ def _with_files(run: Run, notes: list[str]) -> Run:
         return as_broken(run, f"{run.path / METRICS}: {problem}", notes)
     except (KeyError, TypeError, ValueError):
         return as_broken(run, f"{run.path / METRICS}: broken (its target); remove it and run again", notes)
-    axes = replace(run.axes, target=target.name)
+    axes = replace(run.axes, target=target.name, settings=_of_target(run.axes.settings, target))
     return replace(run, axes=axes, spec=spec.get("spec"), metrics=metrics)
 
 
@@ -210,7 +213,13 @@ def _with_done_settings(run: Run) -> Run:
         return run
     values = {axis: getattr(run.axes, axis, None) for axis in AXES}
     changed = _changed_settings(stored_settings(run.spec["settings"]), values)
-    return replace(run, axes=replace(run.axes, settings=tuple(sorted(changed.items()))))
+    settings = _of_target(sorted(changed.items()), run.target)
+    return replace(run, axes=replace(run.axes, settings=settings))
+
+
+def _of_target(changed: Iterable[tuple[str, str]], target: Target) -> tuple[tuple[str, str], ...]:
+    """Changed settings without those of other targets: a default of theirs may have changed since."""
+    return tuple(pair for pair in changed if not pair[0].startswith(SECTION) or pair[0][len(SECTION) :] in target.uses)
 
 
 def _make_axes(values: Mapping[str, Any], changed: dict[str, str]) -> Axes:
