@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from affetto.experiments import worker
 from affetto.experiments.grid import read
-from affetto.experiments.groups import groups
+from affetto.experiments.groups import fits_at_once, groups
 from affetto.experiments.states import GridFolder, overview
 from affetto.training import backbones
 from training.corpora import write_table
@@ -55,6 +55,14 @@ def test_runs_that_differ_in_seeds_alone_go_together_where_their_method_can_be_s
     assert sizes(grid, 8, workers=5)["lora"] == [2, 1], "no worker is left without runs"
 
 
+def test_the_fits_of_a_group_are_those_of_all_its_folds_as_far_as_the_stack_goes(grid) -> None:
+    lora = [run for run in grid.runs if run["method"] == "lora"]
+    bitfit = [run for run in grid.runs if run["method"] == "bitfit"]
+    assert [fits_at_once(lora, stack) for stack in (1, 2, 8, "auto")] == [1, 2, 3, 1]
+    assert fits_at_once(lora, "auto", has_accelerator=True) == 3
+    assert fits_at_once([*bitfit, lora[0]], 8) == 1, "what cannot be stacked trains alone"
+
+
 def test_each_run_of_a_group_has_its_own_folder_lock_and_failure(
     grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +93,17 @@ def test_each_run_of_a_group_has_its_own_folder_lock_and_failure(
     tasks[1]["spec"]["corpora"][0]["path"] = str(table)
     loaded, load = [], backbones.load_backbone
     monkeypatch.setattr(backbones, "load_backbone", lambda *a, **named: loaded.append(a) or load(*a, **named))
+    ended, answer_of = [], worker._answer
+
+    def watched(task, outcome):
+        for name in ended:
+            folder.lock(name).acquire(timeout=0).lock.release()  # of a run that has ended, it is free
+        ended.append(task["run"])
+        return answer_of(task, outcome)
+
+    monkeypatch.setattr(worker, "_answer", watched)
     assert [answer["state"] for answer in worker.do_together(tasks, 3)] == ["done"] * 3
+    assert sorted(ended) == sorted(run.name for run in runs)
     assert len(loaded) == 1, "a backbone is in memory once"
     stacked, single = (
         json.loads((root / "runs" / runs[2].name / "metrics.json").read_text())

@@ -56,6 +56,7 @@ def test_a_dry_run_tells_what_finished_runs_of_a_kind_took_and_writes_nothing(tm
     assert rows[other.name]["estimated_seconds"] == 12.5 and rows[other.name]["state"] == "waiting"
     assert rows[frozen.name]["state"] == "done"
     assert rows[loras[0].name]["estimate_basis"].startswith("unknown")  # of a table, how many clips is not known
+    assert {row["fits_at_once"] for row in rows.values()} == {1, None}, "nothing is stacked on a CPU; done is done"
     assert not (folder.path / "grid.json").exists()
 
 

@@ -80,8 +80,16 @@ def capturing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Record]]:
     return begin
 
 
-def parts(method: str, seed: int = 3, clips_left_out: int = 0, **more: Any) -> tuple[Classifier, Packed, Task]:
-    """A classifier without dropout, its prefixes, and a task on some of them."""
+AUXILIARY = ("5", "6")
+
+
+def parts(
+    method: str, seed: int = 3, clips_left_out: int = 0, auxiliary: bool = False, **more: Any
+) -> tuple[Classifier, Packed, Task]:
+    """A classifier without dropout, its prefixes, and a task on some of them.
+
+    `auxiliary`: two clips are another corpus's, with a weight and a standardisation of their own.
+    """
     made = classifier("wavlm-mini", method, **more)
     for module in made.modules():
         if isinstance(module, Dropout):
@@ -89,7 +97,11 @@ def parts(method: str, seed: int = 3, clips_left_out: int = 0, **more: Any) -> t
     prefixes = Packed((str(n), made.prefix(wave)) for n, wave in enumerate(clips(*SECONDS)))
     ids = tuple(prefixes)
     target = {clip_id: int(clip_id) % 3 for clip_id in ids}
-    return made, prefixes, Task(ids[clips_left_out:], ids[2:5], target, seed, SETTINGS.epochs, identity=str(seed))
+    task = Task(ids[clips_left_out:], ids[2:5], target, seed, SETTINGS.epochs, identity=str(seed))
+    if auxiliary:
+        apart = dict.fromkeys(AUXILIARY, "more")
+        task = replace(task, factors=dict.fromkeys(AUXILIARY, 0.3), standardised_apart=apart)
+    return made, prefixes, task
 
 
 def fitted(
@@ -119,7 +131,7 @@ def test_captured_steps_are_those_taken_batch_by_batch(
     method: str, head: str, pooling: str, augment: Any, tmp_path: Path, capturing: Callable[..., list[Record]]
 ) -> None:
     """Widths, short batches, class weights, rates and their decay, weight decay, masks, validation: all of them."""
-    shape = {"head": head, "pooling": pooling}
+    shape = {"head": head, "pooling": pooling, "auxiliary": head == "statistics"}
     expected, before = fitted(tmp_path, method, augment, **shape)
     records = capturing()
     made, progress = fitted(tmp_path, method, augment, **shape)
@@ -145,6 +157,7 @@ def test_captured_steps_of_stacked_fits_are_those_of_each_alone(
     """Of other seeds, clips and numbers of steps; the mask of a fit is its own, or none."""
     shape = {"head": head, "pooling": "layer"}
     tasks: list[dict[str, Any]] = [{"seed": 3}, {"seed": 4, "clips_left_out": 1}, {"seed": 5, "clips_left_out": 2}]
+    tasks[1] |= {"auxiliary": head == "statistics"}
     changes = [augment, augment, None]
     alone = [fitted(tmp_path, method, change, **asked, **shape) for asked, change in zip(tasks, changes, strict=True)]
     records = capturing()

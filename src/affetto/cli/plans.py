@@ -30,16 +30,19 @@ def show(
     several runs are trained together.
     """
     from affetto.experiments.estimate import estimates, stored_bytes
-    from affetto.experiments.groups import groups, local_groups
+    from affetto.experiments.groups import fits_at_once, groups, stacks_here
     from affetto.reporting.render.text import duration_text
 
     takes = estimates(folder, grid.runs, None if device is None else _rate(device))
     todo = [run for run in grid.runs if folder.state(run.name)[0] not in ("done", "failed", "broken")]
     if device is None:
-        together = groups(todo, stack, has_accelerator=any(run.resources.gpus for run in todo))
+        on_gpu = any(run.resources.gpus for run in todo)
+        together = groups(todo, stack, has_accelerator=on_gpu)
     else:
-        together = local_groups(todo, stack, workers=workers, device=device)
+        on_gpu = stacks_here(todo, stack, device)
+        together = groups(todo, stack, workers=workers, has_accelerator=on_gpu)
     group_of = {run.name: number for number, group in enumerate(together, 1) for run in group if len(group) > 1}
+    fits_of = {run.name: fits_at_once(group, stack, has_accelerator=on_gpu) for group in together for run in group}
     sharing: dict[tuple[Any, ...], str] = {}
     rows = []
     for run in grid.runs:
@@ -56,6 +59,7 @@ def show(
                 "shares_stored_states_with": None if first == run.name else first,
                 **takes[run.name].to_json(),
                 "group": group_of.get(run.name),
+                "fits_at_once": fits_of.get(run.name),
                 "stored_states_bytes_at_most": stored_bytes(run) if first == run.name else 0,
             }
         )
@@ -71,10 +75,10 @@ def show(
     shared = sum(1 for row in rows if row["shares_stored_states_with"])
     typer.echo(f"{len(rows)} runs; {shared} of them find another's stored states")
     if group_of:
-        count = len(set(group_of.values()))
-        typer.echo(
-            f"{len(group_of)} of them are trained together, in {count} groups (--stack); times are of runs alone"
-        )
+        typer.echo(f"{len(group_of)} of them are trained together, in {len(set(group_of.values()))} groups (--stack)")
+    most = max(fits_of.values(), default=1)
+    if most > 1:
+        typer.echo(f"at most {most} fits train as one (--stack); times are of runs alone")
     stored = [row["stored_states_bytes_at_most"] for row in rows]
     if any(stored):
         lacking = f"; of {stored.count(None)} runs not known" if None in stored else ""

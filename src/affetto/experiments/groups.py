@@ -36,15 +36,30 @@ def groups(
     return [tuple(group) for group in collected]
 
 
+def fits_at_once(runs: Sequence[PlannedRun], stack: str | int, *, has_accelerator: bool = False) -> int:
+    """Fits that train as one at most, where one worker does the runs; 1 where none of them can be stacked."""
+    fits = sum(folds(run) or 1 for run in runs if _is_stackable(run))
+    return max(1, min(fits, most_fits(stack, own_memory=has_accelerator)))
+
+
 def local_groups(runs: Sequence[PlannedRun], stack: str | int, *, workers: int, device: str) -> list[Group]:
     """Groups for the workers of this machine; torch looks at the device where `stack` depends on it."""
     has_accelerator = False
     if stack == AUTO and len(groups(runs, stack, workers=workers, has_accelerator=True)) < len(runs):
-        from affetto.models.device import capabilities
-        from affetto.training.device import choose
-
-        has_accelerator = capabilities(choose(device)).own_memory
+        has_accelerator = _has_own_memory(device)
     return groups(runs, stack, workers=workers, has_accelerator=has_accelerator)
+
+
+def stacks_here(runs: Sequence[PlannedRun], stack: str | int, device: str) -> bool:
+    """True if `stack` is `auto` and this machine's device lets it stack; torch looks only where that matters."""
+    return stack == AUTO and fits_at_once(runs, stack, has_accelerator=True) > 1 and _has_own_memory(device)
+
+
+def _has_own_memory(device: str) -> bool:
+    from affetto.models.device import capabilities
+    from affetto.training.device import choose
+
+    return capabilities(choose(device)).own_memory
 
 
 def _key(run: PlannedRun) -> tuple[Any, ...]:
@@ -62,7 +77,10 @@ def _key(run: PlannedRun) -> tuple[Any, ...]:
 
 def _most(run: PlannedRun, stack: str | int, has_accelerator: bool) -> int:
     """Runs of this kind that a group has at most."""
-    method, head = METHODS.find(run["method"]), HEADS.find(run.settings.model.head)
-    if not (method.stackable and head.stackable):
+    if not _is_stackable(run):
         return 1
     return max(1, most_fits(stack, own_memory=has_accelerator) // (folds(run) or 1))
+
+
+def _is_stackable(run: PlannedRun) -> bool:
+    return METHODS.find(run["method"]).stackable and HEADS.find(run.settings.model.head).stackable

@@ -11,7 +11,7 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,10 @@ def do(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def do_together(tasks: Sequence[dict[str, Any]], stack: str | int = 1) -> list[dict[str, Any]]:
-    """Outcomes of runs, each as of `do`. At most `stack` of their fits are one training; a failure ends its own run."""
+    """Outcomes of runs, each as of `do`. At most `stack` of their fits are one training; a failure ends its own run.
+
+    A run that ends before the others gives its lock back at once.
+    """
     answers: dict[int, dict[str, Any]] = {}
     locks: dict[int, FileLock] = {}
     try:
@@ -60,9 +63,7 @@ def do_together(tasks: Sequence[dict[str, Any]], stack: str | int = 1) -> list[d
                 answers[number] = held
             else:
                 locks[number] = held
-        outcomes = _outcomes([tasks[number] for number in locks], stack)
-        for number, outcome in zip(locks, outcomes, strict=True):
-            answers[number] = _answer(tasks[number], outcome)
+        answers |= _answers({number: (tasks[number], lock) for number, lock in locks.items()}, stack)
     finally:
         for lock in locks.values():
             lock.release()
@@ -84,36 +85,46 @@ def _hold(folder: GridFolder, name: str) -> FileLock | dict[str, Any]:
     return lock
 
 
-def _outcomes(tasks: Sequence[dict[str, Any]], stack: str | int) -> list[dict[str, Any] | Exception]:
-    """Metrics of each run, or the error that ended it."""
+def _answers(held: Mapping[int, tuple[dict[str, Any], FileLock]], stack: str | int) -> dict[int, dict[str, Any]]:
+    """{number: answer} of runs whose locks are held."""
     from affetto.training import train
     from affetto.training.backbones import Backbones
     from affetto.training.spec import RunSpec
-    from affetto.training.stacking import drive
+    from affetto.training.stacking import Steps, drive
 
-    def alone(task: dict[str, Any]) -> dict[str, Any] | Exception:
-        out = GridFolder(Path(task["grid"])).run(task["run"]).path
-        try:
-            return train.train(RunSpec.model_validate(task["spec"]), out, device=task["device"], stack=stack)
-        except Exception as problem:
-            return problem
-
-    if len(tasks) < 2:
-        return [alone(task) for task in tasks]
     backbones = Backbones()
-    return drive(
-        [
-            train.run_steps(
+
+    def steps(task: dict[str, Any], lock: FileLock) -> Steps[dict[str, Any]]:
+        outcome: dict[str, Any] | Exception
+        try:
+            outcome = yield from train.run_steps(
                 RunSpec.model_validate(task["spec"]),
                 GridFolder(Path(task["grid"])).run(task["run"]).path,
                 device=task["device"],
                 stack=stack,
                 backbones=backbones,
             )
-            for task in tasks
-        ],
-        stack,
-    )
+        except Exception as problem:
+            outcome = problem
+        answer = _answer(task, outcome)
+        lock.release()  # not before a failure is noted, else another launcher would try the run again
+        return answer
+
+    def alone(task: dict[str, Any]) -> dict[str, Any]:
+        out = GridFolder(Path(task["grid"])).run(task["run"]).path
+        try:
+            spec = RunSpec.model_validate(task["spec"])
+            return _answer(task, train.train(spec, out, device=task["device"], stack=stack))
+        except Exception as problem:
+            return _answer(task, problem)
+
+    if len(held) < 2:
+        return {number: alone(task) for number, (task, _) in held.items()}
+    answers: dict[int, dict[str, Any]] = {}
+    outcomes = drive([steps(task, lock) for task, lock in held.values()], stack)
+    for number, answer in zip(held, outcomes, strict=True):
+        answers[number] = _answer(held[number][0], answer) if isinstance(answer, Exception) else answer
+    return answers
 
 
 def _answer(task: dict[str, Any], outcome: dict[str, Any] | Exception) -> dict[str, Any]:

@@ -47,8 +47,8 @@ class CorpusScales:
         return cls(rows, torch.stack(factor), torch.stack(offset))
 
     def rows_of(self, clips: Sequence[str]) -> Tensor:
-        """Row of each clip, (clips,), on the device of the maps."""
-        return torch.tensor([self.rows.get(clip, TESTED) for clip in clips], device=self.factor.device)
+        """Row of each clip, (clips,), on the CPU."""
+        return torch.tensor([self.rows.get(clip, TESTED) for clip in clips])
 
     def apply(self, statistics: Tensor, rows: Tensor) -> Tensor:
         """Statistics (clips, features) of clips with these rows (clips,), moved."""

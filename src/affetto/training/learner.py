@@ -116,9 +116,9 @@ class Learner:
             prefix=prefix,
             lengths=lengths,
             targets=self.task.truth(ids, device),
-            weights=torch.tensor(self.factors(ids, total) if share else [0.0] * len(ids), device=device),
+            weights=send(torch.tensor(self.factors(ids, total) if share else [0.0] * len(ids)), device),
             masks=None if masks is None else send(masks, device),
-            corpora=None if self.scales is None else self.scales.rows_of(ids),
+            corpora=None if self.scales is None else send(self.scales.rows_of(ids), device),
             share=share / total,
             clips=len(clips),
         )

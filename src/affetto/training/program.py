@@ -89,7 +89,7 @@ class Program:
         self.learner, self.bank, self.recorder = learner, bank, recorder
         task, device = learner.task, bank.device
         truth = task.truth([clip_id if clip_id in task.target else task.train[0] for clip_id in bank.rows])
-        corpora = None if learner.scales is None else learner.scales.rows_of(list(bank.rows))
+        corpora = None if learner.scales is None else send(learner.scales.rows_of(list(bank.rows)), device)
         self.step = StaticStep(
             learner=learner, optimizer=optimizer, bank=bank, targets=send(truth, device), corpora=corpora
         )
