@@ -6,7 +6,9 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from affetto.errors import UserError
 from affetto.inference.batch import actor, distributed
 from affetto.inference.batch.distributed import BATCH, GPU_BATCH, Cluster, Room, encode_batches, on_cluster, room
 from affetto.inference.batch.inputs import Input, recordings
-from affetto.inference.batch.labelling import LocalLabeller
+from affetto.inference.batch.labelling import Facts, LocalLabeller
 from affetto.inference.spec import PredictorSpec
 from inference.saved import saved_model
 from models.systems import clips
@@ -81,6 +83,26 @@ def test_rows_of_several_actors_are_those_of_one_process(cluster, folder: Path, 
     assert labeller.facts == here.facts and labeller.facts.protocol == "speaker-calibrated (3 clips)"
     alike(found, list(here.label(inputs)))
     assert {"abstained", "error", "start", "protocol"} <= {name for row in found for name in row}
+
+
+@pytest.mark.parametrize("name", ["joint", "multilabel"])
+def test_an_actor_gives_the_rows_of_every_target(
+    name: str, folder: Path, target_run: Callable[[str], Path], monkeypatch
+) -> None:
+    """Facts and rows as they travel, without a cluster."""
+    monkeypatch.setattr(actor, "apply_task_environment", lambda task: None)  # here it works in this very process
+    monkeypatch.setattr(ray, "get", lambda value: value)
+    tries = SimpleNamespace(begin=SimpleNamespace(remote=lambda number: 1))
+    spec = PredictorSpec(str(target_run(name)), device="cpu")
+    task = actor.task(spec, torch.get_num_threads())
+    inputs = list(recordings([str(folder / "speaker")]))
+    here = LocalLabeller(spec.load())
+    assert Facts(**actor.describe_model(task)["facts"]) == here.facts
+    answer = json.dumps(actor.Actor(task, tries).answer(actor.encode_batch(0, inputs)))
+    rows, expected = json.loads(answer)["rows"], list(here.label(inputs))
+    assert [list(row) for row in rows] == [list(row) for row in expected]
+    for row, other in zip(rows, expected, strict=True):
+        assert here.facts.columns.cells(row) == here.facts.columns.cells(other)
 
 
 DRIVER = """

@@ -20,11 +20,13 @@ from affetto.splits import make_split
 from affetto.targets.classes import Classes
 from affetto.targets.dimensions import Dimensions, Interval
 from affetto.training import auxiliary, stacking
+from affetto.training import train as training
 from affetto.training.corpus_scales import CorpusScales
 from affetto.training.learner import Task
 from affetto.training.selection import Probe, choose
 from affetto.training.spec import CorpusSpec, RunSpec, acting, settings
 from affetto.training.train import train
+from test_cli import affetto
 from training.corpora import spec, timeless, write_table
 from training.test_joint import assert_same_run
 from training.test_train import lines
@@ -360,3 +362,22 @@ def test_settings_of_auxiliary_corpora_need_some() -> None:
         settings("recommended", weight, method="frozen", has_auxiliary=False)
     assert settings("recommended", weight, method="frozen").auxiliary.weight == 2.0
     assert acting("recommended", weight, method="frozen", has_auxiliary=False) == {}
+
+
+def test_the_command_line_passes_the_corpora_on_and_names_a_path_that_does_not_exist(
+    table: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    specs: list[RunSpec] = []
+
+    def watched(run: RunSpec, *_: Any, **__: Any) -> None:
+        specs.append(run)
+        raise UserError("enough")
+
+    monkeypatch.setattr(training, "train", watched)
+    words = ["train", "--table", table, "--backbone", "whisper-mini", "--random-weights", "--method", "probe"]
+    words += ["--out", tmp_path / "run", "--set", "auxiliary.weight=0.5", "--auxiliary", f"more={more}"]
+    assert affetto(*words, "--auxiliary", more, monkeypatch=monkeypatch) == 2
+    assert [(corpus.name, corpus.path) for corpus in specs[0].auxiliary] == [("more", str(more)), (None, str(more))]
+    assert specs[0].settings.auxiliary.weight == 0.5 and "enough" in capfd.readouterr().err
+    assert affetto(*words, "--auxiliary", "more=/nowhere", monkeypatch=monkeypatch) == 2
+    assert "no such corpus folder or table: /nowhere" in capfd.readouterr().err

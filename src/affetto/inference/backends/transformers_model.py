@@ -16,8 +16,10 @@ On import the classes are registered with transformers' Auto classes; `affetto.h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import (
@@ -69,6 +71,8 @@ class AffettoForAudioClassification(PreTrainedModel):
     config_class = AffettoConfig
     base_model_prefix = "classifier"
     main_input_name = "input_values"
+    accepts_loss_kwargs = False
+    """The loss is a mean over the batch; transformers' Trainer divides it where it accumulates gradients."""
 
     def __init__(self, config: AffettoConfig) -> None:
         super().__init__(config)
@@ -96,12 +100,23 @@ class AffettoForAudioClassification(PreTrainedModel):
     def _choose_trainable(self) -> None:
         """Let train what lies above the front end and below the pooled state."""
         classifier = self.classifier.requires_grad_(False)
-        backbone, last, norm = classifier.backbone, classifier.pooling.last, classifier.backbone.final_norm()
-        modules = [*backbone.embedding_modules(), *backbone.blocks[:last]]
-        if norm is not None and last == backbone.depth:
-            modules.append(norm)
-        for module in (*modules, classifier.method, classifier.pooling, classifier.head):
+        for module in (*self._encoder_modules(), classifier.pooling, classifier.head):
             module.requires_grad_(True)
+
+    def _encoder_modules(self) -> list[torch.nn.Module]:
+        """Modules above the front end and below pooling."""
+        classifier = self.classifier
+        backbone, last, norm = classifier.backbone, classifier.pooling.last, classifier.backbone.final_norm()
+        modules = [*backbone.embedding_modules(), *backbone.blocks[:last], classifier.method]
+        return modules if norm is None or last < backbone.depth else [*modules, norm]
+
+    def freeze_feature_encoder(self) -> None:
+        """Do nothing: the front end never trains. Scripts for transformers' own classes call this."""
+
+    def freeze_base_model(self) -> None:
+        """Exclude the encoder from training, with what a method added to it: pooling and head remain."""
+        for module in self._encoder_modules():
+            module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
         # Training starts at the front end. Without it the cut lies above all blocks: each clip runs alone.
@@ -121,10 +136,12 @@ class AffettoForAudioClassification(PreTrainedModel):
         those that `Target.encode_labels` takes. The loss is of calibrated outputs, the mean over a clip's windows.
         """
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            clips = []
+            windows = []
             for number, row in enumerate(input_values):
                 length = len(row) if attention_mask is None else int(attention_mask[number].sum())
-                clips.append(self._windows(row[:length]))
+                wave = row[:length].float().cpu().numpy()
+                windows.append(list(cover([wave], self.config.window_samples, self.config.hop_samples)))
+            clips = self._outputs(windows)
             loss = None if labels is None else self._loss(torch.stack([windows.mean(0) for windows in clips]), labels)
             return SequenceClassifierOutput(loss=loss, logits=torch.stack([self._logits(clip) for clip in clips]))
 
@@ -142,11 +159,15 @@ class AffettoForAudioClassification(PreTrainedModel):
         loss = target.loss(truth.cpu(), weighted=False, smoothing=0.0).to(outputs.device)
         return loss.of_batch(outputs, truth, torch.full((len(outputs),), 1 / len(outputs), device=outputs.device))
 
-    def _windows(self, wave: Tensor) -> Tensor:
-        """(samples,) → outputs of each window that covers it, (windows, outputs)."""
-        windows = list(cover([wave.float().cpu().numpy()], self.config.window_samples, self.config.hop_samples))
-        rows = [self.classifier(*collate([self.classifier.prefix(window)], self.device)) for window in windows]
-        return torch.cat(rows)
+    def _outputs(self, clips: list[list[np.ndarray]]) -> Sequence[Tensor]:
+        """Windows (samples,) of each clip → their outputs (windows, outputs).
+
+        In training all are one padded batch, as in affetto's own; otherwise each runs alone.
+        """
+        prefixes = [self.classifier.prefix(window) for windows in clips for window in windows]
+        batches = [prefixes] if self.training else [[prefix] for prefix in prefixes]
+        rows = torch.cat([self.classifier(*collate(batch, self.device)) for batch in batches])
+        return rows.split([len(windows) for windows in clips])
 
     def _logits(self, logits: Tensor) -> Tensor:
         """Outputs of a clip's windows (windows, outputs) → logits (outputs,), calibrated."""
