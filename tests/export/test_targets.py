@@ -19,6 +19,7 @@ from affetto.export.onnx_graph import export_onnx
 from affetto.export.source import trained_predictor
 from affetto.export.transformers_folder import export_hf
 from affetto.export.upload import export_hub
+from affetto.measures.regression import CCC
 from affetto.targets.target import Target
 from affetto.training.train import train
 from inference.saved import saved_model
@@ -118,6 +119,9 @@ def test_an_onnx_file_gives_the_values_and_its_example_prints_them(model: Path, 
     assert parity.largest_difference < 1e-5
     assert (parity.same_label is None) == (not expected.target.has_classes)
     file = affetto.load(tmp_path / "out")
+    contract = file.session.facts["contract"]  # type: ignore[attr-defined]
+    assert ("Calibrated" in contract) == expected.target.has_classes
+    assert ("values averaged" in contract) == expected.target.has_dimensions
     for number, wave in enumerate(clips(0.8, 4.3)):
         answer, found = expected(wave), file(wave)
         assert values(found) == pytest.approx(values(answer), abs=1e-5)
@@ -164,8 +168,12 @@ def test_a_model_card_says_what_is_predicted_and_how_well(name: str, tmp_path: P
 
     overrides = {"model.layer": "1", "probe.strengths": "[0.01]", "training.epochs": "1"}
     train(spec(write_annotated(tmp_path / "corpus"), target=name, overrides=overrides), tmp_path / "run")
-    export_hub(tmp_path / "run", tmp_path / "out")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    # Seven test clips, each with three raters of its emotion and two of the next.
+    assert metrics["human_ceiling"]["labels"]["n"] == 35 and metrics["human_ceiling"]["dimensions"] == {}
+    metrics["human_ceiling"]["dimensions"] = {"arousal": {"ccc": 0.625, "n": 9}}
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
+    export_hub(tmp_path / "run", tmp_path / "out")
     card = ModelCard.load(tmp_path / "out" / "README.md")
     results = {result.metric_name: result.metric_value for result in card.data.eval_results}
     text = (tmp_path / "out" / "README.md").read_text()
@@ -176,6 +184,9 @@ def test_a_model_card_says_what_is_predicted_and_how_well(name: str, tmp_path: P
         assert "arousal (1 to 5), valence (1 to 5)" in text and "90 % interval" in text
         assert results["mean CCC"] == round(metrics["test"]["mean_ccc"], 4)
     assert ("Names the emotion in" in text) == (name == "joint")
+    rater = text.partition("| each rater against the others |")[2]
+    assert (f"| CCC of arousal | {CCC.text(0.625)} | 9 |" in rater) == (name != "multilabel")
+    assert ("| macro F1 |" in rater) == (name == "joint") and "CCC of valence" not in rater
     assert (".dimensions)" in text) == (name == "dimensions")
     assert ("ridge regression" in text) == (name != "multilabel")
     assert affetto.load(tmp_path / "out").target.name == name

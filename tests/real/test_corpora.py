@@ -16,7 +16,7 @@ from affetto.corpora.published import demos
 from affetto.corpora.published.emozionalmente import read_ratings
 from affetto.corpora.registry import CORPORA, open_corpus
 from affetto.errors import UserError
-from affetto.evaluation.ceiling import human_ceiling
+from affetto.measures.ceiling import human_ceiling
 from synthetic.babble import stored
 
 pytestmark = pytest.mark.real

@@ -53,7 +53,7 @@ def inspect_corpus(
     """Contents and faults of a corpus: clips, speakers, durations, unreadable files, duplicates."""
     from affetto.corpora import audit
     from affetto.corpora.registry import open_corpus
-    from affetto.evaluation.ceiling import ceiling_table, human_ceiling
+    from affetto.measures.ceiling import ceiling_table, human_ceiling
 
     manifest = open_corpus(
         corpus,

@@ -8,7 +8,9 @@ from typing import Any
 
 from affetto._version import __version__
 from affetto.backbones.catalogue import BACKBONES
+from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.intervals import title
+from affetto.measures.regression import CCC
 from affetto.measures.scores import completed
 from affetto.targets.registry import target_of
 from affetto.targets.scored import Scored
@@ -37,7 +39,7 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "split": metrics["split"],
         "checksum": metrics["split_checksum"],
         "scores": _scores(metrics, target),
-        "classes": "\n\n".join(_details(target, card, metrics["test"])),
+        "classes": "\n\n".join(_details(target, card, metrics)),
         "untested": _untested(final),
         "seconds": _window(card),
         "digest": card["backbone"]["digest"],
@@ -66,16 +68,32 @@ def _predicts(target: Target) -> str:
     return " ".join(parts)
 
 
-def _details(target: Target, card: Mapping[str, Any], test: Mapping[str, Any]) -> list[str]:
-    """Write tables beside the scores: classes, labels with thresholds, intervals of dimensions."""
-    confidence, tables = card.get("confidence", {}), []
+def _details(target: Target, card: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    """Write tables beside the scores: classes, labels with thresholds, intervals of dimensions, human raters."""
+    confidence, test, tables = card.get("confidence", {}), metrics["test"], []
     if target.has_classes:
         tables.append(_classes(test))
     elif target.labels:
         tables.append(_labels(test, confidence.get("thresholds", {})))
     if target.has_dimensions and "conformal" in confidence:
         tables.append(_conformal(confidence))
+    if rows := _ceiling(target, metrics.get("human_ceiling")):
+        raters = "invented rater" if metrics["synthetic"] else "rater"
+        head = [f"| each {raters} against the others | score | comparisons |", "| --- | ---: | ---: |"]
+        tables.append("\n".join([*head, *rows]))
     return tables
+
+
+def _ceiling(target: Target, ceiling: Mapping[str, Any] | None) -> list[str]:
+    """Write rows with the scores of the raters of the test clips, in what the model predicts."""
+    if ceiling is None:
+        return []
+    labels = ceiling["labels"] if target.has_classes else None
+    rows = [(measure.title, measure.text(labels[measure.name]), labels["n"]) for measure in (MACRO_F1, UAR) if labels]
+    for name in target.dimensions:
+        if scores := ceiling["dimensions"].get(name):
+            rows.append((f"{CCC.title} of {name}", CCC.text(scores[CCC.name]), scores["n"]))
+    return [f"| {' | '.join(map(str, row))} |" for row in rows]
 
 
 def _labels(test: Mapping[str, Any], thresholds: Mapping[str, float]) -> str:
@@ -141,19 +159,19 @@ def _scores(metrics: Mapping[str, Any], target: Target) -> str:
     lines = [f"| | test | {level} % interval |", "| --- | ---: | ---: |"]
     if probe:
         lines = [lines[0] + " probe |", lines[1] + " ---: |"]
-    found = _scored(test, target)
-    for score in found:
+    scores = _scored(test, target)
+    for score in scores:
         # A run that was made before a measure has no interval of it.
         ends = score.interval
         cells = [score.title, score.measure.text(score.value)]
         cells.append("–".join(score.measure.text(end) for end in ends) if ends else "—")
         if probe:
-            other = of_probe.get(score.name)
-            cells.append("—" if other is None else score.measure.text(other.value))
+            baseline = of_probe.get(score.name)
+            cells.append("—" if baseline is None else score.measure.text(baseline.value))
         lines.append(f"| {' | '.join(cells)} |")
-    plain = ", ".join(score.title for score in found if not score.measure.in_per_cent)
+    plain = ", ".join(score.title for score in scores if not score.measure.in_per_cent)
     scale = f"Per cent ({plain}: as computed)" if plain else "Per cent"
-    if not any(score.measure.in_per_cent for score in found):
+    if not any(score.measure.in_per_cent for score in scores):
         scale = "As computed"
     caption = f"\n\n{scale}, {test['n']} test clips; intervals by {by} over {units} {over}."
     if probe:

@@ -44,12 +44,12 @@ TOLERANCE = {"float32": 1e-4, "int8": 0.25}
 their ranges."""
 PRECISIONS = tuple(TOLERANCE)
 OPSET = 20
-CONTRACT = (
+_WINDOWS = (
     "waves: (batch, samples) float32, mono, within ±1, at sample_rate_hz, the clips of a batch of one length "
     "(never padded), each at least 0.1 s and at most window_samples long; longer recordings are covered by windows "
-    "of window_samples every hop_samples, the last one ending where the recording does, and their probabilities "
-    "averaged. Calibrated probabilities are the softmax of the logarithm of the mean divided by temperature"
+    "of window_samples every hop_samples, the last one ending where the recording does, and their "
 )
+_CALIBRATED = ". Calibrated probabilities are the softmax of the logarithm of the mean divided by temperature"
 _LARGEST_FILE = 2 * 10**9
 """Largest size of a single ONNX file, which is one protobuf message."""
 
@@ -143,7 +143,7 @@ def metadata(predictor: Predictor, precision: str) -> dict[str, Any]:
         "window_samples": window,
         "hop_samples": max(1, round(HOP * window)),
         "temperature": predictor.temperature,
-        "contract": CONTRACT,
+        "contract": contract(predictor.target),
         "preprocessing": f"within the graph: {inside}",
         "precision": precision,
         "synthetic": card["synthetic"],
@@ -151,6 +151,11 @@ def metadata(predictor: Predictor, precision: str) -> dict[str, Any]:
         "card": without_paths(card),
         **_target_facts(predictor),
     }
+
+
+def contract(target: Target) -> str:
+    """Describe what the graph takes, and what becomes of the values of several windows."""
+    return f"{_WINDOWS}{values_name(target)} averaged{_CALIBRATED if target.has_classes else ''}"
 
 
 def _target_facts(predictor: Predictor) -> dict[str, Any]:

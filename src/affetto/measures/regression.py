@@ -75,6 +75,5 @@ RMSE = DimensionMeasure(
     range=(0.0, np.inf),
     higher_is_better=False,
     order=23,
-    hub_type="mse",
     chance=lambda sums: np.sqrt(sums.truth_variance),
 )

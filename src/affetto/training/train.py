@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from affetto import locks
 from affetto._version import __version__
 from affetto.errors import UserError
+from affetto.measures.ceiling import human_ceiling
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
 from affetto.targets.registry import identity_of, target_fields
@@ -270,6 +271,14 @@ class _Run:
         }
         on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card))
 
+    def _human_ceiling(self) -> dict[str, Any]:
+        """Scores of the raters of the test clips against each other; {} for classes, and where nobody rated."""
+        if not self.data.target.learns_from_annotations:
+            return {}
+        tested = {clip for fold in self.data.split.folds for clip in fold.test}
+        ceiling = human_ceiling(self.data.manifest.only(lambda clip: clip.id in tested))
+        return {} if ceiling is None else {"human_ceiling": ceiling}
+
     def _circumstances(self) -> dict[str, Any]:
         classifier = self.builder.current
         return {
@@ -281,6 +290,7 @@ class _Run:
             "backbone": self.spec.backbone,
             "specialised": None if self.spec.random_weights else specialised(self.spec.backbone),
             **target_fields(self.data.target),
+            **self._human_ceiling(),
             "method": self.spec.method,
             "recipe": self.spec.recipe,
             "precision": self.builder.precision,

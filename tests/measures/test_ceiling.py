@@ -10,7 +10,7 @@ from rich.console import Console
 from affetto.corpora.annotation_facts import annotation_facts, annotation_table
 from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.manifest import Clip, Manifest
-from affetto.evaluation.ceiling import ceiling_table, human_ceiling
+from affetto.measures.ceiling import ceiling_table, human_ceiling
 
 
 def rated(*answers: str | float) -> tuple[Rating, ...]:

@@ -7,17 +7,19 @@ majority (the first label in canonical order on a tie), a number with the mean o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.markup import escape
-from rich.table import Table
 
 from affetto.corpora.annotations import majority, mean_dimensions
 from affetto.corpora.labels import in_order
-from affetto.corpora.manifest import Manifest
 from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.regression import CCC
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from affetto.corpora.manifest import Manifest
 
 
 def human_ceiling(manifest: Manifest) -> dict[str, Any] | None:
@@ -39,6 +41,9 @@ def human_ceiling(manifest: Manifest) -> dict[str, Any] | None:
 
 def ceiling_table(manifest: Manifest) -> Table | None:
     """The human ceiling for a terminal; None where there is none."""
+    from rich.markup import escape
+    from rich.table import Table
+
     ceiling = human_ceiling(manifest)
     if ceiling is None:
         return None
