@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from affetto.backbones.checkpoints import load_backbone
 from affetto.models import lowrank
+from affetto.models.dropout import keep
 from affetto.models.head_layers import (
     FrameHead,
     StatisticsHead,
@@ -138,9 +140,8 @@ BIAS = torch.tensor([0.5, 0.0])
 A, B = torch.tensor([[1.0, -1.0]]), torch.tensor([[2.0], [1.0]])
 
 
-def low_rank(x: Tensor, *, scale: float = 0.5, gelu: bool = False, dropout: float = 0.0) -> Tensor:
-    apply = lowrank.LowRank.apply
-    return apply(x, WEIGHT, BIAS, A, B, scale, gelu, dropout)  # type: ignore[no-any-return, no-untyped-call]
+def low_rank(x: Tensor, *, gelu: bool = False) -> Tensor:
+    return lowrank.low_rank(x, WEIGHT, BIAS, A, B, scale=0.5, gelu=gelu)
 
 
 def test_lora_s_product() -> None:
@@ -152,7 +153,7 @@ def test_lora_s_product() -> None:
 
 def test_lora_s_gradients() -> None:
     x, a, b = X.clone().requires_grad_(), A.clone().requires_grad_(), B.clone().requires_grad_()
-    out = lowrank.LowRank.apply(x, WEIGHT, BIAS, a, b, 0.5, False, 0.0)  # type: ignore[no-untyped-call]
+    out = lowrank.low_rank(x, WEIGHT, BIAS, a, b, scale=0.5)
     (out * torch.tensor([1.0, 10.0])).sum().backward()
     # ∂B = s g (A x)ᵀ, ∂A = s (Bᵀ g) xᵀ, ∂x = Wᵀ g + s Aᵀ Bᵀ g, with g = (1, 10), Bᵀ g = 12
     assert b.grad is not None and b.grad.tolist() == [[-0.5], [-5.0]]
@@ -164,7 +165,8 @@ def test_lora_s_dropout_lies_before_a_and_touches_nothing_else() -> None:
     torch.manual_seed(0)
     zeros = torch.zeros(1, 400)
     wide, one = torch.ones(1, 400), torch.ones(1, 1)
-    out = lowrank.LowRank.apply(wide.expand(500, 400), zeros, None, wide, one, 1.0, False, 0.25)  # type: ignore[no-untyped-call]
+    drop = functools.partial(keep, p=0.25)
+    out = lowrank.low_rank(wide.expand(500, 400), zeros, None, wide, one, drop=drop)
     assert float(out.mean()) == pytest.approx(400, rel=0.01)  # what is kept is scaled by 4/3
     assert float(out.std()) == pytest.approx(400**0.5 * (4 / 3) * (0.25 * 0.75) ** 0.5, rel=0.2)
 

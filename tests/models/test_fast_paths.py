@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 
@@ -13,7 +14,7 @@ from affetto.errors import UserError
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models.dropout import Dropout, keep
 from affetto.models.int8 import Int8Linear
-from affetto.models.lowrank import LowRank
+from affetto.models.lowrank import low_rank
 from affetto.models.parallel import side_by_side
 from affetto.models.prefix import collate
 from models.systems import FAMILIES, classifier, clips
@@ -55,7 +56,7 @@ def test_the_low_rank_product_has_the_right_derivatives(gelu):
         entered = nn.functional.gelu(x) if gelu else x
         return entered @ w.T + bias + 0.7 * (entered @ a.T) @ b.T
 
-    out, expected = LowRank.apply(x, w, bias, a, b, 0.7, gelu, 0.0), plain(*inputs)
+    out, expected = low_rank(x, w, bias, a, b, scale=0.7, gelu=gelu), plain(*inputs)
     assert torch.allclose(out, expected, rtol=1e-12, atol=1e-12)
     weights = torch.randn_like(out)
     for mine, theirs in zip(
@@ -76,7 +77,7 @@ def test_dropout_before_the_low_rank_product_leaves_the_frozen_one_alone(gelu):
     entered = nn.functional.gelu(x) if gelu else x
     expected = entered @ w.T + 0.7 * ((entered * kept * up) @ a.T) @ b.T
     torch.manual_seed(1)
-    out = LowRank.apply(x, w, None, a, b, 0.7, gelu, 0.3)
+    out = low_rank(x, w, None, a, b, scale=0.7, gelu=gelu, drop=functools.partial(keep, p=0.3))
     assert torch.allclose(out, expected, rtol=1e-4, atol=1e-4)
     for mine, theirs in zip(
         torch.autograd.grad(out.square().sum(), inputs),

@@ -8,8 +8,10 @@ of its memory on the CPU; docs/performance.md).
 
 from __future__ import annotations
 
+import functools
 import types
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +25,16 @@ OVERSAMPLING, ITERATIONS = 8, 16
 """Directions beyond the rank, and passes over the weight, in the search for principal factors."""
 
 
+Drop: TypeAlias = Callable[[Tensor], tuple[Tensor, float]]
+"""Function from the rows of a layer's input to the mask of those elements that stay, of their shape, and their factor.
+"""
+
+
 class LowRank(torch.autograd.Function):
     """(…, in) → (…, out); W and b frozen. With `gelu` the layer's input is gelu(x), which is not stored.
 
-    `dropout` is the probability with which an element of the low-rank product's input is left out.
+    A (rank, in) and B (out, rank); or of several fits on the same W, with a leading dimension of fits: then the rows of
+    x are those of all fits, in their order. `drop` leaves out elements of the low-rank product's input; None: none.
     """
 
     @staticmethod
@@ -39,18 +47,18 @@ class LowRank(torch.autograd.Function):
         b: Tensor,
         scale: float,
         gelu: bool,
-        dropout: float,
+        drop: Drop | None,
     ) -> Tensor:
         dtype = autocast_dtype(x.device) or weight.dtype
         with autocast(x.device, enabled=False):
-            rows = x.reshape(-1, x.shape[-1]).to(dtype)
+            rows = x.reshape(*a.shape[:-2], -1, x.shape[-1]).to(dtype)
             ctx.is_lowered = a.dtype == dtype == torch.bfloat16
             weight, a, b = weight.to(dtype), a.to(dtype), b.to(dtype)
-            survivors, ctx.up = keep(rows, dropout) if dropout else (None, 1.0)
+            survivors, ctx.up = (None, 1.0) if drop is None else drop(rows)
             entered = nn.functional.gelu(rows) if gelu else rows
-            low = _scaled_product(_dropped(entered, survivors), a.T, ctx.up)
+            low = _scaled_product(_dropped(entered, survivors), a.mT, ctx.up)
             out = nn.functional.linear(entered, weight, None if bias is None else bias.to(dtype))
-            out.addmm_(low, b.T, alpha=scale)
+            _add_product(out, low, b.mT, scale)
         saved = (rows, weight, a, b, low, survivors)
         ctx.save_for_backward(*saved)
         ctx.scale, ctx.gelu, ctx.shape, ctx.dtype = scale, gelu, x.shape, x.dtype
@@ -60,23 +68,25 @@ class LowRank(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight, a, b, low, survivors = ctx.saved_tensors
-        grad = grad.reshape(-1, grad.shape[-1]).to(weight.dtype)
+        grad = grad.reshape(*a.shape[:-2], -1, grad.shape[-1]).to(weight.dtype)
         grad_low = _scaled_product(grad, b, ctx.scale)
         if ctx.is_lowered:  # its gradient is cast together with all others, for which it has to be contiguous
-            grad_b = _scaled_product(grad.T, low, ctx.scale)
+            grad_b = _scaled_product(grad.mT, low, ctx.scale)
         else:
-            grad_b = _scaled_product(low.T, grad, ctx.scale).T.to(torch.float32, memory_format=torch.contiguous_format)
+            grad_b = _scaled_product(low.mT, grad, ctx.scale).mT.to(
+                torch.float32, memory_format=torch.contiguous_format
+            )
         # (rank, rows) × (rows, in): the other way round takes three times as long.
         entered = nn.functional.gelu(rows) if ctx.gelu else rows
-        grad_a = _scaled_product(grad_low.T, _dropped(entered, survivors), ctx.up)
+        grad_a = _scaled_product(grad_low.mT, _dropped(entered, survivors), ctx.up)
         grad_a = grad_a if ctx.is_lowered else grad_a.float()
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = torch.mm(grad, weight)
+            grad_x = torch.matmul(grad, weight)
             if survivors is None:
-                grad_x.addmm_(grad_low, a)
+                _add_product(grad_x, grad_low, a, 1.0)
             else:
-                grad_x.addcmul_(torch.mm(grad_low, a), survivors, value=ctx.up)
+                grad_x.addcmul_(grad_low @ a, survivors, value=ctx.up)
             if ctx.gelu:
                 grad_x = torch.ops.aten.gelu_backward(grad_x, rows)
             grad_x = grad_x.view(ctx.shape).to(ctx.dtype)
@@ -149,8 +159,23 @@ def _forward(self: Any, x: Tensor) -> Tensor:
     base, dropout = self.base_layer, self.lora_dropout[name]
     low, high = _factors(self, name)
     p = dropout.p if isinstance(dropout, nn.Dropout) and dropout.training else 0.0
-    weights = (base.weight, base.bias, low, high)
-    out: Tensor = LowRank.apply(x, *weights, self.scaling[name], self.lowrank_gelu, p)  # type: ignore[no-untyped-call]
+    drop = functools.partial(keep, p=p) if p else None
+    return low_rank(x, base.weight, base.bias, low, high, scale=self.scaling[name], gelu=self.lowrank_gelu, drop=drop)
+
+
+def low_rank(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    a: Tensor,
+    b: Tensor,
+    *,
+    scale: float = 1.0,
+    gelu: bool = False,
+    drop: Drop | None = None,
+) -> Tensor:
+    """The layer's output as `LowRank` computes it."""
+    out: Tensor = LowRank.apply(x, weight, bias, a, b, scale, gelu, drop)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -162,4 +187,11 @@ def _scaled_product(left: Tensor, right: Tensor, scale: float) -> Tensor:
     """scale · left @ right, the factor within the product: no pass over its result."""
     if scale == 1.0:
         return left @ right
-    return torch.addmm(left.new_empty(()), left, right, beta=0, alpha=scale)
+    add = torch.addmm if left.dim() == 2 else torch.baddbmm
+    return add(left.new_empty((1,) * (left.dim() - 2)), left, right, beta=0, alpha=scale)
+
+
+def _add_product(out: Tensor, left: Tensor, right: Tensor, scale: float) -> None:
+    """Add scale · left @ right to `out`, in place."""
+    add = out.addmm_ if out.dim() == 2 else out.baddbmm_
+    add(left, right, alpha=scale)

@@ -12,12 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from affetto.backbones.casts import autocast_dtype
-from affetto.models.device import autocast, capabilities
+from affetto.models.device import capabilities
 from affetto.models.dropout import keep
 from affetto.models.head_layers import StatisticsHead
+from affetto.models.lowrank import low_rank
 from affetto.models.pooling import StatePooling
 
 
@@ -107,57 +106,6 @@ class StackedPooling(StatePooling):
         return torch.einsum("btnw,bn->btw", states, weights)
 
 
-class StackedLowRank(torch.autograd.Function):
-    """`lowrank.LowRank` with A (fits, rank, in) and B (fits, out, rank); W and b are read once for all fits."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        a: Tensor,
-        b: Tensor,
-        scale: float,
-        gelu: bool,
-        survivors: Tensor | None,
-        up: float,
-    ) -> Tensor:
-        dtype = autocast_dtype(x.device) or weight.dtype
-        with autocast(x.device, enabled=False):
-            rows = x.reshape(len(a), -1, x.shape[-1]).to(dtype)
-            weight, a, b = weight.to(dtype), a.to(dtype), b.to(dtype)
-            survivors = None if survivors is None else survivors.view_as(rows)
-            entered = nn.functional.gelu(rows) if gelu else rows
-            low = torch.bmm(_dropped(entered, survivors, up), a.transpose(1, 2))
-            out = nn.functional.linear(entered, weight, None if bias is None else bias.to(dtype))
-            out.baddbmm_(low, b.transpose(1, 2), alpha=scale)
-        ctx.save_for_backward(rows, weight, a, b, low, survivors)
-        ctx.scale, ctx.gelu, ctx.up, ctx.shape, ctx.dtype = scale, gelu, up, x.shape, x.dtype
-        return out.view(*x.shape[:-1], -1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        rows, weight, a, b, low, survivors = ctx.saved_tensors
-        grad = grad.reshape(len(a), -1, grad.shape[-1]).to(weight.dtype)
-        grad_low = torch.bmm(grad, b).mul_(ctx.scale)
-        grad_b = torch.bmm(low.transpose(1, 2), grad).transpose(1, 2).float().mul_(ctx.scale)
-        entered = nn.functional.gelu(rows) if ctx.gelu else rows
-        grad_a = torch.bmm(grad_low.transpose(1, 2), _dropped(entered, survivors, ctx.up)).float()
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = torch.matmul(grad, weight)
-            if survivors is None:
-                grad_x.baddbmm_(grad_low, a)
-            else:
-                grad_x.add_(_dropped(torch.bmm(grad_low, a), survivors, ctx.up))
-            if ctx.gelu:
-                grad_x = torch.ops.aten.gelu_backward(grad_x, rows)
-            grad_x = grad_x.view(ctx.shape).to(ctx.dtype)
-        return grad_x, None, None, grad_a, grad_b, None, None, None, None
-
-
 class StackedLora(nn.Module):
     """Layers of LoRA on one frozen linear layer, each fit with its own A and B."""
 
@@ -173,10 +121,17 @@ class StackedLora(nn.Module):
         self.p = dropout.p if isinstance(dropout, nn.Dropout) else 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        survivors, up = self.extents.keep(x, self.p) if self.p else (None, 1.0)
-        apply: Any = StackedLowRank.apply
-        return apply(x, self.base.weight, self.base.bias, self.low, self.high, self.scale, self.gelu, survivors, up)
+        def drop(rows: Tensor) -> tuple[Tensor, float]:
+            mask, up = self.extents.keep(rows.view(x.shape), self.p)
+            return mask.view(rows.shape), up
 
-
-def _dropped(x: Tensor, survivors: Tensor | None, up: float) -> Tensor:
-    return x if survivors is None else (x * survivors).mul_(up)
+        return low_rank(
+            x,
+            self.base.weight,
+            self.base.bias,
+            self.low,
+            self.high,
+            scale=self.scale,
+            gelu=self.gelu,
+            drop=drop if self.p else None,
+        )
