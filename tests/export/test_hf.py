@@ -26,6 +26,7 @@ OWN = (
     ("lora", {"head": "short", "state_norm": "layer"}),
     ("full", {"head": "linear", "pooling": "without_embedding"}),
     ("lora", {"head": "attentive", "pooling": "mean"}),
+    ("frozen", {"head": "ecapa", "pooling": "mean"}),
 )
 STOCK: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("wav2vec2-mini", "frozen", {"pooling": "layer", "layer": None}),

@@ -72,8 +72,9 @@ def test_methods_that_stay_on_the_blocks_are_in_the_file(tmp_path: Path) -> None
     assert parity_report.largest_difference < 1e-5 and parity_report.same_label == parity_report.clips
 
 
-def test_learned_weights_of_frames_are_in_the_file(tmp_path: Path) -> None:
-    model = saved_model(tmp_path / "model", "whisper-mini", "frozen", head="attentive")
+@pytest.mark.parametrize("head", ["attentive", "ecapa"])
+def test_learned_weights_of_frames_are_in_the_file(head: str, tmp_path: Path) -> None:
+    model = saved_model(tmp_path / "model", "whisper-mini", "frozen", head=head)
     parity_report = export_onnx(trained_predictor(model), tmp_path / "onnx")
     assert parity_report.largest_difference < 1e-5 and parity_report.same_label == parity_report.clips
 

@@ -13,6 +13,7 @@ from affetto.backbones.checkpoints import load_backbone
 from affetto.models import lowrank
 from affetto.models.dropout import keep
 from affetto.models.head_layers import (
+    ContextHead,
     FrameHead,
     StatisticsHead,
     attentive_statistics,
@@ -102,6 +103,17 @@ def test_the_attentive_head() -> None:
     assert unmasked(FRAMES, MASK)[0].tolist() != pytest.approx(expected, rel=0.1)
 
 
+def test_attention_of_channels_sees_the_clip_s_own_statistics() -> None:
+    """Scores of channel 1 from the frame alone are log 3 and log 1; those of channel 2 are equal."""
+    scores = torch.log(torch.tensor([[[3.0, 1.0], [1.0, 1.0], [50.0, 50.0]]]))
+    by_channel = attentive_statistics(FRAMES, scores, MASK)[0].tolist()
+    assert by_channel == pytest.approx([1.5, 0.0, 0.75**0.5, 2.0])
+    head = ContextHead(nn.Identity(), nn.Identity(), nn.Identity())
+    rows = head.scores(FRAMES, MASK)
+    assert rows[0, 0].tolist() == pytest.approx([1.0, -2.0, 2.0, 0.0, 1.0, 2.0])
+    assert rows[0, 1].tolist() == pytest.approx([3.0, 2.0, 2.0, 0.0, 1.0, 2.0])
+
+
 def test_the_statistics_head() -> None:
     head = StatisticsHead(1, 2, 0.0)
     head.standardise(torch.tensor([[1.0, 7.0], [5.0, 7.0]]))
@@ -111,7 +123,9 @@ def test_the_statistics_head() -> None:
     assert head.classify(torch.tensor([[7.0, 8.0]])).tolist() == [[3.0, 4.0]]
 
 
-@pytest.mark.parametrize(("name", "layers"), [("attentive", 1), ("paper", 2), ("short", 1), ("statistics", 1)])
+@pytest.mark.parametrize(
+    ("name", "layers"), [("attentive", 1), ("ecapa", 1), ("paper", 2), ("short", 1), ("statistics", 1)]
+)
 def test_the_heads_dropout_is_the_setting_s(name: str, layers: int) -> None:
     made = HEADS[name].build(Shape(width=4, classes=3, hidden=5, dropout=0.25))
     assert [module.p for module in made.modules() if type(module).__name__ == "Dropout"] == [0.25] * layers

@@ -115,6 +115,7 @@ def test_a_dead_parameter_stops_the_run_and_is_named() -> None:
     ("pooling", "head"),
     [
         ("mean", "attentive"),
+        ("mean", "ecapa"),
         ("mean", "paper"),
         ("weighted", "short"),
         ("without_embedding", "linear"),

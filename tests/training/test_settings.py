@@ -75,7 +75,7 @@ def test_every_recipe_resolves_for_every_method(recipe: str, method: str) -> Non
         ({"training.epochs": "0", "training.warm_start": "none"}, "nothing is trained"),
         (
             {"model.unmasked_mean": "true"},
-            r"layers on frames \(attentive, linear, paper, short\)",
+            r"layers on frames \(attentive, ecapa, linear, paper, short\)",
         ),
     ],
 )

@@ -44,7 +44,7 @@ class FrameHead(nn.Module):
 
 
 def attentive_statistics(frames: Tensor, scores: Tensor, mask: Tensor | None) -> Tensor:
-    """Frames (batch, frames, width), scores (batch, frames, 1) → (batch, 2 width): weighted mean and deviation.
+    """Frames (batch, frames, width), scores (batch, frames, 1 or width) → (batch, 2 width): weighted statistics.
 
     Weights are the softmax of the scores over the frames of the clip; padding has the weight 0.
     """
@@ -70,8 +70,20 @@ class AttentiveHead(nn.Module):
         # As in `FrameHead`: bfloat16 ends with the layers on frames. Scores enter an exponential.
         rows = self.per_frame(frames).float()
         with autocast(rows.device, enabled=False):
-            statistics = attentive_statistics(rows, self.attention(rows), None if self.unmasked_mean else mask)
-            return self.out(statistics)
+            mask = None if self.unmasked_mean else mask
+            return self.out(attentive_statistics(rows, self.scores(rows, mask), mask))
+
+    def scores(self, rows: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, frames, hidden) → (batch, frames, 1 or hidden): logits of the weights of frames."""
+        return self.attention(rows)
+
+
+class ContextHead(AttentiveHead):
+    """Attention that sees, beside each frame, the plain mean and deviation of the clip's own frames."""
+
+    def scores(self, rows: Tensor, mask: Tensor | None) -> Tensor:
+        context = masked_statistics(rows, mask)[:, None, :].expand(-1, rows.shape[1], -1)
+        return self.attention(torch.cat([rows, context], dim=2))
 
 
 class StatisticsHead(nn.Module):
