@@ -18,12 +18,14 @@ from affetto.export.source import trained_predictor
 from affetto.export.transformers_folder import export_hf
 from inference.saved import TEMPERATURE, saved_model
 from models.systems import FAMILIES, clips
+from targets.test_losses import EVERY
 
 OWN = (
     ("frozen", {"head": "statistics", "pooling": "layer", "layer": 1}),
     ("adapter", {"head": "paper", "pooling": "weighted"}),
     ("lora", {"head": "short", "state_norm": "layer"}),
     ("full", {"head": "linear", "pooling": "without_embedding"}),
+    ("lora", {"head": "attentive", "pooling": "mean"}),
 )
 STOCK: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("wav2vec2-mini", "frozen", {"pooling": "layer", "layer": None}),
@@ -131,6 +133,31 @@ def test_what_no_stock_class_can_be(
     with pytest.raises(UserError, match=rf"{reason}.*import affetto\.hf"):
         export_hf(trained_predictor(model), tmp_path / "out", stock_class=True)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "confidence", "line"),
+    [
+        (
+            "multilabel",
+            {"thresholds": {"a": 0.35, "b": 0.5, "c": 0.1}},
+            "reach their thresholds: a 0.35, b 0.5, c 0.1.",
+        ),
+        (
+            "ccc",
+            {"conformal": {"level": 0.9, "dimensions": {"arousal": {"half_width": 0.8123}}}},
+            "90 % of the validation clips lie within arousal ± 0.812 of the score;",
+        ),
+    ],
+)
+def test_a_readme_says_how_far_to_trust_scores(
+    target: str, confidence: dict[str, Any], line: str, tmp_path: Path
+) -> None:
+    model = saved_model(tmp_path / "model", "wav2vec2-mini", "frozen", head="linear", target=EVERY[target])
+    card = json.loads((model / "affetto.json").read_text())
+    (model / "affetto.json").write_text(json.dumps(card | {"confidence": confidence}))
+    export_hf(trained_predictor(model), tmp_path / "out")
+    assert line in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_folder_that_lacks_a_weight_does_not_load(tmp_path: Path) -> None:

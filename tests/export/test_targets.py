@@ -187,6 +187,8 @@ def test_a_model_card_says_what_is_predicted_and_how_well(name: str, tmp_path: P
     rater = text.partition("| each rater against the others |")[2]
     assert (f"| CCC of arousal | {CCC.text(0.625)} | 9 |" in rater) == (name != "multilabel")
     assert ("| macro F1 |" in rater) == (name == "joint") and "CCC of valence" not in rater
-    assert (".dimensions)" in text) == (name == "dimensions")
+    assert (".dimensions)" in text) == (name != "multilabel")
+    assert (".probabilities)" in text) == (name != "dimensions")
+    assert ("Per cent (CCC, Pearson's r, MAE, RMSE: as computed)" in text) == (name == "joint")
     assert ("ridge regression" in text) == (name != "multilabel")
     assert affetto.load(tmp_path / "out").target.name == name

@@ -29,7 +29,7 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "version": __version__,
         "synthetic": SYNTHETIC if synthetic else "",
         "predicts": _predicts(target),
-        "field": "probabilities" if target.labels else "dimensions",
+        "answer": "\n".join(f'print(model("clip.wav").{field})' for field in _fields(target)),
         "base": base,
         "method": metrics["method"],
         "recipe": metrics["recipe"],
@@ -66,6 +66,12 @@ def _predicts(target: Target) -> str:
         ranges = ", ".join(f"{name} ({ends.low:g} to {ends.high:g})" for name, ends in target.dimensions.items())
         parts.append(f"Gives numbers for a recording of speech: {ranges}.")
     return " ".join(parts)
+
+
+def _fields(target: Target) -> list[str]:
+    """List the fields of a prediction that hold its values."""
+    fields = {"probabilities": target.labels, "dimensions": target.dimensions}
+    return [name for name, values in fields.items() if values]
 
 
 def _details(target: Target, card: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
@@ -169,7 +175,7 @@ def _scores(metrics: Mapping[str, Any], target: Target) -> str:
             baseline = of_probe.get(score.name)
             cells.append("—" if baseline is None else score.measure.text(baseline.value))
         lines.append(f"| {' | '.join(cells)} |")
-    plain = ", ".join(score.title for score in scores if not score.measure.in_per_cent)
+    plain = ", ".join(dict.fromkeys(score.measure.title for score in scores if not score.measure.in_per_cent))
     scale = f"Per cent ({plain}: as computed)" if plain else "Per cent"
     if not any(score.measure.in_per_cent for score in scores):
         scale = "As computed"
@@ -220,7 +226,7 @@ CARD = """---
 import affetto
 
 model = affetto.load("{repo}")
-print(model("clip.wav").{field})
+{answer}
 ```
 
 The folder holds what was trained and the head; the backbone is found by its name and checked by its weights' SHA-256

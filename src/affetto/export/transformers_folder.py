@@ -7,7 +7,7 @@ trained model before the folder appears.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +150,7 @@ def _readme(predictor: Any, stock_class: bool, name: str) -> str:
         name=name,
         synthetic=synthetic,
         lengths=lengths,
-        labels=_predicted(predictor.target),
+        labels=_predicted(predictor.target, card.get("confidence", {})),
         temperature_note=TEMPERATURE.format(predictor.temperature) if predictor.target.has_classes else "",
         state=stock.trained_on(classifier.pooling, pre_norm),
         needs="transformers alone" if stock_class else "transformers and affetto",
@@ -159,14 +159,24 @@ def _readme(predictor: Any, stock_class: bool, name: str) -> str:
     )
 
 
-def _predicted(target: Target) -> str:
-    """Lines on what the pipeline's labels and scores are."""
+def _predicted(target: Target, confidence: Mapping[str, Any]) -> str:
+    """Lines on what the pipeline's labels and scores are, and on how far to trust them."""
     lines = [f"Labels: {', '.join(target.labels)}."] if target.labels else []
     if target.labels and not target.has_classes:
         lines.append("Each label has a probability by itself.")
+    if "thresholds" in confidence:
+        thresholds = ", ".join(f"{label} {limit:g}" for label, limit in confidence["thresholds"].items())
+        lines.append(f"affetto names the labels that reach their thresholds: {thresholds}.")
     if target.has_dimensions:
         ranges = ", ".join(f"{name} ({ends.low:g} to {ends.high:g})" for name, ends in target.dimensions.items())
         lines.append(f"Dimensions: {ranges}. The pipeline gives each as a label, whose score is the value.")
+    conformal = confidence.get("conformal", {})
+    if conformal.get("dimensions"):
+        widths = ", ".join(f"{name} ± {row['half_width']:.3g}" for name, row in conformal["dimensions"].items())
+        lines.append(
+            f"{100 * conformal['level']:.0f} % of the validation clips lie within {widths} of the score; of new "
+            "speakers' clips it may be fewer."
+        )
     return "\n".join(lines)
 
 

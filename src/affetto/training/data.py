@@ -81,6 +81,11 @@ class Data:
         self.split = self.auxiliary.recorded(self.split)
         self.sources = {clip.id: self.sources[clip.id] for clip in (*self.manifest.clips, *self.auxiliary.clips)}
 
+    def auxiliary_facts(self) -> dict[str, Any]:
+        """Digests of the auxiliary corpora for the identity; {} for a run without them, as runs ever had it."""
+        digests = self.auxiliary.digests(self.digests, with_annotations=self.target.learns_from_annotations)
+        return {"auxiliary": digests} if digests else {}
+
     def factors(self, settings: Settings, clips: int) -> dict[str, float]:
         """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus.
 

@@ -107,7 +107,7 @@ class _Run:
             "preprocessing": self.builder.backbone.preprocessing,
             "precision": self.builder.precision,
             **identity_of(target),
-            **self._auxiliary_digests(target),
+            **self.data.auxiliary_facts(),
         }
         self.identity = self.spec.identity(self.facts)
         if self.folder.examine(self.identity):
@@ -135,12 +135,6 @@ class _Run:
         if self.accelerator.is_main_process:
             self.folder.lock.unlink(missing_ok=True)
         return metrics
-
-    def _auxiliary_digests(self, target: Target) -> dict[str, Any]:
-        """Digests of the auxiliary corpora for the identity; {} for a run without them, as runs ever had it."""
-        data = self.data
-        digests = data.auxiliary.digests(data.digests, with_annotations=target.learns_from_annotations)
-        return {"auxiliary": digests} if digests else {}
 
     def _read(self) -> None:
         self.data = read(self.spec, self.display.say)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from affetto.reporting.chapters.runs import run_table
+from affetto.reporting.papers.dasaro2024.protocols import protocols
 from affetto.reporting.render.sheet import MISSING
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
@@ -57,3 +58,8 @@ def test_a_corpus_that_joins_is_compared_with_none_and_methods_under_the_same_co
     assert sorted("with RAVDESS" in contrast.under for contrast in methods) == [False, True]
     for contrast in methods:
         assert len({config.axes.auxiliary for config in contrast.configurations}) == 1
+
+
+def test_the_paper_s_tables_hold_no_run_with_another_corpus(evidence: Evidence) -> None:
+    (protocol,) = protocols(evidence)
+    assert {config.axes.auxiliary for config in protocol.configurations} == {""}

@@ -74,8 +74,8 @@ class Protocol:
 def protocols(evidence: Evidence) -> list[Protocol]:
     """Group the configurations on the paper's backbones, without ablations; the paper's own protocol comes first.
 
-    Only runs of classes count, as the paper's are. Of each corpus only clips with the paper's labels count; of several
-    such editions the one with the most clips.
+    Only runs of classes that learned from the tested corpora alone count, as the paper's are. Of each corpus only
+    clips with the paper's labels count; of several such editions the one with the most clips.
     """
     groups: dict[tuple[Any, ...], list[Configuration]] = {}
     corpora = _paper_corpora(evidence)
@@ -83,6 +83,7 @@ def protocols(evidence: Evidence) -> list[Protocol]:
         axes = config.axes
         if (
             axes.is_plain
+            and not axes.auxiliary
             and axes.key in SCENARIOS
             and axes.method in numbers.METHODS
             and axes.corpus in corpora
