@@ -25,6 +25,7 @@ OWN = (
     ("adapter", {"head": "paper", "pooling": "weighted"}),
     ("lora", {"head": "short", "state_norm": "layer"}),
     ("full", {"head": "linear", "pooling": "without_embedding"}),
+    ("lora", {"head": "attentive", "pooling": "mean"}),
 )
 STOCK: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("wav2vec2-mini", "frozen", {"pooling": "layer", "layer": None}),

@@ -72,6 +72,12 @@ def test_methods_that_stay_on_the_blocks_are_in_the_file(tmp_path: Path) -> None
     assert parity_report.largest_difference < 1e-5 and parity_report.same_label == parity_report.clips
 
 
+def test_learned_weights_of_frames_are_in_the_file(tmp_path: Path) -> None:
+    model = saved_model(tmp_path / "model", "whisper-mini", "frozen", head="attentive")
+    parity_report = export_onnx(trained_predictor(model), tmp_path / "onnx")
+    assert parity_report.largest_difference < 1e-5 and parity_report.same_label == parity_report.clips
+
+
 def test_batch_and_length_are_free(exported: Path) -> None:
     session = runtime.InferenceSession(exported / "model.onnx")
     waves = (0.1 * np.random.default_rng(0).standard_normal((3, 9_999))).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import pytest
 import torch
@@ -11,7 +12,13 @@ from torch import Tensor, nn
 from affetto.backbones.checkpoints import load_backbone
 from affetto.models import lowrank
 from affetto.models.dropout import keep
-from affetto.models.head_layers import FrameHead, StatisticsHead, masked_mean, masked_statistics
+from affetto.models.head_layers import (
+    FrameHead,
+    StatisticsHead,
+    attentive_statistics,
+    masked_mean,
+    masked_statistics,
+)
 from affetto.models.heads.head import Shape
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.lora import Lora
@@ -67,6 +74,34 @@ def test_the_other_heads() -> None:
     assert unmasked(FRAMES, MASK)[0].tolist() == pytest.approx([1 + 2 * 103 / 3, 1 + 2 * 107 / 3])
 
 
+def test_attentive_statistics_weigh_the_clip_s_own_frames() -> None:
+    """Weights 3/4 and 1/4: mean (1.5, −1), deviation √(3/4 · 1/4) of the distance (2, 4)."""
+    scores = torch.log(torch.tensor([[[3.0], [1.0], [50.0]]]))
+    expected = pytest.approx([1.5, -1.0, 0.75**0.5, 3**0.5])
+    assert attentive_statistics(FRAMES, scores, MASK)[0].tolist() == expected
+    assert attentive_statistics(FRAMES[:, :2], scores[:, :2], None)[0].tolist() == expected
+
+
+def test_the_attentive_head() -> None:
+    head = built("attentive").eval()
+    with torch.no_grad():
+        for layer, weight in zip((head.per_frame[0], head.attention[0]), (SWAP, MINUS), strict=True):  # type: ignore[index]
+            layer.weight.copy_(torch.tensor(weight))
+            layer.bias.fill_(1.0)
+        head.attention[2].weight.copy_(torch.tensor([[2.0, 0.5]]))  # type: ignore[index]
+        head.out.weight.copy_(torch.eye(4)[1:3])  # type: ignore[union-attr, operator]
+        head.out.bias.zero_()  # type: ignore[union-attr, operator]
+    # rows (0, 2) and (3, 4) → (1, 3) and (−2, 5) → tanh → scores
+    # `out` gives the mean of 2 and 4, and the deviation of 0 and 3
+    first, second = (2 * math.tanh(a) + 0.5 * math.tanh(b) for a, b in ((1.0, 3.0), (-2.0, 5.0)))
+    weight = 1 / (1 + math.exp(first - second))
+    expected = [2 + 2 * weight, 3 * (weight * (1 - weight)) ** 0.5]
+    assert head(FRAMES, MASK)[0].tolist() == pytest.approx(expected, rel=1e-4)
+    unmasked = built("attentive", unmasked_mean=True).eval()
+    unmasked.load_state_dict(head.state_dict())
+    assert unmasked(FRAMES, MASK)[0].tolist() != pytest.approx(expected, rel=0.1)
+
+
 def test_the_statistics_head() -> None:
     head = StatisticsHead(1, 2, 0.0)
     head.standardise(torch.tensor([[1.0, 7.0], [5.0, 7.0]]))
@@ -76,7 +111,7 @@ def test_the_statistics_head() -> None:
     assert head.classify(torch.tensor([[7.0, 8.0]])).tolist() == [[3.0, 4.0]]
 
 
-@pytest.mark.parametrize(("name", "layers"), [("paper", 2), ("short", 1), ("statistics", 1)])
+@pytest.mark.parametrize(("name", "layers"), [("attentive", 1), ("paper", 2), ("short", 1), ("statistics", 1)])
 def test_the_heads_dropout_is_the_setting_s(name: str, layers: int) -> None:
     made = HEADS[name].build(Shape(width=4, classes=3, hidden=5, dropout=0.25))
     assert [module.p for module in made.modules() if type(module).__name__ == "Dropout"] == [0.25] * layers

@@ -113,7 +113,13 @@ def test_a_dead_parameter_stops_the_run_and_is_named() -> None:
 @pytest.mark.parametrize("method", ["frozen", "lora"])
 @pytest.mark.parametrize(
     ("pooling", "head"),
-    [("mean", "paper"), ("weighted", "short"), ("without_embedding", "linear"), ("layer", "statistics")],
+    [
+        ("mean", "attentive"),
+        ("mean", "paper"),
+        ("weighted", "short"),
+        ("without_embedding", "linear"),
+        ("layer", "statistics"),
+    ],
 )
 def test_logits_do_not_depend_on_batch_mates(key: str, method: str, pooling: str, head: str) -> None:
     made = classifier(key, method, pooling=pooling, head=head)

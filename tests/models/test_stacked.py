@@ -22,7 +22,7 @@ METHODS: list[tuple[str, dict[str, Any]]] = [
     *(("adapter", ADAPTER | {"placement": placement}) for placement in PLACEMENTS),
     ("lora+adapter", {"lora": LORA, "adapter": ADAPTER}),
 ]
-HEADS = ("paper", "short", "linear", "statistics")
+HEADS = ("attentive", "paper", "short", "linear", "statistics")
 CASES = [
     *(("wav2vec2-mini", method, values, "paper", "mean") for method, values in METHODS),
     *(("wavlm-mini", "lora", LORA, head, "layer") for head in HEADS),

@@ -73,7 +73,10 @@ def test_every_recipe_resolves_for_every_method(recipe: str, method: str) -> Non
         ({"model.pooling": "mean"}, "needs model.pooling=layer"),
         ({"model.head": "paper"}, "needs model.head=statistics"),
         ({"training.epochs": "0", "training.warm_start": "none"}, "nothing is trained"),
-        ({"model.unmasked_mean": "true"}, r"needs a head that has layers on frames \(linear, paper, short\)"),
+        (
+            {"model.unmasked_mean": "true"},
+            r"layers on frames \(attentive, linear, paper, short\)",
+        ),
     ],
 )
 def test_a_bad_setting_is_told_in_one_line(overrides: dict[str, str], message: str) -> None:
@@ -97,8 +100,9 @@ def test_a_head_s_record_describes_its_module(name: str) -> None:
     rates = [getattr(module, "p", 0.0) for module in dropping.modules()]
     assert record.has_dropout == (0.5 in rates)
     assert record.takes_frames == (not isinstance(narrow, StatisticsHead))
-    layers = dict(narrow.named_modules()).get("per_frame", nn.Identity())
-    products = sum(layer.weight.numel() for layer in layers.modules() if isinstance(layer, nn.Linear))
+    on_frames = [module for name, module in narrow.named_children() if name in ("per_frame", "attention")]
+    layers = nn.ModuleList(on_frames).modules()
+    products = sum(layer.weight.numel() for layer in layers if isinstance(layer, nn.Linear))
     assert record.frame_products(8, 4) == products
 
 

@@ -43,6 +43,37 @@ class FrameHead(nn.Module):
             return self.per_clip(masked_mean(rows, None if self.unmasked_mean else mask))
 
 
+def attentive_statistics(frames: Tensor, scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Frames (batch, frames, width), scores (batch, frames, 1) → (batch, 2 width): weighted mean and deviation.
+
+    Weights are the softmax of the scores over the frames of the clip; padding has the weight 0.
+    """
+    if mask is not None:
+        scores = scores.masked_fill(mask[:, :, None] == 0, float("-inf"))
+    weights = torch.softmax(scores, dim=1)
+    mean = (weights * frames).sum(1)
+    variance = (weights * (frames - mean[:, None, :]) ** 2).sum(1)
+    return torch.cat([mean, torch.sqrt(variance + 1e-8)], dim=1)
+
+
+class AttentiveHead(nn.Module):
+    """Layers on every frame, a learned weight for each, a layer on the weighted mean and deviation over time.
+
+    `unmasked_mean` weighs padding too, as in `FrameHead`.
+    """
+
+    def __init__(self, per_frame: nn.Module, attention: nn.Module, out: nn.Module, unmasked_mean: bool = False) -> None:
+        super().__init__()
+        self.per_frame, self.attention, self.out, self.unmasked_mean = per_frame, attention, out, unmasked_mean
+
+    def forward(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        # As in `FrameHead`: bfloat16 ends with the layers on frames. Scores enter an exponential.
+        rows = self.per_frame(frames).float()
+        with autocast(rows.device, enabled=False):
+            statistics = attentive_statistics(rows, self.attention(rows), None if self.unmasked_mean else mask)
+            return self.out(statistics)
+
+
 class StatisticsHead(nn.Module):
     """Mean and standard deviation over time, standardised by the training clips, then a linear layer.
 
