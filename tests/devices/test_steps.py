@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,10 @@ from affetto.models.classifier import Classifier
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import POOLINGS
+from affetto.models.prefix import collate
 from affetto.targets.losses import CrossEntropy
-from affetto.training.gradients import check_gradients
+from affetto.training import gradients
+from affetto.training.engine import adam
 from devices.guard import META, LeavingError, OnTheDevice, on_device
 from models.systems import FAMILIES, classifier, clips
 from targets.test_losses import EVERY as TARGETS
@@ -27,6 +30,13 @@ EVERYWHERE = ("adapter", "frozen", "full", "lora")
 """Methods that are tried on every family; the others on one with a position bias and on one without."""
 OTHERS = [name for name, method in METHODS.items() if method.takes_steps and name not in EVERYWHERE] + ["lora+adapter"]
 NEEDS_LAYER = {"layer": 2}
+
+
+@pytest.fixture(autouse=True)
+def capturable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of Adam that can be captured, on `meta` too: torch has a list of the devices that it lets have them."""
+    module = importlib.import_module("torch.optim.adam")  # torch.optim hides its modules
+    monkeypatch.setattr(module, "_get_capturable_supported_devices", lambda **_: ["meta"])
 
 
 class Stored(dict[str, Any]):
@@ -44,15 +54,16 @@ def step(made: Classifier) -> None:
     bank = Bank(stored, "ab", META)
     loss = CrossEntropy.fitted(torch.tensor([0, 1]), 7, weighted=True, smoothing=0.1).to(META)
     rows, targets, weights = bank.index("ab"), torch.zeros(2, dtype=torch.long, device=META), torch.ones(2, device=META)
-    optimizer = torch.optim.Adam(made.trainable().values(), foreach=False)
+    groups = [{"params": list(made.trainable().values()), "lr": 1e-3}]
+    optimizer = adam(groups, META, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01, static=True)
     made.method.restore_step_state({})
     with OnTheDevice():
         prefix, lengths = bank.gather(rows, 48)
         total = loss.of_batch(made(prefix, lengths), targets, weights)
         penalty = made.method.penalty()
         (total if penalty is None else total + penalty).backward()
+        optimizer.step()
         made.method.after_step(5, 10)
-    optimizer.step()
     trained = made.trainable()
     assert trained and {parameter.device.type for parameter in trained.values()} == {"meta"}
     assert all(parameter.grad is not None and parameter.grad.device == META for parameter in trained.values())
@@ -110,11 +121,42 @@ def test_clips_are_prepared_on_the_device(key: str, method: str, head: str, pool
     assert {tensor.device for prefix in prefixes for tensor in prefix.values()} == {META}
 
 
-def test_the_proof_of_gradients_looks_at_the_device_and_so_comes_once_a_run() -> None:
-    made = on_device(classifier("whisper-mini", "lora"))
-    batch = {"features": torch.empty(2, 9, made.backbone.width, device=META)}
-    with pytest.raises(RuntimeError, match="meta"):
-        check_gradients(made, batch, torch.tensor([9, 7]))
+@pytest.mark.parametrize("method", EVERYWHERE)
+def test_the_proof_of_gradients_waits_for_the_device_twice(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the weights that are zero, and for the gradients; each look is one for all parameters."""
+    made, looks = classifier("whisper-mini", method), []
+
+    def look(statements: list[Tensor]) -> list[bool]:
+        looks.append({(tensor.device, tensor.dtype, tensor.dim()) for tensor in statements})
+        return [True] * len(statements)
+
+    monkeypatch.setattr(gradients, "_look", look)
+    prefixes = [made.prefix(clip) for clip in clips(0.9, 0.6)]
+    batch, lengths = collate(prefixes, META)
+    on_device(made)
+    with OnTheDevice(carries=True):
+        gradients.check_gradients(made, batch, lengths)
+    assert looks == [{(META, torch.bool, 0)}] * 2
+
+
+def test_transformers_own_objectives_leave_the_device() -> None:
+    """So `masked` and `ctc` of specialisations cannot run under the guard.
+
+    transformers assigns the frames of `masked` by a boolean mask, whose number of frames it has to know, and compares
+    the largest label of `ctc` with the size of the vocabulary. torch's CTC loss takes lengths on the host.
+    """
+    backbone = on_device(from_config("wav2vec2", BACKBONES["wav2vec2-mini"].config, {"normalize": True}))
+    encoder, record = backbone.model, backbone.record
+    encoder.config.apply_spec_augment = True
+    encoder.masked_spec_embed = torch.nn.Parameter(torch.empty(backbone.width, device=META))
+    mask = torch.empty(2, 9, dtype=torch.bool, device=META)
+    with OnTheDevice(), pytest.raises(LeavingError, match="a mask as an index"):
+        encoder._mask_hidden_states(torch.empty(2, 9, backbone.width, device=META), mask)
+    encoder.config.vocab_size = 5
+    model = on_device(record.stock_ctc_class(encoder.config))
+    labels = torch.zeros(2, 3, dtype=torch.long, device=META)
+    with OnTheDevice(), pytest.raises((LeavingError, RuntimeError), match=r"looks at values|meta"):
+        model(torch.empty(2, 4000, device=META), labels=labels)
 
 
 def values() -> Tensor:

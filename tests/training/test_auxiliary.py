@@ -15,6 +15,7 @@ from affetto.corpora.labelling import Relabelling
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
+from affetto.export.upload import export_hub
 from affetto.models.head_layers import StatisticsHead
 from affetto.splits import make_split
 from affetto.targets.classes import Classes
@@ -84,6 +85,8 @@ def test_auxiliary_clips_train_in_every_fold_and_in_the_final_model_and_are_judg
         assert len(seen) == own + 12 and {row["speaker"] for row in seen} > {"more:s20", "more:s21"}
         card = json.loads((folder / "model" / "affetto.json").read_text())
         assert card["corpus"] == "clips + more (auxiliary)"
+    export_hub(out, tmp_path / "hub")
+    assert "clips, 28 clips; more, 12 clips in training alone; recipe" in (tmp_path / "hub" / "README.md").read_text()
 
 
 def test_a_corpus_that_joins_changes_the_identity_and_none_changes_nothing(table: Path, more: Path) -> None:

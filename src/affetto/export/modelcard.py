@@ -33,8 +33,7 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "base": base,
         "method": metrics["method"],
         "recipe": metrics["recipe"],
-        "corpus": metrics["corpus"],
-        "clips": metrics["clips"],
+        "corpus": "; ".join(_corpora(metrics)),
         "licence": card["licence"] or "not known to affetto; ask the source of the corpus",
         "split": metrics["split"],
         "checksum": metrics["split_checksum"],
@@ -53,6 +52,14 @@ def base_name(card: Mapping[str, Any], base: str | None) -> str:
     if base is None and not card["backbone"]["random_weights"] and name in BACKBONES:
         return BACKBONES[name].hub_id or name
     return name
+
+
+def _corpora(metrics: Mapping[str, Any]) -> list[str]:
+    """Name the tested corpus and those that joined the training, with their clips."""
+    joined = metrics.get("auxiliary", {}).items()
+    return [f"{metrics['corpus']}, {metrics['clips']} clips"] + [
+        f"{name}, {facts['used']} clips in training alone" for name, facts in joined
+    ]
 
 
 def _predicts(target: Target) -> str:
@@ -235,7 +242,7 @@ a folder. It was trained on {seconds}; longer recordings are covered by windows.
 
 ## Training data
 
-{corpus}, {clips} clips; recipe `{recipe}`. Licence of the data: {licence}.
+{corpus}; recipe `{recipe}`. Licence of the data: {licence}.
 The licence of the data may bind what is made from them.
 
 ## How well it does

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +31,9 @@ def check_gradients(classifier: Classifier, batch: Prefix, lengths: Tensor) -> N
         # No loss: the least of some would hide a gradient, as the CCC of a single clip does.
         loss = (outputs * torch.linspace(0.5, 1.5, outputs.shape[1], device=outputs.device)).sum()
         loss.backward()
-        dead = [
-            name
-            for name, parameter in trainable.items()
-            if not name.endswith("k_proj.bias") and (parameter.grad is None or not bool(parameter.grad.abs().max() > 0))
-        ]
+        grads_of = {name: p.grad for name, p in trainable.items() if p.grad is not None}
+        moves = dict(zip(grads_of, _look([grad.abs().max() > 0 for grad in grads_of.values()]), strict=True))
+        dead = [name for name in trainable if not name.endswith("k_proj.bias") and not moves.get(name)]
         leaking = [name for name, p in classifier.named_parameters() if not p.requires_grad and p.grad is not None]
     finally:
         for parameter, grad in grads.items():
@@ -54,10 +52,17 @@ def check_gradients(classifier: Classifier, batch: Prefix, lengths: Tensor) -> N
 @torch.no_grad()
 def _wake(trainable: dict[str, nn.Parameter]) -> None:
     generator = torch.Generator().manual_seed(0)
-    for parameter in trainable.values():
-        if not bool(parameter.any()):
+    zeros = _look([~parameter.any() for parameter in trainable.values()])
+    for parameter, is_zero in zip(trainable.values(), zeros, strict=True):
+        if is_zero:
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.copy_(noise.to(parameter.device, parameter.dtype) * 0.02)
+
+
+def _look(statements: Sequence[Tensor]) -> list[bool]:
+    """Values of boolean tensors (), by a single wait for their device."""
+    values: list[bool] = torch.stack(list(statements)).tolist() if statements else []
+    return values
 
 
 def check_reached(parameters: Mapping[str, nn.Parameter]) -> None:
