@@ -29,6 +29,7 @@ CASES = [
     *(("whisper-mini", "frozen", {}, head, pooling) for head in HEADS for pooling in ("weighted", "mean")),
     ("whisper-mini", "adapter", ADAPTER, "paper", "weighted"),
 ]
+NAMES = ["-".join([b, m, *filter(None, [values.get("placement")]), h, p]) for b, m, values, h, p in CASES]
 
 
 def classifier(backbone: str, method: str, values: dict[str, Any], head: str, pooling: str, seed: int) -> Classifier:
@@ -60,7 +61,7 @@ def batch(model: Classifier, clips: int, frames: int, seed: int) -> tuple[Prefix
     return collate([model.prefix(wave) for wave in waves], torch.device("cpu"))
 
 
-@pytest.mark.parametrize(("backbone", "method", "values", "head", "pooling"), CASES)
+@pytest.mark.parametrize(("backbone", "method", "values", "head", "pooling"), CASES, ids=NAMES)
 def test_a_fit_in_a_stack_computes_what_it_computes_alone(
     backbone: str, method: str, values: dict[str, Any], head: str, pooling: str
 ) -> None:
