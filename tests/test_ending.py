@@ -21,6 +21,7 @@ WAITING = """
 import sys, time
 from affetto import cli
 from affetto.cli.ending import resumable
+from affetto.inference.batch.columns import Columns
 
 @cli.app.command()
 @resumable
@@ -133,7 +134,7 @@ class Half:
     """A labeller that is stopped behind its first recording."""
 
     class facts:  # noqa: N801 (an instance of Facts, as far as it is asked)
-        labels = ("joy", "anger")
+        columns = Columns(("joy", "anger"))
         protocol = None
 
     def label(self, _recordings: object) -> Iterator[dict[str, Any]]:

@@ -91,7 +91,7 @@ def test_demos_is_table_two(shared: Path, tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).touch()
     manifest = open_corpus("demos", tmp_path, strict=True)
-    assert manifest.per_emotion() == demos.CORPUS.official
+    assert manifest.per_emotion() == demos.CORPUS.classes
     assert manifest.per_emotion() == {
         "anger": 1477,
         "disgust": 1678,
