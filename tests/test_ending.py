@@ -15,6 +15,7 @@ import pytest
 
 from affetto.cli import ending, labels, main
 from affetto.errors import UserError
+from affetto.inference.batch.columns import Columns
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and /dev/full are POSIX's")
 WAITING = """
