@@ -88,12 +88,14 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
 def test_folds_that_train_as_one_and_are_killed_go_on_in_any_company(tmp_path: Path) -> None:
     """Together, alone and together again: each fold is where its own checkpoint was."""
     table = write_table(tmp_path / "corpus")
-    wanted = spec(table, "lora", split="kfold:3", final=False, overrides={"lora.dropout": "0.2"})
+    chosen = {"lora.dropout": "0.2", "training.epochs": "5"}
+    wanted = spec(table, "lora", split="kfold:3", final=False, overrides=chosen)
     text = wanted.model_dump_json()
     assert run(text, tmp_path / "undisturbed") == 0
     chance, out, kills = random.Random(1), tmp_path / "killed", []
     for stack in (3, 1, 3, 2):
-        if run(text, out, chance.randint(2, 5), chance.uniform(0, 0.05), stack) != 0:
+        # A call gets past some 4 of the 30 checkpoints, so that each of the first three ends by its kill.
+        if run(text, out, chance.randint(2, 4), chance.uniform(0, 0.01), stack) != 0:
             kills.append(stack)
     assert kills[:3] == [3, 1, 3]
     assert run(text, out, stack=3) == 0
