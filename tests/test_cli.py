@@ -312,3 +312,9 @@ def test_mistakes_in_export(words: list[str], told: str, run_folder: Path, tmp_p
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     assert "not an empty folder" in fails("export", run_folder, "--to", "hf", "--out", tmp_path / "full")
+
+
+def test_a_dimension_that_is_written_wrongly_is_named_by_its_option(fails, table: Path, tmp_path: Path) -> None:
+    words = ["train", "--table", table, *ONE_EPOCH, "--out", tmp_path / "run", "--dimension", "arousal"]
+    assert "--dimension 'arousal' must be NAME=COLUMN:LOW:HIGH" in fails(*words)
+    assert not (tmp_path / "run").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,13 +14,14 @@ from affetto.corpora.manifest import Clip, Manifest, merge
 from affetto.errors import UserError
 from affetto.targets.classes import Classes
 from affetto.targets.conformal import conformal, half_width
-from affetto.targets.dimensions import Dimensions, Interval
+from affetto.targets.dimensions import LOSSES, Dimensions, Interval
 from affetto.targets.distribution import Distribution
-from affetto.targets.joint import Joint
+from affetto.targets.joint import OF_LABELS, Joint
 from affetto.targets.linear import logistic, of_shares, ridge
 from affetto.targets.multilabel import Multilabel
 from affetto.targets.registry import blueprint_of, choose_target, target_of
 from affetto.targets.target import Target, TargetSettings
+from affetto.training.sections import TargetSection
 from targets.test_losses import EVERY
 
 RANDOM = np.random.default_rng(5)
@@ -188,3 +189,10 @@ def test_the_raters_deviation_is_written_where_two_or_more_rated_every_dimension
     few = clip("a", emotion="", ratings=(ratings[0], Rating("9", (), (("arousal", 2.0),))), dimensions=values)
     assert set(target.truth_fields(few)) == {"truth"}
     assert Joint(Classes(("joy", "fear")), target).truth_fields(rated)["deviation"] == deviation
+
+
+def test_the_settings_of_a_run_are_those_that_targets_take() -> None:
+    assert TargetSection().model_dump() == vars(TargetSettings())
+    choices = {name: info.annotation for name, info in TargetSection.model_fields.items()}
+    assert set(get_args(choices["dimension_loss"])) == LOSSES.keys()
+    assert set(get_args(choices["joint"])) == OF_LABELS.keys()

@@ -60,7 +60,14 @@ def pairs(items: list[str] | None, flag: str) -> dict[str, str]:
 
 def reader_options(option: list[str] | None, dimension: list[str] | None) -> dict[str, str]:
     """Options of a reader from --option and --dimension. Raises UserError where both name dimensions."""
+    from affetto.corpora.formats.annotated import parse_dimensions
+
     options = pairs(option, "--option")
+    for text in dimension or ():
+        try:
+            parse_dimensions(text)
+        except ValueError as problem:
+            raise UserError(f"--dimension {text!r} {problem}") from None
     if dimension and "dimensions" in options:
         raise UserError("--dimension and --option dimensions=… are both given; leave the second out")
     return options | ({"dimensions": ",".join(dimension)} if dimension else {})

@@ -109,7 +109,7 @@ class Stacked:
     def logits(
         self, prefix: Prefix, lengths: Tensor, mask: Callable[[int, Tensor], Tensor] | None = None
     ) -> list[Tensor]:
-        """What `join` gave → logits (clips, classes) of each fit's own clips.
+        """Result of `join` → logits (clips, classes) of each fit's own clips.
 
         `mask(fit, statistics)` changes what a statistics head gets, (clips, 2 width).
         """

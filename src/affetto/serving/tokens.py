@@ -33,7 +33,7 @@ def read_tokens(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or "it is no text in UTF-8"
-        raise UserError(f"--token-file {path}: {reason}") from None
+        raise UserError(f"--token-file {path}: {reason}; give a text file with a token a line") from None
     tokens: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         parts = line.split()

@@ -47,7 +47,7 @@ def blueprint_of(target: Target) -> dict[str, Any]:
 
 
 def identity_of(target: Target) -> dict[str, Any]:
-    """What of a target identifies a run, beside settings and data; runs of classes do not name theirs."""
+    """Facts of a target that identify a run, beside settings and data; {} of classes, whose runs do not name them."""
     return {} if target.name == PLAIN else {"target": target.name}
 
 

@@ -124,7 +124,7 @@ class Loss(ABC):
 
 
 class Target(ABC):
-    """What a model predicts of a clip."""
+    """Record (class attributes) of a kind of prediction, and the target of one run or model (instances)."""
 
     name: ClassVar[str]
     """Name that `--target` takes."""

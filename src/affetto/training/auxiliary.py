@@ -35,7 +35,7 @@ class Auxiliary:
     manifests: tuple[Manifest, ...] = ()
     """The clips that are learned from, one manifest a corpus."""
     facts: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """Of each corpus by its name: `clips`, `used`, `left_out` by reason, `speakers`, and the percentage of test clips
+    """Facts by the corpus's name: `clips`, `used`, `left_out` by reason, `speakers`, and the percentage of test clips
     whose sentence is spoken in it (None where no words are known)."""
 
     @property
@@ -150,7 +150,7 @@ def check_names(tested: Manifest, corpora: Sequence[Manifest]) -> None:
     for manifest in corpora:
         if manifest.corpus in names:
             raise UserError(
-                f"two corpora are named {manifest.corpus!r}: give the auxiliary one another name, as in "
+                f"two corpora are named {manifest.corpus!r}: give the auxiliary corpus another name, as in "
                 f"--auxiliary {manifest.corpus}-2=PATH, or leave it out where it is the tested one"
             )
         names.add(manifest.corpus)
