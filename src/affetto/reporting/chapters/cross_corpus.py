@@ -130,7 +130,7 @@ def single_table(evidence: Evidence) -> Sheet | None:
     if not evaluations:
         return None
     systems = [read_system(evidence, {0: evaluation}, evaluation.corpus) for evaluation in evaluations]
-    estimates = [system and estimation.estimate([system]) for system in systems]
+    estimates = [estimation.estimate([system]) if system else None for system in systems]
     drawn = [estimate for estimate in estimates if estimate]
     return Sheet(
         name="evaluations",

@@ -248,7 +248,7 @@ def _scores(evidence: Evidence, config: Configuration, tested: Tests) -> dict[st
         scores[corpus] = Score(
             relation=joined.get(corpus, ACROSS),
             tests=tuple(evaluation.test for evaluation in by_seed.values()),
-            estimate=system and estimation.estimate([system]),
+            estimate=estimation.estimate([system]) if system else None,
             system=system,
             evaluations=tuple(by_seed.values()),
         )
