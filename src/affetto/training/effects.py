@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,8 +17,9 @@ from affetto.models.heads.head import Head
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
-from affetto.targets.registry import TARGETS
-from affetto.targets.target import Target
+
+if TYPE_CHECKING:
+    from affetto.targets.target import Target
 
 Mark = TypeVar("Mark")
 
@@ -160,6 +161,8 @@ def missing_condition(
 
 def find_unsuited(settings: BaseModel, method: type[Method], target: Target) -> str | None:
     """The first setting of the method's sections that the run's target does not allow, as a line for the user."""
+    from affetto.targets.registry import TARGETS  # which imports numpy, as `affetto settings` need not
+
     for name, value, mark in _marks(settings, method, NeedsTarget):
         if mark.values(value) and not getattr(target, mark.fact):
             names = ", ".join(kind.name for kind in TARGETS.values() if getattr(kind, mark.fact))

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from affetto.errors import UserError
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
-from affetto.targets.target import LossSettings
 from affetto.training import effects
 from affetto.training.effects import Acts, Needs, NeedsTarget
 
 if TYPE_CHECKING:
+    from affetto.targets.target import LossSettings
+
     HeadName = str
 else:
     HeadName = Literal[tuple(HEADS)]
@@ -154,6 +155,8 @@ class TrainingSettings(Section):
     @property
     def loss_settings(self) -> LossSettings:
         """Settings of the loss, as targets take them."""
+        from affetto.targets.target import LossSettings  # which imports numpy, as `affetto settings` need not
+
         return LossSettings(
             kind=self.loss,
             class_weights=self.class_weights,
