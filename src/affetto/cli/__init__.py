@@ -11,6 +11,7 @@ from affetto._version import __version__
 from affetto.cli import (
     corpora,
     crossing,
+    ensembling,
     exporting,
     grids,
     machine,
@@ -39,6 +40,7 @@ app.command()(training.evaluate)
 app.command()(resumable(specializing.specialize))
 app.command()(predicting.predict)
 app.command()(exporting.export)
+app.command()(ensembling.ensemble)
 app.command()(serving.serve)
 grids.app.command("cross")(crossing.cross)
 app.add_typer(grids.app, name="grid")
