@@ -124,6 +124,9 @@ IDLE = [
     ("lora", "paper", {"model.layer": "2"}),
     ("frozen", "paper", {"model.head": "linear", "model.head_dropout": "0.5"}),
     ("frozen", "recommended", {"training.epochs": "0", "training.label_smoothing": "0.2"}),
+    ("frozen", "recommended", {"training.epochs": "0", "training.loss": "focal"}),
+    ("frozen", "recommended", {"training.focal_gamma": "1"}),
+    ("lora", "recommended", {"training.loss": "focal", "training.class_balanced_beta": "0.9"}),
 ]
 
 

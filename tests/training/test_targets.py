@@ -138,6 +138,13 @@ def test_a_setting_of_another_target_is_refused(table: Path, tmp_path: Path) -> 
         train(spec(table, target="dimensions", overrides={"target.threshold": "0.3"}), tmp_path / "run")
 
 
+def test_a_loss_of_classes_is_refused_where_there_are_none(table: Path, tmp_path: Path) -> None:
+    words = r"training.loss=focal needs a target of classes \(classes, distribution, joint\), .* learns dimensions"
+    with pytest.raises(UserError, match=words) as caught:
+        train(spec(table, target="dimensions", overrides={"training.loss": "focal"}), tmp_path / "run")
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
 def test_without_a_target_classes_come_first_and_dimensions_where_no_clip_has_an_emotion(
     table: Path, runs: Any, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from affetto.cli import (
     comparing,
     corpora,
     crossing,
+    ensembling,
     exporting,
     grids,
     machine,
@@ -40,6 +41,7 @@ app.command()(training.evaluate)
 app.command()(resumable(specializing.specialize))
 app.command()(predicting.predict)
 app.command()(exporting.export)
+app.command()(ensembling.ensemble)
 app.command()(serving.serve)
 grids.app.command("cross")(crossing.cross)
 app.add_typer(grids.app, name="grid")

@@ -14,12 +14,14 @@ from affetto.corpora.content import Content
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
+from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import Source
 from affetto.splits import Split, make_split
 from affetto.targets.registry import choose_target
 from affetto.targets.target import Target, TargetSettings
 from affetto.training.auxiliary import Auxiliary, check_names, own_names, select
 from affetto.training.contents import contents_of, marks_of
+from affetto.training.effects import find_unsuited
 from affetto.training.sections import Settings
 from affetto.training.spec import CorpusSpec, RunSpec
 
@@ -168,6 +170,8 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         )
 
     target, split = split_of(manifest, say)
+    if unsuited := find_unsuited(spec.settings, METHODS.find(spec.method), target):
+        raise UserError(unsuited)
     data = Data(
         manifest=manifest,
         split=split,

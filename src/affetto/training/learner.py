@@ -51,6 +51,10 @@ class Task:
         """Truth of clips: class indices (clips,), or numbers (clips, columns), float32."""
         return torch.as_tensor(np.array([self.target[clip_id] for clip_id in ids]), device=device)
 
+    def factors_of(self, ids: Sequence[str]) -> Tensor | None:
+        """Factor on the loss of each clip, (clips,); None where all are 1."""
+        return torch.tensor([self.factors.get(clip_id, 1.0) for clip_id in ids]) if self.factors else None
+
 
 @dataclass(frozen=True)
 class Batch:
