@@ -412,3 +412,27 @@ def test_the_command_line_passes_the_corpora_on_and_names_a_path_that_does_not_e
     assert specs[0].settings.auxiliary.weight == 0.5 and "enough" in capfd.readouterr().err
     assert affetto(*words, "--auxiliary", "more=/nowhere", monkeypatch=monkeypatch) == 2
     assert "no such corpus folder or table: /nowhere" in capfd.readouterr().err
+
+
+def test_options_of_one_corpus_reach_its_reader_alone(
+    table: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    specs: list[RunSpec] = []
+
+    def watched(run: RunSpec, *_: Any, **__: Any) -> None:
+        specs.append(run)
+        raise UserError("enough")
+
+    monkeypatch.setattr(training, "train", watched)
+    words = ["train", "--corpus", f"mine={table}", "--table", table, "--auxiliary", f"more={more}"]
+    words += ["--backbone", "whisper-mini", "--random-weights", "--method", "probe", "--out", tmp_path / "run"]
+    options = ["--option", "audio_root=a:b", "--option", "more:audio_root=c", "--option", "mine:speaker_table=d"]
+    options += ["--dimension", "arousal=act:1:7", "--dimension", "more:arousal=aro:0:1"]
+    assert affetto(*words, *options, monkeypatch=monkeypatch) == 2
+    shared = {"audio_root": "a:b", "dimensions": "arousal=act:1:7"}
+    assert [corpus.options for corpus in specs[0].corpora] == [{**shared, "speaker_table": "d"}, shared]
+    assert specs[0].auxiliary[0].options == {"audio_root": "c", "dimensions": "arousal=aro:0:1"}
+    capfd.readouterr()
+    assert affetto(*words, "--option", "moor:audio_root=c", monkeypatch=monkeypatch) == 2
+    message = "unknown corpus in --option 'moor:audio_root=c': 'moor': did you mean 'more'? Known: mine, table, more."
+    assert message in capfd.readouterr().err and len(specs) == 1
