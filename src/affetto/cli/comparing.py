@@ -14,8 +14,8 @@ WIDTH = 80
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="folder of a run, of a grid, or of several of them")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="folder that is compared with A")],
+    a: Annotated[Path, typer.Argument(help="folder of a run, of a grid, or of several of them")],
+    b: Annotated[Path, typer.Argument(help="folder that is compared with A")],
     measure: Annotated[
         str | None, typer.Option(help="measure to compare by, such as uar (default: the main measure of the target)")
     ] = None,
@@ -33,7 +33,7 @@ def compare(
     from affetto.reporting.comparing.compare import compare as compare_folders
     from affetto.reporting.render.terminal import print_sheet
 
-    comparison = compare_folders(first, second, measure=measure, threshold=threshold)
+    comparison = compare_folders(a, b, measure=measure, threshold=threshold)
     if as_json:
         typer.echo(json.dumps(sheet.to_dict(comparison), indent=2, ensure_ascii=False))
     else:
