@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def _confidence(members: Sequence[Member]) -> dict[str, Any]:
 
 def _difference(first: dict[str, Any], second: dict[str, Any]) -> str:
     """The first fact that has to agree and differs between two cards, in words; "" where there is none."""
-    facts = {
+    facts: dict[str, Callable[[dict[str, Any]], Any]] = {
         "the backbone": lambda card: (card["backbone"]["digest"], card["backbone"].get("layer_norm_swap", "none")),
         "the method": lambda card: card["blueprint"]["method"]["name"],
         "the method's settings": lambda card: card["blueprint"]["method"],
