@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from affetto.targets.dimensions import Dimensions, Interval
 from affetto.training import auxiliary, stacking
 from affetto.training import train as training
 from affetto.training.corpus_scales import CorpusScales
-from affetto.training.learner import Task
+from affetto.training.learner import Learner, Task
 from affetto.training.selection import Probe, choose
 from affetto.training.spec import CorpusSpec, RunSpec, acting, settings
 from affetto.training.train import train
@@ -147,6 +148,33 @@ def test_a_balanced_corpus_counts_as_much_as_the_tested_one(
     assert weights[-1] == (21 + 12, pytest.approx(0.5 * 21 / 12)), "the refit has 21 clips of the tested corpus"
 
 
+def test_a_balanced_sampler_draws_the_classes_of_each_corpus_evenly(
+    table: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Balance by corpus acts on the probe alone, and so do class weights; the weight of the corpus acts in steps."""
+    epochs: list[tuple[Task, list[str], bool]] = []
+    begin = Learner.begin
+
+    def watched(learner: Learner, epoch: int) -> int:
+        count = begin(learner, epoch)
+        drawn = [clip for batch in learner.batches for clip in batch]
+        epochs.append((learner.task, drawn, learner.settings.loss_settings.class_weights))
+        return count
+
+    monkeypatch.setattr(Learner, "begin", watched)
+    balanced = {"training.sampler": "balanced", "auxiliary.balance": "corpus", "auxiliary.weight": "0.5"}
+    train(with_auxiliary(table, more, overrides=balanced, probe=False), tmp_path / "run")
+    assert epochs
+    for task, drawn, is_weighted in epochs:
+        assert not is_weighted and len(drawn) == len(task.train)
+        assert set(task.groups) == set(task.train) and {name for name, _ in task.groups.values()} == {"clips", "more"}
+        assert len({task.target[clip] for clip in task.groups if task.groups[clip] == ("more", 0)}) == 1
+        counts = Counter(task.groups[clip] for clip in drawn)
+        assert set(counts) == set(task.groups.values()) and max(counts.values()) - min(counts.values()) <= 1
+        assert {task.factors.get(clip, 1.0) for clip in drawn} == {1.0, 0.5}
+    assert epochs[0][1] != epochs[1][1]
+
+
 def test_folds_that_are_fitted_together_have_the_numbers_of_folds_fitted_alone(
     table: Path, more: Path, tmp_path: Path
 ) -> None:
@@ -160,7 +188,7 @@ def test_folds_that_are_fitted_together_have_the_numbers_of_folds_fitted_alone(
 def test_a_killed_run_goes_on_as_an_undisturbed_one(
     table: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apart = {"auxiliary.weight": "0.3", "auxiliary.standardise": "corpus"}
+    apart = {"auxiliary.weight": "0.3", "auxiliary.standardise": "corpus", "training.sampler": "balanced"}
     run = with_auxiliary(table, more, "lora", split="kfold:3", overrides=apart)
     expected = train(run, tmp_path / "undisturbed", stack=1)
     fits = 0

@@ -138,10 +138,11 @@ def test_a_setting_of_another_target_is_refused(table: Path, tmp_path: Path) -> 
         train(spec(table, target="dimensions", overrides={"target.threshold": "0.3"}), tmp_path / "run")
 
 
-def test_a_loss_of_classes_is_refused_where_there_are_none(table: Path, tmp_path: Path) -> None:
-    words = r"training.loss=focal needs a target of classes \(classes, distribution, joint\), .* learns dimensions"
+@pytest.mark.parametrize("setting", ["training.loss=focal", "training.sampler=balanced"])
+def test_a_setting_of_classes_is_refused_where_there_are_none(setting: str, table: Path, tmp_path: Path) -> None:
+    words = rf"{setting} needs a target of classes \(classes, distribution, joint\), .* learns dimensions"
     with pytest.raises(UserError, match=words) as caught:
-        train(spec(table, target="dimensions", overrides={"training.loss": "focal"}), tmp_path / "run")
+        train(spec(table, target="dimensions", overrides=dict([setting.split("=")])), tmp_path / "run")
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 

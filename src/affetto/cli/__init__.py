@@ -9,6 +9,7 @@ import typer
 
 from affetto._version import __version__
 from affetto.cli import (
+    comparing,
     corpora,
     crossing,
     ensembling,
@@ -45,6 +46,7 @@ app.command()(serving.serve)
 grids.app.command("cross")(crossing.cross)
 app.add_typer(grids.app, name="grid")
 app.command()(reporting.report)
+app.command()(comparing.compare)
 app.add_typer(machine.store_app, name="store")
 app.command()(machine.bench)
 app.command()(resumable(machine.demo))

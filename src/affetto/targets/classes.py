@@ -100,7 +100,6 @@ class OneLabel(Target):
         return UAR.of_labels(true, called, int(max(true.max(), called.max())) + 1)
 
     def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:
-        """The label of each clip, as a column number (clips,), from its encoded truth."""
         return truth.astype(np.int64)
 
 

@@ -137,6 +137,9 @@ class Joint(Target):
             self.numbers.solve(features, numbers, strength, weighted=weighted, clip_weights=clip_weights),
         )
 
+    def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:
+        return self.of_labels.called(self._parts(truth)[0])
+
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         return self.of_labels.probe_score(outputs[:, : len(self.labels)], self._parts(truth)[0])
 

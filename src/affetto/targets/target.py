@@ -238,6 +238,10 @@ class Target(ABC):
         """
         return labels
 
+    def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:
+        """The label of each clip, as a column number (clips,), from its encoded truth. Targets with classes have it."""
+        raise NotImplementedError(f"the target {self.name} has no classes")
+
     @abstractmethod
     def loss(self, truth: Tensor, settings: LossSettings, factors: Tensor | None = None) -> Loss:
         """The loss for training clips of this truth (clips, …).

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from affetto.audio import AudioError
 from affetto.corpora.content import Content
@@ -90,19 +92,26 @@ class Data:
         digests = self.auxiliary.digests(self.digests, with_annotations=self.target.learns_from_annotations)
         return {"auxiliary": digests} if digests else {}
 
-    def factors(self, settings: Settings, clips: int) -> dict[str, float]:
+    def factors(self, settings: Settings, clips: int, *, drawn_evenly: bool = False) -> dict[str, float]:
         """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus.
 
+        `drawn_evenly`: True for clips that are drawn so that corpora are even already: their weight alone acts.
         {} where all clips count alike.
         """
-        weight, balance = settings.auxiliary.weight, settings.auxiliary.balance
-        if weight == 1.0 and balance == "none":
+        weight, balanced = settings.auxiliary.weight, settings.auxiliary.balance == "corpus" and not drawn_evenly
+        if weight == 1.0 and not balanced:
             return {}
         return {
-            clip.id: weight * (clips / len(manifest.clips) if balance == "corpus" else 1.0)
+            clip.id: weight * (clips / len(manifest.clips) if balanced else 1.0)
             for manifest in self.auxiliary.manifests
             for clip in manifest.clips
         }
+
+    def groups(self, clips: Sequence[str], truth: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
+        """Corpus and class of each of these clips; `truth` by clip id, as `Target.encode` gives it."""
+        corpora = {clip.id: clip.corpus for clip in (*self.manifest.clips, *self.auxiliary.clips)}
+        classes = self.target.called(np.array([truth[clip] for clip in clips]))
+        return {clip: (corpora[clip], int(number)) for clip, number in zip(clips, classes, strict=True)}
 
     def standardised_apart(self, settings: Settings) -> dict[str, str]:
         """Corpus of each auxiliary clip that is standardised by its own corpus; {} where all are pooled."""

@@ -34,6 +34,7 @@ class Circumstances:
     epochs: int
     warm_start: str
     loss: str
+    sampler: str
     has_auxiliary: bool
 
     @property
@@ -103,6 +104,7 @@ FOCAL = Condition("training steps with training.loss=focal", lambda c: c.takes_s
 CLASS_BALANCED = Condition(
     "training steps with training.loss=class_balanced", lambda c: c.takes_steps and c.loss == "class_balanced"
 )
+SHUFFLED = Condition("training.sampler=shuffled", lambda c: c.sampler == "shuffled")
 BLOCKS = Condition(
     f"training steps of a method that changes blocks ({_names(METHODS, 'changes_blocks')})",
     lambda c: c.takes_steps and c.method.changes_blocks,
@@ -135,6 +137,7 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
         epochs=training.epochs,
         warm_start=training.warm_start,
         loss=training.loss,
+        sampler=training.sampler,
         has_auxiliary=has_auxiliary,
     )
 

@@ -201,17 +201,7 @@ class FoldTrainer:
             assert choice is not None and layer is not None
             start = self.probes.fit(ids, replace(choice, layer=layer))
             head = (start.weight, start.bias)
-        task = Task(
-            train=self.data.auxiliary.join(ids),
-            validation=validation,
-            target=self.truth,
-            seed=self.spec.seed,
-            epochs=epochs,
-            identity=f"{self.identity} {name} {stage}",
-            head=head,
-            factors=self.data.factors(self.settings, len(ids)),
-            standardised_apart=self.data.standardised_apart(self.settings),
-        )
+        task = self._task(ids, validation, epochs=epochs, identity=f"{self.identity} {name} {stage}", head=head)
         log = Log(folder, stage)
 
         def on_epoch(progress: Fit) -> None:
@@ -233,6 +223,31 @@ class FoldTrainer:
         progress = yield from fitted(request)
         log.update(progress.history)  # where all epochs were done before, none has reported
         return classifier, layer, progress
+
+    def _task(
+        self,
+        ids: tuple[str, ...],
+        validation: tuple[str, ...] | None,
+        *,
+        epochs: int,
+        identity: str,
+        head: tuple[np.ndarray, np.ndarray] | None,
+    ) -> Task:
+        """Task of a fit on these clips of the tested corpus and on all auxiliary ones."""
+        data, settings = self.data, self.settings
+        train, evenly = data.auxiliary.join(ids), settings.training.draws_evenly
+        return Task(
+            train=train,
+            validation=validation,
+            target=self.truth,
+            seed=self.spec.seed,
+            epochs=epochs,
+            identity=identity,
+            head=head,
+            factors=data.factors(settings, len(ids), drawn_evenly=evenly),
+            standardised_apart=data.standardised_apart(settings),
+            groups=data.groups(train, self.truth) if evenly else {},
+        )
 
     # The probe -----------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,7 +18,7 @@ from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.targets.target import Loss
 from affetto.training import augment as augmentation
-from affetto.training.batches import plan
+from affetto.training.batches import draw_evenly, plan
 from affetto.training.corpus_scales import CorpusScales
 from affetto.training.processes import part, reseed, sum_in_place
 from affetto.training.sections import AugmentSettings, TrainingSettings
@@ -46,6 +46,9 @@ class Task:
     """Factor on the loss of clips; 1 for a clip without one."""
     standardised_apart: Mapping[str, str] = field(default_factory=dict)
     """Corpus of each training clip that a statistics head takes standardised by that corpus (`CorpusScales`)."""
+
+    groups: Mapping[str, Hashable] = field(default_factory=dict)
+    """Group of each training clip, all of which have as many clips in an epoch; {}: an epoch has each clip once."""
 
     def truth(self, ids: Sequence[str], device: torch.device | None = None) -> Tensor:
         """Truth of clips: class indices (clips,), or numbers (clips, columns), float32."""
@@ -98,7 +101,8 @@ class Learner:
         """Plan the batches of an epoch; returns their number."""
         s, task = self.settings, self.task
         self.epoch = epoch
-        self.batches = plan(task.train, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
+        clips = draw_evenly(task.train, task.groups, task.seed, epoch) if task.groups else task.train
+        self.batches = plan(clips, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
         self.trained: list[nn.Parameter] = list(self.classifier.trainable().values())
         self.classifier.train()
         return len(self.batches)

@@ -43,6 +43,7 @@ class AudioSettings(Section):
     )
 
 
+TWICE_BALANCED = "a balanced epoch leaves the loss nothing to balance"
 WITHOUT_PROBE = "set training.warm_start=none and model.layer=null with another head or pooling"
 
 
@@ -117,6 +118,7 @@ class TrainingSettings(Section):
     loss: Annotated[
         Literal["cross_entropy", "focal", "class_balanced", "logit_adjusted"],
         Acts(effects.STEPS),
+        Needs(effects.SHUFFLED, lambda value: value in ("class_balanced", "logit_adjusted"), TWICE_BALANCED),
         NeedsTarget("has_classes", lambda value: value != "cross_entropy", "a target of classes"),
     ] = Field(
         "cross_entropy",
@@ -132,10 +134,19 @@ class TrainingSettings(Section):
         lt=1,
         description="β of the effective number (1 - βⁿ) / (1 - β) of n clips; near 1: weights by inverse frequency",
     )
+    sampler: Annotated[
+        Literal["shuffled", "balanced"],
+        Acts(effects.STEPS),
+        NeedsTarget("has_classes", lambda value: value != "shuffled", "a target of classes"),
+    ] = Field(
+        "shuffled",
+        description="clips of an epoch; shuffled: each clip once; balanced: as many clips, drawn so that the classes "
+        "of each corpus are even, and no class weights in the loss",
+    )
     class_weights: bool = Field(
         True,
         description="weight classes by their inverse frequency, in the probe and in the losses cross_entropy and "
-        "focal; the other losses balance classes themselves",
+        "focal; the other losses and training.sampler=balanced balance classes themselves",
     )
     label_smoothing: Annotated[float, Acts(effects.STEPS)] = Field(
         0.0, ge=0, lt=1, description="share of the target spread over all classes, in proportion to class weights"
@@ -153,13 +164,18 @@ class TrainingSettings(Section):
     )
 
     @property
+    def draws_evenly(self) -> bool:
+        """True if an epoch has as many clips of every class."""
+        return self.sampler == "balanced"
+
+    @property
     def loss_settings(self) -> LossSettings:
         """Settings of the loss, as targets take them."""
         from affetto.targets.target import LossSettings  # which imports numpy, as `affetto settings` need not
 
         return LossSettings(
             kind=self.loss,
-            class_weights=self.class_weights,
+            class_weights=self.class_weights and not self.draws_evenly,
             label_smoothing=self.label_smoothing,
             focal_gamma=self.focal_gamma,
             class_balanced_beta=self.class_balanced_beta,

@@ -26,7 +26,7 @@ from affetto.reporting.stats.estimation import (
     sizes,
     weighted_scores,
 )
-from affetto.reporting.stats.matched import Matched
+from affetto.reporting.stats.matched import HasSpread, Matched
 from affetto.reporting.stats.systems import System, check_same_clips
 
 PERMUTATIONS = 9999
@@ -76,6 +76,8 @@ class Comparison:
     adjusted_seeds_p: float | None = None
     """`seeds_p` after Holm's correction."""
     family: int = 1
+    sampled: Sampled | None = None
+    """`difference` with its variance over speakers and seeds; None where there is no interval."""
 
     @property
     def speakers(self) -> dict[str, int]:
@@ -219,6 +221,7 @@ def compare_counted(
         share_better=float(np.mean([((v > 0).mean() + (v >= 0).mean()) / 2 for v in gaps.values()])),
         p=None,
         smallest_p=smallest_p(sum(len(pair.speakers) for pair in pairs), permutations),
+        sampled=spread,
     )
     if spread is None or comparison.has_few_speakers:
         return comparison
@@ -226,7 +229,7 @@ def compare_counted(
     return replace(comparison, p=permutation_p(pairs, permutations=permutations, seed=seed), seeds_p=seeds_p)
 
 
-def sampled_difference(pairs: Sequence[Matched]) -> Sampled | None:
+def sampled_difference(pairs: Sequence[HasSpread]) -> Sampled | None:
     """Mean difference over corpora, with its variance over speakers and seeds; None where that is unknown."""
     if not all(intervals.can_be_drawn(pair.clips) for pair in pairs):
         return None
