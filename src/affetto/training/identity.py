@@ -21,6 +21,7 @@ LATER: dict[str, dict[str, Any]] = {
         "class_balanced_beta": 0.99,
         "sampler": "shuffled",
     },
+    "augment": {"mixup": 0.0},
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
     "auxiliary": {"weight": 1.0, "balance": "none", "standardise": "pooled"},
 }
