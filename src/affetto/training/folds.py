@@ -75,7 +75,7 @@ class FoldTrainer:
         self.target = self.data.target
         self.clips = {clip.id: clip for clip in self.data.manifest.clips}
         learned = (*self.data.manifest.clips, *self.data.auxiliary.clips)
-        self.truth = {clip.id: self.target.encode(clip) for clip in learned}
+        self.truth = self.data.copies.spread({clip.id: self.target.encode(clip) for clip in learned})
         self.settings = self.spec.settings
         self.probes = Probes(builder=self.builder, data=self.data, settings=self.settings, truth=self.truth)
         self.several = len(self.data.split.folds) > 1
@@ -202,7 +202,7 @@ class FoldTrainer:
             start = self.probes.fit(ids, replace(choice, layer=layer))
             head = (start.weight, start.bias)
         task = Task(
-            train=self.data.auxiliary.join(ids),
+            train=self.data.training_ids(ids),
             validation=validation,
             target=self.truth,
             seed=self.spec.seed,
@@ -211,6 +211,7 @@ class FoldTrainer:
             head=head,
             factors=self.data.factors(self.settings, len(ids)),
             standardised_apart=self.data.standardised_apart(self.settings),
+            copies=frozenset(self.data.copies.sources),
         )
         log = Log(folder, stage)
 

@@ -16,6 +16,7 @@ from affetto.training import effects
 LATER: dict[str, dict[str, Any]] = {
     "model": {"layer_norm_swap": "none"},
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
+    "augment": {"copies": [], "copies_auxiliary": False},
     "auxiliary": {"weight": 1.0, "balance": "none", "standardise": "pooled"},
 }
 """Settings that runs of earlier versions lack, with the value that stands for their absence: these runs keep their

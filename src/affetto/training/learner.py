@@ -46,6 +46,13 @@ class Task:
     """Factor on the loss of clips; 1 for a clip without one."""
     standardised_apart: Mapping[str, str] = field(default_factory=dict)
     """Corpus of each training clip that a statistics head takes standardised by that corpus (`CorpusScales`)."""
+    copies: frozenset[str] = frozenset()
+    """Ids of changed copies of clips. Neither class weights nor the head's constants depend on them."""
+
+    @property
+    def originals(self) -> tuple[str, ...]:
+        """The training clips that are no copies."""
+        return tuple(clip_id for clip_id in self.train if clip_id not in self.copies)
 
     def truth(self, ids: Sequence[str], device: torch.device | None = None) -> Tensor:
         """Truth of clips: class indices (clips,), or numbers (clips, columns), float32."""
