@@ -18,7 +18,8 @@ from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.models.pooling import POOLINGS
 from affetto.models.prefix import collate
-from affetto.targets.losses import CrossEntropy
+from affetto.targets.losses import BALANCES, CrossEntropy
+from affetto.targets.target import LossSettings
 from affetto.training import gradients
 from affetto.training.engine import adam
 from devices.guard import META, LeavingError, OnTheDevice, on_device
@@ -52,7 +53,7 @@ def step(made: Classifier) -> None:
     stored = Stored(zip("ab", (made.prefix(clip) for clip in clips(0.9, 0.6)), strict=True))
     on_device(made).train()
     bank = Bank(stored, "ab", META)
-    loss = CrossEntropy.fitted(torch.tensor([0, 1]), 7, weighted=True, smoothing=0.1).to(META)
+    loss = CrossEntropy.fitted(torch.tensor([0, 1]), 7, LossSettings(label_smoothing=0.1)).to(META)
     rows, targets, weights = bank.index("ab"), torch.zeros(2, dtype=torch.long, device=META), torch.ones(2, device=META)
     groups = [{"params": list(made.trainable().values()), "lr": 1e-3}]
     optimizer = adam(groups, META, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01, static=True)
@@ -186,10 +187,11 @@ def test_the_guard_raises_for_whatever_leaves_the_device(name: str) -> None:
         LEAVING[name]()
 
 
+@pytest.mark.parametrize("kind", BALANCES)
 @pytest.mark.parametrize("name", TARGETS)
-def test_losses_and_values_of_every_target_stay_on_the_device(name: str) -> None:
+def test_losses_and_values_of_every_target_stay_on_the_device(name: str, kind: str) -> None:
     target, truth = TARGETS[name], truth_of(TARGETS[name], 4)
-    loss = target.loss(truth, weighted=True, smoothing=0.1).to(META)
+    loss = target.loss(truth, LossSettings(kind=kind, label_smoothing=0.1)).to(META)
     outputs = torch.empty(4, target.outputs, device=META, requires_grad=True)
     on_meta, weights = truth.to(META), torch.empty(4, device=META)
     with OnTheDevice():

@@ -206,6 +206,21 @@ def test_a_run_with_folds_answers_with_every_fold_s_model(tmp_path: Path, corpor
     assert again["left_out"]["trained_on_by"]["file"] == again["left_out"]["trained_on"] == 2 * 56
 
 
+def test_a_corpus_that_only_joined_trainings_is_tested_where_it_is_named(
+    one_fold: Path, corpora: dict[str, str], tmp_path: Path
+) -> None:
+    grid = shutil.copytree(one_fold, tmp_path / "grid")
+    for run in (grid / "runs").iterdir():
+        content = json.loads((run / "spec.json").read_text())
+        content["spec"]["auxiliary"] = [{"name": "more", "path": str(tmp_path / "more")}]
+        (run / "spec.json").write_text(json.dumps(content))
+    assert set(crossing.tested_corpora(grid)) == set(corpora)
+    outcome = cross(grid, {}, device="cpu")
+    assert (outcome.pairs, outcome.failed) == (4, {})
+    with pytest.raises(UserError, match=r"trained on emovo, emozionalmente, more; give a corpus to test on"):
+        cross(grid, {"more": corpora["emovo"]}, device="cpu")
+
+
 def test_a_corpus_that_has_changed_is_tested_anew_and_a_failure_stops_nothing_else(
     one_fold: Path, corpora: dict[str, str], tmp_path: Path
 ) -> None:
@@ -249,5 +264,5 @@ def test_the_command_tells_what_it_does_and_what_cannot_be(
     shutil.copytree(one_fold, tmp_path / "copy")
     for run in (tmp_path / "copy/runs").glob("emozionalmente_*"):
         shutil.rmtree(run)
-    with pytest.raises(UserError, match="trained on emovo; give another corpus: --corpus NAME=PATH"):
+    with pytest.raises(UserError, match="trained on emovo; give a corpus to test on: --corpus NAME=PATH"):
         cross(tmp_path / "copy", {})

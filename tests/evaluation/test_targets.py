@@ -158,7 +158,7 @@ def test_the_range_of_a_table_to_cross_is_told_where_its_values_do_not_show_it(
     failed = cross(grid, {"other": low.path}, device="cpu").failed
     assert "arousal goes from 0 to 1, and the model predicts 1 to 5" in failed["dimensions on other"]
     options = {"dimensions": "arousal=tension:1:5,valence=valence:1:5"}
-    outcome = cross(grid, {"other": low.path}, options=options, device="cpu")
+    outcome = cross(grid, {"other": low.path}, options={"other": options}, device="cpu")
     assert (outcome.done, outcome.failed) == (1, {})
 
 

@@ -20,7 +20,7 @@ from affetto.export.source import trained_predictor
 from affetto.export.transformers_folder import export_hf
 from affetto.export.upload import export_hub
 from affetto.measures.regression import CCC
-from affetto.targets.target import Target
+from affetto.targets.target import PLAIN_LOSS, Target
 from affetto.training.train import train
 from inference.saved import saved_model
 from models.systems import clips
@@ -77,7 +77,7 @@ def test_the_folder_trains_further_by_the_target_s_loss(name: str, tmp_path: Pat
     first = model(**batch).loss
     assert not first.requires_grad
     predicted = np.array([list(values(expected(wave)).values()) for wave in waves])
-    loss = target.loss(truth, weighted=False, smoothing=0.0)
+    loss = target.loss(truth, PLAIN_LOSS)
     assert float(first) == pytest.approx(loss.of_values(predicted, truth), abs=1e-4)
     before = {parameter: weights.detach().clone() for parameter, weights in model.named_parameters()}
     optimizer = torch.optim.Adam([weights for weights in model.parameters() if weights.requires_grad], lr=0.001)

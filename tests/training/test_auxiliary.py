@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from affetto.targets.dimensions import Dimensions, Interval
 from affetto.training import auxiliary, stacking
 from affetto.training import train as training
 from affetto.training.corpus_scales import CorpusScales
-from affetto.training.learner import Task
+from affetto.training.learner import Learner, Task
 from affetto.training.selection import Probe, choose
 from affetto.training.spec import CorpusSpec, RunSpec, acting, settings
 from affetto.training.train import train
@@ -147,6 +148,33 @@ def test_a_balanced_corpus_counts_as_much_as_the_tested_one(
     assert weights[-1] == (21 + 12, pytest.approx(0.5 * 21 / 12)), "the refit has 21 clips of the tested corpus"
 
 
+def test_a_balanced_sampler_draws_the_classes_of_each_corpus_evenly(
+    table: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Balance by corpus acts on the probe alone, and so do class weights; the weight of the corpus acts in steps."""
+    epochs: list[tuple[Task, list[str], bool]] = []
+    begin = Learner.begin
+
+    def watched(learner: Learner, epoch: int) -> int:
+        count = begin(learner, epoch)
+        drawn = [clip for batch in learner.batches for clip in batch]
+        epochs.append((learner.task, drawn, learner.settings.loss_settings.class_weights))
+        return count
+
+    monkeypatch.setattr(Learner, "begin", watched)
+    balanced = {"training.sampler": "balanced", "auxiliary.balance": "corpus", "auxiliary.weight": "0.5"}
+    train(with_auxiliary(table, more, overrides=balanced, probe=False), tmp_path / "run")
+    assert epochs
+    for task, drawn, is_weighted in epochs:
+        assert not is_weighted and len(drawn) == len(task.train)
+        assert set(task.groups) == set(task.train) and {name for name, _ in task.groups.values()} == {"clips", "more"}
+        assert len({task.target[clip] for clip in task.groups if task.groups[clip] == ("more", 0)}) == 1
+        counts = Counter(task.groups[clip] for clip in drawn)
+        assert set(counts) == set(task.groups.values()) and max(counts.values()) - min(counts.values()) <= 1
+        assert {task.factors.get(clip, 1.0) for clip in drawn} == {1.0, 0.5}
+    assert epochs[0][1] != epochs[1][1]
+
+
 def test_folds_that_are_fitted_together_have_the_numbers_of_folds_fitted_alone(
     table: Path, more: Path, tmp_path: Path
 ) -> None:
@@ -160,7 +188,7 @@ def test_folds_that_are_fitted_together_have_the_numbers_of_folds_fitted_alone(
 def test_a_killed_run_goes_on_as_an_undisturbed_one(
     table: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apart = {"auxiliary.weight": "0.3", "auxiliary.standardise": "corpus"}
+    apart = {"auxiliary.weight": "0.3", "auxiliary.standardise": "corpus", "training.sampler": "balanced"}
     run = with_auxiliary(table, more, "lora", split="kfold:3", overrides=apart)
     expected = train(run, tmp_path / "undisturbed", stack=1)
     fits = 0
@@ -384,3 +412,27 @@ def test_the_command_line_passes_the_corpora_on_and_names_a_path_that_does_not_e
     assert specs[0].settings.auxiliary.weight == 0.5 and "enough" in capfd.readouterr().err
     assert affetto(*words, "--auxiliary", "more=/nowhere", monkeypatch=monkeypatch) == 2
     assert "no such corpus folder or table: /nowhere" in capfd.readouterr().err
+
+
+def test_options_of_one_corpus_reach_its_reader_alone(
+    table: Path, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    specs: list[RunSpec] = []
+
+    def watched(run: RunSpec, *_: Any, **__: Any) -> None:
+        specs.append(run)
+        raise UserError("enough")
+
+    monkeypatch.setattr(training, "train", watched)
+    words = ["train", "--corpus", f"mine={table}", "--table", table, "--auxiliary", f"more={more}"]
+    words += ["--backbone", "whisper-mini", "--random-weights", "--method", "probe", "--out", tmp_path / "run"]
+    options = ["--option", "audio_root=a:b", "--option", "more:audio_root=c", "--option", "mine:speaker_table=d"]
+    options += ["--dimension", "arousal=act:1:7", "--dimension", "more:arousal=aro:0:1"]
+    assert affetto(*words, *options, monkeypatch=monkeypatch) == 2
+    shared = {"audio_root": "a:b", "dimensions": "arousal=act:1:7"}
+    assert [corpus.options for corpus in specs[0].corpora] == [{**shared, "speaker_table": "d"}, shared]
+    assert specs[0].auxiliary[0].options == {"audio_root": "c", "dimensions": "arousal=aro:0:1"}
+    capfd.readouterr()
+    assert affetto(*words, "--option", "moor:audio_root=c", monkeypatch=monkeypatch) == 2
+    message = "unknown corpus in --option 'moor:audio_root=c': 'moor': did you mean 'more'? Known: mine, table, more."
+    assert message in capfd.readouterr().err and len(specs) == 1

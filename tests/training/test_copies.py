@@ -114,13 +114,27 @@ def test_class_weights_count_clips_and_not_their_copies(
     counted: list[int] = []
     loss = Classes.loss
 
-    def watched(target: Classes, truth: torch.Tensor, **options: Any) -> Any:
+    def watched(target: Classes, truth: torch.Tensor, options: Any, factors: torch.Tensor) -> Any:
         counted.append(len(truth))
-        return loss(target, truth, **options)
+        assert torch.allclose(factors, torch.ones(len(truth)))
+        return loss(target, truth, options, factors)
 
     monkeypatch.setattr(Classes, "loss", watched)
     train(spec(table, overrides=SLOWER, probe=False), tmp_path / "run")
     assert counted == [14, 21]
+
+
+def test_the_balanced_sampler_draws_clips_and_copies_of_a_class_alike(
+    table: Path, tmp_path: Path, tasks: list[Task]
+) -> None:
+    more = CorpusSpec(name="more", path=str(write_table(tmp_path / "more", speakers=2, first=20, parts=False)))
+    evenly = SLOWER | {"training.sampler": "balanced", "auxiliary.weight": "0.5"}
+    train(spec(table, overrides=evenly, auxiliary=(more,), probe=False), tmp_path / "run")
+    task = tasks[0]
+    assert len(task.groups) == len(task.train) == 28 + 14 and len(set(task.groups.values())) == 14
+    assert {clip: factor for clip, factor in task.factors.items() if factor != 1.0} == dict.fromkeys(
+        [clip for clip in task.train if clip.startswith("more:")], 0.5
+    )
 
 
 @pytest.mark.parametrize("soft", [False, True])

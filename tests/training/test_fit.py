@@ -21,6 +21,7 @@ from affetto.models.methods.base import NOTHING, Method
 from affetto.models.pooling import StatePooling
 from affetto.targets.classes import Classes
 from affetto.targets.losses import CrossEntropy, class_weights
+from affetto.targets.target import LossSettings
 from affetto.training import checkpoint, loop
 from affetto.training import device as devices
 from affetto.training.batches import plan
@@ -90,8 +91,12 @@ class Clips:
         self.features = dict(zip(CLIPS, features, strict=True))
         self.frames = {clip: 1 + i % 3 for i, clip in enumerate(CLIPS)}
 
+    def features_of(self, ids: Any) -> Tensor:
+        """(clips, 1, features)."""
+        return torch.stack([self.features[i] for i in ids])[:, None]
+
     def batch(self, ids: Any, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
-        return {"statistics": torch.stack([self.features[i] for i in ids])[:, None]}, torch.ones(len(ids)).long()
+        return {"statistics": self.features_of(ids)}, torch.ones(len(ids)).long()
 
 
 @pytest.fixture
@@ -109,10 +114,20 @@ def fitted(
     head: Any = None,
     on_epoch: Callable[[Fit], None] = lambda _: None,
     accelerator: Accelerator | None = None,
+    factors: dict[str, float] | None = None,
     **more: Any,
 ) -> tuple[Classifier, Fit]:
     classifier = classifier or Linear()
-    task = Task(CLIPS, validation, TARGET, seed=5, epochs=settings.epochs, identity=str(tmp_path), head=head)
+    task = Task(
+        train=CLIPS,
+        validation=validation,
+        target=TARGET,
+        seed=5,
+        epochs=settings.epochs,
+        identity=str(tmp_path),
+        head=head,
+        factors=factors or {},
+    )
     accelerator = accelerator or devices.accelerator(torch.device("cpu"))
     file = tmp_path / "checkpoint.safetensors"
     file.unlink(missing_ok=True)
@@ -189,12 +204,29 @@ def test_a_class_without_clips_weighs_nothing() -> None:
 def test_a_batch_may_be_cut_and_filled_up_without_a_change_of_its_loss(weighted: bool) -> None:
     """The loss is torch's; a clip whose weight is 0 is not in it."""
     targets = torch.tensor([0, 0, 0, 1, 2, 2])
-    loss = CrossEntropy.fitted(targets, 3, weighted=weighted, smoothing=0.3)
+    loss = CrossEntropy.fitted(targets, 3, LossSettings(class_weights=weighted, label_smoothing=0.3))
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     weights = torch.full((6,), 1 / float(loss.clip_weights(targets[:4]).sum()))
     weights[4:] = 0.0
     parts = [loss.of_batch(logits[i:j], targets[i:j], weights[i:j]) for i, j in ((0, 1), (1, 6))]
-    torch.testing.assert_close(sum(parts), loss.function(logits[:4], targets[:4]))
+    weight = loss.balance.weight if weighted else None
+    whole = nn.functional.cross_entropy(logits[:4], targets[:4], weight, label_smoothing=0.3)
+    torch.testing.assert_close(sum(parts), whole)
+
+
+def test_the_kind_of_the_loss_and_the_factors_of_clips_are_those_of_the_fit(clips: Clips, tmp_path: Path) -> None:
+    """At a rate of next to nothing the loss of an epoch, in one batch of all clips, is that of the start."""
+    factors, targets = dict.fromkeys(CLIPS[:4], 0.3), torch.tensor([TARGET[clip] for clip in CLIPS])
+    outputs = Linear()({"statistics": clips.features_of(CLIPS)}, None).detach()
+    by_clip = torch.tensor([factors.get(clip, 1.0) for clip in CLIPS])
+    for kind in ("focal", "class_balanced", "logit_adjusted"):
+        still = {"lr": 1e-12, "method_lr": 1e-12, "batch_size": len(CLIPS), "epochs": 1, "loss": kind}
+        settings = STEPS.model_copy(update=still)
+        loss = CrossEntropy.fitted(targets, 3, LossSettings(kind=kind, label_smoothing=0.2), by_clip)
+        weights = by_clip / (by_clip * loss.clip_weights(targets)).sum()
+        _, progress = fitted(clips, tmp_path, settings, factors=factors)
+        expected = float(loss.of_batch(outputs, targets, weights))
+        assert progress.history[0]["loss"] == pytest.approx(expected, rel=1e-5), kind
 
 
 # The log -----------------------------------------------------------------------------------------

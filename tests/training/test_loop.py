@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from affetto.corpora.labels import EMOTIONS
 from affetto.targets.classes import Classes
 from affetto.training import augment, checkpoint
-from affetto.training.batches import by_length, plan
+from affetto.training.batches import by_length, draw_evenly, plan
 from affetto.training.selection import Choice, Probe, choose, whole_speakers
 from affetto.training.train import train
 from training.corpora import spec, write_table
@@ -46,6 +46,31 @@ def test_batches_are_of_like_length_and_change_from_epoch_to_epoch() -> None:
 
     assert padded(4) < 1.15 < 1.3 < padded(1)
     assert plan(ids, frames, 8, 4, 0, 0) != plan(ids, frames, 8, 4, 0, 1) != plan(ids, frames, 8, 4, 1, 1)
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_balanced_epoch_has_as_many_clips_of_every_group(epoch: int) -> None:
+    sizes = {"a": 50, "b": 17, "c": 3, "d": 30}
+    groups = {f"{name}{i}": name for name, size in sizes.items() for i in range(size)}
+    drawn = draw_evenly(list(groups), groups, 7, epoch)
+    times = Counter(drawn)
+    assert len(drawn) == 100 and Counter(groups[clip] for clip in drawn) == dict.fromkeys(sizes, 25)
+    for name, size in sizes.items():
+        counts = [times[clip] for clip in groups if groups[clip] == name]
+        assert {25 // size, -(-25 // size)} >= set(counts), "each clip as often as every other, up to once"
+    assert drawn == draw_evenly(list(groups), groups, 7, epoch)
+    assert drawn != draw_evenly(list(groups), groups, 7, epoch + 1)
+    assert drawn != draw_evenly(list(groups), groups, 8, epoch)
+
+
+def test_what_a_balanced_epoch_has_over_goes_to_other_groups_in_other_epochs() -> None:
+    groups = {str(i): "abc"[i % 3] for i in range(20)}
+    largest = set()
+    for epoch in range(12):
+        counts = Counter(groups[clip] for clip in draw_evenly(list(groups), groups, 0, epoch))
+        assert sorted(counts.values()) == [6, 7, 7]
+        largest.add(min(counts, key=counts.__getitem__))
+    assert largest == {"a", "b", "c"}
 
 
 def test_evaluation_batches_do_not_depend_on_the_order_given() -> None:

@@ -19,6 +19,7 @@ from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import KINDS
 from affetto.models.dropout import Dropout
 from affetto.models.prefix import collate
+from affetto.targets.target import LossSettings
 from affetto.training import device as devices
 from affetto.training import joint, loop, predict, program
 from affetto.training.learner import Task
@@ -252,7 +253,7 @@ def test_a_static_step_waits_for_nothing_on_the_cpu(monkeypatch: pytest.MonkeyPa
         settings=SETTINGS,
         augment=MASKED,
         accelerator=accelerator,
-        loss=made.target.loss(task.truth(task.train), weighted=True, smoothing=0.1).to(meta),
+        loss=made.target.loss(task.truth(task.train), LossSettings(label_smoothing=0.1)).to(meta),
         clip_weights=dict.fromkeys(prefixes, 1.0),
     )
     optimizer = torch.optim.Adam(made.trainable().values(), foreach=False)

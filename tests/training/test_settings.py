@@ -73,6 +73,7 @@ def test_every_recipe_resolves_for_every_method(recipe: str, method: str) -> Non
         ({"model.pooling": "mean"}, "needs model.pooling=layer"),
         ({"model.head": "paper"}, "needs model.head=statistics"),
         ({"training.epochs": "0", "training.warm_start": "none"}, "nothing is trained"),
+        ({"training.sampler": "balanced", "training.loss": "logit_adjusted"}, "needs training.sampler=shuffled: "),
         (
             {"model.unmasked_mean": "true"},
             r"layers on frames \(attentive, ecapa, linear, paper, short\)",
@@ -124,6 +125,10 @@ IDLE = [
     ("lora", "paper", {"model.layer": "2"}),
     ("frozen", "paper", {"model.head": "linear", "model.head_dropout": "0.5"}),
     ("frozen", "recommended", {"training.epochs": "0", "training.label_smoothing": "0.2"}),
+    ("frozen", "recommended", {"training.epochs": "0", "training.loss": "focal"}),
+    ("frozen", "recommended", {"training.focal_gamma": "1"}),
+    ("probe", "recommended", {"training.sampler": "balanced"}),
+    ("lora", "recommended", {"training.loss": "focal", "training.class_balanced_beta": "0.9"}),
 ]
 
 

@@ -138,6 +138,14 @@ def test_a_setting_of_another_target_is_refused(table: Path, tmp_path: Path) -> 
         train(spec(table, target="dimensions", overrides={"target.threshold": "0.3"}), tmp_path / "run")
 
 
+@pytest.mark.parametrize("setting", ["training.loss=focal", "training.sampler=balanced"])
+def test_a_setting_of_classes_is_refused_where_there_are_none(setting: str, table: Path, tmp_path: Path) -> None:
+    words = rf"{setting} needs a target of classes \(classes, distribution, joint\), .* learns dimensions"
+    with pytest.raises(UserError, match=words) as caught:
+        train(spec(table, target="dimensions", overrides=dict([setting.split("=")])), tmp_path / "run")
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
 def test_without_a_target_classes_come_first_and_dimensions_where_no_clip_has_an_emotion(
     table: Path, runs: Any, tmp_path: Path
 ) -> None:

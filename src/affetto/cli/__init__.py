@@ -9,8 +9,10 @@ import typer
 
 from affetto._version import __version__
 from affetto.cli import (
+    comparing,
     corpora,
     crossing,
+    ensembling,
     exporting,
     grids,
     machine,
@@ -39,10 +41,12 @@ app.command()(training.evaluate)
 app.command()(resumable(specializing.specialize))
 app.command()(predicting.predict)
 app.command()(exporting.export)
+app.command()(ensembling.ensemble)
 app.command()(serving.serve)
 grids.app.command("cross")(crossing.cross)
 app.add_typer(grids.app, name="grid")
 app.command()(reporting.report)
+app.command()(comparing.compare)
 app.add_typer(machine.store_app, name="store")
 app.command()(machine.bench)
 app.command()(resumable(machine.demo))

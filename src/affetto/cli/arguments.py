@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from affetto.errors import UserError
+from affetto.errors import UserError, unknown
 from affetto.training.stack_size import AUTO
 
 if TYPE_CHECKING:
@@ -27,6 +27,28 @@ Columns = Annotated[
         "--dimension",
         metavar="NAME=COLUMN:LOW:HIGH",
         help="column of a table that holds a dimension such as arousal, and its range; may be repeated",
+    ),
+]
+CorpusColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dimension",
+        metavar="[CORPUS:]NAME=COLUMN:LOW:HIGH",
+        help=(
+            "column of a table that holds a dimension such as arousal, and its range, in the tested corpora or in "
+            "that of one name, an auxiliary one too; may be repeated"
+        ),
+    ),
+]
+CorpusOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="[CORPUS:]NAME=VALUE",
+        help=(
+            "option of the readers of the tested corpora, or of the corpus of one name, an auxiliary one too; "
+            "may be repeated"
+        ),
     ),
 ]
 Device = Annotated[str, typer.Option(help="device: auto, cpu, cuda, mps or another kind that PyTorch has here")]
@@ -73,27 +95,64 @@ def reader_options(option: list[str] | None, dimension: list[str] | None) -> dic
     return options | ({"dimensions": ",".join(dimension)} if dimension else {})
 
 
-def named_corpora(
-    corpus: list[str] | None, table: list[str] | None, option: list[str] | None, dimension: list[str] | None = None
-) -> tuple[CorpusSpec, ...]:
-    """Corpora of --corpus and --table, one at least. Raises UserError for a path that does not exist."""
-    options = reader_options(option, dimension)
-    specs = (*corpora_at(corpus or [], options), *corpora_at([f"table={item}" for item in table or []], options))
-    if not specs:
+def options_by_corpus(
+    option: list[str] | None, dimension: list[str] | None, names: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """Options of readers, {corpus: {name: value}}, from `[CORPUS:]NAME=VALUE`; those of "" name no corpus.
+
+    Raises UserError for a corpus that is not among `names`.
+    """
+    items: dict[str, tuple[list[str], list[str]]] = {}
+    for flag, number, texts in (("--option", 0, option), ("--dimension", 1, dimension)):
+        for text in texts or ():
+            corpus, colon, rest = text.partition(":") if ":" in text.partition("=")[0] else ("", "", text)
+            if colon and corpus not in names:
+                raise unknown(f"corpus in {flag} {text!r}:", corpus, names)
+            items.setdefault(corpus, ([], []))[number].append(rest)
+    return {corpus: reader_options(*texts) for corpus, texts in items.items()}
+
+
+def run_corpora(
+    corpus: list[str] | None,
+    table: list[str] | None,
+    auxiliary: list[str] | None = None,
+    *,
+    option: list[str] | None,
+    dimension: list[str] | None,
+) -> tuple[tuple[CorpusSpec, ...], tuple[CorpusSpec, ...]]:
+    """Tested corpora of --corpus and --table, one at least, and the auxiliary ones, with the options of each.
+
+    Options without a corpus's name are for the tested corpora. Raises UserError for a path that does not exist, and
+    for options of a corpus that there is not.
+    """
+    tested = corpora_at([*(corpus or []), *(f"table={item}" for item in table or [])])
+    if not tested:
         raise UserError("no corpus: give --corpus NAME=PATH or --table clips.csv")
-    return specs
+    joining = corpora_at(auxiliary or [])
+    options = options_by_corpus(option, dimension, [_name_of(spec) for spec in (*tested, *joining)])
+    shared = options.get("", {})
+    return (
+        tuple(_with_options(spec, shared | options.get(_name_of(spec), {})) for spec in tested),
+        tuple(_with_options(spec, options.get(_name_of(spec), {})) for spec in joining),
+    )
 
 
-def corpora_at(items: list[str], options: dict[str, str]) -> tuple[CorpusSpec, ...]:
-    """Corpora from NAME=PATH or PATH, read with these options. Raises UserError for a path that does not exist."""
+def _name_of(spec: CorpusSpec) -> str:
+    return spec.name or Path(spec.path).name
+
+
+def _with_options(spec: CorpusSpec, options: dict[str, str]) -> CorpusSpec:
+    return spec.model_copy(update={"options": options})
+
+
+def corpora_at(items: list[str]) -> tuple[CorpusSpec, ...]:
+    """Corpora from NAME=PATH or PATH, without options. Raises UserError for a path that does not exist."""
     from affetto.training.spec import CorpusSpec
 
     specs = []
     for item in items:
         name, equals, path = item.partition("=")
-        specs.append(
-            CorpusSpec(name=(name or None) if equals else None, path=path if equals else item, options=options)
-        )
+        specs.append(CorpusSpec(name=(name or None) if equals else None, path=path if equals else item))
     for spec in specs:
         if not Path(spec.path).exists():
             raise UserError(f"no such corpus folder or table: {spec.path}; check the path")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import Bar, Columns, Device, Quiet, pairs, reader_options
+from affetto.cli.arguments import Bar, CorpusColumns, CorpusOptions, Device, Quiet, options_by_corpus, pairs
 from affetto.errors import UserError
 
 
@@ -17,9 +17,10 @@ def cross(
     folder: Annotated[Path, typer.Argument(help="folder of a grid")],
     corpus: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=PATH", help="corpus to test on (repeatable); default: the grid's own corpora"),
+        typer.Option(metavar="NAME=PATH", help="corpus to test on (repeatable); default: the grid's tested corpora"),
     ] = None,
-    dimension: Columns = None,
+    option: CorpusOptions = None,
+    dimension: CorpusColumns = None,
     exclude_shared: Annotated[
         bool,
         typer.Option("--exclude-shared-sentences", help="leave out clips whose sentence is in the training corpus too"),
@@ -35,6 +36,7 @@ def cross(
         if not Path(path).exists():
             raise UserError(f"no such corpus folder or table: {path}; check the path")
     from affetto.evaluation.crossing import cross as test
+    from affetto.evaluation.crossing import tested_corpora
 
     with Bar("testing", quiet or as_json) as bar:
 
@@ -46,7 +48,7 @@ def cross(
         outcome = test(
             folder,
             places,
-            options=reader_options(None, dimension),
+            options=options_by_corpus(option, dimension, places or tested_corpora(folder)),
             exclude_shared=exclude_shared,
             device=device,
             skip_bad=skip_bad,

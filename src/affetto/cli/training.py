@@ -9,16 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from affetto.cli.arguments import (
-    Columns,
+    CorpusColumns,
+    CorpusOptions,
     Device,
     KeepOther,
     Labels,
     Moved,
     Quiet,
-    corpora_at,
     counter,
-    named_corpora,
     pairs,
+    run_corpora,
     stack_size,
 )
 
@@ -81,10 +81,8 @@ def train(
     ] = None,
     label: Labels = None,
     keep_other: KeepOther = False,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="option of the reader of the corpus")
-    ] = None,
-    dimension: Columns = None,
+    option: CorpusOptions = None,
+    dimension: CorpusColumns = None,
     device: Device = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
     allow_duplicates: Annotated[
@@ -122,9 +120,10 @@ def train(
     recipe = recipe or DEFAULT_RECIPE
     resolved = settings(recipe, pairs(set_, "--set"), method=method, has_auxiliary=bool(auxiliary))
     check_backbone(backbone, random_weights=random_weights)
+    tested, joining = run_corpora(corpus, table, auxiliary, option=option, dimension=dimension)
     spec = RunSpec(
-        corpora=named_corpora(corpus, table, option, dimension),
-        auxiliary=corpora_at(auxiliary or [], {}),
+        corpora=tested,
+        auxiliary=joining,
         backbone=backbone,
         method=method,
         target=target,
@@ -224,10 +223,8 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="new folder for metrics.json and predictions.jsonl")] = None,
     label: Labels = None,
     keep_other: KeepOther = False,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="an option of the corpus's reader")
-    ] = None,
-    dimension: Columns = None,
+    option: CorpusOptions = None,
+    dimension: CorpusColumns = None,
     backbone: Moved = None,
     device: Device = "auto",
     include_seen: Annotated[bool, typer.Option("--include-seen", help="test on the clips of the training too")] = False,
@@ -235,7 +232,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Test a trained run on another corpus. Labels are mapped; clips that are left out are named."""
-    corpora = named_corpora(corpus, table, option, dimension)
+    corpora, _ = run_corpora(corpus, table, option=option, dimension=dimension)
     from affetto.evaluation.testing import evaluate as test
 
     with counter("testing", quiet=as_json) as progress:

@@ -36,6 +36,16 @@ def title_of(name: str) -> str:
     return name if corpus is None or corpus.is_format else corpus.title
 
 
+def languages_of(names: str) -> str:
+    """The languages of published corpora with + between their names; empty where none is known.
+
+    >>> languages_of("emovo+demos"), languages_of("emovo+ravdess"), languages_of("clips")
+    ('Italian', 'Italian, English', '')
+    """
+    records = (CORPORA.get(name) for name in names.split("+"))
+    return ", ".join(dict.fromkeys(corpus.language for corpus in records if corpus is not None and corpus.language))
+
+
 def open_corpus(
     name: str | None,
     path: Path,

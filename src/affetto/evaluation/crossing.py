@@ -37,11 +37,25 @@ from affetto.training.predict import predict
 from affetto.training.runs import FOLDS, METRICS, MODEL, PREDICTIONS, SPEC, RunFolder
 from affetto.training.spec import CorpusSpec
 
-_Finished = tuple[RunFolder, tuple[CorpusSpec, ...], str]
 _Answers = tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class _Finished:
+    """A finished run of a grid."""
+
+    run: RunFolder
+    corpora: tuple[CorpusSpec, ...]
+    """Corpora that its own scores are of."""
+    auxiliary: tuple[CorpusSpec, ...]
+    store_precision: str
+
+    @property
+    def trained_on(self) -> tuple[CorpusSpec, ...]:
+        return (*self.corpora, *self.auxiliary)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pair:
     """A finished run, and the corpus that it is to be tested on."""
 
@@ -69,36 +83,38 @@ def cross(
     grid: Path,
     corpora: Mapping[str, str],
     *,
-    options: Mapping[str, str] | None = None,
+    options: Mapping[str, Mapping[str, str]] | None = None,
     exclude_shared: bool = False,
     device: str = "auto",
     skip_bad: bool = False,
     say: Callable[[str], None] = lambda _: None,
     tell: Callable[[int, int, str], None] = lambda _done, _all, _text: None,
 ) -> Outcome:
-    """Test each finished run of the grid in `grid` on each of `corpora` ({name: path}; none: the grid's own).
+    """Test each finished run of the grid in `grid` on each of `corpora` ({name: path}).
 
-    `options` are those of the corpora's readers. With `exclude_shared` clips whose sentence is spoken in the training
-    corpus too are left out. `tell(pairs done, pairs in all, what was done last)` reports. A pair that fails does not
-    stop the others. Raises UserError where there is nothing to test.
+    Without `corpora` they are those that runs of the grid were tested on: a corpus that only joined trainings is
+    tested where it is named. `options` are those of the corpora's readers by corpus, those of "" for all of them.
+    With `exclude_shared` clips whose sentence is spoken in the training corpus too are left out. `tell(pairs done,
+    pairs in all, what was done last)` reports. A pair that fails does not stop the others. Raises UserError where
+    there is nothing to test.
     """
     runs = _finished(GridFolder(grid))
-    grid_corpora = {c.name or Path(c.path).name: c.path for _, trained, _ in runs for c in trained}
-    places = dict(corpora) or grid_corpora
+    grid_corpora = _places(corpus for run in runs for corpus in run.trained_on)
+    places = dict(corpora) or _places(corpus for run in runs for corpus in run.corpora)
     pairs = _pairs(runs, places)
     if not pairs:
         raise UserError(
             f"nothing to cross in {grid}: its runs were trained on {', '.join(sorted(grid_corpora))}; "
-            "give another corpus: --corpus NAME=PATH"
+            "give a corpus to test on: --corpus NAME=PATH"
         )
     # A grid has one switch for all of its runs.
-    keep_other = any((run.read(SPEC) or {})["spec"].get("keep_other", False) for run, _, _ in runs)
+    keep_other = any((run.run.read(SPEC) or {})["spec"].get("keep_other", False) for run in runs)
     outcome = Outcome(len(pairs))
     for name, path in places.items():
         corpus = _TestCorpus(
             name=name,
             path=path,
-            options=dict(options or {}),
+            options={**(options or {}).get("", {}), **(options or {}).get(name, {})},
             places={**grid_corpora, **places},
             exclude_shared=exclude_shared,
             skip_bad=skip_bad,
@@ -249,13 +265,22 @@ def _combine(left_out: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def tested_corpora(grid: Path) -> dict[str, str]:
+    """Corpora that finished runs of a grid were tested on, {name: path}. Raises UserError for a grid without one."""
+    return _places(corpus for run in _finished(GridFolder(grid)) for corpus in run.corpora)
+
+
+def _places(corpora: Iterable[CorpusSpec]) -> dict[str, str]:
+    return {corpus.name or Path(corpus.path).name: corpus.path for corpus in corpora}
+
+
 def _pairs(runs: list[_Finished], places: Iterable[str]) -> list[Pair]:
     """Each run with each corpus that it was not trained on."""
     return [
-        Pair(run, trained, precision, name)
+        Pair(run=run.run, trained_on=run.trained_on, store_precision=run.store_precision, corpus=name)
         for name in places
-        for run, trained, precision in runs
-        if name not in {corpus.name for corpus in trained}
+        for run in runs
+        if name not in {corpus.name for corpus in run.trained_on}
     ]
 
 
@@ -268,9 +293,15 @@ def _finished(grid: GridFolder) -> list[_Finished]:
         run = grid.run(entry["run"])
         spec = run.read(SPEC)
         if spec is not None and (run.path / METRICS).is_file():
-            learned = (*spec["spec"]["corpora"], *spec["spec"].get("auxiliary", ()))
-            corpora = tuple(CorpusSpec.model_validate(corpus) for corpus in learned)
-            runs.append((run, corpora, spec["spec"]["settings"]["store"]["precision"]))
+            tested, joining = spec["spec"]["corpora"], spec["spec"].get("auxiliary", ())
+            runs.append(
+                _Finished(
+                    run=run,
+                    corpora=tuple(CorpusSpec.model_validate(corpus) for corpus in tested),
+                    auxiliary=tuple(CorpusSpec.model_validate(corpus) for corpus in joining),
+                    store_precision=spec["spec"]["settings"]["store"]["precision"],
+                )
+            )
     if not runs:
         raise UserError(f"no run of the grid in {grid.path} is done yet; `affetto grid run` continues it")
     return runs

@@ -73,11 +73,16 @@ def person(corpus: str, speaker: str) -> tuple[str, str]:
     return corpus, unified(speaker).removeprefix(f"{corpus}:")
 
 
-def trained_on(run: Path) -> TrainedOn:
-    """Read what the model in `run`, or of the run around it, was trained on, if its folder has the list."""
+def list_of(run: Path) -> Path | None:
+    """The file that lists what the model in `run`, or of the run around it, was trained on; None: there is none."""
     around = run.resolve()  # it may be the working folder
     folders = [run, around.parent] if around.name == MODEL else [run]
-    file = next((folder / TRAINED_ON for folder in folders if (folder / TRAINED_ON).is_file()), None)
+    return next((folder / TRAINED_ON for folder in folders if (folder / TRAINED_ON).is_file()), None)
+
+
+def trained_on(run: Path) -> TrainedOn:
+    """Read what the model in `run`, or of the run around it, was trained on, if its folder has the list."""
+    file = list_of(run)
     if file is None:
         return TrainedOn(is_known=False)
     try:

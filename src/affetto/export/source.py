@@ -11,10 +11,20 @@ from affetto.inference.loading import kind_of, load
 
 
 def trained_predictor(model: str | Path, backbone: str | None = None) -> Any:
-    """Load the predictor. Raises UserError for an exported model."""
+    """Load the predictor. Raises UserError for an exported model and for an ensemble."""
+    check_single(model)
     if kind_of(Path(model)) != "trained":
         raise UserError(f"{model} was exported already: give the run's folder")
     return load(model, device="cpu", backbone=backbone, precision="float32")
+
+
+def check_single(model: str | Path) -> None:
+    """Raise UserError for an ensemble that holds several models."""
+    if kind_of(Path(model)) == "ensemble":
+        raise UserError(
+            f"{model} holds several models side by side, and an export is one: export its members, or average their "
+            "weights (affetto ensemble --how weights)"
+        )
 
 
 def without_paths(card: dict[str, Any]) -> dict[str, Any]:

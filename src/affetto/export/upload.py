@@ -14,6 +14,7 @@ from affetto.backbones import hub
 from affetto.errors import UserError
 from affetto.export import modelcard
 from affetto.export.folder import new_folder
+from affetto.export.source import check_single
 from affetto.inference.loading import model_folder
 from affetto.models.saved import CARD, HEAD, METHOD, read_card
 from affetto.training.runs import METRICS, RunFolder
@@ -25,6 +26,7 @@ def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | Non
     `base`: the backbone's hub id, where training took it from a folder. Raises UserError, before anything is written
     where it can be known, for a run without scores and a hub or backbone that others cannot reach.
     """
+    check_single(run)
     folder = model_folder(run)
     card = read_card(folder)
     metrics = RunFolder(run).read(METRICS)

@@ -11,6 +11,7 @@ from typing import Any
 from affetto.backbones.hub import model_snapshot
 from affetto.errors import UserError
 from affetto.inference.predictor import Predictor
+from affetto.models.ensemble import ENSEMBLE
 from affetto.models.saved import CARD
 from affetto.training.runs import FOLDS, MODEL
 
@@ -27,7 +28,7 @@ def load(
     long_clips: str = "windows",
     calibrate: bool = True,
 ) -> Predictor:
-    """Load a trained model, ready to be called: a run's folder, an exported folder, an ONNX file or a hub id
+    """Load a trained model, ready to be called: the folder of a run, an export or an ensemble, an ONNX file or a hub id
     (`owner/name`, or `owner/name@revision` for a branch, a tag or a commit).
 
     `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
@@ -67,13 +68,19 @@ def _load(model: str | Path, *, device: str, backbone: str | None, precision: st
 
         folder = model_folder(path)
         return load_trained(folder, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
+    if kind == "ensemble":
+        from affetto.inference.backends.ensemble import load_ensemble
+
+        return load_ensemble(path, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
     if backbone is not None:
         raise UserError(f"{model} holds its backbone's weights itself: leave --backbone out")
     return _loader(kind)(path, device=device, precision=precision, long_clips=long_clips)
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a model: `onnx`, `transformers`, or `trained` (any other path: a folder of a run or model)."""
+    """Tell the kind of a model: `onnx`, `transformers`, `ensemble`, or `trained` (any other path: a run or a model)."""
+    if (path / ENSEMBLE).is_file():
+        return "ensemble"
     if path.suffix == ONNX or (path / ONNX_FILE).is_file():
         return "onnx"
     if not (path / CARD).is_file() and "affetto_card" in _configuration(path / TRANSFORMERS_FILE):

@@ -15,6 +15,8 @@ LARGEST_BYTES = 4 << 20
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 """Wider than calibration ever goes; beyond them probabilities have no meaning."""
 SHOWN = 60
+MOST_MEMBERS = 1000
+"""Models in an ensemble, at most: leave-one-speaker-out folds of a large corpus."""
 
 
 ORIGIN = ("affetto", "run", "corpus", "licence")
@@ -52,12 +54,9 @@ class _Head(_Part):
     unmasked_mean: bool
 
 
-class _Blueprint(_Part):
+class _Outputs(_Part):
     target: dict[str, Any] | None = None
     labels: Annotated[list[Annotated[str, Field(min_length=1)]], AfterValidator(_each_once)]
-    method: _Method
-    pooling: _Pooling
-    head: _Head
 
     @field_validator("labels")
     @classmethod
@@ -65,6 +64,12 @@ class _Blueprint(_Part):
         if facts.data.get("target") is None and len(labels) < 2:
             raise ValueError("labels should be two or more")
         return labels
+
+
+class _Blueprint(_Outputs):
+    method: _Method
+    pooling: _Pooling
+    head: _Head
 
 
 class _Audio(_Part):
@@ -95,11 +100,10 @@ class _Confidence(_Part):
     conformal: _Conformal = _Conformal(level=0.9, dimensions={})
 
 
-class _Card(_Part):
-    """Fields that a model cannot be used without, and its origin, which may be left out."""
+class _AnyCard(_Part):
+    """Fields that no model can be used without, and its origin, which may be left out."""
 
-    blueprint: _Blueprint
-    backbone: _BackboneFacts
+    blueprint: _Outputs
     audio: _Audio
     precision: Literal["float32", "bfloat16"]
     synthetic: bool
@@ -110,13 +114,36 @@ class _Card(_Part):
     licence: str = ""
 
 
+class _Card(_AnyCard):
+    blueprint: _Blueprint
+    backbone: _BackboneFacts
+
+
+class _MemberFacts(_Part):
+    name: str
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class _EnsembleCard(_AnyCard):
+    members: list[_MemberFacts] = Field(min_length=2, max_length=MOST_MEMBERS)
+
+
 def checked(card: Any, where: str) -> dict[str, Any]:
     """The card, with "" for missing fields of its origin.
 
     Raises UserError, which names the file `where`, for the first invalid field.
     """
+    return _checked(_Card, card, where)
+
+
+def checked_ensemble(card: Any, where: str) -> dict[str, Any]:
+    """The card of an ensemble, as `checked` has that of a model."""
+    return _checked(_EnsembleCard, card, where)
+
+
+def _checked(schema: type[_AnyCard], card: Any, where: str) -> dict[str, Any]:
     try:
-        valid = _Card.model_validate(card)
+        valid = schema.model_validate(card)
     except ValidationError as problem:
         first = problem.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the card"

@@ -40,7 +40,7 @@ class Catalogue:
             name=name,
             default=name == self.default,
             labels=list(predictor.labels),
-            method=card.get("blueprint", {}).get("method", {}).get("name"),
+            method=_method(card),
             # Of a folder only the last name is shown: its place on the server is private.
             backbone=Path(backbone).name if backbone and Path(backbone).is_dir() else backbone,
             precision=getattr(predictor, "precision", None),
@@ -53,6 +53,14 @@ class Catalogue:
             synthetic=bool(card.get("synthetic")),
             **_target(predictor),
         )
+
+
+def _method(card: dict[str, Any]) -> str | None:
+    """The method of a model, or the number of models in an ensemble; None where the card does not name it."""
+    if "members" in card:
+        return f"ensemble of {len(card['members'])} models"
+    name: str | None = card.get("blueprint", {}).get("method", {}).get("name")
+    return name
 
 
 def _target(predictor: Predictor) -> dict[str, TargetAnswer]:

@@ -23,6 +23,7 @@ from affetto.targets.target import (
     Floats,
     LinearMap,
     Loss,
+    LossSettings,
     Rows,
     Target,
     TargetSettings,
@@ -99,7 +100,6 @@ class OneLabel(Target):
         return UAR.of_labels(true, called, int(max(true.max(), called.max())) + 1)
 
     def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:
-        """The label of each clip, as a column number (clips,), from its encoded truth."""
         return truth.astype(np.int64)
 
 
@@ -123,10 +123,10 @@ class Classes(OneLabel):
     def encode(self, clip: AnnotatedClip) -> int:
         return self.labels.index(clip.emotion)
 
-    def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> Loss:
+    def loss(self, truth: Tensor, settings: LossSettings, factors: Tensor | None = None) -> Loss:
         from affetto.targets.losses import CrossEntropy
 
-        return CrossEntropy.fitted(truth, len(self.labels), weighted=weighted, smoothing=smoothing)
+        return CrossEntropy.fitted(truth, len(self.labels), settings, factors)
 
     def validation_scores(self, values: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
         return {name: measure.of_predictions(values, truth) for name, measure in VALIDATED.items()}

@@ -21,6 +21,7 @@ from affetto.targets.target import (
     AnnotatedClips,
     Floats,
     LinearMap,
+    LossSettings,
     Rows,
     Scale,
     Target,
@@ -106,7 +107,7 @@ class Dimensions(Target):
     def encode_labels(self, labels: Tensor) -> Tensor:
         return (labels - labels.new_tensor(self.middle)) / labels.new_tensor(self.half)
 
-    def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> DimensionLoss:
+    def loss(self, truth: Tensor, settings: LossSettings, factors: Tensor | None = None) -> DimensionLoss:
         return self.scaled_loss()
 
     def scaled_loss(self) -> DimensionLoss:

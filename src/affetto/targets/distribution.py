@@ -16,7 +16,17 @@ from affetto.measures.target_scores import distribution_scores
 from affetto.targets.classes import OneLabel, checked_labels
 from affetto.targets.linear import of_shares
 from affetto.targets.scored import Scored, of_measures
-from affetto.targets.target import AnnotatedClip, AnnotatedClips, Floats, LinearMap, Loss, Rows, TargetSettings, rounded
+from affetto.targets.target import (
+    AnnotatedClip,
+    AnnotatedClips,
+    Floats,
+    LinearMap,
+    Loss,
+    LossSettings,
+    Rows,
+    TargetSettings,
+    rounded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,10 +76,10 @@ class Distribution(OneLabel):
     def encode(self, clip: AnnotatedClip) -> NDArray[np.float32]:
         return clip.shares(self.labels).astype(np.float32)
 
-    def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> Loss:
+    def loss(self, truth: Tensor, settings: LossSettings, factors: Tensor | None = None) -> Loss:
         from affetto.targets.losses import SoftCrossEntropy
 
-        return SoftCrossEntropy.fitted(truth, weighted=weighted, smoothing=smoothing)
+        return SoftCrossEntropy.fitted(truth, settings, factors)
 
     def validation_scores(self, values: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
         majority = self.called(truth)

@@ -20,6 +20,7 @@ from affetto.targets.target import (
     Floats,
     LinearMap,
     Loss,
+    LossSettings,
     Rows,
     Scale,
     Target,
@@ -89,12 +90,12 @@ class Joint(Target):
         numbers = self.numbers.encode_labels(labels[:, self.columns :])
         return torch.cat([labels[:, : self.columns], numbers], dim=1)
 
-    def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> Loss:
+    def loss(self, truth: Tensor, settings: LossSettings, factors: Tensor | None = None) -> Loss:
         from affetto.targets.losses import JointLoss
 
         of_labels, _ = self._parts(truth)
         return JointLoss(
-            labels=self.of_labels.loss(of_labels, weighted=weighted, smoothing=smoothing),
+            labels=self.of_labels.loss(of_labels, settings, factors),
             dimensions=self.numbers.scaled_loss(),
             outputs=len(self.labels),
             columns=self.columns,
@@ -139,6 +140,9 @@ class Joint(Target):
             self.of_labels.solve(features, of_labels, strength, **options),
             self.numbers.solve(features, numbers, strength, **options),
         )
+
+    def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:
+        return self.of_labels.called(self._parts(truth)[0])
 
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         return self.of_labels.probe_score(outputs[:, : len(self.labels)], self._parts(truth)[0])

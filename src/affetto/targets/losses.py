@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from affetto.targets.target import Loss
+from affetto.targets.target import Loss, LossSettings
 
 TINY = 1e-8
 """Least divisor: the moments of one clip, or of equal values, are 0."""
@@ -24,6 +26,74 @@ def class_weights(counts: Tensor) -> Tensor:
     """
     counts = counts.double()
     return (counts.sum() / (len(counts) * counts.clamp(min=1e-12)) * (counts > 0)).float()
+
+
+def effective_numbers(counts: Tensor, beta: float) -> Tensor:
+    """Effective number of clips of each class, (1 - βⁿ) / (1 - β): n where β is near 1, and 1 where it is near 0.
+
+    Cui et al. 2019. `counts` (classes,) are the clips n of each class, or sums of their factors.
+    """
+    return -torch.expm1(counts.double() * math.log(beta)) / (1 - beta)
+
+
+def log_shares(counts: Tensor) -> Tensor:
+    """Logarithm of each class's share of the clips, relative to even shares; 0 for a class without clips."""
+    counts = counts.double()
+    present = counts > 0
+    even = counts.sum() / present.sum()
+    return torch.where(present, torch.log(counts.clamp(min=1e-12) / even), 0.0).float()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """Means by which a loss treats classes of unequal size, and clips of unequal difficulty."""
+
+    weight: Tensor
+    """Weight of each class, (classes,)."""
+    margin: Tensor | None = None
+    """Numbers that are added to the outputs in training, (classes,); None: nothing."""
+    gamma: float = 0.0
+    """Exponent of a clip's probability of error, by which its loss is multiplied; 0: it is not."""
+
+    def to(self, device: torch.device) -> Balance:
+        """The same on a device."""
+        margin = None if self.margin is None else self.margin.to(device)
+        return replace(self, weight=self.weight.to(device), margin=margin)
+
+    def adjusted(self, outputs: Tensor) -> Tensor:
+        """Outputs (clips, classes) as the loss takes them."""
+        return outputs if self.margin is None else outputs + self.margin
+
+    def focused(self, losses: Tensor, outputs: Tensor, truth: Tensor) -> Tensor:
+        """Losses (clips,) of adjusted outputs (clips, classes), those of clips that are easy made smaller.
+
+        `truth` is the class of each clip, (clips,), or its shares, (clips, classes).
+        """
+        if self.gamma == 0.0:
+            return losses
+        probabilities = torch.softmax(outputs, dim=1)
+        hits = (probabilities * truth).sum(1) if truth.dim() > 1 else probabilities.gather(1, truth[:, None])[:, 0]
+        return losses * (1 - hits).clamp(min=TINY) ** self.gamma
+
+
+def _by_frequency(counts: Tensor, settings: LossSettings) -> Tensor:
+    """Weights of classes: by inverse frequency, or all 1."""
+    return class_weights(counts) if settings.class_weights else torch.ones(len(counts))
+
+
+BALANCES: dict[str, Callable[[Tensor, Tensor, LossSettings], Balance]] = {
+    "cross_entropy": lambda counts, _, s: Balance(weight=_by_frequency(counts, s)),
+    "focal": lambda counts, _, s: Balance(weight=_by_frequency(counts, s), gamma=s.focal_gamma),
+    "class_balanced": lambda _, sums, s: Balance(weight=class_weights(effective_numbers(sums, s.class_balanced_beta))),
+    "logit_adjusted": lambda _, sums, s: Balance(weight=(sums > 0).float(), margin=log_shares(sums)),
+}
+"""Makers of a `Balance` by the names that `training.loss` takes, from clips and sums of factors of each class.
+
+- `cross_entropy`: weights alone.
+- `focal`: the loss of a clip times (1 - p)^γ, where p is the probability of its class (Lin et al. 2017).
+- `class_balanced`: weights by the inverse of the effective number of clips (Cui et al. 2019).
+- `logit_adjusted`: outputs plus the logarithm of the classes' shares, without weights (Menon et al. 2021).
+"""
 
 
 def logarithm(probabilities: NDArray[Any]) -> Tensor:
@@ -39,36 +109,35 @@ class CrossEntropy(Loss):
     gets more of it; where classes are balanced, or not weighted, each gets the same.
     """
 
-    function: nn.CrossEntropyLoss
-    classes: int
+    balance: Balance
+    smoothing: float
 
     @classmethod
-    def fitted(cls, targets: Tensor, classes: int, *, weighted: bool, smoothing: float) -> CrossEntropy:
-        """The loss for training clips of these classes (clips,)."""
-        weights = class_weights(torch.bincount(targets, minlength=classes)) if weighted else None
-        return cls(nn.CrossEntropyLoss(weight=weights, label_smoothing=smoothing), classes)
+    def fitted(
+        cls, targets: Tensor, classes: int, settings: LossSettings, factors: Tensor | None = None
+    ) -> CrossEntropy:
+        """The loss for training clips of these classes (clips,) with these factors (clips,)."""
+        counts = torch.bincount(targets, minlength=classes)
+        sums = counts if factors is None else torch.bincount(targets, factors, minlength=classes)
+        return cls(BALANCES[settings.kind](counts, sums, settings), settings.label_smoothing)
 
     def to(self, device: torch.device) -> CrossEntropy:
-        return replace(self, function=self.function.to(device))
+        return replace(self, balance=self.balance.to(device))
 
     def clip_weights(self, truth: Tensor) -> Tensor:
-        weight = self.function.weight
-        return truth.new_ones(len(truth), dtype=torch.float32) if weight is None else weight[truth]
+        return self.balance.weight[truth]
 
     def per_clip(self, outputs: Tensor, truth: Tensor) -> Tensor:
         """Outputs (clips, classes) and classes (clips,) → wᵢ lᵢ (clips,), smoothed."""
-        function = self.function
-        return functional.cross_entropy(
-            outputs, truth, function.weight, reduction="none", label_smoothing=function.label_smoothing
-        )
+        outputs, weight = self.balance.adjusted(outputs), self.balance.weight
+        losses = functional.cross_entropy(outputs, truth, weight, reduction="none", label_smoothing=self.smoothing)
+        return self.balance.focused(losses, outputs, truth)
 
     def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         return (self.per_clip(outputs, truth) * weights).sum()
 
     def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
-        weight = None if self.function.weight is None else self.function.weight.cpu()
-        smoothing = self.function.label_smoothing
-        return float(functional.cross_entropy(logarithm(values), truth, weight, label_smoothing=smoothing))
+        return _on_cpu(self, logarithm(values), truth)
 
 
 @dataclass(frozen=True)
@@ -79,24 +148,28 @@ class SoftCrossEntropy(Loss):
     within a clip would draw its predicted shares away from the raters'. Smoothing mixes the shares with equal ones.
     """
 
-    weight: Tensor
+    balance: Balance
     smoothing: float
 
     @classmethod
-    def fitted(cls, shares: Tensor, *, weighted: bool, smoothing: float) -> SoftCrossEntropy:
-        """The loss for training clips with these shares (clips, labels)."""
-        return cls(class_weights(shares.sum(0)) if weighted else torch.ones(shares.shape[1]), smoothing)
+    def fitted(cls, shares: Tensor, settings: LossSettings, factors: Tensor | None = None) -> SoftCrossEntropy:
+        """The loss for training clips with these shares (clips, labels) and factors (clips,)."""
+        counts = shares.sum(0)
+        sums = counts if factors is None else factors.to(shares.dtype) @ shares
+        return cls(BALANCES[settings.kind](counts, sums, settings), settings.label_smoothing)
 
     def to(self, device: torch.device) -> SoftCrossEntropy:
-        return replace(self, weight=self.weight.to(device))
+        return replace(self, balance=self.balance.to(device))
 
     def clip_weights(self, truth: Tensor) -> Tensor:
-        return truth @ self.weight
+        return truth @ self.balance.weight
 
     def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        outputs = self.balance.adjusted(outputs)
         shares = truth.lerp(torch.full_like(truth, 1 / truth.shape[1]), self.smoothing)
         divergence = shares.xlogy(shares) - shares * functional.log_softmax(outputs, dim=1)
-        return (divergence.sum(1) * self.clip_weights(truth) * weights).sum()
+        losses = self.balance.focused(divergence.sum(1), outputs, truth)
+        return (losses * self.clip_weights(truth) * weights).sum()
 
     def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
         return _on_cpu(self, logarithm(values), truth)
@@ -114,11 +187,11 @@ class BinaryCrossEntropy(Loss):
     smoothing: float
 
     @classmethod
-    def fitted(cls, marks: Tensor, *, weighted: bool, smoothing: float) -> BinaryCrossEntropy:
+    def fitted(cls, marks: Tensor, settings: LossSettings) -> BinaryCrossEntropy:
         """The loss for training clips with these marks (clips, labels)."""
         present = marks.sum(0)
         ratio = ((len(marks) - present) / present.clamp(min=1)).clamp(0.1, 10.0)
-        return cls(ratio if weighted else torch.ones_like(ratio), smoothing)
+        return cls(ratio if settings.class_weights else torch.ones_like(ratio), settings.label_smoothing)
 
     def to(self, device: torch.device) -> BinaryCrossEntropy:
         return replace(self, positive=self.positive.to(device))

@@ -21,6 +21,7 @@ from affetto.targets.target import (
     Floats,
     LinearMap,
     Loss,
+    LossSettings,
     Rows,
     Target,
     TargetSettings,
@@ -79,10 +80,10 @@ class Multilabel(Target):
         present = clip.labels or (clip.emotion,)
         return np.array([label in present for label in self.labels], dtype=np.float32)
 
-    def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> Loss:
+    def loss(self, truth: Tensor, settings: LossSettings, factors: Tensor | None = None) -> Loss:
         from affetto.targets.losses import BinaryCrossEntropy
 
-        return BinaryCrossEntropy.fitted(truth, weighted=weighted, smoothing=smoothing)
+        return BinaryCrossEntropy.fitted(truth, settings)
 
     def activate(self, outputs: Tensor) -> Tensor:
         return outputs.sigmoid()

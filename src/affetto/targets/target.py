@@ -90,6 +90,23 @@ class TargetSettings:
     threshold: float | str = "tuned"
 
 
+@dataclass(frozen=True, kw_only=True)
+class LossSettings:
+    """Settings of the loss of a fit, as the section `training` of a run's settings has them."""
+
+    kind: str = "cross_entropy"
+    """Loss of a target of classes: a key of `affetto.targets.losses.BALANCES`."""
+    class_weights: bool = True
+    """True to weight classes by inverse frequency, where the kind does not balance them itself."""
+    label_smoothing: float = 0.0
+    focal_gamma: float = 2.0
+    class_balanced_beta: float = 0.99
+
+
+PLAIN_LOSS = LossSettings(class_weights=False)
+"""Loss in which all classes weigh the same."""
+
+
 @dataclass(frozen=True)
 class LinearMap:
     """Outputs = features · weightᵀ + bias: `weight` (outputs, features), `bias` (outputs,)."""
@@ -221,9 +238,16 @@ class Target(ABC):
         """
         return labels
 
+    def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:
+        """The label of each clip, as a column number (clips,), from its encoded truth. Targets with classes have it."""
+        raise NotImplementedError(f"the target {self.name} has no classes")
+
     @abstractmethod
-    def loss(self, truth: Tensor, *, weighted: bool, smoothing: float) -> Loss:
-        """The loss for training clips of this truth; `weighted`: classes by inverse frequency; `smoothing`: of them."""
+    def loss(self, truth: Tensor, settings: LossSettings, factors: Tensor | None = None) -> Loss:
+        """The loss for training clips of this truth (clips, …).
+
+        `factors` (clips,) are factors on the loss of each clip, by which it counts in the shares of classes; None: 1.
+        """
 
     @abstractmethod
     def activate(self, outputs: Tensor) -> Tensor:

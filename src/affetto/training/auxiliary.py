@@ -169,9 +169,12 @@ def _obstacles(manifest: Manifest, target: Target, tested: Manifest) -> dict[str
     if len(obstacles) == len(manifest.clips):
         wanted = ", ".join((*target.labels, *target.dimensions))
         present = ", ".join(sorted(set(obstacles.values())))
+        advice = "map its labels with --label NAME=EMOTION"
+        if not target.labels:
+            advice = f"name its columns with --dimension {manifest.corpus}:NAME=COLUMN:LOW:HIGH"
         raise UserError(
             f"auxiliary corpus {manifest.corpus} has no clip to learn {tested.corpus} from: the run learns {wanted}, "
-            f"and its clips have {present}: map its labels with --label NAME=EMOTION, or leave the corpus out"
+            f"and its clips have {present}: {advice}, or leave the corpus out"
         )
     return obstacles
 

@@ -1,8 +1,8 @@
-"""Batches: shuffled ones of an epoch, of like length within windows so that little is padded; and making them ahead."""
+"""Batches: the clips of an epoch, shuffled, of like length within windows so that little is padded; made ahead."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -29,6 +29,29 @@ def plan(
         near = sorted(order[start : start + span], key=lambda clip_id: frames[clip_id])
         batches += [near[i : i + batch_size] for i in range(0, len(near), batch_size)]
     return [batches[i] for i in chance.permutation(len(batches))]
+
+
+DRAW = 1
+"""Number that tells the generator of `draw_evenly` from that of `plan`."""
+
+
+def draw_evenly(ids: Sequence[str], groups: Mapping[str, Hashable], seed: int, epoch: int) -> list[str]:
+    """Draw as many clips as there are so that every group has as many of them, up to one.
+
+    A pure function of the arguments. Within a group each clip is drawn as often as every other, up to once: some clips
+    of a large group rest in an epoch, and those of a small one come several times.
+    """
+    chance = np.random.default_rng((seed, epoch, DRAW))
+    members: dict[Hashable, list[str]] = {}
+    for clip_id in ids:
+        members.setdefault(groups[clip_id], []).append(clip_id)
+    share, rest = divmod(len(ids), len(members))
+    larger = set(chance.permutation(len(members))[:rest].tolist())
+    drawn: list[str] = []
+    for number, clips in enumerate(members.values()):
+        times, more = divmod(share + (number in larger), len(clips))
+        drawn += clips * times + [clips[i] for i in chance.permutation(len(clips))[:more]]
+    return drawn
 
 
 def by_length(ids: Sequence[str], frames: Mapping[str, int], batch_size: int) -> list[list[str]]:

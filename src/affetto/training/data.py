@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from affetto.audio import AudioError
 from affetto.audio.changes import Change
@@ -15,6 +17,7 @@ from affetto.corpora.content import Content
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
+from affetto.models.methods.registry import METHODS
 from affetto.models.prefix import Source
 from affetto.splits import Split, make_split
 from affetto.targets.registry import choose_target
@@ -22,6 +25,7 @@ from affetto.targets.target import Target, TargetSettings
 from affetto.training.auxiliary import Auxiliary, check_names, own_names, select
 from affetto.training.contents import contents_of, marks_of
 from affetto.training.copies import Copies
+from affetto.training.effects import find_unsuited
 from affetto.training.sections import Settings
 from affetto.training.spec import CorpusSpec, RunSpec
 
@@ -112,20 +116,27 @@ class Data:
         digests = self.auxiliary.digests(self.digests, with_annotations=self.target.learns_from_annotations)
         return {"auxiliary": digests} if digests else {}
 
-    def factors(self, settings: Settings, clips: int) -> dict[str, float]:
+    def factors(self, settings: Settings, clips: int, *, drawn_evenly: bool = False) -> dict[str, float]:
         """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus, and of copies.
 
+
+        `drawn_evenly`: True for clips that are drawn so that corpora are even already: their weight alone acts.
         {} where all clips count alike.
         """
-        weight, balance = settings.auxiliary.weight, settings.auxiliary.balance
-        if weight == 1.0 and balance == "none":
-            return self.copies.shared({})
+        weight, balanced = settings.auxiliary.weight, settings.auxiliary.balance == "corpus" and not drawn_evenly
         factors = {
-            clip.id: weight * (clips / len(manifest.clips) if balance == "corpus" else 1.0)
+            clip.id: weight * (clips / len(manifest.clips) if balanced else 1.0)
             for manifest in self.auxiliary.manifests
             for clip in manifest.clips
+            if balanced or weight != 1.0
         }
-        return self.copies.shared(factors)
+        return self.copies.spread(factors) if drawn_evenly else self.copies.shared(factors)
+
+    def groups(self, clips: Sequence[str], truth: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
+        """Corpus and class of each of these clips; `truth` by clip id, as `Target.encode` gives it."""
+        corpora = self.copies.spread({c.id: c.corpus for c in (*self.manifest.clips, *self.auxiliary.clips)})
+        classes = self.target.called(np.array([truth[clip] for clip in clips]))
+        return {clip: (corpora[clip], int(number)) for clip, number in zip(clips, classes, strict=True)}
 
     def standardised_apart(self, settings: Settings) -> dict[str, str]:
         """Corpus of each auxiliary clip, and copy, that is standardised by its own corpus; {} where all are pooled."""
@@ -195,6 +206,8 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         )
 
     target, split = split_of(manifest, say)
+    if unsuited := find_unsuited(spec.settings, METHODS.find(spec.method), target):
+        raise UserError(unsuited)
     data = Data(
         manifest=manifest,
         split=split,

@@ -7,9 +7,9 @@ every setting: does it have an effect (`missing_condition`), and does it contrad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,6 +17,11 @@ from affetto.models.heads.head import Head
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
+
+if TYPE_CHECKING:
+    from affetto.targets.target import Target
+
+Mark = TypeVar("Mark")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,8 @@ class Circumstances:
     pooling: str
     epochs: int
     warm_start: str
+    loss: str
+    sampler: str
     has_auxiliary: bool
     has_copies: bool
 
@@ -72,6 +79,18 @@ class Needs:
     """Advice for a user who cannot have the condition."""
 
 
+@dataclass(frozen=True)
+class NeedsTarget:
+    """Metadata of a setting: the values for which `values` is true need a target with a fact. Else they are an error.
+
+    `text` describes the fact.
+    """
+
+    fact: str
+    values: Callable[[Any], bool]
+    text: str
+
+
 def _names(records: Mapping[str, Any], fact: str) -> str:
     """Names of the records for which the fact is true. A long list names the others instead."""
     names = [name for name, record in records.items() if getattr(record, fact)]
@@ -82,6 +101,11 @@ def _names(records: Mapping[str, Any], fact: str) -> str:
 _STEPPED = _names(METHODS, "takes_steps")
 STEPPED = Condition(f"a method that is trained in steps ({_STEPPED})", lambda c: c.method.takes_steps)
 STEPS = Condition(f"training steps (method {_STEPPED}; training.epochs over 0)", lambda c: c.takes_steps)
+FOCAL = Condition("training steps with training.loss=focal", lambda c: c.takes_steps and c.loss == "focal")
+CLASS_BALANCED = Condition(
+    "training steps with training.loss=class_balanced", lambda c: c.takes_steps and c.loss == "class_balanced"
+)
+SHUFFLED = Condition("training.sampler=shuffled", lambda c: c.sampler == "shuffled")
 BLOCKS = Condition(
     f"training steps of a method that changes blocks ({_names(METHODS, 'changes_blocks')})",
     lambda c: c.takes_steps and c.method.changes_blocks,
@@ -117,6 +141,8 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
         pooling=model.pooling,
         epochs=training.epochs,
         warm_start=training.warm_start,
+        loss=training.loss,
+        sampler=training.sampler,
         has_auxiliary=has_auxiliary,
         has_copies=bool(settings.augment.copies),
     )
@@ -142,17 +168,36 @@ def missing_condition(
     return None
 
 
+def find_unsuited(settings: BaseModel, method: type[Method], target: Target) -> str | None:
+    """The first setting of the method's sections that the run's target does not allow, as a line for the user."""
+    from affetto.targets.registry import TARGETS  # which imports numpy, as `affetto settings` need not
+
+    for name, value, mark in _marks(settings, method, NeedsTarget):
+        if mark.values(value) and not getattr(target, mark.fact):
+            names = ", ".join(kind.name for kind in TARGETS.values() if getattr(kind, mark.fact))
+            return (
+                f"setting {name}={value} needs {mark.text} ({names}), and the run learns {target.name}: "
+                "leave it out, or give --target"
+            )
+    return None
+
+
+def _marks(settings: BaseModel, method: type[Method], kind: type[Mark]) -> Iterator[tuple[str, Any, Mark]]:
+    """Name, value and metadata of one kind, of all settings of the method's sections."""
+    for section in type(settings).model_fields:
+        record = getattr(settings, section)
+        if belongs(section, record, method):
+            for field, info in type(record).model_fields.items():
+                for mark in info.metadata:
+                    if isinstance(mark, kind):
+                        yield f"{section}.{field}", getattr(record, field), mark
+
+
 def find_contradiction(settings: BaseModel, method: type[Method]) -> str | None:
     """The first setting of the method's sections that contradicts the others, as a line for the user."""
     situation = circumstances(settings, method)
-    for section in type(settings).model_fields:
-        record = getattr(settings, section)
-        if not belongs(section, record, method):
-            continue
-        for field, info in type(record).model_fields.items():
-            value = getattr(record, field)
-            for mark in info.metadata:
-                if isinstance(mark, Needs) and mark.values(value) and not mark.condition.holds(situation):
-                    text = str(value).lower() if isinstance(value, bool) else value
-                    return f"setting {section}.{field}={text} needs {mark.condition.text}: {mark.advice}"
+    for name, value, mark in _marks(settings, method, Needs):
+        if mark.values(value) and not mark.condition.holds(situation):
+            text = str(value).lower() if isinstance(value, bool) else value
+            return f"setting {name}={text} needs {mark.condition.text}: {mark.advice}"
     return None

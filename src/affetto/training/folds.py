@@ -201,18 +201,7 @@ class FoldTrainer:
             assert choice is not None and layer is not None
             start = self.probes.fit(ids, replace(choice, layer=layer))
             head = (start.weight, start.bias)
-        task = Task(
-            train=self.data.training_ids(ids),
-            validation=validation,
-            target=self.truth,
-            seed=self.spec.seed,
-            epochs=epochs,
-            identity=f"{self.identity} {name} {stage}",
-            head=head,
-            factors=self.data.factors(self.settings, len(ids)),
-            standardised_apart=self.data.standardised_apart(self.settings),
-            copies=frozenset(self.data.copies.sources),
-        )
+        task = self._task(ids, validation, epochs=epochs, identity=f"{self.identity} {name} {stage}", head=head)
         log = Log(folder, stage)
 
         def on_epoch(progress: Fit) -> None:
@@ -234,6 +223,32 @@ class FoldTrainer:
         progress = yield from fitted(request)
         log.update(progress.history)  # where all epochs were done before, none has reported
         return classifier, layer, progress
+
+    def _task(
+        self,
+        ids: tuple[str, ...],
+        validation: tuple[str, ...] | None,
+        *,
+        epochs: int,
+        identity: str,
+        head: tuple[np.ndarray, np.ndarray] | None,
+    ) -> Task:
+        """Task of a fit on these clips of the tested corpus, on all auxiliary ones, and on their copies."""
+        data, settings = self.data, self.settings
+        train, evenly = data.training_ids(ids), settings.training.draws_evenly
+        return Task(
+            train=train,
+            validation=validation,
+            target=self.truth,
+            seed=self.spec.seed,
+            epochs=epochs,
+            identity=identity,
+            head=head,
+            factors=data.factors(settings, len(ids), drawn_evenly=evenly),
+            standardised_apart=data.standardised_apart(settings),
+            copies=data.copies.clips,
+            groups=data.groups(train, self.truth) if evenly else {},
+        )
 
     # The probe -----------------------------------------------------------------------------------
 

@@ -15,6 +15,12 @@ from affetto.training import effects
 
 LATER: dict[str, dict[str, Any]] = {
     "model": {"layer_norm_swap": "none"},
+    "training": {
+        "loss": "cross_entropy",
+        "focal_gamma": 2.0,
+        "class_balanced_beta": 0.99,
+        "sampler": "shuffled",
+    },
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
     "augment": {"copies": [], "copies_auxiliary": False},
     "auxiliary": {"weight": 1.0, "balance": "none", "standardise": "pooled"},

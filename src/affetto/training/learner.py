@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,7 +18,7 @@ from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.targets.target import Loss
 from affetto.training import augment as augmentation
-from affetto.training.batches import plan
+from affetto.training.batches import draw_evenly, plan
 from affetto.training.corpus_scales import CorpusScales
 from affetto.training.processes import part, reseed, sum_in_place
 from affetto.training.sections import AugmentSettings, TrainingSettings
@@ -46,8 +46,10 @@ class Task:
     """Factor on the loss of clips; 1 for a clip without one."""
     standardised_apart: Mapping[str, str] = field(default_factory=dict)
     """Corpus of each training clip that a statistics head takes standardised by that corpus (`CorpusScales`)."""
-    copies: frozenset[str] = frozenset()
-    """Ids of changed copies of clips. Neither class weights nor the head's constants depend on them."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Clip of each changed copy. Neither class weights nor the head's constants depend on copies."""
+    groups: Mapping[str, Hashable] = field(default_factory=dict)
+    """Group of each training clip, all of which have as many clips in an epoch; {}: an epoch has each clip once."""
 
     @property
     def originals(self) -> tuple[str, ...]:
@@ -57,6 +59,19 @@ class Task:
     def truth(self, ids: Sequence[str], device: torch.device | None = None) -> Tensor:
         """Truth of clips: class indices (clips,), or numbers (clips, columns), float32."""
         return torch.as_tensor(np.array([self.target[clip_id] for clip_id in ids]), device=device)
+
+    def factors_of(self, ids: Sequence[str]) -> Tensor | None:
+        """Factor on the loss of each clip, (clips,); None where all are 1."""
+        return torch.tensor([self.factors.get(clip_id, 1.0) for clip_id in ids]) if self.factors else None
+
+    def factors_of_originals(self) -> Tensor | None:
+        """Sum of the factors of each original and its copies, (originals,); None where all are 1."""
+        if not self.copies:
+            return self.factors_of(self.train)
+        sums = dict.fromkeys(self.originals, 0.0)
+        for clip_id in self.train:
+            sums[self.copies.get(clip_id, clip_id)] += self.factors.get(clip_id, 1.0)
+        return torch.tensor(list(sums.values()))
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,8 @@ class Learner:
         """Plan the batches of an epoch; returns their number."""
         s, task = self.settings, self.task
         self.epoch = epoch
-        self.batches = plan(task.train, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
+        clips = draw_evenly(task.train, task.groups, task.seed, epoch) if task.groups else task.train
+        self.batches = plan(clips, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
         self.trained: list[nn.Parameter] = list(self.classifier.trainable().values())
         self.classifier.train()
         return len(self.batches)

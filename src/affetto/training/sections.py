@@ -14,9 +14,11 @@ from affetto.errors import UserError
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.training import effects
-from affetto.training.effects import Acts, Needs
+from affetto.training.effects import Acts, Needs, NeedsTarget
 
 if TYPE_CHECKING:
+    from affetto.targets.target import LossSettings
+
     HeadName = str
 else:
     HeadName = Literal[tuple(HEADS)]
@@ -42,6 +44,7 @@ class AudioSettings(Section):
     )
 
 
+TWICE_BALANCED = "a balanced epoch leaves the loss nothing to balance"
 WITHOUT_PROBE = "set training.warm_start=none and model.layer=null with another head or pooling"
 
 
@@ -113,8 +116,38 @@ class TrainingSettings(Section):
     lr_decay: Annotated[float, Acts(effects.STEPS)] = Field(
         0.926, gt=0, le=1, description="factor on the learning rate after each epoch"
     )
+    loss: Annotated[
+        Literal["cross_entropy", "focal", "class_balanced", "logit_adjusted"],
+        Acts(effects.STEPS),
+        Needs(effects.SHUFFLED, lambda value: value in ("class_balanced", "logit_adjusted"), TWICE_BALANCED),
+        NeedsTarget("has_classes", lambda value: value != "cross_entropy", "a target of classes"),
+    ] = Field(
+        "cross_entropy",
+        description="loss of a target of classes; focal: easy clips count less; class_balanced: weights by the "
+        "effective number of clips; logit_adjusted: outputs plus the logarithm of the classes' shares",
+    )
+    focal_gamma: Annotated[float, Acts(effects.FOCAL)] = Field(
+        2.0, gt=0, description="exponent of 1 - p in the loss focal, where p is the probability of the clip's class"
+    )
+    class_balanced_beta: Annotated[float, Acts(effects.CLASS_BALANCED)] = Field(
+        0.99,
+        gt=0,
+        lt=1,
+        description="β of the effective number (1 - βⁿ) / (1 - β) of n clips; near 1: weights by inverse frequency",
+    )
+    sampler: Annotated[
+        Literal["shuffled", "balanced"],
+        Acts(effects.STEPS),
+        NeedsTarget("has_classes", lambda value: value != "shuffled", "a target of classes"),
+    ] = Field(
+        "shuffled",
+        description="clips of an epoch; shuffled: each clip once; balanced: as many clips, drawn so that the classes "
+        "of each corpus are even, and no class weights in the loss",
+    )
     class_weights: bool = Field(
-        True, description="weight classes in the loss and in the probe by their inverse frequency"
+        True,
+        description="weight classes by their inverse frequency, in the probe and in the losses cross_entropy and "
+        "focal; the other losses and training.sampler=balanced balance classes themselves",
     )
     label_smoothing: Annotated[float, Acts(effects.STEPS)] = Field(
         0.0, ge=0, lt=1, description="share of the target spread over all classes, in proportion to class weights"
@@ -130,6 +163,24 @@ class TrainingSettings(Section):
     length_window: Annotated[int, Acts(effects.STEPS)] = Field(
         4, ge=1, description="batches among which clips are sorted by length; 1: random batches"
     )
+
+    @property
+    def draws_evenly(self) -> bool:
+        """True if an epoch has as many clips of every class."""
+        return self.sampler == "balanced"
+
+    @property
+    def loss_settings(self) -> LossSettings:
+        """Settings of the loss, as targets take them."""
+        from affetto.targets.target import LossSettings  # which imports numpy, as `affetto settings` need not
+
+        return LossSettings(
+            kind=self.loss,
+            class_weights=self.class_weights and not self.draws_evenly,
+            label_smoothing=self.label_smoothing,
+            focal_gamma=self.focal_gamma,
+            class_balanced_beta=self.class_balanced_beta,
+        )
 
 
 class ProbeSettings(Section):

@@ -37,6 +37,7 @@ from affetto.inference.windows import cover
 from affetto.models.methods.base import EMBEDDING, NOTHING
 from affetto.models.prefix import collate
 from affetto.models.saved import assemble
+from affetto.targets.target import PLAIN_LOSS
 
 MODEL_TYPE = "affetto"
 
@@ -156,7 +157,7 @@ class AffettoForAudioClassification(PreTrainedModel):
             raise ValueError(f"labels have the shape {tuple(labels.shape)}; this model's have {shape}")
         labels = labels.to(outputs.device, outputs.dtype if target.label_shape else torch.int64)
         truth = target.encode_labels(labels)
-        loss = target.loss(truth.cpu(), weighted=False, smoothing=0.0).to(outputs.device)
+        loss = target.loss(truth.cpu(), PLAIN_LOSS).to(outputs.device)
         return loss.of_batch(outputs, truth, torch.full((len(outputs),), 1 / len(outputs), device=outputs.device))
 
     def _outputs(self, clips: list[list[np.ndarray]]) -> Sequence[Tensor]:

@@ -8,7 +8,7 @@ from statistics import fmean
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import MOST_ROWS, MOST_SPEAKERS
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, text_cell
+from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, difference_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, signed_range, signed_text
 from affetto.reporting.results import contrasts
@@ -43,20 +43,7 @@ def comparison_table(compared: Sequence[Contrast]) -> Sheet:
     return Sheet(
         name="comparisons",
         title="Paired comparisons",
-        columns=columns(
-            "first",
-            "second",
-            "under",
-            "speakers",
-            "difference",
-            "95 % interval",
-            "effect size",
-            "speakers better (%)",
-            "p, corrected",
-            "smallest p",
-            "verdict",
-            texts=("first", "second", "under", "verdict"),
-        ),
+        columns=comparison_columns("under", is_number=False),
         rows=tuple(_row(contrast) for contrast in compared),
         caption=(
             "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; the "
@@ -158,22 +145,31 @@ def _tally(compared: Sequence[Contrast]) -> str:
     )
 
 
-def _row(contrast: Contrast) -> tuple[Cell, ...]:
-    comparison = contrast.comparison
-    difference, effect = 100 * comparison.difference, comparison.effect_size
+def comparison_columns(third: str, *, is_number: bool = True) -> tuple[Column, ...]:
+    """Columns of a table of comparisons: the two that are compared, `third`, and those of `comparison_cells`."""
+    texts = ("first", "second", "verdict", *(() if is_number else (third,)))
+    numbers = ("speakers", "difference", "95 % interval", "effect size", "speakers better (%)")
+    return columns("first", "second", third, *numbers, "p, corrected", "smallest p", "verdict", texts=texts)
+
+
+def comparison_cells(comparison: Comparison) -> tuple[Cell, ...]:
+    """Cells of one comparison, from its speakers to its verdict."""
+    difference = 100 * comparison.difference
     return (
-        text_cell(contrast.first),
-        text_cell(contrast.second),
-        text_cell(contrast.under),
         speakers_cell(comparison),
         Cell(signed_text(difference), difference),
         _interval_cell(comparison),
-        effect_cell(effect),
+        effect_cell(comparison.effect_size),
         Cell(f"{100 * comparison.share_better:.0f}", 100 * comparison.share_better),
         p_cell(comparison),
         Cell(p_text(comparison.smallest_p), comparison.smallest_p),
         Cell(verdict(comparison, comparison.difference, "first is better", "second is better")),
     )
+
+
+def _row(contrast: Contrast) -> tuple[Cell, ...]:
+    names = (contrast.first, contrast.second, contrast.under)
+    return (*map(text_cell, names), *comparison_cells(contrast.comparison))
 
 
 def _interval_cell(comparison: Comparison) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from affetto.corpora.registry import title_of
+from affetto.corpora.registry import languages_of, title_of
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.render.sheet import Cell, Column, text_cell
 from affetto.reporting.results.records import BESIDE, EDITION, Axes, Configuration
@@ -58,6 +58,16 @@ def corpus_title(corpus: str) -> str:
     names, _, edition = corpus.partition(EDITION)
     title = " + ".join(_title(name.strip()) for name in names.split("+"))
     return title + (f" ({edition.replace('-', ' ').replace(',', ', ')})" if edition else "")
+
+
+def corpus_and_language(corpus: str, separator: str = " ") -> str:
+    """Title of a corpus, with its language where that is known; `separator` stands between the two.
+
+    >>> corpus_and_language("ravdess"), corpus_and_language("emovo@4-labels"), corpus_and_language("clips")
+    ('RAVDESS (English)', 'EMOVO (4 labels) (Italian)', 'clips')
+    """
+    languages = languages_of(corpus.partition(EDITION)[0])
+    return corpus_title(corpus) + (f"{separator}({languages})" if languages else "")
 
 
 def _title(name: str) -> str:

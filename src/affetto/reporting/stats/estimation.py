@@ -122,7 +122,7 @@ def estimate(systems: Sequence[System], measure: str = "macro_f1", *, level: flo
         if isinstance(record, LabelMeasure):
             scores, without = leave_one_out(matrices, system.support, measure)
         else:
-            scores, without = _leave_clips_out(system, seeds, by_speakers=has_speakers, measure=measure)
+            scores, without = leave_clips_out(system, seeds, by_speakers=has_speakers, measure=measure)
         by_seed.append(scores)
         parts.append(jackknife_mean(scores, without, sizes(matrices)))
         units.append(len(matrices))
@@ -164,7 +164,7 @@ def leave_one_out(matrices: Counts | Floats, support: Counts, measure: str) -> t
     return values[0], values[1:] if len(matrices) > 1 else np.full((1, len(pooled)), np.nan)
 
 
-def _leave_clips_out(system: System, seeds: Sequence[int], *, by_speakers: bool, measure: str) -> tuple[Floats, Floats]:
+def leave_clips_out(system: System, seeds: Sequence[int], *, by_speakers: bool, measure: str) -> tuple[Floats, Floats]:
     """Scores of all clips (seeds,) and of all but one unit's (units, seeds), for a measure of probabilities.
 
     A unit is a speaker, or without `by_speakers` a clip.

@@ -8,7 +8,16 @@ from affetto.measures.confusion import Counts, Floats
 from affetto.measures.intervals import Sampled
 
 
-class Matched(Protocol):
+class HasSpread(Protocol):
+    """Difference of two systems on one corpus whose spread over speakers and seeds can be computed."""
+
+    @property
+    def clips(self) -> Counts: ...
+    @property
+    def sampled(self) -> tuple[Sampled, Floats]: ...
+
+
+class Matched(HasSpread, Protocol):
     """Outcomes of two systems on one corpus, matched by speaker."""
 
     @property
@@ -20,13 +29,9 @@ class Matched(Protocol):
     @property
     def speakers(self) -> tuple[str, ...]: ...
     @property
-    def clips(self) -> Counts: ...
-    @property
     def largest(self) -> float:
         """Largest difference that is possible."""
 
-    @property
-    def sampled(self) -> tuple[Sampled, Floats]: ...
     @property
     def gaps(self) -> Floats: ...
     def difference(self) -> Floats: ...

@@ -26,7 +26,7 @@ from affetto.reporting.stats.estimation import (
     sizes,
     weighted_scores,
 )
-from affetto.reporting.stats.matched import Matched
+from affetto.reporting.stats.matched import HasSpread, Matched
 from affetto.reporting.stats.systems import System, check_same_clips
 
 PERMUTATIONS = 9999
@@ -226,7 +226,7 @@ def compare_counted(
     return replace(comparison, p=permutation_p(pairs, permutations=permutations, seed=seed), seeds_p=seeds_p)
 
 
-def sampled_difference(pairs: Sequence[Matched]) -> Sampled | None:
+def sampled_difference(pairs: Sequence[HasSpread]) -> Sampled | None:
     """Mean difference over corpora, with its variance over speakers and seeds; None where that is unknown."""
     if not all(intervals.can_be_drawn(pair.clips) for pair in pairs):
         return None

@@ -1,0 +1,1 @@
+"""Comparison of two folders of runs: scores, settings, inputs, versions."""
