@@ -29,6 +29,8 @@ from affetto.training.effects import find_unsuited
 from affetto.training.sections import Settings
 from affetto.training.spec import CorpusSpec, RunSpec
 
+SILENT_EXAMPLES = 3
+
 
 @dataclass
 class Data:
@@ -192,6 +194,8 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     check_names(manifest, corpora)
     usable = [clip.id for clips in (manifest, *corpora) for clip in clips.clips]
     contents = contents_of({clip: sources[clip] for clip in usable}, digests)
+    for clips in (manifest, *corpora):
+        say_silent(clips, contents, say)
 
     def split_of(clips: Manifest, say: Callable[[str], None] = lambda _: None) -> tuple[Target, Split]:
         settings = TargetSettings(**spec.settings.target.model_dump())
@@ -268,6 +272,17 @@ def read_clips(
         digests = dict(zip(sources, pool.map(digest, sources.values()), strict=True))
     bad = {clip_id: str(value) for clip_id, value in digests.items() if isinstance(value, AudioError)}
     return manifest, sources, {i: value for i, value in digests.items() if isinstance(value, str)}, bad
+
+
+def say_silent(clips: Manifest, contents: Mapping[str, Content], say: Callable[[str], None]) -> None:
+    """Name the silent clips of a corpus: they are used all the same, as in every published result on it."""
+    silent = [clip.name for clip in clips.clips if contents.get(clip.id) == Content()]
+    if silent:
+        verb, more = ("is", "") if len(silent) == 1 else ("are", ", …" if len(silent) > SILENT_EXAMPLES else "")
+        say(
+            f"note: {len(silent)} of {len(clips.clips)} clips of {clips.corpus} {verb} silent, and used all the same: "
+            f"{', '.join(silent[:SILENT_EXAMPLES])}{more}"
+        )
 
 
 def refuse_or_name(bad: dict[str, str], clips: int, skip: bool, say: Callable[[str], None]) -> None:
