@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from affetto.audio.changes import Change, parse_all
 from affetto.errors import UserError
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
@@ -17,6 +16,7 @@ from affetto.training import effects
 from affetto.training.effects import Acts, Needs, NeedsTarget
 
 if TYPE_CHECKING:
+    from affetto.audio.changes import Change
     from affetto.targets.target import LossSettings
 
     HeadName = str
@@ -199,6 +199,8 @@ def _written(value: Any) -> Any:
 
     Raises ValueError for a change that there is not.
     """
+    from affetto.audio.changes import parse_all  # which imports numpy, as `affetto settings` need not
+
     if isinstance(value, str):
         value = [part for part in value.strip().strip("[]").split(",") if part.strip()]
     parts = value if isinstance(value, list | tuple) else [value]
@@ -235,6 +237,8 @@ class AugmentSettings(Section):
     @property
     def changes(self) -> tuple[Change, ...]:
         """The changes that `copies` names."""
+        from affetto.audio.changes import parse_all
+
         return parse_all(self.copies)
 
     @property
