@@ -63,7 +63,9 @@ def test_a_report_on_it_gives_the_same_scores(tmp_path: Path) -> None:
         now = scores[tuple(row[name] for name in key)]
         for name, value in row.items():
             assert _number(now[name]) == _number(value) if name in FLOATS else now[name] == value, (row["run"], name)
-    assert (out / "tables" / "comparisons.csv").read_text() == (FIRST / "comparisons.csv").read_text()
+    comparisons = _rows(FIRST / "comparisons.csv")
+    for row, now in zip(comparisons, _rows(out / "tables" / "comparisons.csv"), strict=True):
+        assert {name: now[name] for name, value in row.items() if value} == {k: v for k, v in row.items() if v}
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (FIRST / "models").iterdir()))

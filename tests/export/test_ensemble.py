@@ -10,6 +10,7 @@ import pytest
 
 from affetto.errors import UserError
 from affetto.evaluation.seen import trained_on
+from affetto.evaluation.testing import evaluate
 from affetto.export.ensemble import build_ensemble
 from affetto.export.source import trained_predictor
 from affetto.export.upload import export_hub
@@ -17,8 +18,10 @@ from affetto.inference.loading import load
 from affetto.inference.shared_weights import load_together, shared_bytes
 from affetto.models.saved import CARD
 from affetto.targets.classes import Classes
+from affetto.training.train import train
 from inference.saved import saved_model
 from models.systems import clips
+from training.corpora import spec, write_table
 
 KEYS = ("whisper-mini", "wav2vec2-mini")
 
@@ -97,6 +100,20 @@ def test_clips_of_every_member_count_as_trained_on(ensemble):
     assert seen.is_known
     assert seen.files == {"anna", "bea", "carla"}
     assert seen.people == {("emovo", "anna"), ("demos+emovo", "bea"), ("emovo", "carla")}
+
+
+def test_a_test_leaves_out_what_any_member_was_trained_on(tmp_path):
+    runs = []
+    for first in (0, 3):  # each trains and validates on two speakers, and tests on a third
+        table = write_table(tmp_path / f"corpus{first}", speakers=3, first=first)
+        runs.append(tmp_path / f"run{first}")
+        train(spec(table, "probe"), runs[-1])
+    build_ensemble(runs, tmp_path / "out")
+    everybody = write_table(tmp_path / "everybody", speakers=7, parts=False)
+    metrics = evaluate(tmp_path / "out", everybody)
+    assert metrics["left_out"]["trained_on"] == 4 * 7
+    assert metrics["left_out"]["trained_on_by"]["speakers"] == 4
+    assert metrics["test"]["n"] == 3 * 7
 
 
 def test_an_ensemble_adapts_to_a_speaker_by_its_members(tmp_path):

@@ -57,9 +57,9 @@ class Catalogue:
 
 def _method(card: dict[str, Any]) -> str | None:
     """The method of a model, or the number of models in an ensemble; None where the card does not name it."""
-    if "members" in card:
-        return f"ensemble of {len(card['members'])} models"
     name: str | None = card.get("blueprint", {}).get("method", {}).get("name")
+    if name is None and "members" in card:
+        return f"ensemble of {len(card['members'])} models"
     return name
 
 

@@ -140,9 +140,16 @@ class Classes(OneLabel):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
         return logistic(
-            features, truth, strength, outputs=len(self.labels), weighted=weighted, clip_weights=clip_weights
+            features,
+            truth,
+            strength,
+            outputs=len(self.labels),
+            weighted=weighted,
+            clip_weights=clip_weights,
+            originals=originals,
         )
 
 

@@ -107,8 +107,9 @@ class Multilabel(Target):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
-        return of_marks(features, truth, strength, weighted=weighted, clip_weights=clip_weights)
+        return of_marks(features, truth, strength, weighted=weighted, clip_weights=clip_weights, originals=originals)
 
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         return MEAN_AVERAGE_PRECISION.of_predictions(outputs, truth)

@@ -281,11 +281,13 @@ class Target(ABC):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
         """The probe: the linear map of standardised features (clips, features) that fits the truth (clips, …).
 
         `strength` is C: it multiplies a sum of losses over clips, beside half the squared norm of the weights.
-        `clip_weights` (clips,) are factors on the loss of each clip; None: 1.
+        `clip_weights` (clips,) are factors on the loss of each clip; None: 1. `originals` (clips,) is False for changed
+        copies of clips, which do not count in the frequencies of classes; None: there are none.
         """
 
     @abstractmethod

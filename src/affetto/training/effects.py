@@ -36,6 +36,7 @@ class Circumstances:
     loss: str
     sampler: str
     has_auxiliary: bool
+    has_copies: bool
 
     @property
     def takes_steps(self) -> bool:
@@ -128,6 +129,10 @@ STORED_STATISTICS = Condition(
 ONE_STATE = Condition("model.pooling=layer", lambda c: c.pooling == "layer")
 PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda c: c.has_probe_shape)
 AUXILIARY = Condition("corpora that join the training (--auxiliary NAME=PATH)", lambda c: c.has_auxiliary)
+COPIES_OF_AUXILIARY = Condition(
+    "augment.copies, and corpora that join the training (--auxiliary NAME=PATH)",
+    lambda c: c.has_auxiliary and c.has_copies,
+)
 WARM = Condition("training.warm_start=probe", lambda c: c.warm_start == "probe")
 
 
@@ -143,6 +148,7 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
         loss=training.loss,
         sampler=training.sampler,
         has_auxiliary=has_auxiliary,
+        has_copies=bool(settings.augment.copies),
     )
 
 

@@ -47,9 +47,15 @@ class Task:
     """Factor on the loss of clips; 1 for a clip without one."""
     standardised_apart: Mapping[str, str] = field(default_factory=dict)
     """Corpus of each training clip that a statistics head takes standardised by that corpus (`CorpusScales`)."""
-
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Clip of each changed copy. Neither class weights nor the head's constants depend on copies."""
     groups: Mapping[str, Hashable] = field(default_factory=dict)
     """Group of each training clip, all of which have as many clips in an epoch; {}: an epoch has each clip once."""
+
+    @property
+    def originals(self) -> tuple[str, ...]:
+        """The training clips that are no copies."""
+        return tuple(clip_id for clip_id in self.train if clip_id not in self.copies)
 
     def truth(self, ids: Sequence[str], device: torch.device | None = None) -> Tensor:
         """Truth of clips: class indices (clips,), or numbers (clips, columns), float32."""
@@ -58,6 +64,15 @@ class Task:
     def factors_of(self, ids: Sequence[str]) -> Tensor | None:
         """Factor on the loss of each clip, (clips,); None where all are 1."""
         return torch.tensor([self.factors.get(clip_id, 1.0) for clip_id in ids]) if self.factors else None
+
+    def factors_of_originals(self) -> Tensor | None:
+        """Sum of the factors of each original and its copies, (originals,); None where all are 1."""
+        if not self.copies:
+            return self.factors_of(self.train)
+        sums = dict.fromkeys(self.originals, 0.0)
+        for clip_id in self.train:
+            sums[self.copies.get(clip_id, clip_id)] += self.factors.get(clip_id, 1.0)
+        return torch.tensor(list(sums.values()))
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from affetto.reporting.chapters.comparisons import comparison_table
+from affetto.reporting.chapters.comparisons import comparison_table, p_text
 from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from reporting.folders import write_grid
 from reporting.voices import drawn
+
+VALUES = ("equivalence p", "smallest difference")
 
 
 def test_comparisons_are_of_what_differs_in_one_thing(paper_grid):
@@ -65,3 +67,18 @@ def test_configurations_without_a_common_seed_are_told(tmp_path):
     made = contrasts.contrasts(evidence, ["method"])
     assert ("LoRA", "frozen") not in [(one.first, one.second) for one in made]
     assert any("LoRA and frozen" in note and "no seed that both were run with" in note for note in evidence.notes)
+
+
+def test_beside_an_undecided_verdict_stands_what_it_is_worth(paper_grid):
+    made = contrasts.contrasts(Staged(paper_grid.results), ["method"])
+    sheet = comparison_table(made)
+    cells = {
+        (one.first, one.second, one.comparison.corpora): row[-1] for one, row in zip(made, sheet.rows, strict=True)
+    }
+    p, smallest = (dict(cells["frozen", "probe", ("demos",)].values)[name] for name in VALUES)
+    assert cells["frozen", "probe", ("demos",)].text == "not told apart"
+    assert cells["frozen", "probe", ("demos",)].under == (
+        f"{'equivalent' if p <= 0.05 else 'equivalence not shown'}, p {p_text(p)}\ncould show {smallest:.1f} points"
+    )
+    assert cells["LoRA", "frozen", ("demos",)].under == "" and cells["LoRA", "frozen", ("demos",)].values[1][1] > 0.99
+    assert cells["LoRA", "frozen", ("emovo",)].under == "" and not cells["LoRA", "frozen", ("emovo",)].values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 class AddedModules(Method):
     """A method whose parameters are those of modules beside the backbone's, by the number of their block."""
 
+    has_random_start = True
     modules_attribute: str
     """Attribute that holds the modules; its name is part of the keys of exported models."""
     facts: dict[str, Any]
@@ -35,6 +37,13 @@ class AddedModules(Method):
         (folder / CONFIG_FILE).write_text(json.dumps(self.facts, indent=2) + "\n")
         tensors = {name: t.detach().cpu().contiguous() for name, t in self.added.state_dict().items()}
         save_file(tensors, folder / ADAPTER_FILE)
+
+    @classmethod
+    def average(cls, folders: Sequence[Path], settings: dict[str, Any], out: Path) -> dict[str, Any] | None:
+        from affetto.models.methods.weight_means import mean_weights
+
+        mean_weights(folders, out)
+        return settings
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:

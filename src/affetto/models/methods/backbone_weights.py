@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,13 @@ class BackboneWeights(Method):
 
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: p.detach().cpu().contiguous() for name, p in self.trained.items()}, folder / ADAPTER_FILE)
+
+    @classmethod
+    def average(cls, folders: Sequence[Path], settings: dict[str, Any], out: Path) -> dict[str, Any] | None:
+        from affetto.models.methods.weight_means import mean_weights
+
+        mean_weights(folders, out)
+        return settings
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:

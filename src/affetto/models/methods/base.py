@@ -8,7 +8,7 @@ may import them at its top.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -88,6 +88,9 @@ class Method(Module):
     part: ClassVar[str | None] = None
     """Part of a block that the method changes, one of PARTS: methods for different parts can be combined. None for a
     method that stands alone."""
+
+    has_random_start: ClassVar[bool] = False
+    """True if the weights that `average` takes the mean of start from random numbers, of the run's seed."""
 
     lowest_block: int
     """Lowest block that changes: a number of a block, EMBEDDING or NOTHING."""
@@ -172,6 +175,14 @@ class Method(Module):
     def plan_after_merge(cls, plan: dict[str, Any]) -> dict[str, Any]:
         """Plan of a method, {"name", "first_block", "settings"} → that of what stays beside a merged backbone."""
         return {"name": "frozen", "first_block": 0, "settings": {}} if cls.mergeable else plan
+
+    @classmethod
+    def average(cls, folders: Sequence[Path], settings: dict[str, Any], out: Path) -> dict[str, Any] | None:
+        """Write to `out` the mean of the weights that `save` wrote to `folders`, for `load`; returns its settings.
+
+        `settings` are those of all of them. None: the mean of such weights is no mean of what they do.
+        """
+        return None if cls.changes_blocks else settings
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:

@@ -88,6 +88,16 @@ class Combination(Method):
             member.save(folder / member.name)
 
     @classmethod
+    def average(cls, folders: Sequence[Path], settings: dict[str, Any], out: Path) -> dict[str, Any] | None:
+        means = {
+            method.name: method.average(
+                [folder / method.name for folder in folders], settings[method.name], out / method.name
+            )
+            for method in cls.components
+        }
+        return None if None in means.values() else means
+
+    @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:
         methods = [
             method.load(backbone, blocks, folder / method.name, settings[method.name]) for method in cls.components
@@ -155,6 +165,7 @@ def combine(components: tuple[type[Method], ...]) -> type[Combination]:
             "source": "; ".join(method.source for method in components if method.source),
             "components": components,
             "mergeable": all(method.mergeable for method in components),
+            "has_random_start": any(method.has_random_start for method in components),
             "starts_as_backbone": all(method.starts_as_backbone for method in components),
             "stackable": all(method.stackable for method in components),
             "step_cost": max(method.step_cost for method in components),

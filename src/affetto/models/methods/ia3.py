@@ -30,6 +30,7 @@ class Ia3(PeftMethod):
     source = "Liu et al. 2022"
     settings = Ia3Settings
     part = "linear layers"
+    has_mean = True
     recommended_training = {"method_lr": 3e-3}
 
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:

@@ -19,6 +19,7 @@ class LayerNormTuning(PeftMethod):
     title = "LayerNorm tuning"
     trains = "gains and biases of the LayerNorms of the blocks"
     source = "Zhao et al. 2024"
+    has_mean = True
     recommended_training = {"method_lr": 1e-3}
 
     def configuration(self, backbone: Backbone, blocks: range, settings: Any) -> PeftConfig:

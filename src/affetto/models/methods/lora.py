@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -71,6 +74,21 @@ class Lora(PeftMethod):
                 setattr(owner, name, nn.Identity())
         for layer in layers:
             lowrank.fuse(layer, gelu=layer in absorbing)
+
+    @classmethod
+    def average(cls, folders: Sequence[Path], settings: dict[str, Any], out: Path) -> dict[str, Any] | None:
+        """The mean of the products B A, exactly: one update of the sum of the ranks, its factors side by side."""
+        from affetto.models.methods.weight_means import join_factors
+
+        join_factors(folders, out, lambda name: 0 if "lora_A" in name else 1)
+        return settings | cls.joined(LoraSettings(**settings), len(folders))
+
+    @classmethod
+    def joined(cls, settings: LoraSettings, updates: int) -> dict[str, Any]:
+        """Rank of so many updates side by side, and the alpha by which each is scaled by its share of them."""
+        # alpha / rank is divided by their number as the rank is multiplied; alpha / √rank by its root alone.
+        alpha = settings.alpha / math.sqrt(updates) if cls.root_scaling else settings.alpha
+        return {"rank": settings.rank * updates, "alpha": alpha}
 
     def cast_together(self) -> list[Tensor]:
         layers = [layer for layer in self.__dict__["layers"] if not hasattr(layer, "start_a")]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from affetto.errors import unknown
 from affetto.models.methods.base import ADAPTER_FILE, Method, check_blocks, check_names
@@ -25,6 +25,8 @@ class PeftMethod(Method):
 
     mergeable = True
     is_peft = True
+    has_mean: ClassVar[bool] = False
+    """True if `average` is the mean of the tensors, which start as the backbone's own weights or as factors of one."""
 
     def __init__(self, backbone: Backbone, blocks: range, **settings: Any) -> None:
         from peft import get_peft_model
@@ -61,6 +63,15 @@ class PeftMethod(Method):
         # Without a look for resized embeddings, which would ask the hub.
         self.__dict__["peft_model"].save_pretrained(str(folder), save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
+
+    @classmethod
+    def average(cls, folders: Sequence[Path], settings: dict[str, Any], out: Path) -> dict[str, Any] | None:
+        from affetto.models.methods.weight_means import mean_weights
+
+        if not cls.has_mean:
+            return None
+        mean_weights(folders, out)
+        return settings
 
     @classmethod
     def load(cls, backbone: Backbone, blocks: range, folder: Path, settings: dict[str, Any]) -> Method:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +84,10 @@ class Pissa(Lora):
         with method._widened():
             method.restore(load_file(folder / ADAPTER_FILE), folder)
         return method
+
+    @classmethod
+    def average(cls, folders: Sequence[Path], settings: dict[str, Any], out: Path) -> dict[str, Any] | None:
+        return None  # its file is no method of its own settings once there are more than two halves
 
     def merge(self) -> None:
         self._widen()

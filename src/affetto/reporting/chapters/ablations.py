@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from affetto.reporting.chapters.chapter import Chapter
-from affetto.reporting.chapters.comparisons import missing_interval, p_cell, verdict
+from affetto.reporting.chapters.comparisons import UNDECIDED_WORDS, missing_interval, p_cell, verdict, verdict_cell
 from affetto.reporting.chapters.layers import state_picture, state_table
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
@@ -61,7 +61,7 @@ def effect_table(evidence: Evidence, compared: Sequence[Contrast]) -> Sheet:
             "Macro F1 ×100 of the recipe with one setting changed, beside the recipe as it is, on the same clips, mean "
             "over corpora and shared seeds. Below the difference: its interval over speakers and seeds. These are "
             "hypotheses on what the implementation, rather than the method, may have caused; they are tested here on "
-            "our own code."
+            f"our own code. {UNDECIDED_WORDS}"
         ),
         notes=(*questions, *_shared_settings(evidence, configs)),
         stamp=stamp_of(configs),
@@ -85,7 +85,7 @@ def _row(evidence: Evidence, contrast: Contrast) -> tuple[Cell, ...]:
         _mean_cell(evidence, with_change, without),
         _difference_cell(contrast, sign),
         p_cell(comparison),
-        Cell(verdict(comparison, difference, "raises F1", "lowers F1")),
+        verdict_cell(comparison, verdict(comparison, difference, "raises F1", "lowers F1")),
     )
 
 

@@ -15,8 +15,9 @@ from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.contrasts import Contrast
 from affetto.reporting.results.naming import corpus_title
+from affetto.reporting.stats.equivalence import MARGIN, POWER, equivalence_p, smallest_difference
 from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
-from affetto.reporting.stats.paired import Comparison
+from affetto.reporting.stats.paired import ALPHA, Comparison
 
 
 def build(evidence: Evidence) -> Section | None:
@@ -53,7 +54,7 @@ def comparison_table(compared: Sequence[Contrast]) -> Sheet:
             "within speakers, two-sided; it is about these trained models. With seeds: p of the interval's t, which "
             "is about the methods. Both p are corrected by Holm over the comparisons of the same kind on the same "
             "corpora (below: before correction). Smallest p: the least that so many speakers can give before "
-            "correction."
+            f"correction. {UNDECIDED_WORDS}"
         ),
         notes=(FOLDS,) if contrasts.by_folds(configs) else (),
         stamp=stamp_of(configs),
@@ -133,6 +134,38 @@ def verdict(comparison: Comparison, difference: float, above: str, below: str) -
     return f"{words}, of these trained models; other seeds may say otherwise"
 
 
+UNDECIDED_WORDS = (
+    f"Below an undecided verdict: p of the two being equivalent within ±{100 * MARGIN:.0f} points (two one-sided t "
+    f"tests, before any correction; at most {ALPHA:.2f} shows it), and the least true difference that these speakers "
+    f"and seeds would have shown in {100 * POWER:.0f} of 100 studies (two-sided t test at {100 * ALPHA:.0f} %)."
+)
+"""Explanation of `verdict_cell`, for captions."""
+
+
+def verdict_cell(comparison: Comparison, words: str) -> Cell:
+    """A verdict; below an undecided one, what it is worth. The CSV file has both numbers in every row, in points."""
+    if comparison.sampled is None:
+        return Cell(words)
+    return Cell(
+        text=words,
+        under="" if comparison.models_differ else "\n".join(undecided_lines(comparison)),
+        values=(
+            ("", words),
+            ("equivalence p", equivalence_p(comparison.sampled)),
+            ("smallest difference", 100 * smallest_difference(comparison.sampled)),
+        ),
+    )
+
+
+def undecided_lines(comparison: Comparison) -> list[str]:
+    """Lines below an undecided verdict; [] where the difference has no interval."""
+    if comparison.sampled is None:
+        return []
+    p, smallest = equivalence_p(comparison.sampled), 100 * smallest_difference(comparison.sampled)
+    shown = "equivalent" if p <= ALPHA else "equivalence not shown"
+    return [f"{shown}, p {p_text(p)}", f"could show {smallest:.1f} points"]
+
+
 def _tally(compared: Sequence[Contrast]) -> str:
     """One sentence on the outcome of all comparisons."""
     tested = [contrast for contrast in compared if contrast.comparison.models_differ is not None]
@@ -163,7 +196,7 @@ def comparison_cells(comparison: Comparison) -> tuple[Cell, ...]:
         Cell(f"{100 * comparison.share_better:.0f}", 100 * comparison.share_better),
         p_cell(comparison),
         Cell(p_text(comparison.smallest_p), comparison.smallest_p),
-        Cell(verdict(comparison, comparison.difference, "first is better", "second is better")),
+        verdict_cell(comparison, verdict(comparison, comparison.difference, "first is better", "second is better")),
     )
 
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from affetto.errors import UserError
 from affetto.measures.measure import Measure
-from affetto.reporting.chapters.comparisons import effect_cell, p_cell, speakers_cell, verdict
+from affetto.reporting.chapters.comparisons import (
+    UNDECIDED_WORDS,
+    effect_cell,
+    p_cell,
+    speakers_cell,
+    verdict,
+    verdict_cell,
+)
 from affetto.reporting.chapters.selection import Group, group_by_corpus, opening, stem
 from affetto.reporting.render.canvas import BLUE, GRID, INK, framed, legend, save, style
 from affetto.reporting.render.picture import Picture
@@ -228,7 +235,8 @@ def comparison_table(evidence: PartEvidence, name: str, keys: Sequence[str] = ("
             "over speakers and seeds; with one seed it is about these trained models alone. With fewer than "
             f"{FEW_SPEAKERS} effective speakers no test is made. Effect size: mean over standard deviation of the "
             "speakers' differences (d_z). p: by exchanging the two within speakers, two-sided, corrected by Holm over "
-            "the comparisons of one kind and measure on the same corpora."
+            "the comparisons of one kind and measure on the same corpora. A point is 0.01 of a measure that ends at 1. "
+            f"{UNDECIDED_WORDS}"
         ),
         notes=(FOLDS,) if contrasts.by_folds(configs) else (),
         stamp=stamp_of(configs),
@@ -244,6 +252,7 @@ def _comparison_row(judged: Judged, contrast: Contrast) -> tuple[Cell, ...]:
         low, high = (difference(measure, end) for end in interval)
         ends = Cell(f"{low.text} to {high.text}", low.key, values=(("low", low.key), ("high", high.key)))
     sign = 1 if measure.higher_is_better else -1
+    words = verdict(comparison, sign * comparison.difference, "first is better", "second is better")
     return (
         text_cell(contrast.first),
         text_cell(contrast.second),
@@ -254,7 +263,7 @@ def _comparison_row(judged: Judged, contrast: Contrast) -> tuple[Cell, ...]:
         ends,
         effect_cell(comparison.effect_size),
         p_cell(comparison),
-        Cell(verdict(comparison, sign * comparison.difference, "first is better", "second is better")),
+        verdict_cell(comparison, words) if measure.range[0] >= -1 and measure.range[1] == 1 else Cell(words),
     )
 
 

@@ -76,6 +76,8 @@ class Comparison:
     adjusted_seeds_p: float | None = None
     """`seeds_p` after Holm's correction."""
     family: int = 1
+    sampled: Sampled | None = None
+    """`difference` with its variance over speakers and seeds; None where there is no interval."""
 
     @property
     def speakers(self) -> dict[str, int]:
@@ -219,6 +221,7 @@ def compare_counted(
         share_better=float(np.mean([((v > 0).mean() + (v >= 0).mean()) / 2 for v in gaps.values()])),
         p=None,
         smallest_p=smallest_p(sum(len(pair.speakers) for pair in pairs), permutations),
+        sampled=spread,
     )
     if spread is None or comparison.has_few_speakers:
         return comparison

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affetto.reporting.chapters.comparisons import p_text
+from affetto.reporting.chapters.comparisons import UNDECIDED_WORDS, p_text, undecided_lines, verdict_cell
 from affetto.reporting.papers.dasaro2024 import judging, numbers
 from affetto.reporting.papers.dasaro2024.claims import MARGIN
 from affetto.reporting.papers.dasaro2024.judging import Finding, Judgement
@@ -72,7 +72,8 @@ def statements(protocol: Protocol, judgements: Sequence[Judgement]) -> Sheet:
         "First minus second, macro F1 ×100, mean over the corpora where both were tested by several speakers; the "
         "interval at the claim's own level. `At least` allows for a margin of "
         f"{100 * MARGIN:.2f}, the largest standard deviation over seeds that the paper prints for a frozen "
-        "backbone of scenario A, since it names none. The paper's difference is that of its Table III."
+        f"backbone of scenario A, since it names none. The paper's difference is that of its Table III. "
+        f"{UNDECIDED_WORDS}"
     )
     words = ("claim", "first", "kind", "second", "tested on", "verdict")
     numeric = ("difference", "interval", "the paper's", "speakers", "p, corrected")
@@ -98,13 +99,21 @@ def _statement_row(judgement: Judgement, finding: Finding) -> tuple[Cell, ...]:
         Cell(signed_text(published, 2), published),
         *_test_cells(finding.comparison),
         text_cell(_corpora_words(finding)),
-        Cell(
-            finding.verdict,
-            finding.verdict,
-            under=finding.reason,
-            values=(("", finding.verdict), ("reason", finding.reason)),
-            is_bold=finding.verdict in DECIDED,
-        ),
+        _verdict_cell(finding),
+    )
+
+
+def _verdict_cell(finding: Finding) -> Cell:
+    """The verdict with its reason; below an undecided one, what it is worth."""
+    judged = verdict_cell(finding.comparison, finding.verdict) if finding.comparison else Cell(finding.verdict)
+    is_undecided = finding.verdict == judging.UNDECIDED
+    lines = [finding.reason, *(undecided_lines(finding.comparison) if is_undecided and finding.comparison else [])]
+    return Cell(
+        text=finding.verdict,
+        key=finding.verdict,
+        under="\n".join(line for line in lines if line),
+        values=(*(judged.values or (("", finding.verdict),)), ("reason", finding.reason)),
+        is_bold=finding.verdict in DECIDED,
     )
 
 
