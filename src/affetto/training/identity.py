@@ -21,9 +21,8 @@ LATER: dict[str, dict[str, Any]] = {
         "class_balanced_beta": 0.99,
         "sampler": "shuffled",
     },
-    "augment": {"mixup": 0.0},
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
-    "augment": {"copies": [], "copies_auxiliary": False},
+    "augment": {"mixup": 0.0, "copies": [], "copies_auxiliary": False},
     "auxiliary": {"weight": 1.0, "balance": "none", "standardise": "pooled"},
 }
 """Settings that runs of earlier versions lack, with the value that stands for their absence: these runs keep their
