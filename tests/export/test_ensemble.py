@@ -114,7 +114,9 @@ def test_a_test_leaves_out_what_any_member_was_trained_on(tmp_path):
     metrics = evaluate(tmp_path / "out", everybody)
     assert metrics["left_out"]["trained_on"] == 4 * 7
     assert metrics["left_out"]["trained_on_by"]["speakers"] == 4
-    assert metrics["test"]["n"] == 3 * 7
+    assert metrics["test"]["n"] == 3 * 7 and "speeds" not in metrics
+    faster = evaluate(tmp_path / "out", everybody, speeds=[1.2])
+    assert faster["speeds"] == [1.2] and faster["test"]["n"] == 3 * 7
 
 
 def test_an_ensemble_adapts_to_a_speaker_by_its_members(tmp_path):
