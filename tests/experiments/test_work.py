@@ -12,7 +12,7 @@ from affetto.experiments.estimate import OVERHEAD_SECONDS, estimates
 from affetto.experiments.grid import read
 from affetto.experiments.named import grid_file
 from affetto.experiments.states import GridFolder
-from affetto.experiments.work import folds, operations
+from affetto.experiments.work import folds, operations, passes
 from affetto.training.spec import settings
 
 BASE = FAMILIES["wav2vec2"].operations(BACKBONES["wav2vec2-base"].config, 4.0)
@@ -81,3 +81,13 @@ def test_clips_that_join_the_training_are_prepared_and_trained_on_and_never_judg
     assert prepared == pytest.approx((588 + more) * BASE.forward)
     unknown = replace(lora, values={**lora.values, "auxiliary": "table"})
     assert operations(unknown, stored=True) is None
+
+
+def test_stored_copies_are_prepared_and_trained_on_and_never_judged(paper):
+    lora = paper["lora"]
+    augment = lora.settings.augment.model_copy(update={"copies": ("speed:0.9", "speed:1.1")})
+    copied = replace(lora, settings=lora.settings.model_copy(update={"augment": augment}))
+    before, after = passes(lora, 588), passes(copied, 588)
+    assert after.trained == pytest.approx(3 * before.trained) and after.judged == before.judged
+    prepared = operations(copied, stored=False) - operations(copied, stored=True)
+    assert prepared == pytest.approx(3 * 588 * BASE.forward)

@@ -427,9 +427,9 @@ def test_options_of_one_corpus_reach_its_reader_alone(
     words = ["train", "--corpus", f"mine={table}", "--table", table, "--auxiliary", f"more={more}"]
     words += ["--backbone", "whisper-mini", "--random-weights", "--method", "probe", "--out", tmp_path / "run"]
     options = ["--option", "audio_root=a:b", "--option", "more:audio_root=c", "--option", "mine:speaker_table=d"]
-    options += ["--dimension", "arousal=act:1:7", "--dimension", "more:arousal=aro:0:1"]
+    options += ["--option", "lenient=true", "--dimension", "arousal=act:1:7", "--dimension", "more:arousal=aro:0:1"]
     assert affetto(*words, *options, monkeypatch=monkeypatch) == 2
-    shared = {"audio_root": "a:b", "dimensions": "arousal=act:1:7"}
+    shared = {"audio_root": "a:b", "lenient": "true", "dimensions": "arousal=act:1:7"}
     assert [corpus.options for corpus in specs[0].corpora] == [{**shared, "speaker_table": "d"}, shared]
     assert specs[0].auxiliary[0].options == {"audio_root": "c", "dimensions": "arousal=aro:0:1"}
     capfd.readouterr()

@@ -1,11 +1,15 @@
-"""Clips of a run: the labels beside the seven emotions that it keeps."""
+"""Clips of a run: the labels beside the seven emotions that it keeps, and those that are silent."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from affetto.training.data import read_clips
+import numpy as np
+import soundfile
+
+from affetto.training.data import read, read_clips
 from affetto.training.spec import CorpusSpec, RunSpec
+from training.corpora import RATE_HZ, spec, write_table
 
 
 def test_other_labels_are_classes_of_a_run_that_keeps_them(tmp_path: Path) -> None:
@@ -26,3 +30,20 @@ def test_the_clips_tell_the_identity_of_a_run_that_keeps_other_labels() -> None:
     ]
     first, second = (run.identity({"manifest": "same"}) for run in runs)
     assert first == second
+
+
+def test_silent_clips_are_named_and_used_as_in_published_results(tmp_path: Path) -> None:
+    """CREMA-D has one: it tells nothing, and every number on that corpus has been taken with it."""
+    table = write_table(tmp_path, speakers=3, parts=False)
+    more = write_table(tmp_path / "more", speakers=1, first=20, parts=False)
+    soundfile.write(tmp_path / "audio/s0-joy-0.wav", np.zeros(RATE_HZ), RATE_HZ)
+    soundfile.write(tmp_path / "more/audio/s20-joy-0.wav", np.zeros(2 * RATE_HZ), RATE_HZ)
+    lines: list[str] = []
+    run = spec(table, split="loso", auxiliary=(CorpusSpec(name="more", path=str(more)),))
+    data = read(run, lines.append)
+    silent = [line for line in lines if "silent" in line]
+    assert silent == [
+        "note: 1 of 21 clips of clips is silent, and used all the same: audio/s0-joy-0.wav",
+        "note: 1 of 7 clips of more is silent, and used all the same: audio/s20-joy-0.wav",
+    ]
+    assert len(data.manifest.clips) == 21 and len(data.auxiliary.clips) == 7

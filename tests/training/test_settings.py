@@ -128,6 +128,8 @@ IDLE = [
     ("frozen", "recommended", {"training.epochs": "0", "training.loss": "focal"}),
     ("frozen", "recommended", {"training.focal_gamma": "1"}),
     ("probe", "recommended", {"training.sampler": "balanced"}),
+    ("lora", "recommended", {"augment.mixup": "0.2"}),
+    ("frozen", "paper", {"augment.mixup": "0.2"}),
     ("lora", "recommended", {"training.loss": "focal", "training.class_balanced_beta": "0.9"}),
 ]
 
@@ -235,4 +237,4 @@ def test_a_switch_that_came_later_and_is_off_is_no_part_of_the_identity() -> Non
 def test_only_settings_with_an_effect_are_shown_for_a_method() -> None:
     shown = [name for name in setting_names() if not without_effect(settings(method="probe"), "probe", name)]
     assert {"audio.seconds", "model.layer", "probe.strengths", "training.class_weights"} <= set(shown)
-    assert not [name for name in shown if name.startswith(("lora.", "adapter.", "augment."))]
+    assert [name for name in shown if name.startswith(("lora.", "adapter.", "augment."))] == ["augment.copies"]

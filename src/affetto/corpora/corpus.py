@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto.corpora.annotations import Range
-from affetto.corpora.folders import compare_counts, is_synthetic
+from affetto.corpora.folders import archives_beside, compare_counts, is_synthetic
 from affetto.corpora.labelling import Labelling
 from affetto.corpora.labels import in_order
 from affetto.corpora.manifest import Clip, Manifest
@@ -152,6 +152,8 @@ class Corpus:
             notes = (*notes, *labelling.notes(self.other_labels_reason))
         if official and not synthetic:
             counts = Counter(clip.emotion for clip in clips) if counts is None else counts
+            if sum(counts.values()) < sum(official.values()):
+                notes = (*notes, *archives_beside(root))
             notes = (*notes, *compare_counts(self.title, counts, official, strict=strict))
         present = {name for clip in clips for name, _ in clip.dimensions}
         ranges = self.dimensions if dimensions is None else dimensions

@@ -191,6 +191,12 @@ def missing_files(root: Path, files: Sequence[str], table: str, *, strict: bool)
     return (note,)
 
 
+def archives_beside(folder: Path) -> tuple[str, ...]:
+    """A note on archives that lie in the folder of an incomplete copy."""
+    names = [file.name for file in visible(folder) if file.suffix.casefold() in ARCHIVE_SUFFIXES]
+    return (f"clips are missing, and an archive lies beside the others: unpack {', '.join(names)}",) if names else ()
+
+
 def compare_counts(corpus: str, count: Counter[str], official: dict[str, int], *, strict: bool) -> tuple[str, ...]:
     """A note where the clips per emotion are not the official ones; a UserError under `strict`."""
     different = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -19,13 +19,12 @@ from typing import Any
 
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.folders import (
-    ARCHIVE_SUFFIXES,
     AUDIO_SUFFIXES,
+    archives_beside,
     audio_below,
     existing_folder,
     only_root,
     passed_over,
-    visible,
 )
 from affetto.corpora.formats.cells import PART_ALIASES
 from affetto.corpora.labelling import Labelling
@@ -155,8 +154,8 @@ def read_named(
         emotion = labelling.emotion(naming.emotions[code], name, code=code)
         if emotion is not None:
             clips.append(naming.clip(root, name, fit, emotion))
-    if labelling.counts.total() < sum(corpus.official.values()):
-        notes += _packed(dict.fromkeys((path, root)))
+    if path != root and labelling.counts.total() < sum(corpus.official.values()):
+        notes += archives_beside(path)  # those in the root are named by the record
     annotated, remarks = annotate(root, tuple(clips), labelling) if annotate else (tuple(clips), ())
     return corpus.manifest(root, annotated, labelling=labelling, notes=notes + remarks, strict=strict)
 
@@ -203,12 +202,6 @@ def _repeated(title: str, root: Path, repeats: list[str]) -> tuple[str, ...]:
     names = [Path(file).relative_to(root).as_posix() for file in repeats]
     examples = ", ".join(names[:_EXAMPLES]) + (", …" if len(names) > _EXAMPLES else "")
     return (f"{len(names)} files have the name of another and were passed over as copies: {examples}",)
-
-
-def _packed(folders: Iterable[Path]) -> tuple[str, ...]:
-    """A note on archives that lie beside the files of an incomplete copy."""
-    names = [file.name for folder in folders for file in visible(folder) if file.suffix.casefold() in ARCHIVE_SUFFIXES]
-    return (f"clips are missing, and an archive lies beside the others: unpack {', '.join(names)}",) if names else ()
 
 
 def _first_files(path: Path) -> Iterator[str]:

@@ -38,6 +38,7 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     clips, seconds, key = clips_of(run), run.settings.audio.seconds, run.stand_in or run["backbone"]
     auxiliary = auxiliary_clips_of(run)
     expected = None if clips is None or auxiliary is None else passes(run, clips, auxiliary)
+    copies, copies_auxiliary = copies_of(run)
     if clips is None or auxiliary is None or expected is None or key not in BACKBONES or seconds is None:
         return None
     backbone = BACKBONES[key]
@@ -47,7 +48,8 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
     fresh = run.settings.augment.waveform or (method.trains_embedding and first == 0)
     head = _head(run, shapes)
     per_clip = (shapes.forward - changed if fresh else 0.0) + method.step_cost * changed + HEAD_STEP * head
-    preparing = 0.0 if stored else (clips + auxiliary) * shapes.forward
+    waves = clips * (1 + copies) + auxiliary * (1 + copies_auxiliary)
+    preparing = 0.0 if stored else waves * shapes.forward
     return preparing + expected.trained * per_clip + expected.judged * (changed + head)
 
 
@@ -61,6 +63,13 @@ def auxiliary_clips_of(run: PlannedRun) -> int | None:
     """Number of clips in the corpora that join the training, as `clips_of`."""
     clips = [clips for _, clips in _sizes(run, run.auxiliary)]
     return sum(clips) if all(clips) else None
+
+
+def copies_of(run: PlannedRun) -> tuple[int, int]:
+    """Number of stored copies of each clip, and of each auxiliary clip."""
+    augment = run.settings.augment
+    copies = len(augment.copies)
+    return copies, copies if augment.copies_auxiliary else 0
 
 
 def _sizes(run: PlannedRun, names: Sequence[str]) -> list[tuple[int, int]]:
@@ -82,8 +91,11 @@ def passes(run: PlannedRun, clips: int, auxiliary: int = 0) -> Passes | None:
     parts = TARGET if count == 1 else (count - 2, 1, 1)
     train, validation = parts[0] / sum(parts), parts[1] / sum(parts)
     refitted = train + validation if training.refit else 0.0
+    copies, copies_auxiliary = copies_of(run)
+    trained = (1 + copies) * (train + refitted) * clips
+    trained += (1 + copies_auxiliary) * (1 + training.refit) * auxiliary
     return Passes(
-        trained=count * training.epochs * ((train + refitted) * clips + (1 + training.refit) * auxiliary),
+        trained=count * training.epochs * trained,
         judged=count * (training.epochs * validation + 1 - train) * clips,
     )
 

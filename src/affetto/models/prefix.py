@@ -23,6 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from affetto import audio
+from affetto.audio.changes import Change
 from affetto.errors import UserError
 from affetto.files import replacing, write_text
 from affetto.models.bank import Bank, fits
@@ -50,17 +51,24 @@ class Source:
     path: Path
     start: float | None = None
     end: float | None = None
+    change: Change | None = None
+    """Change of the voice; None: the clip as it is recorded."""
 
     def digest(self) -> str:
-        """SHA-256 of the file's content and the section. Raises AudioError for a file that cannot be read."""
+        """SHA-256 of the file's content, the section and the change. Raises AudioError for an unreadable file."""
         content = audio.content_digest(self.path)
-        if self.start is None and self.end is None:
-            return content
-        return hashlib.sha256(f"{content} {self.start} {self.end}".encode()).hexdigest()
+        if self.start is not None or self.end is not None:
+            content = hashlib.sha256(f"{content} {self.start} {self.end}".encode()).hexdigest()
+        return content if self.change is None else self.change.address(content)
 
     def load(self, seconds: float | None) -> np.ndarray:
-        """The wave (samples,), cropped to `seconds`."""
-        return audio.crop(audio.load(self.path, self.start, self.end), seconds)
+        """The wave (samples,), changed and then cropped to `seconds`."""
+        samples = audio.load(self.path, self.start, self.end)
+        if self.change is not None:
+            if seconds is not None:  # what is cropped need not be changed
+                samples = audio.crop(samples, self.change.source_seconds(seconds))
+            samples = self.change.apply(samples)
+        return audio.crop(samples, seconds)
 
 
 class PrefixStore:
@@ -190,7 +198,16 @@ class PrefixData:
 
     def _decode(self, clip_id: str) -> Prefix | np.ndarray:
         stored = self.store.get(self.keys[clip_id])
-        return self.sources[clip_id].load(self.seconds) if stored is None else stored
+        if stored is not None:
+            return stored
+        source = self.sources[clip_id]
+        return source.load(self.seconds if source.change is None else self._longest_seconds)
+
+    @property
+    def _longest_seconds(self) -> float | None:
+        """Length to which a changed clip is cropped: played slower, it may be longer than the backbone takes."""
+        limits = (self.seconds, self.classifier.backbone.longest_seconds)
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def _put(self, clip_id: str, prefix: Prefix) -> Prefix:
         return self.store.put(self.keys[clip_id], prefix)
@@ -242,12 +259,9 @@ class PrefixData:
         self, ids: Sequence[str], device: torch.device, change: Callable[[str, np.ndarray], np.ndarray]
     ) -> tuple[Prefix, Tensor]:
         """As `batch`, of waves that `change(clip id, wave)` has altered: computed anew, nothing is stored."""
-        limits = [limit for limit in (self.seconds, self.classifier.backbone.longest_seconds) if limit is not None]
 
         def load(clip_id: str) -> np.ndarray:
-            samples = change(clip_id, self.sources[clip_id].load(None))
-            # Played slower, a clip may have become longer than the backbone takes.
-            return audio.crop(samples, min(limits, default=None))
+            return audio.crop(change(clip_id, self.sources[clip_id].load(None)), self._longest_seconds)
 
         if self._is_side_by_side:
             return collate([self.classifier.prefix(load(clip_id)) for clip_id in ids], device)

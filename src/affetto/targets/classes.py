@@ -44,6 +44,7 @@ class OneLabel(Target):
 
     labels: tuple[str, ...]
     has_classes: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
     main_measure: ClassVar[str] = "macro_f1"
 
     @classmethod
@@ -139,9 +140,16 @@ class Classes(OneLabel):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
         return logistic(
-            features, truth, strength, outputs=len(self.labels), weighted=weighted, clip_weights=clip_weights
+            features,
+            truth,
+            strength,
+            outputs=len(self.labels),
+            weighted=weighted,
+            clip_weights=clip_weights,
+            originals=originals,
         )
 
 

@@ -141,6 +141,7 @@ class Dimensions(Target):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
         return ridge(features, truth.astype(np.float64), strength, clip_weights=clip_weights)
 

@@ -97,8 +97,9 @@ class Distribution(OneLabel):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
-        return of_shares(features, truth, strength, weighted=weighted, clip_weights=clip_weights)
+        return of_shares(features, truth, strength, weighted=weighted, clip_weights=clip_weights, originals=originals)
 
     def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:
         return truth.argmax(1).astype(np.int64)

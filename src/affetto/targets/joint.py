@@ -130,11 +130,15 @@ class Joint(Target):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
         of_labels, numbers = self._parts(truth)
+        # Targets of plug-ins may not know copies of clips.
+        copies = {} if originals is None else {"originals": originals}
+        options: dict[str, Any] = {"weighted": weighted, "clip_weights": clip_weights, **copies}
         return stacked(
-            self.of_labels.solve(features, of_labels, strength, weighted=weighted, clip_weights=clip_weights),
-            self.numbers.solve(features, numbers, strength, weighted=weighted, clip_weights=clip_weights),
+            self.of_labels.solve(features, of_labels, strength, **options),
+            self.numbers.solve(features, numbers, strength, **options),
         )
 
     def called(self, truth: NDArray[Any]) -> NDArray[np.int64]:

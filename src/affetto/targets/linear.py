@@ -22,11 +22,13 @@ def logistic(
     outputs: int,
     weighted: bool,
     clip_weights: NDArray[Any] | None = None,
+    originals: NDArray[np.bool_] | None = None,
 ) -> LinearMap:
     """L2-regularised multinomial logistic regression of class indices (clips,); deterministic.
 
     `weighted` weighs clips by inverse class frequency, where each clip counts as one; `clip_weights` (clips,) are
-    factors on the loss beside that. A class that no clip has is never predicted.
+    factors on the loss beside that. Only clips that are `originals` (clips,) count in class frequencies; None: all. A
+    class that no clip has is never predicted.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -39,8 +41,9 @@ def logistic(
         return LinearMap(weight, bias)
     class_weight: str | dict[int, float] | None = "balanced" if weighted else None
     if weighted and clip_weights is not None:  # "balanced" would count the factors, and not the clips
-        counts = np.bincount(classes.astype(int))
-        class_weight = {label: len(classes) / (len(present) * counts[label]) for label in present.tolist()}
+        counted = classes.astype(int) if originals is None else classes[originals].astype(int)
+        counts = np.bincount(counted)
+        class_weight = {label: len(counted) / (len(present) * counts[label]) for label in present.tolist()}
     # On one thread: these products are small, and many threads made them eight times as slow.
     with warnings.catch_warnings(), threadpool_limits(1, "blas"):
         # At weak regularisation a separable set has no optimum to converge to; where it stands then is good enough.
@@ -63,12 +66,17 @@ def of_shares(
     *,
     weighted: bool,
     clip_weights: NDArray[Any] | None = None,
+    originals: NDArray[np.bool_] | None = None,
 ) -> LinearMap:
-    """Logistic regression of shares (clips, labels): each clip counts once for each label, by its share of it."""
+    """Logistic regression of shares (clips, labels): each clip counts once for each label, by its share of it.
+
+    The other parameters are those of `logistic`.
+    """
     clips, labels = np.nonzero(shares)
     weights = shares[clips, labels].astype(np.float64)
     if weighted:  # "balanced" would count clips, and not their shares
-        of_labels = len(shares) / (shares.shape[1] * np.maximum(shares.sum(axis=0), 1e-12))
+        counted = shares if originals is None else shares[originals]
+        of_labels = len(counted) / (shares.shape[1] * np.maximum(counted.sum(axis=0), 1e-12))
         weights *= (shares @ of_labels)[clips]
     if clip_weights is not None:
         weights *= clip_weights[clips]
@@ -82,12 +90,14 @@ def of_marks(
     *,
     weighted: bool,
     clip_weights: NDArray[Any] | None = None,
+    originals: NDArray[np.bool_] | None = None,
 ) -> LinearMap:
-    """One logistic regression for each of several labels, marks (clips, labels) of 0 and 1."""
-    maps = [
-        logistic(features, column.astype(int), strength, outputs=2, weighted=weighted, clip_weights=clip_weights)
-        for column in marks.T
-    ]
+    """One logistic regression for each of several labels, marks (clips, labels) of 0 and 1.
+
+    The other parameters are those of `logistic`.
+    """
+    options: dict[str, Any] = {"weighted": weighted, "clip_weights": clip_weights, "originals": originals}
+    maps = [logistic(features, column.astype(int), strength, outputs=2, **options) for column in marks.T]
     weight = np.stack([pair.weight[1] - pair.weight[0] for pair in maps])
     return LinearMap(weight, np.array([pair.bias[1] - pair.bias[0] for pair in maps]))
 

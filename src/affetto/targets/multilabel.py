@@ -52,6 +52,7 @@ class Multilabel(Target):
     probe_measure: ClassVar[str] = "mean_average_precision"
     is_tuned: ClassVar[bool] = True
     has_marks: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
 
     @classmethod
     def of_clips(cls, clips: AnnotatedClips, settings: TargetSettings) -> Self:
@@ -106,8 +107,9 @@ class Multilabel(Target):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
-        return of_marks(features, truth, strength, weighted=weighted, clip_weights=clip_weights)
+        return of_marks(features, truth, strength, weighted=weighted, clip_weights=clip_weights, originals=originals)
 
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         return MEAN_AVERAGE_PRECISION.of_predictions(outputs, truth)

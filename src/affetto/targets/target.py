@@ -156,6 +156,8 @@ class Target(ABC):
     """True if a prediction has numbers for `dimensions`."""
     has_marks: ClassVar[bool] = False
     """True if a prediction is any number of labels: `probabilities` of each, `truth` and `prediction` lists."""
+    mixes: ClassVar[bool] = False
+    """True if its loss is a sum over clips, so that a mixture of two clips has of each loss a share."""
     learns_from_annotations: ClassVar[bool] = True
     """True if more than one label a clip decides: then ratings, several labels and dimensions identify the data."""
     main_measure: ClassVar[str]
@@ -279,11 +281,13 @@ class Target(ABC):
         *,
         weighted: bool,
         clip_weights: Floats | None = None,
+        originals: NDArray[np.bool_] | None = None,
     ) -> LinearMap:
         """The probe: the linear map of standardised features (clips, features) that fits the truth (clips, …).
 
         `strength` is C: it multiplies a sum of losses over clips, beside half the squared norm of the weights.
-        `clip_weights` (clips,) are factors on the loss of each clip; None: 1.
+        `clip_weights` (clips,) are factors on the loss of each clip; None: 1. `originals` (clips,) is False for changed
+        copies of clips, which do not count in the frequencies of classes; None: there are none.
         """
 
     @abstractmethod

@@ -20,7 +20,7 @@ from affetto.training.predict import EVALUATION_BATCH
 def fit_constants(classifier: Classifier, data: PrefixData, task: Task, device: torch.device) -> CorpusScales | None:
     """Standardise the head's input by the training clips, if the head has such constants.
 
-    Clips that are standardised apart do not count in them; the maps that stand in for them are returned.
+    Changed copies do not count in them, nor do clips that are standardised apart, whose maps are returned.
     """
     classifier.to(device).eval()
     head, apart = classifier.head, task.standardised_apart
@@ -32,11 +32,13 @@ def fit_constants(classifier: Classifier, data: PrefixData, task: Task, device: 
         rows = [classifier.statistics(*data.batch(batch, device)) for batch in batches]
         return [clip_id for batch in batches for clip_id in batch], torch.cat(rows)
 
-    head.standardise(statistics([clip_id for clip_id in task.train if clip_id not in apart])[1])
+    originals = task.originals
+    head.standardise(statistics([clip_id for clip_id in originals if clip_id not in apart])[1])
     if task.head is not None:
         weight, bias = task.head
         head.out.weight.copy_(torch.as_tensor(weight))
         head.out.bias.copy_(torch.as_tensor(bias))
     if not apart:
         return None
-    return CorpusScales.fitted(head, dict(zip(*statistics(list(apart)), strict=True)), apart)
+    moved = [clip_id for clip_id in apart if clip_id not in task.copies]
+    return CorpusScales.fitted(head, dict(zip(*statistics(moved), strict=True)), apart)

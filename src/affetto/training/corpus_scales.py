@@ -34,12 +34,15 @@ class CorpusScales:
     def fitted(cls, head: StatisticsHead, statistics: Mapping[str, Tensor], corpora: Mapping[str, str]) -> CorpusScales:
         """The maps in front of a head that has the constants of the tested corpus.
 
-        `corpora` names the corpus of each auxiliary clip, `statistics` holds its statistics (features,).
+        `corpora` names the corpus of each auxiliary clip; the maps are fitted on those that have `statistics`
+        (features,).
         """
         factor, offset = [torch.ones_like(head.scale)], [torch.zeros_like(head.centre)]
         names = sorted(set(corpora.values()))
         for name in names:
-            clips = torch.stack([statistics[clip] for clip, corpus in corpora.items() if corpus == name])
+            clips = torch.stack(
+                [statistics[clip] for clip, corpus in corpora.items() if corpus == name and clip in statistics]
+            )
             centre, scale = StatisticsHead.constants(clips)
             factor.append(head.scale / scale)
             offset.append(head.centre - centre * factor[-1])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from affetto.audio import AudioError
+from affetto.audio.changes import Change
 from affetto.corpora.content import Content
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.registry import open_corpus
@@ -23,14 +24,17 @@ from affetto.targets.registry import choose_target
 from affetto.targets.target import Target, TargetSettings
 from affetto.training.auxiliary import Auxiliary, check_names, own_names, select
 from affetto.training.contents import contents_of, marks_of
+from affetto.training.copies import Copies
 from affetto.training.effects import find_unsuited
 from affetto.training.sections import Settings
 from affetto.training.spec import CorpusSpec, RunSpec
 
+SILENT_EXAMPLES = 3
+
 
 @dataclass
 class Data:
-    """Clips by id: where their audio lies, its digest; the split; and what was left out as unusable."""
+    """Clips by id: their audio, its digest; the split; and what was left out as unusable."""
 
     manifest: Manifest
     split: Split
@@ -46,6 +50,12 @@ class Data:
     """Clips of other corpora that join the training part of every fold; `sources` and `digests` have them too."""
     auxiliary_corpora: tuple[Manifest, ...] = ()
     """The auxiliary corpora with all of their usable clips, of which `auxiliary` is a selection."""
+    changes: tuple[Change, ...] = ()
+    """Changes under which each training clip has a copy."""
+    changes_auxiliary: bool = False
+    """True if auxiliary clips have copies too."""
+    copies: Copies = field(default_factory=Copies)
+    """Copies of the clips that a fold, or the final model, learns from; `sources` and `digests` have them too."""
     allow_duplicates: bool = False
     is_final: bool = False
     """True if split and digests have become part of a run's identity, so that no clip may go any more."""
@@ -84,6 +94,24 @@ class Data:
         )
         self.split = self.auxiliary.recorded(self.split)
         self.sources = {clip.id: self.sources[clip.id] for clip in (*self.manifest.clips, *self.auxiliary.clips)}
+        self._make_copies()
+
+    def _make_copies(self) -> None:
+        """Make copies of the clips that a model learns from: the final one, after several folds, learns from all."""
+        folds = self.split.folds
+        learned = {clip for fold in folds for clip in (*fold.train, *fold.validation)}
+        clips = [clip.id for clip in self.manifest.clips if len(folds) > 1 or clip.id in learned]
+        clips += self.auxiliary.ids if self.changes_auxiliary else ()
+        self.copies = Copies.make(
+            self.changes, clips, sources=self.sources, digests=self.digests, left_out=self.left_out
+        )
+        self.sources |= self.copies.sources
+        self.digests |= self.copies.digests
+
+    def training_ids(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Training clips of the tested corpus, behind them the auxiliary clips, and then the copies of both."""
+        clips = self.auxiliary.join(ids)
+        return (*clips, *self.copies.of(clips))
 
     def auxiliary_facts(self) -> dict[str, Any]:
         """Digests of the auxiliary corpora for the identity; {} for a run without them, as runs ever had it."""
@@ -91,31 +119,32 @@ class Data:
         return {"auxiliary": digests} if digests else {}
 
     def factors(self, settings: Settings, clips: int, *, drawn_evenly: bool = False) -> dict[str, float]:
-        """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus.
+        """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus, and of copies.
+
 
         `drawn_evenly`: True for clips that are drawn so that corpora are even already: their weight alone acts.
         {} where all clips count alike.
         """
         weight, balanced = settings.auxiliary.weight, settings.auxiliary.balance == "corpus" and not drawn_evenly
-        if weight == 1.0 and not balanced:
-            return {}
-        return {
+        factors = {
             clip.id: weight * (clips / len(manifest.clips) if balanced else 1.0)
             for manifest in self.auxiliary.manifests
             for clip in manifest.clips
+            if balanced or weight != 1.0
         }
+        return self.copies.spread(factors) if drawn_evenly else self.copies.shared(factors)
 
     def groups(self, clips: Sequence[str], truth: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
         """Corpus and class of each of these clips; `truth` by clip id, as `Target.encode` gives it."""
-        corpora = {clip.id: clip.corpus for clip in (*self.manifest.clips, *self.auxiliary.clips)}
+        corpora = self.copies.spread({c.id: c.corpus for c in (*self.manifest.clips, *self.auxiliary.clips)})
         classes = self.target.called(np.array([truth[clip] for clip in clips]))
         return {clip: (corpora[clip], int(number)) for clip, number in zip(clips, classes, strict=True)}
 
     def standardised_apart(self, settings: Settings) -> dict[str, str]:
-        """Corpus of each auxiliary clip that is standardised by its own corpus; {} where all are pooled."""
+        """Corpus of each auxiliary clip, and copy, that is standardised by its own corpus; {} where all are pooled."""
         if settings.auxiliary.standardise == "pooled":
             return {}
-        return {clip.id: clip.corpus for clip in self.auxiliary.clips}
+        return self.copies.spread({clip.id: clip.corpus for clip in self.auxiliary.clips})
 
     @property
     def corpus(self) -> str:
@@ -165,6 +194,8 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     check_names(manifest, corpora)
     usable = [clip.id for clips in (manifest, *corpora) for clip in clips.clips]
     contents = contents_of({clip: sources[clip] for clip in usable}, digests)
+    for clips in (manifest, *corpora):
+        say_silent(clips, contents, say)
 
     def split_of(clips: Manifest, say: Callable[[str], None] = lambda _: None) -> tuple[Target, Split]:
         settings = TargetSettings(**spec.settings.target.model_dump())
@@ -191,6 +222,8 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         split_of=split_of,
         contents=contents,
         auxiliary_corpora=tuple(corpora),
+        changes=spec.settings.augment.changes,
+        changes_auxiliary=spec.settings.augment.copies_auxiliary,
         allow_duplicates=spec.allow_duplicates,
     )
     data.select_auxiliary()
@@ -239,6 +272,17 @@ def read_clips(
         digests = dict(zip(sources, pool.map(digest, sources.values()), strict=True))
     bad = {clip_id: str(value) for clip_id, value in digests.items() if isinstance(value, AudioError)}
     return manifest, sources, {i: value for i, value in digests.items() if isinstance(value, str)}, bad
+
+
+def say_silent(clips: Manifest, contents: Mapping[str, Content], say: Callable[[str], None]) -> None:
+    """Name the silent clips of a corpus: they are used all the same, as in every published result on it."""
+    silent = [clip.name for clip in clips.clips if contents.get(clip.id) == Content()]
+    if silent:
+        verb, more = ("is", "") if len(silent) == 1 else ("are", ", …" if len(silent) > SILENT_EXAMPLES else "")
+        say(
+            f"note: {len(silent)} of {len(clips.clips)} clips of {clips.corpus} {verb} silent, and used all the same: "
+            f"{', '.join(silent[:SILENT_EXAMPLES])}{more}"
+        )
 
 
 def refuse_or_name(bad: dict[str, str], clips: int, skip: bool, say: Callable[[str], None]) -> None:

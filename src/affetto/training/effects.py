@@ -36,6 +36,7 @@ class Circumstances:
     loss: str
     sampler: str
     has_auxiliary: bool
+    has_copies: bool
 
     @property
     def takes_steps(self) -> bool:
@@ -121,9 +122,17 @@ FRAMES = Condition(
     "training steps on frames: the statistics head on one state of a backbone whose blocks do not change sees none",
     lambda c: c.takes_steps and c.sees_frames,
 )
+STORED_STATISTICS = Condition(
+    "training steps of model.head=statistics and model.pooling=layer on a backbone whose blocks do not change",
+    lambda c: c.takes_steps and not c.sees_frames,
+)
 ONE_STATE = Condition("model.pooling=layer", lambda c: c.pooling == "layer")
 PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda c: c.has_probe_shape)
 AUXILIARY = Condition("corpora that join the training (--auxiliary NAME=PATH)", lambda c: c.has_auxiliary)
+COPIES_OF_AUXILIARY = Condition(
+    "augment.copies, and corpora that join the training (--auxiliary NAME=PATH)",
+    lambda c: c.has_auxiliary and c.has_copies,
+)
 WARM = Condition("training.warm_start=probe", lambda c: c.warm_start == "probe")
 
 
@@ -139,6 +148,7 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
         loss=training.loss,
         sampler=training.sampler,
         has_auxiliary=has_auxiliary,
+        has_copies=bool(settings.augment.copies),
     )
 
 

@@ -75,7 +75,7 @@ class FoldTrainer:
         self.target = self.data.target
         self.clips = {clip.id: clip for clip in self.data.manifest.clips}
         learned = (*self.data.manifest.clips, *self.data.auxiliary.clips)
-        self.truth = {clip.id: self.target.encode(clip) for clip in learned}
+        self.truth = self.data.copies.spread({clip.id: self.target.encode(clip) for clip in learned})
         self.settings = self.spec.settings
         self.probes = Probes(builder=self.builder, data=self.data, settings=self.settings, truth=self.truth)
         self.several = len(self.data.split.folds) > 1
@@ -233,9 +233,9 @@ class FoldTrainer:
         identity: str,
         head: tuple[np.ndarray, np.ndarray] | None,
     ) -> Task:
-        """Task of a fit on these clips of the tested corpus and on all auxiliary ones."""
+        """Task of a fit on these clips of the tested corpus, on all auxiliary ones, and on their copies."""
         data, settings = self.data, self.settings
-        train, evenly = data.auxiliary.join(ids), settings.training.draws_evenly
+        train, evenly = data.training_ids(ids), settings.training.draws_evenly
         return Task(
             train=train,
             validation=validation,
@@ -246,6 +246,7 @@ class FoldTrainer:
             head=head,
             factors=data.factors(settings, len(ids), drawn_evenly=evenly),
             standardised_apart=data.standardised_apart(settings),
+            copies=data.copies.clips,
             groups=data.groups(train, self.truth) if evenly else {},
         )
 
@@ -325,7 +326,8 @@ class FoldTrainer:
 
 
 def known_of(clip: Clip) -> dict[str, Any]:
-    """Fields that reports group predictions by, as far as the corpus has them: gender, and votes of human raters."""
+    """Fields that reports group predictions by, as far as the corpus has them: gender, sentence, votes of raters."""
     fields: dict[str, Any] = {"gender": clip.gender} if clip.gender else {}
+    fields |= {"prompt": clip.prompt} if clip.prompt else {}
     ratings = dict(clip.extra).get("raters")
     return fields | ({"ratings": dict(Counter(ratings.split("|")))} if ratings else {})

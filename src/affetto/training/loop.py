@@ -98,7 +98,7 @@ def make_loop(
     scales = fit_constants(classifier, data, task, accelerator.device)
     share_start(classifier, accelerator)
     truth = task.truth(task.train)
-    loss = classifier.target.loss(truth, settings.loss_settings, task.factors_of(task.train))
+    loss = classifier.target.loss(task.truth(task.originals), settings.loss_settings, task.factors_of_originals())
     learner = Learner(
         classifier=classifier,
         data=data,

@@ -1,4 +1,7 @@
-"""Probes of a run: their state and strength chosen, their fits. Auxiliary clips join each fit and judge none."""
+"""Probes of a run: their state and strength chosen, their fits.
+
+Auxiliary clips join each fit, and changed copies join where their clip is; neither judges any.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ class Probes:
         subset = [ids[i] for i in whole_speakers([speakers[i] for i in ids])]
         auxiliary = self.data.auxiliary
         drawn = [auxiliary.ids[i] for i in whole_speakers([clip.speaker for clip in auxiliary.clips])]
-        together = [*subset, *drawn]
+        clips = [*subset, *drawn]
+        together = [*clips, *self.data.copies.of(clips)]
         stored = self.builder.statistics()
         statistics = np.stack([stored[i]["statistics"].float().numpy() for i in together])
         probe = self.settings.probe
@@ -44,7 +48,8 @@ class Probes:
             folds=probe.inner_folds,
             **self._options(together, len(ids)),
         )
-        return replace(choice, share=self._weight(together, len(ids)) / self._weight(auxiliary.join(ids), len(ids)))
+        share = self._weight(together, len(ids)) / self._weight(self.data.training_ids(ids), len(ids))
+        return replace(choice, share=share)
 
     def _weight(self, ids: Sequence[str], clips: int) -> float:
         """Sum of the factors of clips, where so many of the tested corpus train."""
@@ -52,8 +57,8 @@ class Probes:
         return math.fsum(factors.get(i, 1.0) for i in ids)
 
     def fit(self, ids: Sequence[str], choice: Choice) -> Probe:
-        """The probe of these clips of the tested corpus and of the auxiliary ones."""
-        together = self.data.auxiliary.join(ids)
+        """The probe of these clips of the tested corpus, of the auxiliary ones, and of their copies."""
+        together = self.data.training_ids(ids)
         options = self._options(together, len(ids))
         return Probe.fit(
             self.features(together, choice.layer), self._truth(together), choice.strength_on_all, **options
@@ -71,9 +76,11 @@ class Probes:
         """Target, weights and standardisation of a fit on these clips, where so many of the tested corpus train."""
         factors, apart = self.data.factors(self.settings, clips), self.data.standardised_apart(self.settings)
         names = sorted(set(apart.values()))
+        rows, clips_of = {clip: row for row, clip in enumerate(ids)}, self.data.copies.clips
         return {
             "target": self.data.target,
             "balanced": self.settings.training.class_weights,
             "clip_weights": np.array([factors.get(i, 1.0) for i in ids]) if factors else None,
             "groups": np.array([1 + names.index(apart[i]) if i in apart else 0 for i in ids]) if apart else None,
+            "owners": np.array([rows[clips_of.get(i, i)] for i in ids]) if clips_of else None,
         }

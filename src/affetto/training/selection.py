@@ -69,17 +69,19 @@ def choose(
     balanced: bool = True,
     clip_weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
+    owners: np.ndarray | None = None,
 ) -> Choice:
     """The best state and strength by the target's score of the probe over speaker-disjoint inner folds.
 
     `features(layer)` (clips, features), `truth` (clips, …) as `target` encodes it, `speakers` one a clip: of non-test
     clips only. Clips beyond the last speaker are auxiliary: each fold is fitted on them, none is judged by them.
-    `clip_weights` and `groups` are as of `Probe.fit`. Every state is tried under the middle strength, the best few
-    under all. On a tie the lower state and the smaller C win. Raises UserError where there are fewer than two speakers.
+    Changed copies come last, and join the fits that their clip joins. `clip_weights`, `groups` and `owners` are as of
+    `Probe.fit`. Every state is tried under the middle strength, the best few under all. On a tie the lower state and
+    the smaller C win. Raises UserError where there are fewer than two speakers.
     """
     count = len(speakers)
-    auxiliary = np.arange(count, len(truth))
-    splits = [(np.concatenate([fit, auxiliary]), held_out) for fit, held_out in inner_folds(speakers, folds)]
+    of_clips = np.arange(len(truth)) if owners is None else owners
+    splits = [(np.flatnonzero(~np.isin(of_clips, held_out)), held_out) for _, held_out in inner_folds(speakers, folds)]
 
     def score(layer: int, strength: float) -> float:
         x = features(layer)
@@ -93,6 +95,7 @@ def choose(
                 balanced=balanced,
                 clip_weights=None if clip_weights is None else clip_weights[fit],
                 groups=None if groups is None else groups[fit],
+                owners=None if owners is None else np.searchsorted(fit, owners[fit]),
             )
             outputs[held_out] = probe.outputs(x[held_out])
         return target.probe_score(outputs, truth[:count])
@@ -135,22 +138,28 @@ class Probe:
         balanced: bool = True,
         clip_weights: np.ndarray | None = None,
         groups: np.ndarray | None = None,
+        owners: np.ndarray | None = None,
     ) -> Probe:
         """The target's linear map (`Target.solve`) of standardised (clips, features); deterministic.
 
         `balanced` weighs clips by inverse class frequency; `clip_weights` (clips,) are factors on their losses. A class
         that no clip has is never predicted. With `groups`, integers (clips,), each group is standardised by the
-        mean and deviation of its own clips, and the constants of the probe are those of group 0.
+        mean and deviation of its own clips, and the constants of the probe are those of group 0. `owners` (clips,) has
+        the row of the clip of which each row is a changed copy (its own row for a clip): copies count neither in
+        constants nor in class frequencies.
         """
         features = features.astype(np.float64)
-        centre, scale = _constants(features if groups is None else features[groups == 0])
+        originals = None if owners is None else owners == np.arange(len(owners))
+        counted = np.ones(len(features), bool) if originals is None else originals
+        centre, scale = _constants(features[counted if groups is None else counted & (groups == 0)])
         standardised = (features - centre) / scale
         for group in [] if groups is None else np.unique(groups[groups > 0]):
             rows = groups == group
-            centre_of_group, scale_of_group = _constants(features[rows])
+            centre_of_group, scale_of_group = _constants(features[counted & rows])
             standardised[rows] = (features[rows] - centre_of_group) / scale_of_group
-        # Targets of plug-ins may not know weights of clips, which runs without auxiliary corpora lack.
+        # Targets of plug-ins may not know weights of clips and copies, which runs without auxiliary corpora lack.
         weights = {} if clip_weights is None else {"clip_weights": clip_weights}
+        weights |= {} if originals is None else {"originals": originals}
         linear = target.solve(standardised, truth, strength, weighted=balanced, **weights)
         return cls(centre, scale, linear.weight, linear.bias)
 

@@ -280,6 +280,7 @@ class _Run:
             "synthetic": self.data.is_synthetic,
             **({"auxiliary": dict(self.data.auxiliary.facts)} if self.data.auxiliary.facts else {}),
             "clips": len(self.data.manifest.clips),
+            **self.data.copies.facts(),
             "left_out": self.data.left_out,
             "backbone": self.spec.backbone,
             "specialised": None if self.spec.random_weights else specialised(self.spec.backbone),

@@ -55,6 +55,13 @@ def test_parent_and_inner_folder_mean_the_corpus(tmp_path: Path, given: str) -> 
     assert str(tmp_path / "EMOVO") in manifest.notes[0]
 
 
+def test_archives_beside_an_incomplete_copy_are_named(tmp_path: Path) -> None:
+    (tree(tmp_path / "EMOVO", ("f1", "f2")) / "EMOVO.zip").touch()
+    assert any("an archive lies beside the others: unpack EMOVO.zip" in note for note in emovo.read(tmp_path).notes)
+    (tree(tmp_path / "whole") / "EMOVO.zip").touch()
+    assert emovo.read(tmp_path / "whole").notes == ()
+
+
 def test_a_parent_of_two_is_ambiguous(tmp_path: Path) -> None:
     tree(tmp_path / "EMOVO", ("f1",))
     tree(tmp_path / "copy", ("f1",))
