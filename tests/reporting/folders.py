@@ -46,7 +46,7 @@ def rows(corpus: Manifest, chosen: Sequence[str], skill: float, seed: int, fold:
             values = dict(zip(labels, (round(float(p), 6) for p in drawn / drawn.sum()), strict=True))
             row: dict[str, Any] = {"file": clip.name, "speaker": clip.speaker, "truth": clip.emotion}
             row |= {"probabilities": values} | ({"fold": fold} if fold else {})
-            found.append(row | ({"gender": clip.gender} if clip.gender else {}))
+            found.append(row | ({"gender": clip.gender} if clip.gender else {}) | {"prompt": clip.prompt})
     return found
 
 

@@ -389,9 +389,9 @@ def test_two_corpora_train_one_model(tmp_path: Path) -> None:
     assert {"a:s0", "b:s0"} <= metrics["test"]["per_speaker"].keys()
 
 
-def test_a_prediction_says_the_speaker_s_gender_and_what_raters_heard_where_the_corpus_does() -> None:
+def test_a_prediction_has_gender_sentence_and_ratings_where_the_corpus_does() -> None:
     told = Clip("a.wav", "joy", "f1", "c", "female", "p", extra=(("raters", "joy|fear|joy"), ("raters_agree", "2")))
-    assert known_of(told) == {"gender": "female", "ratings": {"joy": 2, "fear": 1}}
+    assert known_of(told) == {"gender": "female", "prompt": "p", "ratings": {"joy": 2, "fear": 1}}
     assert known_of(Clip("a.wav", "joy", "f1")) == {}
 
 

@@ -326,7 +326,8 @@ class FoldTrainer:
 
 
 def known_of(clip: Clip) -> dict[str, Any]:
-    """Fields that reports group predictions by, as far as the corpus has them: gender, and votes of human raters."""
+    """Fields that reports group predictions by, as far as the corpus has them: gender, sentence, votes of raters."""
     fields: dict[str, Any] = {"gender": clip.gender} if clip.gender else {}
+    fields |= {"prompt": clip.prompt} if clip.prompt else {}
     ratings = dict(clip.extra).get("raters")
     return fields | ({"ratings": dict(Counter(ratings.split("|")))} if ratings else {})

@@ -26,8 +26,10 @@ from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, percent_cell
 from affetto.reporting.render.stamps import stamp_of
+from affetto.reporting.render.text import DASH
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import Naming
+from affetto.reporting.results.records import Configuration
 from affetto.reporting.stats.systems import Predictions, System
 
 if TYPE_CHECKING:
@@ -133,6 +135,7 @@ def reliability_table(evidence: Evidence) -> Sheet:
                 difference_cell(scores.overconfidence),
                 Cell(f"{scores.log_loss:.2f}", scores.log_loss),
                 Cell(f"{scores.brier:.2f}", scores.brier),
+                *_scaled_cells(config),
             )
         )
     guesser = [f"a guesser among {n} has {math.log(n):.2f} and {1 - 1 / n:.2f}" for n in sorted(label_counts)]
@@ -141,15 +144,28 @@ def reliability_table(evidence: Evidence) -> Sheet:
         title="Calibration",
         columns=(
             *naming.columns(),
-            *columns("ECE", "confidence", "accuracy", "too sure by", "log loss", "Brier"),
+            *columns("ECE", "confidence", "accuracy", "too sure by", "log loss", "Brier", "temperature", "ECE, scaled"),
         ),
         rows=tuple(rows),
         caption=(
             f"{opening(naming)}ECE: expected calibration error over {BINS} bins, ×100, 0 is calibrated. Too sure by: "
             "mean confidence minus accuracy. Log loss in nats and Brier's score judge all labels; "
-            f"{'; '.join(guesser)}. No probability was recalibrated."
+            f"{'; '.join(guesser)}. Temperature: fitted on validation speakers, it divides the logits; scaled: ECE of "
+            "the test clips after that, of each fold by its own temperature. All other columns are of the "
+            "probabilities as they are."
         ),
         stamp=stamp_of(evidence.configurations),
+    )
+
+
+def _scaled_cells(config: Configuration) -> tuple[Cell, Cell]:
+    """Temperature, and calibration error after it, as the runs' metrics have them: means over seeds."""
+    facts = [(run.metrics or {}).get("confidence") or {} for run in config.done]
+    if config.done[0].is_beside or not all("temperature" in record and "test" in record for record in facts):
+        return Cell(DASH), Cell(DASH)
+    temperature = fmean(record["temperature"] for record in facts)
+    return Cell(f"{temperature:.2f}", temperature), percent_cell(
+        fmean(record["test"]["ece"]["after"] for record in facts)
     )
 
 

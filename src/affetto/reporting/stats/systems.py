@@ -34,6 +34,8 @@ class Predictions:
     """Gender of each clip's speaker; all None where the run does not say."""
     ratings: tuple[Mapping[str, int] | None, ...] = ()
     """{emotion: number of human raters who heard it} of each clip; None for a clip that nobody rated."""
+    prompts: tuple[str | None, ...] = ()
+    """Sentence of each clip, or its id; all None where the run does not say."""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, source: str = "predictions") -> Predictions:
@@ -57,6 +59,7 @@ class Predictions:
                 labels=labels,
                 genders=tuple(row.get("gender") for _, row in by_clip),
                 ratings=tuple(row.get("ratings") for _, row in by_clip),
+                prompts=tuple(_prompt(row) for _, row in by_clip),
             )
         except (KeyError, TypeError, IndexError, ValueError) as problem:
             raise UserError(f"{source}: not predictions that affetto wrote ({problem!r}); run again") from None
@@ -86,7 +89,7 @@ class Predictions:
             raise ValueError("no clips are left")
         fields = {
             name: tuple(values[row] for row in rows) if (values := getattr(self, name)) else ()
-            for name in ("clips", "speakers", "genders", "ratings")
+            for name in ("clips", "speakers", "genders", "ratings", "prompts")
         }
         return replace(self, truth=self.truth[rows], probabilities=self.probabilities[rows], **fields)
 
@@ -146,6 +149,11 @@ class System:
         """{emotion: number of human raters who heard it} of each clip; None for a clip that nobody rated."""
         return self._first.ratings
 
+    @property
+    def prompts(self) -> tuple[str | None, ...]:
+        """Sentence of each clip, or its id; all None where no seed says."""
+        return next((run.prompts for run in self.runs.values() if any(run.prompts)), self._first.prompts)
+
     def select(self, mask: Sequence[bool] | NDArray[np.bool_]) -> System:
         """Return the system on the clips whose `mask` (clips,) is true. Raises ValueError for an empty mask."""
         return replace(self, runs={seed: run.select(mask) for seed, run in self.runs.items()})
@@ -162,16 +170,22 @@ class System:
 
     def by_speaker(self, seeds: Sequence[int]) -> Counts:
         """Confusion matrices of each speaker, truth in rows: (speakers, seeds, labels, labels)."""
-        return self._confusions(self.speaker_numbers, len(self.speakers), seeds)
+        return self.by_owner(self.speaker_numbers, len(self.speakers), seeds)
 
     def by_clip(self, seeds: Sequence[int]) -> Counts:
         """Confusion matrices of each clip, truth in rows: (clips, seeds, labels, labels)."""
-        return self._confusions(np.arange(self.clips), self.clips, seeds)
+        return self.by_owner(np.arange(self.clips), self.clips, seeds)
 
-    def _confusions(self, owners: NDArray[np.intp], count: int, seeds: Sequence[int]) -> Counts:
+    def by_owner(self, owners: NDArray[np.intp], count: int, seeds: Sequence[int]) -> Counts:
         """Confusion matrices by owner; `owners` (clips,) holds numbers below `count`."""
         k, truth = len(self.labels), self._first.truth
         return np.stack([confusions(truth, self.runs[seed].predicted, owners, count, k) for seed in seeds], axis=1)
+
+
+def _prompt(row: Mapping[str, Any]) -> str | None:
+    """Sentence of a line's clip, with its corpus where lines name one: equal ids of two corpora are two sentences."""
+    prompt = row.get("prompt")
+    return None if prompt is None else f"{row['corpus']}:{prompt}" if "corpus" in row else str(prompt)
 
 
 def check_same_clips(first: Predictions, second: Predictions, first_name: str, second_name: str) -> None:
