@@ -75,7 +75,7 @@ def assert_same_run(folder: Path, expected: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "recipe", "overrides"),
     [
-        ("frozen", "recommended", DROPOUT | {"augment.feature_mask": "0.3"}),
+        ("frozen", "recommended", DROPOUT | {"augment.feature_mask": "0.3", "augment.mixup": "0.4"}),
         ("lora", "paper", DROPOUT | {"lora.dropout": "0.2", "augment.time_mask": "0.2", "training.method_lr": "0.01"}),
         ("adapter", "recommended", DROPOUT | {"model.layer": "2", "model.head": "statistics"}),
     ],
@@ -131,13 +131,23 @@ def test_an_error_of_one_fit_leaves_the_others_their_numbers(tmp_path: Path, str
     assert_same_run(tmp_path / "run1", tmp_path / "alone")
 
 
-@pytest.mark.parametrize(("first", "then"), [(3, 1), (1, 3), (3, 3)])
+DRAWN: dict[str, tuple[str, dict[str, str]]] = {
+    "lora": ("paper", {"lora.dropout": "0.2"}),
+    "frozen": ("recommended", {"augment.mixup": "0.4", "training.sampler": "balanced"}),
+}
+"""Recipes and settings whose steps draw at random, by method."""
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "method"), [(3, 1, "lora"), (1, 3, "lora"), (3, 3, "lora"), (3, 1, "frozen")]
+)
 def test_a_run_stopped_between_two_steps_goes_on_stacked_or_alone(
-    first: int, then: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first: int, then: int, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = write_table(tmp_path / "corpus", parts=False, speakers=3, takes=2)
-    overrides = DROPOUT | {"lora.dropout": "0.2", "training.epochs": "2"}
-    asked = spec(table, "lora", "paper", split="loso", overrides=overrides, final=False, probe=False)
+    recipe, drawn = DRAWN[method]
+    overrides = DROPOUT | drawn | {"training.epochs": "2"}
+    asked = spec(table, method, recipe, split="loso", overrides=overrides, final=False, probe=False)
     train(asked, tmp_path / "undisturbed", stack=1)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     after_step, left = loop.Loop.after_step, [4]

@@ -116,6 +116,7 @@ def fitted(
 
 
 MASKED = AugmentSettings(time_mask=0.4, feature_mask=0.4)
+MIXED = AugmentSettings(feature_mask=0.4, mixup=0.5)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +126,9 @@ MASKED = AugmentSettings(time_mask=0.4, feature_mask=0.4)
         ("adapter", "paper", "weighted", MASKED),
         ("frozen", "statistics", "layer", MASKED),
         ("full", "short", "layer", None),
+        ("frozen", "statistics", "layer", MIXED),
     ],
-    ids=["lora", "adapter", "frozen", "full"],
+    ids=["lora", "adapter", "frozen", "full", "mixed"],
 )
 def test_captured_steps_are_those_taken_batch_by_batch(
     method: str, head: str, pooling: str, augment: Any, tmp_path: Path, capturing: Callable[..., list[Record]]
@@ -150,7 +152,9 @@ def test_captured_steps_are_those_taken_batch_by_batch(
 
 
 @pytest.mark.parametrize(
-    ("method", "head", "augment"), [("lora", "paper", None), ("frozen", "statistics", MASKED)], ids=["lora", "frozen"]
+    ("method", "head", "augment"),
+    [("lora", "paper", None), ("frozen", "statistics", MASKED), ("frozen", "statistics", MIXED)],
+    ids=["lora", "frozen", "mixed"],
 )
 def test_captured_steps_of_stacked_fits_are_those_of_each_alone(
     method: str, head: str, augment: Any, tmp_path: Path, capturing: Callable[..., list[Record]]
@@ -238,10 +242,15 @@ def test_captures_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert graphs.recorder_of(cuda) is None
 
 
-def test_a_static_step_waits_for_nothing_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("method", "shape", "augment"),
+    [("lora", {}, MASKED), ("frozen", {"head": "statistics", "pooling": "layer"}, MIXED)],
+    ids=["lora", "mixed"],
+)
+def test_a_static_step_waits_for_nothing_on_the_cpu(method: str, shape: dict[str, Any], augment: Any) -> None:
     """On torch's `meta` device a value that is read, or a tensor on the CPU, is an error."""
     meta = torch.device("meta")
-    made = classifier("wavlm-mini", "lora")
+    made = classifier("wavlm-mini", method, **shape)
     prefixes = Packed((str(n), made.prefix(wave)) for n, wave in enumerate(clips(*SECONDS)))
     made = made.to(meta)
     task = Task(tuple(prefixes), None, dict.fromkeys(prefixes, 0), seed=0, epochs=1, identity="")
@@ -251,7 +260,7 @@ def test_a_static_step_waits_for_nothing_on_the_cpu(monkeypatch: pytest.MonkeyPa
         data=prefixes,  # type: ignore[arg-type]
         task=task,
         settings=SETTINGS,
-        augment=MASKED,
+        augment=augment,
         accelerator=accelerator,
         loss=made.target.loss(task.truth(task.train), LossSettings(label_smoothing=0.1)).to(meta),
         clip_weights=dict.fromkeys(prefixes, 1.0),

@@ -128,6 +128,8 @@ IDLE = [
     ("frozen", "recommended", {"training.epochs": "0", "training.loss": "focal"}),
     ("frozen", "recommended", {"training.focal_gamma": "1"}),
     ("probe", "recommended", {"training.sampler": "balanced"}),
+    ("lora", "recommended", {"augment.mixup": "0.2"}),
+    ("frozen", "paper", {"augment.mixup": "0.2"}),
     ("lora", "recommended", {"training.loss": "focal", "training.class_balanced_beta": "0.9"}),
 ]
 

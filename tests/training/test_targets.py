@@ -138,9 +138,19 @@ def test_a_setting_of_another_target_is_refused(table: Path, tmp_path: Path) -> 
         train(spec(table, target="dimensions", overrides={"target.threshold": "0.3"}), tmp_path / "run")
 
 
-@pytest.mark.parametrize("setting", ["training.loss=focal", "training.sampler=balanced"])
-def test_a_setting_of_classes_is_refused_where_there_are_none(setting: str, table: Path, tmp_path: Path) -> None:
-    words = rf"{setting} needs a target of classes \(classes, distribution, joint\), .* learns dimensions"
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("training.loss=focal", r"a target of classes \(classes, distribution, joint\)"),
+        ("training.sampler=balanced", r"a target of classes \(classes, distribution, joint\)"),
+        ("augment.mixup=0.2", r"a target whose loss is a sum over clips \(classes, distribution, multilabel\)"),
+    ],
+    ids=["loss", "sampler", "mixup"],
+)
+def test_a_setting_is_refused_that_the_target_does_not_allow(
+    setting: str, words: str, table: Path, tmp_path: Path
+) -> None:
+    words = rf"{setting} needs {words}, and the run learns dimensions: leave it out"
     with pytest.raises(UserError, match=words) as caught:
         train(spec(table, target="dimensions", overrides=dict([setting.split("=")])), tmp_path / "run")
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()

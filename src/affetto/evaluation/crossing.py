@@ -49,6 +49,7 @@ class _Finished:
     """Corpora that its own scores are of."""
     auxiliary: tuple[CorpusSpec, ...]
     store_precision: str
+    keep_other: bool
 
     @property
     def trained_on(self) -> tuple[CorpusSpec, ...]:
@@ -77,6 +78,16 @@ class Outcome:
     done: int = 0
     new: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, pair: Pair, corpus: _TestCorpus) -> str:
+        """Do the test of a pair, and count it; returns its result or error, empty if it was done before."""
+        try:
+            text = corpus.test(pair)
+            self.new += bool(text)
+            self.done += 1
+        except UserError as problem:
+            self.failed[pair.name] = text = str(problem)
+        return text
 
 
 def cross(
@@ -108,13 +119,14 @@ def cross(
             "give a corpus to test on: --corpus NAME=PATH"
         )
     # A grid has one switch for all of its runs.
-    keep_other = any((run.run.read(SPEC) or {})["spec"].get("keep_other", False) for run in runs)
+    keep_other = any(run.keep_other for run in runs)
+    options = options or {}
     outcome = Outcome(len(pairs))
     for name, path in places.items():
         corpus = _TestCorpus(
             name=name,
             path=path,
-            options={**(options or {}).get("", {}), **(options or {}).get(name, {})},
+            options={**options.get("", {}), **options.get(name, {})},
             places={**grid_corpora, **places},
             exclude_shared=exclude_shared,
             skip_bad=skip_bad,
@@ -123,12 +135,7 @@ def cross(
             say=say,
         )
         for pair in (pair for pair in pairs if pair.corpus == name):
-            try:
-                text = corpus.test(pair)
-                outcome.new += bool(text)
-                outcome.done += 1
-            except UserError as problem:
-                outcome.failed[pair.name] = text = str(problem)
+            text = outcome.add(pair, corpus)
             tell(outcome.done + len(outcome.failed), len(pairs), f"{pair.name}: {text}" if text else "")
     return outcome
 
@@ -300,6 +307,7 @@ def _finished(grid: GridFolder) -> list[_Finished]:
                     corpora=tuple(CorpusSpec.model_validate(corpus) for corpus in tested),
                     auxiliary=tuple(CorpusSpec.model_validate(corpus) for corpus in joining),
                     store_precision=spec["spec"]["settings"]["store"]["precision"],
+                    keep_other=spec["spec"].get("keep_other", False),
                 )
             )
     if not runs:

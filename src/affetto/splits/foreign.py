@@ -21,7 +21,7 @@ from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import SUFFIXES, Table, open_table
 from affetto.corpora.folders import existing, files_of, is_synthetic, subfolders
 from affetto.corpora.formats import cells, emobox, tables
-from affetto.corpora.formats.rows import EXTRA, Rules, parse
+from affetto.corpora.formats.rows import EXTRA, Rules, parse, rules_of
 from affetto.corpora.labels import parse_label_map
 from affetto.corpora.manifest import PARTS, Clip, Manifest
 from affetto.corpora.names import abbreviated
@@ -67,15 +67,11 @@ def open_split(
     options = dict(options or {})
     if record is None or record.is_listing:
         settings = tables.CORPUS.settings(options)
-        rules = Rules(
-            root=Path(settings.get("audio_root") or (path if path.is_dir() else path.parent)).expanduser().resolve(),
-            corpus=name or path.stem,
-            label_map=parse_label_map(label_map) if label_map else None,
-            speaker_pattern=settings.get("speaker_pattern"),
-            dimensions=settings.get("dimensions") or {},
-            speakers=settings.get("speaker_table"),
-            is_lenient=True,
-        )
+        folder = (path if path.is_dir() else path.parent).expanduser().resolve()
+        # Speakers that are not known, and lines that list a clip again, are what an audit is about.
+        settings["lenient"] = True
+        mapped = parse_label_map(label_map) if label_map else None
+        rules = rules_of(folder, name or path.stem, label_map=mapped, **settings)
         sets = _sets_of_files(path) if path.is_dir() else {}
         if sets:
             return _of_files(sets, rules)

@@ -44,6 +44,7 @@ class OneLabel(Target):
 
     labels: tuple[str, ...]
     has_classes: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
     main_measure: ClassVar[str] = "macro_f1"
 
     @classmethod

@@ -52,6 +52,7 @@ class Multilabel(Target):
     probe_measure: ClassVar[str] = "mean_average_precision"
     is_tuned: ClassVar[bool] = True
     has_marks: ClassVar[bool] = True
+    mixes: ClassVar[bool] = True
 
     @classmethod
     def of_clips(cls, clips: AnnotatedClips, settings: TargetSettings) -> Self:

@@ -156,6 +156,8 @@ class Target(ABC):
     """True if a prediction has numbers for `dimensions`."""
     has_marks: ClassVar[bool] = False
     """True if a prediction is any number of labels: `probabilities` of each, `truth` and `prediction` lists."""
+    mixes: ClassVar[bool] = False
+    """True if its loss is a sum over clips, so that a mixture of two clips has of each loss a share."""
     learns_from_annotations: ClassVar[bool] = True
     """True if more than one label a clip decides: then ratings, several labels and dimensions identify the data."""
     main_measure: ClassVar[str]

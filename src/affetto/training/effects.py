@@ -122,6 +122,10 @@ FRAMES = Condition(
     "training steps on frames: the statistics head on one state of a backbone whose blocks do not change sees none",
     lambda c: c.takes_steps and c.sees_frames,
 )
+STORED_STATISTICS = Condition(
+    "training steps of model.head=statistics and model.pooling=layer on a backbone whose blocks do not change",
+    lambda c: c.takes_steps and not c.sees_frames,
+)
 ONE_STATE = Condition("model.pooling=layer", lambda c: c.pooling == "layer")
 PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda c: c.has_probe_shape)
 AUXILIARY = Condition("corpora that join the training (--auxiliary NAME=PATH)", lambda c: c.has_auxiliary)

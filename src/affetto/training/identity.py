@@ -22,7 +22,7 @@ LATER: dict[str, dict[str, Any]] = {
         "sampler": "shuffled",
     },
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
-    "augment": {"copies": [], "copies_auxiliary": False},
+    "augment": {"mixup": 0.0, "copies": [], "copies_auxiliary": False},
     "auxiliary": {"weight": 1.0, "balance": "none", "standardise": "pooled"},
 }
 """Settings that runs of earlier versions lack, with the value that stands for their absence: these runs keep their

@@ -183,12 +183,13 @@ def _learn(stacked: Stacked, members: list[Member], batches: list[Batch]) -> Non
     ]
 
     def mask(fit: int, statistics: torch.Tensor) -> torch.Tensor:
-        return learners[fit].changed_statistics(statistics, batches[fit].masks, batches[fit].corpora)
+        batch = batches[fit]
+        return learners[fit].changed_statistics(statistics, batch.masks, batch.corpora, batch.mixture)
 
     stacked.zero_gradients()
     rows = stacked.logits(*stacked.join(prefixes), mask)
     losses = [
-        learner.loss.of_batch(logits, batch.targets, batch.weights)
+        learner.loss_of(logits, batch.targets, batch.weights, batch.mixture)
         for learner, logits, batch in zip(learners, rows, batches, strict=True)
     ]
     torch.stack(losses).sum().backward()

@@ -20,6 +20,7 @@ from affetto.targets.target import Loss
 from affetto.training import augment as augmentation
 from affetto.training.batches import draw_evenly, plan
 from affetto.training.corpus_scales import CorpusScales
+from affetto.training.mixtures import Mixture, Partner, draw_partners
 from affetto.training.processes import part, reseed, sum_in_place
 from affetto.training.sections import AugmentSettings, TrainingSettings
 
@@ -88,6 +89,8 @@ class Batch:
     """Frames and features that are masked, as `augment.stretches` draws them; None: none are."""
     corpora: Tensor | None
     """Row of each clip's corpus in `CorpusScales`, (clips,); None: all are standardised by the head's constants."""
+    mixture: Mixture | None
+    """Clips that these are mixed with; None: with none."""
     share: float
     """Weight of these clips' loss in that of the step: 1.0 of one process."""
     clips: int
@@ -109,6 +112,8 @@ class Learner:
     """Weight of each training clip in the mean of its batch: `Loss.clip_weights` times the clip's factor."""
     scales: CorpusScales | None = None
     """Maps by which each corpus is standardised by itself; None: the constants of a statistics head are for all."""
+    partners: Mapping[str, Partner] = field(default_factory=dict)
+    """Partner of each clip of the epoch; {}: clips are not mixed."""
     losses: list[Tensor] = field(default_factory=list)
     """Sums over the clips of each step since `take_losses`, on the device."""
 
@@ -117,6 +122,7 @@ class Learner:
         s, task = self.settings, self.task
         self.epoch = epoch
         clips = draw_evenly(task.train, task.groups, task.seed, epoch) if task.groups else task.train
+        self.partners = draw_partners(clips, task.seed, epoch, alpha=self.augment.mixup)
         self.batches = plan(clips, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
         self.trained: list[nn.Parameter] = list(self.classifier.trainable().values())
         self.classifier.train()
@@ -135,30 +141,60 @@ class Learner:
         device, width = self.accelerator.device, next(iter(prefix.values())).shape[-1]
         frames = lengths.tolist() if self.augment.waveform else [self.data.frames[clip_id] for clip_id in ids]
         masks = self.masks(ids, frames, width)
+        weights = self.factors(ids, total), self.partner_factors(ids, total)
+        weights = weights if share else ([0.0], [0.0])
         return Batch(
             prefix=prefix,
             lengths=lengths,
             targets=self.task.truth(ids, device),
-            weights=send(torch.tensor(self.factors(ids, total) if share else [0.0] * len(ids)), device),
+            weights=send(torch.tensor(weights[0]), device),
             masks=None if masks is None else send(masks, device),
             corpora=None if self.scales is None else send(self.scales.rows_of(ids), device),
+            mixture=self._mixture(ids, weights[1]) if self.partners else None,
             share=share / total,
             clips=len(clips),
         )
 
     def weight(self, ids: Sequence[str]) -> float:
-        """Sum of the weights of clips."""
-        return math.fsum(self.clip_weights[clip_id] for clip_id in ids)
+        """Sum of the weights of clips; a mixture has of both its clips their shares."""
+        return math.fsum(self.shares(ids, self.clip_weights) + self.partner_shares(ids, self.clip_weights))
 
     def factors(self, ids: Sequence[str], total: float) -> list[float]:
         """Factors of clips in the loss of a step whose clips have the weight `total`."""
-        return [self.task.factors.get(clip_id, 1.0) / total for clip_id in ids]
+        return [factor / total for factor in self.shares(ids, self.task.factors)]
+
+    def partner_factors(self, ids: Sequence[str], total: float) -> list[float]:
+        """Factors of the partners of clips in the loss of such a step; of clips without partners 0."""
+        return [factor / total for factor in self.partner_shares(ids, self.task.factors)] or [0.0] * len(ids)
+
+    def shares(self, ids: Sequence[str], numbers: Mapping[str, float]) -> list[float]:
+        """Number of each clip, 1 where it has none, by its share in the mixture with its partner."""
+        if not self.partners:
+            return [numbers.get(clip_id, 1.0) for clip_id in ids]
+        return [self.partners[clip_id].share * numbers.get(clip_id, 1.0) for clip_id in ids]
+
+    def partner_shares(self, ids: Sequence[str], numbers: Mapping[str, float]) -> list[float]:
+        """Number of each clip's partner by its share in the mixture; [] where clips have no partners."""
+        drawn = [self.partners[clip_id] for clip_id in ids] if self.partners else []
+        return [(1 - partner.share) * numbers.get(partner.clip, 1.0) for partner in drawn]
+
+    def _mixture(self, ids: Sequence[str], weights: Sequence[float]) -> Mixture:
+        """The partners of clips, with these factors in the loss of the step."""
+        drawn, device = [self.partners[clip_id] for clip_id in ids], self.accelerator.device
+        clips = [partner.clip for partner in drawn]
+        corpora = None if self.scales is None else send(self.scales.rows_of(clips), device)
+        return Mixture(
+            statistics=self.moved(self.classifier.statistics(*self._inputs(clips)), corpora),
+            targets=self.task.truth(clips, device),
+            weights=send(torch.tensor(weights), device),
+            shares=send(torch.tensor([[partner.share] for partner in drawn]), device),
+        )
 
     def learn(self, step: int, batch: Batch) -> None:
         """Compute the gradients of a step."""
         reseed(self.accelerator, self.task.seed, self.epoch, step % len(self.batches))
-        logits = self.logits(batch.prefix, batch.lengths, batch.masks, batch.corpora)
-        loss = self.loss.of_batch(logits, batch.targets, batch.weights)
+        logits = self.logits(batch.prefix, batch.lengths, batch.masks, batch.corpora, batch.mixture)
+        loss = self.loss_of(logits, batch.targets, batch.weights, batch.mixture)
         penalty = self.classifier.method.penalty()
         loss = loss if penalty is None else loss + penalty * batch.share
         self.accelerator.backward(loss)
@@ -166,6 +202,11 @@ class Learner:
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
         sum_in_place([total, *gradients], self.accelerator)
         self.losses.append(total * batch.clips)
+
+    def loss_of(self, logits: Tensor, targets: Tensor, weights: Tensor, mixture: Mixture | None) -> Tensor:
+        """The loss, a scalar, of the logits (clips, outputs) of clips or of mixtures of clips."""
+        loss = self.loss.of_batch(logits, targets, weights)
+        return loss if mixture is None else loss + self.loss.of_batch(logits, mixture.targets, mixture.weights)
 
     def take_losses(self) -> list[float]:
         """Losses of the steps since the last call, each summed over its clips."""
@@ -208,28 +249,43 @@ class Learner:
         """True if features are masked in the statistics of frozen states: a zero in the states would be an outlier."""
         return self.classifier.frozen and isinstance(self.classifier.head, StatisticsHead)
 
-    def logits(self, prefix: Prefix, lengths: Tensor, masks: Tensor | None, corpora: Tensor | None = None) -> Tensor:
+    def logits(
+        self,
+        prefix: Prefix,
+        lengths: Tensor,
+        masks: Tensor | None,
+        corpora: Tensor | None = None,
+        mixture: Mixture | None = None,
+    ) -> Tensor:
         """(clips, classes) of a batch, masked; statistics are masked by the training clips' mean."""
         head, classifier = self.classifier.head, self.classifier
         masked = self.masked_prefix(prefix, masks)
-        if corpora is None and (masks is None or not self.masks_statistics):
+        if corpora is None and mixture is None and (masks is None or not self.masks_statistics):
             return classifier(masked, lengths)
         assert isinstance(head, StatisticsHead)
-        return head.classify(self.changed_statistics(classifier.statistics(masked, lengths), masks, corpora))
+        return head.classify(self.changed_statistics(classifier.statistics(masked, lengths), masks, corpora, mixture))
 
     def masked_prefix(self, prefix: Prefix, masks: Tensor | None) -> Prefix:
         """The batch with its stretches of frames and, unless they are masked in its statistics, features at zero."""
         return prefix if masks is None else augmentation.masked(prefix, masks, bands=not self.masks_statistics)
 
-    def changed_statistics(self, statistics: Tensor, masks: Tensor | None, corpora: Tensor | None) -> Tensor:
+    def moved(self, statistics: Tensor, corpora: Tensor | None) -> Tensor:
+        """Statistics (clips, 2 width), those of each corpus moved by its map; `corpora` as in `Batch`."""
+        if corpora is None:
+            return statistics
+        assert self.scales is not None
+        return self.scales.apply(statistics, corpora)
+
+    def changed_statistics(
+        self, statistics: Tensor, masks: Tensor | None, corpora: Tensor | None, mixture: Mixture | None = None
+    ) -> Tensor:
         """Statistics (clips, 2 width) as the head takes them in training.
 
-        Each corpus is moved by its map, and features are at the training clips' mean where they are masked there.
+        Each corpus is moved by its map, clips are mixed with their partners, and features are at the training clips'
+        mean where they are masked there.
         """
-        head = self.classifier.head
-        if corpora is not None:
-            assert self.scales is not None
-            statistics = self.scales.apply(statistics, corpora)
+        head, statistics = self.classifier.head, self.moved(statistics, corpora)
+        statistics = statistics if mixture is None else mixture.of(statistics)
         if masks is None or not self.masks_statistics:
             return statistics
         assert isinstance(head, StatisticsHead)

@@ -18,6 +18,7 @@ from affetto.models.device import send
 from affetto.models.graphs import Captured, Recorder, recorder_of
 from affetto.models.stacked import Stacked
 from affetto.training.learner import Learner
+from affetto.training.mixtures import Mixture, Partner
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,47 @@ class StaticStep:
     corpora: Tensor | None
     """Row in `CorpusScales` of each row of the bank, on the device; None: there are no such maps."""
 
-    def __call__(self, width: int, rows: Tensor, weights: Tensor, *masks: Tensor) -> Tensor:
-        """Rows (batch,), weights (batch,) and, if any, masks (batch, 4) → the loss, a scalar."""
+    def __call__(
+        self,
+        width: int,
+        rows: Tensor,
+        weights: Tensor,
+        masks: Tensor | None = None,
+        partners: Tensor | None = None,
+        portions: Tensor | None = None,
+    ) -> Tensor:
+        """Rows (batch,), weights (batch,), masks (batch, 4), partners and portions (`mixture`) → the loss, a scalar."""
         self.optimizer.zero_grad(set_to_none=True)
         prefix, lengths = self.bank.gather(rows, width)
-        logits = self.learner.logits(prefix, lengths, masks[0] if masks else None, self.corpora_of(rows))
-        loss = self.loss(logits, rows, weights)
+        mixture = self.mixture(width, partners, portions)
+        logits = self.learner.logits(prefix, lengths, masks, self.corpora_of(rows), mixture)
+        loss = self.loss(logits, rows, weights, mixture)
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def mixture(self, width: int, partners: Tensor | None, portions: Tensor | None) -> Mixture | None:
+        """The mixture with partners in these rows of the bank (batch,).
+
+        `portions` (batch, 2): each clip's share, and its partner's factor in the loss. None: clips are not mixed.
+        """
+        if partners is None or portions is None:
+            return None
+        statistics = self.learner.classifier.statistics(*self.bank.gather(partners, width))
+        return Mixture(
+            statistics=self.learner.moved(statistics, self.corpora_of(partners)),
+            targets=self.targets[partners],
+            weights=portions[:, 1],
+            shares=portions[:, :1],
+        )
 
     def corpora_of(self, rows: Tensor) -> Tensor | None:
         """Row in `CorpusScales` of the clips in these rows of the bank, (clips,)."""
         return None if self.corpora is None else self.corpora[rows]
 
-    def loss(self, logits: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, rows: Tensor, weights: Tensor, mixture: Mixture | None) -> Tensor:
         """The loss, a scalar, from the logits (batch, outputs) and weights of clips."""
-        return self.learner.loss.of_batch(logits, self.targets[rows], weights)
+        return self.learner.loss_of(logits, self.targets[rows], weights, mixture)
 
 
 @dataclass(frozen=True)
@@ -58,9 +83,20 @@ class JointStep:
     stacked: Stacked
     steps: Sequence[StaticStep]
 
-    def __call__(self, width: int, rows: Tensor, weights: Tensor, *masks: Tensor) -> Tensor:
-        """Rows and weights (fits, batch) and, if any, masks (fits, batch, 4) → the loss of each fit (fits,)."""
-        learners, drawn = [step.learner for step in self.steps], masks[0] if masks else [None] * len(self.steps)
+    def __call__(
+        self,
+        width: int,
+        rows: Tensor,
+        weights: Tensor,
+        masks: Tensor | None = None,
+        partners: Tensor | None = None,
+        portions: Tensor | None = None,
+    ) -> Tensor:
+        """The parameters of `StaticStep`, each with a leading dimension of fits → the loss of each fit (fits,)."""
+        learners, absent = [step.learner for step in self.steps], [None] * len(self.steps)
+        drawn = absent if masks is None else masks
+        pairs = absent if partners is None or portions is None else zip(partners, portions, strict=True)
+        mixtures = [step.mixture(width, *(pair or (None, None))) for step, pair in zip(self.steps, pairs, strict=True)]
         batches = []
         for fit, step in enumerate(self.steps):
             prefix, lengths = step.bank.gather(rows[fit], width)
@@ -69,10 +105,12 @@ class JointStep:
         logits = self.stacked.logits(
             *self.stacked.join(batches),
             lambda fit, statistics: learners[fit].changed_statistics(
-                statistics, drawn[fit], self.steps[fit].corpora_of(rows[fit])
+                statistics, drawn[fit], self.steps[fit].corpora_of(rows[fit]), mixtures[fit]
             ),
         )
-        losses = torch.stack([step.loss(logits[fit], rows[fit], weights[fit]) for fit, step in enumerate(self.steps)])
+        losses = torch.stack(
+            [step.loss(logits[fit], rows[fit], weights[fit], mixtures[fit]) for fit, step in enumerate(self.steps)]
+        )
         losses.sum().backward()
         self.stacked.give_gradients()
         for step in self.steps:
@@ -104,34 +142,41 @@ class Program:
         """Put the batches of the learner's epoch onto the device."""
         if self.captured is not None:
             self.captured.refresh()
-        rows, weights, masks, self._widths = [], [], [], []
+        rows, weights, masks, partners, portions, self._widths = [], [], [], [], [], []
         size, data = self.learner.settings.batch_size, self.learner.data
         for clips in self.learner.batches:
             fillers = [clips[0]] * (size - len(clips))
             frames = [data.frames[clip_id] for clip_id in (*clips, *fillers)]
-            rows.append([self.bank.rows[clip_id] for clip_id in (*clips, *fillers)])
-            weights.append(self.learner.factors(clips, self.learner.weight(clips)) + [0.0] * len(fillers))
-            drawn = self.learner.masks([*clips, *fillers], frames, self.bank.features)
+            together, total = [*clips, *fillers], self.learner.weight(clips)
+            rows.append([self.bank.rows[clip_id] for clip_id in together])
+            weights.append(self.learner.factors(clips, total) + [0.0] * len(fillers))
+            drawn_partners = [self.learner.partners.get(clip_id, Partner(clip_id, 1.0)) for clip_id in together]
+            partners.append([self.bank.rows[partner.clip] for partner in drawn_partners])
+            factors = self.learner.partner_factors(clips, total) + [0.0] * len(fillers)
+            portions.append([(partner.share, factor) for partner, factor in zip(drawn_partners, factors, strict=True)])
+            drawn = self.learner.masks(together, frames, self.bank.features)
             masks.append(torch.zeros(size, 4, dtype=torch.long) if drawn is None else drawn)
             self._widths.append(width_of(max(frames), self.widths))
-        inputs = torch.tensor(rows), torch.tensor(weights), torch.stack(masks)
+        inputs = torch.tensor(rows), torch.tensor(weights), torch.stack(masks), *map(torch.tensor, (partners, portions))
         self._inputs = [send(tensor, self.bank.device) for tensor in inputs]
 
     @property
-    def masks(self) -> bool:
-        """True if clips are masked."""
+    def inputs(self) -> int:
+        """Tensors of a batch that a step takes: without those behind them clips are not masked, or not mixed."""
         augment = self.learner.augment
-        return augment.time_mask > 0 or augment.feature_mask > 0
+        if augment.mixup > 0:
+            return 5
+        return 3 if augment.time_mask > 0 or augment.feature_mask > 0 else 2
 
     def batch(self, step: int) -> tuple[int, list[Tensor]]:
-        """Width of a step's batch; its rows (batch,), weights (batch,) and masks (batch, 4)."""
+        """Width of a step's batch; its rows, weights, masks, partners and portions (`StaticStep`)."""
         index = step % len(self._widths)
         return self._widths[index], [tensor[index] for tensor in self._inputs]
 
     def take(self, step: int) -> None:
         """Take a step of the fit."""
-        width, (rows, weights, masks) = self.batch(step)
-        loss = (self.captured or self.step)(width, rows, weights, *([masks] if self.masks else []))
+        width, tensors = self.batch(step)
+        loss = (self.captured or self.step)(width, *tensors[: self.inputs])
         self.account(step, loss, None if self.captured is None else self.captured.problem)
 
     def account(self, step: int, loss: Tensor, problem: str | None) -> None:
@@ -150,14 +195,14 @@ class JointProgram:
         self.step = JointStep(stacked, [program.step for program in programs])
         recorder = programs[0].recorder
         self.captured = None if recorder is None else Captured(self.step, recorder)
-        self.masks = any(program.masks for program in programs)
+        self.inputs = max(program.inputs for program in programs)
 
     def take(self, steps: Sequence[int]) -> None:
         """Take a step of each fit."""
         batches = [program.batch(step) for program, step in zip(self.programs, steps, strict=True)]
         inputs = [torch.stack(tensors) for tensors in zip(*(tensors for _, tensors in batches), strict=True)]
         width = max(width for width, _ in batches)
-        losses = (self.captured or self.step)(width, *inputs[: 3 if self.masks else 2])
+        losses = (self.captured or self.step)(width, *inputs[: self.inputs])
         problem = None if self.captured is None else self.captured.problem
         for program, step, loss in zip(self.programs, steps, losses, strict=True):
             program.account(step, loss, problem)

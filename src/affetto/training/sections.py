@@ -234,6 +234,17 @@ class AugmentSettings(Section):
         0.0, ge=0, lt=1, description="largest share of the features that is set to zero (of statistics: to their mean)"
     )
 
+    mixup: Annotated[
+        float,
+        Acts(effects.STORED_STATISTICS),
+        NeedsTarget("mixes", lambda value: value > 0, "a target whose loss is a sum over clips"),
+    ] = Field(
+        0.0,
+        ge=0,
+        description="α of the Beta distribution from which each clip's share in a mixture with another clip is drawn; "
+        "0: clips are not mixed",
+    )
+
     @property
     def changes(self) -> tuple[Change, ...]:
         """The changes that `copies` names."""

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import yaml
 
@@ -28,7 +28,7 @@ from affetto.corpora.folders import existing, is_synthetic
 from affetto.corpora.formats import cells, tables
 from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
 from affetto.corpora.formats.arrow import parquet_table
-from affetto.corpora.formats.rows import EXTRA, Rules, check_files, parse
+from affetto.corpora.formats.rows import EXTRA, RowOptions, check_files, parse, rules_of
 from affetto.corpora.formats.written_rows import (
     Folds,
     cells_of,
@@ -85,42 +85,29 @@ def matches(path: Path) -> bool:
 def read(
     path: Path,
     *,
-    label_map: dict[str, str] | None = None,
     strict: bool = False,
     name: str = "audformat",
     table_names: Sequence[str] = (),
-    speaker_pattern: str | None = None,
-    speaker_table: Mapping[str, str] | None = None,
-    lenient: bool = False,
-    dimensions: Mapping[str, DimensionColumn] | None = None,
-    audio_root: str | None = None,
+    **options: Unpack[RowOptions],
 ) -> Manifest:
     """The clips of a database; of `table_names` alone, if some are named. Raises UserError."""
     path = existing(path, "a database of audformat's")
     database = _database(path if path.is_dir() else path.parent)
-    root = Path(audio_root).expanduser().resolve() if audio_root else database.folder
     rows = _joined(database, table_names)
-    scales = _scales(database) | dict(dimensions or {})
+    scales = _scales(database) | dict(options.get("dimensions") or {})
     header = list(dict.fromkeys(["file", *(column for row in rows.values() for column in row)]))
-    rules = Rules(
-        root=root,
-        corpus=name,
-        label_map=label_map,
-        speaker_pattern=speaker_pattern,
-        dimensions={key: column for key, column in scales.items() if column.column in header},
-        speakers=speaker_table,
-        is_lenient=lenient,
-    )
+    options["dimensions"] = {key: column for key, column in scales.items() if column.column in header}
+    rules = rules_of(database.folder, name, **options)
     listing = ((0, [row.get(column, "") for column in header]) for row in rows.values())
     parsed = parse(Table(HEADER, header, listing), rules)
     ranges, notes = ranges_of(parsed.clips, scales)
     return Manifest(
         corpus=name,
-        root=root,
+        root=rules.root,
         clips=tuple(parsed.clips),
         synthetic=parsed.synthetic or is_synthetic(database.folder),
         licence=str(database.header.get("license") or ""),
-        notes=(*parsed.notes, *notes, *check_files(root, parsed.clips, strict=strict)),
+        notes=(*parsed.notes, *notes, *check_files(rules.root, parsed.clips, strict=strict)),
         dimensions=ranges,
     )
 

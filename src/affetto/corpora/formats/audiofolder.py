@@ -12,8 +12,9 @@ expression with one group that is searched in each clip's path.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import Table, open_table
@@ -26,11 +27,10 @@ from affetto.corpora.folders import (
     subfolders,
 )
 from affetto.corpora.formats import emobox, tables
-from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
 from affetto.corpora.formats.cells import PART_ALIASES
-from affetto.corpora.formats.rows import Rules, check_files, parse
+from affetto.corpora.formats.rows import RowOptions, manifest_of, parse, rules_of
 from affetto.corpora.labels import canonical
-from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.manifest import Manifest
 from affetto.errors import UserError
 
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -45,46 +45,25 @@ def matches(path: Path) -> bool:
 def read(
     path: Path,
     *,
-    label_map: dict[str, str] | None = None,
     strict: bool = False,
     name: str = "audiofolder",
-    speaker_pattern: str | None = None,
-    speaker_table: Mapping[str, str] | None = None,
-    lenient: bool = False,
-    dimensions: Mapping[str, DimensionColumn] | None = None,
+    **options: Unpack[RowOptions],
 ) -> Manifest:
     """The clips of an AudioFolder. Raises UserError where a speaker or a label is unknown."""
     root = existing_folder(path, "an AudioFolder")
-    rules = Rules(
-        root=root,
-        corpus=name,
-        label_map=label_map,
-        speaker_pattern=speaker_pattern,
-        dimensions=dimensions or {},
-        speakers=speaker_table,
-        is_lenient=lenient,
-    )
-    clips: list[Clip] = []
-    notes: list[str] = []
-    synthetic = is_synthetic(root)
-    for folder, part in _parts(root):
-        table = _table(folder)
-        if table is None:
-            continue
-        prefix = "" if folder == root else folder.relative_to(root).as_posix() + "/"
-        parsed = parse(table, rules, part=part, prefix=prefix)
-        clips += parsed.clips
-        notes += parsed.notes
-        synthetic = synthetic or parsed.synthetic
-    if not clips:
+    rules = rules_of(root, name, **options)
+    parts = [
+        parse(table, rules, part=part, prefix="" if folder == root else f"{folder.relative_to(root).as_posix()}/")
+        for folder, part in _parts(root)
+        if (table := _table(folder)) is not None
+    ]
+    if not any(parsed.clips for parsed in parts):
         raise UserError(
             f"{root}: no AudioFolder here. Looked for {' or '.join(METADATA)} with file_name, or folders named after "
             f"emotions with audio in them; found {found_in(root)}. Give the folder that holds them"
         )
-    ranges, range_notes = ranges_of(clips, dimensions or {})
-    notes += range_notes
-    notes += check_files(root, clips, strict=strict)
-    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(dict.fromkeys(notes)), dimensions=ranges)
+    manifest = manifest_of(rules, parts, strict=strict, synthetic=is_synthetic(root))
+    return replace(manifest, notes=tuple(dict.fromkeys(manifest.notes)))
 
 
 def _parts(root: Path) -> list[tuple[Path, str | None]]:

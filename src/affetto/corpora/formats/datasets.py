@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from affetto.corpora.corpus import Corpus, Option
 from affetto.corpora.delimited import Table
 from affetto.corpora.folders import existing, found_in, is_synthetic, subfolders
 from affetto.corpora.formats import cells, tables
-from affetto.corpora.formats.annotated import SEPARATOR, DimensionColumn, ranges_of
+from affetto.corpora.formats.annotated import SEPARATOR
 from affetto.corpora.formats.arrow import as_text, as_values, open_batches, pyarrow
-from affetto.corpora.formats.rows import EXTRA, Rules, check_files, parse
+from affetto.corpora.formats.rows import EXTRA, RowOptions, manifest_of, parse, rules_of
 from affetto.corpora.formats.unpacked import Unpacked, is_audio, unpacked_folder
 from affetto.corpora.formats.written_rows import Folds, columns_of, parted, row_of, unheld
 from affetto.corpora.manifest import Clip, Manifest
@@ -58,15 +58,10 @@ def matches(path: Path) -> bool:
 def read(
     path: Path,
     *,
-    label_map: dict[str, str] | None = None,
     strict: bool = False,
     name: str = "datasets",
-    speaker_pattern: str | None = None,
-    speaker_table: Mapping[str, str] | None = None,
-    lenient: bool = False,
-    dimensions: Mapping[str, DimensionColumn] | None = None,
-    audio_root: str | None = None,
     audio_folder: str | None = None,
+    **options: Unpack[RowOptions],
 ) -> Manifest:
     """The clips of all splits. `path` may be a dataset's id on the hub. Raises UserError."""
     if HUB_ID.fullmatch(str(path)) and not Path(path).exists():
@@ -77,31 +72,21 @@ def read(
         held = f"; found {found_in(path)}" if path.is_dir() else ""
         raise UserError(f"{path}: no dataset here: no {PARQUET} file, and no folder of save_to_disk's{held}")
     folder = unpacked_folder(name, [file for _, file in shards], audio_folder)
-    root = Path(audio_root).expanduser().resolve() if audio_root else folder
-    rules = Rules(
-        root=root,
-        corpus=name,
-        label_map=label_map,
-        speaker_pattern=speaker_pattern,
-        dimensions=dimensions or {},
-        speakers=speaker_table,
-        is_lenient=lenient,
-    )
+    rules = rules_of(folder, name, **options)
     unpacked = Unpacked(folder, is_users=audio_folder is not None)
-    clips: list[Clip] = []
-    notes: list[str] = []
+    parts = (
+        parse(_table(file, part, unpacked), rules, part=cells.PART_ALIASES.get(part.casefold()))
+        for part, file in shards
+    )
     synthetic = is_synthetic(path if path.is_dir() else path.parent)
-    for part, file in shards:
-        parsed = parse(_table(file, part, unpacked), rules, part=cells.PART_ALIASES.get(part.casefold()))
-        clips += parsed.clips
-        notes += parsed.notes
-        synthetic = synthetic or parsed.synthetic
-    if {part for part, _ in shards} == {EVERYTHING} and not _has_split(shards[0][1]):
-        clips = [replace(clip, part=None) for clip in clips]
-        notes.append(f"the only split is {EVERYTHING}, which is taken for no split")
-    ranges, range_notes = ranges_of(clips, dimensions or {})
-    notes += [*range_notes, *check_files(root, clips, strict=strict)]
-    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes), dimensions=ranges)
+    manifest = manifest_of(rules, parts, strict=strict, synthetic=synthetic)
+    if {part for part, _ in shards} != {EVERYTHING} or _has_split(shards[0][1]):
+        return manifest
+    return replace(
+        manifest,
+        clips=tuple(replace(clip, part=None) for clip in manifest.clips),
+        notes=(*manifest.notes, f"the only split is {EVERYTHING}, which is taken for no split"),
+    )
 
 
 def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:

@@ -17,16 +17,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import Table
 from affetto.corpora.folders import existing, found_in, is_synthetic
 from affetto.corpora.formats import tables
-from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
 from affetto.corpora.formats.cells import COLUMNS, PART_ALIASES
-from affetto.corpora.formats.rows import EXTRA, Rules, check_files, parse
+from affetto.corpora.formats.rows import EXTRA, RowOptions, manifest_of, parse, rules_of
 from affetto.corpora.formats.written_rows import Folds, columns_of, keys_of, parted, row_of, unheld
-from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.manifest import Manifest
 from affetto.errors import UserError
 
 SUFFIX = ".jsonl"
@@ -47,14 +47,9 @@ def matches(path: Path) -> bool:
 def read(
     path: Path,
     *,
-    label_map: dict[str, str] | None = None,
     strict: bool = False,
     name: str = "emobox",
-    speaker_pattern: str | None = None,
-    speaker_table: Mapping[str, str] | None = None,
-    lenient: bool = False,
-    dimensions: Mapping[str, DimensionColumn] | None = None,
-    audio_root: str | None = None,
+    **options: Unpack[RowOptions],
 ) -> Manifest:
     """The clips of a JSONL file, or of all in a folder, where a file's name holds its part."""
     path = existing(path, f"EmoBox's {SUFFIX}, or of its folder")
@@ -64,29 +59,9 @@ def read(
         advice = f"give EmoBox's {SUFFIX}, or the folder of its parts"
         raise UserError(f"{path}: neither a {SUFFIX} file nor a folder of some{held}; {advice}")
     folder = path if path.is_dir() else path.parent
-    root = Path(audio_root).expanduser().resolve() if audio_root else folder
-    rules = Rules(
-        root=root,
-        corpus=name,
-        label_map=label_map,
-        speaker_pattern=speaker_pattern,
-        dimensions=dimensions or {},
-        codes=codes_beside(folder),
-        speakers=speaker_table,
-        is_lenient=lenient,
-    )
-    clips: list[Clip] = []
-    notes: list[str] = []
-    synthetic = is_synthetic(root)
-    for file in files:
-        parsed = parse(open_lines(file), rules, part=_part(file))
-        clips += parsed.clips
-        notes += parsed.notes
-        synthetic = synthetic or parsed.synthetic
-    ranges, range_notes = ranges_of(clips, dimensions or {})
-    notes += range_notes
-    notes += check_files(root, clips, strict=strict)
-    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes), dimensions=ranges)
+    rules = rules_of(folder, name, codes=codes_beside(folder), **options)
+    parts = (parse(open_lines(file), rules, part=_part(file)) for file in files)
+    return manifest_of(rules, parts, strict=strict, synthetic=is_synthetic(rules.root))
 
 
 def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:

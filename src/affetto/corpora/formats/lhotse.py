@@ -19,15 +19,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, Unpack
 
 from affetto import audio
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import Table
 from affetto.corpora.folders import existing, is_synthetic, visible
 from affetto.corpora.formats import cells, tables
-from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
-from affetto.corpora.formats.rows import EXTRA, Rules, check_files, parse
+from affetto.corpora.formats.rows import EXTRA, RowOptions, manifest_of, parse, rules_of
 from affetto.corpora.formats.written_rows import Folds, columns_of, keys_of, row_of, unheld
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
@@ -59,14 +58,9 @@ def matches(path: Path) -> bool:
 def read(
     path: Path,
     *,
-    label_map: dict[str, str] | None = None,
     strict: bool = False,
     name: str = "lhotse",
-    speaker_pattern: str | None = None,
-    speaker_table: Mapping[str, str] | None = None,
-    lenient: bool = False,
-    dimensions: Mapping[str, DimensionColumn] | None = None,
-    audio_root: str | None = None,
+    **options: Unpack[RowOptions],
 ) -> Manifest:
     """The clips of all supervisions. Raises UserError."""
     path = Path(path).expanduser().resolve()
@@ -78,27 +72,9 @@ def read(
     if not files:
         raise UserError(f"{path}: no manifest of supervisions or cuts here ({' or '.join(SUFFIXES)}); give its folder")
     sources = {} if _kind(files[0]) == "cuts" else _sources(folder)
-    root = Path(audio_root).expanduser().resolve() if audio_root else folder
-    rules = Rules(
-        root=root,
-        corpus=name,
-        label_map=label_map,
-        speaker_pattern=speaker_pattern,
-        dimensions=dimensions or {},
-        speakers=speaker_table,
-        is_lenient=lenient,
-    )
-    clips: list[Clip] = []
-    notes: list[str] = []
-    synthetic = is_synthetic(folder)
-    for file in files:
-        parsed = parse(_table(file, sources, root), rules, part=_part(file))
-        clips += parsed.clips
-        notes += parsed.notes
-        synthetic = synthetic or parsed.synthetic
-    ranges, range_notes = ranges_of(clips, dimensions or {})
-    notes += [*range_notes, *check_files(root, clips, strict=strict)]
-    return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes), dimensions=ranges)
+    rules = rules_of(folder, name, **options)
+    parts = (parse(_table(file, sources, rules.root), rules, part=_part(file)) for file in files)
+    return manifest_of(rules, parts, strict=strict, synthetic=is_synthetic(folder))
 
 
 def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:

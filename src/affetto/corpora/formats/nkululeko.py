@@ -21,17 +21,16 @@ from __future__ import annotations
 import ast
 import configparser
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import Table, open_table
 from affetto.corpora.folders import existing, files_of, is_synthetic
 from affetto.corpora.formats import cells, tables
-from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
-from affetto.corpora.formats.rows import Rules, check_files, parse
+from affetto.corpora.formats.annotated import ranges_of
+from affetto.corpora.formats.rows import RowOptions, check_files, parse, rules_of
 from affetto.corpora.formats.written_rows import Folds, cells_of, columns_of, parted, time_cell, unheld, write_csv
 from affetto.corpora.labels import parse_label_map
 from affetto.corpora.manifest import Clip, Manifest
@@ -58,19 +57,17 @@ def matches(path: Path) -> bool:
 def read(
     path: Path,
     *,
-    label_map: dict[str, str] | None = None,
     strict: bool = False,
     name: str = "nkululeko",
-    **options: Any,
+    **options: Unpack[RowOptions],
 ) -> Manifest:
     """The clips of all databases of an INI, or of one table. Raises UserError."""
     path = _ini(existing(path, "nkululeko's INI or table"))
     if path.suffix.casefold() != SUFFIX:
-        return tables.read(path, label_map=label_map, strict=strict, name=name, **options)
+        return tables.read(path, strict=strict, name=name, **options)
     data = _parsed(path)
-    audio_root = options.get("audio_root")
-    dimensions: Mapping[str, DimensionColumn] = options.get("dimensions") or {}
-    root = Path(audio_root).expanduser().resolve() if audio_root else path.parent
+    general = rules_of(path.parent, name, **options)
+    root = general.root
     clips: list[Clip] = []
     notes: list[str] = []
     synthetic = is_synthetic(root)
@@ -79,24 +76,20 @@ def read(
         kind = data.get(SECTION, f"{database}.type", fallback="csv")
         if kind != "csv":
             raise UserError(f"{path.name}: the database {database} is of the type {kind}; give its own path instead")
-        rules = Rules(
-            root=root,
-            corpus=name,
-            label_map=_mapping(data, database) | (label_map or {}),
-            speaker_pattern=options.get("speaker_pattern"),
-            dimensions=dimensions,
-            speakers=options.get("speaker_table"),
-            is_lenient=options.get("lenient", False),
-        )
+        rules = replace(general, label_map=_mapping(data, database) | (general.label_map or {}))
         strategy = data.get(SECTION, f"{database}.split_strategy", fallback="")
-        folder = root if audio_root else file.parent / data.get(SECTION, f"{database}.audio_path", fallback="")
+        folder = (
+            root
+            if options.get("audio_root")
+            else file.parent / data.get(SECTION, f"{database}.audio_path", fallback="")
+        )
         parsed = parse(_table(data, file, database), rules, part=STRATEGIES.get(strategy), prefix=_prefix(root, folder))
         if strategy and strategy not in STRATEGIES:
             notes.append(f"{path.name}: the split strategy {strategy} of {database} is not taken over; give --split")
         clips += parsed.clips
         notes += parsed.notes
         synthetic = synthetic or parsed.synthetic
-    ranges, range_notes = ranges_of(clips, dimensions)
+    ranges, range_notes = ranges_of(clips, general.dimensions)
     notes += [*range_notes, *check_files(root, clips, strict=strict)]
     return Manifest(name, root, tuple(clips), synthetic, notes=tuple(notes), dimensions=ranges)
 

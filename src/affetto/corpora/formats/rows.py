@@ -7,24 +7,39 @@ equal cells are one object.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from affetto.corpora.annotations import DIMENSIONS, Rating
 from affetto.corpora.delimited import Table
 from affetto.corpora.folders import listed_file
 from affetto.corpora.formats import cells
-from affetto.corpora.formats.annotated import DimensionColumn, annotation_reader, join_ratings
+from affetto.corpora.formats.annotated import DimensionColumn, annotation_reader, join_ratings, ranges_of
 from affetto.corpora.formats.columns import CellColumn
 from affetto.corpora.formats.label_rules import LabelRules
 from affetto.corpora.formats.speakers import speaker_column
-from affetto.corpora.manifest import Clip
+from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import abbreviated
 from affetto.errors import UserError
 
 EXTRA = "extra:"
+
+
+class RowOptions(TypedDict, total=False):
+    """Options that all readers of rows have in common; those of `tables.OPTIONS`, and the label map."""
+
+    label_map: dict[str, str] | None
+    speaker_pattern: str | None
+    """Regular expression whose one group finds the speaker in the file's name, instead of a column."""
+    speaker_table: Mapping[str, str] | None
+    """Speaker of each clip, by its file or key."""
+    lenient: bool
+    dimensions: Mapping[str, DimensionColumn] | None
+    audio_root: str | None
+    """Folder in which relative paths start."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,23 @@ class Rules:
     @property
     def needs_column_of_speakers(self) -> bool:
         return not (self.speaker_pattern or self.speakers is not None or self.is_lenient)
+
+
+def rules_of(
+    folder: Path, corpus: str, *, codes: Mapping[str, str] | None = None, **options: Unpack[RowOptions]
+) -> Rules:
+    """Rules of a corpus from the options of its reader; relative paths start in `folder` unless they say otherwise."""
+    audio_root = options.get("audio_root")
+    return Rules(
+        root=Path(audio_root).expanduser().resolve() if audio_root else folder,
+        corpus=corpus,
+        label_map=options.get("label_map"),
+        speaker_pattern=options.get("speaker_pattern"),
+        dimensions=options.get("dimensions") or {},
+        codes=codes or {},
+        speakers=options.get("speaker_table"),
+        is_lenient=options.get("lenient", False),
+    )
 
 
 @dataclass(frozen=True)
@@ -91,6 +123,28 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
     if dropped:
         notes = (*notes, f"{table.name}: {dropped} clips are left out by the label map")
     return Parsed(clips, notes, synthetic)
+
+
+def manifest_of(rules: Rules, tables: Iterable[Parsed], *, strict: bool, synthetic: bool) -> Manifest:
+    """The manifest of the clips of some tables, with their notes and the ranges of their dimensions.
+
+    `synthetic` is True if the folder says that its audio is synthetic; a table may say so too.
+    """
+    clips: list[Clip] = []
+    notes: list[str] = []
+    for parsed in tables:
+        clips += parsed.clips
+        notes += parsed.notes
+        synthetic = synthetic or parsed.synthetic
+    ranges, range_notes = ranges_of(clips, rules.dimensions)
+    return Manifest(
+        corpus=rules.corpus,
+        root=rules.root,
+        clips=tuple(clips),
+        synthetic=synthetic,
+        notes=(*notes, *range_notes, *check_files(rules.root, clips, strict=strict)),
+        dimensions=ranges,
+    )
 
 
 class _Listing:

@@ -16,16 +16,16 @@ hold facts of the corpus; others are ignored.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Unpack
 
 from affetto.corpora.annotations import DIMENSIONS
 from affetto.corpora.corpus import Corpus, Option, yes_or_no
 from affetto.corpora.delimited import SUFFIXES, open_table
 from affetto.corpora.folders import existing, files_of, found_in, is_synthetic
 from affetto.corpora.formats import cells
-from affetto.corpora.formats.annotated import DimensionColumn, parse_dimensions, ranges_of
-from affetto.corpora.formats.rows import Rules, check_files, parse
+from affetto.corpora.formats.annotated import parse_dimensions
+from affetto.corpora.formats.rows import RowOptions, manifest_of, parse, rules_of
 from affetto.corpora.formats.speakers import read_speakers
 from affetto.corpora.formats.written_rows import Folds, cells_of, columns_of, fold_columns, unheld, write_csv
 from affetto.corpora.manifest import Manifest
@@ -58,43 +58,18 @@ def refuse_several(folder: Path) -> None:
 def read(
     path: Path,
     *,
-    label_map: dict[str, str] | None = None,
     strict: bool = False,
     name: str = "table",
-    speaker_pattern: str | None = None,
-    speaker_table: Mapping[str, str] | None = None,
-    lenient: bool = False,
-    dimensions: Mapping[str, DimensionColumn] | None = None,
-    audio_root: str | None = None,
+    **options: Unpack[RowOptions],
 ) -> Manifest:
     """The clips that a table lists. Raises UserError with the table's line for every row that cannot be used.
 
-    `speaker_pattern` (a regular expression with one group) finds the speaker in the file's name instead of a column,
-    `speaker_table` gives the speaker of each file; `audio_root` is where relative paths start, if not in the table's
-    folder. With `strict`, files that are not there are an error too.
+    Relative paths start in the table's folder, unless an option names another. With `strict`, files that are not there
+    are an error too.
     """
     path = _only_table(path)
-    root = Path(audio_root).expanduser().resolve() if audio_root else path.parent
-    rules = Rules(
-        root=root,
-        corpus=name,
-        label_map=label_map,
-        speaker_pattern=speaker_pattern,
-        speakers=speaker_table,
-        is_lenient=lenient,
-        dimensions=dimensions or {},
-    )
-    parsed = parse(open_table(path), rules)
-    ranges, range_notes = ranges_of(parsed.clips, dimensions or {})
-    notes = (*parsed.notes, *range_notes, *check_files(root, parsed.clips, strict=strict))
-    return Manifest(
-        corpus=name,
-        root=root,
-        clips=tuple(parsed.clips),
-        synthetic=parsed.synthetic or is_synthetic(root),
-        notes=notes,
-        dimensions=ranges,
-    )
+    rules = rules_of(path.parent, name, **options)
+    return manifest_of(rules, [parse(open_table(path), rules)], strict=strict, synthetic=is_synthetic(rules.root))
 
 
 def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:
