@@ -10,19 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 
-from affetto.audio.samples import RATE_HZ
+from affetto.audio import warping
 from affetto.errors import UserError, unknown
 
 VERSION = 1
 """Raised when a change gives other samples; stored results of changed clips are addressed by it."""
-
-
-def speed(samples: np.ndarray, factor: float) -> np.ndarray:
-    """A wave (samples,) at 16 kHz played at `factor` times its speed; pitch and formants go with it."""
-    resampled: np.ndarray = soxr.resample(samples, RATE_HZ * factor, RATE_HZ, quality="HQ")
-    return resampled.astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -45,11 +38,34 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "speed": Kind(
         title="factor on the speed; pitch and formants go with it",
-        apply=speed,
+        apply=warping.speed,
         lowest=0.5,
         highest=2.0,
         neutral=1.0,
         shortens=True,
+    ),
+    "tempo": Kind(
+        title="factor on the tempo; pitch and formants stay",
+        apply=warping.tempo,
+        lowest=0.5,
+        highest=2.0,
+        neutral=1.0,
+        shortens=True,
+    ),
+    "pitch": Kind(
+        title="semitones of the pitch, and formants go with it; the duration stays",
+        apply=warping.pitch,
+        lowest=-12.0,
+        highest=12.0,
+        neutral=0.0,
+        signed=True,
+    ),
+    "tract": Kind(
+        title="factor on the length of the vocal tract, by which formants are divided; pitch and duration stay",
+        apply=warping.tract,
+        lowest=0.7,
+        highest=1.4,
+        neutral=1.0,
     ),
 }
 DEFAULT_KIND = "speed"

@@ -66,6 +66,14 @@ Moved = Annotated[
     typer.Option("--backbone", help="folder or hub id of the backbone's weights, if they have moved"),
 ]
 Precision = Annotated[str, typer.Option(help="auto (as trained), float32, bfloat16 or int8 (quickest on a CPU)")]
+Tta = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEEDS",
+        help="test-time augmentation: average over each clip and copies of it at these speeds, such as 0.9,1.1; each "
+        "copy costs as much time as the clip",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="hide progress bars and notes")]
 
 

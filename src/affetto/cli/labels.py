@@ -41,13 +41,15 @@ def check(kind: str, out: Path | None, resume: bool) -> None:
         raise UserError(f"{out} exists already: continue it with --resume, remove it, or give another --out")
 
 
-def advice(kind: str, out: Path | None, calibrate: Path | None) -> str:
-    """Advise how to continue an interrupted call; empty if its labels went to the terminal."""
+def advice(kind: str, out: Path | None, *, resumes: bool) -> str:
+    """Advise how to continue an interrupted call; empty if its labels went to the terminal.
+
+    `resumes`: True if --resume takes the call's options."""
     from affetto.inference.batch.outputs import GOES_ON
 
     if out is None:
         return ""
-    if kind in GOES_ON and calibrate is None:
+    if kind in GOES_ON and resumes:
         return f"{out} has the labels so far: add --resume to continue"
     return f"{out} was not written" if kind not in GOES_ON else f"{out} has the labels so far"
 

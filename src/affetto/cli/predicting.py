@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affetto.cli import labels, timelines
-from affetto.cli.arguments import Address, Device, Engine, Moved, Precision, Quiet, only_python_speaks
+from affetto.cli.arguments import Address, Device, Engine, Moved, Precision, Quiet, Tta, only_python_speaks
 from affetto.cli.ending import advising
 from affetto.cluster import check_engine
 from affetto.errors import UserError
@@ -49,6 +49,7 @@ def predict(
     calibrate: Annotated[
         Path | None, typer.Option(help="adapt to one speaker: folder of unlabelled clips of theirs, of mixed emotions")
     ] = None,
+    tta: Tta = None,
     timeline: Annotated[
         bool, typer.Option("--timeline", help="segments of speech with times, for a long recording; json, csv or vtt")
     ] = False,
@@ -71,8 +72,12 @@ def predict(
             raise UserError("--timeline takes one recording at a time: there is nothing to --resume")
         if engine != "local":
             raise UserError(f"--timeline takes one recording at a time, on this machine: leave --engine {engine} out")
+        if tta is not None:
+            raise UserError("--tta averages the answer to a clip, and a timeline has many: leave one of them out")
         timelines.check(inputs, format_, out, picture)
     else:
+        if resume and tta is not None:
+            raise UserError("--resume cannot know the speeds of earlier rows; leave out --resume or --tta")
         if resume and calibrate is not None:
             raise UserError(
                 "--resume cannot know which speaker earlier rows were adapted to; leave out --resume or --calibrate"
@@ -83,6 +88,7 @@ def predict(
         listed = _listed(inputs, engine)
     from affetto.inference.batch.labelling import facts
     from affetto.inference.spec import PredictorSpec
+    from affetto.inference.speeds import parse_speeds
 
     spec = PredictorSpec(
         model,
@@ -91,13 +97,15 @@ def predict(
         precision=precision,
         abstain_below=abstain_below,
         speaker=_clips(calibrate),
+        speeds=parse_speeds(tta),
     )
     if timeline:
         predictor = spec.load()
         _notes(facts(predictor), spec, calibrate)
         timelines.label(predictor, inputs[0], kind or "json", out=out, picture=picture, quiet=quiet)
         return
-    with advising(labels.advice(kind or labels.TABLE, out, calibrate)), _labeller(spec, engine, address) as labeller:
+    advice = labels.advice(kind or labels.TABLE, out, resumes=calibrate is None and tta is None)
+    with advising(advice), _labeller(spec, engine, address) as labeller:
         _notes(labeller.facts, spec, calibrate)
         bad, total = labels.write(
             labeller, inputs, listed, kind=kind or labels.TABLE, out=out, resume=resume, quiet=quiet

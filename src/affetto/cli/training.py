@@ -16,6 +16,7 @@ from affetto.cli.arguments import (
     Labels,
     Moved,
     Quiet,
+    Tta,
     counter,
     pairs,
     run_corpora,
@@ -227,6 +228,7 @@ def evaluate(
     dimension: CorpusColumns = None,
     backbone: Moved = None,
     device: Device = "auto",
+    tta: Tta = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="test on the clips of the training too")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
@@ -234,6 +236,7 @@ def evaluate(
     """Test a trained run on another corpus. Labels are mapped; clips that are left out are named."""
     corpora, _ = run_corpora(corpus, table, option=option, dimension=dimension)
     from affetto.evaluation.testing import evaluate as test
+    from affetto.inference.speeds import parse_speeds
 
     with counter("testing", quiet=as_json) as progress:
         metrics = test(
@@ -243,6 +246,7 @@ def evaluate(
             keep_other=keep_other,
             out=out,
             include_seen=include_seen,
+            speeds=parse_speeds(tta),
             skip_bad=skip_bad,
             device=device,
             backbone=backbone,

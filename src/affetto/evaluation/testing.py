@@ -22,6 +22,7 @@ from affetto.evaluation.confidence import confidence_of
 from affetto.evaluation.seen import Overlap, TrainedOn, trained_on
 from affetto.inference.loading import load
 from affetto.inference.predictor import Prediction, Predictor
+from affetto.inference.speeds import check_speeds
 from affetto.models.prefix import Source
 from affetto.targets.registry import target_fields
 from affetto.targets.target import Target
@@ -43,6 +44,7 @@ def evaluate(
     out: str | Path | None = None,
     include_seen: bool = False,
     skip_bad: bool = False,
+    speeds: Sequence[float] = (),
     device: str = "auto",
     backbone: str | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -52,7 +54,8 @@ def evaluate(
 
     Returns the content of the `metrics.json` that is written into `out`, if given: `test` has the scores, `left_out`
     the clips that were not tested, `confidence` the calibration. `labels` maps emotions of the corpus to those of the
-    model; `keep_other` keeps labels of the corpus beside the seven emotions, which the model may know.
+    model; `keep_other` keeps labels of the corpus beside the seven emotions, which the model may know. `speeds` are
+    those at which each clip is played too, its answers averaged (test-time augmentation).
 
     Clips of emotions that the model does not know are left out, and so are unusable clips with `skip_bad`. Unless
     `include_seen`, clips that the model was trained on are left out, however they are stored, and other clips of the
@@ -64,6 +67,7 @@ def evaluate(
     corpora = _specs(corpora)
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
+    predictor.speeds = check_speeds(speeds)
     folder = None if out is None else _new(Path(out))
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     target = predictor.target
@@ -80,6 +84,8 @@ def evaluate(
         raise UserError(f"none of the {len(tested)} clips could be used; mend them")
     cards = [predictor.card] * len(rows)
     metrics = summary(run, target, clips, rows=rows, left_out=left_out, cards=cards) | {"include_seen": include_seen}
+    if speeds:
+        metrics["speeds"] = list(predictor.speeds)
     if folder is not None:
         folder.write_lines(PREDICTIONS["test"], rows)
         folder.write(METRICS, metrics)

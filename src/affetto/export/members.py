@@ -10,6 +10,7 @@ from typing import Any
 
 from affetto.errors import UserError
 from affetto.evaluation.seen import list_of
+from affetto.export.source import without_paths
 from affetto.inference.loading import kind_of
 from affetto.models.ensemble import model_digest
 from affetto.models.saved import read_card
@@ -42,10 +43,11 @@ class Member:
         return self.folder.parent if self.folder.name == MODEL else self.folder
 
     def facts(self) -> dict[str, Any]:
-        """The member in an ensemble's card."""
-        card = self.card
+        """The member in an ensemble's card, which others may read: no paths of this machine."""
+        card, run = without_paths(self.card), self.run.resolve()
+        parts = run.parts[-3:] if run.parent.name == FOLDS else run.parts[-1:]
         return {
-            "name": self.name,
+            "name": "/".join(parts),
             "digest": self.digest,
             "run": card["run"],
             "corpus": card["corpus"],

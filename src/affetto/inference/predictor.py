@@ -20,6 +20,7 @@ from affetto.errors import UserError, unknown
 from affetto.inference.decision import Decision, decide
 from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
+from affetto.inference.speeds import averaged
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
 from affetto.targets.classes import Classes
@@ -90,6 +91,8 @@ class Predictor(ABC):
     """Threads that decode recordings ahead of the model; 0: each is decoded when its turn comes."""
     speaker_clips = 0
     """Number of clips of one speaker that `for_speaker` adapted this model by; 0: none."""
+    speeds: tuple[float, ...] = ()
+    """Speeds at which each window is played too, its answers averaged (`speeds.py`); none: the window alone."""
 
     def __init__(
         self,
@@ -119,10 +122,14 @@ class Predictor(ABC):
     def protocol(self) -> str | None:
         """Protocol of its answers, where it differs from that of the model's scores; else None.
 
-        Outputs carry it: `speaker-calibrated (10 clips)`.
+        Outputs carry it: `speaker-calibrated (10 clips)`, `averaged over speeds 1, 0.9`, or both.
         """
-        clips = self.speaker_clips
-        return f"speaker-calibrated ({clips} clip{'' if clips == 1 else 's'})" if clips else None
+        clips, parts = self.speaker_clips, []
+        if clips:
+            parts.append(f"speaker-calibrated ({clips} clip{'' if clips == 1 else 's'})")
+        if self.speeds:
+            parts.append(f"averaged over speeds {', '.join(f'{speed:g}' for speed in (1, *self.speeds))}")
+        return "; ".join(parts) or None
 
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
         """Begin what `window_probabilities` computes → a function that waits for it.
@@ -212,7 +219,8 @@ class Predictor(ABC):
     # Windows -------------------------------------------------------------------------------------
 
     def _run(self, recordings: Iterable[Recording]) -> Iterator[Prediction | audio.AudioError]:
-        return (self._result(clip) for clip in self._run_windows(recordings, self.begin))
+        begin = averaged(self.begin, self.speeds, self.window_seconds) if self.speeds else self.begin
+        return (self._result(clip) for clip in self._run_windows(recordings, begin))
 
     def _run_windows(self, recordings: Iterable[Recording], begin: Begin) -> Iterator[Progress]:
         """Compute rows of all windows, in batches that may span recordings; yields recordings in order."""

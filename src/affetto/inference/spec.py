@@ -22,6 +22,8 @@ class PredictorSpec:
     abstain_below: float = 0.0
     speaker: tuple[str, ...] = ()
     """Clips of one speaker to adapt to; empty: the model as it is."""
+    speeds: tuple[float, ...] = ()
+    """Speeds at which each window is played too; empty: as it is."""
 
     def load(self) -> Predictor:
         """Load the predictor. Raises UserError for a path without a model and for clips that cannot be used."""
@@ -33,5 +35,5 @@ class PredictorSpec:
                 f"--abstain-below is for models that name one emotion; {self.model} predicts {predictor.target.title}: "
                 "leave it out"
             )
-        predictor.abstain_below = self.abstain_below
+        predictor.abstain_below, predictor.speeds = self.abstain_below, self.speeds
         return predictor.for_speaker(self.speaker) if self.speaker else predictor
