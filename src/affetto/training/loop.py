@@ -20,7 +20,9 @@ from torch import nn
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities, random_states, restore_random_states
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
+from affetto.targets.losses import MeanLoss
 from affetto.training.batches import plan
 from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from affetto.training.constants import fit_constants
@@ -99,6 +101,8 @@ def make_loop(
     share_start(classifier, accelerator)
     truth = task.truth(task.train)
     loss = classifier.target.loss(task.truth(task.originals), settings.loss_settings, task.factors_of_originals())
+    if isinstance(classifier.head, StatisticsHead) and classifier.head.dropout_samples > 1:
+        loss = MeanLoss(loss, classifier.head.dropout_samples)
     learner = Learner(
         classifier=classifier,
         data=data,
