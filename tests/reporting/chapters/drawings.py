@@ -10,6 +10,7 @@ from affetto.measures.scores import scores
 from affetto.reporting.chapters.cost import Line, Point, draw_cost
 from affetto.reporting.chapters.coverage import Coverage, draw_coverage
 from affetto.reporting.chapters.emotions import draw_confusion
+from affetto.reporting.chapters.error_pictures import draw_agreement, draw_beside_raters
 from affetto.reporting.chapters.layers import draw_states
 from affetto.reporting.chapters.learning_curves import MEAN_CCC, draw_curves
 from affetto.reporting.chapters.measures import Line as ScoreLine
@@ -199,6 +200,11 @@ DRAWINGS = {
         stamp,
     ),
     "states": lambda path, stamp: draw_states(state_sizes(), path, "Sizes of the hidden states", stamp),
+    "agreement": lambda path, stamp: draw_agreement([31, 120, 88, 240, 1109], path, "How many get a clip right", stamp),
+    "agreement of many": lambda path, stamp: draw_agreement(range(40), path, "How many get a clip right", stamp),
+    "beside raters": lambda path, stamp: draw_beside_raters(
+        np.arange(60) % 6 / 5, np.linspace(0, 1, 60), path, "Raters beside the system", stamp
+    ),
     "similarity": lambda path, stamp: draw_similarity(
         {f"backbone {n}": [1.0, 0.9, 0.5 + n / 10] for n in range(4)}, path, "How far states moved", stamp
     ),
