@@ -19,6 +19,7 @@ from training.corpora import spec, write_table
 
 DROPOUT = {"model.head_dropout": "0.2", "training.batch_size": "7"}
 """Batches of 7: the last of an epoch is smaller in some folds than in others."""
+LAST, EMA = {"training.average": "last_k", "training.average_epochs": "2"}, {"training.average": "ema"}
 
 
 @pytest.fixture
@@ -75,9 +76,9 @@ def assert_same_run(folder: Path, expected: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "recipe", "overrides"),
     [
-        ("frozen", "recommended", DROPOUT | {"augment.feature_mask": "0.3", "augment.mixup": "0.4"}),
+        ("frozen", "recommended", DROPOUT | {"augment.feature_mask": "0.3", "augment.mixup": "0.4"} | LAST),
         ("lora", "paper", DROPOUT | {"lora.dropout": "0.2", "augment.time_mask": "0.2", "training.method_lr": "0.01"}),
-        ("adapter", "recommended", DROPOUT | {"model.layer": "2", "model.head": "statistics"}),
+        ("adapter", "recommended", DROPOUT | {"model.layer": "2", "model.head": "statistics"} | EMA),
     ],
 )
 def test_folds_fitted_together_are_those_fitted_one_by_one(

@@ -131,6 +131,8 @@ IDLE = [
     ("lora", "recommended", {"augment.mixup": "0.2"}),
     ("frozen", "paper", {"augment.mixup": "0.2"}),
     ("lora", "recommended", {"training.loss": "focal", "training.class_balanced_beta": "0.9"}),
+    ("lora", "recommended", {"training.average": "last_k", "training.average_decay": "0.9"}),
+    ("lora", "recommended", {"training.average": "ema", "training.average_epochs": "3"}),
 ]
 
 

@@ -35,6 +35,7 @@ class Circumstances:
     warm_start: str
     loss: str
     sampler: str
+    average: str
     has_auxiliary: bool
     has_copies: bool
 
@@ -105,6 +106,13 @@ FOCAL = Condition("training steps with training.loss=focal", lambda c: c.takes_s
 CLASS_BALANCED = Condition(
     "training steps with training.loss=class_balanced", lambda c: c.takes_steps and c.loss == "class_balanced"
 )
+EMA = Condition("training steps with training.average=ema", lambda c: c.takes_steps and c.average == "ema")
+LAST_EPOCHS = Condition(
+    "training steps with training.average=last_k", lambda c: c.takes_steps and c.average == "last_k"
+)
+AVERAGED = Condition(
+    f"a method whose weights can be averaged ({_names(METHODS, 'is_averaged')})", lambda c: c.method.is_averaged
+)
 SHUFFLED = Condition("training.sampler=shuffled", lambda c: c.sampler == "shuffled")
 BLOCKS = Condition(
     f"training steps of a method that changes blocks ({_names(METHODS, 'changes_blocks')})",
@@ -147,6 +155,7 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
         warm_start=training.warm_start,
         loss=training.loss,
         sampler=training.sampler,
+        average=training.average,
         has_auxiliary=has_auxiliary,
         has_copies=bool(settings.augment.copies),
     )
