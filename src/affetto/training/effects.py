@@ -30,6 +30,7 @@ class Circumstances:
 
     method: type[Method]
     head: Head
+    head_dropout: float
     pooling: str
     epochs: int
     warm_start: str
@@ -126,6 +127,10 @@ DROPOUT = Condition(
     f"training steps of a head that has dropout ({_names(HEADS, 'has_dropout')})",
     lambda c: c.takes_steps and c.head.has_dropout,
 )
+DROPPED_STATISTICS = Condition(
+    "training steps of model.head=statistics with model.head_dropout over 0",
+    lambda c: c.takes_steps and not c.head.takes_frames and c.head_dropout > 0,
+)
 FRAMES = Condition(
     "training steps on frames: the statistics head on one state of a backbone whose blocks do not change sees none",
     lambda c: c.takes_steps and c.sees_frames,
@@ -150,6 +155,7 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
     return Circumstances(
         method=method,
         head=HEADS.find(model.head),
+        head_dropout=model.head_dropout,
         pooling=model.pooling,
         epochs=training.epochs,
         warm_start=training.warm_start,

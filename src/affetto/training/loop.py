@@ -27,7 +27,7 @@ from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from affetto.training.constants import fit_constants
 from affetto.training.engine import Engine, adam
 from affetto.training.gradients import check_gradients
-from affetto.training.learner import Batch, Learner, Task
+from affetto.training.learner import Batch, Learner, Task, make_loss
 from affetto.training.predict import Forward, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
 from affetto.training.program import obstacle, program_of
@@ -99,7 +99,7 @@ def make_loop(
     scales = fit_constants(classifier, data, task, accelerator.device)
     share_start(classifier, accelerator)
     truth = task.truth(task.train)
-    loss = classifier.target.loss(task.truth(task.originals), settings.loss_settings, task.factors_of_originals())
+    loss = make_loss(classifier, task, settings)
     learner = Learner(
         classifier=classifier,
         data=data,

@@ -69,6 +69,9 @@ class ModelSettings(Section):
     head_dropout: Annotated[float, Acts(effects.DROPOUT)] = Field(
         0.1, ge=0, lt=1, description="probability of dropout in the head"
     )
+    dropout_samples: Annotated[int, Acts(effects.DROPPED_STATISTICS)] = Field(
+        1, ge=1, le=64, description="draws of dropout in each training step, over whose losses the mean is taken"
+    )
     unmasked_mean: Annotated[
         bool,
         Acts(effects.FRAME_HEAD),

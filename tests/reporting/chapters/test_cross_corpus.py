@@ -206,3 +206,19 @@ def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):
     assert "tables/evaluations.csv" in report.files and report.headline is None
     results = (report.out / "results.csv").read_text()
     assert "emovo" in results and "test on demos" in results
+
+
+def test_answers_over_copies_are_no_result_of_the_run_beside_others(tmp_path):
+    run = write_run(tmp_path / "run")
+    metrics = {"test": json.loads((run / METRICS).read_text())["test"], "trained_on": "emovo", "corpus": "demos"}
+    RunFolder(run / "faster").write(METRICS, metrics | {"speeds": [0.9, 1.1]})
+    evidence = Evidence(collect(tmp_path))
+    assert not any(
+        score.tests
+        for system in crossed_systems(evidence)
+        for row in system.rows
+        for score in row.scores.values()
+        if score.relation == "across"
+    )
+    sheet = single_table(evidence)
+    assert sheet is not None and [row[-1].text for row in sheet.rows] == ["faster, speeds 1, 0.9, 1.1"]
