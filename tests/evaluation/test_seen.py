@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from affetto.corpora.labelling import Relabelling
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.evaluation.seen import TrainedOn, person, trained_on
@@ -80,6 +82,14 @@ def test_speakers_who_were_trained_on_are_left_out_whatever_they_say(trained: Te
         assert tuple(left_out["trained_on_by"].values()) == reasons
     every, left_out = choose(clips, JOY, seen, include_seen=True)
     assert len(every) == len(CLIPS) and left_out["trained_on"] == 0 and left_out["trained_on_by"]["speaker"] == 1
+
+
+def test_clips_that_the_corpus_s_reader_has_left_out_are_counted(trained: TestClips, tmp_path: Path) -> None:
+    clips = heard(tmp_path / "tested", {"a.wav": ("bea", stored(babble(5)))})
+    changes = (Relabelling("calm", "drop", 3, by_user=False), Relabelling("happy", "joy", 2, by_user=True))
+    clips = replace(clips, manifest=replace(clips.manifest, relabelled=changes))
+    _, left_out = choose(clips, JOY, trained_on(run_of(tmp_path / "run", trained)))
+    assert left_out["dropped_labels"] == {"calm": 3} and left_out["unknown_emotions"] == {}
 
 
 def test_speakers_of_merged_corpora_are_those_of_their_corpus(trained: TestClips, tmp_path: Path) -> None:

@@ -79,6 +79,24 @@ def test_members_on_one_backbone_share_it_in_memory(ensemble):
     assert not shared_bytes(first, third)
 
 
+def test_frozen_states_that_members_share_are_computed_once(tmp_path, monkeypatch):
+    folders = [
+        member(tmp_path / "anna", method="frozen"),
+        member(tmp_path / "bea", method="probe"),
+        member(tmp_path / "carla", method="frozen", pooling="layer", layer=1),
+    ]
+    (wave,) = clips(0.5)
+    alone = [list(load(folder, device="cpu")(wave).probabilities.values()) for folder in folders]
+    build_ensemble(folders, tmp_path / "out")
+    together = load(tmp_path / "out", device="cpu")
+    backbone = together.members[0].classifier.backbone
+    passes: list[int] = []
+    features = backbone.features
+    monkeypatch.setattr(backbone, "features", lambda prepared: passes.append(1) or features(prepared))
+    assert list(together(wave).probabilities.values()) == pytest.approx(np.mean(alone, axis=0), abs=2e-6)
+    assert len(passes) == 2  # of the mean of all states, and of state 1
+
+
 def test_an_ensemble_is_served_beside_other_models(members, ensemble):
     together = load_together({"ensemble": ensemble, "anna": members[0]}, device="cpu")
     assert list(together) == ["ensemble", "anna"]

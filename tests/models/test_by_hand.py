@@ -123,6 +123,17 @@ def test_the_statistics_head() -> None:
     assert head.classify(torch.tensor([[7.0, 8.0]])).tolist() == [[3.0, 4.0]]
 
 
+def test_draws_of_dropout_stand_side_by_side_in_training_and_nowhere_else() -> None:
+    head = StatisticsHead(20, 3, 0.5)
+    head.dropout_samples = 4
+    nn.init.normal_(head.out.weight)
+    statistics = torch.randn(5, 40, generator=torch.Generator().manual_seed(0))
+    draws = head.train().classify(statistics).chunk(4, dim=1)
+    assert [draw.shape for draw in draws] == [(5, 3)] * 4
+    assert not any(torch.equal(draws[0], draw) for draw in draws[1:])
+    assert head.eval().classify(statistics).shape == (5, 3)
+
+
 @pytest.mark.parametrize(
     ("name", "layers"), [("attentive", 1), ("ecapa", 1), ("paper", 2), ("short", 1), ("statistics", 1)]
 )

@@ -230,6 +230,20 @@ def test_the_kind_of_the_loss_and_the_factors_of_clips_are_those_of_the_fit(clip
         assert progress.history[0]["loss"] == pytest.approx(expected, rel=1e-5), kind
 
 
+def test_the_loss_is_the_mean_over_draws_of_dropout(clips: Clips, tmp_path: Path) -> None:
+    """Without dropout the draws are equal, and the fit is that of one draw."""
+    start = np.random.default_rng(0).normal(size=(len(LABELS), FEATURES)), np.ones(len(LABELS))
+    heads, losses = [], []
+    for draws in (1, 3):
+        head = StatisticsHead(FEATURES // 2, len(LABELS), 0.0)
+        head.dropout_samples = draws
+        _, progress = fitted(clips, tmp_path, classifier=Frozen(head), head=start)
+        heads.append(head.out.weight.detach())
+        losses.append([record["loss"] for record in progress.history])
+    torch.testing.assert_close(*heads)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 # The log -----------------------------------------------------------------------------------------
 
 

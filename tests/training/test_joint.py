@@ -10,15 +10,27 @@ import pytest
 import torch
 
 from affetto.errors import UserError
+from affetto.training import device as devices
 from affetto.training import joint, loop
+from affetto.training.display import Display
 from affetto.training.runs import LOG, RunFolder
 from affetto.training.spec import RunSpec
 from affetto.training.stacking import drive
-from affetto.training.train import run_steps, train
+from affetto.training.train import _Run, run_steps, train
 from training.corpora import spec, write_table
 
 DROPOUT = {"model.head_dropout": "0.2", "training.batch_size": "7"}
 """Batches of 7: the last of an epoch is smaller in some folds than in others."""
+LAST, EMA = {"training.average": "last_k", "training.average_epochs": "2"}, {"training.average": "ema"}
+
+DRAWN: dict[str, tuple[str, dict[str, str]]] = {
+    "lora": ("paper", {"lora.dropout": "0.2"}),
+    "frozen": (
+        "recommended",
+        {"model.dropout_samples": "3", "augment.mixup": "0.4", "training.sampler": "balanced"},
+    ),
+}
+"""Recipes and settings whose steps draw at random, by method."""
 
 
 @pytest.fixture
@@ -75,9 +87,9 @@ def assert_same_run(folder: Path, expected: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "recipe", "overrides"),
     [
-        ("frozen", "recommended", DROPOUT | {"augment.feature_mask": "0.3", "augment.mixup": "0.4"}),
+        ("frozen", "recommended", DROPOUT | DRAWN["frozen"][1] | {"augment.feature_mask": "0.3"} | LAST),
         ("lora", "paper", DROPOUT | {"lora.dropout": "0.2", "augment.time_mask": "0.2", "training.method_lr": "0.01"}),
-        ("adapter", "recommended", DROPOUT | {"model.layer": "2", "model.head": "statistics"}),
+        ("adapter", "recommended", DROPOUT | {"model.layer": "2", "model.head": "statistics"} | EMA),
     ],
 )
 def test_folds_fitted_together_are_those_fitted_one_by_one(
@@ -92,6 +104,19 @@ def test_folds_fitted_together_are_those_fitted_one_by_one(
     train(asked, tmp_path / "together", stack=3)
     assert max(stretches) == 3
     assert_same_run(tmp_path / "together", tmp_path / "alone")
+
+
+def test_draws_of_dropout_are_those_of_the_setting_and_tell_architectures_apart(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus", speakers=4)
+    architectures = set()
+    for draws in (1, 3):
+        asked = spec(table, overrides=DROPOUT | {"model.dropout_samples": str(draws)}, probe=False)
+        run = _Run(asked, tmp_path / str(draws), devices.accelerator(torch.device("cpu")), Display(quiet=True))
+        run._read()
+        made = run.builder.fresh(1)
+        assert made.head.dropout_samples == draws
+        architectures.add(run.builder.architecture(made, 1))
+    assert len(architectures) == 2
 
 
 def two_runs(table: Path, seed: int = 0, **overrides: str) -> RunSpec:
@@ -129,13 +154,6 @@ def test_an_error_of_one_fit_leaves_the_others_their_numbers(tmp_path: Path, str
     assert isinstance(good, dict)
     assert max(stretches) == 2
     assert_same_run(tmp_path / "run1", tmp_path / "alone")
-
-
-DRAWN: dict[str, tuple[str, dict[str, str]]] = {
-    "lora": ("paper", {"lora.dropout": "0.2"}),
-    "frozen": ("recommended", {"augment.mixup": "0.4", "training.sampler": "balanced"}),
-}
-"""Recipes and settings whose steps draw at random, by method."""
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,12 @@ IDLE = [
     ("frozen", "recommended", {"training.focal_gamma": "1"}),
     ("probe", "recommended", {"training.sampler": "balanced"}),
     ("lora", "recommended", {"augment.mixup": "0.2"}),
+    ("lora", "paper", {"model.dropout_samples": "4"}),
+    ("lora", "recommended", {"model.head_dropout": "0", "model.dropout_samples": "4"}),
     ("frozen", "paper", {"augment.mixup": "0.2"}),
     ("lora", "recommended", {"training.loss": "focal", "training.class_balanced_beta": "0.9"}),
+    ("lora", "recommended", {"training.average": "last_k", "training.average_decay": "0.9"}),
+    ("lora", "recommended", {"training.average": "ema", "training.average_epochs": "3"}),
 ]
 
 

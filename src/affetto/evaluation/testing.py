@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from affetto.audio import AudioError
 from affetto.corpora.content import Content
+from affetto.corpora.labels import DROP
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.evaluation.confidence import confidence_of
@@ -167,10 +168,20 @@ def choose(
         )
     return tested, {
         "unknown_emotions": dict(sorted(unknown_emotions.items())),
+        "dropped_labels": _dropped_labels(clips.manifest),
         "trained_on": len(candidates) - len(tested),
         "trained_on_by": overlap.to_json(),
         "unusable": dict(clips.bad),
     }
+
+
+def _dropped_labels(manifest: Manifest) -> dict[str, int]:
+    """Clips per label that were left out when the corpus was read: by its rule, or by the user's label map."""
+    dropped: Counter[str] = Counter()
+    for change in manifest.relabelled or ():
+        if change.target == DROP:
+            dropped[change.label] += change.clips
+    return dict(sorted(dropped.items()))
 
 
 def summary(

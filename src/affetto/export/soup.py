@@ -32,7 +32,7 @@ class NoMeanError(UserError):
         super().__init__(f"{reason}: {ADVICE}")
 
 
-_DECIDE_THE_PROBE = ("audio", "model", "probe", "target", "auxiliary", "store", "compute")
+_DECIDE_THE_PROBE = ("audio", "model", "probe", "target", "auxiliary", "augment", "store", "compute")
 """Sections of a run's settings by which the probe that a head starts from may differ."""
 
 

@@ -95,12 +95,15 @@ class StatisticsHead(nn.Module):
 
     centre: Tensor
     scale: Tensor
+    dropout_samples: int
+    """Draws of dropout in training, each of which gives logits of its own (Inoue 2019)."""
 
     def __init__(self, width: int, classes: int, dropout: float) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(2 * width))
         self.register_buffer("scale", torch.ones(2 * width))
         self.dropout = Dropout(dropout)
+        self.dropout_samples = 1
         self.out = nn.Linear(2 * width, classes)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -134,5 +137,11 @@ class StatisticsHead(nn.Module):
         return self.classify(masked_statistics(frames, mask))
 
     def classify(self, statistics: Tensor) -> Tensor:
-        """(batch, 2 width) → (batch, classes)."""
-        return self.out(self.dropout((statistics - self.centre) / self.scale))
+        """(batch, 2 width) → (batch, classes); in training (batch, draws · classes), the logits draw by draw."""
+        return self.drawn((statistics - self.centre) / self.scale)
+
+    def drawn(self, standard: Tensor) -> Tensor:
+        """As `classify`, of standardised statistics."""
+        draws = self.dropout_samples if self.training else 1
+        logits = [self.out(self.dropout(standard)) for _ in range(draws)]
+        return logits[0] if draws == 1 else torch.cat(logits, dim=1)

@@ -86,11 +86,12 @@ class StackedStatisticsHead(StatisticsHead):
         self.register_buffer("centre", torch.stack([head.centre for head in heads]))
         self.register_buffer("scale", torch.stack([head.scale for head in heads]))
         self.dropout, self.out = dropout, out  # type: ignore[assignment]
+        self.dropout_samples = heads[0].dropout_samples
 
     def classify(self, statistics: Tensor) -> Tensor:
         fits = statistics.view(len(self.centre), -1, statistics.shape[-1])
         standard = (fits - self.centre[:, None]) / self.scale[:, None]
-        return self.out(self.dropout(standard.view_as(statistics)))
+        return self.drawn(standard.view_as(statistics))
 
 
 class StackedPooling(StatePooling):

@@ -288,6 +288,27 @@ class JointLoss(Loss):
         return truth[:, 0].long() if self.columns == 1 else truth[:, : self.columns]
 
 
+@dataclass(frozen=True)
+class MeanLoss(Loss):
+    """Mean of a loss over draws of dropout, whose outputs stand side by side: (clips, draws · outputs)."""
+
+    loss: Loss
+    draws: int
+
+    def to(self, device: torch.device) -> MeanLoss:
+        return replace(self, loss=self.loss.to(device))
+
+    def clip_weights(self, truth: Tensor) -> Tensor:
+        return self.loss.clip_weights(truth)
+
+    def of_batch(self, outputs: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+        losses = [self.loss.of_batch(draw, truth, weights) for draw in outputs.chunk(self.draws, dim=1)]
+        return torch.stack(losses).mean()
+
+    def of_values(self, values: NDArray[Any], truth: Tensor) -> float:
+        return self.loss.of_values(values, truth)
+
+
 def _on_cpu(loss: Loss, outputs: Tensor, truth: Tensor) -> float:
     """The loss of all clips at once."""
     on_cpu = loss.to(torch.device("cpu"))

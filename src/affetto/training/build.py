@@ -17,6 +17,7 @@ from affetto.errors import UserError
 from affetto.models import storage
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities
+from affetto.models.head_layers import StatisticsHead
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
@@ -108,6 +109,8 @@ class Builder:
             else list(zip(backbone.parameters(), self.backbone.parameters(), strict=True))
         )
         classifier = assemble(backbone, self.blueprint(layer))
+        if isinstance(classifier.head, StatisticsHead):  # of the training alone: the saved model knows nothing of it
+            classifier.head.dropout_samples = self.spec.settings.model.dropout_samples
         for copied, weight in frozen:
             if not copied.requires_grad:  # one weight in the device's memory, however many classifiers there are
                 copied.data = weight.data
@@ -125,7 +128,8 @@ class Builder:
         if not self.is_stackable:
             return None
         blueprint = self.blueprint(None if classifier.stores_statistics else layer)
-        return json.dumps([blueprint, self.weights_digest, self.precision, str(self.device)], sort_keys=True)
+        samples = self.spec.settings.model.dropout_samples
+        return json.dumps([blueprint, samples, self.weights_digest, self.precision, str(self.device)], sort_keys=True)
 
     def _copy(self) -> Backbone:
         """A backbone that a method may change. Frozen weights share memory with the run's where they need not move."""

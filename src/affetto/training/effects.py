@@ -30,11 +30,13 @@ class Circumstances:
 
     method: type[Method]
     head: Head
+    head_dropout: float
     pooling: str
     epochs: int
     warm_start: str
     loss: str
     sampler: str
+    average: str
     has_auxiliary: bool
     has_copies: bool
     has_noise: bool
@@ -106,6 +108,13 @@ FOCAL = Condition("training steps with training.loss=focal", lambda c: c.takes_s
 CLASS_BALANCED = Condition(
     "training steps with training.loss=class_balanced", lambda c: c.takes_steps and c.loss == "class_balanced"
 )
+EMA = Condition("training steps with training.average=ema", lambda c: c.takes_steps and c.average == "ema")
+LAST_EPOCHS = Condition(
+    "training steps with training.average=last_k", lambda c: c.takes_steps and c.average == "last_k"
+)
+AVERAGED = Condition(
+    f"a method whose weights can be averaged ({_names(METHODS, 'is_averaged')})", lambda c: c.method.is_averaged
+)
 SHUFFLED = Condition("training.sampler=shuffled", lambda c: c.sampler == "shuffled")
 BLOCKS = Condition(
     f"training steps of a method that changes blocks ({_names(METHODS, 'changes_blocks')})",
@@ -118,6 +127,10 @@ HIDDEN = Condition(f"a head that has hidden layers ({_names(HEADS, 'has_hidden')
 DROPOUT = Condition(
     f"training steps of a head that has dropout ({_names(HEADS, 'has_dropout')})",
     lambda c: c.takes_steps and c.head.has_dropout,
+)
+DROPPED_STATISTICS = Condition(
+    "training steps of model.head=statistics with model.head_dropout over 0",
+    lambda c: c.takes_steps and not c.head.takes_frames and c.head_dropout > 0,
 )
 FRAMES = Condition(
     "training steps on frames: the statistics head on one state of a backbone whose blocks do not change sees none",
@@ -144,11 +157,13 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
     return Circumstances(
         method=method,
         head=HEADS.find(model.head),
+        head_dropout=model.head_dropout,
         pooling=model.pooling,
         epochs=training.epochs,
         warm_start=training.warm_start,
         loss=training.loss,
         sampler=training.sampler,
+        average=training.average,
         has_auxiliary=has_auxiliary,
         has_copies=bool(settings.augment.copies),
         has_noise=settings.augment.noise_snr_db is not None,

@@ -14,12 +14,15 @@ from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 
 LATER: dict[str, dict[str, Any]] = {
-    "model": {"layer_norm_swap": "none"},
+    "model": {"layer_norm_swap": "none", "dropout_samples": 1},
     "training": {
         "loss": "cross_entropy",
         "focal_gamma": 2.0,
         "class_balanced_beta": 0.99,
         "sampler": "shuffled",
+        "average": "none",
+        "average_decay": 0.99,
+        "average_epochs": 5,
     },
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
     "augment": {

@@ -16,6 +16,7 @@ from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import send
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
+from affetto.targets.losses import MeanLoss
 from affetto.targets.target import Loss
 from affetto.training import augment as augmentation
 from affetto.training.augment_settings import AugmentSettings
@@ -78,6 +79,13 @@ class Task:
         for clip_id in self.train:
             sums[self.copies.get(clip_id, clip_id)] += self.factors.get(clip_id, 1.0)
         return torch.tensor(list(sums.values()))
+
+
+def make_loss(classifier: Classifier, task: Task, settings: TrainingSettings) -> Loss:
+    """The loss of a fit, by the originals among its training clips: of several draws of dropout, the mean."""
+    loss = classifier.target.loss(task.truth(task.originals), settings.loss_settings, task.factors_of_originals())
+    draws = classifier.head.dropout_samples if isinstance(classifier.head, StatisticsHead) else 1
+    return loss if draws == 1 else MeanLoss(loss, draws)
 
 
 @dataclass(frozen=True)

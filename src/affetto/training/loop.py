@@ -22,12 +22,13 @@ from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities, random_states, restore_random_states
 from affetto.models.prefix import PrefixData
 from affetto.training.augment_settings import AugmentSettings
+from affetto.training.averages import make_average
 from affetto.training.batches import plan
 from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from affetto.training.constants import fit_constants
 from affetto.training.engine import Engine, adam
 from affetto.training.gradients import check_gradients
-from affetto.training.learner import Batch, Learner, Task
+from affetto.training.learner import Batch, Learner, Task, make_loss
 from affetto.training.predict import Forward, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
 from affetto.training.program import obstacle, program_of
@@ -99,7 +100,7 @@ def make_loop(
     scales = fit_constants(classifier, data, task, accelerator.device)
     share_start(classifier, accelerator)
     truth = task.truth(task.train)
-    loss = classifier.target.loss(task.truth(task.originals), settings.loss_settings, task.factors_of_originals())
+    loss = make_loss(classifier, task, settings)
     learner = Learner(
         classifier=classifier,
         data=data,
@@ -137,6 +138,7 @@ class Loop:
         self.classifier, self.task, self.settings = learner.classifier, learner.task, learner.settings
         self.accelerator, self.data = learner.accelerator, learner.data
         self.progress, self.best = Fit(), self.classifier.snapshot()
+        self.average = make_average(self.settings, self.classifier.trainable())
         self.forward = Forward(self.classifier, self.data, self.accelerator.device)
         # Neither `accelerator.prepare` nor a circle (the engine does not know this loop) may keep the optimiser, and
         # all that it holds, beyond the fit.
@@ -193,6 +195,7 @@ class Loop:
         progress, count = self.progress, self.steps_per_epoch
         total = self.task.epochs * count
         self.classifier.method.after_step(step + 1, total)
+        self.average.after_step(step + 1)
         self.on_step(step + 1, total)
         progress.step = step + 1 - progress.epoch * count
         if self.checkpoint.is_due and progress.step < count:
@@ -248,7 +251,9 @@ class Loop:
             problem = self.obstacle if self.program is None else self.program.problem
             record["captured"] = problem is None
             record |= {} if problem is None else {"not_captured": problem}
-        self._judge(record)
+        self.average.end_epoch()
+        with self.average.applied():
+            self._judge(record)
         record["seconds"] = round(progress.seconds + time.monotonic() - started, 4)
         progress.epoch, progress.step, progress.loss_sum, progress.seconds = progress.epoch + 1, 0, 0.0, 0.0
 
@@ -287,6 +292,7 @@ class Loop:
     def _keep(self) -> None:
         tensors = with_prefix("now.", self.classifier.snapshot()) | with_prefix("best.", self.best)
         tensors |= with_prefix("method.", self.classifier.method.step_state()) | random_states()
+        tensors |= with_prefix("average.", self.average.state())
         self.checkpoint.write(self.progress, tensors, self.engine.optimizer)
 
     def _resume(self) -> bool:
@@ -297,6 +303,7 @@ class Loop:
         tensors, facts = saved
         self.classifier.restore(without_prefix("now.", tensors))
         self.classifier.method.restore_step_state(without_prefix("method.", tensors))
+        self.average.restore(without_prefix("average.", tensors))
         restore_random_states(tensors)
         if facts["best_score"] is None:
             facts["best_score"] = -math.inf

@@ -58,6 +58,9 @@ class ModelSettings(Section):
     head_dropout: Annotated[float, Acts(effects.DROPOUT)] = Field(
         0.1, ge=0, lt=1, description="probability of dropout in the head"
     )
+    dropout_samples: Annotated[int, Acts(effects.DROPPED_STATISTICS)] = Field(
+        1, ge=1, le=64, description="draws of dropout in each training step, over whose losses the mean is taken"
+    )
     unmasked_mean: Annotated[
         bool,
         Acts(effects.FRAME_HEAD),
@@ -145,6 +148,21 @@ class TrainingSettings(Section):
         "macro_f1",
         description="epoch to test: the best on validation by macro F1 (targets without classes: by their main "
         "measure) or by loss, or the last",
+    )
+    average: Annotated[
+        Literal["none", "ema", "last_k"],
+        Acts(effects.STEPS),
+        Needs(effects.AVERAGED, lambda value: value != "none", "set training.average=none with this method"),
+    ] = Field(
+        "none",
+        description="weights that are validated and kept; ema: their exponential mean over steps; last_k: their mean "
+        "over the last epochs; none: those of the last step",
+    )
+    average_decay: Annotated[float, Acts(effects.EMA)] = Field(
+        0.99, gt=0, lt=1, description="factor on the mean ema in each step; at the start of a fit it is lower"
+    )
+    average_epochs: Annotated[int, Acts(effects.LAST_EPOCHS)] = Field(
+        5, ge=2, le=100, description="epochs whose last weights are averaged by last_k"
     )
     first_block: Annotated[int, Acts(effects.BLOCKS)] = Field(
         0, ge=0, description="lowest block that the method changes"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from affetto.models.methods.registry import METHODS
-from affetto.reporting.chapters.cost import Point, draw_cost
+from affetto.reporting.chapters.cost import Point, cost_table, draw_cost
 from affetto.reporting.render.canvas import MARKS
+from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.collect import collect
 from reporting.chapters.drawings import BACKBONES, DRAWINGS
 from reporting.drawing import texts
+from reporting.folders import write_run
+from reporting.tables import cell
 
 
 def test_each_method_and_backbone_is_drawn_and_told_apart_a_strange_one_too(tmp_path, figures):
@@ -31,3 +35,16 @@ def test_every_method_has_a_look_and_a_title_of_its_own(tmp_path, figures):
     marks = [line for line in figures[0].axes[0].get_lines() if line.get_marker() != "None"]
     assert {line.get_label() for line in marks} == set(titles)
     assert len({(line.get_color(), line.get_marker()) for line in marks}) == len(titles)
+
+
+def test_size_on_disk_and_the_time_of_all_seeds(tmp_path):
+    """Runs of seed 0 and 1 take 60 and 61 seconds; the model of one of them was kept."""
+    folders = [write_run(tmp_path / f"lora-{seed}", method="lora", seed=seed) for seed in (0, 1)]
+    (folders[1] / "model" / "method").mkdir(parents=True)
+    (folders[1] / "model" / "head.safetensors").write_bytes(b"0" * 2**20)
+    (folders[1] / "model" / "method" / "adapter_model.safetensors").write_bytes(b"0" * 2**19)
+    write_run(tmp_path / "frozen")
+    table = cost_table(Evidence(collect(tmp_path)))
+    trained, seconds = (cell(table, name, method="LoRA") for name in ("trained", "time a run"))
+    assert (trained.under, seconds.text, seconds.under) == ("1.5 MiB", "1 min 00 s", "in all 2 min 01 s")
+    assert cell(table, "trained", method="frozen").under == "" and "took 3 min 01 s" in table.caption

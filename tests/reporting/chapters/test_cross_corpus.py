@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from affetto.corpora.labels import EMOTIONS
+from affetto.reporting.chapters import cross_corpus_sheets
 from affetto.reporting.chapters.cross_corpus import build, cross_table, heat_map, single_table
 from affetto.reporting.chapters.cross_corpus_sheets import difference_table, label_table, mean_table
 from affetto.reporting.chapters.listing import build_sections
@@ -17,6 +20,8 @@ from affetto.reporting.report import write
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.reporting.results.crossed import crossed_systems
+from affetto.reporting.results.exports import results_csv
+from affetto.reporting.stats.crossed import mean_score
 from affetto.training.runs import METRICS, PREDICTIONS, RunFolder
 from affetto.training.spec import CorpusSpec
 from reporting.drawing import assert_clean, texts
@@ -115,8 +120,6 @@ def test_a_speaker_counts_once_however_many_models_are_tested_on_him(two_systems
     """The two tests on a corpus hold the same predictions: together they tell no more than one of them."""
     system = crossed_systems(two_systems)[0]
     alone = {corpus: tests[:1] for corpus, tests in system.systems().items()}
-    from affetto.reporting.stats.crossed import mean_score
-
     assert mean_score(system.systems()).interval == pytest.approx(mean_score(alone).interval)
 
 
@@ -131,10 +134,34 @@ def test_systems_are_compared_on_the_tests_that_both_have(two_systems):
     assert low < row[4].key < high and row[-1].text.startswith("first is better")
 
 
+def test_of_many_systems_only_those_that_differ_in_one_thing_are_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(cross_corpus_sheets, "MOST_COMPARED", 1)
+    for method, backbone in (("frozen", "wav2vec2-base"), ("lora", "wav2vec2-base"), ("lora", "wavlm-base-plus")):
+        run = write_run(tmp_path / f"{method}-{backbone}", method=method, backbone=backbone, probe_skill=None)
+        write_test(run, "emovo", "demos", 0.3)
+    sheet = difference_table(evidence := Evidence(collect(tmp_path)), crossed_systems(evidence))
+    pairs = [(row[0].text, row[1].text) for row in sheet.rows]
+    assert len(pairs) == 2 and "differ in one thing" in sheet.caption
+    assert not any("frozen" in f"{first}{second}" and "WavLM" in f"{first}{second}" for first, second in pairs)
+
+
+def test_rows_for_programs_tell_the_model_of_a_test(two_systems):
+    lines = csv.DictReader(io.StringIO(results_csv(two_systems)))
+    tests = [line for line in lines if line["part"] == "test on ravdess" and line["measure"] == "uar"]
+    assert [(line["corpus"], line["method"], line["seed"]) for line in tests] == [
+        (corpus, method, "0") for method in ("frozen", "lora") for corpus in ("demos", "emovo")
+    ]
+
+
 def test_what_was_trained_on_is_marked_and_labels_and_left_out_clips_are_listed(tmp_path):
     auxiliary = (CorpusSpec(name="ravdess", path="/data/ravdess"),)
     run = write_run(tmp_path / "run", labels=EMOTIONS[:4], auxiliary=auxiliary, probe_skill=None)
-    left_out = {"unknown_emotions": {"disgust": 24, "calm": 3}, "trained_on": 2, "unusable": {"a": "silent"}}
+    left_out = {
+        "unknown_emotions": {"disgust": 24},
+        "dropped_labels": {"calm": 3},
+        "trained_on": 2,
+        "unusable": {"a": "silent"},
+    }
     data = manifest("demos", labels=EMOTIONS[:3])
     lines = rows(manifest("demos", labels=EMOTIONS[:4]), [clip.id for clip in data.clips], 0.3, 0)
     write_test(run, "emovo + ravdess (auxiliary)", "demos", 0.3, left_out=left_out, test=scored(lines))
@@ -179,3 +206,19 @@ def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):
     assert "tables/evaluations.csv" in report.files and report.headline is None
     results = (report.out / "results.csv").read_text()
     assert "emovo" in results and "test on demos" in results
+
+
+def test_answers_over_copies_are_no_result_of_the_run_beside_others(tmp_path):
+    run = write_run(tmp_path / "run")
+    metrics = {"test": json.loads((run / METRICS).read_text())["test"], "trained_on": "emovo", "corpus": "demos"}
+    RunFolder(run / "faster").write(METRICS, metrics | {"speeds": [0.9, 1.1]})
+    evidence = Evidence(collect(tmp_path))
+    assert not any(
+        score.tests
+        for system in crossed_systems(evidence)
+        for row in system.rows
+        for score in row.scores.values()
+        if score.relation == "across"
+    )
+    sheet = single_table(evidence)
+    assert sheet is not None and [row[-1].text for row in sheet.rows] == ["faster, speeds 1, 0.9, 1.1"]

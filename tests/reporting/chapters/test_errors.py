@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,7 +55,9 @@ def test_of_labels_with_equal_votes_the_more_probable_is_the_answer() -> None:
 
 def test_systems_on_other_clips_are_left_out() -> None:
     first, part = system("ajfj"), system("ajfj").select([True, True, True, False])
-    assert list(same_clips({"a": first, "b": part, "c": system("aaaa")})) == ["a", "c"]
+    run = first.runs[0]
+    renamed = System("frozen", "emovo", {0: replace(run, clips=("c0", "c1", "c2", "c9"))})
+    assert list(same_clips({"a": first, "b": part, "c": system("aaaa"), "d": renamed})) == ["a", "c"]
 
 
 def test_uar_of_each_sentence() -> None:

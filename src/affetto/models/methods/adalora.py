@@ -49,6 +49,7 @@ class AdaLora(PeftMethod):
     settings = AdaLoraSettings
     recommended = {"dropout": 0.1}
     part = "linear layers"
+    is_averaged = False
     recommended_training = {"method_lr": 1e-3}
 
     def __init__(self, backbone: Backbone, blocks: range, **settings: Any) -> None:

@@ -89,6 +89,8 @@ class Method(Module):
     """Part of a block that the method changes, one of PARTS: methods for different parts can be combined. None for a
     method that stands alone."""
 
+    is_averaged: ClassVar[bool] = True
+    """True if the mean of its weights over the steps of a fit is a model; False where steps choose what counts."""
     has_random_start: ClassVar[bool] = False
     """True if the weights that `average` takes the mean of start from random numbers, of the run's seed."""
 

@@ -165,6 +165,7 @@ def combine(components: tuple[type[Method], ...]) -> type[Combination]:
             "source": "; ".join(method.source for method in components if method.source),
             "components": components,
             "mergeable": all(method.mergeable for method in components),
+            "is_averaged": all(method.is_averaged for method in components),
             "has_random_start": any(method.has_random_start for method in components),
             "starts_as_backbone": all(method.starts_as_backbone for method in components),
             "stackable": all(method.stackable for method in components),

@@ -161,6 +161,8 @@ def undecided_lines(comparison: Comparison) -> list[str]:
     """Lines below an undecided verdict; [] where the difference has no interval."""
     if comparison.sampled is None:
         return []
+    if not comparison.sampled.variance:
+        return ["the same with all speakers"]
     p, smallest = equivalence_p(comparison.sampled), 100 * smallest_difference(comparison.sampled)
     shown = "equivalent" if p <= ALPHA else "equivalence not shown"
     return [f"{shown}, p {p_text(p)}", f"could show {smallest:.1f} points"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from affetto.reporting.results.marks import interval_words
 from affetto.reporting.results.naming import Naming, backbone_title, method_order, method_title
 from affetto.reporting.results.parts import other_configurations
 from affetto.reporting.results.records import Configuration, Run
-from affetto.training.runs import run_seconds
+from affetto.training.runs import MODEL, run_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,8 +94,10 @@ def cost_table(evidence: Evidence) -> Sheet:
         rows=tuple((*naming.cells(config), *_cost_cells(config)) for config in configs),
         caption=(
             f"{opening(naming)}Parameters of the encoder as loaded, and those that are trained (head included), with "
-            "their share of both. Time: mean over seeds, including stored states, folds, probe and final model; "
-            "memory: the maximum over seeds. Compare only times of one device under one load."
+            "their share of both; below: files of the saved model, without the backbone. Time: mean over seeds, "
+            "including stored states, folds, probe and final model; below: of all seeds together. Memory: the maximum "
+            f"over seeds. All runs of this table took {duration_text(_total_seconds(configs))}. Compare only times of "
+            "one device under one load."
         ),
         stamp=stamp_of(configs),
     )
@@ -158,12 +161,41 @@ def _cost_cells(config: Configuration) -> tuple[Cell, ...]:
     seconds, memory = fmean(map(run_seconds, runs)), max(run["peak_memory_bytes"] for run in runs)
     return (
         Cell(count_text(encoder), encoder),
-        Cell(count_text(trained), trained),
+        _trained_cell(config, trained),
         Cell(f"{100 * trained / total:.2f}", 100 * trained / total),
-        Cell(duration_text(seconds), seconds),
+        _time_cell(runs, seconds),
         Cell(f"{memory / 2**30:.2f}", memory / 2**30),
         text_cell(str(runs[0].get("precision", ""))),
         text_cell(_device(runs[0])),
+    )
+
+
+def _total_seconds(configurations: Sequence[Configuration]) -> float:
+    """Time of all runs together."""
+    return math.fsum(run_seconds(run.metrics) for config in configurations for run in config.done if run.metrics)
+
+
+def _trained_cell(config: Configuration, trained: int) -> Cell:
+    """Number of trained parameters, and below the size of the saved model without its backbone, where it was kept."""
+    folders = [run.path / MODEL for run in config.done]
+    folder = next((folder for folder in folders if folder.is_dir()), None)
+    size = None if folder is None else sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
+    return Cell(
+        text=count_text(trained),
+        key=trained,
+        under="" if size is None else f"{size:.1f} MiB",
+        values=(("", trained), ("MiB on disk", size)),
+    )
+
+
+def _time_cell(runs: Sequence[Mapping[str, Any]], seconds: float) -> Cell:
+    """Mean time of a run, and below the time of all seeds together."""
+    total = math.fsum(map(run_seconds, runs))
+    return Cell(
+        text=duration_text(seconds),
+        key=seconds,
+        under=f"in all {duration_text(total)}" if len(runs) > 1 else "",
+        values=(("", seconds), ("of all seeds", total)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from statistics import fmean
 
 from affetto.corpora.registry import languages_of
 from affetto.reporting.chapters.chapter import Chapter
@@ -86,6 +87,7 @@ def cross_table(system: CrossedSystem, name: str = "across", *, unshared: bool =
         caption=(
             f"Macro F1 ×100 of a model trained on the corpus of the row, tested on that of the column{without}; mean ± "
             f"standard deviation (ddof 1) over seeds; below: {interval_words(estimates)}, and clips. "
+            "Where the models of several folds were tested, a clip counts once for each. "
             "In brackets: on its own corpus, the test speakers of its split. “auxiliary” and “trained on”: the model "
             "has learned from that corpus too. Clips that were trained on are left out."
         ),
@@ -146,7 +148,7 @@ def single_table(evidence: Evidence) -> Sheet | None:
                 text_cell(corpus_title(evaluation.trained_on)),
                 text_cell(corpus_title(evaluation.corpus)),
                 _cell(Score(relation="", tests=(evaluation.test,), estimate=estimate)),
-                text_cell(evaluation.path.name),
+                text_cell(evaluation.path.name + evaluation.speeds_text),
             )
             for evaluation, estimate in zip(evaluations, estimates, strict=True)
         ),
@@ -194,6 +196,7 @@ def _cell(score: Score | None) -> Cell:
             ("sd", None if deviation is None else 100 * deviation),
             ("low", None if estimate is None else 100 * estimate.low),
             ("high", None if estimate is None else 100 * estimate.high),
+            ("uar", 100 * fmean(test["uar"] for test in score.tests)),
             ("clips", clips),
             ("seeds", len(score.tests)),
             *((("relation", score.relation),) if score.relation else ()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
@@ -10,10 +11,13 @@ from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, tex
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, percent_text
 from affetto.reporting.results.analysis import Evidence
-from affetto.reporting.results.crossed import CrossedSystem, Row, Score, shared_tests
+from affetto.reporting.results.crossed import CrossedSystem, Row, Score, differing_axes, shared_tests
 from affetto.reporting.results.naming import corpus_and_language
 from affetto.reporting.stats import crossed, paired
 from affetto.reporting.stats.systems import System
+
+MOST_COMPARED = 6
+"""Systems of which any two are compared; of more, only those that differ in one thing."""
 
 
 def mean_table(systems: Sequence[CrossedSystem]) -> Sheet | None:
@@ -49,7 +53,10 @@ def mean_table(systems: Sequence[CrossedSystem]) -> Sheet | None:
 def difference_table(evidence: Evidence, systems: Sequence[CrossedSystem]) -> Sheet | None:
     """Paired differences on other corpora, a row for each two systems that have tests in common."""
     compared = []
+    has_few = len(systems) <= MOST_COMPARED
     for second, first in combinations(systems, 2):
+        if not has_few and differing_axes(first, second) > 1:
+            continue
         tests = shared_tests(evidence, first, second)
         try:
             comparison = crossed.compare(tests) if tests else None
@@ -73,6 +80,7 @@ def difference_table(evidence: Evidence, systems: Sequence[CrossedSystem]) -> Sh
             "on the same clips: first over the corpora of the training, then over the tested corpora. A speaker is "
             "left out of, or exchanged in, all tests of his corpus at once. Interval, p and verdict are as in paired "
             "comparisons, corrected by Holm over this table."
+            + ("" if has_few else " Only systems that differ in one thing are compared.")
         ),
         stamp=stamp_of([origin for first, second, *_ in compared for origin in (*first.origins, *second.origins)]),
     )
@@ -91,16 +99,16 @@ def label_table(systems: Sequence[CrossedSystem]) -> Sheet | None:
         name="across-labels",
         title="Labels and clips of tests on other corpora",
         columns=columns(
-            *("trained on", "tested on", "shared labels", "not in the test", "unknown to the model"),
+            *("trained on", "tested on", "shared labels", "not in the test", "left out"),
             *("clips", "trained on, left out", "unusable"),
-            texts=("trained on", "tested on", "shared labels", "not in the test", "unknown to the model"),
+            texts=("trained on", "tested on", "shared labels", "not in the test", "left out"),
         ),
         rows=tuple(rows),
         caption=(
-            "Scores are over the shared labels; a prediction of another label of the model is an error. Clips of "
-            "labels that the model does not know are left out of the test (in brackets: their number), and so are "
-            "clips and speakers that it has learned from, and files that cannot be read. Where the models of several "
-            "folds were tested, clips that they learned from count once for each model."
+            "Scores are over the shared labels; a prediction of another label of the model is an error. Left out "
+            "are clips of labels that the model does not know, or that are no class of the tested corpus (in brackets: "
+            "their number), clips and speakers that the model has learned from, and files that cannot be read. Where "
+            "the models of several folds were tested, tested and learned clips count once for each model."
         ),
         stamp=stamp_of([origin for system in systems for origin in system.origins]),
     )
@@ -129,7 +137,7 @@ def _mean_cell(tests: Mapping[str, Sequence[System]]) -> Cell:
 
 def _label_row(row: Row, corpus: str, score: Score) -> tuple[Cell, ...]:
     test, left_out = score.tests[0], score.evaluations[0].metrics.get("left_out") or {}
-    unknown = left_out.get("unknown_emotions") or {}
+    unknown = Counter(left_out.get("unknown_emotions") or {}) + Counter(left_out.get("dropped_labels") or {})
     present = [label for label in test["labels"] if test["per_class"][label]["n"]]
     absent = [label for label in test["labels"] if not test["per_class"][label]["n"]]
     return (
@@ -139,8 +147,8 @@ def _label_row(row: Row, corpus: str, score: Score) -> tuple[Cell, ...]:
         Cell(", ".join(absent) or DASH, ", ".join(absent)),
         Cell(
             ", ".join(f"{label} ({clips:,})" for label, clips in unknown.items()) or DASH,
-            sum(unknown.values()),
-            values=(("", ", ".join(unknown)), ("clips", sum(unknown.values()))),
+            unknown.total(),
+            values=(("", ", ".join(unknown)), ("clips", unknown.total())),
         ),
         count_cell(test["n"]),
         count_cell(left_out.get("trained_on")),

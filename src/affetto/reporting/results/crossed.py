@@ -23,6 +23,8 @@ from affetto.training.runs import CROSSED, PREDICTIONS
 
 OWN, ACROSS, AUXILIARY, JOINED = "own", "across", "auxiliary", "joined"
 """Relations of a tested corpus to the training: its own corpus, another, an auxiliary one, one of several together."""
+NO_DIFFERENCE = ("corpus", "seed", "backbone_name", "weights_seed")
+"""Axes that are no difference of systems by themselves: others tell them."""
 DEFAULTS = ("auxiliary", "split")
 """Axes that may differ from corpus to corpus within a system."""
 
@@ -149,7 +151,12 @@ def tests_of_runs(evidence: Evidence, unshared: bool) -> list[tuple[Configuratio
 
 
 def run_path(evaluation: Evaluation, configs: Mapping[str, Configuration]) -> Path | None:
-    """The folder of the run in which an evaluation lies; None where it lies in none."""
+    """The folder of the run that an evaluation is a result of: the one in which it lies; None where it lies in none.
+
+    Answers averaged over copies are no result of the run: other tests beside them are without.
+    """
+    if evaluation.speeds:
+        return None
     return next((path for path in evaluation.path.parents if str(path) in configs), None)
 
 
@@ -175,6 +182,17 @@ def read_system(evidence: Evidence, tests: Mapping[int, Evaluation], corpus: str
     except UserError as problem:
         evidence.notes.append(str(problem))
         return None
+
+
+def differing_axes(first: CrossedSystem, second: CrossedSystem) -> int:
+    """Number of axes beside corpus and seed in which two systems differ, on the first corpus that both have."""
+    rivals = {row.config.axes.corpus: row.config for row in second.rows}
+    for row in first.rows:
+        rival = rivals.get(row.config.axes.corpus)
+        if rival is not None:
+            axes = [axis for axis in row.config.axes.__dataclass_fields__ if axis not in NO_DIFFERENCE]
+            return sum(_value(row.config, axis) != _value(rival, axis) for axis in axes)
+    return 0
 
 
 def shared_tests(

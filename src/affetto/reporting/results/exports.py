@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from affetto.measures.registry import shown_measures
@@ -28,6 +29,8 @@ MOST_ROWS = 200_000
 ALL_SEEDS = "all"
 TEST, PROBE, VALIDATION = "test", "probe beside", "validation"
 DIGESTS = ("manifest", "audio", "weights")
+OF_MODEL = ("auxiliary", "backbone", "random weights", "weights seed", "method", "recipe", "settings", "precision")
+"""Columns of the model in the rows of a test on another corpus, where it lies in the run's folder."""
 HEADER = (
     "corpus",
     "labels",
@@ -75,13 +78,15 @@ def results_csv(evidence: Evidence) -> str:
                 rows += [*_run_rows(run, TEST), *(_run_rows(run.baseline, PROBE) if run.baseline else ())]
         if len(config.done) > 1:
             rows += _seeds_rows(evidence, config)
+    runs = {run.path: run for run in evidence.results.every_done}
     for evaluation in evidence.results.evaluations:
-        rows += _evaluation_rows(evaluation)
-    if is_plain:
-        return _csv_text(HEADER, ([row.get(name) for name in HEADER] for row in rows))
-    rows += [row for part in (NUMBERS, SHARES, MARKS) for row in _part_rows(part_of(evidence, part))]
-    position = HEADER.index("method") + 1
-    header = (*HEADER[:position], "target", *HEADER[position:])
+        rows += _evaluation_rows(evaluation, runs)
+    header = list(HEADER)
+    if not is_plain:
+        rows += [row for part in (NUMBERS, SHARES, MARKS) for row in _part_rows(part_of(evidence, part))]
+        header.insert(header.index("method") + 1, "target")
+    if any(run.axes.auxiliary for run in runs.values()):
+        header.insert(header.index("corpus") + 1, "auxiliary")
     return _csv_text(header, ([row.get(name) for name in header] for row in rows))
 
 
@@ -144,9 +149,10 @@ def _part_rows(evidence: PartEvidence) -> Iterator[dict[str, Any]]:
             fields = _run_fields(config.done[0]) | {"seed": ALL_SEEDS, "identity": None, "run": None}
             fields["part"] = PROBE if config.done[0].is_beside else TEST
             yield from _estimates(evidence, config, fields)
+    runs = {run.path: run for run in evidence.results.every_done}
     for evaluation in evidence.results.evaluations:
         of_part = {judged.name for judged in evidence.part.judged(evaluation.target)}
-        fields = _evaluation_fields(evaluation)
+        fields = _evaluation_fields(evaluation, runs)
         for scored in evaluation.target.scored(evaluation.test):
             if scored.name in of_part:
                 low, high = scored.interval or (None, None)
@@ -176,22 +182,30 @@ def _estimates(evidence: PartEvidence, config: Configuration, fields: dict[str, 
         yield fields | {"measure": judged.name} | _estimate_fields(estimate) | sizes
 
 
-def _evaluation_rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+def _evaluation_rows(evaluation: Evaluation, runs: Mapping[Path, Run]) -> Iterator[dict[str, Any]]:
     """Rows of a test on another corpus; the interval is that of its metrics."""
-    fields, interval = _evaluation_fields(evaluation), evaluation.test["interval"]
+    fields, interval = _evaluation_fields(evaluation, runs), evaluation.test["interval"]
     for measure in _measures():
         low, high = interval.get(measure, (None, None))
         yield fields | {"measure": measure, "score": evaluation.test.get(measure), "low": low, "high": high}
 
 
-def _evaluation_fields(evaluation: Evaluation) -> dict[str, Any]:
+def _evaluation_fields(evaluation: Evaluation, runs: Mapping[Path, Run]) -> dict[str, Any]:
+    """Fields of a test; those of its model are the run's in whose folder it lies."""
     test = evaluation.test
     interval = test["interval"]
+    run = next((runs[path] for path in evaluation.path.parents if path in runs), None)
+    of_model = {} if run is None else {name: value for name, value in _run_fields(run).items() if name in OF_MODEL}
+    seed = {} if run is None else {"seed": run.axes.seed}
     return {
+        **of_model,
+        **seed,
         "target": evaluation.target.name,
         "corpus": evaluation.trained_on,
         "labels": " ".join(test.get("labels", ())),
-        "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.excludes_shared else ""),
+        "part": f"test on {evaluation.corpus}"
+        + (", shared sentences left out" if evaluation.excludes_shared else "")
+        + evaluation.speeds_text,
         "level": interval.get("level"),
         "drawn": interval.get("over"),
         "units": interval.get("units"),

@@ -14,6 +14,7 @@ from affetto.reporting.papers.dasaro2024.protocols import protocols
 from affetto.reporting.papers.dasaro2024.table_1 import table_1
 from affetto.reporting.papers.dasaro2024.table_2 import table_2
 from affetto.reporting.papers.dasaro2024.table_3 import table_3
+from affetto.reporting.papers.dasaro2024.table_3_measures import table_3_by_measures
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from reporting.folders import write_grid
@@ -40,6 +41,20 @@ def test_table_3_is_the_mean_over_corpora_and_its_deviation_that_of_the_seeds(pa
     assert values(frozen)["paper inside"] is None and frozen.under.endswith(", undecided")
     absent = cell(sheet, "LoRA", scenario="B", backbone="XLSR-53")
     assert absent.text == "—" and absent.under == "not run\npaper 43.94 ± 0.65"
+
+
+def test_table_3_stands_beside_the_paper_by_each_measure_that_it_may_mean(paper_grid):
+    (protocol,) = protocols(paper_grid)
+    sheet = table_3_by_measures(protocol)
+    base = {"scenario": "A", "backbone": "Wav2Vec 2.0 Base"}
+    assert [row[2].text for row in sheet.rows] == ["macro F1", "weighted F1", "UAR"]
+    runs = [run for run in paper_grid.results.done if run.axes.method == "lora"]
+    for name, title in (("macro_f1", "macro F1"), ("weighted_f1", "weighted F1"), ("uar", "UAR")):
+        found = values(cell(sheet, "LoRA", measure=title, **base))
+        assert found["mean"] == pytest.approx(100 * sum(run.test[name] for run in runs) / len(runs))
+        assert found["paper"] == 67.67
+    gaps = [abs(values(cell(sheet, m, measure="UAR", **base))["difference"]) for m in ("frozen", "LoRA")]
+    assert "over 2 cells: macro F1 " in sheet.caption and f"UAR {sum(gaps) / 2:.1f} points." in sheet.caption
 
 
 def test_figure_4_has_the_three_published_values_and_says_so_of_the_others(paper_grid):

@@ -22,8 +22,8 @@ EXPECTED = (
 VERDICTS = {True: "inside", False: "outside", None: "undecided"}
 
 
-def mean_cell(protocol: Protocol, key: str, method: str) -> Cell:
-    """Cell of a backbone and method: the mean over the three corpora."""
+def mean_cell(protocol: Protocol, key: str, method: str, measure: str = "macro_f1") -> Cell:
+    """Cell of a backbone and method: the mean of a measure over the three corpora."""
     configs = protocol.done(key, method)
     published = numbers.published(key, method)
     if len(configs) < len(numbers.CORPORA):
@@ -31,12 +31,12 @@ def mean_cell(protocol: Protocol, key: str, method: str) -> Cell:
         return _missing_cell(reason, published)
     systems = [system for config in configs if (system := protocol.evidence.system(config))]
     try:
-        scores = {system.corpus: estimation.score_by_seed(system, "macro_f1") for system in systems}
+        scores = {system.corpus: estimation.score_by_seed(system, measure) for system in systems}
         spread = estimation.over_corpora(scores)
     except ValueError:
         return _missing_cell("no seed that all corpora have", published)
     planned = max(len(config.runs) for config in configs)
-    return _result_cell(spread, estimation.estimate(systems), published, planned)
+    return _result_cell(spread, estimation.estimate(systems, measure), published, planned)
 
 
 def corpus_cell(protocol: Protocol, key: str, corpus: str) -> Cell:
@@ -64,8 +64,9 @@ def protocol_sheet(
     columns: tuple[Column, ...],
     rows: Sequence[tuple[Cell, ...]],
     caption: str,
+    breaks: frozenset[int] | None = None,
 ) -> Sheet:
-    """Table of one protocol, a row a backbone, with a rule between the scenarios."""
+    """Table of one protocol; without `breaks` a row a backbone, with a rule between the scenarios."""
     notes = list(footnotes(protocol.estimates))
     if any(run.stand_in for config in protocol.configurations for run in config.runs):
         notes.append("A miniature: small random backbones and synthetic corpora. It shows that all of it works.")
@@ -78,7 +79,7 @@ def protocol_sheet(
         caption=caption.strip(),
         notes=tuple(notes),
         stamp=stamp_of(protocol.usable),
-        breaks=frozenset({first_b}),
+        breaks=frozenset({first_b}) if breaks is None else breaks,
     )
 
 

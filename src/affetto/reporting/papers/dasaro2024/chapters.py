@@ -13,6 +13,7 @@ from affetto.reporting.papers.dasaro2024.protocols import Protocol, protocols
 from affetto.reporting.papers.dasaro2024.table_1 import table_1
 from affetto.reporting.papers.dasaro2024.table_2 import table_2
 from affetto.reporting.papers.dasaro2024.table_3 import table_3
+from affetto.reporting.papers.dasaro2024.table_3_measures import table_3_by_measures
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Sheet
 from affetto.reporting.results.analysis import Evidence
@@ -31,6 +32,7 @@ def _tables(evidence: Evidence) -> Section:
     return Section(
         words=words,
         items=(*items, table_1(evidence), table_2(evidence)),
+        folded=tuple(table for protocol in groups if (table := table_3_by_measures(protocol))),
         is_first=_has_original(groups),
         headline=table_3(groups[0]) if _has_original(groups) else None,
     )
