@@ -27,8 +27,9 @@ from affetto.training.auxiliary import Auxiliary, check_names, own_names, select
 from affetto.training.contents import contents_of, marks_of
 from affetto.training.copies import Copies
 from affetto.training.effects import find_unsuited
+from affetto.training.noise import Noise
 from affetto.training.sections import Settings
-from affetto.training.spec import CorpusSpec, RunSpec
+from affetto.training.spec import CorpusSpec, RunSpec, without_effect
 
 SILENT_EXAMPLES = 3
 
@@ -55,6 +56,8 @@ class Data:
     """Changes under which each training clip has a copy."""
     changes_auxiliary: bool = False
     """True if auxiliary clips have copies too."""
+    noise: Noise | None = None
+    """Recordings of noise for the augmentation; None: white noise, or none."""
     copies: Copies = field(default_factory=Copies)
     """Copies of the clips that a fold, or the final model, learns from; `sources` and `digests` have them too."""
     allow_duplicates: bool = False
@@ -118,6 +121,10 @@ class Data:
         """Digests of the auxiliary corpora for the identity; {} for a run without them, as runs ever had it."""
         digests = self.auxiliary.digests(self.digests, with_annotations=self.target.learns_from_annotations)
         return {"auxiliary": digests} if digests else {}
+
+    def noise_facts(self) -> dict[str, Any]:
+        """Digest of the recorded noise for the identity; {} for a run without it."""
+        return {} if self.noise is None else {"noise": self.noise.digest}
 
     def factors(self, settings: Settings, clips: int, *, drawn_evenly: bool = False) -> dict[str, float]:
         """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus, and of copies.
@@ -226,6 +233,7 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         contents=contents,
         auxiliary_corpora=tuple(corpora),
         changes=spec.settings.augment.changes,
+        noise=noise_of(spec),
         changes_auxiliary=spec.settings.augment.copies_auxiliary,
         allow_duplicates=spec.allow_duplicates,
     )
@@ -233,6 +241,14 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     for note in data.split.notes:
         say(f"note: {note}")
     return data
+
+
+def noise_of(spec: RunSpec) -> Noise | None:
+    """The recorded noise that a run's settings name and use. Raises UserError as `Noise.read`."""
+    folder = spec.settings.augment.noise_folder
+    if folder is None or without_effect(spec.settings, spec.method, "augment.noise_folder"):
+        return None
+    return Noise.read(folder)
 
 
 def read_auxiliary(
