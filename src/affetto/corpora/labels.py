@@ -42,7 +42,7 @@ DROP = "drop"
 LONGEST_CODE = 3
 """Letters of an alias up to which it is a code, which nobody misspells."""
 ALIKE = 0.65
-"""Likeness (difflib's) from which a class of the user's own passes for a misspelt label: `joi`, but not `tenderness`."""
+"""Likeness (difflib's) from which a class of the user's own is taken for a slip: `joi`, but not `tenderness`."""
 
 
 def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
