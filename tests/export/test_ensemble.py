@@ -17,7 +17,11 @@ from affetto.export.upload import export_hub
 from affetto.inference.loading import load
 from affetto.inference.shared_weights import load_together, shared_bytes
 from affetto.models.saved import CARD
+from affetto.serving.catalogue import Catalogue
 from affetto.targets.classes import Classes
+from affetto.targets.dimensions import Dimensions, Interval
+from affetto.targets.joint import Joint
+from affetto.targets.multilabel import Multilabel
 from affetto.training.train import train
 from inference.saved import saved_model
 from models.systems import clips
@@ -79,11 +83,30 @@ def test_members_on_one_backbone_share_it_in_memory(ensemble):
     assert not shared_bytes(first, third)
 
 
+def test_frozen_states_that_members_share_are_computed_once(tmp_path, monkeypatch):
+    folders = [
+        member(tmp_path / "anna", method="frozen"),
+        member(tmp_path / "bea", method="probe"),
+        member(tmp_path / "carla", method="frozen", pooling="layer", layer=1),
+    ]
+    (wave,) = clips(0.5)
+    alone = [list(load(folder, device="cpu")(wave).probabilities.values()) for folder in folders]
+    build_ensemble(folders, tmp_path / "out")
+    together = load(tmp_path / "out", device="cpu")
+    backbone = together.members[0].classifier.backbone
+    passes: list[int] = []
+    features = backbone.features
+    monkeypatch.setattr(backbone, "features", lambda prepared: passes.append(1) or features(prepared))
+    assert list(together(wave).probabilities.values()) == pytest.approx(np.mean(alone, axis=0), abs=2e-6)
+    assert len(passes) == 2  # of the mean of all states, and of state 1
+
+
 def test_an_ensemble_is_served_beside_other_models(members, ensemble):
     together = load_together({"ensemble": ensemble, "anna": members[0]}, device="cpu")
     assert list(together) == ["ensemble", "anna"]
     (answer,) = together["ensemble"].classify(clips(0.5))
     assert sum(answer.probabilities.values()) == pytest.approx(1)
+    assert [model.method for model in Catalogue(together).describe()] == ["ensemble of 3 models", "lora"]
 
 
 def test_the_card_unites_members_and_has_no_score(members, ensemble):
@@ -94,6 +117,32 @@ def test_the_card_unites_members_and_has_no_score(members, ensemble):
     assert str(members[0].parent) not in json.dumps(card)
     assert len({fact["digest"] for fact in card["members"]}) == 3
     assert not {"test", "validation", "temperature"} & {*card, *card["confidence"]}
+
+
+def test_dimensions_and_thresholds_are_means_and_intervals_are_left_out(tmp_path):
+    numbers = Dimensions(("arousal",), (Interval(1, 5),))
+    conformal = {"level": 0.9, "dimensions": {"arousal": {"half_width": 0.5}}}
+    facts = [{"confidence": {"temperature": t, "conformal": conformal}} for t in (0.5, 2.0)]
+    joint = [
+        member(tmp_path / f"joint{n}", KEYS[n], target=Joint(Classes(("anger", "joy")), numbers), facts=facts[n])
+        for n in range(2)
+    ]
+    build_ensemble(joint, tmp_path / "joint")
+    (wave,) = clips(0.5)
+    alone = [load(folder, device="cpu")(wave) for folder in joint]
+    assert all(answer.intervals for answer in alone)
+    answer = load(tmp_path / "joint", device="cpu")(wave)
+    assert answer.dimensions["arousal"] == pytest.approx(np.mean([each.dimensions["arousal"] for each in alone]))
+    assert answer.probabilities["joy"] == pytest.approx(np.mean([each.probabilities["joy"] for each in alone]))
+    assert answer.intervals == {}
+    marks = Multilabel(("anger", "joy"), 0.5)
+    facts = [{"confidence": {"thresholds": {"anger": t, "joy": 0.5}}} for t in (0.2, 0.4)]
+    several = [member(tmp_path / f"marks{n}", target=marks, facts=facts[n]) for n in range(2)]
+    card = build_ensemble(several, tmp_path / "marks")
+    assert card["confidence"]["thresholds"] == pytest.approx({"anger": 0.3, "joy": 0.5})
+    refused(
+        [joint[0], several[0]], tmp_path / "out", "predicts several labels, .*joint0 classes and dimensions: .* one"
+    )
 
 
 def test_clips_of_every_member_count_as_trained_on(ensemble):

@@ -47,3 +47,12 @@ def test_silent_clips_are_named_and_used_as_in_published_results(tmp_path: Path)
         "note: 1 of 7 clips of more is silent, and used all the same: audio/s20-joy-0.wav",
     ]
     assert len(data.manifest.clips) == 21 and len(data.auxiliary.clips) == 7
+
+
+def test_a_target_of_the_label_map_that_was_probably_mistyped_is_named(tmp_path: Path) -> None:
+    table = write_table(tmp_path, speakers=3, parts=False)
+    lines: list[str] = []
+    labels = {"joy": "joi", "fear": "drop", "anger": "arousing"}
+    read(spec(table, split="loso").model_copy(update={"labels": labels}), lines.append)
+    notes = [line for line in lines if "--label" in line]
+    assert notes == ["note: --label joy=joi makes 'joi' a class of its own: did you mean 'joy'?"]

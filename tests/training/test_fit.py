@@ -24,10 +24,11 @@ from affetto.targets.losses import CrossEntropy, class_weights
 from affetto.targets.target import LossSettings
 from affetto.training import checkpoint, loop
 from affetto.training import device as devices
+from affetto.training.augment_settings import AugmentSettings
 from affetto.training.batches import plan
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
-from affetto.training.sections import AugmentSettings, TrainingSettings
+from affetto.training.sections import TrainingSettings
 
 FEATURES, LABELS = 6, ("a", "b", "c")
 CLIPS = tuple(f"c{i}" for i in range(11))

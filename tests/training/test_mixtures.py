@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from affetto.models.head_layers import StatisticsHead
 from affetto.targets.losses import class_weights
+from affetto.training.augment_settings import AugmentSettings
 from affetto.training.mixtures import draw_partners
-from affetto.training.sections import AugmentSettings
 from training.test_fit import CLIPS, FEATURES, LABELS, STEPS, TARGET, Clips, Frozen, fitted
 
 NAMES = [str(n) for n in range(40)]

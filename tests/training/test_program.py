@@ -22,9 +22,10 @@ from affetto.models.prefix import collate
 from affetto.targets.target import LossSettings
 from affetto.training import device as devices
 from affetto.training import joint, loop, predict, program
+from affetto.training.augment_settings import AugmentSettings
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
-from affetto.training.sections import AugmentSettings, TrainingSettings
+from affetto.training.sections import TrainingSettings
 from models.systems import classifier, clips
 from models.test_bank import Stored
 from models.test_graphs import Record

@@ -20,12 +20,12 @@ from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.models.device import capabilities, synchronise
 from affetto.models.saved import assemble
 from affetto.training import device as devices
+from affetto.training.augment_settings import AugmentSettings
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
-from affetto.training.sections import AugmentSettings
 from affetto.training.spec import CorpusSpec, RunSpec, settings
 from affetto.training.stack_size import AUTO
 from affetto.training.stacking import FitRequest, drive, fitted

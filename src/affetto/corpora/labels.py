@@ -5,7 +5,9 @@ Single letters are not aliased: they differ from corpus to corpus (Emo-DB's A is
 
 from __future__ import annotations
 
+import difflib
 import shlex
+from collections.abc import Mapping
 
 from affetto.corpora.names import unified
 from affetto.errors import UserError, nearest
@@ -37,6 +39,10 @@ Whether such a label is a class is decided by `Corpus.others` and the user (see 
 _CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
 _USUAL = {alias: name for name, aliases in OTHER_LABELS.items() for alias in (name, *aliases)} | _CANONICAL
 DROP = "drop"
+LONGEST_CODE = 3
+"""Letters of an alias up to which it is a code, which nobody misspells."""
+ALIKE = 0.65
+"""Likeness (difflib's) from which a class of the user's own is taken for a slip: `joi`, but not `tenderness`."""
 
 
 def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
@@ -49,6 +55,23 @@ def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
                 f"or --label NAME={DROP} to leave its clips out"
             )
     return folded
+
+
+def slips(label_map: Mapping[str, str]) -> tuple[str, ...]:
+    """A note on each target of a user's label map that resembles a usual label and makes a class of its own.
+
+    >>> slips({"happy": "joi", "calm": "neutral", "boredom": "drop"})
+    ("--label happy=joi makes 'joi' a class of its own: did you mean 'joy'?",)
+    """
+    notes = []
+    names = [*EMOTIONS, *OTHER_LABELS, *(alias for alias in _USUAL if len(alias) > LONGEST_CODE), DROP]
+    for name, target in label_map.items():
+        folded = unified(target).casefold()
+        guesses = difflib.get_close_matches(folded, names, n=1, cutoff=ALIKE)
+        if guesses and folded != DROP and find_label(folded) is None:
+            option = shlex.quote(f"{name}={target}")
+            notes.append(f"--label {option} makes {target!r} a class of its own: did you mean {guesses[0]!r}?")
+    return tuple(notes)
 
 
 def find_emotion(label: str) -> str | None:

@@ -161,7 +161,7 @@ class ModelAnswer(BaseModel):
         default_factory=lambda: TargetAnswer(kind="classes"),
         description="what it predicts; absent where that is one of `labels`",
     )
-    method: str | None = Field(description="method by which the backbone was adapted")
+    method: str | None = Field(description="method by which the backbone was adapted, or the size of an ensemble")
     backbone: str | None = Field(description="the backbone's key, hub id or folder's name")
     precision: str | None = Field(description="number format that it computes in")
     window_seconds: float | None = Field(description="longer recordings are processed in windows of this length")

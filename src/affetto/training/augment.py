@@ -1,4 +1,4 @@
-"""Augmentation of training clips: of waves (noise, speed) and of what is stored (time and feature masks).
+"""Augmentation of what is stored of training clips: time and feature masks. That of waves is in `waves.py`.
 
 Every draw is a pure function of seed, epoch and clip, so that a resumed run draws the same.
 """
@@ -9,32 +9,15 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
-import soxr
 import torch
 from torch import Tensor
 
-from affetto.audio import RATE_HZ
 from affetto.models.classifier import Prefix
-
-NOISE_RANGE_DB = 20.0
 
 
 def chance(seed: int, epoch: int, clip_id: str) -> np.random.Generator:
     """The generator of one clip in one epoch."""
     return np.random.default_rng((seed, epoch, zlib.crc32(clip_id.encode())))
-
-
-def wave(samples: np.ndarray, random: np.random.Generator, *, noise_snr_db: float | None, speed: float) -> np.ndarray:
-    """A wave (samples,) at 16 kHz with white noise added, and played faster or slower (pitch goes with it)."""
-    if speed > 0:
-        factor = random.uniform(1 - speed, 1 + speed)
-        samples = soxr.resample(samples, RATE_HZ * factor, RATE_HZ, quality="HQ")
-    if noise_snr_db is not None:
-        snr_db = noise_snr_db + random.uniform(0, NOISE_RANGE_DB)
-        power = float(np.mean(samples.astype(np.float64) ** 2))
-        noise = random.standard_normal(len(samples)) * np.sqrt(power / 10 ** (snr_db / 10))
-        samples = samples + noise.astype(np.float32)
-    return samples.astype(np.float32)
 
 
 def stretches(

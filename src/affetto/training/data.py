@@ -14,6 +14,7 @@ import numpy as np
 from affetto.audio import AudioError
 from affetto.audio.changes import Change
 from affetto.corpora.content import Content
+from affetto.corpora.labels import slips
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
@@ -26,8 +27,9 @@ from affetto.training.auxiliary import Auxiliary, check_names, own_names, select
 from affetto.training.contents import contents_of, marks_of
 from affetto.training.copies import Copies
 from affetto.training.effects import find_unsuited
+from affetto.training.noise import Noise
 from affetto.training.sections import Settings
-from affetto.training.spec import CorpusSpec, RunSpec
+from affetto.training.spec import CorpusSpec, RunSpec, without_effect
 
 SILENT_EXAMPLES = 3
 
@@ -54,6 +56,8 @@ class Data:
     """Changes under which each training clip has a copy."""
     changes_auxiliary: bool = False
     """True if auxiliary clips have copies too."""
+    noise: Noise | None = None
+    """Recordings of noise for the augmentation; None: white noise, or none."""
     copies: Copies = field(default_factory=Copies)
     """Copies of the clips that a fold, or the final model, learns from; `sources` and `digests` have them too."""
     allow_duplicates: bool = False
@@ -117,6 +121,10 @@ class Data:
         """Digests of the auxiliary corpora for the identity; {} for a run without them, as runs ever had it."""
         digests = self.auxiliary.digests(self.digests, with_annotations=self.target.learns_from_annotations)
         return {"auxiliary": digests} if digests else {}
+
+    def noise_facts(self) -> dict[str, Any]:
+        """Digest of the recorded noise for the identity; {} for a run without it."""
+        return {} if self.noise is None else {"noise": self.noise.digest}
 
     def factors(self, settings: Settings, clips: int, *, drawn_evenly: bool = False) -> dict[str, float]:
         """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus, and of copies.
@@ -182,6 +190,8 @@ class Data:
 
 def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     """The data of a run; `say` is told what a person should know. Raises UserError for what the user can mend."""
+    for note in slips(spec.labels):
+        say(f"note: {note}")
     manifest, sources, digests, bad = read_clips(spec.corpora, spec.labels, say, keep_other=spec.keep_other)
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
@@ -198,8 +208,7 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         say_silent(clips, contents, say)
 
     def split_of(clips: Manifest, say: Callable[[str], None] = lambda _: None) -> tuple[Target, Split]:
-        settings = TargetSettings(**spec.settings.target.model_dump())
-        target = choose_target(spec.target, clips, settings, say)
+        target = choose_target(spec.target, clips, TargetSettings(**spec.settings.target.model_dump()), say)
         return target, make_split(
             clips,
             spec.split,
@@ -223,6 +232,7 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         contents=contents,
         auxiliary_corpora=tuple(corpora),
         changes=spec.settings.augment.changes,
+        noise=noise_of(spec),
         changes_auxiliary=spec.settings.augment.copies_auxiliary,
         allow_duplicates=spec.allow_duplicates,
     )
@@ -230,6 +240,14 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     for note in data.split.notes:
         say(f"note: {note}")
     return data
+
+
+def noise_of(spec: RunSpec) -> Noise | None:
+    """The recorded noise that a run's settings name and use. Raises UserError as `Noise.read`."""
+    folder = spec.settings.augment.noise_folder
+    if folder is None or without_effect(spec.settings, spec.method, "augment.noise_folder"):
+        return None
+    return Noise.read(folder)
 
 
 def read_auxiliary(

@@ -39,6 +39,7 @@ class Circumstances:
     average: str
     has_auxiliary: bool
     has_copies: bool
+    has_noise: bool
 
     @property
     def takes_steps(self) -> bool:
@@ -142,6 +143,7 @@ STORED_STATISTICS = Condition(
 ONE_STATE = Condition("model.pooling=layer", lambda c: c.pooling == "layer")
 PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda c: c.has_probe_shape)
 AUXILIARY = Condition("corpora that join the training (--auxiliary NAME=PATH)", lambda c: c.has_auxiliary)
+NOISE = Condition("training steps with augment.noise_snr_db", lambda c: c.takes_steps and c.has_noise)
 COPIES_OF_AUXILIARY = Condition(
     "augment.copies, and corpora that join the training (--auxiliary NAME=PATH)",
     lambda c: c.has_auxiliary and c.has_copies,
@@ -164,6 +166,7 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
         average=training.average,
         has_auxiliary=has_auxiliary,
         has_copies=bool(settings.augment.copies),
+        has_noise=settings.augment.noise_snr_db is not None,
     )
 
 

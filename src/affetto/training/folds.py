@@ -247,6 +247,7 @@ class FoldTrainer:
             factors=data.factors(settings, len(ids), drawn_evenly=evenly),
             standardised_apart=data.standardised_apart(settings),
             copies=data.copies.clips,
+            noise=data.noise,
             groups=data.groups(train, self.truth) if evenly else {},
         )
 

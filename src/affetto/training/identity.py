@@ -25,11 +25,22 @@ LATER: dict[str, dict[str, Any]] = {
         "average_epochs": 5,
     },
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
-    "augment": {"mixup": 0.0, "copies": [], "copies_auxiliary": False},
+    "augment": {
+        "mixup": 0.0,
+        "copies": [],
+        "copies_auxiliary": False,
+        "tempo": 0.0,
+        "pitch": 0.0,
+        "tract": 0.0,
+        "room": 0.0,
+        "codec": 0.0,
+    },
     "auxiliary": {"weight": 1.0, "balance": "none", "standardise": "pooled"},
 }
 """Settings that runs of earlier versions lack, with the value that stands for their absence: these runs keep their
 identities and names."""
+PATHS: dict[str, set[str]] = {"augment": {"noise_folder"}}
+"""Settings that are paths. Digests of their content are among the facts of a run, in their place."""
 FOUNDING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "lora": ({"rank": 8, "alpha": 1.0, "dropout": 0.0, "targets": "ff"}, {"alpha": 8.0, "dropout": 0.1}),
     "adapter": ({"bottleneck": 128, "dropout": 0.1, "scale": 0.1, "placement": "parallel"}, {"scale": 1.0}),
@@ -49,6 +60,8 @@ def own_fields(settings: BaseModel, method: str) -> dict[str, Any]:
     for section, added in LATER.items():
         if section in sections:
             sections[section] = {k: v for k, v in sections[section].items() if k not in added or v != added[k]}
+    for section, paths in PATHS.items():
+        sections[section] = {k: v for k, v in sections[section].items() if k not in paths}
     return {name: section for name, section in sections.items() if section}
 
 

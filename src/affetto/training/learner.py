@@ -19,11 +19,14 @@ from affetto.models.prefix import PrefixData
 from affetto.targets.losses import MeanLoss
 from affetto.targets.target import Loss
 from affetto.training import augment as augmentation
+from affetto.training.augment_settings import AugmentSettings
 from affetto.training.batches import draw_evenly, plan
 from affetto.training.corpus_scales import CorpusScales
 from affetto.training.mixtures import Mixture, Partner, draw_partners
+from affetto.training.noise import Noise
 from affetto.training.processes import part, reseed, sum_in_place
-from affetto.training.sections import AugmentSettings, TrainingSettings
+from affetto.training.sections import TrainingSettings
+from affetto.training.waves import Waves
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Task:
     """Corpus of each training clip that a statistics head takes standardised by that corpus (`CorpusScales`)."""
     copies: Mapping[str, str] = field(default_factory=dict)
     """Clip of each changed copy. Neither class weights nor the head's constants depend on copies."""
+    noise: Noise | None = None
+    """Recordings that are added to the waves of clips, where noise is; None: white noise."""
     groups: Mapping[str, Hashable] = field(default_factory=dict)
     """Group of each training clip, all of which have as many clips in an epoch; {}: an epoch has each clip once."""
 
@@ -224,16 +229,11 @@ class Learner:
 
     def _inputs(self, ids: list[str]) -> tuple[Prefix, Tensor]:
         """Stored prefixes, or those of waves augmented anew; and their lengths (clips,)."""
-        a, seed, epoch, device = self.augment, self.task.seed, self.epoch, self.accelerator.device
-        if not a.waveform:
+        device = self.accelerator.device
+        if not self.augment.waveform:
             return self.data.batch(ids, device)
-        noise, speed = a.noise_snr_db, a.speed
-
-        def changed(clip_id: str, samples: np.ndarray) -> np.ndarray:
-            random = augmentation.chance(seed, epoch, clip_id)
-            return augmentation.wave(samples, random, noise_snr_db=noise, speed=speed)
-
-        return self.data.fresh_batch(ids, device, changed)
+        waves = Waves(self.augment, self.task.noise, self.task.seed, self.epoch)
+        return self.data.fresh_batch(ids, device, waves.change)
 
     def masks(self, ids: Sequence[str], frames: Sequence[int], width: int) -> Tensor | None:
         """Stretches of clips to be masked in the epoch, (clips, 4) on the CPU; None without masks.

@@ -21,6 +21,7 @@ from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities, random_states, restore_random_states
 from affetto.models.prefix import PrefixData
+from affetto.training.augment_settings import AugmentSettings
 from affetto.training.averages import make_average
 from affetto.training.batches import plan
 from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
@@ -31,7 +32,7 @@ from affetto.training.learner import Batch, Learner, Task, make_loss
 from affetto.training.predict import Forward, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
 from affetto.training.program import obstacle, program_of
-from affetto.training.sections import AugmentSettings, TrainingSettings
+from affetto.training.sections import TrainingSettings
 
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints of a fit: about the longest stretch of training that a kill can undo."""

@@ -5,35 +5,24 @@ A field carries the conditions under which it has an effect (`affetto.training.e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import Field, create_model
 
 from affetto.errors import UserError
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.training import effects
+from affetto.training.augment_settings import AugmentSettings
 from affetto.training.effects import Acts, Needs, NeedsTarget
+from affetto.training.records import Record, Section
 
 if TYPE_CHECKING:
-    from affetto.audio.changes import Change
     from affetto.targets.target import LossSettings
 
     HeadName = str
 else:
     HeadName = Literal[tuple(HEADS)]
-
-
-class Record(BaseModel):
-    """Settings or spec that cannot be changed; an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Section(Record):
-    """Section of the settings that the runs of every method have."""
-
-    common: ClassVar[bool] = True
 
 
 class AudioSettings(Section):
@@ -210,70 +199,6 @@ class ProbeSettings(Section):
     inner_folds: int = Field(
         5, ge=2, description="speaker-disjoint folds of the non-test clips on which state and C are chosen"
     )
-
-
-def _written(value: Any) -> Any:
-    """Changes as they are written in full: of a list, of a text with commas, or of one number.
-
-    Raises ValueError for a change that there is not.
-    """
-    from affetto.audio.changes import parse_all  # which imports numpy, as `affetto settings` need not
-
-    if isinstance(value, str):
-        value = [part for part in value.strip().strip("[]").split(",") if part.strip()]
-    parts = value if isinstance(value, list | tuple) else [value]
-    try:
-        return tuple(str(change) for change in parse_all(str(part) for part in parts))
-    except UserError as problem:
-        raise ValueError(str(problem)) from None
-
-
-class AugmentSettings(Section):
-    """Changes of training clips: stored copies, and what is drawn anew in every epoch."""
-
-    copies: Annotated[tuple[str, ...], BeforeValidator(_written)] = Field(
-        (),
-        description="changes under which each training clip has a stored copy that trains beside it, as in "
-        "speed:0.9,speed:1.1; a number alone is a speed",
-    )
-    copies_auxiliary: Annotated[bool, Acts(effects.COPIES_OF_AUXILIARY)] = Field(
-        False, description="copies of auxiliary clips too"
-    )
-    noise_snr_db: Annotated[float | None, Acts(effects.STEPS)] = Field(
-        None, description="white noise at this signal-to-noise ratio or better (up to +20 dB)"
-    )
-    speed: Annotated[float, Acts(effects.STEPS)] = Field(
-        0.0, ge=0, lt=0.5, description="largest change of speed and pitch: the factor is drawn from 1 ± this value"
-    )
-    time_mask: Annotated[float, Acts(effects.FRAMES)] = Field(
-        0.0, ge=0, lt=1, description="longest share of a clip's frames that is set to zero"
-    )
-    feature_mask: Annotated[float, Acts(effects.STEPS)] = Field(
-        0.0, ge=0, lt=1, description="largest share of the features that is set to zero (of statistics: to their mean)"
-    )
-
-    mixup: Annotated[
-        float,
-        Acts(effects.STORED_STATISTICS),
-        NeedsTarget("mixes", lambda value: value > 0, "a target whose loss is a sum over clips"),
-    ] = Field(
-        0.0,
-        ge=0,
-        description="α of the Beta distribution from which each clip's share in a mixture with another clip is drawn; "
-        "0: clips are not mixed",
-    )
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """The changes that `copies` names."""
-        from affetto.audio.changes import parse_all
-
-        return parse_all(self.copies)
-
-    @property
-    def waveform(self) -> bool:
-        """True if waves change, so that no prefix can be stored for training."""
-        return self.noise_snr_db is not None or self.speed > 0
 
 
 class TargetSection(Section):

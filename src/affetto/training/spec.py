@@ -21,7 +21,8 @@ from affetto.models.methods.probe import Probe
 from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 from affetto.training.identity import foreign_fields, own_fields
-from affetto.training.sections import Record, Settings
+from affetto.training.records import Record
+from affetto.training.sections import Settings
 
 RECIPES: dict[str, dict[str, Any]] = {
     # The paper to the letter; where it is silent PEFT-SER's code, then its group's later code: the defaults of the

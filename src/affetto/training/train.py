@@ -108,6 +108,7 @@ class _Run:
             "precision": self.builder.precision,
             **identity_of(target),
             **self.data.auxiliary_facts(),
+            **self.data.noise_facts(),
         }
         self.identity = self.spec.identity(self.facts)
         if self.folder.examine(self.identity):

@@ -17,12 +17,14 @@ from affetto.reporting.chapters.measures import Line as ScoreLine
 from affetto.reporting.chapters.measures import draw_lines
 from affetto.reporting.chapters.methods import Score, draw_methods
 from affetto.reporting.chapters.plane import Centre, Plane, draw_plane
+from affetto.reporting.chapters.ranks import draw_ranks
 from affetto.reporting.chapters.reliability import draw_reliability, measure_reliability
 from affetto.reporting.chapters.scatter import Points, draw_scatter
 from affetto.reporting.chapters.several_labels import draw_labels
 from affetto.reporting.chapters.speakers import draw_speakers
 from affetto.reporting.chapters.specialised import draw_similarity
 from affetto.reporting.papers.dasaro2024.figure_4 import Bar, draw_bars
+from affetto.reporting.stats.ranks import Ranking
 from affetto.reporting.stats.systems import Predictions, System
 from reporting.folders import manifest, rows
 
@@ -204,6 +206,19 @@ DRAWINGS = {
     "agreement of many": lambda path, stamp: draw_agreement(range(40), path, "How many get a clip right", stamp),
     "beside raters": lambda path, stamp: draw_beside_raters(
         np.arange(60) % 6 / 5, np.linspace(0, 1, 60), path, "Raters beside the system", stamp
+    ),
+    "ranks": lambda path, stamp: draw_ranks(
+        Ranking(
+            methods=NAMES,
+            blocks=6,
+            mean_ranks=(1.2, 2.0, 2.8, 4.0),
+            wins=((0.0,) * 4,) * 4,
+            p=0.01,
+            critical=1.9,
+        ),
+        path,
+        "Mean ranks",
+        stamp,
     ),
     "similarity": lambda path, stamp: draw_similarity(
         {f"backbone {n}": [1.0, 0.9, 0.5 + n / 10] for n in range(4)}, path, "How far states moved", stamp

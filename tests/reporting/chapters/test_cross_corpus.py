@@ -14,6 +14,7 @@ import pytest
 from affetto.corpora.labels import EMOTIONS
 from affetto.reporting.chapters import cross_corpus_sheets
 from affetto.reporting.chapters.cross_corpus import build, cross_table, heat_map, single_table
+from affetto.reporting.chapters.cross_corpus_map import HeatCell, draw_heat_map
 from affetto.reporting.chapters.cross_corpus_sheets import difference_table, label_table, mean_table
 from affetto.reporting.chapters.listing import build_sections
 from affetto.reporting.report import write
@@ -193,6 +194,11 @@ def test_the_heat_map_shows_every_score_and_says_what_is_missing(two_systems, tm
     numbers = {re.sub(r"[()]", "", each.text).split(" ")[0] for row in sheet.rows for each in row[1:]}
     assert numbers <= words and "RAVDESS\n(English)" in words
     assert "EMOVO (Italian) on RAVDESS (English)" in picture.alt
+    cells = [[HeatCell(score=0.9, under="85.0–95.0", is_own=True), HeatCell(), HeatCell(words="auxiliary")]]
+    for name in ("Emozionalmente\n(Italian)", "corpus of the institute\n(Italian)"):
+        draw_heat_map(tmp_path / "x.png", cells, rows=[name], columns=[name] * 3, title="x", caption="y")
+        assert_clean(figures[-1])
+        assert {"—", "auxiliary", "90.0"} <= {text.get_text() for text in texts(figures[-1])}
 
 
 def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):
@@ -206,3 +212,19 @@ def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):
     assert "tables/evaluations.csv" in report.files and report.headline is None
     results = (report.out / "results.csv").read_text()
     assert "emovo" in results and "test on demos" in results
+
+
+def test_answers_over_copies_are_no_result_of_the_run_beside_others(tmp_path):
+    run = write_run(tmp_path / "run")
+    metrics = {"test": json.loads((run / METRICS).read_text())["test"], "trained_on": "emovo", "corpus": "demos"}
+    RunFolder(run / "faster").write(METRICS, metrics | {"speeds": [0.9, 1.1]})
+    evidence = Evidence(collect(tmp_path))
+    assert not any(
+        score.tests
+        for system in crossed_systems(evidence)
+        for row in system.rows
+        for score in row.scores.values()
+        if score.relation == "across"
+    )
+    sheet = single_table(evidence)
+    assert sheet is not None and [row[-1].text for row in sheet.rows] == ["faster, speeds 1, 0.9, 1.1"]

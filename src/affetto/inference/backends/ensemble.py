@@ -12,8 +12,9 @@ import numpy as np
 from affetto.errors import UserError
 from affetto.inference.backends.shared import load_folders
 from affetto.inference.backends.trained import ClassifierPredictor
-from affetto.inference.flow import Rows
+from affetto.inference.flow import Rows, at_once
 from affetto.inference.predictor import Predictor
+from affetto.models.classifier import Prefix
 from affetto.models.ensemble import ENSEMBLE, member_folder, read_ensemble
 from affetto.targets.registry import target_of
 
@@ -40,7 +41,8 @@ class EnsemblePredictor(Predictor):
         self.decoders = max(member.decoders for member in members)
 
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
-        begun = [(member, member.begin(waves)) for member in self.members]
+        shared: dict[object, list[Prefix]] = {}
+        begun = [(member, _begin(member, waves, shared)) for member in self.members]
         return lambda: np.mean([member.calibrated(rows()) for member, rows in begun], axis=0)
 
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
@@ -55,6 +57,16 @@ class EnsemblePredictor(Predictor):
         adapted.members = tuple(member.for_speaker(recordings) for member in self.members)
         adapted.speaker_clips = adapted.members[0].speaker_clips
         return adapted
+
+
+def _begin(member: ClassifierPredictor, waves: Sequence[np.ndarray], shared: dict[object, list[Prefix]]) -> Rows:
+    """Begin a member's values; what other members have computed of the same waves is in `shared`, by `prefix_key`."""
+    key = member.prefix_key
+    if key is None:
+        return member.begin(waves)
+    if key not in shared:
+        shared[key] = member.prefixes(waves)
+    return at_once(lambda _: member.values_of(shared[key]))(waves)
 
 
 def load_ensemble(

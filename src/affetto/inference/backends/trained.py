@@ -74,9 +74,18 @@ class ClassifierPredictor(Predictor):
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         return self.begin(waves)()
 
-    @torch.no_grad()
+    @property
+    def prefix_key(self) -> tuple[object, ...] | None:
+        """Key of the models that compute the same `prefixes`: one backbone in memory, one cut. None on a GPU."""
+        return None if self.padded is not None else (id(self.classifier.backbone), self.precision, *self.classifier.cut)
+
     def _side_by_side_values(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        batch, lengths = collate(self._prefixes(waves), self.device)
+        return self.values_of(self.prefixes(waves))
+
+    @torch.no_grad()
+    def values_of(self, prefixes: Sequence[Prefix]) -> np.ndarray:
+        """Values (waves, outputs), float64, from the `prefixes` of waves."""
+        batch, lengths = collate(prefixes, self.device)
         return self.target.activate(self.classifier(batch, lengths).double()).cpu().numpy()
 
     def window_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
@@ -90,7 +99,7 @@ class ClassifierPredictor(Predictor):
 
     @torch.no_grad()
     def _side_by_side_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        batch, lengths = collate(self._prefixes(waves), self.device)
+        batch, lengths = collate(self.prefixes(waves), self.device)
         return self.classifier.statistics(batch, lengths).double().cpu().numpy()
 
     def warm_up(self, clips: int) -> None:
@@ -117,8 +126,8 @@ class ClassifierPredictor(Predictor):
             adapted._use_padded()
         return adapted
 
-    def _prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
-        """Compute each clip's prefix, which is most of the model, side by side."""
+    def prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
+        """The prefix of each wave, which is most of the model, computed side by side."""
         if len(waves) == 1:
             return [self.classifier.prefix(wave) for wave in waves]
         prefixes: list[Prefix] = []

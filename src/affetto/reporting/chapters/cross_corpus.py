@@ -148,7 +148,7 @@ def single_table(evidence: Evidence) -> Sheet | None:
                 text_cell(corpus_title(evaluation.trained_on)),
                 text_cell(corpus_title(evaluation.corpus)),
                 _cell(Score(relation="", tests=(evaluation.test,), estimate=estimate)),
-                text_cell(evaluation.path.name),
+                text_cell(evaluation.path.name + evaluation.speeds_text),
             )
             for evaluation, estimate in zip(evaluations, estimates, strict=True)
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from affetto.reporting.render.text import percent_text
 
 DARK = 0.71
 """Scores above it are written in white, those below in black: either at a contrast of 4.5:1 or more."""
+LONGEST_LINE = 18
+"""Characters of a name in one line; a longer name has several."""
+CHARACTER_INCHES, LINE_INCHES = 0.075, 0.16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +42,21 @@ def draw_heat_map(
     caption: str,
     stamp: str = "",
 ) -> Path:
-    """Draw scores from 0 to 1, trained on in `rows`, tested on in `columns`; both may have two lines each.
+    """Draw scores from 0 to 1, trained on in `rows`, tested on in `columns`; both may have several lines.
 
     A frame surrounds the cells of the own corpus; cells without a score are hatched.
     """
     from matplotlib.patches import Rectangle
 
-    longest = max(len(line) for name in (*rows, *columns) for line in name.split("\n"))
+    row_names, column_names = ([_wrapped(name) for name in names] for names in (rows, columns))
+    beside, below = (
+        max(len(line) for name in names for line in name.split("\n")) for names in (row_names, column_names)
+    )
+    lines = max(name.count("\n") for name in column_names) + 1
+    width = max(1.02, CHARACTER_INCHES * below + 0.1) * len(columns) + 1.0 + CHARACTER_INCHES * beside
+    height = 0.72 * len(rows) + 0.48 + LINE_INCHES * lines
     with style():
-        figure = framed(1.02 * len(columns) + 1.0 + 0.075 * longest, 0.72 * len(rows) + 1.3, title, caption, stamp)
+        figure = framed(width, height, title, caption, stamp)
         axes = figure.add_subplot()
         scores = np.array([[np.nan if cell.score is None else cell.score for cell in row] for row in cells])
         axes.pcolormesh(np.ma.masked_invalid(scores), cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=2)
@@ -58,13 +68,17 @@ def draw_heat_map(
             elif cell.is_own:
                 axes.add_patch(Rectangle(**box, edgecolor="black", linewidth=1.2))
             _write(axes, row, column, cell)
-        slanted: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if longest > 12 else {}
-        axes.set_xticks(np.arange(len(columns)) + 0.5, columns, **slanted)
-        axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+        axes.set_xticks(np.arange(len(columns)) + 0.5, column_names)
+        axes.set_yticks(np.arange(len(rows)) + 0.5, row_names)
         axes.set(xlabel="tested on", ylabel="trained on", xlim=(0, len(columns)), ylim=(len(rows), 0))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         return save(figure, path)
+
+
+def _wrapped(name: str) -> str:
+    """A name in lines that fit beside and below the cells."""
+    return "\n".join(line for part in name.split("\n") for line in textwrap.wrap(part, LONGEST_LINE))
 
 
 def _write(axes: Any, row: int, column: int, cell: HeatCell) -> None:

@@ -288,7 +288,7 @@ def evaluation_table(evidence: PartEvidence, name: str) -> Sheet | None:
         ]
         clips = Cell(f"{item.test['n']:,}", item.test["n"])
         titles = (text_cell(corpus_title(item.trained_on)), text_cell(corpus_title(item.corpus)))
-        rows.append((*titles, *cells, clips, text_cell("/".join(item.path.parts[-3:]))))
+        rows.append((*titles, *cells, clips, text_cell("/".join(item.path.parts[-3:]) + item.speeds_text)))
     texts = ("trained on", "tested on", "folder")
     return Sheet(
         name=name,

@@ -203,7 +203,9 @@ def _evaluation_fields(evaluation: Evaluation, runs: Mapping[Path, Run]) -> dict
         "target": evaluation.target.name,
         "corpus": evaluation.trained_on,
         "labels": " ".join(test.get("labels", ())),
-        "part": f"test on {evaluation.corpus}" + (", shared sentences left out" if evaluation.excludes_shared else ""),
+        "part": f"test on {evaluation.corpus}"
+        + (", shared sentences left out" if evaluation.excludes_shared else "")
+        + evaluation.speeds_text,
         "level": interval.get("level"),
         "drawn": interval.get("over"),
         "units": interval.get("units"),

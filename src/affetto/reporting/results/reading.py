@@ -135,6 +135,7 @@ def read_evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
         identity=metrics.get("identity"),
         metrics=metrics,
         excludes_shared=bool((metrics.get("shared_sentences_left_out") or {}).get("clips")),
+        speeds=tuple(metrics.get("speeds") or ()),
     )
     return [evaluation]
 

@@ -220,6 +220,13 @@ class Evaluation:
     metrics: Mapping[str, Any]
     excludes_shared: bool = False
     """True if clips were excluded whose sentence is spoken in the training corpus too."""
+    speeds: tuple[float, ...] = ()
+    """Speeds of the copies over which answers were averaged; such a test is no run's result beside others."""
+
+    @property
+    def speeds_text(self) -> str:
+        """The speeds, and a comma before them, for the end of a text; "" without copies."""
+        return f", speeds {', '.join(f'{speed:g}' for speed in (1, *self.speeds))}" if self.speeds else ""
 
     @cached_property
     def target(self) -> Target:
