@@ -208,8 +208,7 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         say_silent(clips, contents, say)
 
     def split_of(clips: Manifest, say: Callable[[str], None] = lambda _: None) -> tuple[Target, Split]:
-        settings = TargetSettings(**spec.settings.target.model_dump())
-        target = choose_target(spec.target, clips, settings, say)
+        target = choose_target(spec.target, clips, TargetSettings(**spec.settings.target.model_dump()), say)
         return target, make_split(
             clips,
             spec.split,
