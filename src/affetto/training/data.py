@@ -266,9 +266,13 @@ def read_auxiliary(
     name = corpus.name or Path(corpus.path).name
 
     def say_of_corpus(text: str) -> None:
-        say(text.replace("note: ", f"note: {name}: ", 1))
+        say(text.replace("note: ", f"note: {name}: ", 1).replace("--corpus ", "--auxiliary "))
 
-    manifest, sources, digests, bad = read_clips((corpus,), spec.labels, say_of_corpus, keep_other=spec.keep_other)
+    try:
+        manifest, sources, digests, bad = read_clips((corpus,), spec.labels, say_of_corpus, keep_other=spec.keep_other)
+    except UserError as problem:
+        text = str(problem).replace("--corpus ", "--auxiliary ")
+        raise UserError(f"auxiliary corpus {name}: {text}") from None
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
