@@ -67,7 +67,7 @@ def test_a_real_run_is_read_like_those_that_tests_write(grid, tmp_path):
     written = collect(grid).done[0]
     assert set(written.metrics) - {"folds"} <= set(made)
     first, second = (RunFolder(each.path).read_lines("predictions.jsonl")[0] for each in (written, run))
-    assert set(first) - {"gender", "fold"} == set(second)
+    assert set(first) - {"gender", "fold", "prompt"} == set(second)
 
 
 def test_a_folder_of_runs_and_grids_is_read_as_a_whole(grid, tmp_path):
