@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from affetto.corpora.labels import EMOTIONS
-from affetto.reporting.results.records import read_lines
+from affetto.reporting.results.lines import read_lines
 from affetto.targets.classes import Classes
 from affetto.targets.dimensions import Dimensions, Interval
 from affetto.targets.distribution import Distribution

@@ -352,6 +352,16 @@ def test_copies_of_test_clips_are_recognised_however_they_are_stored(table: Path
     assert not (tmp_path / "run").exists()
 
 
+def test_a_corpus_that_cannot_be_read_is_named_as_an_auxiliary_one(table: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "EMOVO/f1/rab-f1-b1.wav"
+    clip.parent.mkdir(parents=True)
+    clip.touch()
+    run = spec(table, auxiliary=(CorpusSpec(name="ravdess", path=str(tmp_path / "EMOVO")),))
+    advice = rf"^auxiliary corpus ravdess: .*It looks like EMOVO \(--auxiliary emovo={tmp_path / 'EMOVO'}\)"
+    with pytest.raises(UserError, match=advice):
+        train(run, tmp_path / "run")
+
+
 def test_two_corpora_of_one_name_are_refused(table: Path, more: Path, tmp_path: Path) -> None:
     run = spec(table, auxiliary=(CorpusSpec(name="clips", path=str(more)),))
     with pytest.raises(UserError, match="two corpora are named 'clips'"):

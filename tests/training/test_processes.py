@@ -85,7 +85,9 @@ def test_two_processes_come_to_the_numbers_of_one(tmp_path: Path) -> None:
         "lora": spec(
             table, "lora", "paper", split="column", overrides=chosen | {"lora.dropout": "0"}, backbone="wavlm-mini"
         ),
-        "frozen": spec(table, "frozen", split="kfold:3", overrides=chosen, backbone="whisper-mini"),
+        "frozen": spec(
+            table, "frozen", split="kfold:3", overrides=chosen | {"augment.mixup": "0.4"}, backbone="whisper-mini"
+        ),
     }
     run(tmp_path, [(one, tmp_path / "two" / name) for name, one in wanted.items()])
     for name, one in wanted.items():

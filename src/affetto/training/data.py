@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -207,19 +208,7 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     for clips in (manifest, *corpora):
         say_silent(clips, contents, say)
 
-    def split_of(clips: Manifest, say: Callable[[str], None] = lambda _: None) -> tuple[Target, Split]:
-        settings = TargetSettings(**spec.settings.target.model_dump())
-        target = choose_target(spec.target, clips, settings, say)
-        return target, make_split(
-            clips,
-            spec.split,
-            seed=spec.split_seed,
-            contents=contents,
-            allow_duplicates=spec.allow_duplicates,
-            strata=target.strata(clips.clips),
-        )
-
-    target, split = split_of(manifest, say)
+    target, split = target_and_split(spec, contents, manifest, say)
     if unsuited := find_unsuited(spec.settings, METHODS.find(spec.method), target):
         raise UserError(unsuited)
     data = Data(
@@ -229,7 +218,7 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         sources=sources,
         digests=digests,
         left_out=bad,
-        split_of=split_of,
+        split_of=partial(target_and_split, spec, contents),
         contents=contents,
         auxiliary_corpora=tuple(corpora),
         changes=spec.settings.augment.changes,
@@ -241,6 +230,25 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     for note in data.split.notes:
         say(f"note: {note}")
     return data
+
+
+def target_and_split(
+    spec: RunSpec,
+    contents: Mapping[str, Content],
+    clips: Manifest,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Target, Split]:
+    """The target and the split of clips, as a run asks for them. Raises UserError where they allow none."""
+    target = choose_target(spec.target, clips, TargetSettings(**spec.settings.target.model_dump()), say)
+    split = make_split(
+        clips,
+        spec.split,
+        seed=spec.split_seed,
+        contents=contents,
+        allow_duplicates=spec.allow_duplicates,
+        strata=target.strata(clips.clips),
+    )
+    return target, split
 
 
 def noise_of(spec: RunSpec) -> Noise | None:
@@ -258,9 +266,13 @@ def read_auxiliary(
     name = corpus.name or Path(corpus.path).name
 
     def say_of_corpus(text: str) -> None:
-        say(text.replace("note: ", f"note: {name}: ", 1))
+        say(text.replace("note: ", f"note: {name}: ", 1).replace("--corpus ", "--auxiliary "))
 
-    manifest, sources, digests, bad = read_clips((corpus,), spec.labels, say_of_corpus, keep_other=spec.keep_other)
+    try:
+        manifest, sources, digests, bad = read_clips((corpus,), spec.labels, say_of_corpus, keep_other=spec.keep_other)
+    except UserError as problem:
+        text = str(problem).replace("--corpus ", "--auxiliary ")
+        raise UserError(f"auxiliary corpus {name}: {text}") from None
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)

@@ -75,17 +75,16 @@ def choose(
 
     `features(layer)` (clips, features), `truth` (clips, …) as `target` encodes it, `speakers` one a clip: of non-test
     clips only. Clips beyond the last speaker are auxiliary: each fold is fitted on them, none is judged by them.
-    Changed copies come last, and join the fits that their clip joins. `clip_weights`, `groups` and `owners` are as of
-    `Probe.fit`. Every state is tried under the middle strength, the best few under all. On a tie the lower state and
-    the smaller C win. Raises UserError where there are fewer than two speakers.
+    Copies come last, and join the fits that their clip joins. `clip_weights`, `groups`, `owners` are as of `Probe.fit`.
+    Every state is tried under the middle strength, the best few under all. On a tie the lower state and the smaller C
+    win. Raises UserError where there are fewer than two speakers.
     """
     count = len(speakers)
     of_clips = np.arange(len(truth)) if owners is None else owners
     splits = [(np.flatnonzero(~np.isin(of_clips, held_out)), held_out) for _, held_out in inner_folds(speakers, folds)]
 
     def score(layer: int, strength: float) -> float:
-        x = features(layer)
-        outputs = np.zeros((count, target.outputs))
+        x, outputs = features(layer), np.zeros((count, target.outputs))
         for fit, held_out in splits:
             probe = Probe.fit(
                 x[fit],
@@ -104,11 +103,10 @@ def choose(
         return Choice(layer, strength, score(layer, strength), measure=target.probe_measure)
 
     middle = sorted(strengths)[len(strengths) // 2]
+    rest = [strength for strength in strengths if strength != middle]
     choices = [tried(layer, middle) for layer in layers]
     short_list = sorted(choices, key=lambda choice: (-round(choice.score, 12), choice.layer))[:SHORT_LIST]
-    choices = short_list + [
-        tried(choice.layer, strength) for choice in short_list for strength in strengths if strength != middle
-    ]
+    choices = short_list + [tried(choice.layer, strength) for choice in short_list for strength in rest]
     return min(choices, key=lambda choice: (-round(choice.score, 12), choice.layer, choice.strength))
 
 

@@ -13,7 +13,7 @@ from affetto.reporting.chapters.errors import hard_table, mistake_table, rater_c
 from affetto.reporting.chapters.selection import group_by_corpus
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
-from affetto.reporting.results.records import read_lines
+from affetto.reporting.results.lines import read_lines
 from affetto.reporting.stats.answers import answers, beside_raters, by_sentence, count_by_systems, same_clips
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, RunFolder

@@ -24,8 +24,8 @@ from affetto.reporting.report import write
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.reporting.results.exports import results_csv
+from affetto.reporting.results.lines import read_lines
 from affetto.reporting.results.parts import MARKS, NUMBERS, SHARES, part_of
-from affetto.reporting.results.records import read_lines
 from affetto.reporting.terminal_sheets import headline_sheet
 from reporting.folders import write_run
 from reporting.target_folders import write_target_run

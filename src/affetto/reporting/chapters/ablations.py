@@ -29,6 +29,10 @@ QUESTIONS = {
     "lora.alpha": "Is LoRA held back by its scaling, alpha over rank?",
     "training.class_weights": "Do class weights matter where classes are unbalanced?",
     "training.length_window": "Does it matter that batches are made of clips of similar length?",
+    "training.loss": "Does a loss help that balances classes, or that turns to difficult clips?",
+    "training.sampler": "Do epochs help that have as many clips of every class?",
+    "augment.mixup": "Do mixtures of clips help?",
+    "model.dropout_samples": "Do several draws of dropout in a step help?",
 }
 """The question behind a changed setting, by the setting's name."""
 

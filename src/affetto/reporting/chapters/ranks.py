@@ -138,8 +138,8 @@ def _test_words(ranking: Ranking) -> str:
     if ranking.critical is None:
         return f"With fewer than {BLOCKS_FOR_TEST} pairs no test is made."
     friedman = "" if ranking.p is None else f"Friedman's test: p {ranking.p:.3f}. "
-    same = ", ".join(indistinct(ranking)) or "none"
-    return f"{friedman}Critical difference by Nemenyi: {ranking.critical:.2f}. Not told from the best: {same}."
+    rivals = ", ".join(indistinct(ranking)) or "none"
+    return f"{friedman}Critical difference by Nemenyi: {ranking.critical:.2f}. Not told from the best: {rivals}."
 
 
 def _picture(ranking: Ranking, name: str, words: str, stamp: str) -> Picture:

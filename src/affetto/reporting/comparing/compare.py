@@ -134,9 +134,9 @@ def _collect(folder: Path) -> Results:
 
 def _check_measure(measure: str | None, runs: Sequence[Run]) -> None:
     """Raise UserError for a measure that no run has."""
-    known = {name: None for run in runs for name in _measure_names(run)}
-    if measure is not None and measure not in known:
-        raise unknown("measure", measure, known, hint="Known are those of the targets in both folders.")
+    allowed = {name: None for run in runs for name in _measure_names(run)}
+    if measure is not None and measure not in allowed:
+        raise unknown("measure", measure, allowed, hint="Known are those of the targets in both folders.")
 
 
 def _measure_names(run: Run) -> list[str]:
@@ -155,12 +155,12 @@ def _compare_pair(label: str, pair: ConfigurationPair, measure: str | None) -> C
         )
     names = sorted(shared, key=lambda name: name != measure)
     scores = {difference.name: difference for difference in _differences(pair, names)}
-    both = list(zip(pair.first.runs, pair.second.runs, strict=True))
+    run_pairs = list(zip(pair.first.runs, pair.second.runs, strict=True))
     return Compared(
         label=label,
         pair=pair,
         scores=tuple(scores[name] for name in names if name in scores),
-        changes=tuple((a.axes.seed, change) for a, b in both for change in changes(a, b)),
+        changes=tuple((a.axes.seed, change) for a, b in run_pairs for change in changes(a, b)),
         relabelled=_count_relabelled(pair),
         clips=sum(int(run.test["n"]) for run in pair.first.runs),
         speakers=len(runs[0].test["per_speaker"]),

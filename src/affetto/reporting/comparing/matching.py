@@ -55,7 +55,7 @@ def match(first: Results, second: Results) -> Matches:
                 matched.append((config, partners[0]))
                 rest[0].remove(config)
                 rest[1].remove(partners[0])
-    pairs = [pair for pair in (_on_shared_seeds(*both) for both in matched) if pair.first.runs]
+    pairs = [pair for pair in (_on_shared_seeds(*configs) for configs in matched) if pair.first.runs]
     paired = {id(run) for pair in pairs for run in (*pair.first.runs, *pair.second.runs)}
     return Matches(
         pairs=tuple(pairs),

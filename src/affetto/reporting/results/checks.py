@@ -17,7 +17,8 @@ from affetto.errors import UserError
 from affetto.measures.confusion import Counts
 from affetto.measures.registry import MEASURES
 from affetto.measures.scores import confusion_scores, counted_scores, probability_scores
-from affetto.reporting.results.records import Rows, Run, read_lines
+from affetto.reporting.results.lines import Rows, read_lines
+from affetto.reporting.results.records import Run
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.targets.scored import Scored
 from affetto.training.runs import METRICS

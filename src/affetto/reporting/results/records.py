@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from affetto.backbones.catalogue import BACKBONES
-from affetto.errors import UserError
 from affetto.models.methods.registry import METHODS
+from affetto.reporting.results.lines import Rows, read_lines
 from affetto.reporting.stats.systems import Predictions
 from affetto.splits.split import Split
 from affetto.targets.registry import PLAIN, TARGETS, target_of_run
 from affetto.targets.target import Target
 from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT, RunFolder
 
-Rows = list[dict[str, Any]]
 EDITION, LABELS, CLIPS = "@", "labels", "clips"
 """Separator between a name and its edition within a report, `emovo@4-labels`, and the words of an edition."""
 AUXILIARY_SECTION = "auxiliary."
@@ -356,16 +354,3 @@ def _grouped(runs: Sequence[Run]) -> tuple[Configuration, ...]:
     for run in runs:
         groups.setdefault(run.axes.without("seed"), []).append(run)
     return tuple(Configuration(tuple(sorted(group, key=lambda run: run.axes.seed))) for group in groups.values())
-
-
-def read_lines(file: Path) -> Rows:
-    """Read JSON Lines; [] where the file is missing. Raises UserError where it is broken."""
-    try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        if not all(isinstance(row, dict) for row in rows):
-            raise ValueError
-        return rows
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError):
-        raise UserError(f"{file}: cannot be read; run again with another --out") from None

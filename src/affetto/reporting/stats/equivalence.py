@@ -11,7 +11,7 @@ from __future__ import annotations
 from affetto.measures.intervals import LEVEL, Sampled
 
 MARGIN = 0.02
-"""Two points of a score that ends at 1: about the deviation over seeds that the field reports."""
+"""Two points of a score that ends at 1: a difference that the noise of training alone may make."""
 POWER = 0.8
 """Share of studies that would show the smallest difference."""
 

@@ -53,9 +53,9 @@ def _closest(rows: Sequence[tuple[Cell, ...]]) -> str:
     for row in rows:
         differences = [dict(cell.values).get("difference") for cell in row[3:]]
         gaps.setdefault(row[2].text, []).extend(abs(gap) for gap in differences if isinstance(gap, float))
-    known = {measure: values for measure, values in gaps.items() if values}
-    if not known:
+    filled = {measure: values for measure, values in gaps.items() if values}
+    if not filled:
         return ""
-    cells = max(map(len, known.values()))
-    words = ", ".join(f"{measure} {fmean(values):.1f}" for measure, values in known.items())
+    cells = max(map(len, filled.values()))
+    words = ", ".join(f"{measure} {fmean(values):.1f}" for measure, values in filled.items())
     return f"Mean absolute difference from the paper over {cells} cell{'s' if cells > 1 else ''}: {words} points."
