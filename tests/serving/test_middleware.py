@@ -150,6 +150,7 @@ def test_another_method_is_named_with_those_that_are_taken():
 EVERY = [
     ("POST", "/v1/predict"),
     ("POST", "/v1/timeline"),
+    ("POST", "/v1/audio/transcriptions"),
     ("POST", "/en/gradio_api/upload"),
     ("POST", "/en/gradio_api/queue/join"),
     ("GET", "/v1/models"),
@@ -161,7 +162,7 @@ EVERY = [
 @pytest.mark.parametrize(("method", "path"), EVERY)
 def test_every_body_has_a_limit_of_size_and_one_of_time(method, path):
     door = Door()
-    takes_recording = path in ("/v1/predict", "/v1/timeline", "/en/gradio_api/upload")
+    takes_recording = method == "POST" and not path.endswith("join")
     most = 100_000 if takes_recording else routes.CALL_BYTES
     assert error(door(method, path, Content_Length=str(most + 20_000))) == (413, "too_large")
     assert error(door(method, path, chunks=[bytes(10_000)] * (most // 10_000 + 3))) == (413, "too_large")

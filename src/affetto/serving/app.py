@@ -20,9 +20,10 @@ from affetto.serving import meters, routes, schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
-from affetto.serving.processing import Options, process_upload
-from affetto.serving.refusals import RefusalError, no_timeline
+from affetto.serving.processing import Options, process_upload, segment
+from affetto.serving.refusals import RefusalError, no_detector
 from affetto.serving.service import Job, Service
+from affetto.serving.transcriptions import add_transcriptions
 from affetto.serving.uploads import RAW_TYPES
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def create_app(service: Service, names: Collection[str] | None = None, root_path
     _add_state(app, service, guard, dependencies)
     _add_predict(app, service, dependencies)
     _add_timeline(app, service, dependencies)
+    add_transcriptions(app, service, dependencies)
     return app, guard
 
 
@@ -105,13 +107,6 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         return prediction_answer(name, service.catalogue.predictors[name], prediction)
 
 
-def segment(job: Job) -> list[Segment]:
-    """Compute the timeline of a recording."""
-    from affetto.inference.timeline import Timeline
-
-    return list(Timeline(job.predictor).stream(job.blocks()))
-
-
 def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:
     def time_job(job: Job) -> tuple[float, list[Segment]]:
         return len(job.wave) / audio.RATE_HZ, segment(job)
@@ -128,7 +123,7 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
         request: Request, model: Model = None, abstain_below: AbstainBelow = None
     ) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
-            raise no_timeline("this server has no silero-vad, which finds speech in a recording")
+            raise no_detector()
         options, check = Options(model, abstain_below), service.refuse_timeline
         name, (seconds, segments) = await process_upload(request, service, options, time_job, check)
         return timeline_answer(name, service.catalogue.predictors[name], seconds, segments)

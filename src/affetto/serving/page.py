@@ -19,9 +19,9 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse
 
 from affetto.inference.predictor import Prediction
 from affetto.serving import display, logs, routes
-from affetto.serving.app import segment
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.middleware import Guard
+from affetto.serving.processing import segment
 from affetto.serving.refusals import RefusalError
 from affetto.serving.routes import Route
 from affetto.serving.service import Job, Service

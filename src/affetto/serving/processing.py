@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 
@@ -13,6 +13,9 @@ from affetto.serving.catalogue import Catalogue
 from affetto.serving.refusals import RefusalError
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import receive
+
+if TYPE_CHECKING:
+    from affetto.inference.timeline import Segment
 
 T = TypeVar("T")
 
@@ -55,10 +58,12 @@ async def process_upload(
     options: Options,
     task: Callable[[Job], T],
     check: Callable[[str], None] = lambda model: None,
+    read_fields: Callable[[Mapping[str, str]], None] = lambda fields: None,
 ) -> tuple[str, T]:
     """Handle a request with a recording: take a place, receive the upload, run `task`.
 
     `check` gets the model's name, and may raise RefusalError: before the upload where the query names the model.
+    `read_fields` gets the form's fields once they are there, and may raise RefusalError too.
     Returns the model's name and the task's result. Raises RefusalError.
     """
 
@@ -80,9 +85,17 @@ async def process_upload(
     with service.take_place(client):
         upload = await receive(request, service.limits)
         options = options.completed(upload.fields)
+        read_fields(upload.fields)
         name = options.check(service.catalogue)
         check(name)
         facts |= {"model": name, "bytes": len(upload.audio)}
         answer = service.process(name, upload.audio, run_task, client, gone)
         del upload  # whose bytes are not needed once they are decoded
         return name, await answer
+
+
+def segment(job: Job) -> list[Segment]:
+    """Compute the timeline of a recording."""
+    from affetto.inference.timeline import Timeline
+
+    return list(Timeline(job.predictor).stream(job.blocks()))

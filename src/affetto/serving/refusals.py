@@ -65,6 +65,10 @@ def no_timeline(reason: str) -> RefusalError:
     return RefusalError(501, "no_timeline", reason)
 
 
+def no_detector() -> RefusalError:
+    return no_timeline("this server has no silero-vad, which finds speech in a recording")
+
+
 def unusable(problem: audio.AudioError) -> RefusalError:
     """415 for what is no audio that can be read here, 413 for what is too long, 422 for what is broken."""
     if isinstance(problem, audio.UnknownFormatError):

@@ -43,6 +43,7 @@ class Route:
 API = (
     Route("/v1/predict", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/timeline", ("POST",), takes_recording=True, is_logged=True),
+    Route("/v1/audio/transcriptions", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/models", ("GET", "HEAD"), is_logged=True),
     Route("/healthz", ("GET", "HEAD"), is_open=True),
     Route("/readyz", ("GET", "HEAD"), is_open=True),

@@ -103,6 +103,54 @@ class TimelineAnswer(BaseModel):
     synthetic: bool = Field(description="true if the model was trained on synthetic speech")
 
 
+class TranscriptionSegment(SegmentAnswer):
+    """A stretch of speech, in OpenAI's shape."""
+
+    id: int = Field(description="number of the segment, from 0")
+    text: str = Field(description="empty: the server transcribes nothing")
+
+
+class TranscriptionAnswer(PredictionAnswer):
+    """Emotion of a recording in the shape of OpenAI's transcriptions: `json`, or `verbose_json` with its segments."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"text": "", **PREDICTION},
+                {
+                    "text": "",
+                    "model": "lora",
+                    "task": "transcribe",
+                    "language": "",
+                    "duration": 63.2,
+                    "seconds": 63.2,
+                    "synthetic": False,
+                    "segments": [
+                        {
+                            "id": 0,
+                            "text": "",
+                            "start": 0.4,
+                            "end": 7.9,
+                            "emotion": "joy",
+                            "probabilities": PREDICTION["probabilities"],
+                        }
+                    ],
+                },
+            ]
+        }
+    )
+
+    text: str = Field(description="empty: the server transcribes nothing")
+    seconds_heard: float = Field(default=0.0, description="seconds of it that the model processed; of `json` only")
+    windows: int = Field(default=0, description="number of windows that are averaged over; of `json` only")
+    task: str = Field(default="transcribe", description="`transcribe`; of `verbose_json` only, as all that follow")
+    language: str = Field(default="", description="language that the request names; none is recognised")
+    duration: float = Field(default=0.0, description="length of the recording in seconds")
+    segments: list[TranscriptionSegment] = Field(
+        default_factory=list, description="stretches of speech in the order of time"
+    )
+
+
 class TargetAnswer(BaseModel):
     """Target of a model that predicts more or else than one label."""
 

@@ -1,0 +1,77 @@
+"""Emotions in the shape of OpenAI's transcriptions, asked for as its client does: a form, and a bearer's token."""
+
+from __future__ import annotations
+
+import httpx
+import numpy as np
+import pytest
+
+from affetto.inference import timeline
+from affetto.inference.loading import load
+from affetto.serving.limits import Limits
+from models.systems import clips
+from serving.served import Serving, wav, write_model
+from serving.test_server import refused
+
+TOKEN = "correct-horse-battery"
+WAVE = np.concatenate([clips(1.7)[0], np.zeros(16_000, np.float32), clips(0.9)[0]])
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return load(write_model(tmp_path_factory.mktemp("models") / "lora", "lora"), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def serving(predictor):
+    serving = Serving({"lora": predictor}, Limits(token=TOKEN))
+    with serving as url:
+        serving.url = url
+        yield serving
+
+
+def ask(serving: Serving, **fields: str) -> httpx.Response:
+    return httpx.post(
+        f"{serving.url}/v1/audio/transcriptions",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        files={"file": ("clip.wav", wav(WAVE), "audio/wav")},
+        data=fields,
+        timeout=60,
+    )
+
+
+def test_json_has_the_emotion_of_the_recording_and_an_empty_text(serving, predictor):
+    expected = predictor.classify([WAVE])[0]
+    for fields in ({}, {"response_format": "json", "temperature": "0", "prompt": "none", "stream": "False"}):
+        response = ask(serving, model="lora", **fields)
+        assert response.status_code == 200, response.text
+        body = response.json()
+        assert (body["text"], body["model"], body["emotion"]) == ("", "lora", expected.emotion)
+        assert body["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+        assert body["windows"] == expected.windows and "segments" not in body
+
+
+def test_verbose_json_has_the_segments_of_the_timeline(serving, predictor, monkeypatch):
+    pytest.importorskip("silero_vad")
+    monkeypatch.setattr(timeline, "silero", lambda: lambda frame: float(np.abs(frame).max() > 0.05))
+    response = ask(serving, model="lora", response_format="verbose_json", language="it")
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert (body["task"], body["language"], body["text"], body["synthetic"]) == ("transcribe", "it", "", True)
+    assert body["duration"] == body["seconds"] == pytest.approx(3.6) and "emotion" not in body
+    expected = list(timeline.Timeline(predictor)(WAVE))
+    assert len(expected) >= 2
+    for n, (segment, offline) in enumerate(zip(body["segments"], expected, strict=True)):
+        assert (segment["id"], segment["text"], segment["emotion"]) == (n, "", offline.emotion)
+        assert (segment["start"], segment["end"]) == (offline.start, offline.end)
+        assert segment["probabilities"] == pytest.approx(offline.probabilities, abs=1e-5)
+
+
+def test_formats_that_are_texts_and_streams_are_refused(serving, monkeypatch):
+    for fields in ({"response_format": "srt"}, {"stream": "true"}):
+        response = ask(serving, **fields)
+        assert refused(response) == (422, "invalid_parameter") and f"form.{next(iter(fields))}" in response.text
+    assert refused(ask(serving, model="whisper-1")) == (404, "unknown_model")
+    monkeypatch.setattr(serving.service, "makes_timelines", False)
+    assert refused(ask(serving, response_format="verbose_json")) == (501, "no_timeline")
+    assert ask(serving).status_code == 200
