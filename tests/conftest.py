@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ import soundfile
 
 PROJECT = Path(__file__).resolve().parents[1]
 RATE_HZ = 16_000
+CHROMIUM = Path("/usr/bin/chromium")
+FAKE_MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 # Set before anything that reads them is imported; test processes inherit them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -117,3 +120,17 @@ def target_run(annotated: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         return folder / name
 
     return run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, in which tests look at pages."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        reason = f"no {CHROMIUM}: apt-get install chromium"
+        # Where the project is judged, this test must run.
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    with playwright.sync_playwright() as made:
+        chromium = made.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", *FAKE_MICROPHONE])
+        yield chromium
+        chromium.close()

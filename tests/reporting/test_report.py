@@ -60,7 +60,7 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if "style" not in self.open and "script" not in self.open:
             self.words.append(data)
-        if "caption" in self.open and data.strip():
+        if "caption" in self.open and data.strip() and not data.strip().startswith("In all rows: "):
             self.captions.append(data.strip())
 
     @property

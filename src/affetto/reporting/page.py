@@ -10,6 +10,7 @@ from importlib import resources
 
 from affetto._version import __version__
 from affetto.errors import UserError
+from affetto.reporting.render.page_table import page_table
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
 from affetto.reporting.results.summary import Summary
@@ -54,6 +55,7 @@ class Page:
             version=__version__,
             css=_template("page.css"),
             script=_template("page.js"),
+            tables={sheet.name: page_table(sheet) for sheet in sheets},
             table_files={sheet.name: self.table_files.get(sheet.name, ()) for sheet in sheets},
             picture_files={picture.name: self.picture_files.get(picture.name, ()) for picture in pictures},
             downloads=[

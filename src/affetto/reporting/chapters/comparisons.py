@@ -45,6 +45,8 @@ def comparison_table(compared: Sequence[Contrast]) -> Sheet:
         name="comparisons",
         title="Paired comparisons",
         columns=comparison_columns("under", is_number=False),
+        leading=LEADING,
+        lists=("under",),
         rows=tuple(_row(contrast) for contrast in compared),
         caption=(
             "Macro F1 of the first minus the second, ×100, on the same clips, seeds averaged, mean over corpora; the "
@@ -76,6 +78,7 @@ def speaker_tables(compared: Sequence[Contrast]) -> list[Sheet]:
             name=f"differences-{corpus}" + (f"-{number}" if is_repeated else ""),
             title=f"Differences by speaker, {corpus_title(corpus)}",
             columns=columns("first", "second", "under", *speakers, "mean", texts=("first", "second", "under")),
+            lists=("under",),
             rows=tuple(_speaker_row(contrast, corpus, speakers) for contrast in members),
             caption="Macro F1 within each speaker, the first minus the second, ×100, seeds averaged.",
             stamp=stamp_of([config for contrast in members for config in contrast.configurations]),
@@ -178,6 +181,10 @@ def _tally(compared: Sequence[Contrast]) -> str:
         f"Of {len(compared)} comparisons {len(tested)} could be tested; {significant} of them differ significantly "
         "after correction."
     )
+
+
+LEADING = ("verdict", "difference", "95 % interval")
+"""Columns of a table of comparisons that the page shows first."""
 
 
 def comparison_columns(third: str, *, is_number: bool = True) -> tuple[Column, ...]:

@@ -58,6 +58,10 @@ class Sheet:
     """Stamp on the table itself: its speech is synthetic."""
     breaks: frozenset[int] = frozenset()
     """Numbers of the rows before which a rule is drawn."""
+    leading: tuple[str, ...] = ()
+    """Names of the columns that the page shows directly after the words of a row; files keep their order."""
+    lists: tuple[str, ...] = ()
+    """Names of the columns whose cells are lists of parts, with commas between them."""
 
     def __post_init__(self) -> None:
         for row in self.rows:

@@ -1,0 +1,77 @@
+"""The page of a report in Chromium: nothing is wider than the window, and verdicts are on the first screen."""
+
+from __future__ import annotations
+
+import pytest
+
+from affetto.reporting.report import write
+from reporting.folders import write_grid
+
+WIDER = """() => Array.from(document.body.querySelectorAll("*")).filter((element) => {
+  const box = element.getBoundingClientRect();
+  const scrolls = (above) => above && (getComputedStyle(above).overflowX !== "visible" || scrolls(above.parentElement));
+  return box.width && (box.right > innerWidth + 1 || box.left < -1) && !scrolls(element.parentElement)
+    && !element.closest(".skip");
+}).map((element) => element.outerHTML.slice(0, 200))"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Page of four configurations on two corpora, with long names."""
+    folder = tmp_path_factory.mktemp("browser")
+    runs = [
+        (
+            {"corpus": corpus, "method": method, "recipe": recipe, "split": "paper", "seed": 0},
+            {"skill": skill, "speakers": 12},
+        )
+        for corpus in ("emovo", "demos")
+        for recipe in ("paper", "recommended")
+        for method, skill in (("frozen", 0.0), ("lora", 0.3))
+    ]
+    write(write_grid(folder / "runs", runs), folder / "report", only=["html"])
+    return (folder / "report" / "index.html").as_uri()
+
+
+@pytest.fixture(params=[(1280, 800), (390, 844)], ids=["desk", "phone"])
+def page(request, browser, address):
+    width, height = request.param
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.goto(address)
+    yield page
+    context.close()
+
+
+def test_nothing_is_wider_than_the_window(page):
+    assert page.evaluate(WIDER) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_score_interval_and_words_are_on_the_first_screen(page):
+    card = page.locator(".card").first
+    box = card.bounding_box()
+    assert "95 % interval" in card.inner_text()
+    assert box["y"] + box["height"] <= page.viewport_size["height"] + 40
+
+
+def test_a_verdict_stands_beside_the_names_without_scrolling(page):
+    scroll = page.locator("#table-comparisons .scroll")
+    edge = scroll.bounding_box()["x"] + scroll.bounding_box()["width"]
+    for label in ("verdict", "difference", "95 % interval"):
+        box = page.locator(f"#table-comparisons tbody [data-label='{label}']").first.bounding_box()
+        assert box["x"] + box["width"] <= edge + 1, label
+
+
+def test_the_first_column_stays_when_a_table_scrolls(page):
+    name = page.locator("#table-comparisons tbody tr").first.locator("> *").first
+    before = name.bounding_box()["x"]
+    page.locator("#table-comparisons .scroll").evaluate("element => { element.scrollLeft = 300; }")
+    assert abs(name.bounding_box()["x"] - before) <= 1
+
+
+def test_on_a_phone_each_value_stands_beside_the_name_of_its_column(page):
+    cell = page.locator("#table-comparisons tbody [data-label='verdict']").first
+    display = cell.evaluate("element => getComputedStyle(element).display")
+    label = cell.evaluate("element => getComputedStyle(element, '::before').content")
+    is_phone = page.viewport_size["width"] < 480
+    assert (display, label) == (("flex", '"verdict"') if is_phone else ("table-cell", "none"))
