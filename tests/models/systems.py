@@ -34,12 +34,13 @@ def blueprint(
     first_block: int = 0,
     state_norm: str = "none",
     target: Target | None = None,
+    states: int = 1,
     **settings: Any,
 ) -> dict[str, Any]:
     return {
         **blueprint_of(target or Classes(EMOTIONS)),
         "method": {"name": method, "first_block": first_block, "settings": SETTINGS.get(method, {}) | settings},
-        "pooling": {"kind": pooling, "layer": layer, "state_norm": state_norm},
+        "pooling": {"kind": pooling, "layer": layer, "state_norm": state_norm, "states": states},
         "head": {"name": head, "width": 16, "dropout": 0.1, "unmasked_mean": False},
     }
 

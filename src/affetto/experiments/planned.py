@@ -78,7 +78,8 @@ class PlannedRun:
         method = METHODS.find(self["method"])
         if method.changes_blocks and first == 0:
             return ("front end" if method.trains_embedding else "input of the first block", *shared)
-        return (model.pooling, model.layer, model.state_norm, not HEADS.find(model.head).takes_frames, first, *shared)
+        pooling = (model.pooling, model.layer, model.states, model.state_norm)
+        return (*pooling, not HEADS.find(model.head).takes_frames, first, *shared)
 
     @property
     def shares(self) -> tuple[Any, ...]:

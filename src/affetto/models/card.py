@@ -45,6 +45,7 @@ class _Pooling(_Part):
     kind: Literal["mean", "without_embedding", "weighted", "layer"]
     layer: int | None = Field(ge=0)
     state_norm: Literal["none", "layer"]
+    states: int = Field(1, ge=1)
 
 
 class _Head(_Part):

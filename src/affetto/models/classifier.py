@@ -80,7 +80,7 @@ class Classifier(nn.Module):
         if self.stores_statistics:
             return ("statistics", self.pooling.state_norm, self._highest)
         if self.frozen:
-            return ("pooled" if self.pooling.weights is None else "states", *self.pooling.identity())
+            return ("states" if self.pooling.keeps_states else "pooled", *self.pooling.identity())
         start = self.method.lowest_block
         return ("state", start) if start == 0 else ("state", start, *self.pooling.identity())
 
@@ -169,7 +169,7 @@ class Classifier(nn.Module):
     def statistics(self, prefix: Prefix, lengths: Tensor | None) -> Tensor:
         """As `forward`, up to what a statistics head standardises: (batch, 2 width), float32."""
         if "statistics" in prefix:
-            return prefix["statistics"][:, self.pooling.last]
+            return self.pooling.statistics_of(prefix["statistics"])
         return masked_statistics(*self.pooled(prefix, lengths))
 
     def pooled(self, prefix: Prefix, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -264,22 +264,22 @@ def split(batch: Prefix, rows: Sequence[int]) -> list[Prefix]:
 
 
 class _Gathered:
-    """Pools states as they come: a running sum under fixed weights, a list under learned ones.
+    """Pools states as they come: a running sum under fixed weights, a list where they are needed one by one.
 
     Fixed weights that are not zero are equal: the sum of the states is weighted once.
     """
 
     def __init__(self, pooling: StatePooling, prefix: Prefix | None = None) -> None:
         self.pooling, prefix = pooling, prefix or {}
-        self.learned = pooling.weights is not None
-        self.fixed = [] if self.learned else pooling.fixed()
+        self.fixed = [] if pooling.keeps_states else pooling.fixed()
         self.below = prefix.get("below")
         self.sum: Tensor | None = None
         self.states: list[Tensor] = list(prefix["states"].unbind(-2)) if "states" in prefix else []
 
     def add(self, index: int, state: Tensor) -> None:
-        if self.learned:
-            self.states.append(self.pooling.normalise(state))
+        if self.pooling.keeps_states:
+            if self.pooling.takes(index):
+                self.states.append(self.pooling.normalise(state))
         elif self.fixed[index] != 0.0:
             state = self.pooling.normalise(state)
             self.sum = state if self.sum is None else self.sum + state
@@ -295,14 +295,14 @@ class _Gathered:
         return self.sum if weight == 1.0 else self.sum * weight
 
     def stored(self) -> Prefix:
-        if self.learned:
+        if self.pooling.keeps_states:
             return {"states": torch.stack(self.states, dim=-2)} if self.states else {}
         below = self.weighted()
         return {} if below is None else {"below": below}
 
     def pooled(self) -> Tensor:
-        """(batch, frames, width)."""
-        if not self.learned:
+        """(batch, frames, width of the pooled frames)."""
+        if not self.pooling.keeps_states:
             mean = self.weighted()
             assert mean is not None
             return mean

@@ -37,11 +37,17 @@ def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None
     """A classifier on `backbone`, fresh (by torch's random generator) or with the weights of a saved folder.
 
     `blueprint`: {"labels": […], "target": {"kind", …} unless it is classes, "method": {"name", "first_block",
-    "settings"}, "pooling": {"kind", "layer", "state_norm"}, "head": {"name", "width", "dropout", "unmasked_mean"}}.
+    "settings"}, "pooling": {"kind", "layer", "state_norm", and "states" where not 1}, "head": {"name", "width",
+    "dropout", "unmasked_mean"}}.
     """
     pooling = StatePooling(backbone.depth, backbone.width, **blueprint["pooling"])
     if pooling.last > backbone.depth:
         raise UserError(f"model.layer={pooling.last}: this backbone has states 0 … {backbone.depth}")
+    if pooling.lowest < 0:
+        raise UserError(
+            f"model.states={pooling.states}: from state {pooling.last} down there are {pooling.last + 1} states; "
+            "lower model.states, or raise model.layer"
+        )
     settings = blueprint["method"]
     blocks = range(settings["first_block"], pooling.last)
     kind = METHODS.find(settings["name"])
@@ -50,7 +56,7 @@ def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None
         method = kind(backbone, blocks, **settings["settings"])
     else:
         method = kind.load(backbone, blocks, weights / METHOD, settings["settings"])
-    head = _head(backbone.width, blueprint)
+    head = _head(pooling.out_width, blueprint)
     classifier = Classifier(backbone, method, pooling, head, target_of(blueprint))
     if weights is not None:
         state = load_file(weights / HEAD)

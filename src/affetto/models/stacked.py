@@ -100,11 +100,10 @@ class Stacked:
         return joint, torch.cat(padded)
 
     def _needed(self, fit: int, prefix: Prefix) -> Prefix:
-        """The part of a fit's prefixes that it computes with: of stored statistics those of its state, as one frame."""
+        """The part of a fit's prefixes that it computes with: of statistics those of its states, as one frame."""
         if "statistics" not in prefix:
             return prefix
-        state = self.classifiers[fit].pooling.last
-        return {"statistics": prefix["statistics"][:, state : state + 1]}
+        return {"statistics": self.classifiers[fit].pooling.statistics_of(prefix["statistics"])[:, None]}
 
     def logits(
         self, prefix: Prefix, lengths: Tensor, mask: Callable[[int, Tensor], Tensor] | None = None

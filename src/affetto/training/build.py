@@ -59,6 +59,9 @@ class Builder:
         layer = self.spec.settings.model.layer
         if isinstance(layer, int) and layer > self.backbone.depth:
             raise UserError(f"model.layer={layer}: this backbone has states 0 … {self.backbone.depth}")
+        states = self.spec.settings.model.states
+        if states > self.backbone.depth + 1:
+            raise UserError(f"model.states={states}: this backbone has {self.backbone.depth + 1} states")
         self.backbone.to(self.device)
         self.precision = devices.resolve_precision(self.spec.settings.compute.precision, self.device)
         if self.precision == "bfloat16" and not self.method.trains_backbone:
@@ -80,7 +83,12 @@ class Builder:
                 "first_block": s.training.first_block,
                 "settings": method_settings(s, self.spec.method),
             },
-            "pooling": {"kind": s.model.pooling, "layer": layer, "state_norm": s.model.state_norm},
+            "pooling": {
+                "kind": s.model.pooling,
+                "layer": layer,
+                "state_norm": s.model.state_norm,
+                **({"states": s.model.states} if s.model.states > 1 else {}),
+            },
             "head": {
                 "name": s.model.head,
                 "width": s.model.head_width,

@@ -295,7 +295,7 @@ class FoldTrainer:
         return rows, {"test": self.target.scores(rows), "choice": choice.to_json()}
 
     def _probe_rows(self, probe: Probe, choice: Choice, ids: tuple[str, ...], fold: str, decision: Any = None) -> Rows:
-        return self._as_rows(ids, probe.values(self.probes.features(ids, choice.layer), self.target), fold, decision)
+        return self._as_rows(ids, probe.values(self.probes.features(ids, choice), self.target), fold, decision)
 
     # Predictions ---------------------------------------------------------------------------------
 

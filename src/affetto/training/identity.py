@@ -14,7 +14,7 @@ from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 
 LATER: dict[str, dict[str, Any]] = {
-    "model": {"layer_norm_swap": "none", "dropout_samples": 1},
+    "model": {"layer_norm_swap": "none", "dropout_samples": 1, "states": 1},
     "training": {
         "loss": "cross_entropy",
         "focal_gamma": 2.0,

@@ -46,6 +46,7 @@ class Probes:
             layers=layers,
             strengths=probe.strengths,
             folds=probe.inner_folds,
+            states=self.settings.model.states,
             **self._options(together, len(ids)),
         )
         share = self._weight(together, len(ids)) / self._weight(self.data.training_ids(ids), len(ids))
@@ -61,13 +62,20 @@ class Probes:
         together = self.data.training_ids(ids)
         options = self._options(together, len(ids))
         return Probe.fit(
-            self.features(together, choice.layer), self._truth(together), choice.strength_on_all, **options
+            self.features(together, choice),
+            self._truth(together),
+            choice.strength_on_all,
+            states=choice.states,
+            **options,
         )
 
-    def features(self, ids: Sequence[str], layer: int) -> np.ndarray:
-        """Statistics of one state, (clips, features)."""
-        stored = self.builder.statistics()
-        return np.stack([stored[i]["statistics"][layer].float().numpy() for i in ids])
+    def features(self, ids: Sequence[str], choice: Choice) -> np.ndarray:
+        """Statistics of the states of a choice, (clips, features): all means first, then all deviations."""
+        stored, lowest = self.builder.statistics(), choice.layer - choice.states + 1
+        rows = [stored[i]["statistics"][lowest : choice.layer + 1].float().numpy() for i in ids]
+        # (clips, states, 2 width) → (clips, 2 · states · width)
+        clips = np.stack(rows).reshape(len(ids), choice.states, 2, -1)
+        return clips.swapaxes(1, 2).reshape(len(ids), -1)
 
     def _truth(self, ids: Sequence[str]) -> np.ndarray:
         return np.array([self.truth[i] for i in ids])

@@ -52,6 +52,16 @@ class ModelSettings(Section):
         None,
         description="state that pooling=layer takes (0 … L); null: the last; auto: chosen on inner folds of speakers",
     )
+    states: Annotated[
+        int,
+        Acts(effects.PROBE_SHAPE),
+        Needs(effects.PROBE_SHAPE, lambda value: value > 1, "set model.states=1 with another head or pooling"),
+    ] = Field(
+        1,
+        ge=1,
+        description="neighbouring states, model.layer the highest, whose statistics stand side by side; the probe is "
+        "solved for each, and their outputs are averaged",
+    )
     state_norm: Literal["none", "layer"] = Field("none", description="normalisation of each state before pooling")
     head: Annotated[HeadName, Acts(effects.STEPPED)] = Field("paper", description="classifier on the pooled state")
     head_width: Annotated[int, Acts(effects.HIDDEN)] = Field(256, ge=1, description="width of the head's hidden layers")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ class Choice:
     share: float = 1.0
     measure: str = UAR.name
     """Name of the score in files."""
+    states: int = 1
+    """Number of neighbouring states, `layer` the highest, whose probes are averaged."""
 
     @property
     def strength_on_all(self) -> float:
@@ -47,12 +50,13 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """Fields of a run's files."""
-        return {"layer": self.layer, "strength": self.strength, self.measure: self.score, "share": self.share}
+        fields = {"layer": self.layer, "strength": self.strength, self.measure: self.score, "share": self.share}
+        return fields | ({"states": self.states} if self.states > 1 else {})
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Choice:
         """The choice from what `to_json` gave."""
-        (measure,) = fields.keys() - {"layer", "strength", "share"}
+        (measure,) = fields.keys() - {"layer", "strength", "share", "states"}
         common = {name: value for name, value in fields.items() if name != measure}
         return cls(**common, score=fields[measure], measure=measure)
 
@@ -70,20 +74,23 @@ def choose(
     clip_weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     owners: np.ndarray | None = None,
+    states: int = 1,
 ) -> Choice:
     """The best state and strength by the target's score of the probe over speaker-disjoint inner folds.
 
     `features(layer)` (clips, features), `truth` (clips, …) as `target` encodes it, `speakers` one a clip: of non-test
     clips only. Clips beyond the last speaker are auxiliary: each fold is fitted on them, none is judged by them.
     Copies come last, and join the fits that their clip joins. `clip_weights`, `groups`, `owners` are as of `Probe.fit`.
-    Every state is tried under the middle strength, the best few under all. On a tie the lower state and the smaller C
-    win. Raises UserError where there are fewer than two speakers.
+    Every state is tried under the middle strength, the best few under all. With `states` over 1 the outputs of so
+    many neighbouring states are averaged, and the highest of them is chosen among `layers`. On a tie the lower state
+    and the smaller C win. Raises UserError where there are fewer than two speakers.
     """
     count = len(speakers)
     of_clips = np.arange(len(truth)) if owners is None else owners
     splits = [(np.flatnonzero(~np.isin(of_clips, held_out)), held_out) for _, held_out in inner_folds(speakers, folds)]
 
-    def score(layer: int, strength: float) -> float:
+    @cache
+    def outputs_of(layer: int, strength: float) -> np.ndarray:
         x, outputs = features(layer), np.zeros((count, target.outputs))
         for fit, held_out in splits:
             probe = Probe.fit(
@@ -97,14 +104,16 @@ def choose(
                 owners=None if owners is None else np.searchsorted(fit, owners[fit]),
             )
             outputs[held_out] = probe.outputs(x[held_out])
-        return target.probe_score(outputs, truth[:count])
+        return outputs
 
     def tried(layer: int, strength: float) -> Choice:
-        return Choice(layer, strength, score(layer, strength), measure=target.probe_measure)
+        outputs = np.mean([outputs_of(state, strength) for state in range(layer - states + 1, layer + 1)], axis=0)
+        score = target.probe_score(outputs, truth[:count])
+        return Choice(layer, strength, score, measure=target.probe_measure, states=states)
 
     middle = sorted(strengths)[len(strengths) // 2]
     rest = [strength for strength in strengths if strength != middle]
-    choices = [tried(layer, middle) for layer in layers]
+    choices = [tried(layer, middle) for layer in layers if layer >= states - 1]
     short_list = sorted(choices, key=lambda choice: (-round(choice.score, 12), choice.layer))[:SHORT_LIST]
     choices = short_list + [tried(choice.layer, strength) for choice in short_list for strength in rest]
     return min(choices, key=lambda choice: (-round(choice.score, 12), choice.layer, choice.strength))
@@ -114,6 +123,13 @@ def _constants(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation (features,) of (clips, features); a feature that never varies is left unscaled."""
     scale = features.std(0)
     return features.mean(0), np.where(scale > 1e-6, scale, 1.0)
+
+
+def _columns(features: int, states: int) -> np.ndarray:
+    """Columns (states, features / states) of each state's mean and deviation, in all means and then all deviations."""
+    if states == 1:
+        return np.arange(features)[None]
+    return np.arange(features).reshape(2, states, -1).swapaxes(0, 1).reshape(states, -1)
 
 
 @dataclass(frozen=True)
@@ -137,6 +153,7 @@ class Probe:
         clip_weights: np.ndarray | None = None,
         groups: np.ndarray | None = None,
         owners: np.ndarray | None = None,
+        states: int = 1,
     ) -> Probe:
         """The target's linear map (`Target.solve`) of standardised (clips, features); deterministic.
 
@@ -144,7 +161,8 @@ class Probe:
         that no clip has is never predicted. With `groups`, integers (clips,), each group is standardised by the
         mean and deviation of its own clips, and the constants of the probe are those of group 0. `owners` (clips,) has
         the row of the clip of which each row is a changed copy (its own row for a clip): copies count neither in
-        constants nor in class frequencies.
+        constants nor in class frequencies. Where `features` are of several `states`, all means first, then all
+        deviations, a map is solved for each state, and the outputs are their mean.
         """
         features = features.astype(np.float64)
         originals = None if owners is None else owners == np.arange(len(owners))
@@ -158,8 +176,14 @@ class Probe:
         # Targets of plug-ins may not know weights of clips and copies, which runs without auxiliary corpora lack.
         weights = {} if clip_weights is None else {"clip_weights": clip_weights}
         weights |= {} if originals is None else {"originals": originals}
-        linear = target.solve(standardised, truth, strength, weighted=balanced, **weights)
-        return cls(centre, scale, linear.weight, linear.bias)
+        columns = _columns(features.shape[1], states)
+        maps = [
+            target.solve(standardised[:, state], truth, strength, weighted=balanced, **weights) for state in columns
+        ]
+        weight = np.empty((len(maps[0].weight), features.shape[1]))
+        for state, linear in zip(columns, maps, strict=True):
+            weight[:, state] = linear.weight / states
+        return cls(centre, scale, weight, np.mean([linear.bias for linear in maps], axis=0))
 
     def outputs(self, features: np.ndarray) -> np.ndarray:
         """(clips, features) → (clips, outputs)."""

@@ -1,0 +1,38 @@
+"""Probes of whole runs on several states."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from affetto.errors import UserError
+from affetto.training.spec import settings
+from affetto.training.train import train
+from training.corpora import spec, write_table
+
+
+def rows(file: Path) -> list[list[float]]:
+    return [list(json.loads(line)["probabilities"].values()) for line in file.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("method", ["frozen", "lora"])
+def test_a_head_on_several_states_starts_as_their_probe(method: str, tmp_path: Path) -> None:
+    """Stored statistics and frames, with 0 epochs of training: the same probabilities."""
+    table = write_table(tmp_path / "corpus")
+    states = {"model.states": "2", "model.layer": "2", "store.precision": "float32", "compute.precision": "float32"}
+    without_training = settings("recommended", states | {"training.epochs": "0"}, method=method)
+    metrics = train(spec(table, method).model_copy(update={"settings": without_training}), tmp_path / "run")
+    train(spec(table, "probe", overrides=states), tmp_path / "probe")
+    start, probe = (rows(tmp_path / run / "predictions.jsonl") for run in ("run", "probe"))
+    np.testing.assert_allclose(start, probe, atol=2e-4)
+    assert metrics["choice"]["states"] == 2
+
+
+def test_more_states_than_the_backbone_has_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "corpus")
+    with pytest.raises(UserError, match=r"model\.states=9: this backbone has 4 states"):
+        train(spec(table, "probe", overrides={"model.states": "9"}), tmp_path / "run")
+    assert not (tmp_path / "run" / "predictions.jsonl").exists()
