@@ -1,6 +1,6 @@
 """How many unlabelled clips of a speaker calibration takes: a run that leaves one speaker out, each fold's model.
 
-    python benchmarks/speaker_calibration.py RUN CORPUS [--draws 20] --out FILE.json --figure FILE.svg
+    python benchmarks/speaker_calibration.py RUN CORPUS [--draws 20] [--title TEXT] --out FILE.json --figure FILE.svg
 
 RUN was trained by `--split loso --method frozen` on the corpus whose recordings lie in CORPUS. For each speaker the
 model that never heard them is calibrated by random draws of 1, 3, 5, 10, 20 and all of their clips, whatever emotions
@@ -47,6 +47,7 @@ def main() -> None:
     options.add_argument("run", type=Path)
     options.add_argument("corpus", type=Path)
     options.add_argument("--draws", type=int, default=20)
+    options.add_argument("--title", default=TITLE)
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--figure", type=Path, required=True)
     chosen = options.parse_args()
@@ -64,7 +65,7 @@ def main() -> None:
         voices[fold.name] = Voice(fold.name, rows, heard[layer], model)
     result = measure(voices, folds, chosen.draws)
     chosen.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    draw(result, chosen.figure)
+    draw(result, chosen.figure, chosen.title)
 
 
 class Voice:
@@ -145,14 +146,15 @@ def _chosen_inside(voices: dict[str, Voice], folds: list[Path], draws: int) -> d
     uars: dict[str, dict[str, float]] = {str(size): {} for size in SIZES}
     for fold in folds:
         voice = voices[fold.name]
-        strength = json.loads((fold / "choice.json").read_text(encoding="utf-8"))["strength"]
+        choice = json.loads((fold / "choice.json").read_text(encoding="utf-8"))
+        strength, states = choice["strength"], choice.get("states", 1)
         inner = []
         for held_out in np.unique(voice.speaker[voice.speaker != fold.name]):
             fit = (voice.speaker != fold.name) & (voice.speaker != held_out)
             inner.append(
                 (
                     np.flatnonzero(voice.speaker == held_out),
-                    Probe.fit(voice.x[fit], voice.truth[fit], strength, target=Classes(EMOTIONS)),
+                    Probe.fit(voice.x[fit], voice.truth[fit], strength, target=Classes(EMOTIONS), states=states),
                 )
             )
         of = {doubt: np.mean([_probed(voice, *one, doubt, draws) for one in inner]) for doubt in DOUBTS}
@@ -227,12 +229,12 @@ def _over_draws(tables: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
     }
 
 
-def draw(result: dict[str, Any], path: Path) -> None:
+def draw(result: dict[str, Any], path: Path, title: str) -> None:
     excluded, included = ([result["before"], *result[kind].values()] for kind in ("excluded", "included"))
     at = np.arange(len(excluded))
     with style():
         words = WORDS.format(speakers=len(result["speakers"]), draws=result["draws"])
-        figure = framed(6.4, 3.6, TITLE, words, "")
+        figure = framed(6.4, 3.6, title, words, "")
         axes = figure.subplots()
         below = -np.inf
         for name in sorted(result["speakers"], key=lambda name: excluded[-1]["by_speaker"][name]):

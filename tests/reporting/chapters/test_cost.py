@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from affetto.models.methods.registry import METHODS
-from affetto.reporting.chapters.cost import Point, cost_table, draw_cost
+from affetto.reporting.chapters.cost import Point, cost_table, draw_cost, pareto_front
 from affetto.reporting.render.canvas import MARKS
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
@@ -19,9 +19,21 @@ def test_each_method_and_backbone_is_drawn_and_told_apart_a_strange_one_too(tmp_
     assert {line.get_label() for line in marks} == {f"{m}, {b}" for m in ("LoRA", "dora") for b in BACKBONES}
     assert len({(line.get_color(), line.get_marker()) for line in marks}) == len(marks) == 6
     across = {line.get_label(): line.get_ydata()[0] for line in figures[0].axes[0].get_lines() if line not in marks}
+    steps = across.pop("best up to the cost", None)
+    assert steps is not None
     assert across == {f"probe, {name}": 44.0 + n for n, name in enumerate(BACKBONES)}
     words = " ".join(text.get_text() for text in texts(figures[0]))
     assert "95 % interval over 14 clips" in words.replace("\n", " ")
+
+
+def test_the_front_is_what_nothing_cheaper_reaches():
+    costs = {"probe": (1, 50.0), "dear": (9, 55.0), "worse": (4, 52.0), "better": (4, 60.0), "cheap": (2, 50.0)}
+    points = [
+        Point(method=name, backbone="b", score=score, low=0.0, high=99.0, trained=trained, seconds=10.0 - trained)
+        for name, (trained, score) in costs.items()
+    ]
+    assert [point.method for point in pareto_front(points, "trained")] == ["probe", "better"]
+    assert [point.method for point in pareto_front(points, "seconds")] == ["dear", "better"]
 
 
 def test_every_method_has_a_look_and_a_title_of_its_own(tmp_path, figures):

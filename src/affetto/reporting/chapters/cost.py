@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "One mark: a configuration, mean over seeds; whiskers: {interval}. Both scales below are "
-    "logarithmic. Times depend on the machine: compare only those of one device."
+    "logarithmic. Grey steps: the best score up to each cost. Times depend on the machine: compare only those of one "
+    "device."
 )
 MOST_TICKS = 4
 DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (6, 3)))
@@ -138,6 +139,7 @@ def draw_cost(
             (left, "trained", "parameters trained", lambda value: count_text(round(value))),
             (right, "seconds", "time of a run (s)", lambda value: f"{value:,.10g}"),
         ):
+            _draw_front(axes, points, quantity)
             _draw_points(axes, points, quantity, colours, backbones)
             _draw_lines(axes, lines, backbones)
             _scale(axes, label, tick_text)
@@ -272,6 +274,23 @@ def _draw_points(
             label = method if has_one_backbone else f"{method}, {backbone}"
             look: dict[str, Any] = {"markersize": 8, "markeredgecolor": "white", "zorder": 3, "label": label}
             axes.plot(x, [point.score for point in members], mark, color=colour, **look)
+
+
+def pareto_front(points: Sequence[Point], quantity: str) -> list[Point]:
+    """Points that score more than every one that costs no more, by rising cost; `quantity` names the cost."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (getattr(point, quantity), -point.score)):
+        if not front or point.score > front[-1].score:
+            front.append(point)
+    return front
+
+
+def _draw_front(axes: Axes, points: Sequence[Point], quantity: str) -> None:
+    front = pareto_front(points, quantity)
+    if len(front) < 2:
+        return
+    x, y = [getattr(point, quantity) for point in front], [point.score for point in front]
+    axes.step(x, y, where="post", color=GREY, linewidth=1, zorder=2, label="best up to the cost")
 
 
 def _draw_lines(axes: Axes, lines: Sequence[Line], backbones: Sequence[str]) -> None:
