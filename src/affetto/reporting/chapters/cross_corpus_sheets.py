@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from affetto.reporting.chapters.comparisons import comparison_cells, comparison_columns
+from affetto.reporting.chapters.comparisons import LEADING, comparison_cells, comparison_columns
 from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, percent_text
@@ -71,6 +71,7 @@ def difference_table(evidence: Evidence, systems: Sequence[CrossedSystem]) -> Sh
         name="across-differences",
         title="Paired differences on other corpora",
         columns=comparison_columns("tests"),
+        leading=LEADING,
         rows=tuple(
             (text_cell(first.label), text_cell(second.label), count_cell(tests), *comparison_cells(comparison))
             for (first, second, tests, _), comparison in zip(compared, corrected, strict=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from affetto.errors import UserError
 from affetto.measures.measure import Measure
 from affetto.reporting.chapters.comparisons import (
+    LEADING,
     UNDECIDED_WORDS,
     effect_cell,
     p_cell,
@@ -229,6 +230,8 @@ def comparison_table(evidence: PartEvidence, name: str, keys: Sequence[str] = ("
         name=name,
         title="Paired comparisons",
         columns=columns(*texts[:4], *numbers, "verdict", texts=texts),
+        leading=LEADING,
+        lists=("under",),
         rows=tuple(_comparison_row(judged, contrast) for judged, contrast in compared),
         caption=(
             "The first minus the second, on the same clips, seeds averaged, mean over corpora. Interval: Student's t "
