@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from affetto.errors import UserError
+from affetto.training.build import Builder
 from affetto.training.spec import settings
 from affetto.training.train import train
 from training.corpora import spec, write_table
@@ -31,8 +32,11 @@ def test_a_head_on_several_states_starts_as_their_probe(method: str, tmp_path: P
     assert metrics["choice"]["states"] == 2
 
 
-def test_more_states_than_the_backbone_has_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("layer", "highest"), [("auto", 3), ("1", 1)])
+def test_more_states_than_there_are_is_refused_before_any_is_computed(
+    layer: str, highest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = write_table(tmp_path / "corpus")
-    with pytest.raises(UserError, match=r"model\.states=9: this backbone has 4 states"):
-        train(spec(table, "probe", overrides={"model.states": "9"}), tmp_path / "run")
-    assert not (tmp_path / "run" / "predictions.jsonl").exists()
+    monkeypatch.setattr(Builder, "statistics", lambda _: pytest.fail("states are computed"))
+    with pytest.raises(UserError, match=rf"model\.states=9: there are {highest + 1} states from 0 to {highest}"):
+        train(spec(table, "probe", overrides={"model.states": "9", "model.layer": layer}), tmp_path / "run")

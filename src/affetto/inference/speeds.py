@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import soxr
 
 from affetto import audio
+from affetto.audio import warping
+from affetto.audio.changes import KINDS
 from affetto.errors import UserError
 from affetto.inference.flow import Begin, Rows
 
-SLOWEST, FASTEST = 0.5, 2.0
+SPEED = KINDS["speed"]
 MOST = 16
 """Copies of a window, at most."""
 
@@ -29,9 +30,9 @@ def parse_speeds(text: str | None) -> tuple[float, ...]:
 def check_speeds(speeds: Sequence[float]) -> tuple[float, ...]:
     """The speeds of copies. Raises UserError for one that no speech has, that is the clip's own, or that is double."""
     for n, speed in enumerate(speeds):
-        if not SLOWEST <= speed <= FASTEST:
-            raise UserError(f"--tta {speed:g}: give speeds from {SLOWEST:g} to {FASTEST:g}")
-        if speed == 1 or speed in speeds[:n]:
+        if not SPEED.lowest <= speed <= SPEED.highest:
+            raise UserError(f"--tta {speed:g}: give speeds from {SPEED.lowest:g} to {SPEED.highest:g}")
+        if speed == SPEED.neutral or speed in speeds[:n]:
             raise UserError(f"--tta {speed:g} is counted already; the clip itself always is: leave it out")
     if len(speeds) > MOST:
         raise UserError(f"--tta with {len(speeds)} speeds: give {MOST} at most")
@@ -53,5 +54,4 @@ def at_speed(wave: np.ndarray, speed: float) -> np.ndarray:
     """A wave (samples,) at 16 kHz played `speed` times as fast, its pitch too; one that would be too short stays."""
     if len(wave) < speed * audio.SHORTEST_SECONDS * audio.RATE_HZ:
         return wave
-    changed: np.ndarray = soxr.resample(wave, audio.RATE_HZ * speed, audio.RATE_HZ, quality="HQ")
-    return changed.astype(np.float32, copy=False)
+    return warping.speed(wave, speed)

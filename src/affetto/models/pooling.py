@@ -9,6 +9,11 @@ POOLINGS = ("mean", "without_embedding", "weighted", "layer")
 STATE_NORMS = ("none", "layer")
 
 
+def side_by_side(statistics: Tensor) -> Tensor:
+    """Statistics of each state (batch, states, 2 width) → (batch, 2 · states · width): all means, all deviations."""
+    return statistics.unflatten(2, (2, -1)).transpose(1, 2).flatten(1)
+
+
 class StatePooling(nn.Module):
     """A weighted sum over L+1 states, each (batch, frames, width), possibly layer-normalised first.
 
@@ -83,8 +88,7 @@ class StatePooling(nn.Module):
 
         All means come first, then all deviations, as in the statistics of states side by side.
         """
-        rows = statistics[:, self.lowest : self.last + 1]
-        return rows.unflatten(2, (2, self.width)).transpose(1, 2).flatten(1)
+        return side_by_side(statistics[:, self.lowest : self.last + 1])
 
     def normalise(self, state: Tensor) -> Tensor:
         return nn.functional.layer_norm(state, (self.width,)) if self.state_norm == "layer" else state

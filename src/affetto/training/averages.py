@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from affetto.training.checkpoint import with_prefix, without_prefix
 from affetto.training.sections import TrainingSettings
 
-SOON = 10
-"""Steps from which on the exponential mean is no longer mostly the start."""
+WARM_UP = 10
+"""Constant in the share of the early steps; the larger, the faster the start is forgotten."""
 
 
 class Average:
@@ -73,7 +73,7 @@ class Exponential(Average):
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
-        share = 1 - min(self.decay, (1 + step) / (SOON + step))
+        share = 1 - min(self.decay, (1 + step) / (WARM_UP + step))
         torch._foreach_lerp_(list(self.weights.values()), list(self.parameters.values()), share)
 
     def state(self) -> dict[str, Tensor]:

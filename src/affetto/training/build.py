@@ -59,9 +59,9 @@ class Builder:
         layer = self.spec.settings.model.layer
         if isinstance(layer, int) and layer > self.backbone.depth:
             raise UserError(f"model.layer={layer}: this backbone has states 0 … {self.backbone.depth}")
-        states = self.spec.settings.model.states
-        if states > self.backbone.depth + 1:
-            raise UserError(f"model.states={states}: this backbone has {self.backbone.depth + 1} states")
+        states, highest = self.spec.settings.model.states, layer if isinstance(layer, int) else self.backbone.depth
+        if states > highest + 1:
+            raise UserError(f"model.states={states}: there are {highest + 1} states from 0 to {highest}; lower it")
         self.backbone.to(self.device)
         self.precision = devices.resolve_precision(self.spec.settings.compute.precision, self.device)
         if self.precision == "bfloat16" and not self.method.trains_backbone:

@@ -130,7 +130,6 @@ class Data:
     def factors(self, settings: Settings, clips: int, *, drawn_evenly: bool = False) -> dict[str, float]:
         """Factor on the loss of each auxiliary clip beside so many training clips of the tested corpus, and of copies.
 
-
         `drawn_evenly`: True for clips that are drawn so that corpora are even already: their weight alone acts.
         {} where all clips count alike.
         """

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
+from affetto.models.pooling import side_by_side
 from affetto.training.build import Builder
 from affetto.training.data import Data
 from affetto.training.sections import Settings
@@ -72,10 +74,8 @@ class Probes:
     def features(self, ids: Sequence[str], choice: Choice) -> np.ndarray:
         """Statistics of the states of a choice, (clips, features): all means first, then all deviations."""
         stored, lowest = self.builder.statistics(), choice.layer - choice.states + 1
-        rows = [stored[i]["statistics"][lowest : choice.layer + 1].float().numpy() for i in ids]
-        # (clips, states, 2 width) → (clips, 2 · states · width)
-        clips = np.stack(rows).reshape(len(ids), choice.states, 2, -1)
-        return clips.swapaxes(1, 2).reshape(len(ids), -1)
+        rows = [stored[i]["statistics"][lowest : choice.layer + 1].float() for i in ids]
+        return side_by_side(torch.stack(rows)).numpy()
 
     def _truth(self, ids: Sequence[str]) -> np.ndarray:
         return np.array([self.truth[i] for i in ids])

@@ -140,7 +140,9 @@ def _resolved(recipe: str, overrides: dict[str, str], method: str | None) -> Set
     except ValidationError as problem:
         first = problem.errors()[0]
         name = ".".join(str(part) for part in first["loc"][:2])
-        raise UserError(f"setting {name}={first['input']!r}: {first['msg'].lower()} ({names.get(name, '')})") from None
+        message = first["msg"].removeprefix("Value error, ")
+        words = message[:1].lower() + message[1:]
+        raise UserError(f"setting {name}={first['input']!r}: {words} ({names.get(name, '')})") from None
 
 
 def setting_names() -> dict[str, str]:

@@ -136,7 +136,7 @@ def _check_measure(measure: str | None, runs: Sequence[Run]) -> None:
     """Raise UserError for a measure that no run has."""
     allowed = {name: None for run in runs for name in _measure_names(run)}
     if measure is not None and measure not in allowed:
-        raise unknown("measure", measure, allowed, hint="Known are those of the targets in both folders.")
+        raise unknown("measure", measure, allowed, hint="These are the measures of the targets in both folders.")
 
 
 def _measure_names(run: Run) -> list[str]:
