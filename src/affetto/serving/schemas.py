@@ -247,7 +247,7 @@ class NoticeAnswer(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "notices": NOTICES,
+                    "notices": {**NOTICES},
                     "regulation": REGULATION,
                     "articles": [{"name": ARTICLES[0].name, "rule": ARTICLES[0].rule, "since": ARTICLES[0].since}],
                     "disclaimer": DISCLAIMER,
