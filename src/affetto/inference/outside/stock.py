@@ -84,7 +84,7 @@ def open_classifier(folder: Path, device: str, loader: Any) -> OutsideModel:
 def _stock_classes() -> set[str]:
     from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES as NAMES
 
-    return {name for names in NAMES.values() for name in ((names,) if isinstance(names, str) else names)}
+    return {str(name) for name in NAMES.values()}
 
 
 def _check_weights(folder: Path) -> None:
