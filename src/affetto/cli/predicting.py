@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affetto.cli import labels, timelines
-from affetto.cli.arguments import Address, Device, Engine, Moved, Precision, Quiet, Tta, only_python_speaks
+from affetto.cli.arguments import (
+    Address,
+    Device,
+    Engine,
+    LabelMap,
+    Moved,
+    Precision,
+    Quiet,
+    Tta,
+    label_map,
+    only_python_speaks,
+)
 from affetto.cli.ending import advising
 from affetto.cluster import check_engine
 from affetto.errors import UserError
@@ -58,6 +69,7 @@ def predict(
     picture: Annotated[
         Path | None, typer.Option(help="with --timeline: PNG or SVG of the waveform and the answers over time")
     ] = None,
+    map_: LabelMap = None,
     engine: Engine = "local",
     address: Address = None,
     backbone: Moved = None,
@@ -100,6 +112,7 @@ def predict(
         abstain_below=abstain_below,
         speaker=_clips(calibrate),
         speeds=parse_speeds(tta),
+        label_map=tuple(label_map(map_).items()),
     )
     if timeline:
         predictor = spec.load()
@@ -163,5 +176,7 @@ def _clips(folder: Path | None) -> tuple[str, ...]:
 def _notes(model: Facts, spec: PredictorSpec, folder: Path | None) -> None:
     if model.synthetic:
         typer.echo("note: this model was trained on synthetic speech", err=True)
+    for line in model.notes:
+        typer.echo(f"note: {line}", err=True)
     if folder is not None:
         typer.echo(f"note: {ADAPTED.format(clips=len(spec.speaker), folder=folder)}", err=True)

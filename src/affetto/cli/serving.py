@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import Device, Moved, Precision
+from affetto.cli.arguments import Device, LabelMap, Moved, Precision, label_map
 from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
 
 
@@ -55,6 +55,7 @@ def serve(
             help="text, or file of it, that the page and /notice add to the notice for people whose voice is analysed"
         ),
     ] = None,
+    map_: LabelMap = None,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -83,6 +84,7 @@ def serve(
         device=device,
         backbone=backbone,
         precision=precision,
+        label_map=label_map(map_),
         page=page,
         root_path=root_path,
         proxies=trusted_proxy or (),
