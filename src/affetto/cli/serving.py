@@ -47,11 +47,19 @@ def serve(
             help="address or network of a proxy whose X-Forwarded-For names the client; this machine's is one"
         ),
     ] = None,
+    notice: Annotated[
+        str | None,
+        typer.Option(
+            help="text, or file of it, that the page and /notice add to the notice for people whose voice is analysed"
+        ),
+    ] = None,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
     """Serve models over HTTP until Ctrl-C or SIGTERM; see docs/serving.md."""
+    from affetto.inference.notices import read_notice
+    from affetto.serving.disclosure import Disclosure
     from affetto.serving.launch import serve as run
 
     limits = Limits(
@@ -76,5 +84,6 @@ def serve(
         page=page,
         root_path=root_path,
         proxies=trusted_proxy or (),
+        disclosure=Disclosure(operator="" if notice is None else read_notice(notice)),
         say=lambda line: typer.echo(line),
     )
