@@ -67,7 +67,8 @@ def slim_sheet(sheet: Sheet) -> Sheet:
         lists=tuple(name for name in sheet.lists if name in names),
     )
     table = page_table(narrower)
-    rows, breaks = [], set()
+    rows: list[tuple[Cell, ...]] = []
+    breaks: set[int] = set()
     for number, row in enumerate(table.sheet.rows):
         if number in sheet.breaks:
             breaks.add(len(rows))
