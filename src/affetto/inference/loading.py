@@ -16,6 +16,8 @@ from affetto.models.saved import CARD
 from affetto.training.runs import FOLDS, MODEL
 
 ONNX, ONNX_FILE, TRANSFORMERS_FILE = ".onnx", "model.onnx", "config.json"
+BROWSER_FOLDER = "onnx"
+"""Folder of the graphs within an export for transformers.js."""
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
@@ -74,15 +76,20 @@ def _load(model: str | Path, *, device: str, backbone: str | None, precision: st
         return load_ensemble(path, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
     if backbone is not None:
         raise UserError(f"{model} holds its backbone's weights itself: leave --backbone out")
+    if kind == "browser":
+        raise UserError(f"{model} is an export for transformers.js: predict by the run's folder, or export --to onnx")
     return _loader(kind)(path, device=device, precision=precision, long_clips=long_clips)
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a model: `onnx`, `transformers`, `ensemble`, or `trained` (any other path: a run or a model)."""
+    """Tell the kind of a model: `onnx`, `browser`, `transformers`, `ensemble`, or `trained` (any other path: a run or a
+    model)."""
     if (path / ENSEMBLE).is_file():
         return "ensemble"
     if path.suffix == ONNX or (path / ONNX_FILE).is_file():
         return "onnx"
+    if (path / BROWSER_FOLDER / ONNX_FILE).is_file():
+        return "browser"
     if not (path / CARD).is_file() and "affetto_card" in _configuration(path / TRANSFORMERS_FILE):
         return "transformers"
     return "trained"
