@@ -20,6 +20,7 @@ from affetto.export import transformers_js as export
 from affetto.export.onnx_float16 import halve_weights
 from affetto.export.source import trained_predictor
 from affetto.export.transformers_js import export_js
+from affetto.inference.loading import kind_of
 from conftest import PROJECT
 from inference.saved import TEMPERATURE, saved_model
 from models.systems import clips
@@ -115,14 +116,19 @@ def test_the_folder_describes_itself(exported: Path) -> None:
     assert list(config["id2label"].values()) == list(config["label2id"])
     assert config["affetto"]["synthetic"] is True and set(config["affetto"]["parity"]) == {"fp32", "fp16", "q8"}
     card = (exported / "README.md").read_text()
-    assert "synthetic speech" in card and "longer than 1.5 s" in card and f"temperature {TEMPERATURE:g}" in card
+    assert (
+        "synthetic speech" in card
+        and "Article 50(3)" in card
+        and "longer than 1.5 s" in card
+        and f"temperature {TEMPERATURE:g}" in card
+    )
     sizes = [(exported / "onnx" / variant.file).stat().st_size for variant in export.VARIANTS]
     assert all(f"{size / 1e6:.1f} MB" in card for size in sizes) and sizes[1] < 0.7 * sizes[0]
     content = (exported / "onnx" / "model.onnx").read_bytes()
     assert b"site-packages" not in content and str(Path(affetto.__file__).parent).encode() not in content
 
 
-def test_what_the_folder_cannot_be(exported: Path, tmp_path: Path) -> None:
+def test_what_the_folder_cannot_be(trained: Path, exported: Path, tmp_path: Path) -> None:
     """No model of other targets, no source of another export, and no model for affetto itself."""
     with pytest.raises(UserError, match="is an export for transformers"):
         affetto.load(exported)
@@ -131,6 +137,9 @@ def test_what_the_folder_cannot_be(exported: Path, tmp_path: Path) -> None:
     for name in ("multilabel", "joint", "mse"):
         with pytest.raises(UserError, match="gives one label of several"):
             export.check_target(EVERY[name])
+    (trained / "onnx").mkdir()  # a user's export within the model's own folder
+    shutil.copyfile(exported / "onnx" / "model.onnx", trained / "onnx" / "model.onnx")
+    assert kind_of(trained) == "trained"
     done = CliRunner().invoke(
         app, ["export", "nowhere", "--to", "transformers-js", "--precision", "int8", "--out", str(tmp_path / "out")]
     )

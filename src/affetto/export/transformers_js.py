@@ -30,7 +30,7 @@ from affetto.export.onnx_float16 import halve_weights
 from affetto.export.onnx_graph import metadata, needed, trace, write_graph
 from affetto.export.onnx_int8 import quantise_graph
 from affetto.export.transformers_js_card import card_of
-from affetto.inference.loading import BROWSER_FOLDER
+from affetto.inference.loading import BROWSER_KEYS
 from affetto.inference.predictor import Predictor
 from affetto.models.classifier import Classifier
 from affetto.models.parallel import threads
@@ -38,6 +38,8 @@ from affetto.targets.target import Target
 
 MODEL_TYPE, CLASS, EXTRACTOR = "wav2vec2", "Wav2Vec2ForSequenceClassification", "Wav2Vec2FeatureExtractor"
 """Class that transformers.js runs the graph by, whatever the model's family: it adds nothing to the graph."""
+GRAPHS = "onnx"
+"""Folder of the graphs."""
 WEIGHTS_ENDING = "_data"
 """Ending of a file with weights beside the graph, by transformers.js' convention."""
 
@@ -93,12 +95,12 @@ def export_js(
     expected = {id(wave): np.array(list(predictor(wave).probabilities.values())) for wave in waves}
     results: dict[str, parity.Parity] = {}
     with new_folder(out) as folder:
-        (folder / BROWSER_FOLDER).mkdir()
+        (folder / GRAPHS).mkdir()
         say("tracing the model")
         traced = trace(LogitGraph(predictor.classifier).eval(), (LOGITS,))
         for variant in VARIANTS:
             say(f"writing {variant.file}")
-            file = folder / BROWSER_FOLDER / variant.file
+            file = folder / GRAPHS / variant.file
             write_graph(_graph(traced, predictor, variant, folder), _facts(predictor, variant), file, WEIGHTS_ENDING)
             result = parity.compare(lambda wave: expected[id(wave)], _probabilities(file), waves, predictor.target)
             if variant.is_optional and result.largest_difference > variant.tolerance:
@@ -106,7 +108,7 @@ def export_js(
                 for written in (file, _beside(folder, variant)):
                     written.unlink(missing_ok=True)
                 continue
-            parity.refuse(result, variant.tolerance, f"{BROWSER_FOLDER}/{variant.file}")
+            parity.refuse(result, variant.tolerance, f"{GRAPHS}/{variant.file}")
             results[variant.dtype] = result
         _write_texts(folder, predictor, results, out.name)
     return results
@@ -180,6 +182,7 @@ def _write_texts(folder: Path, predictor: Predictor, results: dict[str, parity.P
             "parity": {dtype: asdict(result) for dtype, result in results.items()},
         },
     }
+    assert BROWSER_KEYS <= config.keys()
     extractor = {
         "feature_extractor_type": EXTRACTOR,
         "feature_size": 1,
@@ -198,10 +201,10 @@ def _write_texts(folder: Path, predictor: Predictor, results: dict[str, parity.P
 
 def _beside(folder: Path, variant: Variant) -> Path:
     """File that very large weights lie in."""
-    return folder / BROWSER_FOLDER / f"{variant.file}{WEIGHTS_ENDING}"
+    return folder / GRAPHS / f"{variant.file}{WEIGHTS_ENDING}"
 
 
 def _size(folder: Path, variant: Variant) -> int:
     """Bytes of a graph with its weights."""
-    files = (folder / BROWSER_FOLDER / variant.file, _beside(folder, variant))
+    files = (folder / GRAPHS / variant.file, _beside(folder, variant))
     return sum(file.stat().st_size for file in files if file.exists())
