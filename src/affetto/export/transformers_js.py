@@ -182,7 +182,7 @@ def _write_texts(folder: Path, predictor: Predictor, results: dict[str, parity.P
             "parity": {dtype: asdict(result) for dtype, result in results.items()},
         },
     }
-    assert BROWSER_KEYS <= config.keys()
+    assert config.keys() >= BROWSER_KEYS
     extractor = {
         "feature_extractor_type": EXTRACTOR,
         "feature_size": 1,

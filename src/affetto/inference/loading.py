@@ -116,7 +116,7 @@ def kind_of(path: Path) -> str:
     a run or a model)."""
     if (path / ENSEMBLE).is_file():
         return "ensemble"
-    if BROWSER_KEYS <= _configuration(path / TRANSFORMERS_FILE).keys():
+    if _configuration(path / TRANSFORMERS_FILE).keys() >= BROWSER_KEYS:
         return "browser"
     if not (path / CARD).is_file() and find_format(path) is not None:
         return "outside"
