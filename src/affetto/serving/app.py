@@ -139,7 +139,7 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
         responses=schemas.refused(401, 403, 500),
     )
     async def models() -> schemas.ModelsAnswer:
-        return schemas.ModelsAnswer(models=service.catalogue.describe())
+        return schemas.ModelsAnswer(models=service.catalogue.describe(), **service.disclosure.use_fields())
 
     @app.head("/notice", include_in_schema=False)
     @app.get(
