@@ -14,7 +14,9 @@ from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
 
 
 def serve(
-    models: Annotated[list[str], typer.Argument(help="models, as PATH or NAME=PATH; the first is the default")],
+    models: Annotated[
+        list[str], typer.Argument(help="models, as PATH or NAME=PATH (or a hub id); the first is the default")
+    ],
     host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0: every network")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen at; 0: a free one")] = 8000,
     token: Annotated[
