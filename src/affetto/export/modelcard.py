@@ -133,7 +133,7 @@ def _conformal(confidence: Mapping[str, Any]) -> str:
 
 
 def _sets(sets: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
-    """Write a table of the sets of labels: their size, and their coverage of speakers that had no part in the limits."""
+    """Write a table of the sets of labels: size, and coverage of speakers that had no part in the limits."""
     measured = sets["measured"]
     interval = measured["interval"]
     lines = ["| sets | labels in a set | clips whose emotion is in it | interval | speaker with the fewest |"]
