@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from affetto.inference import timeline
 from affetto.inference.decision import answer_fields
 from affetto.inference.loading import load
+from affetto.inference.notices import SHORT_NOTICE
 from affetto.inference.predictor import Predictor
 from affetto.serving import schemas
 from affetto.serving.catalogue import Catalogue
@@ -96,7 +97,7 @@ def test_answers_of_classes_are_byte_for_byte_what_they_were() -> None:
         models = httpx.get(f"{url}/v1/models").text
     assert answer == (
         '{"model":"first","emotion":"joy","probabilities":{"joy":0.75,"anger":0.25},"seconds":1.0,'
-        '"seconds_heard":1.0,"windows":1,"synthetic":true}'
+        f'"seconds_heard":1.0,"windows":1,"synthetic":true,"notice":"{SHORT_NOTICE}"}}'
     )
     assert models == (
         '{"models":[{"name":"first","default":true,"labels":["joy","anger"],"method":null,"backbone":null,'

@@ -40,7 +40,9 @@ ADAPTED = (
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="a run's or an exported folder, an ONNX file, or a hub id")],
+    model: Annotated[
+        str, typer.Argument(help="a run's or an exported folder, an ONNX file, a model of others, or a hub id")
+    ],
     inputs: Annotated[
         list[str],
         typer.Argument(

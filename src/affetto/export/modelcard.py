@@ -8,6 +8,7 @@ from typing import Any
 
 from affetto._version import __version__
 from affetto.backbones.catalogue import BACKBONES
+from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION
 from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.intervals import title
 from affetto.measures.regression import CCC
@@ -42,6 +43,10 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "untested": _untested(final),
         "seconds": _window(card),
         "digest": card["backbone"]["digest"],
+        "regulation": REGULATION,
+        "disclaimer": DISCLAIMER,
+        "articles": "\n".join(f"- {article.name}, since {article.since}: {article.rule}" for article in ARTICLES),
+        "notices": "\n".join(f"- `{language}`: {text}" for language, text in NOTICES.items()),
     }
     return CARD.format(**values)
 
@@ -281,8 +286,13 @@ corpus above alone; how well it does on other languages, microphones, ages and w
 acted emotions are not spontaneous ones. A voice does not show what a person feels: the answer says which training
 clips a recording sounds like. Do not use it to judge a person.
 
-**European law.** Regulation (EU) 2024/1689 (AI Act), Article 5(1)(f), prohibits AI systems that infer emotions of
-people at the workplace and in education institutions, but for medical or safety reasons. Elsewhere emotion recognition
-from biometric data, of which a voice is one, counts as high-risk (Annex III), and people must be told that they are
-exposed to it (Article 50(3)).
+## European law
+
+{regulation} speaks of emotion recognition from biometric data, of which a voice is one. {disclaimer}
+
+{articles}
+
+Notice for the people exposed, to be completed with the name of the operator:
+
+{notices}
 """

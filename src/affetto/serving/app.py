@@ -153,6 +153,16 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
     async def models() -> schemas.ModelsAnswer:
         return schemas.ModelsAnswer(models=service.catalogue.describe())
 
+    @app.head("/notice", include_in_schema=False)
+    @app.get(
+        "/notice",
+        summary="Notice for the people whose voices are analysed, in five languages",
+        response_model_exclude_unset=True,
+        responses=schemas.refused(403, 500),
+    )
+    async def notice() -> schemas.NoticeAnswer:
+        return service.disclosure.answer()
+
     @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",

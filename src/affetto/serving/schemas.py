@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION, SHORT_NOTICE
+
 PREDICTION: dict[str, Any] = {
     "model": "lora",
     "emotion": "joy",
@@ -22,6 +24,7 @@ PREDICTION: dict[str, Any] = {
     "seconds_heard": 3.42,
     "windows": 1,
     "synthetic": False,
+    "notice": SHORT_NOTICE,
 }
 
 
@@ -33,7 +36,9 @@ DIMENSIONS: dict[str, Any] = {
     "seconds_heard": 3.42,
     "windows": 1,
     "synthetic": False,
+    "notice": SHORT_NOTICE,
 }
+_NOTICE = "notice for the people whose voice this is about; `GET /notice` has it in more languages"
 _DIMENSIONS = "value of each dimension that the model predicts, within its range; absent where it predicts none"
 
 
@@ -68,6 +73,7 @@ class PredictionAnswer(BaseModel):
     seconds_heard: float = Field(description="seconds of it that the model processed")
     windows: int = Field(description="number of windows that the probabilities are averaged over")
     synthetic: bool = Field(description="true if the model was trained on synthetic speech")
+    notice: str = Field(default="", description=_NOTICE)
 
 
 class SegmentAnswer(BaseModel):
@@ -93,6 +99,7 @@ class TimelineAnswer(BaseModel):
                     "model": "lora",
                     "seconds": 63.2,
                     "synthetic": False,
+                    "notice": SHORT_NOTICE,
                     "segments": [
                         {"start": 0.4, "end": 7.9, "emotion": "joy", "probabilities": PREDICTION["probabilities"]}
                     ],
@@ -105,6 +112,7 @@ class TimelineAnswer(BaseModel):
     seconds: float = Field(description="length of the recording in seconds")
     segments: list[SegmentAnswer] = Field(description="stretches of speech in the order of time")
     synthetic: bool = Field(description="true if the model was trained on synthetic speech")
+    notice: str = Field(default="", description=_NOTICE)
 
 
 class TranscriptionSegment(SegmentAnswer):
@@ -129,6 +137,7 @@ class TranscriptionAnswer(PredictionAnswer):
                     "duration": 63.2,
                     "seconds": 63.2,
                     "synthetic": False,
+                    "notice": SHORT_NOTICE,
                     "segments": [
                         {
                             "id": 0,
@@ -225,6 +234,37 @@ class ModelsAnswer(BaseModel):
     """The models that are served, the default first."""
 
     models: list[ModelAnswer]
+
+
+class ArticleAnswer(BaseModel):
+    """An article of law that speaks of emotion recognition."""
+
+    name: str = Field(description="its number")
+    rule: str = Field(description="its content in one sentence")
+    since: str = Field(description="first day on which it applies, `YYYY-MM-DD`")
+
+
+class NoticeAnswer(BaseModel):
+    """Notice for the people whose voices the server analyses."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "notices": {**NOTICES},
+                    "regulation": REGULATION,
+                    "articles": [{"name": ARTICLES[0].name, "rule": ARTICLES[0].rule, "since": ARTICLES[0].since}],
+                    "disclaimer": DISCLAIMER,
+                }
+            ]
+        }
+    )
+
+    notices: dict[str, str] = Field(description="notice by the code of its language, as `it`")
+    operator: str = Field(default="", description="notice of the operator's own; absent for none")
+    regulation: str = Field(description="name of the law that the articles are of")
+    articles: list[ArticleAnswer] = Field(description="articles that speak of emotion recognition")
+    disclaimer: str = Field(description="limits of what is written here about the law")
 
 
 class StateAnswer(BaseModel):

@@ -81,6 +81,8 @@ class FoldTrainer:
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
         self.free_slots = list(range(self.at_once))
+        for fold in self.data.split.folds:  # an error ends the run before anything is computed
+            self.data.voices(self.data.training_ids(fold.train), self.settings.training.adversary)
         self.beside = self.spec.probe and METHODS.find(self.spec.method).takes_steps
         """True if the probe is run beside the method."""
 
@@ -249,6 +251,7 @@ class FoldTrainer:
             standardised_apart=data.standardised_apart(settings),
             copies=data.copies.clips,
             noise=data.noise,
+            voices=data.voices(train, settings.training.adversary),
             groups=data.groups(train, self.truth) if evenly else {},
         )
 
