@@ -62,6 +62,10 @@ class PredictionAnswer(BaseModel):
         default_factory=list,
         description="emotions that apply, of a model by which several may; absent for all other models",
     )
+    set: list[str] = Field(
+        default_factory=list,
+        description="emotions that hold the true one of as many clips as `coverage` says; absent without it",
+    )
     dimensions: dict[str, float] = Field(default_factory=dict, description=_DIMENSIONS)
     intervals: dict[str, tuple[float, float]] = Field(
         default_factory=dict,
