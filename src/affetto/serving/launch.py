@@ -117,7 +117,7 @@ def _serve(
 
     limits = service.limits
     if service.disclosure.use is not None:
-        logs.event("use", **service.disclosure.use_fields())
+        logs.event("use", logging.INFO, **service.disclosure.use_fields())
     app, guard = create_app(service, names, root_path)
     with contextlib.ExitStack() as stack:
         missing = _add_page(app, guard, service, stack) if page else None
