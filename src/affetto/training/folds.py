@@ -129,7 +129,8 @@ class FoldTrainer:
         if self.beside:
             result["probe"], summary["probe"] = self._probe(fold, choice, folder)
         summary["confidence"] = self.target.confidence([result])
-        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=summary["confidence"]), folder)
+        confidence = summary["confidence"] | self.target.label_sets([result])
+        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=confidence), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
         place.display.end(self._summary_line(summary))
