@@ -14,12 +14,14 @@ import typer
 from affetto.cli import labels, timelines
 from affetto.cli.arguments import (
     Address,
+    Coverage,
     Device,
     Engine,
     LabelMap,
     Moved,
     Precision,
     Quiet,
+    Sets,
     Tta,
     label_map,
     only_python_speaks,
@@ -59,6 +61,8 @@ def predict(
     abstain_below: Annotated[
         float, typer.Option(min=0, max=1, help="name no emotion if the highest probability is lower")
     ] = 0.0,
+    coverage: Coverage = None,
+    sets: Sets = "lac",
     calibrate: Annotated[
         Path | None, typer.Option(help="adapt to one speaker: folder of unlabelled clips of theirs, of mixed emotions")
     ] = None,
@@ -86,6 +90,8 @@ def predict(
             raise UserError("--timeline takes one recording at a time: there is nothing to --resume")
         if engine != "local":
             raise UserError(f"--timeline takes one recording at a time, on this machine: leave --engine {engine} out")
+        if coverage is not None:
+            raise UserError("--coverage is for sets of labels of whole clips: leave out --coverage or --timeline")
         if tta is not None:
             raise UserError("--tta averages the answer to a clip, and a timeline has many: leave one of them out")
         timelines.check(inputs, format_, out, picture)
@@ -110,6 +116,8 @@ def predict(
         backbone=backbone,
         precision=precision,
         abstain_below=abstain_below,
+        coverage=coverage,
+        sets=sets,
         speaker=_clips(calibrate),
         speeds=parse_speeds(tta),
         label_map=tuple(label_map(map_).items()),

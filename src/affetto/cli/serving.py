@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from affetto.cli.arguments import Device, LabelMap, Moved, Precision, label_map
+from affetto.serving.contexts import CONTEXTS, read_use
 from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
 
 
@@ -56,6 +57,19 @@ def serve(
         ),
     ] = None,
     map_: LabelMap = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help=f"use of the server: {', '.join(CONTEXTS)}; the first two are refused without --context-reason"
+        ),
+    ] = None,
+    context_reason: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:TEXT",
+            help="medical or safety reason to analyse voices at work or in education, as 'medical: TEXT'",
+        ),
+    ] = None,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -88,6 +102,8 @@ def serve(
         page=page,
         root_path=root_path,
         proxies=trusted_proxy or (),
-        disclosure=Disclosure(operator="" if notice is None else read_notice(notice)),
+        disclosure=Disclosure(
+            operator="" if notice is None else read_notice(notice), use=read_use(context, context_reason)
+        ),
         say=lambda line: typer.echo(line),
     )

@@ -122,10 +122,13 @@ def _serve(
     proxies: Sequence[str],
     say: Callable[[str], None],
 ) -> None:
-    from affetto.serving import process
+    from affetto.serving import logs, process
     from affetto.serving.app import create_app
+    from affetto.serving.contexts import describe_duty
 
     limits = service.limits
+    if service.disclosure.use is not None:
+        logs.event("use", logging.INFO, **service.disclosure.use_fields())
     app, guard = create_app(service, names, root_path)
     with contextlib.ExitStack() as stack:
         missing = _add_page(app, guard, service, stack) if page else None
@@ -135,6 +138,7 @@ def _serve(
             url = address.url(listening) + root_path
             for line in greeting(url, service.catalogue, limits, page and not missing, is_open):
                 say(line)
+            say(f"  law   {describe_duty(service.disclosure.use)}")
             if missing:
                 say(f"no page for a browser: {missing}")
 
