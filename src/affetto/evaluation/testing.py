@@ -66,7 +66,7 @@ def evaluate(
     corpus or a model that cannot be read, for a corpus that lacks the model's target or has it on another scale, and
     where no clip is left.
     """
-    corpora = _specs(corpora)
+    corpora = specs_of(corpora)
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False, label_map=label_map)
     for note in predictor.notes:
@@ -219,7 +219,8 @@ def summary(
     }
 
 
-def _specs(corpora: CorpusLike | Sequence[CorpusLike]) -> tuple[CorpusSpec, ...]:
+def specs_of(corpora: CorpusLike | Sequence[CorpusLike]) -> tuple[CorpusSpec, ...]:
+    """Corpora to test on: one or several, each a `CorpusSpec` or a path."""
     items = [corpora] if isinstance(corpora, CorpusSpec | str | Path) else corpora
     return tuple(CorpusSpec.model_validate(item) for item in items)
 

@@ -232,7 +232,11 @@ class Predictor(ABC):
     def stream_sources(self, sources: Iterable[Source]) -> Iterator[Prediction | audio.AudioError]:
         """As `stream`, of files or sections of files."""
         streams = ((str(source.path), audio.stream(source.path, source.start, source.end)) for source in sources)
-        return self._run(read_ahead(streams, self.decoders))
+        return self.stream_recordings(read_ahead(streams, self.decoders))
+
+    def stream_recordings(self, recordings: Iterable[Recording]) -> Iterator[Prediction | audio.AudioError]:
+        """As `stream`, of names with blocks (samples,) at 16 kHz, which are taken when their turn comes."""
+        return self._run(recordings)
 
     def _samples(self, recording: str | Path | np.ndarray, rate_hz: int) -> Recording:
         if isinstance(recording, np.ndarray):
