@@ -13,11 +13,13 @@ from affetto.cli.arguments import (
     CorpusOptions,
     Device,
     KeepOther,
+    LabelMap,
     Labels,
     Moved,
     Quiet,
     Tta,
     counter,
+    label_map,
     pairs,
     run_corpora,
     stack_size,
@@ -216,13 +218,14 @@ def show_methods(
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="folder of a run")],
+    run: Annotated[Path, typer.Argument(help="folder of a run, or any other model that predict takes")],
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
     table: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="new folder for metrics.json and predictions.jsonl")] = None,
     label: Labels = None,
+    map_: LabelMap = None,
     keep_other: KeepOther = False,
     option: CorpusOptions = None,
     dimension: CorpusColumns = None,
@@ -233,7 +236,7 @@ def evaluate(
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
-    """Test a trained run on another corpus. Labels are mapped; clips that are left out are named."""
+    """Test a trained model on another corpus. Labels are mapped; clips that are left out are named."""
     corpora, _ = run_corpora(corpus, table, option=option, dimension=dimension)
     from affetto.evaluation.testing import evaluate as test
     from affetto.inference.speeds import parse_speeds
@@ -243,6 +246,7 @@ def evaluate(
             run,
             corpora,
             labels=pairs(label, "--label"),
+            label_map=label_map(map_),
             keep_other=keep_other,
             out=out,
             include_seen=include_seen,

@@ -36,6 +36,14 @@ AbstainBelow = Annotated[
     float | None,
     Query(description="name no emotion where the highest probability is lower; default: 0", ge=0, le=1),
 ]
+Coverage = Annotated[
+    float | None,
+    Query(description="give a set of labels that holds the true one of this share of clips; default: none", ge=0, le=1),
+]
+Sets = Annotated[
+    str | None,
+    Query(description="kind of that set: lac (default), aps, lac-by-class or aps-by-class", max_length=40),
+]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
@@ -107,9 +115,13 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         responses=schemas.refused(*REFUSALS),
     )
     async def predict(
-        request: Request, model: Model = None, abstain_below: AbstainBelow = None
+        request: Request,
+        model: Model = None,
+        abstain_below: AbstainBelow = None,
+        coverage: Coverage = None,
+        sets: Sets = None,
     ) -> schemas.PredictionAnswer:
-        options = Options(model, abstain_below)
+        options = Options(model, abstain_below, coverage=coverage, sets=sets)
         name, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(name, service.catalogue.predictors[name], prediction)
 
@@ -146,7 +158,17 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
         responses=schemas.refused(401, 403, 500),
     )
     async def models() -> schemas.ModelsAnswer:
-        return schemas.ModelsAnswer(models=service.catalogue.describe())
+        return schemas.ModelsAnswer(models=service.catalogue.describe(), **service.disclosure.use_fields())
+
+    @app.head("/notice", include_in_schema=False)
+    @app.get(
+        "/notice",
+        summary="Notice for the people whose voices are analysed, in five languages",
+        response_model_exclude_unset=True,
+        responses=schemas.refused(403, 500),
+    )
+    async def notice() -> schemas.NoticeAnswer:
+        return service.disclosure.answer()
 
     @app.head("/metrics", include_in_schema=False)
     @app.get(

@@ -23,6 +23,7 @@ from affetto.inference.flow import at_once
 from affetto.inference.predictor import Predictor
 from affetto.serving.batching import Batcher, ClosedError, Work
 from affetto.serving.catalogue import Catalogue
+from affetto.serving.disclosure import Disclosure
 from affetto.serving.limits import Limits
 from affetto.serving.meters import Meters
 from affetto.serving.refusals import (
@@ -104,8 +105,9 @@ class Job:
 class Service:
     """Service that answers recordings within the limits: places, threads and turns."""
 
-    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+    def __init__(self, catalogue: Catalogue, limits: Limits, disclosure: Disclosure | None = None) -> None:
         self.catalogue, self.limits = catalogue, limits
+        self.disclosure = disclosure or Disclosure()
         self.meters = Meters()
         works = {name: _work(predictor) for name, predictor in catalogue.predictors.items()}
         self.batcher = Batcher(works, record=self.meters.record_batch)

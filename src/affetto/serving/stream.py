@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from starlette.requests import ClientDisconnect
 
+from affetto.inference.notices import SHORT_NOTICE
 from affetto.serving import messages
 from affetto.serving.answers import timeline_answer
 from affetto.serving.intake import Intake
@@ -67,7 +68,7 @@ class Stream:
     async def run(self) -> None:
         """Hear the client to the end. Raises RefusalError, and ClientDisconnect."""
         hello = await self._hello()
-        options = Options(hello.model, hello.abstain_below)
+        options = Options(model=hello.model, abstain_below=hello.abstain_below)
         model = options.check(self._service.catalogue)
         if not self._service.makes_timelines:
             raise no_detector()
@@ -76,8 +77,9 @@ class Stream:
         self._socket.facts["model"] = model
         with self._service.take_place(self._socket.client):
             predictor = self._service.catalogue.predictors[model]
-            await self._socket.send({"type": "ready", "model": model, "window_seconds": predictor.window_seconds})
-            segments = await self._segments(model, hello)
+            ready = {"type": "ready", "model": model, "window_seconds": predictor.window_seconds}
+            await self._socket.send(ready | {"notice": SHORT_NOTICE})
+            segments = await self._segments(model, options)
         answer = timeline_answer(model, predictor, self._seconds, segments).model_dump(exclude_unset=True)
         await self._socket.send({"type": "end", **answer, "complete": self.is_complete})
         await self._socket.close(messages.CLOSED_WELL if self.is_complete else messages.GOING)
@@ -96,18 +98,17 @@ class Stream:
         self._check_token(hello.token)
         return hello
 
-    async def _segments(self, model: str, hello: Hello) -> list[Segment]:
+    async def _segments(self, model: str, options: Options) -> list[Segment]:
         """Compute the segments of all that comes, and send each as it is decided."""
         loop = asyncio.get_running_loop()
 
         def run_task() -> list[Segment]:
             from affetto.inference.timeline import Timeline
 
-            if hello.abstain_below is not None:
-                job.predictor.abstain_below = hello.abstain_below
+            options.apply(job.predictor)
             segments = []
             # A window is computed as soon as it is there: those of other clients make it company.
-            for segment in Timeline(job.predictor, batch=1).stream(job.blocks(), hello.sample_rate):
+            for segment in Timeline(job.predictor, batch=1).stream(job.blocks(), self._rate_hz):
                 segments.append(segment)
                 loop.call_soon_threadsafe(self._outbox.put_nowait, {"type": "segment", **segment.to_json()})
             return segments
