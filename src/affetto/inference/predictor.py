@@ -136,6 +136,11 @@ class Predictor(ABC):
             parts.append(f"averaged over speeds {', '.join(f'{speed:g}' for speed in (1, *self.speeds))}")
         return "; ".join(parts) or None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about its answers that whoever reads them should know."""
+        return ()
+
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
         """Begin what `window_probabilities` computes → a function that waits for it.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import UserError
-from affetto.inference.outside.label_table import LabelTable, label_table, softmax
+from affetto.inference.outside.label_table import LabelTable, check_map, entries_for, label_table, softmax
 from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, OutsideModel
 from affetto.inference.predictor import Predictor
 from affetto.models.parallel import side_by_side
@@ -37,7 +37,8 @@ class OutsidePredictor(Predictor):
         long_clips: str = "windows",
     ) -> None:
         """`facts` are those of its source; the card has them as `outside`, with the table of labels."""
-        self.model, self.table = model, label_table(model.outputs, label_map, are_emotions=model.kind != DIMENSIONS)
+        self.model, self.facts = model, facts
+        self.table = label_table(model.outputs, label_map, are_emotions=model.kind != DIMENSIONS)
         target = _target_of(model, self.table)
         card = {
             "blueprint": blueprint_of(target),
@@ -52,12 +53,34 @@ class OutsidePredictor(Predictor):
                 "labels": {name: label for name, label in self.table.rows if label is not None},
                 "unmapped": list(self.table.unmapped),
                 "left_out": list(self.table.dropped),
+                "renormalised": self._is_renormalised,
             },
         }
         super().__init__(
             target.labels, card, longest_seconds=model.longest_seconds, long_clips=long_clips, target=target
         )
         self.decoders = model.decoders
+
+    @property
+    def _is_renormalised(self) -> bool:
+        """True if probabilities are divided by the sum of those that are not left out."""
+        return bool(self.table.dropped) and self.model.kind == CLASSES
+
+    @property
+    def protocol(self) -> str | None:
+        dropped = ", ".join(self.table.dropped)
+        share = " and the rest renormalised" if self._is_renormalised else ""
+        parts = [f"left out: {dropped}{share}" if dropped else None, super().protocol]
+        return "; ".join(part for part in parts if part) or None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        share = "; what is left is divided by its sum" if self._is_renormalised else ""
+        return (f"{self.model.title}, a model of others, not calibrated; its outputs: {self.table}{share}",)
+
+    def relabelled(self, label_map: Mapping[str, str]) -> OutsidePredictor:
+        """A predictor of the same model with another map of its labels. Raises UserError as `label_table`."""
+        return OutsidePredictor(self.model, self.facts, label_map=label_map, long_clips=self.long_clips)
 
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         return self._values(np.stack(self._scores(waves)).astype(np.float64))
@@ -96,3 +119,18 @@ def _target_of(model: OutsideModel, table: LabelTable) -> Target:
     if len(table.labels) < 2:
         raise UserError(f"{model.title} is left with the label {table.labels[0]!r} alone: map two labels at least")
     return Multilabel(table.labels, THRESHOLD) if model.kind == SEVERAL else Classes(table.labels)
+
+
+def relabel(predictors: Mapping[str, Predictor], label_map: Mapping[str, str]) -> dict[str, Predictor]:
+    """Predictors by name with the entries of a map that their models have.
+
+    Raises UserError for an entry that no outside model has.
+    """
+    if not label_map:
+        return dict(predictors)
+    outside = {name: model for name, model in predictors.items() if isinstance(model, OutsidePredictor)}
+    if not outside:
+        raise UserError("--map is for models of others, and there is none: leave it out")
+    check_map(label_map, [output for model in outside.values() for output in model.model.outputs])
+    mapped = {name: model.relabelled(entries_for(label_map, model.model.outputs)) for name, model in outside.items()}
+    return {**predictors, **mapped}
