@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from affetto.serving.schemas import ModelAnswer
     from affetto.serving.service import Service
 
-NEEDED = ("fastapi", "uvicorn", "python_multipart")
+NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets")
 _NAME = re.compile(r"[\w.-]{1,64}")
 
 
