@@ -37,7 +37,7 @@ class Wav2Vec2Classifier(Wav2Vec2PreTrainedModel):
         super().__init__(config)
         self.wav2vec2 = Wav2Vec2Model(config)
         self.classifier = DenseHead(config)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_values: Tensor, **_: Any) -> SequenceClassifierOutput:
         """Unpadded waves (batch, samples) → logits (batch, outputs)."""
@@ -52,7 +52,7 @@ class HubertClassifier(HubertPreTrainedModel):
         super().__init__(config)
         self.hubert = HubertModel(config)
         self.classifier = DenseHead(config)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_values: Tensor, **_: Any) -> SequenceClassifierOutput:
         """Unpadded waves (batch, samples) → logits (batch, outputs)."""
