@@ -8,9 +8,9 @@ from typing import Any
 from affetto.measures.measure import Measure
 from affetto.measures.registry import MEASURES
 from affetto.measures.regression import CCC
-from affetto.reporting.render.sheet import Cell, Sheet, columns, text_cell
+from affetto.reporting.render.sheet import Cell, Sheet, columns, percent_cell, text_cell
 from affetto.reporting.render.stamps import stamp
-from affetto.reporting.render.text import percent_text, signed_text
+from affetto.reporting.render.text import signed_text
 from affetto.reporting.stats.estimation import interval_words
 from affetto.targets.scored import MEAN_CCC
 
@@ -27,9 +27,12 @@ def effect_sheet(content: Content) -> Sheet:
     for record in content["perturbations"]:
         title = f"{record['name']}{ALTERS if record['may_alter'] else ''}"
         for of_level in record["levels"]:
-            cells = [score_cell(measure_of(name), of_level["scores"][name]) for name in scores]
+            cells = []
+            for name in scores:
+                score = of_level["scores"][name]
+                cells += [score_cell(measure_of(name), score), text_cell(score["verdict"])]
             level = Cell(f"{of_level['level']:g} {record['unit']}", of_level["level"])
-            rows.append((text_cell(title), level, changed_cell(of_level), *cells))
+            rows.append((text_cell(title), level, *changed_cells(of_level, content), *cells))
     alters = any(record["may_alter"] for record in content["perturbations"])
     return Sheet(
         name="stress",
@@ -38,11 +41,12 @@ def effect_sheet(content: Content) -> Sheet:
             "perturbation",
             "level",
             "changed %",
-            *(f"Δ {title} (95 %)" for title in scores.values()),
-            texts=("perturbation", "level"),
+            *(["random heads %"] if has_heads(content) else []),
+            *(name for title in scores.values() for name in (f"Δ {title} (95 %)", _verdict_head(title, scores))),
+            texts=("perturbation", "level", *(_verdict_head(title, scores) for title in scores.values())),
         ),
         rows=tuple(rows),
-        caption=" ".join([basis_words(content), *([MEANING] if alters else [])]),
+        caption=" ".join([basis_words(content), threshold_words(content), *([MEANING] if alters else [])]),
         stamp=stamp_of_test(content),
     )
 
@@ -65,9 +69,19 @@ def measure_of(name: str) -> Measure:
     return CCC if name == MEAN_CCC else MEASURES.find(name)
 
 
-def changed_cell(of_level: Content) -> Cell:
-    """Share of changed predictions ×100."""
-    return Cell(percent_text(of_level["changed"]), of_level["changed"])
+def has_heads(content: Content) -> bool:
+    """True if random heads stand beside the shares of changed predictions: of targets with classes."""
+    return any("random_heads" in of_level for record in content["perturbations"] for of_level in record["levels"])
+
+
+def changed_cells(of_level: Content, content: Content) -> tuple[Cell, ...]:
+    """Shares of changed predictions ×100: of the model, and the median of random heads where there are some."""
+    cells = (percent_cell(of_level["changed"]),)
+    return (*cells, percent_cell(of_level["random_heads"]["median"])) if has_heads(content) else cells
+
+
+def _verdict_head(title: str, scores: Mapping[str, str]) -> str:
+    return "verdict" if len(scores) == 1 else f"verdict ({title})"
 
 
 def score_cell(measure: Measure, score: Content) -> Cell:
@@ -87,3 +101,12 @@ def basis_words(content: Content) -> str:
     interval = content["untouched"].get("interval", {})
     words = f"Untouched: {scores}. {content['clips']:,} clips of {content['speakers']} speakers."
     return f"{words} {interval_words([interval])}." if interval else words
+
+
+def threshold_words(content: Content) -> str:
+    """Sentence on the thresholds of the verdicts, for a caption."""
+    scores = main_scores(content)
+    limits = ", ".join(
+        f"{title} {measure_of(name).text(content['thresholds'][name])}" for name, title in scores.items()
+    )
+    return f"Random models differ by up to {limits}; a score falls if it falls by more, and holds if surely by less."

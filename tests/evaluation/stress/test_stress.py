@@ -18,6 +18,7 @@ from affetto.cli import app
 from affetto.errors import UserError
 from affetto.evaluation.stress.answers import Answers
 from affetto.evaluation.stress.effects import changed_answers
+from affetto.evaluation.stress.random_models import verdict
 from affetto.evaluation.stress.stress import stress
 from affetto.splits import Split
 from affetto.targets.dimensions import Dimensions, Interval
@@ -95,6 +96,7 @@ def test_the_effects_are_those_of_the_stored_answers(run: Path, content: dict[st
     score = of_level["scores"]["uar"]
     assert score["difference"] == pytest.approx(uar(called["white@0"]) - uar(called["untouched"]))
     assert score["interval"][0] <= score["difference"] <= score["interval"][1]
+    assert score["verdict"] == verdict(score["difference"], tuple(score["interval"]), content["thresholds"]["uar"])
     low, high = of_level["changed_interval"]
     assert 0 <= low <= of_level["changed"] <= high <= 1
 
@@ -107,6 +109,9 @@ def test_the_table_has_a_line_a_level(run: Path, content: dict[str, Any]) -> Non
     ]
     assert float(rows[0]["difference"]) == content["perturbations"][0]["levels"][0]["scores"]["uar"]["difference"]
     assert {row["may_alter"] for row in rows} == {"True", "False"}
+    assert {float(row["threshold"]) for row in rows} == {content["thresholds"]["uar"]}
+    heads = content["perturbations"][0]["levels"][0]["random_heads"]
+    assert float(rows[0]["changed_random_heads"]) == heads["median"] >= heads["low"]
 
 
 def test_a_killed_test_goes_on_and_gives_the_same_bytes(
@@ -193,4 +198,5 @@ def test_the_command_prints_a_table_and_marks_what_people_may_hear_otherwise(
     result = CliRunner().invoke(app, command, env={"COLUMNS": "120"})
     assert result.exit_code == 0, result.output
     assert "white*" in result.output and "gain*" not in result.output and "10 dB SNR" in result.output
+    assert "Random models differ by up to UAR" in result.output and "verdict" in result.output
     assert "Untouched: UAR" in result.output and "one of 3 folds" in result.output

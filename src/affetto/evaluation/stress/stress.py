@@ -19,8 +19,10 @@ from affetto.evaluation.stress.answers import Answers, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
 from affetto.evaluation.stress.models import Parts, limited, load_as_tested, parts_of
 from affetto.evaluation.stress.perturbation import VERSION, Perturbation
+from affetto.evaluation.stress.random_models import MODELS, RandomHeads, difference_threshold, verdict
 from affetto.evaluation.stress.registry import select
 from affetto.evaluation.stress.scene import CorpusScene
+from affetto.evaluation.stress.scoring import main_scores
 from affetto.evaluation.testing import CorpusLike, read_test_clips, specs_of
 from affetto.files import write_text
 from affetto.inference.predictor import Predictor
@@ -110,9 +112,15 @@ def _content(answers: Answers, applied: Sequence[Perturbation], unusable: Mappin
     parts, manifest, untouched = answers.parts, answers.scene.clips.manifest, answers.read(None)
     if not untouched:
         raise UserError(f"none of the {len(parts.clips)} clips could be used; mend them")
-    effects = [
-        effect_of(condition, parts.target, untouched, answers.read(condition)) for condition in conditions_of(applied)
-    ]
+    thresholds = {
+        score.name: difference_threshold(score, len(untouched)) for score in main_scores(parts.target, untouched)
+    }
+    heads = RandomHeads.of_rows(parts.target, untouched) if parts.target.has_classes else None
+    conditions, effects = conditions_of(applied), []
+    for condition in conditions:
+        perturbed = answers.read(condition)
+        effect = effect_of(condition, parts.target, untouched, perturbed)
+        effects.append(_judged(effect, thresholds, None if heads is None else heads.changed(perturbed)))
     return {
         "affetto": __version__,
         "libsndfile": codec_version(),
@@ -123,8 +131,33 @@ def _content(answers: Answers, applied: Sequence[Perturbation], unusable: Mappin
         "left_out": parts.left_out | {"unusable": parts.left_out["unusable"] | unusable},
         **target_fields(parts.target),
         "untouched": parts.target.scores(untouched),
-        "perturbations": [_of_perturbation(perturbation, effects) for perturbation in applied],
+        "random_models": MODELS,
+        "thresholds": thresholds,
+        "perturbations": [
+            {
+                "name": perturbation.name,
+                "family": perturbation.family,
+                "title": perturbation.title,
+                "unit": perturbation.unit,
+                "may_alter": perturbation.may_alter,
+                "levels": [
+                    of_level
+                    for condition, of_level in zip(conditions, effects, strict=True)
+                    if condition.perturbation is perturbation
+                ],
+            }
+            for perturbation in applied
+        ],
     }
+
+
+def _judged(effect: Effect, thresholds: Mapping[str, float], heads: dict[str, float] | None) -> dict[str, Any]:
+    """The facts of an effect, with the verdict on each score, and the shares of changed answers of random heads."""
+    facts = effect.to_json() | ({} if heads is None else {"random_heads": heads})
+    for difference in effect.differences:
+        threshold = thresholds[difference.name]
+        facts["scores"][difference.name]["verdict"] = verdict(difference.value, difference.interval, threshold)
+    return facts
 
 
 def _origin(parts: Parts, card: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,22 +171,50 @@ def _origin(parts: Parts, card: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+COLUMNS = (
+    *("perturbation", "family", "level", "unit", "may_alter", "clips"),
+    *("changed", "changed_low", "changed_high", "changed_random_heads"),
+    *("measure", "untouched", "perturbed", "difference", "low", "high", "threshold", "verdict"),
+)
+"""Columns of `stress.csv`."""
+
+
 def table_of(content: Mapping[str, Any]) -> str:
     """The CSV file of a test: a line for each perturbation, level and measure."""
     with io.StringIO() as out:
-        fields = ("perturbation", "family", "level", "unit", "may_alter", "clips", "changed", "changed_low")
-        more = ("changed_high", "measure", "untouched", "perturbed", "difference", "low", "high")
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow((*fields, *more))
+        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        writer.writeheader()
         for record in content["perturbations"]:
-            about = [record["name"], record["family"]]
             for of_level in record["levels"]:
-                level = [of_level["level"], record["unit"], record["may_alter"], content["clips"]]
-                share = [of_level["changed"], *of_level["changed_interval"]]
                 for name, score in of_level["scores"].items():
-                    values = [score["untouched"], score["perturbed"], score["difference"]]
-                    writer.writerow([*about, *level, *share, name, *values, *(score["interval"] or ("", ""))])
+                    writer.writerow(_line(content, record, of_level, name, score))
         return out.getvalue()
+
+
+def _line(
+    content: Mapping[str, Any],
+    record: Mapping[str, Any],
+    of_level: Mapping[str, Any],
+    measure: str,
+    score: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The line of one measure at one level."""
+    (changed_low, changed_high), (low, high) = of_level["changed_interval"], score["interval"] or ("", "")
+    return {
+        "perturbation": record["name"],
+        **{name: record[name] for name in ("family", "unit", "may_alter")},
+        "level": of_level["level"],
+        "clips": content["clips"],
+        "changed": of_level["changed"],
+        "changed_low": changed_low,
+        "changed_high": changed_high,
+        "changed_random_heads": of_level.get("random_heads", {}).get("median", ""),
+        "measure": measure,
+        **{name: score[name] for name in ("untouched", "perturbed", "difference", "verdict")},
+        "low": low,
+        "high": high,
+        "threshold": content["thresholds"][measure],
+    }
 
 
 def _out(model: str | Path, out: str | Path | None) -> Path:
@@ -188,14 +249,3 @@ def _identity(parts: Parts, cards: Sequence[Mapping[str, Any]], scene: CorpusSce
         "noise": None if scene.noise is None else scene.noise.digest,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _of_perturbation(perturbation: Perturbation, effects: Sequence[Effect]) -> dict[str, Any]:
-    return {
-        "name": perturbation.name,
-        "family": perturbation.family,
-        "title": perturbation.title,
-        "unit": perturbation.unit,
-        "may_alter": perturbation.may_alter,
-        "levels": [effect.to_json() for effect in effects if effect.condition.perturbation is perturbation],
-    }
