@@ -69,11 +69,12 @@ def evaluate(
     corpora = specs_of(corpora)
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False, label_map=label_map)
-    for note in predictor.notes:
-        say(f"note: {note}")
-    predictor.speeds = check_speeds(speeds)
     folder = None if out is None else _new(Path(out))
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
+    predictor = predictor.on_scales(clips.manifest.dimensions)
+    predictor.speeds = check_speeds(speeds)
+    for note in predictor.notes:
+        say(f"note: {note}")
     target = predictor.target
     tested, left_out = choose(clips, target, trained_on(Path(run)), include_seen=include_seen, say=say)
     rows = []

@@ -8,7 +8,7 @@ models, in torch).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from affetto.models.prefix import Source
 from affetto.targets.classes import Classes
 from affetto.targets.label_sets import DEFAULT_KIND, LabelSets
 from affetto.targets.registry import target_of
-from affetto.targets.target import Target
+from affetto.targets.target import Scale, Target
 from affetto.targets.temperature import calibrated
 
 BATCH = 16
@@ -189,6 +189,10 @@ class Predictor(ABC):
 
         Raises UserError where the model has no limits of this kind and level."""
         self.label_sets = LabelSets.of(self.card.get("confidence", {}), self.labels, level, kind)
+
+    def on_scales(self, scales: Mapping[str, Scale]) -> Predictor:
+        """A predictor whose dimensions have these ranges, as a corpus states them. affetto's own models keep theirs."""
+        return self
 
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
         """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.
