@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from starlette.requests import Request
 
 from affetto import audio
-from affetto.serving.catalogue import Catalogue
+from affetto.serving.catalogue import Catalogue, Model
+from affetto.serving.limits import Limits
 from affetto.serving.refusals import RefusalError
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import receive
@@ -28,28 +29,42 @@ class Options:
     """None: the default model."""
     abstain_below: float | None = None
     """Least probability of a named emotion, 0 to 1; None: 0."""
+    timeout: float | None = None
+    """Seconds from the upload's end to the answer; None: the server's `compute_seconds`."""
 
     def completed(self, fields: Mapping[str, str]) -> Options:
         """Options that are not set here, from the fields of a form. Raises RefusalError (422) for no number there."""
-        model = fields.get("model") if self.model is None else self.model
-        share = self.abstain_below
-        if share is None and "abstain_below" in fields:
-            try:
-                share = float(fields["abstain_below"])
-            except ValueError:
-                share = -1.0
-            if not 0 <= share <= 1:
-                raise RefusalError(422, "invalid_parameter", "form.abstain_below: give a number from 0 to 1")
-        return replace(self, model=model, abstain_below=share)
+        return replace(
+            self,
+            model=fields.get("model") if self.model is None else self.model,
+            abstain_below=_number(fields, "abstain_below", self.abstain_below),
+            timeout=_number(fields, "timeout", self.timeout),
+        )
 
-    def check(self, catalogue: Catalogue) -> str:
-        """Name of the model. Raises RefusalError: 404 for an unknown one, 422 for an option that it cannot follow."""
-        name = catalogue.resolve(self.model)
-        if self.abstain_below and not catalogue.predictors[name].target.has_classes:
-            raise RefusalError(
-                422, "invalid_parameter", f"abstain_below: the model {name!r} names no single emotion; leave it out"
-            )
-        return name
+    def check(self, catalogue: Catalogue, limits: Limits) -> Model:
+        """The model. Raises RefusalError: 404 for an unknown one, 422 for an option that cannot be followed."""
+        model = catalogue.find(self.model)
+        if self.abstain_below is not None and not 0 <= self.abstain_below <= 1:
+            raise _invalid("abstain_below: give a number from 0 to 1")
+        if self.abstain_below and not model.predictor.target.has_classes:
+            raise _invalid(f"abstain_below: the model {model.name!r} names no single emotion; leave it out")
+        if self.timeout is not None and not 0 < self.timeout <= limits.compute_seconds:
+            raise _invalid(f"timeout: give seconds above 0, at most {limits.compute_seconds:g} (--compute-seconds)")
+        return model
+
+
+def _number(fields: Mapping[str, str], name: str, value: float | None) -> float | None:
+    """The value, else the field of a form. Raises RefusalError (422) for a field that is no number."""
+    if value is not None or name not in fields:
+        return value
+    try:
+        return float(fields[name])
+    except ValueError:
+        raise _invalid(f"form.{name}: give a number") from None
+
+
+def _invalid(message: str) -> RefusalError:
+    return RefusalError(422, "invalid_parameter", message)
 
 
 async def process_upload(
@@ -57,14 +72,14 @@ async def process_upload(
     service: Service,
     options: Options,
     task: Callable[[Job], T],
-    check: Callable[[str], None] = lambda model: None,
+    check: Callable[[Model], None] = lambda model: None,
     read_fields: Callable[[Mapping[str, str]], None] = lambda fields: None,
-) -> tuple[str, T]:
+) -> tuple[Model, T]:
     """Handle a request with a recording: take a place, receive the upload, run `task`.
 
-    `check` gets the model's name, and may raise RefusalError: before the upload where the query names the model.
+    `check` gets the model, and may raise RefusalError: before the upload where the query names the model.
     `read_fields` gets the form's fields once they are there, and may raise RefusalError too.
-    Returns the model's name and the task's result. Raises RefusalError.
+    Returns the model and the task's result. Raises RefusalError.
     """
 
     async def gone() -> None:
@@ -78,20 +93,20 @@ async def process_upload(
         return task(job)
 
     facts: dict[str, Any] = request.state.facts
-    service.catalogue.resolve(options.model)
+    service.catalogue.find(options.model)
     if options.model is not None:
-        check(options.check(service.catalogue))
+        check(options.check(service.catalogue, service.limits))
     client: str = request.state.client
     with service.take_place(client):
         upload = await receive(request, service.limits)
         options = options.completed(upload.fields)
         read_fields(upload.fields)
-        name = options.check(service.catalogue)
-        check(name)
-        facts |= {"model": name, "bytes": len(upload.audio)}
-        answer = service.process(name, upload.audio, run_task, client, gone)
+        model = options.check(service.catalogue, service.limits)
+        check(model)
+        facts |= {"model": model.name, "bytes": len(upload.audio)}
+        answer = service.process(model, upload.audio, run_task, client, gone=gone, timeout=options.timeout)
         del upload  # whose bytes are not needed once they are decoded
-        return name, await answer
+        return model, await answer
 
 
 def segment(job: Job) -> list[Segment]:
