@@ -15,6 +15,7 @@ from huggingface_hub import ModelCard
 import affetto
 from affetto.errors import UserError
 from affetto.export.upload import export_hub
+from affetto.inference.notices import NOTICES
 from affetto.training.train import train
 from export.hub import running
 from training.corpora import sound, spec, write_table
@@ -54,6 +55,8 @@ def test_the_folder_loads_again_and_tells_what_it_is(run: Path, tmp_path: Path) 
         "Article 5(1)(f)",
         "workplace",
         "education",
+        "Article 50(3), since 2026-08-02",
+        *NOTICES.values(),
         "Intended use and limits",
         "Licence of the data",
         "| sadness |",

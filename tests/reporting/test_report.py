@@ -111,6 +111,8 @@ def test_every_table_is_on_the_page_and_in_three_formats(made, page):
     figures = {file for file in made.files if file.startswith("figures/")}
     assert {f.rpartition(".")[2] for f in figures} == {"svg", "png"} and len(figures) % 2 == 0
     assert len(page.captions) == len(names)
+    slim = {file for file in made.files if file.startswith("latex/")}
+    assert {f"latex/{name}.tex" for name in ("methods", "comparisons", "table-3-paper-loso", "article")} <= slim
 
 
 def test_what_users_name_is_text_on_the_page(page, made):

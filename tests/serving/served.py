@@ -19,6 +19,7 @@ from affetto.models.saved import save_classifier
 from affetto.serving import address, process
 from affetto.serving.app import create_app
 from affetto.serving.catalogue import Catalogue
+from affetto.serving.disclosure import Disclosure
 from affetto.serving.limits import Limits
 from affetto.serving.service import Service
 from affetto.serving.shelf import Shelf
@@ -68,9 +69,10 @@ class Serving:
         names: Collection[str] | None = None,
         root_path: str = "",
         proxies: Sequence[str] = (),
+        disclosure: Disclosure | None = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
-        self.service = Service(Catalogue(predictors), limits or Limits())
+        self.service = Service(Catalogue(predictors), limits or Limits(), disclosure)
         app, self.guard = create_app(self.service, names, root_path)
         self.shelf: Shelf | None = None
         if page:

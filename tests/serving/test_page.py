@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from affetto.inference import timeline
+from affetto.inference.notices import NOTICES
 from affetto.inference.timeline import Segment
 from affetto.serving import display, drawing, page, shelf
 from affetto.serving.catalogue import Catalogue
@@ -77,7 +78,7 @@ def test_an_upload_becomes_a_result_and_a_broken_one_a_message(url, browser, tmp
     tab.goto(url)
     tab.wait_for_selector("#listen")
     assert tab.url == f"{url}/{language}/" and texts.lead in tab.inner_text("body")
-    assert "2024/1689" in tab.inner_text("body")
+    assert "2024/1689" in tab.inner_text("body") and NOTICES[language] in tab.inner_text("#notice")
 
     tab.set_input_files("#recording input[type=file]", good)
     tab.wait_for_selector("#recording audio, #recording #waveform", state="attached")

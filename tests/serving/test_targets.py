@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from affetto.inference import timeline
 from affetto.inference.decision import answer_fields
 from affetto.inference.loading import load
+from affetto.inference.notices import SHORT_NOTICE
 from affetto.inference.predictor import Predictor
 from affetto.serving import schemas
 from affetto.serving.catalogue import Catalogue
@@ -95,7 +97,7 @@ def test_answers_of_classes_are_byte_for_byte_what_they_were() -> None:
         models = httpx.get(f"{url}/v1/models").text
     assert answer == (
         '{"model":"first","emotion":"joy","probabilities":{"joy":0.75,"anger":0.25},"seconds":1.0,'
-        '"seconds_heard":1.0,"windows":1,"synthetic":true}'
+        f'"seconds_heard":1.0,"windows":1,"synthetic":true,"notice":"{SHORT_NOTICE}"}}'
     )
     assert models == (
         '{"models":[{"name":"first","default":true,"labels":["joy","anger"],"method":null,"backbone":null,'
@@ -123,7 +125,28 @@ def test_a_request_says_below_which_probability_no_emotion_is_named(url: str) ->
         answer = httpx.post(f"{url}/v1/predict", params={"model": name, limit: "0.5"}, files={"file": wav(CLIP)})
         assert (answer.status_code, answer.json()["error"]) == (422, "invalid_parameter")
     described = httpx.get(f"{url}/openapi.json").json()["paths"]["/v1/predict"]["post"]
-    assert [parameter["name"] for parameter in described["parameters"]] == ["model", limit, "timeout"]
+    names = [parameter["name"] for parameter in described["parameters"]]
+    assert names == ["model", limit, "coverage", "sets", "timeout"]
+
+
+def test_a_request_asks_for_a_set_of_labels(url: str, predictors: dict[str, Predictor]) -> None:
+    def answer(query: dict[str, str], form: dict[str, str]) -> httpx.Response:
+        return httpx.post(f"{url}/v1/predict", params=query, data=form, files={"file": wav(CLIP)}, timeout=60)
+
+    for query, form in (
+        ({"model": "classes", "coverage": "0.9", "sets": "aps"}, {}),
+        ({}, {"model": "classes", "coverage": "0.9", "sets": "aps"}),
+    ):
+        offline = copy.copy(predictors["classes"])
+        offline.cover(0.9, "aps")
+        assert tuple(answer(query, form).json()["set"]) == offline(CLIP).label_set
+    assert "set" not in answer({"model": "classes"}, {}).json(), "no request changes another"
+    for model, level, kind in (("dimensions", "0.9", "lac"), ("classes", "0.92", "lac"), ("classes", "0.9", "abs")):
+        options = {"model": model, "coverage": level, "sets": kind}
+        for refused in (answer(options, {}), answer({}, options)):
+            assert (refused.status_code, refused.json()["error"]) == (422, "invalid_parameter")
+            assert refused.json()["message"].startswith(f"coverage: the model {model!r}: ")
+    assert answer({}, {"coverage": "much"}).json()["message"] == "form.coverage: give a number from 0 to 1"
 
 
 @pytest.mark.parametrize("record", [schemas.PredictionAnswer, schemas.TimelineAnswer, schemas.ModelAnswer])

@@ -16,13 +16,16 @@ T = TypeVar("T")
 REACH_SECONDS = 8.0
 """Longest wait for the hub's first answer; downloads themselves have no limit."""
 _WANTED = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
-_EXPORTED = ["*.json", "method/*.json", "*.safetensors", "method/*.safetensors", "model.onnx", "model.onnx.data"]
-"""Files of a model that affetto exported: none that could be code."""
+_MODEL = [
+    *("*.json", "method/*.json", "*.safetensors", "method/*.safetensors", "model.onnx", "model.onnx.data"),
+    *("README.md", "*.yaml"),
+]
+"""Files of a model, affetto's or others', and its card: none that could be code."""
 _PICKLED = ["pytorch_model*.bin", "pytorch_model*.bin.index.json"]
 
 
 def model_snapshot(hub_id: str) -> Path:
-    """The local folder of a model that affetto exported to the hub, downloaded if need be. Raises UserError.
+    """The local folder of a model on the hub, downloaded if need be. Raises UserError.
 
     `hub_id` is `owner/name`, or `owner/name@revision` for a branch, a tag or a commit. The hub is asked each time, if
     it can be reached, since a branch may have moved on; else what an earlier call has downloaded is taken.
@@ -37,7 +40,7 @@ def model_snapshot(hub_id: str) -> Path:
         with contextlib.suppress(LocalEntryNotFoundError, HFValidationError):
             return Path(snapshot_download(name, revision=revision or None, local_files_only=True))
         raise
-    return _download(name, _EXPORTED, revision)
+    return _download(name, _MODEL, revision)
 
 
 def snapshot(hub_id: str) -> Path:

@@ -29,6 +29,12 @@ Columns = Annotated[
         help="column of a table that holds a dimension such as arousal, and its range; may be repeated",
     ),
 ]
+Coverage = Annotated[
+    float | None,
+    typer.Option(
+        help="give a set of labels that holds the true one of this share of clips, such as 0.9; default: no sets"
+    ),
+]
 CorpusColumns = Annotated[
     list[str] | None,
     typer.Option(
@@ -66,6 +72,9 @@ Moved = Annotated[
     typer.Option("--backbone", help="folder or hub id of the backbone's weights, if they have moved"),
 ]
 Precision = Annotated[str, typer.Option(help="auto (as trained), float32, bfloat16 or int8 (quickest on a CPU)")]
+Sets = Annotated[
+    str, typer.Option(help="kind of the sets of --coverage: lac (smallest), aps, lac-by-class or aps-by-class")
+]
 Tta = Annotated[
     str | None,
     typer.Option(

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affetto.cli import labels, timelines
-from affetto.cli.arguments import Address, Device, Engine, Moved, Precision, Quiet, Tta, only_python_speaks
+from affetto.cli.arguments import (
+    Address,
+    Coverage,
+    Device,
+    Engine,
+    Moved,
+    Precision,
+    Quiet,
+    Sets,
+    Tta,
+    only_python_speaks,
+)
 from affetto.cli.ending import advising
 from affetto.cluster import check_engine
 from affetto.errors import UserError
@@ -29,7 +40,9 @@ ADAPTED = (
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="a run's or an exported folder, an ONNX file, or a hub id")],
+    model: Annotated[
+        str, typer.Argument(help="a run's or an exported folder, an ONNX file, a model of others, or a hub id")
+    ],
     inputs: Annotated[
         list[str],
         typer.Argument(
@@ -46,6 +59,8 @@ def predict(
     abstain_below: Annotated[
         float, typer.Option(min=0, max=1, help="name no emotion if the highest probability is lower")
     ] = 0.0,
+    coverage: Coverage = None,
+    sets: Sets = "lac",
     calibrate: Annotated[
         Path | None, typer.Option(help="adapt to one speaker: folder of unlabelled clips of theirs, of mixed emotions")
     ] = None,
@@ -72,6 +87,8 @@ def predict(
             raise UserError("--timeline takes one recording at a time: there is nothing to --resume")
         if engine != "local":
             raise UserError(f"--timeline takes one recording at a time, on this machine: leave --engine {engine} out")
+        if coverage is not None:
+            raise UserError("--coverage is for sets of labels of whole clips: leave out --coverage or --timeline")
         if tta is not None:
             raise UserError("--tta averages the answer to a clip, and a timeline has many: leave one of them out")
         timelines.check(inputs, format_, out, picture)
@@ -96,6 +113,8 @@ def predict(
         backbone=backbone,
         precision=precision,
         abstain_below=abstain_below,
+        coverage=coverage,
+        sets=sets,
         speaker=_clips(calibrate),
         speeds=parse_speeds(tta),
     )

@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 from affetto.cli.arguments import Device, Moved, Precision
+from affetto.serving.contexts import CONTEXTS, read_use
 from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
 
 
 def serve(
-    models: Annotated[list[str], typer.Argument(help="models, as PATH or NAME=PATH; the first is the default")],
+    models: Annotated[
+        list[str], typer.Argument(help="models, as PATH or NAME=PATH (or a hub id); the first is the default")
+    ],
     host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0: every network")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen at; 0: a free one")] = 8000,
     token: Annotated[
@@ -47,11 +50,32 @@ def serve(
             help="address or network of a proxy whose X-Forwarded-For names the client; this machine's is one"
         ),
     ] = None,
+    notice: Annotated[
+        str | None,
+        typer.Option(
+            help="text, or file of it, that the page and /notice add to the notice for people whose voice is analysed"
+        ),
+    ] = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help=f"use of the server: {', '.join(CONTEXTS)}; the first two are refused without --context-reason"
+        ),
+    ] = None,
+    context_reason: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:TEXT",
+            help="medical or safety reason to analyse voices at work or in education, as 'medical: TEXT'",
+        ),
+    ] = None,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
     """Serve models over HTTP until Ctrl-C or SIGTERM; see docs/serving.md."""
+    from affetto.inference.notices import read_notice
+    from affetto.serving.disclosure import Disclosure
     from affetto.serving.launch import serve as run
 
     limits = Limits(
@@ -76,5 +100,8 @@ def serve(
         page=page,
         root_path=root_path,
         proxies=trusted_proxy or (),
+        disclosure=Disclosure(
+            operator="" if notice is None else read_notice(notice), use=read_use(context, context_reason)
+        ),
         say=lambda line: typer.echo(line),
     )

@@ -216,7 +216,7 @@ def show_methods(
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="folder of a run")],
+    run: Annotated[Path, typer.Argument(help="folder of a run, or any other model that predict takes")],
     corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
     table: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
@@ -233,7 +233,7 @@ def evaluate(
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
-    """Test a trained run on another corpus. Labels are mapped; clips that are left out are named."""
+    """Test a trained model on another corpus. Labels are mapped; clips that are left out are named."""
     corpora, _ = run_corpora(corpus, table, option=option, dimension=dimension)
     from affetto.evaluation.testing import evaluate as test
     from affetto.inference.speeds import parse_speeds

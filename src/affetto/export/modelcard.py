@@ -8,6 +8,7 @@ from typing import Any
 
 from affetto._version import __version__
 from affetto.backbones.catalogue import BACKBONES
+from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION
 from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.intervals import title
 from affetto.measures.regression import CCC
@@ -42,6 +43,10 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "untested": _untested(final),
         "seconds": _window(card),
         "digest": card["backbone"]["digest"],
+        "regulation": REGULATION,
+        "disclaimer": DISCLAIMER,
+        "articles": "\n".join(f"- {article.name}, since {article.since}: {article.rule}" for article in ARTICLES),
+        "notices": "\n".join(f"- `{language}`: {text}" for language, text in NOTICES.items()),
     }
     return CARD.format(**values)
 
@@ -90,6 +95,8 @@ def _details(target: Target, card: Mapping[str, Any], metrics: Mapping[str, Any]
         tables.append(_labels(test, confidence.get("thresholds", {})))
     if target.has_dimensions and "conformal" in confidence:
         tables.append(_conformal(confidence))
+    if kinds := confidence.get("sets", {}).get("measured", {}).get("kinds"):
+        tables.append(_sets(confidence["sets"], kinds))
     if rows := _ceiling(target, metrics.get("human_ceiling")):
         raters = "invented rater" if metrics["synthetic"] else "rater"
         head = [f"| each {raters} against the others | score | comparisons |", "| --- | ---: | ---: |"]
@@ -128,6 +135,24 @@ def _conformal(confidence: Mapping[str, Any]) -> str:
         lines.append(f"| {name} | {cells} |")
     caption = f"Intervals were fitted on {confidence['fitted_on']}; new speakers may lie outside more often."
     return "\n".join(lines) + f"\n\n{caption}"
+
+
+def _sets(sets: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
+    """Write a table of the sets of labels: size, and coverage of speakers that had no part in the limits."""
+    measured = sets["measured"]
+    interval = measured["interval"]
+    lines = ["| sets | labels in a set | clips whose emotion is in it | interval | speaker with the fewest |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: |")
+    for name, row in kinds.items():
+        low, high = (f"{100 * end:.0f}" for end in row["interval"])
+        least = f"{100 * min(row['per_speaker'].values()):.0f} %" if "per_speaker" in row else "—"
+        lines.append(f"| {name} | {row['size']:.1f} | {100 * row['coverage']:.0f} % | {low}–{high} % | {least} |")
+    return "\n".join(lines) + (
+        f"\n\nSets of labels that were to hold the emotion of {100 * measured['level']:.0f} % of the clips, by limits "
+        f"from {sets['clips']} clips of {sets['fitted_on']}. The clips here are of speakers that had no part in the "
+        f"limits; {100 * interval['level']:.0f} % intervals over {interval['units']} {interval['over']}. Use: `affetto "
+        f"predict --coverage {measured['level']:g} --sets {next(iter(kinds))}`."
+    )
 
 
 def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool, target: Target) -> str:
@@ -261,8 +286,13 @@ corpus above alone; how well it does on other languages, microphones, ages and w
 acted emotions are not spontaneous ones. A voice does not show what a person feels: the answer says which training
 clips a recording sounds like. Do not use it to judge a person.
 
-**European law.** Regulation (EU) 2024/1689 (AI Act), Article 5(1)(f), prohibits AI systems that infer emotions of
-people at the workplace and in education institutions, but for medical or safety reasons. Elsewhere emotion recognition
-from biometric data, of which a voice is one, counts as high-risk (Annex III), and people must be told that they are
-exposed to it (Article 50(3)).
+## European law
+
+{regulation} speaks of emotion recognition from biometric data, of which a voice is one. {disclaimer}
+
+{articles}
+
+Notice for the people exposed, to be completed with the name of the operator:
+
+{notices}
 """

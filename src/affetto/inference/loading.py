@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from affetto.backbones.hub import model_snapshot
 from affetto.errors import UserError
+from affetto.inference.outside.folders import describe
+from affetto.inference.outside.formats import find_format, load_outside
 from affetto.inference.predictor import Predictor
 from affetto.models.ensemble import ENSEMBLE
 from affetto.models.saved import CARD
 from affetto.training.runs import FOLDS, MODEL
 
 ONNX, ONNX_FILE, TRANSFORMERS_FILE = ".onnx", "model.onnx", "config.json"
+BROWSER_KEYS = {"affetto", "transformers.js_config"}
+"""Keys by which the configuration of an export for transformers.js is known."""
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
@@ -27,19 +31,24 @@ def load(
     precision: str = "auto",
     long_clips: str = "windows",
     calibrate: bool = True,
+    label_map: Mapping[str, str] | None = None,
 ) -> Predictor:
-    """Load a trained model, ready to be called: the folder of a run, an export or an ensemble, an ONNX file or a hub id
-    (`owner/name`, or `owner/name@revision` for a branch, a tag or a commit).
+    """Load a trained model, ready to be called: the folder of a run, an export or an ensemble, an ONNX file, the folder
+    of an outside model (transformers' own audio classification) or a hub id (`owner/name`, or `owner/name@revision` for
+    a branch, a tag or a commit).
 
     `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
     linear layers in 8-bit integers, the quickest on a CPU (docs/performance.md says what it costs).
     `backbone`: the place of the backbone's weights, if they have moved since training.
     `long_clips`: `windows` covers a clip that is longer than the model's window by windows and averages them;
     `cropped` takes its beginning alone, as training and its tests do. `calibrate=False` leaves the model's temperature
-    out, as in a run's predictions files.
+    out, as in a run's predictions files. `label_map`: labels of an outside model and the labels that its answers shall
+    have, "" to leave a label out; by default the usual names of emotions are mapped.
     Raises UserError for a folder without a trained model.
     """
-    predictor = _load(model, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
+    predictor = _load(
+        model, device=device, backbone=backbone, precision=precision, long_clips=long_clips, label_map=label_map
+    )
     if not calibrate:
         predictor.temperature = 1.0
     return predictor
@@ -56,13 +65,36 @@ def model_folder(folder: Path) -> Path:
             f"{folder} has no final model (unfinished, or trained with --no-final); "
             f"a fold's is in {folder / FOLDS}: {folds}"
         )
+    if not (model / CARD).is_file() and (description := describe(model)):
+        raise UserError(f"{folder} holds no model that affetto can load: {description}")
     return model
 
 
-def _load(model: str | Path, *, device: str, backbone: str | None, precision: str, long_clips: str) -> Predictor:
+def _load(
+    model: str | Path,
+    *,
+    device: str,
+    backbone: str | None,
+    precision: str,
+    long_clips: str,
+    label_map: Mapping[str, str] | None,
+) -> Predictor:
     """Load a predictor of any kind, with its own temperature. See `load`."""
     path = _local_path(model)
     kind = kind_of(path)
+    if kind == "outside":
+        if backbone is not None:
+            raise UserError(f"{model} holds its backbone's weights itself: leave --backbone out")
+        return load_outside(
+            path,
+            device=device,
+            precision=precision,
+            long_clips=long_clips,
+            label_map=label_map,
+            source=str(model),
+        )
+    if label_map:
+        raise UserError(f"{model} has affetto's labels: --map is for models of others, leave it out")
     if kind == "trained":
         from affetto.inference.backends.trained import load_trained
 
@@ -74,13 +106,20 @@ def _load(model: str | Path, *, device: str, backbone: str | None, precision: st
         return load_ensemble(path, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
     if backbone is not None:
         raise UserError(f"{model} holds its backbone's weights itself: leave --backbone out")
+    if kind == "browser":
+        raise UserError(f"{model} is an export for transformers.js: predict by the run's folder, or export --to onnx")
     return _loader(kind)(path, device=device, precision=precision, long_clips=long_clips)
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a model: `onnx`, `transformers`, `ensemble`, or `trained` (any other path: a run or a model)."""
+    """Tell the kind of a model: `onnx`, `browser`, `transformers`, `ensemble`, `outside`, or `trained` (any other path:
+    a run or a model)."""
     if (path / ENSEMBLE).is_file():
         return "ensemble"
+    if _configuration(path / TRANSFORMERS_FILE).keys() >= BROWSER_KEYS:
+        return "browser"
+    if not (path / CARD).is_file() and find_format(path) is not None:
+        return "outside"
     if path.suffix == ONNX or (path / ONNX_FILE).is_file():
         return "onnx"
     if not (path / CARD).is_file() and "affetto_card" in _configuration(path / TRANSFORMERS_FILE):

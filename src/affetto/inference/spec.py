@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from affetto.errors import UserError
+from affetto.targets.label_sets import DEFAULT_KIND
 
 if TYPE_CHECKING:
     from affetto.inference.predictor import Predictor
@@ -20,6 +21,10 @@ class PredictorSpec:
     backbone: str | None = None
     precision: str = "auto"
     abstain_below: float = 0.0
+    coverage: float | None = None
+    """Share of clips whose true label is in the set of labels that answers have; None: answers have no sets."""
+    sets: str = DEFAULT_KIND
+    """Kind of the sets."""
     speaker: tuple[str, ...] = ()
     """Clips of one speaker to adapt to; empty: the model as it is."""
     speeds: tuple[float, ...] = ()
@@ -36,4 +41,6 @@ class PredictorSpec:
                 "leave it out"
             )
         predictor.abstain_below, predictor.speeds = self.abstain_below, self.speeds
+        if self.coverage is not None:
+            predictor.cover(self.coverage, self.sets)
         return predictor.for_speaker(self.speaker) if self.speaker else predictor

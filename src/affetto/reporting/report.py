@@ -3,6 +3,7 @@
 OUT/index.html            the page; it needs nothing beside it
 OUT/tables/NAME.md .tex .csv
 OUT/figures/NAME.svg .png
+OUT/latex/NAME.tex        slim forms of the main tables, with article.tex and supplement.tex that show them
 OUT/results.csv           every score of every run, for programs
 OUT/predictions/NAME.csv  predictions that the scores are computed from, a file a configuration
 OUT/report.json           list of the report's files, so that a later report can remove those that it no longer has
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from affetto._version import __version__
 from affetto.errors import UserError, unknown
+from affetto.reporting.article import LATEX, article_files
 from affetto.reporting.chapters.listing import build_sections
 from affetto.reporting.page import Page
 from affetto.reporting.render import formats
@@ -120,20 +122,26 @@ class _Writer:
     def write(self, title: str, evidence: Evidence, opening: Summary, sections: Sequence[Section]) -> list[str]:
         """Write all files of the report into the hidden folder; returns their paths, the index last."""
         self.stage.mkdir(parents=True)
-        tables = self._write_tables([sheet for section in sections for sheet in section.sheets])
+        sheets = [sheet for section in sections for sheet in section.sheets]
+        tables = self._write_tables(sheets)
         drawings, figures = self._draw([picture for section in sections for picture in section.pictures])
         data_files = self._write_data(evidence)
         files = [file for paths in (*tables.values(), *figures.values()) for file in paths]
         files += [file for file, _ in data_files]
+        stamp_text = stamp(synthetic=evidence.results.synthetic, partly=evidence.results.partly_synthetic)
+        if "latex" in self.formats:
+            article = article_files(title, sheets, stamp_text)
+            for file, text in article.items():
+                self._put(file, text)
+            files += article
         if "html" in self.formats:
-            results = evidence.results
             page = Page(
                 title=title,
-                source=results.path.resolve().name,
+                source=evidence.results.path.resolve().name,
                 summary=opening,
                 sections=sections,
                 drawings=drawings,
-                stamp=stamp(synthetic=results.synthetic, partly=results.partly_synthetic),
+                stamp=stamp_text,
                 notes=tuple(dict.fromkeys(evidence.notes)),
                 table_files=tables,
                 picture_files=figures,
@@ -154,7 +162,7 @@ class _Writer:
             os.replace(self.stage / file, path)
         for file in set(earlier) - set(files):
             (self.out / file).unlink(missing_ok=True)
-        for folder in (TABLES, FIGURES, PREDICTIONS):
+        for folder in (TABLES, FIGURES, LATEX, PREDICTIONS):
             if (self.out / folder).is_dir() and not any((self.out / folder).iterdir()):
                 (self.out / folder).rmdir()
 
@@ -224,7 +232,7 @@ def _earlier_files(out: Path) -> list[str]:
         content = json.loads((out / INDEX).read_text(encoding="utf-8"))
         files = [str(name) for name in content["files"]]
     except (FileNotFoundError, NotADirectoryError):
-        foreign = [name for name in (PAGE, TABLES, FIGURES, RESULTS, PREDICTIONS) if (out / name).exists()]
+        foreign = [name for name in (PAGE, TABLES, FIGURES, LATEX, RESULTS, PREDICTIONS) if (out / name).exists()]
         if foreign:
             raise UserError(f"{out} holds {foreign[0]!r}, and no report of affetto's: give another --out") from None
         return []

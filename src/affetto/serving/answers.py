@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from affetto.inference.decision import answer_fields
+from affetto.inference.notices import SHORT_NOTICE
 from affetto.inference.predictor import Prediction, Predictor
 from affetto.serving.schemas import PredictionAnswer, SegmentAnswer, TimelineAnswer
 
@@ -22,6 +23,7 @@ def prediction_answer(model: str, predictor: Predictor, prediction: Prediction) 
         seconds_heard=prediction.seconds_heard,
         windows=prediction.windows,
         synthetic=bool(predictor.card.get("synthetic")),
+        notice=SHORT_NOTICE,
     )
 
 
@@ -32,4 +34,5 @@ def timeline_answer(model: str, predictor: Predictor, seconds: float, segments: 
         seconds=seconds,
         segments=[SegmentAnswer(**segment.to_json()) for segment in segments],
         synthetic=bool(predictor.card.get("synthetic")),
+        notice=SHORT_NOTICE,
     )

@@ -40,6 +40,14 @@ Timeout = Annotated[
         description="seconds from the upload's end to the answer, at most --compute-seconds, which is the default", gt=0
     ),
 ]
+Coverage = Annotated[
+    float | None,
+    Query(description="give a set of labels that holds the true one of this share of clips; default: none", ge=0, le=1),
+]
+Sets = Annotated[
+    str | None,
+    Query(description="kind of that set: lac (default), aps, lac-by-class or aps-by-class", max_length=40),
+]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
@@ -106,9 +114,14 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         responses=schemas.refused(*REFUSALS),
     )
     async def predict(
-        request: Request, model: Model = None, abstain_below: AbstainBelow = None, timeout: Timeout = None
+        request: Request,
+        model: Model = None,
+        abstain_below: AbstainBelow = None,
+        coverage: Coverage = None,
+        sets: Sets = None,
+        timeout: Timeout = None,
     ) -> schemas.PredictionAnswer:
-        options = Options(model, abstain_below, timeout)
+        options = Options(model, abstain_below, coverage=coverage, sets=sets, timeout=timeout)
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)
 
@@ -130,7 +143,7 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
     ) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
             raise no_detector()
-        options, check = Options(model, abstain_below, timeout), service.refuse_timeline
+        options, check = Options(model, abstain_below, timeout=timeout), service.refuse_timeline
         served, (seconds, segments) = await process_upload(request, service, options, time_job, check)
         return timeline_answer(served.name, served.predictor, seconds, segments)
 
@@ -145,7 +158,17 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
         responses=schemas.refused(401, 403, 500),
     )
     async def models() -> schemas.ModelsAnswer:
-        return schemas.ModelsAnswer(models=service.catalogue.describe())
+        return schemas.ModelsAnswer(models=service.catalogue.describe(), **service.disclosure.use_fields())
+
+    @app.head("/notice", include_in_schema=False)
+    @app.get(
+        "/notice",
+        summary="Notice for the people whose voices are analysed, in five languages",
+        response_model_exclude_unset=True,
+        responses=schemas.refused(403, 500),
+    )
+    async def notice() -> schemas.NoticeAnswer:
+        return service.disclosure.answer()
 
     @app.head("/metrics", include_in_schema=False)
     @app.get(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 STYLE = """
 .affetto-note {padding: .6em .8em; border-radius: .5em; background: #fff4d6; color: #4a3b00}
+.affetto-notice p {margin: 0 0 .4em} .affetto-notice summary {cursor: pointer; font-size: .9rem}
+.affetto-notice p, .affetto-notice details, .affetto-notice summary {color: inherit}
 .affetto-problem {padding: .6em .8em; border-radius: .5em; background: #fde2e0; color: #7a1008}
 .affetto-timeline svg {width: 100%; height: 110px; display: block}
 .affetto-times {display: flex; justify-content: space-between; font-size: .85rem; opacity: .8}

@@ -11,8 +11,9 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Scope, Send
 
+from affetto.inference.notices import SHORT_NOTICE
 from affetto.serving import logs, policies
-from affetto.serving.address import client_network
+from affetto.serving.address import PREFIX, client_network
 from affetto.serving.bodies import Body
 from affetto.serving.routes import Route
 
@@ -85,6 +86,8 @@ class Exchange:
         headers["Content-Security-Policy"] = policies.ANSWER if self.route is None else self.route.policy
         if self.route is None or not self.route.is_static or self.status >= 400:
             headers["Cache-Control"] = "no-store"
+        if self.path.startswith(PREFIX):
+            headers["X-Affetto-Notice"] = SHORT_NOTICE
         if self.body.unread or self._closing():
             headers["Connection"] = "close"
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from affetto.serving.catalogue import Catalogue
+    from affetto.serving.disclosure import Disclosure
     from affetto.serving.limits import Limits
     from affetto.serving.middleware import Guard
     from affetto.serving.schemas import ModelAnswer
@@ -42,13 +43,15 @@ def serve(
     page: bool = True,
     root_path: str = "",
     proxies: Sequence[str] = (),
+    disclosure: Disclosure | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
 
     `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
-    `proxies`: addresses of proxies that name the client. Raises UserError where a model cannot be loaded, the address
-    cannot be had or is open to others without a token, a path or proxy is none, or an extra is not installed.
+    `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it. Raises
+    UserError where a model cannot be loaded, the address cannot be had or is open to others without a token, a path
+    or proxy is none, or an extra is not installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
@@ -68,7 +71,7 @@ def serve(
         from affetto.serving import logs, process
 
         with logs.on_standard_error(), process.ending_at_once():
-            service = _load(folders, limits, device=device, backbone=backbone, precision=precision)
+            service = _load(folders, limits, disclosure, device=device, backbone=backbone, precision=precision)
             try:
                 _serve(service, listening, names, page=page, root_path=root_path, proxies=proxies, say=say)
             finally:
@@ -79,13 +82,21 @@ def serve(
                 os._exit(1)
 
 
-def _load(folders: Mapping[str, Path], limits: Limits, *, device: str, backbone: str | None, precision: str) -> Service:
+def _load(
+    folders: Mapping[str, Path],
+    limits: Limits,
+    disclosure: Disclosure | None,
+    *,
+    device: str,
+    backbone: str | None,
+    precision: str,
+) -> Service:
     from affetto.inference.shared_weights import load_together
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.service import Service
 
     predictors = load_together(folders, device=device, backbone=backbone, precision=precision)
-    service = Service(Catalogue(predictors), limits)
+    service = Service(Catalogue(predictors), limits, disclosure)
     service.warm_up()
     return service
 
@@ -100,10 +111,13 @@ def _serve(
     proxies: Sequence[str],
     say: Callable[[str], None],
 ) -> None:
-    from affetto.serving import process
+    from affetto.serving import logs, process
     from affetto.serving.app import create_app
+    from affetto.serving.contexts import describe_duty
 
     limits = service.limits
+    if service.disclosure.use is not None:
+        logs.event("use", logging.INFO, **service.disclosure.use_fields())
     app, guard = create_app(service, names, root_path)
     with contextlib.ExitStack() as stack:
         missing = _add_page(app, guard, service, stack) if page else None
@@ -113,6 +127,7 @@ def _serve(
             url = address.url(listening) + root_path
             for line in greeting(url, service.catalogue, limits, page and not missing, is_open):
                 say(line)
+            say(f"  law   {describe_duty(service.disclosure.use)}")
             if missing:
                 say(f"no page for a browser: {missing}")
 

@@ -144,6 +144,7 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
     with gr.Blocks(title=f"affetto: {texts.title}", analytics_enabled=False) as blocks:
         _html(f'<nav class="affetto-languages">{links}</nav>')
         gr.Markdown(f"# {texts.title}\n{texts.lead if has_labels else texts.lead_dimensions}")
+        _html(service.disclosure.html(texts.code, texts.notices), elem_id="notice")
         with gr.Row():
             with gr.Column():
                 recording = gr.Audio(

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import h11
 import uvicorn
@@ -95,7 +95,8 @@ class _Server(uvicorn.Server):
         # been answered is left to arrive.
         for connection in list(self.server_state.connections):
             assert isinstance(connection, _Protocol)
-            if connection.cycle is not None and not connection.cycle.response_complete:
+            cycle: Any = connection.cycle  # None before the first request, which uvicorn's annotation leaves out
+            if cycle is not None and not cycle.response_complete:
                 connection.transport.abort()
         await super().shutdown(sockets)
         logs.event("ended", accepted=self.guard.accepted, answered=self.guard.answered)

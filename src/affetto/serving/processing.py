@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from starlette.requests import Request
 
 from affetto import audio
+from affetto.errors import UserError
+from affetto.inference.predictor import Predictor
 from affetto.serving.catalogue import Catalogue, Model
 from affetto.serving.limits import Limits
 from affetto.serving.refusals import RefusalError
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import receive
+from affetto.targets.label_sets import DEFAULT_KIND
 
 if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
@@ -29,6 +33,10 @@ class Options:
     """None: the default model."""
     abstain_below: float | None = None
     """Least probability of a named emotion, 0 to 1; None: 0."""
+    coverage: float | None = None
+    """Share of clips whose true label is in the set of labels of an answer; None: no sets."""
+    sets: str | None = None
+    """Kind of the sets; None: the default one."""
     timeout: float | None = None
     """Seconds from the upload's end to the answer; None: the server's `compute_seconds`."""
 
@@ -37,30 +45,47 @@ class Options:
         return replace(
             self,
             model=fields.get("model") if self.model is None else self.model,
-            abstain_below=_number(fields, "abstain_below", self.abstain_below),
-            timeout=_number(fields, "timeout", self.timeout),
+            abstain_below=_share("abstain_below", fields) if self.abstain_below is None else self.abstain_below,
+            coverage=_share("coverage", fields) if self.coverage is None else self.coverage,
+            sets=fields.get("sets") if self.sets is None else self.sets,
+            timeout=_number("timeout", fields) if self.timeout is None else self.timeout,
         )
 
     def check(self, catalogue: Catalogue, limits: Limits) -> Model:
         """The model. Raises RefusalError: 404 for an unknown one, 422 for an option that cannot be followed."""
         model = catalogue.find(self.model)
-        if self.abstain_below is not None and not 0 <= self.abstain_below <= 1:
-            raise _invalid("abstain_below: give a number from 0 to 1")
         if self.abstain_below and not model.predictor.target.has_classes:
             raise _invalid(f"abstain_below: the model {model.name!r} names no single emotion; leave it out")
         if self.timeout is not None and not 0 < self.timeout <= limits.compute_seconds:
             raise _invalid(f"timeout: give seconds above 0, at most {limits.compute_seconds:g} (--compute-seconds)")
+        try:
+            self.apply(copy.copy(model.predictor))
+        except UserError as problem:
+            raise _invalid(f"coverage: the model {model.name!r}: {problem}") from None
         return model
 
+    def apply(self, predictor: Predictor) -> None:
+        """Set the options in a predictor of this request alone. Raises UserError for one that it cannot follow."""
+        if self.abstain_below is not None:
+            predictor.abstain_below = self.abstain_below
+        if self.coverage is not None:
+            predictor.cover(self.coverage, self.sets or DEFAULT_KIND)
 
-def _number(fields: Mapping[str, str], name: str, value: float | None) -> float | None:
-    """The value, else the field of a form. Raises RefusalError (422) for a field that is no number."""
-    if value is not None or name not in fields:
-        return value
+
+def _number(name: str, fields: Mapping[str, str], kind: str = "a number") -> float | None:
+    """A number in a form; None where it is absent. Raises RefusalError (422) for a text that is none."""
     try:
-        return float(fields[name])
+        return float(fields[name]) if name in fields else None
     except ValueError:
-        raise _invalid(f"form.{name}: give a number") from None
+        raise _invalid(f"form.{name}: give {kind}") from None
+
+
+def _share(name: str, fields: Mapping[str, str]) -> float | None:
+    """A number from 0 to 1 in a form. Raises RefusalError (422) for a text that is none."""
+    share = _number(name, fields, "a number from 0 to 1")
+    if share is not None and not 0 <= share <= 1:
+        raise _invalid(f"form.{name}: give a number from 0 to 1")
+    return share
 
 
 def _invalid(message: str) -> RefusalError:
@@ -88,8 +113,7 @@ async def process_upload(
 
     def run_task(job: Job) -> T:
         facts["audio_seconds"] = round(len(job.wave) / audio.RATE_HZ, 3)
-        if options.abstain_below is not None:
-            job.predictor.abstain_below = options.abstain_below
+        options.apply(job.predictor)
         return task(job)
 
     facts: dict[str, Any] = request.state.facts

@@ -45,6 +45,7 @@ API = (
     Route("/v1/timeline", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/audio/transcriptions", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/models", ("GET", "HEAD"), is_logged=True),
+    Route("/notice", ("GET", "HEAD"), is_open=True),
     Route("/healthz", ("GET", "HEAD"), is_open=True),
     Route("/readyz", ("GET", "HEAD"), is_open=True),
     Route("/metrics", ("GET", "HEAD")),

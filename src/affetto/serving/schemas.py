@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION, SHORT_NOTICE
+
 PREDICTION: dict[str, Any] = {
     "model": "lora",
     "emotion": "joy",
@@ -22,6 +24,7 @@ PREDICTION: dict[str, Any] = {
     "seconds_heard": 3.42,
     "windows": 1,
     "synthetic": False,
+    "notice": SHORT_NOTICE,
 }
 
 
@@ -33,7 +36,11 @@ DIMENSIONS: dict[str, Any] = {
     "seconds_heard": 3.42,
     "windows": 1,
     "synthetic": False,
+    "notice": SHORT_NOTICE,
 }
+_NOTICE = "notice for the people whose voice this is about; `GET /notice` has it in more languages"
+_CONTEXT = "context of use that the operator has stated by `--context`; absent for none"
+_REASON = "medical or safety reason for a context that European law prohibits otherwise; absent for none"
 _DIMENSIONS = "value of each dimension that the model predicts, within its range; absent where it predicts none"
 
 
@@ -55,6 +62,10 @@ class PredictionAnswer(BaseModel):
         default_factory=list,
         description="emotions that apply, of a model by which several may; absent for all other models",
     )
+    set: list[str] = Field(
+        default_factory=list,
+        description="emotions that hold the true one of as many clips as `coverage` says; absent without it",
+    )
     dimensions: dict[str, float] = Field(default_factory=dict, description=_DIMENSIONS)
     intervals: dict[str, tuple[float, float]] = Field(
         default_factory=dict,
@@ -64,6 +75,7 @@ class PredictionAnswer(BaseModel):
     seconds_heard: float = Field(description="seconds of it that the model processed")
     windows: int = Field(description="number of windows that the probabilities are averaged over")
     synthetic: bool = Field(description="true if the model was trained on synthetic speech")
+    notice: str = Field(default="", description=_NOTICE)
 
 
 class SegmentAnswer(BaseModel):
@@ -89,6 +101,7 @@ class TimelineAnswer(BaseModel):
                     "model": "lora",
                     "seconds": 63.2,
                     "synthetic": False,
+                    "notice": SHORT_NOTICE,
                     "segments": [
                         {"start": 0.4, "end": 7.9, "emotion": "joy", "probabilities": PREDICTION["probabilities"]}
                     ],
@@ -101,6 +114,7 @@ class TimelineAnswer(BaseModel):
     seconds: float = Field(description="length of the recording in seconds")
     segments: list[SegmentAnswer] = Field(description="stretches of speech in the order of time")
     synthetic: bool = Field(description="true if the model was trained on synthetic speech")
+    notice: str = Field(default="", description=_NOTICE)
 
 
 class TranscriptionSegment(SegmentAnswer):
@@ -125,6 +139,7 @@ class TranscriptionAnswer(PredictionAnswer):
                     "duration": 63.2,
                     "seconds": 63.2,
                     "synthetic": False,
+                    "notice": SHORT_NOTICE,
                     "segments": [
                         {
                             "id": 0,
@@ -221,6 +236,41 @@ class ModelsAnswer(BaseModel):
     """The models that are served, the default first."""
 
     models: list[ModelAnswer]
+    context: str = Field(default="", description=_CONTEXT)
+    context_reason: str = Field(default="", description=_REASON)
+
+
+class ArticleAnswer(BaseModel):
+    """An article of law that speaks of emotion recognition."""
+
+    name: str = Field(description="its number")
+    rule: str = Field(description="its content in one sentence")
+    since: str = Field(description="first day on which it applies, `YYYY-MM-DD`")
+
+
+class NoticeAnswer(BaseModel):
+    """Notice for the people whose voices the server analyses."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "notices": {**NOTICES},
+                    "regulation": REGULATION,
+                    "articles": [{"name": ARTICLES[0].name, "rule": ARTICLES[0].rule, "since": ARTICLES[0].since}],
+                    "disclaimer": DISCLAIMER,
+                }
+            ]
+        }
+    )
+
+    notices: dict[str, str] = Field(description="notice by the code of its language, as `it`")
+    operator: str = Field(default="", description="notice of the operator's own; absent for none")
+    context: str = Field(default="", description=_CONTEXT)
+    context_reason: str = Field(default="", description=_REASON)
+    regulation: str = Field(description="name of the law that the articles are of")
+    articles: list[ArticleAnswer] = Field(description="articles that speak of emotion recognition")
+    disclaimer: str = Field(description="limits of what is written here about the law")
 
 
 class StateAnswer(BaseModel):

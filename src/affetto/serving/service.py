@@ -23,6 +23,7 @@ from affetto.inference.flow import at_once
 from affetto.inference.predictor import Predictor, count_windows
 from affetto.serving.batching import Batcher, ClosedError, Owner
 from affetto.serving.catalogue import Catalogue, Model
+from affetto.serving.disclosure import Disclosure
 from affetto.serving.limits import Limits
 from affetto.serving.meters import Meters
 from affetto.serving.refusals import (
@@ -106,8 +107,9 @@ class Job:
 class Service:
     """Service that answers recordings within the limits: places, threads and turns."""
 
-    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+    def __init__(self, catalogue: Catalogue, limits: Limits, disclosure: Disclosure | None = None) -> None:
         self.catalogue, self.limits = catalogue, limits
+        self.disclosure = disclosure or Disclosure()
         self.meters = Meters()
         self.batcher = Batcher(record=self.meters.record_batch)
         self.makes_timelines = importlib.util.find_spec("silero_vad") is not None

@@ -29,6 +29,8 @@ class Texts:
     synthetic: str
     abstained: str
     summary: str
+    notices: str
+    """Name of the control that shows the notice in the other languages."""
     limits_title: str
     limits: str
     labels: dict[str, str]
@@ -58,6 +60,7 @@ ENGLISH = Texts(
     synthetic="This model was trained on synthetic speech: it shows how the page works, nothing about people.",
     abstained="The model is not sure enough to name an emotion.",
     summary="{seconds:.1f} s heard by {model}",
+    notices="Other languages",
     limits_title="What this can and cannot do",
     limits=(
         "The model learned from emotions that were acted. What people feel is not what they show, and spontaneous "
@@ -93,6 +96,7 @@ ITALIAN = Texts(
     synthetic="Questo modello è stato addestrato su parlato sintetico: mostra come funziona la pagina, nulla di più.",
     abstained="Il modello non è abbastanza sicuro per nominare un'emozione.",
     summary="{seconds:.1f} s ascoltati da {model}",
+    notices="Altre lingue",
     limits_title="Che cosa può e non può fare",
     limits=(
         "Il modello ha imparato da emozioni recitate. Ciò che le persone provano non è ciò che mostrano, e il parlato "

@@ -50,20 +50,6 @@ def test_markdown_by_hand():
     )
 
 
-def test_latex_by_hand():
-    assert formats.latex(SHEET) == (
-        "% \\usepackage{booktabs,array}\n\\begin{table}[htbp]\n\\centering\n\\small\n"
-        "\\caption{\\textbf{SYNTHETIC SPEECH.} F1 \\textbar{} by \\textless{}method\\textgreater{}. "
-        "Mean \\ensuremath{\\pm} sd.}\n\\label{tab:table-3}\n"
-        "\\begin{tabular}{@{}lrr@{}}\n\\toprule\nbackbone & frozen & clips \\\\\n\\midrule\n"
-        "A\\_1 \\& co \\textbar{} 50 \\% & \\begin{tabular}[t]{@{}r@{}}67.1 \\ensuremath{\\pm} 1.3\\\\ "
-        "{\\scriptsize paper 67.61}\\\\ {\\scriptsize \\ensuremath{-}0.5, inside}\\end{tabular} & 1,234 \\\\\n"
-        "\\midrule\n"
-        "{}[b] & \\begin{tabular}[t]{@{}r@{}}---\\\\ {\\scriptsize 3 seeds missing}\\end{tabular} & --- \\\\\n"
-        "\\bottomrule\n\\end{tabular}\n\\par\\medskip\\raggedright\\footnotesize\nA note: 100 \\%.\\par\n\\end{table}\n"
-    )
-
-
 def test_csv_has_a_column_for_each_value_and_nothing_for_what_is_missing():
     rows = list(csv.DictReader(io.StringIO(formats.comma_separated(SHEET))))
     assert rows[0] == {
@@ -87,13 +73,6 @@ def test_a_formula_in_a_name_stays_text_in_a_spreadsheet():
         rows=((text_cell("=HYPERLINK(1)"), difference_cell(-0.031)),),
     )
     assert formats.comma_separated(sheet) == "a,b\n'=HYPERLINK(1),-3.1\n"
-
-
-def test_a_long_sheet_breaks_over_pages():
-    sheet = Sheet(name="x", title="x", columns=columns("a"), rows=tuple((count_cell(n),) for n in range(50)))
-    text = formats.latex(sheet)
-    assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1 and r"\endhead" in text
-    assert text.count("{") == text.count("}")
 
 
 def test_cells_by_hand():

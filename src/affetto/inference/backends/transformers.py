@@ -53,7 +53,7 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
         with quiet_transformers():
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             model = AutoModelForAudioClassification.from_pretrained(
-                folder, config=config, trust_remote_code=False, attn_implementation=_attention(config)
+                folder, config=config, trust_remote_code=False, attn_implementation=stock_attention(config)
             ).eval()
         if isinstance(model, AffettoForAudioClassification):
             card = checked(model.config.affetto_card, str(folder))
@@ -69,7 +69,7 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
     return StockPredictor(model, extractor, devices.choose(device), long_clips)
 
 
-def _attention(config: Any) -> str:
+def stock_attention(config: Any) -> str:
     """transformers' own code for attention: a folder may name a repository of compiled code, and is not obeyed."""
     from transformers import AutoModelForAudioClassification
 

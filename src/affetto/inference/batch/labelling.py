@@ -50,7 +50,7 @@ class LocalLabeller:
 def facts(predictor: Predictor) -> Facts:
     card = predictor.card
     return Facts(
-        columns=Columns.of(predictor.target, card.get("confidence")),
+        columns=Columns.of(predictor.target, card.get("confidence"), has_sets=predictor.label_sets is not None),
         synthetic=bool(card["synthetic"]),
         protocol=predictor.protocol,
     )

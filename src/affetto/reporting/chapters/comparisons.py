@@ -8,7 +8,7 @@ from statistics import fmean
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import MOST_ROWS, MOST_SPEAKERS
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, difference_cell, text_cell
+from affetto.reporting.render.sheet import Cell, Column, Sheet, Slim, columns, difference_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, signed_range, signed_text
 from affetto.reporting.results import contrasts
@@ -61,6 +61,13 @@ def comparison_table(compared: Sequence[Contrast]) -> Sheet:
         notes=(FOLDS,) if contrasts.by_folds(configs) else (),
         stamp=stamp_of(configs),
         breaks=frozenset(number for number in range(1, len(kinds)) if kinds[number] != kinds[number - 1]),
+        slim=Slim(
+            caption=(
+                "Macro F1 of the first minus the second, ×100, on the same clips, with the 95 % interval over speakers "
+                "and seeds (Student's t), and p of a permutation test over speakers, corrected by Holm."
+            ),
+            without=("speakers", "effect size", "speakers better (%)", "smallest p"),
+        ),
     )
 
 

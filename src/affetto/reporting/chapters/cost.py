@@ -17,7 +17,7 @@ from affetto.reporting.chapters.selection import Group, group_by_corpus, opening
 from affetto.reporting.render.canvas import GREY, GRID, MARKS, framed, legend_above, save, style
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import Cell, Sheet, columns, text_cell
+from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import count_text, duration_text
 from affetto.reporting.results.analysis import Evidence
@@ -101,6 +101,13 @@ def cost_table(evidence: Evidence) -> Sheet:
             "one device under one load."
         ),
         stamp=stamp_of(configs),
+        slim=Slim(
+            caption=(
+                f"{opening(naming)}Parameters of the encoder and of what is trained (head included), with its share of "
+                "both; time of a run, mean over seeds; most memory."
+            ),
+            without=("device", "precision"),
+        ),
     )
 
 

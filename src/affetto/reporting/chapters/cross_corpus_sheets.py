@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from affetto.reporting.chapters.comparisons import LEADING, comparison_cells, comparison_columns
-from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, text_cell
+from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, count_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, percent_text
 from affetto.reporting.results.analysis import Evidence
@@ -47,6 +47,7 @@ def mean_table(systems: Sequence[CrossedSystem]) -> Sheet | None:
             "of the last two columns. Systems with different tests do not compare by these numbers."
         ),
         stamp=stamp_of([origin for system in systems for origin in system.origins]),
+        slim=Slim(caption="Macro F1 ×100, mean over the corpora of the training, then over the tested corpora."),
     )
 
 

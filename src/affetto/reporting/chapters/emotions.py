@@ -15,7 +15,7 @@ from affetto.reporting.chapters.selection import MOST_DRAWN, Group, group_by_cor
 from affetto.reporting.render.canvas import framed, save, style
 from affetto.reporting.render.picture import Picture, slug
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import Cell, Column, Sheet, text_cell
+from affetto.reporting.render.sheet import Cell, Column, Sheet, Slim, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, percent_text
 from affetto.reporting.results.analysis import Evidence
@@ -59,6 +59,7 @@ def class_table(evidence: Evidence) -> Sheet:
             f"{opening(naming)}F1 of each class, ×100, mean over seeds; below: recall. Precision is in the CSV file."
         ),
         stamp=stamp_of(configs),
+        slim=Slim(caption=f"{opening(naming)}F1 of each class, ×100, mean over seeds.", without=("hardest",)),
     )
 
 

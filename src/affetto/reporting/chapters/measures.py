@@ -22,7 +22,7 @@ from affetto.reporting.chapters.comparisons import (
 from affetto.reporting.chapters.selection import Group, group_by_corpus, opening, stem
 from affetto.reporting.render.canvas import BLUE, GRID, INK, framed, legend, save, style
 from affetto.reporting.render.picture import Picture
-from affetto.reporting.render.sheet import MISSING, Cell, Sheet, columns, text_cell
+from affetto.reporting.render.sheet import MISSING, Cell, Sheet, Slim, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, signed_text
 from affetto.reporting.results import contrasts
@@ -122,6 +122,13 @@ def measure_table(evidence: PartEvidence, name: str, title: str, words: str) -> 
         ),
         notes=footnotes(estimates),
         stamp=stamp_of(evidence.configurations),
+        slim=Slim(
+            caption=(
+                f"{opening(naming)}{words} Mean ± standard deviation (ddof 1) over seeds. Over probe: "
+                f"{main.title} minus the probe's."
+            ),
+            without=("seeds", "chance"),
+        ),
     )
 
 
@@ -243,6 +250,13 @@ def comparison_table(evidence: PartEvidence, name: str, keys: Sequence[str] = ("
         ),
         notes=(FOLDS,) if contrasts.by_folds(configs) else (),
         stamp=stamp_of(configs),
+        slim=Slim(
+            caption=(
+                "The first minus the second, on the same clips, with the 95 % interval over speakers and seeds "
+                "(Student's t), and p of a permutation test over speakers, corrected by Holm."
+            ),
+            without=("speakers", "effect size"),
+        ),
     )
 
 

@@ -20,7 +20,7 @@ from affetto.reporting.chapters.selection import MOST_ROWS, Group, group_by_corp
 from affetto.reporting.render.canvas import BLUE, GREY, GRID, INK, framed, legend, save, style
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, difference_cell, percent_cell
+from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, Slim, difference_cell, percent_cell
 from affetto.reporting.render.stamps import SYNTHETIC, stamp_of
 from affetto.reporting.render.text import percent_text, range_text
 from affetto.reporting.results.analysis import Evidence
@@ -95,6 +95,10 @@ def method_table(evidence: Evidence) -> Sheet:
         notes=(*footnotes(estimates), *_missing_notes(evidence)),
         stamp=stamp_of(evidence.configurations),
         breaks=frozenset(breaks),
+        slim=Slim(
+            caption=f"{opening(naming)}×100; {SEEDS}. Over probe: macro F1 minus the probe's. Bold: highest macro F1.",
+            without=("seeds", "chance"),
+        ),
     )
 
 

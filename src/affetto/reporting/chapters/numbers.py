@@ -19,7 +19,7 @@ from affetto.reporting.chapters.plane import plane_pictures
 from affetto.reporting.chapters.scatter import scatter_pictures
 from affetto.reporting.chapters.selection import MOST_ROWS, opening
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import MISSING, Cell, Sheet, columns, text_cell
+from affetto.reporting.render.sheet import MISSING, Cell, Sheet, Slim, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.marks import footnotes, interval_words
@@ -87,6 +87,13 @@ def dimension_table(evidence: PartEvidence) -> Sheet:
             f"{opening(naming)}MAE and RMSE in units of the dimension. Mean ± standard deviation (ddof 1) over seeds; "
             f"below: {interval_words(estimates)}. Over probe: CCC minus the probe's, which is ridge regression on the "
             "frozen states. A guesser names the mean of the truth for every clip; its CCC is 0."
+        ),
+        slim=Slim(
+            caption=(
+                f"{opening(naming)}MAE and RMSE in units of the dimension. Mean ± standard deviation (ddof 1) over "
+                "seeds. Over probe: CCC minus the probe's."
+            ),
+            without=("seeds", "RMSE of a guesser"),
         ),
         notes=footnotes(estimates),
         stamp=stamp_of(evidence.configurations),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from affetto.reporting.chapters.selection import opening
-from affetto.reporting.render.sheet import Cell, Column, Sheet, columns, count_cell
+from affetto.reporting.render.sheet import Cell, Column, Sheet, Slim, columns, count_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, percent_text, signed_range, signed_text
 from affetto.reporting.results.analysis import Evidence
@@ -45,6 +45,7 @@ def gender_table(evidence: Evidence) -> Sheet | None:
         ),
         notes=footnotes(estimates),
         stamp=stamp_of(configs),
+        slim=Slim(caption=f"{opening(naming)}UAR ×100, mean over seeds, of the clips by women and by men."),
     )
 
 

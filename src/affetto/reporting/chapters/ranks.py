@@ -11,7 +11,7 @@ from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.render.canvas import BLUE, GRID, framed, save, style
 from affetto.reporting.render.picture import Picture, slug
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import Cell, Column, Sheet, text_cell
+from affetto.reporting.render.sheet import Cell, Column, Sheet, Slim, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH
 from affetto.reporting.results.analysis import Evidence
@@ -73,6 +73,12 @@ def rank_table(ranking: Ranking, name: str, words: str, stamp_text: str = "") ->
         ),
         notes=(CAUTION,) if ranking.critical is not None else (),
         stamp=stamp_text,
+        slim=Slim(
+            caption=(
+                f"{words}Macro F1, mean over seeds, ranked within each of {ranking.blocks} pairs of backbone and "
+                f"corpus. Right: how often the method of the row beats that of the column. {_test_words(ranking)}"
+            )
+        ),
     )
 
 

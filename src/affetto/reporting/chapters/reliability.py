@@ -24,7 +24,7 @@ from affetto.reporting.chapters.selection import Group, drawn_part, group_by_cor
 from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend_above, save, style
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, percent_cell
+from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, difference_cell, percent_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH
 from affetto.reporting.results.analysis import Evidence
@@ -155,6 +155,13 @@ def reliability_table(evidence: Evidence) -> Sheet:
             "probabilities as they are."
         ),
         stamp=stamp_of(evidence.configurations),
+        slim=Slim(
+            caption=(
+                f"{opening(naming)}ECE: expected calibration error over {BINS} bins, ×100, of the probabilities as "
+                "they are, and (scaled) after a temperature that was fitted on validation speakers."
+            ),
+            without=("confidence", "accuracy", "temperature"),
+        ),
     )
 
 

@@ -35,7 +35,7 @@ from affetto.reporting.render.canvas import (
 )
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import Column, Sheet, columns, count_cell, percent_cell
+from affetto.reporting.render.sheet import Column, Sheet, Slim, columns, count_cell, percent_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import corpus_title
@@ -98,6 +98,7 @@ def speaker_table(group: Group, *, with_split: bool = False) -> Sheet:
         rows=rows,
         caption=f"{opening(naming)}{caption}",
         stamp=stamp_of(group.configurations),
+        slim=Slim(caption=f"{opening(naming)}{caption}"),
     )
 
 

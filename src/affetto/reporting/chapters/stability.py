@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import opening
 from affetto.reporting.render.section import Section
-from affetto.reporting.render.sheet import Cell, Sheet, columns, difference_cell, percent_cell
+from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, difference_cell, percent_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH
 from affetto.reporting.results.analysis import Evidence
@@ -47,6 +47,12 @@ def fold_table(evidence: Evidence) -> Sheet | None:
             "epochs and settings were chosen, which flatters."
         ),
         stamp=stamp_of(configs),
+        slim=Slim(
+            caption=(
+                f"{opening(naming)}Macro F1 ×100, mean over seeds: of the clips of all folds together, mean ± standard "
+                "deviation (ddof 1) over folds, and of the validation speakers."
+            )
+        ),
     )
 
 

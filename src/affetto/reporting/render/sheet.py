@@ -44,6 +44,18 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Slim:
+    """Form of a table for an article: the texts of the cells alone, with the paper's values in rows of their own."""
+
+    caption: str
+    """Sentences behind the title, as short as an article needs them."""
+    without: tuple[str, ...] = ()
+    """Names of the columns that are left to the whole table."""
+    has_notes: bool = False
+    """True if marks in the cells need the footnotes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sheet:
     """One table."""
 
@@ -62,6 +74,9 @@ class Sheet:
     """Names of the columns that the page shows directly after the words of a row; files keep their order."""
     lists: tuple[str, ...] = ()
     """Names of the columns whose cells are lists of parts, with commas between them."""
+
+    slim: Slim | None = None
+    """Form for an article; None for a table that is no main one."""
 
     def __post_init__(self) -> None:
         for row in self.rows:

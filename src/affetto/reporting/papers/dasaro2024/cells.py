@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from affetto.backbones.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS, Protocol
-from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, Value
+from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, Slim, Value
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import signed_text
 from affetto.reporting.results.marks import footnotes, span
@@ -64,9 +64,13 @@ def protocol_sheet(
     columns: tuple[Column, ...],
     rows: Sequence[tuple[Cell, ...]],
     caption: str,
+    slim: str,
     breaks: frozenset[int] | None = None,
 ) -> Sheet:
-    """Table of one protocol; without `breaks` a row a backbone, with a rule between the scenarios."""
+    """Table of one protocol; without `breaks` a row a backbone, with a rule between the scenarios.
+
+    `slim` is the caption of its slim form.
+    """
     notes = list(footnotes(protocol.estimates))
     if any(run.stand_in for config in protocol.configurations for run in config.runs):
         notes.append("A miniature: small random backbones and synthetic corpora. It shows that all of it works.")
@@ -80,6 +84,7 @@ def protocol_sheet(
         notes=tuple(notes),
         stamp=stamp_of(protocol.usable),
         breaks=frozenset({first_b}) if breaks is None else breaks,
+        slim=Slim(caption=f"{slim} {protocol.words}".strip()),
     )
 
 

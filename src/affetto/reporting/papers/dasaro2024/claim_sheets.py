@@ -9,7 +9,7 @@ from affetto.reporting.papers.dasaro2024 import judging, numbers
 from affetto.reporting.papers.dasaro2024.claims import MARGIN
 from affetto.reporting.papers.dasaro2024.judging import Finding, Judgement
 from affetto.reporting.papers.dasaro2024.protocols import Protocol
-from affetto.reporting.render.sheet import MISSING, Cell, Sheet, columns, text_cell
+from affetto.reporting.render.sheet import MISSING, Cell, Sheet, Slim, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import signed_range, signed_text
 from affetto.reporting.results.naming import corpus_title
@@ -58,6 +58,12 @@ def overview(protocol: Protocol, judgements: Sequence[Judgement]) -> Sheet:
         rows=tuple(rows),
         caption=caption.strip(),
         stamp=stamp_of(protocol.usable),
+        slim=Slim(
+            caption=(
+                "A claim holds when all of its statements do, each a paired comparison decided by its interval over "
+                f"speakers and seeds. Right: statements by verdict. {protocol.words}"
+            ).strip(),
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from affetto.backbones.catalogue import BACKBONES
 from affetto.reporting.papers.dasaro2024 import numbers
 from affetto.reporting.papers.dasaro2024.protocols import SCENARIOS
-from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, columns, text_cell
+from affetto.reporting.render.sheet import MISSING, Cell, Column, Sheet, Slim, columns, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, signed_text
 from affetto.reporting.results.analysis import Evidence
@@ -50,6 +50,7 @@ def table_1(evidence: Evidence) -> Sheet:
         caption=_caption(done, recipes),
         notes=tuple(f"[{number}] {text[:1].upper()}{text[1:]}." for number, text in enumerate(footnotes, 1)),
         stamp=stamp_of(evidence.configurations),
+        slim=Slim(caption=_caption(done, recipes), without=("difference (%)",), has_notes=True),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from affetto.reporting.papers.dasaro2024 import numbers
-from affetto.reporting.render.sheet import Cell, Column, Sheet, count_cell, text_cell
+from affetto.reporting.render.sheet import Cell, Column, Sheet, Slim, count_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH
 from affetto.reporting.results.analysis import Evidence
@@ -63,6 +63,7 @@ def table_2(evidence: Evidence) -> Sheet:
         ),
         notes=tuple(notes),
         stamp=stamp_of(evidence.configurations),
+        slim=Slim(caption="Clips of each emotion; below: the paper's Table II."),
     )
 
 

@@ -43,6 +43,7 @@ def table_3_by_measures(protocol: Protocol) -> Sheet | None:
             "The paper calls its score an F1 and does not say which. Each row beside the same numbers of the paper: "
             f"mean over the three corpora ×100, as in Table III. Below: {EXPECTED}. {protocol.words}{_closest(rows)}"
         ),
+        slim="Mean over the three corpora ×100; below: the paper's Table III, which does not say which F1 it is.",
         breaks=frozenset(n for n in range(1, len(rows)) if rows[n][1].text != rows[n - 1][1].text),
     )
 

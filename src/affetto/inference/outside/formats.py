@@ -1,0 +1,45 @@
+"""Formats of outside models, and how a folder of one of them becomes a predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from affetto.errors import UserError
+from affetto.inference.outside.model import Format
+from affetto.inference.outside.predictor import OutsidePredictor
+from affetto.inference.outside.stock import STOCK
+
+FORMATS: tuple[Format, ...] = (STOCK,)
+
+
+def find_format(folder: Path) -> Format | None:
+    """The format of a folder; None for one of affetto's own, and for any other."""
+    return next((format_ for format_ in FORMATS if folder.is_dir() and format_.matches(folder)), None)
+
+
+def load_outside(
+    folder: Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    long_clips: str = "windows",
+    label_map: Mapping[str, str] | None = None,
+    source: str | None = None,
+) -> OutsidePredictor:
+    """The predictor of a folder that `find_format` knows; see `loading.load`. Raises UserError.
+
+    `source`: hub id that the folder was downloaded for.
+    """
+    format_ = find_format(folder)
+    assert format_ is not None
+    if precision not in ("auto", OutsidePredictor.precision):
+        raise UserError(f"{folder} is a model of others, which computes in float32: leave --precision out")
+    model = format_.open(folder, device)
+    facts = {"format": format_.name, "source": source or str(folder), "revision": _revision(folder)}
+    return OutsidePredictor(model, facts, label_map=label_map, long_clips=long_clips)
+
+
+def _revision(folder: Path) -> str | None:
+    """Commit of a folder in the cache of the hub's client; None for any other folder."""
+    return folder.name if folder.parent.name == "snapshots" else None

@@ -1,0 +1,124 @@
+"""Checkpoints of transformers' own classes: answers are those of its pipeline on a clip alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+from transformers import pipeline
+from typer.testing import CliRunner
+
+from affetto.cli import app
+from affetto.errors import UserError
+from affetto.inference.loading import load
+from inference.outside.checkpoints import FAMILIES, change_config, write_checkpoint
+
+NAMES = {"anger": "ang", "joy": "hap", "neutrality": "neu", "zeal": "zeal"}
+
+
+@pytest.fixture(scope="module")
+def waves() -> list[np.ndarray]:
+    """Three clips of different lengths, the longest of which no window cuts."""
+    generator = np.random.default_rng(0)
+    return [generator.normal(0, 0.1, samples).astype(np.float32) for samples in (8_000, 31_000, 12_345)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_answers_are_those_of_transformers_on_a_clip_alone(
+    family: str, waves: list[np.ndarray], tmp_path: Path
+) -> None:
+    folder = write_checkpoint(tmp_path, family)
+    model = load(folder)
+    stock = pipeline("audio-classification", model=str(folder), top_k=None)
+    for wave, together in zip(waves, model.window_probabilities(waves), strict=True):
+        alone = model(wave).probabilities
+        of_stock = {row["label"]: row["score"] for row in stock({"raw": wave, "sampling_rate": 16_000})}
+        assert tuple(alone) == ("anger", "joy", "neutrality", "zeal")
+        assert list(alone.values()) == pytest.approx(together.tolist(), abs=1e-6)
+        assert alone == pytest.approx({label: of_stock[name] for label, name in NAMES.items()}, abs=1e-5)
+
+
+def test_the_logits_are_those_of_the_stock_class(waves: list[np.ndarray], tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path)
+    model = load(folder)
+    stock = pipeline("audio-classification", model=str(folder), top_k=None, function_to_apply="none")
+    for wave in waves:
+        logits = {row["label"]: row["score"] for row in stock({"raw": wave, "sampling_rate": 16_000})}
+        assert dict(zip(("ang", "hap", "neu", "zeal"), model.model.score(wave), strict=True)) == pytest.approx(
+            logits, abs=1e-5
+        )
+
+
+def test_half_precision_in_a_configuration_is_not_obeyed(waves: list[np.ndarray], tmp_path: Path) -> None:
+    expected = load(write_checkpoint(tmp_path))(waves[0]).probabilities
+    change_config(tmp_path, dtype="float16", torch_dtype="float16", attn_implementation="somebody/kernels")
+    assert load(tmp_path)(waves[0]).probabilities == expected
+
+
+def test_several_labels_have_a_sigmoid_each(waves: list[np.ndarray], tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path, problem_type="multi_label_classification")
+    answer = load(folder)(waves[0])
+    rows = pipeline("audio-classification", model=str(folder), top_k=None)({"raw": waves[0], "sampling_rate": 16_000})
+    of_stock = {row["label"]: row["score"] for row in rows}
+    assert answer.probabilities == pytest.approx({k: of_stock[name] for k, name in NAMES.items()}, abs=1e-5)
+    assert answer.labels == tuple(label for label, share in answer.probabilities.items() if share >= 0.5)
+
+
+def test_a_clip_longer_than_whispers_window_is_covered_by_windows(tmp_path: Path) -> None:
+    model = load(write_checkpoint(tmp_path, "whisper"))
+    assert model.window_seconds == 2.0
+    assert model(np.zeros(5 * 16_000, np.float32)).windows == 4
+
+
+def test_a_checkpoint_without_some_weight_is_refused_and_says_which(tmp_path: Path) -> None:
+    weights = load_file(write_checkpoint(tmp_path) / "model.safetensors")
+    weights["classifier.dense.weight"] = weights.pop("projector.weight")
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"needs projector\.weight, .*has classifier\.dense\.weight instead.*chance"):
+        load(tmp_path)
+
+
+def test_a_pickle_is_refused_and_the_line_says_how_to_convert_it(tmp_path: Path) -> None:
+    (write_checkpoint(tmp_path) / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"are a pickle \(pytorch_model\.bin\).*convert"):
+        load(tmp_path)
+
+
+def test_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
+    file = write_checkpoint(tmp_path) / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"sampling_rate": 8_000}))
+    with pytest.raises(UserError, match="takes sound of 8000 Hz"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "phrase"),
+    [
+        ({"architectures": ["Wav2Vec2ForCTC"]}, "Wav2Vec2ForCTC of the family wav2vec2.*affetto train --backbone"),
+        ({"architectures": ["Odd"], "auto_map": {"AutoModel": "odd.Odd"}}, "code of its own.*runs no code"),
+        ({"architectures": None}, "names no class"),
+    ],
+)
+def test_a_folder_that_is_no_model_says_what_it_looks_like(fields: dict, phrase: str, tmp_path: Path) -> None:
+    change_config(write_checkpoint(tmp_path), **fields)
+    with pytest.raises(UserError, match=phrase):
+        load(tmp_path)
+
+
+def test_options_that_an_outside_model_does_not_have_are_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path)
+    with pytest.raises(UserError, match="leave --precision out"):
+        load(tmp_path, precision="int8")
+    with pytest.raises(UserError, match="leave --backbone out"):
+        load(tmp_path, backbone="wav2vec2-base")
+
+
+def test_predict_takes_a_checkpoint(tmp_path: Path, write_wav) -> None:
+    folder, clip = write_checkpoint(tmp_path / "model"), write_wav("clip.wav")
+    result = CliRunner().invoke(app, ["predict", str(folder), str(clip), "--format", "json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert row["emotion"] in NAMES and sum(row["probabilities"].values()) == pytest.approx(1)
