@@ -67,7 +67,10 @@ class Kind:
 
 @dataclass(eq=False)
 class Owner:
-    """Bringer of items of one kind: a recording with its windows. `size`: number of items that it brings in all."""
+    """Bringer of items of one kind: a recording with its windows.
+
+    `size`: number of items that it brings in all; 1 for a stream, which brings them one by one as they come.
+    """
 
     kind: Kind
     size: int = 1
@@ -80,7 +83,7 @@ class Owner:
 
     @property
     def is_long(self) -> bool:
-        return max(self.size, self.brought) > SHORT
+        return self.size > SHORT
 
     @property
     def is_aged(self) -> bool:
