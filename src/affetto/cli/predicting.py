@@ -180,5 +180,7 @@ def _clips(folder: Path | None) -> tuple[str, ...]:
 def _notes(model: Facts, spec: PredictorSpec, folder: Path | None) -> None:
     if model.synthetic:
         typer.echo("note: this model was trained on synthetic speech", err=True)
+    if model.licence_note:
+        typer.echo(f"note: this model was {model.licence_note}", err=True)
     if folder is not None:
         typer.echo(f"note: {ADAPTED.format(clips=len(spec.speaker), folder=folder)}", err=True)

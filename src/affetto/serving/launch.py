@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affetto.errors import UserError
+from affetto.models.licences import licence_note
 from affetto.serving import address
 from affetto.serving.limits import TOKEN_VARIABLE
 
@@ -173,10 +174,12 @@ def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open
     """Compose the lines that the terminal shows once the server runs; the line with curl works as it stands."""
     lines = [f"affetto serves at {url}"]
     for model in catalogue.describe():
+        note = licence_note(catalogue.predictors[model.name].card)
         facts = [model.method or "", f"on {model.backbone}" if model.backbone else "", ", ".join(_predicted(model))]
         shared = f"; one backbone with {', '.join(model.shares_backbone_with)}" if model.shares_backbone_with else ""
         synthetic = "; trained on SYNTHETIC speech" if model.synthetic else ""
         lines.append(f"  model {model.name}: {' '.join(filter(None, facts[:2]))} ({facts[2]}){shared}{synthetic}")
+        lines += [f"  note  {model.name} was {note}"] if note else []
     if page:
         password = " (any user name, a token as password)" if limits.requires_token else ""
         lines.append(f"  page  {url}/{password}")

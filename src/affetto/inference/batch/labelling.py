@@ -11,6 +11,7 @@ from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.outputs import Row
 from affetto.inference.decision import answer_fields
+from affetto.models.licences import licence_note
 
 if TYPE_CHECKING:  # a process that lets others label needs no torch
     from affetto.inference.predictor import Prediction, Predictor
@@ -25,6 +26,8 @@ class Facts:
     synthetic: bool
     protocol: str | None
     """See `Predictor.protocol`."""
+    licence_note: str = ""
+    """Restrictions on the use of the model by the licences of its training data; "" for none."""
 
 
 class Labeller(Protocol):
@@ -53,6 +56,7 @@ def facts(predictor: Predictor) -> Facts:
         columns=Columns.of(predictor.target, card.get("confidence"), has_sets=predictor.label_sets is not None),
         synthetic=bool(card["synthetic"]),
         protocol=predictor.protocol,
+        licence_note=licence_note(card),
     )
 
 
