@@ -62,7 +62,7 @@ def test_licences_that_bind_a_model_are_shown_wherever_it_is_served() -> None:
     stub.card |= {"synthetic": False, "licences": [NC.fields(), OWN.fields()]}
     note = "not for commercial use: emovo (research)"
     lines = greeting("http://127.0.0.1", Catalogue({"first": stub}), Limits(), page=False, is_open=False)
-    assert [line for line in lines if line.startswith("  note  first was trained on") and note in line]
+    assert [line for line in lines if line.startswith("    note: trained on") and note in line]
     (model,) = Catalogue({"first": stub}).describe()
     assert [entry.model_dump() for entry in model.licences] == stub.card["licences"]
     for texts in LANGUAGES.values():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import Device, Moved, Precision
+from affetto.cli.arguments import Device, LabelMap, Moved, Precision, label_map
 from affetto.serving.contexts import CONTEXTS, read_use
 from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
 
@@ -56,6 +56,7 @@ def serve(
             help="text, or file of it, that the page and /notice add to the notice for people whose voice is analysed"
         ),
     ] = None,
+    map_: LabelMap = None,
     context: Annotated[
         str | None,
         typer.Option(
@@ -97,6 +98,7 @@ def serve(
         device=device,
         backbone=backbone,
         precision=precision,
+        label_map=label_map(map_),
         page=page,
         root_path=root_path,
         proxies=trusted_proxy or (),

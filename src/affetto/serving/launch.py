@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affetto.errors import UserError
-from affetto.models.licences import licence_note
 from affetto.serving import address
 from affetto.serving.limits import TOKEN_VARIABLE
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from affetto.serving.schemas import ModelAnswer
     from affetto.serving.service import Service
 
-NEEDED = ("fastapi", "uvicorn", "python_multipart")
+NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets")
 _NAME = re.compile(r"[\w.-]{1,64}")
 
 
@@ -41,6 +40,7 @@ def serve(
     device: str = "auto",
     backbone: str | None = None,
     precision: str = "auto",
+    label_map: Mapping[str, str] | None = None,
     page: bool = True,
     root_path: str = "",
     proxies: Sequence[str] = (),
@@ -50,9 +50,10 @@ def serve(
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
 
     `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
-    `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it. Raises
-    UserError where a model cannot be loaded, the address cannot be had or is open to others without a token, a path
-    or proxy is none, or an extra is not installed.
+    `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it.
+    `label_map`: labels of outside models and those of their answers. Raises UserError where a model cannot be loaded,
+    the address cannot be had or is open to others without a token, a path or proxy is none, or an extra is not
+    installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
@@ -72,7 +73,15 @@ def serve(
         from affetto.serving import logs, process
 
         with logs.on_standard_error(), process.ending_at_once():
-            service = _load(folders, limits, disclosure, device=device, backbone=backbone, precision=precision)
+            service = _load(
+                folders,
+                limits,
+                disclosure,
+                device=device,
+                backbone=backbone,
+                precision=precision,
+                label_map=label_map,
+            )
             try:
                 _serve(service, listening, names, page=page, root_path=root_path, proxies=proxies, say=say)
             finally:
@@ -91,12 +100,13 @@ def _load(
     device: str,
     backbone: str | None,
     precision: str,
+    label_map: Mapping[str, str] | None,
 ) -> Service:
     from affetto.inference.shared_weights import load_together
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.service import Service
 
-    predictors = load_together(folders, device=device, backbone=backbone, precision=precision)
+    predictors = load_together(folders, device=device, backbone=backbone, precision=precision, label_map=label_map)
     service = Service(Catalogue(predictors), limits, disclosure)
     service.warm_up()
     return service
@@ -174,12 +184,11 @@ def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open
     """Compose the lines that the terminal shows once the server runs; the line with curl works as it stands."""
     lines = [f"affetto serves at {url}"]
     for model in catalogue.describe():
-        note = licence_note(catalogue.predictors[model.name].card)
         facts = [model.method or "", f"on {model.backbone}" if model.backbone else "", ", ".join(_predicted(model))]
         shared = f"; one backbone with {', '.join(model.shares_backbone_with)}" if model.shares_backbone_with else ""
         synthetic = "; trained on SYNTHETIC speech" if model.synthetic else ""
         lines.append(f"  model {model.name}: {' '.join(filter(None, facts[:2]))} ({facts[2]}){shared}{synthetic}")
-        lines += [f"  note  {model.name} was {note}"] if note else []
+        lines += [f"    note: {line}" for line in catalogue.predictors[model.name].notes]
     if page:
         password = " (any user name, a token as password)" if limits.requires_token else ""
         lines.append(f"  page  {url}/{password}")

@@ -230,6 +230,11 @@ class ModelAnswer(BaseModel):
     name: str = Field(description="value for the parameter `model`")
     default: bool = Field(description="true if it answers when no model is named")
     labels: list[str] = Field(description="emotions that it knows")
+    label_table: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="labels of a model of others and those of its answers, null where it is left out and the rest "
+        "renormalised; absent for affetto's own models",
+    )
     target: TargetAnswer = Field(
         default_factory=lambda: TargetAnswer(kind="classes"),
         description="what it predicts; absent where that is one of `labels`",

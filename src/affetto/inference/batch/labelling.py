@@ -11,7 +11,6 @@ from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.outputs import Row
 from affetto.inference.decision import answer_fields
-from affetto.models.licences import licence_note
 
 if TYPE_CHECKING:  # a process that lets others label needs no torch
     from affetto.inference.predictor import Prediction, Predictor
@@ -26,8 +25,8 @@ class Facts:
     synthetic: bool
     protocol: str | None
     """See `Predictor.protocol`."""
-    licence_note: str = ""
-    """Restrictions on the use of the model by the licences of its training data; "" for none."""
+    notes: tuple[str, ...] = ()
+    """See `Predictor.notes`."""
 
 
 class Labeller(Protocol):
@@ -56,7 +55,7 @@ def facts(predictor: Predictor) -> Facts:
         columns=Columns.of(predictor.target, card.get("confidence"), has_sets=predictor.label_sets is not None),
         synthetic=bool(card["synthetic"]),
         protocol=predictor.protocol,
-        licence_note=licence_note(card),
+        notes=predictor.notes,
     )
 
 
