@@ -184,6 +184,12 @@ def test_a_model_card_says_what_is_predicted_and_how_well(name: str, tmp_path: P
         assert "arousal (1 to 5), valence (1 to 5)" in text and "90 % interval" in text
         assert results["mean CCC"] == round(metrics["test"]["mean_ccc"], 4)
     assert ("Names the emotion in" in text) == (name == "joint")
+    if name == "joint":
+        sets = json.loads((tmp_path / "out" / "affetto.json").read_text())["confidence"]["sets"]
+        row = sets["measured"]["kinds"]["lac"]
+        cells = f"{row['size']:.1f} | {100 * row['coverage']:.0f} %"
+        assert f"| lac | {cells} | " in text and "clips of validation speakers" in text
+        assert f"| {100 * min(row['per_speaker'].values()):.0f} % |" in text and "--coverage 0.9 --sets lac`" in text
     rater = text.partition("| each rater against the others |")[2]
     assert (f"| CCC of arousal | {CCC.text(0.625)} | 9 |" in rater) == (name != "multilabel")
     assert ("| macro F1 |" in rater) == (name == "joint") and "CCC of valence" not in rater

@@ -131,6 +131,18 @@ def test_temperature_makes_modest_and_changes_no_label() -> None:
         np.testing.assert_allclose(calibrated, np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
 
 
+def test_a_set_does_not_depend_on_the_temperature() -> None:
+    clip = wave((0.5, 0.7), (-0.5, 0.3))
+    for temperature in (0.3, 1.0, 5.0):
+        model = Loudness(temperature=temperature)
+        assert model(clip).label_set is None
+        model.card["confidence"]["sets"] = {"levels": [0.5, 0.9], "limits": {"lac": [0.2, 0.75]}}
+        model.cover(0.9)
+        assert model(clip).label_set == ("joy", "anger")
+        model.cover(0.5)
+        assert model(clip).label_set == ("joy",), "the most probable label is in every set"
+
+
 def test_it_abstains_below_what_is_asked_and_tells_every_probability() -> None:
     model = Loudness()
     model.abstain_below = 0.8

@@ -99,6 +99,45 @@ def test_a_timeline_as_text_and_as_a_picture(
     assert ("%" in words) == (name == "joint")
 
 
+@pytest.mark.parametrize("name", ["classes", "joint"])
+def test_sets_of_labels_in_every_format(name: str, target_run: TargetRun, clip: Path) -> None:
+    run, out = target_run(name), clip.with_name("labels.csv")
+    facts = json.loads((run / "model" / "affetto.json").read_text())["confidence"]["sets"]
+    plain = json.loads(predict(run, clip, "--format", "jsonl"))
+    row = json.loads(predict(run, clip, "--format", "jsonl", "--coverage", "0.8", "--sets", "aps"))
+    likely = sorted(plain["probabilities"], key=lambda label: -plain["probabilities"][label])
+    assert row["set"] == likely[: len(row["set"])]
+    assert {field: value for field, value in row.items() if field != "set"} == plain
+    model = load(run, device="cpu")
+    model.cover(0.8, "aps")
+    model.temperature = 1.0
+    answer = model(clip)
+    mass = np.cumsum([answer.probabilities[label] for label in likely])
+    limit = facts["limits"]["aps"][facts["levels"].index(0.8)]
+    scores = [high - answer.probabilities[label] / 2 for high, label in zip(mass, likely, strict=True)]
+    assert answer.label_set == tuple(likely[: max(1, sum(score <= limit for score in scores))])
+    predict(run, clip, "--out", out, "--coverage", "0.8", "--sets", "aps")
+    (cells,) = csv.DictReader(io.StringIO(out.read_text()))
+    assert cells["set"].split("|") == row["set"] and list(cells).index("set") == 2 + len(likely)
+    predict(run, clip, "--out", out, "--coverage", "0.8", "--sets", "aps", "--resume")
+    assert len(out.read_text().splitlines()) == 2
+    table = predict(run, clip, "--coverage", "0.5")
+    assert " set " in table and " set " not in predict(run, clip)
+    assert "line 1: not a line of csv with these labels" in refusal(run, clip, "--out", out, "--resume")
+
+
+def test_sets_that_a_model_lacks_are_refused_in_a_line(target_run: TargetRun, clip: Path) -> None:
+    assert refusal(target_run("dimensions"), clip, "--coverage", "0.9").startswith("this model has no sets of labels")
+    run = target_run("classes")
+    line = refusal(run, clip, "--coverage", "0.92")
+    assert (
+        line
+        == "a coverage of 0.92: this model has sets for 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99"
+    )
+    assert refusal(run, clip, "--coverage", "0.9", "--sets", "abs").startswith("unknown kind of sets 'abs'")
+    assert "leave out --coverage or --timeline" in refusal(run, clip, "--coverage", "0.9", "--timeline")
+
+
 def test_what_a_target_lacks_is_refused_in_a_line(target_run: TargetRun, clip: Path, tmp_path: Path) -> None:
     pytest.importorskip("silero_vad")
     line = refusal(target_run("multilabel"), clip, "--timeline", "--out", tmp_path / "out.json")

@@ -17,10 +17,14 @@ from affetto.inference.shared_weights import load_together
 from affetto.models.saved import original_backbone, read_card
 from inference.saved import saved_model
 
+BROKEN_SETS: list[dict[str, Any]] = [
+    {"levels": [0.9], "limits": {"lac": limits}} for limits in ([], [0.5, 0.6], [1.5], ["x"], {"joy": [0.5]})
+] + [{"levels": [0.9], "limits": {"lac-by-class": limits}} for limits in ([0.5], {"joy": [0.5]})]
 WRONG: dict[str, Any] = {
     "confidence.temperature": [-1, 0, 0.01, 1e9, float("nan"), float("inf"), "x", None],
     "confidence.thresholds": [None, [], {}, {"joy": 0.5}, {"joy": "x"}, {"joy": 2.0}],
     "confidence.conformal": [None, {}, {"level": 0.9, "dimensions": {"arousal": {"half_width": -1.0}}}],
+    "confidence.sets": [[], {}, *BROKEN_SETS],
     "blueprint.labels": [["joy", "joy"], ["joy"], [], ["joy", 5], "joy", ["joy", ""]],
     "blueprint.pooling.layer": [-3, 1.5, "2"],
     "blueprint.pooling.kind": ["meen"],

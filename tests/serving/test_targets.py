@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -124,7 +125,27 @@ def test_a_request_says_below_which_probability_no_emotion_is_named(url: str) ->
         answer = httpx.post(f"{url}/v1/predict", params={"model": name, limit: "0.5"}, files={"file": wav(CLIP)})
         assert (answer.status_code, answer.json()["error"]) == (422, "invalid_parameter")
     described = httpx.get(f"{url}/openapi.json").json()["paths"]["/v1/predict"]["post"]
-    assert [parameter["name"] for parameter in described["parameters"]] == ["model", limit]
+    assert [parameter["name"] for parameter in described["parameters"]] == ["model", limit, "coverage", "sets"]
+
+
+def test_a_request_asks_for_a_set_of_labels(url: str, predictors: dict[str, Predictor]) -> None:
+    def answer(query: dict[str, str], form: dict[str, str]) -> httpx.Response:
+        return httpx.post(f"{url}/v1/predict", params=query, data=form, files={"file": wav(CLIP)}, timeout=60)
+
+    for query, form in (
+        ({"model": "classes", "coverage": "0.9", "sets": "aps"}, {}),
+        ({}, {"model": "classes", "coverage": "0.9", "sets": "aps"}),
+    ):
+        offline = copy.copy(predictors["classes"])
+        offline.cover(0.9, "aps")
+        assert tuple(answer(query, form).json()["set"]) == offline(CLIP).label_set
+    assert "set" not in answer({"model": "classes"}, {}).json(), "no request changes another"
+    for model, level, kind in (("dimensions", "0.9", "lac"), ("classes", "0.92", "lac"), ("classes", "0.9", "abs")):
+        options = {"model": model, "coverage": level, "sets": kind}
+        for refused in (answer(options, {}), answer({}, options)):
+            assert (refused.status_code, refused.json()["error"]) == (422, "invalid_parameter")
+            assert refused.json()["message"].startswith(f"coverage: the model {model!r}: ")
+    assert answer({}, {"coverage": "much"}).json()["message"] == "form.coverage: give a number from 0 to 1"
 
 
 @pytest.mark.parametrize("record", [schemas.PredictionAnswer, schemas.TimelineAnswer, schemas.ModelAnswer])

@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affetto.cli import labels, timelines
-from affetto.cli.arguments import Address, Device, Engine, Moved, Precision, Quiet, Tta, only_python_speaks
+from affetto.cli.arguments import (
+    Address,
+    Coverage,
+    Device,
+    Engine,
+    LabelMap,
+    Moved,
+    Precision,
+    Quiet,
+    Sets,
+    Tta,
+    label_map,
+    only_python_speaks,
+)
 from affetto.cli.ending import advising
 from affetto.cluster import check_engine
 from affetto.errors import UserError
@@ -48,6 +61,8 @@ def predict(
     abstain_below: Annotated[
         float, typer.Option(min=0, max=1, help="name no emotion if the highest probability is lower")
     ] = 0.0,
+    coverage: Coverage = None,
+    sets: Sets = "lac",
     calibrate: Annotated[
         Path | None, typer.Option(help="adapt to one speaker: folder of unlabelled clips of theirs, of mixed emotions")
     ] = None,
@@ -58,6 +73,7 @@ def predict(
     picture: Annotated[
         Path | None, typer.Option(help="with --timeline: PNG or SVG of the waveform and the answers over time")
     ] = None,
+    map_: LabelMap = None,
     engine: Engine = "local",
     address: Address = None,
     backbone: Moved = None,
@@ -74,6 +90,8 @@ def predict(
             raise UserError("--timeline takes one recording at a time: there is nothing to --resume")
         if engine != "local":
             raise UserError(f"--timeline takes one recording at a time, on this machine: leave --engine {engine} out")
+        if coverage is not None:
+            raise UserError("--coverage is for sets of labels of whole clips: leave out --coverage or --timeline")
         if tta is not None:
             raise UserError("--tta averages the answer to a clip, and a timeline has many: leave one of them out")
         timelines.check(inputs, format_, out, picture)
@@ -98,8 +116,11 @@ def predict(
         backbone=backbone,
         precision=precision,
         abstain_below=abstain_below,
+        coverage=coverage,
+        sets=sets,
         speaker=_clips(calibrate),
         speeds=parse_speeds(tta),
+        label_map=tuple(label_map(map_).items()),
     )
     if timeline:
         predictor = spec.load()
@@ -163,5 +184,7 @@ def _clips(folder: Path | None) -> tuple[str, ...]:
 def _notes(model: Facts, spec: PredictorSpec, folder: Path | None) -> None:
     if model.synthetic:
         typer.echo("note: this model was trained on synthetic speech", err=True)
+    for line in model.notes:
+        typer.echo(f"note: {line}", err=True)
     if folder is not None:
         typer.echo(f"note: {ADAPTED.format(clips=len(spec.speaker), folder=folder)}", err=True)

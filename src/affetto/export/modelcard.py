@@ -95,6 +95,8 @@ def _details(target: Target, card: Mapping[str, Any], metrics: Mapping[str, Any]
         tables.append(_labels(test, confidence.get("thresholds", {})))
     if target.has_dimensions and "conformal" in confidence:
         tables.append(_conformal(confidence))
+    if kinds := confidence.get("sets", {}).get("measured", {}).get("kinds"):
+        tables.append(_sets(confidence["sets"], kinds))
     if rows := _ceiling(target, metrics.get("human_ceiling")):
         raters = "invented rater" if metrics["synthetic"] else "rater"
         head = [f"| each {raters} against the others | score | comparisons |", "| --- | ---: | ---: |"]
@@ -133,6 +135,24 @@ def _conformal(confidence: Mapping[str, Any]) -> str:
         lines.append(f"| {name} | {cells} |")
     caption = f"Intervals were fitted on {confidence['fitted_on']}; new speakers may lie outside more often."
     return "\n".join(lines) + f"\n\n{caption}"
+
+
+def _sets(sets: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
+    """Write a table of the sets of labels: size, and coverage of speakers that had no part in the limits."""
+    measured = sets["measured"]
+    interval = measured["interval"]
+    lines = ["| sets | labels in a set | clips whose emotion is in it | interval | speaker with the fewest |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: |")
+    for name, row in kinds.items():
+        low, high = (f"{100 * end:.0f}" for end in row["interval"])
+        least = f"{100 * min(row['per_speaker'].values()):.0f} %" if "per_speaker" in row else "—"
+        lines.append(f"| {name} | {row['size']:.1f} | {100 * row['coverage']:.0f} % | {low}–{high} % | {least} |")
+    return "\n".join(lines) + (
+        f"\n\nSets of labels that were to hold the emotion of {100 * measured['level']:.0f} % of the clips, by limits "
+        f"from {sets['clips']} clips of {sets['fitted_on']}. The clips here are of speakers that had no part in the "
+        f"limits; {100 * interval['level']:.0f} % intervals over {interval['units']} {interval['over']}. Use: `affetto "
+        f"predict --coverage {measured['level']:g} --sets {next(iter(kinds))}`."
+    )
 
 
 def _front(name: str, metrics: Mapping[str, Any], base: str, synthetic: bool, target: Target) -> str:

@@ -25,12 +25,21 @@ class Decision:
     """Value of each dimension, within its range; empty for a model without dimensions."""
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Conformal interval around each dimension's value, within its range; empty where the model's card has none."""
+    label_set: tuple[str, ...] | None = None
+    """Labels that hold the true one as often as was promised, the most probable first; None where nothing was."""
 
 
-def decide(target: Target, values: np.ndarray, confidence: Mapping[str, Any], abstain_below: float) -> Decision:
+def decide(
+    target: Target,
+    values: np.ndarray,
+    confidence: Mapping[str, Any],
+    abstain_below: float,
+    label_set: tuple[str, ...] | None = None,
+) -> Decision:
     """Decide by calibrated values (outputs,).
 
     `confidence`: facts of the model's card, with the thresholds of labels and the half widths of intervals.
+    `label_set`: the set of a clip, whose labels do not depend on the calibration.
     """
     count = len(target.labels)
     shares, numbers = values[:count], values[count:]
@@ -47,6 +56,7 @@ def decide(target: Target, values: np.ndarray, confidence: Mapping[str, Any], ab
         labels=labels,
         dimensions=dimensions,
         intervals=_intervals(target, dimensions, confidence),
+        label_set=label_set,
     )
 
 
@@ -75,6 +85,8 @@ class Decided(Protocol):
     def dimensions(self) -> dict[str, float]: ...
     @property
     def intervals(self) -> dict[str, tuple[float, float]]: ...
+    @property
+    def label_set(self) -> tuple[str, ...] | None: ...
 
 
 def answer_fields(result: Decided) -> dict[str, Any]:
@@ -86,6 +98,8 @@ def answer_fields(result: Decided) -> dict[str, Any]:
         fields["probabilities"] = result.probabilities
         if result.labels is not None:
             fields["labels"] = list(result.labels)
+        if result.label_set is not None:
+            fields["set"] = list(result.label_set)
     if result.dimensions:
         fields["dimensions"] = result.dimensions
     if result.intervals:

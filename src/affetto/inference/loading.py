@@ -18,6 +18,8 @@ from affetto.models.saved import CARD
 from affetto.training.runs import FOLDS, MODEL
 
 ONNX, ONNX_FILE, TRANSFORMERS_FILE = ".onnx", "model.onnx", "config.json"
+BROWSER_KEYS = {"affetto", "transformers.js_config"}
+"""Keys by which the configuration of an export for transformers.js is known."""
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
@@ -104,14 +106,18 @@ def _load(
         return load_ensemble(path, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
     if backbone is not None:
         raise UserError(f"{model} holds its backbone's weights itself: leave --backbone out")
+    if kind == "browser":
+        raise UserError(f"{model} is an export for transformers.js: predict by the run's folder, or export --to onnx")
     return _loader(kind)(path, device=device, precision=precision, long_clips=long_clips)
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a model: `onnx`, `transformers`, `ensemble`, `outside`, or `trained` (any other path: a run or a
-    model)."""
+    """Tell the kind of a model: `onnx`, `browser`, `transformers`, `ensemble`, `outside`, or `trained` (any other path:
+    a run or a model)."""
     if (path / ENSEMBLE).is_file():
         return "ensemble"
+    if _configuration(path / TRANSFORMERS_FILE).keys() >= BROWSER_KEYS:
+        return "browser"
     if not (path / CARD).is_file() and find_format(path) is not None:
         return "outside"
     if path.suffix == ONNX or (path / ONNX_FILE).is_file():

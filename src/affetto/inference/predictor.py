@@ -8,7 +8,7 @@ models, in torch).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from affetto.inference.speeds import averaged
 from affetto.inference.windows import cover
 from affetto.models.prefix import Source
 from affetto.targets.classes import Classes
+from affetto.targets.label_sets import DEFAULT_KIND, LabelSets
 from affetto.targets.registry import target_of
-from affetto.targets.target import Target
+from affetto.targets.target import Scale, Target
 from affetto.targets.temperature import calibrated
 
 BATCH = 16
@@ -63,6 +64,8 @@ class Prediction:
     """Value of each dimension, within its range; empty for a model without dimensions."""
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Conformal interval around each dimension's value, within its range."""
+    label_set: tuple[str, ...] | None = None
+    """Labels that hold the true one as often as `cover` promises, the most probable first; None without a promise."""
 
     @property
     def abstained(self) -> bool:
@@ -83,6 +86,8 @@ class Predictor(ABC):
     """
 
     abstain_below = 0.0
+    label_sets: LabelSets | None = None
+    """Sets of labels that answers have beside the emotion (`cover`); None: none."""
     windows_at_once = BATCH
     """Number of windows that are handed to the model together."""
     batches_ahead = 0
@@ -131,6 +136,11 @@ class Predictor(ABC):
             parts.append(f"averaged over speeds {', '.join(f'{speed:g}' for speed in (1, *self.speeds))}")
         return "; ".join(parts) or None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about its answers that whoever reads them should know."""
+        return ()
+
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
         """Begin what `window_probabilities` computes → a function that waits for it.
 
@@ -165,7 +175,24 @@ class Predictor(ABC):
 
     def decide(self, row: np.ndarray) -> Decision:
         """Decide by mean values (outputs,), which are calibrated first; no emotion below `abstain_below`."""
-        return decide(self.target, self.calibrated(row), self.card.get("confidence", {}), self.abstain_below)
+        sets, probabilities = self.label_sets, row[: len(self.labels)]
+        return decide(
+            self.target,
+            self.calibrated(row),
+            self.card.get("confidence", {}),
+            self.abstain_below,
+            label_set=None if sets is None else sets.of_clip(probabilities),
+        )
+
+    def cover(self, level: float, kind: str = DEFAULT_KIND) -> None:
+        """Let answers have sets of labels that hold the true one of this share of clips (`targets/label_sets.py`).
+
+        Raises UserError where the model has no limits of this kind and level."""
+        self.label_sets = LabelSets.of(self.card.get("confidence", {}), self.labels, level, kind)
+
+    def on_scales(self, scales: Mapping[str, Scale]) -> Predictor:
+        """A predictor whose dimensions have these ranges, as a corpus states them. affetto's own models keep theirs."""
+        return self
 
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
         """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.
@@ -209,7 +236,11 @@ class Predictor(ABC):
     def stream_sources(self, sources: Iterable[Source]) -> Iterator[Prediction | audio.AudioError]:
         """As `stream`, of files or sections of files."""
         streams = ((str(source.path), audio.stream(source.path, source.start, source.end)) for source in sources)
-        return self._run(read_ahead(streams, self.decoders))
+        return self.stream_recordings(read_ahead(streams, self.decoders))
+
+    def stream_recordings(self, recordings: Iterable[Recording]) -> Iterator[Prediction | audio.AudioError]:
+        """As `stream`, of names with blocks (samples,) at 16 kHz, which are taken when their turn comes."""
+        return self._run(recordings)
 
     def _samples(self, recording: str | Path | np.ndarray, rate_hz: int) -> Recording:
         if isinstance(recording, np.ndarray):

@@ -48,6 +48,8 @@ class Segment:
     labels: ClassVar[None] = None
     intervals: ClassVar[dict[str, tuple[float, float]]] = {}
     """No intervals: those of a model's card are of whole clips."""
+    label_set: ClassVar[None] = None
+    """No set of labels, for the same reason."""
 
     def to_json(self) -> dict[str, Any]:
         return {"start": self.start, "end": self.end, **answer_fields(self)}

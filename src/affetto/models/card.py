@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from affetto.errors import UserError
+from affetto.targets.label_sets import KINDS
 from affetto.targets.registry import target_of
 
 LARGEST_BYTES = 4 << 20
@@ -95,10 +96,21 @@ class _Conformal(_Part):
     dimensions: dict[str, _Interval]
 
 
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Limits = Annotated[list[_Share], Field(min_length=1)]
+
+
+class _LabelSets(_Part):
+    levels: _Limits
+    limits: dict[str, _Limits | dict[str, _Limits]]
+    measured: dict[str, Any] = {}
+
+
 class _Confidence(_Part):
     temperature: float = Field(1.0, ge=LOWEST_TEMPERATURE, le=HIGHEST_TEMPERATURE)
-    thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    thresholds: dict[str, _Share] = {}
     conformal: _Conformal = _Conformal(level=0.9, dimensions={})
+    sets: _LabelSets | None = None
 
 
 class _AnyCard(_Part):
@@ -155,6 +167,7 @@ def _checked(schema: type[_AnyCard], card: Any, where: str) -> dict[str, Any]:
         ) from None
     _check_target(card["blueprint"], where)
     _check_thresholds(card, where)
+    _check_sets(card, where)
     return {name: getattr(valid, name) for name in ORIGIN} | card
 
 
@@ -180,6 +193,22 @@ def _check_thresholds(card: dict[str, Any], where: str) -> None:
             f"{where}: confidence.thresholds: no threshold of {_shorten(absent[0])}; copy the model again, or train it "
             "again"
         )
+
+
+def _check_sets(card: dict[str, Any], where: str) -> None:
+    """Raise UserError for sets of labels that lack limits of a label or a level."""
+    sets = card.get("confidence", {}).get("sets")
+    if sets is None:
+        return
+    labels, levels = card["blueprint"]["labels"], len(sets["levels"])
+    for name, limits in sets["limits"].items():
+        by_class = name in KINDS and KINDS[name].by_class
+        rows = limits if isinstance(limits, dict) else {"": limits}
+        if set(rows) != (set(labels) if by_class else {""}) or any(len(row) != levels for row in rows.values()):
+            raise UserError(
+                f"{where}: confidence.sets.limits.{_shorten(name)}: not a limit for each level"
+                f"{' and label' * by_class}; copy the model again, or train it again"
+            )
 
 
 def read_json(file: Path) -> Any:

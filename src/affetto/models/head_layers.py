@@ -138,7 +138,11 @@ class StatisticsHead(nn.Module):
 
     def classify(self, statistics: Tensor) -> Tensor:
         """(batch, 2 width) → (batch, classes); in training (batch, draws · classes), the logits draw by draw."""
-        return self.drawn((statistics - self.centre) / self.scale)
+        return self.drawn(self.standard(statistics))
+
+    def standard(self, statistics: Tensor) -> Tensor:
+        """Statistics (batch, 2 width), standardised."""
+        return (statistics - self.centre) / self.scale
 
     def drawn(self, standard: Tensor) -> Tensor:
         """As `classify`, of standardised statistics."""

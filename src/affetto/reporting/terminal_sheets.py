@@ -106,20 +106,25 @@ def prediction_sheet(
 ) -> Sheet:
     """A row a file, of `{file, emotion, probabilities}`: emotion (– if the model abstains), probability, next.
 
-    Without classes: the called labels and the most probable one, if the rows have labels. Then each dimension.
+    Without classes: the called labels and the most probable one, if the rows have labels. Then the set of labels, if
+    the rows have sets, and each dimension.
     """
     rows = list(predictions)
+    sets = ("set",) if any("set" in row for row in rows) else ()
     has_labels = not has_classes and any("labels" in row for row in rows)
     heads = ("emotion", "probability", "next") if has_classes else ("labels", "most probable") if has_labels else ()
     of_labels = _prediction_cells if has_classes else _called_cells if has_labels else lambda _: ()
     return Sheet(
         name="predictions",
         title="Predictions",
-        columns=columns("file", *heads, *dimensions, texts=("file", "emotion", "next", "labels", "most probable")),
+        columns=columns(
+            "file", *heads, *sets, *dimensions, texts=("file", "emotion", "next", "labels", "most probable", *sets)
+        ),
         rows=tuple(
             (
                 Cell(row["file"]),
                 *of_labels(row),
+                *(Cell(", ".join(row[name])) for name in sets),
                 *(Cell(f"{row['dimensions'][name]:.2f}", row["dimensions"][name]) for name in dimensions),
             )
             for row in rows

@@ -52,15 +52,23 @@ class Catalogue:
             ],
             synthetic=bool(card.get("synthetic")),
             **_target(predictor),
+            **_label_table(card),
         )
 
 
 def _method(card: dict[str, Any]) -> str | None:
-    """The method of a model, or the number of models in an ensemble; None where the card does not name it."""
+    """The method of a model, the number of models in an ensemble, the class of an outside model; None for others."""
     name: str | None = card.get("blueprint", {}).get("method", {}).get("name")
     if name is None and "members" in card:
         return f"ensemble of {len(card['members'])} models"
-    return name
+    return name or card.get("outside", {}).get("class")
+
+
+def _label_table(card: dict[str, Any]) -> dict[str, dict[str, str | None]]:
+    """The field `label_table` of an outside model; none for affetto's own."""
+    if "outside" not in card:
+        return {}
+    return {"label_table": card["outside"]["labels"] | dict.fromkeys(card["outside"]["left_out"])}
 
 
 def _target(predictor: Predictor) -> dict[str, TargetAnswer]:

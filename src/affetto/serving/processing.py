@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from starlette.requests import Request
 
 from affetto import audio
+from affetto.errors import UserError
+from affetto.inference.predictor import Predictor
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.refusals import RefusalError
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import receive
+from affetto.targets.label_sets import DEFAULT_KIND
 
 if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
@@ -28,28 +32,52 @@ class Options:
     """None: the default model."""
     abstain_below: float | None = None
     """Least probability of a named emotion, 0 to 1; None: 0."""
+    coverage: float | None = None
+    """Share of clips whose true label is in the set of labels of an answer; None: no sets."""
+    sets: str | None = None
+    """Kind of the sets; None: the default one."""
 
     def completed(self, fields: Mapping[str, str]) -> Options:
         """Options that are not set here, from the fields of a form. Raises RefusalError (422) for no number there."""
         model = fields.get("model") if self.model is None else self.model
-        share = self.abstain_below
-        if share is None and "abstain_below" in fields:
-            try:
-                share = float(fields["abstain_below"])
-            except ValueError:
-                share = -1.0
-            if not 0 <= share <= 1:
-                raise RefusalError(422, "invalid_parameter", "form.abstain_below: give a number from 0 to 1")
-        return replace(self, model=model, abstain_below=share)
+        share = _share("abstain_below", fields) if self.abstain_below is None else self.abstain_below
+        coverage = _share("coverage", fields) if self.coverage is None else self.coverage
+        sets = fields.get("sets") if self.sets is None else self.sets
+        return replace(self, model=model, abstain_below=share, coverage=coverage, sets=sets)
 
     def check(self, catalogue: Catalogue) -> str:
         """Name of the model. Raises RefusalError: 404 for an unknown one, 422 for an option that it cannot follow."""
         name = catalogue.resolve(self.model)
-        if self.abstain_below and not catalogue.predictors[name].target.has_classes:
+        predictor = catalogue.predictors[name]
+        if self.abstain_below and not predictor.target.has_classes:
             raise RefusalError(
                 422, "invalid_parameter", f"abstain_below: the model {name!r} names no single emotion; leave it out"
             )
+        try:
+            self.apply(copy.copy(predictor))
+        except UserError as problem:
+            raise RefusalError(422, "invalid_parameter", f"coverage: the model {name!r}: {problem}") from None
         return name
+
+    def apply(self, predictor: Predictor) -> None:
+        """Set the options in a predictor of this request alone. Raises UserError for one that it cannot follow."""
+        if self.abstain_below is not None:
+            predictor.abstain_below = self.abstain_below
+        if self.coverage is not None:
+            predictor.cover(self.coverage, self.sets or DEFAULT_KIND)
+
+
+def _share(name: str, fields: Mapping[str, str]) -> float | None:
+    """A number from 0 to 1 in a form. Raises RefusalError (422) for a text that is none."""
+    if name not in fields:
+        return None
+    try:
+        share = float(fields[name])
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise RefusalError(422, "invalid_parameter", f"form.{name}: give a number from 0 to 1")
+    return share
 
 
 async def process_upload(
@@ -73,8 +101,7 @@ async def process_upload(
 
     def run_task(job: Job) -> T:
         facts["audio_seconds"] = round(len(job.wave) / audio.RATE_HZ, 3)
-        if options.abstain_below is not None:
-            job.predictor.abstain_below = options.abstain_below
+        options.apply(job.predictor)
         return task(job)
 
     facts: dict[str, Any] = request.state.facts

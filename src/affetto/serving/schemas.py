@@ -39,6 +39,8 @@ DIMENSIONS: dict[str, Any] = {
     "notice": SHORT_NOTICE,
 }
 _NOTICE = "notice for the people whose voice this is about; `GET /notice` has it in more languages"
+_CONTEXT = "context of use that the operator has stated by `--context`; absent for none"
+_REASON = "medical or safety reason for a context that European law prohibits otherwise; absent for none"
 _DIMENSIONS = "value of each dimension that the model predicts, within its range; absent where it predicts none"
 
 
@@ -59,6 +61,10 @@ class PredictionAnswer(BaseModel):
     labels: list[str] = Field(
         default_factory=list,
         description="emotions that apply, of a model by which several may; absent for all other models",
+    )
+    set: list[str] = Field(
+        default_factory=list,
+        description="emotions that hold the true one of as many clips as `coverage` says; absent without it",
     )
     dimensions: dict[str, float] = Field(default_factory=dict, description=_DIMENSIONS)
     intervals: dict[str, tuple[float, float]] = Field(
@@ -214,6 +220,11 @@ class ModelAnswer(BaseModel):
     name: str = Field(description="value for the parameter `model`")
     default: bool = Field(description="true if it answers when no model is named")
     labels: list[str] = Field(description="emotions that it knows")
+    label_table: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="labels of a model of others and those of its answers, null where it is left out and the rest "
+        "renormalised; absent for affetto's own models",
+    )
     target: TargetAnswer = Field(
         default_factory=lambda: TargetAnswer(kind="classes"),
         description="what it predicts; absent where that is one of `labels`",
@@ -230,6 +241,8 @@ class ModelsAnswer(BaseModel):
     """The models that are served, the default first."""
 
     models: list[ModelAnswer]
+    context: str = Field(default="", description=_CONTEXT)
+    context_reason: str = Field(default="", description=_REASON)
 
 
 class ArticleAnswer(BaseModel):
@@ -258,6 +271,8 @@ class NoticeAnswer(BaseModel):
 
     notices: dict[str, str] = Field(description="notice by the code of its language, as `it`")
     operator: str = Field(default="", description="notice of the operator's own; absent for none")
+    context: str = Field(default="", description=_CONTEXT)
+    context_reason: str = Field(default="", description=_REASON)
     regulation: str = Field(description="name of the law that the articles are of")
     articles: list[ArticleAnswer] = Field(description="articles that speak of emotion recognition")
     disclaimer: str = Field(description="limits of what is written here about the law")

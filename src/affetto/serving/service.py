@@ -185,34 +185,41 @@ class Service:
             job.decode()
             return task(job)
 
+        return await self.run(job, run_task, client, gone, self.limits.compute_seconds)
+
+    async def run(
+        self, job: Job, task: Callable[[], T], client: str, gone: Gone | None = None, seconds: float | None = None
+    ) -> T:
+        """Run a job's `task` in a thread of its own, for at most `seconds`; call it within a place of the client.
+
+        Raises RefusalError as `process`, and what `gone` raises: it may know a reason to give the job up.
+        """
         started = time.monotonic()
-        answer = asyncio.wrap_future(_in_thread(run_task))
+        answer = asyncio.wrap_future(_in_thread(task))
         leaving = None if gone is None else asyncio.ensure_future(gone())
         ends: set[asyncio.Future[Any]] = {answer} if leaving is None else {answer, leaving}
         try:
-            await asyncio.wait(
-                ends,
-                timeout=self.limits.compute_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
             if leaving is not None and leaving.done():
+                leaving.result()
                 raise ClientDisconnect
-            raise timed_out(self.limits.compute_seconds)
+            assert seconds is not None
+            raise timed_out(seconds)
         except audio.AudioError as problem:
             raise unusable(problem) from None
         except GivenUpError:  # the server has ended
             raise queue_full(self.retry_seconds()) from None
         finally:
-            if leaving is not None:
-                leaving.cancel()
-            if answer.done():
-                self._seconds_each += 0.2 * (time.monotonic() - started - self._seconds_each)
-            else:
+            if leaving is not None and not leaving.cancel() and not leaving.cancelled():
+                leaving.exception()  # looked at, so that asyncio does not call it forgotten
+            if not answer.done():
                 job.give_up()
                 self._occupy(client)
                 answer.add_done_callback(partial(self._abandoned, client))
+            elif seconds is not None:
+                self._seconds_each += 0.2 * (time.monotonic() - started - self._seconds_each)
 
     def _abandoned(self, client: str, answer: asyncio.Future[Any]) -> None:
         self._leave(client)

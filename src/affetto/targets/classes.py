@@ -15,6 +15,7 @@ from affetto.measures.measure import ClassMeasure
 from affetto.measures.probability import LOG_LOSS
 from affetto.measures.registry import shown_measures
 from affetto.measures.scores import scores as class_scores
+from affetto.targets.label_sets import fit_sets
 from affetto.targets.linear import logistic
 from affetto.targets.scored import Scored, of_measures
 from affetto.targets.target import (
@@ -95,6 +96,9 @@ class OneLabel(Target):
 
     def confidence(self, folds: Sequence[Mapping[str, Rows]]) -> dict[str, Any]:
         return confidence(folds)
+
+    def label_sets(self, folds: Sequence[Mapping[str, Rows]]) -> dict[str, Any]:
+        return fit_sets(folds, self.labels)
 
     def probe_score(self, outputs: Floats, truth: NDArray[Any]) -> float:
         called, true = outputs.argmax(1), self.called(truth)

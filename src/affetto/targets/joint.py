@@ -184,6 +184,9 @@ class Joint(Target):
         numbers = [{part: self._number_rows(fold[part]) for part in ("validation", "test")} for fold in folds]
         return self.of_labels.confidence(folds) | {"conformal": self.numbers.confidence(numbers)["conformal"]}
 
+    def label_sets(self, folds: Sequence[Mapping[str, Rows]]) -> dict[str, Any]:
+        return self.of_labels.label_sets(folds)
+
     def number_row(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**row, "truth": row["dimension_truth"]}
 

@@ -353,6 +353,10 @@ class Target(ABC):
     def confidence(self, folds: Sequence[Mapping[str, Rows]]) -> dict[str, Any]:
         """Facts for a model's card by which its answers can be trusted; of each fold `validation` and `test`."""
 
+    def label_sets(self, folds: Sequence[Mapping[str, Rows]]) -> dict[str, Any]:
+        """Limits of sets of labels for a model's card, {"sets": …}; {} of a target without classes. As `confidence`."""
+        return {}
+
 
 DECIMALS = 6
 """Decimals of the values in predictions files; scores are computed from what is written there."""

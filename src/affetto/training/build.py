@@ -129,6 +129,8 @@ class Builder:
     @property
     def is_stackable(self) -> bool:
         """True if fits of the run's method and head can train as one."""
+        if self.spec.settings.training.adversary != "none":
+            return False
         return self.method.stackable and HEADS.find(self.spec.settings.model.head).stackable
 
     def architecture(self, classifier: Classifier, layer: int | None) -> str | None:

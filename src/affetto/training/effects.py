@@ -37,6 +37,7 @@ class Circumstances:
     loss: str
     sampler: str
     average: str
+    adversary: str
     has_auxiliary: bool
     has_copies: bool
     has_noise: bool
@@ -140,6 +141,13 @@ STORED_STATISTICS = Condition(
     "training steps of model.head=statistics and model.pooling=layer on a backbone whose blocks do not change",
     lambda c: c.takes_steps and not c.sees_frames,
 )
+ADAPTED_STATISTICS = Condition(
+    f"training steps of model.head=statistics and a method that changes blocks ({_names(METHODS, 'changes_blocks')})",
+    lambda c: c.takes_steps and c.method.changes_blocks and not c.head.takes_frames,
+)
+ADVERSARY = Condition(
+    "training steps with training.adversary=speaker or gender", lambda c: c.takes_steps and c.adversary != "none"
+)
 ONE_STATE = Condition("model.pooling=layer", lambda c: c.pooling == "layer")
 PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda c: c.has_probe_shape)
 AUXILIARY = Condition("corpora that join the training (--auxiliary NAME=PATH)", lambda c: c.has_auxiliary)
@@ -164,6 +172,7 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
         loss=training.loss,
         sampler=training.sampler,
         average=training.average,
+        adversary=training.adversary,
         has_auxiliary=has_auxiliary,
         has_copies=bool(settings.augment.copies),
         has_noise=settings.augment.noise_snr_db is not None,

@@ -81,6 +81,8 @@ class FoldTrainer:
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
         self.free_slots = list(range(self.at_once))
+        for fold in self.data.split.folds:  # an error ends the run before anything is computed
+            self.data.voices(self.data.training_ids(fold.train), self.settings.training.adversary)
         self.beside = self.spec.probe and METHODS.find(self.spec.method).takes_steps
         """True if the probe is run beside the method."""
 
@@ -127,7 +129,8 @@ class FoldTrainer:
         if self.beside:
             result["probe"], summary["probe"] = self._probe(fold, choice, folder)
         summary["confidence"] = self.target.confidence([result])
-        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=summary["confidence"]), folder)
+        confidence = summary["confidence"] | self.target.label_sets([result])
+        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=confidence), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
         place.display.end(self._summary_line(summary))
@@ -248,6 +251,7 @@ class FoldTrainer:
             standardised_apart=data.standardised_apart(settings),
             copies=data.copies.clips,
             noise=data.noise,
+            voices=data.voices(train, settings.training.adversary),
             groups=data.groups(train, self.truth) if evenly else {},
         )
 

@@ -23,6 +23,8 @@ LATER: dict[str, dict[str, Any]] = {
         "average": "none",
         "average_decay": 0.99,
         "average_epochs": 5,
+        "adversary": "none",
+        "adversary_weight": 1.0,
     },
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
     "augment": {

@@ -19,6 +19,7 @@ from affetto.models.prefix import PrefixData
 from affetto.targets.losses import MeanLoss
 from affetto.targets.target import Loss
 from affetto.training import augment as augmentation
+from affetto.training.adversary import NOBODY, Adversary
 from affetto.training.augment_settings import AugmentSettings
 from affetto.training.batches import draw_evenly, plan
 from affetto.training.corpus_scales import CorpusScales
@@ -55,6 +56,8 @@ class Task:
     """Clip of each changed copy. Neither class weights nor the head's constants depend on copies."""
     noise: Noise | None = None
     """Recordings that are added to the waves of clips, where noise is; None: white noise."""
+    voices: Mapping[str, int] = field(default_factory=dict)
+    """Index of each training clip's speaker or gender, which an adversary guesses; {}: there is no adversary."""
     groups: Mapping[str, Hashable] = field(default_factory=dict)
     """Group of each training clip, all of which have as many clips in an epoch; {}: an epoch has each clip once."""
 
@@ -102,6 +105,8 @@ class Batch:
     """Frames and features that are masked, as `augment.stretches` draws them; None: none are."""
     corpora: Tensor | None
     """Row of each clip's corpus in `CorpusScales`, (clips,); None: all are standardised by the head's constants."""
+    voices: Tensor | None
+    """Index of each clip's voice, (clips,), which the adversary guesses; None without one."""
     mixture: Mixture | None
     """Clips that these are mixed with; None: with none."""
     share: float
@@ -123,6 +128,8 @@ class Learner:
     loss: Loss
     clip_weights: Mapping[str, float]
     """Weight of each training clip in the mean of its batch: `Loss.clip_weights` times the clip's factor."""
+    adversary: Adversary | None = None
+    """Layer that guesses voices, whose reversed gradient reaches what trains below the head; None: there is none."""
     scales: CorpusScales | None = None
     """Maps by which each corpus is standardised by itself; None: the constants of a statistics head are for all."""
     partners: Mapping[str, Partner] = field(default_factory=dict)
@@ -138,6 +145,7 @@ class Learner:
         self.partners = draw_partners(clips, task.seed, epoch, alpha=self.augment.mixup)
         self.batches = plan(clips, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
         self.trained: list[nn.Parameter] = list(self.classifier.trainable().values())
+        self.trained += [] if self.adversary is None else self.adversary.parameters()
         self.classifier.train()
         return len(self.batches)
 
@@ -163,6 +171,7 @@ class Learner:
             weights=send(torch.tensor(weights[0]), device),
             masks=None if masks is None else send(masks, device),
             corpora=None if self.scales is None else send(self.scales.rows_of(ids), device),
+            voices=None if self.adversary is None else send(self._voices(ids, share), device),
             mixture=self._mixture(ids, weights[1]) if self.partners else None,
             share=share / total,
             clips=len(clips),
@@ -203,18 +212,36 @@ class Learner:
             shares=send(torch.tensor([[partner.share] for partner in drawn]), device),
         )
 
+    def _voices(self, ids: Sequence[str], share: float) -> Tensor:
+        """Voices of clips, (clips,); nobody's of a clip that only fills up a step."""
+        assert self.adversary is not None
+        voices = self.adversary.indices(ids)
+        return voices if share else torch.full_like(voices, NOBODY)
+
     def learn(self, step: int, batch: Batch) -> None:
         """Compute the gradients of a step."""
         reseed(self.accelerator, self.task.seed, self.epoch, step % len(self.batches))
-        logits = self.logits(batch.prefix, batch.lengths, batch.masks, batch.corpora, batch.mixture)
+        if self.adversary is None:
+            logits, guesses = self.logits(batch.prefix, batch.lengths, batch.masks, batch.corpora, batch.mixture), None
+        else:
+            logits, guesses = self._rivals(step, batch)
         loss = self.loss_of(logits, batch.targets, batch.weights, batch.mixture)
         penalty = self.classifier.method.penalty()
         loss = loss if penalty is None else loss + penalty * batch.share
-        self.accelerator.backward(loss)
+        self.accelerator.backward(loss if guesses is None else loss + guesses)
         total = loss.detach()
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
         sum_in_place([total, *gradients], self.accelerator)
         self.losses.append(total * batch.clips)
+
+    def _rivals(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits of a batch, and the loss of the adversary, which is no part of the loss that is reported."""
+        head, adversary = self.classifier.head, self.adversary
+        assert isinstance(head, StatisticsHead) and adversary is not None and batch.voices is not None
+        statistics = self.classifier.statistics(self.masked_prefix(batch.prefix, batch.masks), batch.lengths)
+        standard = head.standard(self.changed_statistics(statistics, batch.masks, batch.corpora))
+        progress = step / (self.task.epochs * len(self.batches))
+        return head.drawn(standard), adversary.loss(standard, batch.voices, progress=progress, clips=batch.clips)
 
     def loss_of(self, logits: Tensor, targets: Tensor, weights: Tensor, mixture: Mixture | None) -> Tensor:
         """The loss, a scalar, of the logits (clips, outputs) of clips or of mixtures of clips."""

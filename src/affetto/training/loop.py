@@ -15,20 +15,21 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 
 from affetto.errors import UserError
 from affetto.models.classifier import Classifier
 from affetto.models.device import capabilities, random_states, restore_random_states
 from affetto.models.prefix import PrefixData
+from affetto.training.adversary import make_adversary
 from affetto.training.augment_settings import AugmentSettings
 from affetto.training.averages import make_average
 from affetto.training.batches import plan
 from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from affetto.training.constants import fit_constants
-from affetto.training.engine import Engine, adam
+from affetto.training.engine import Engine
 from affetto.training.gradients import check_gradients
 from affetto.training.learner import Batch, Learner, Task, make_loss
+from affetto.training.optimizer import make_optimizer
 from affetto.training.predict import Forward, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
 from affetto.training.program import obstacle, program_of
@@ -113,6 +114,7 @@ def make_loop(
             clip_id: weight * task.factors.get(clip_id, 1.0)
             for clip_id, weight in zip(task.train, loss.clip_weights(truth).tolist(), strict=True)
         },
+        adversary=make_adversary(classifier.head, task.voices, settings.adversary_weight, accelerator.device),
         scales=scales,
     )
     checkpoint = Checkpoint(checkpoint_file, task.identity, CHECKPOINT_SECONDS, writes=accelerator.is_main_process)
@@ -143,7 +145,7 @@ class Loop:
         # Neither `accelerator.prepare` nor a circle (the engine does not know this loop) may keep the optimiser, and
         # all that it holds, beyond the fit.
         self.obstacle = obstacle(learner)
-        optimizer = _optimizer(self.classifier, self.settings, self.obstacle is None)
+        optimizer = make_optimizer(self.classifier, learner.adversary, self.settings, self.obstacle is None)
         self.program = program_of(learner, optimizer) if self.obstacle is None else None
         self.engine: Engine[Batch] = Engine(
             optimizer=optimizer,
@@ -293,6 +295,8 @@ class Loop:
         tensors = with_prefix("now.", self.classifier.snapshot()) | with_prefix("best.", self.best)
         tensors |= with_prefix("method.", self.classifier.method.step_state()) | random_states()
         tensors |= with_prefix("average.", self.average.state())
+        if self.learner.adversary is not None:
+            tensors |= with_prefix("adversary.", self.learner.adversary.state_dict())
         self.checkpoint.write(self.progress, tensors, self.engine.optimizer)
 
     def _resume(self) -> bool:
@@ -304,6 +308,8 @@ class Loop:
         self.classifier.restore(without_prefix("now.", tensors))
         self.classifier.method.restore_step_state(without_prefix("method.", tensors))
         self.average.restore(without_prefix("average.", tensors))
+        if self.learner.adversary is not None:
+            self.learner.adversary.load_state_dict(without_prefix("adversary.", tensors))
         restore_random_states(tensors)
         if facts["best_score"] is None:
             facts["best_score"] = -math.inf
@@ -311,21 +317,3 @@ class Loop:
         device = next(self.classifier.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in without_prefix("best.", tensors).items()}
         return True
-
-
-def _optimizer(classifier: Classifier, settings: TrainingSettings, static: bool) -> torch.optim.Optimizer:
-    """Adam or AdamW over the head and, at a rate of its own, what the method trains."""
-    head: list[nn.Parameter] = []
-    method: list[nn.Parameter] = []
-    for name, parameter in classifier.trainable().items():
-        (head if name.startswith(("head.", "pooling.")) else method).append(parameter)
-    groups = [{"params": head, "lr": settings.lr}, {"params": method, "lr": settings.method_lr or settings.lr}]
-    return adam(
-        groups,
-        next(classifier.parameters()).device,
-        decoupled=settings.optimizer != "adam",
-        betas=settings.betas,
-        eps=settings.eps,
-        weight_decay=settings.weight_decay,
-        static=static,
-    )

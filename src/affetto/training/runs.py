@@ -13,6 +13,7 @@ run/
                                 fold's, of --split loso the tested speaker's, with %2F for a slash
   crossed/CORPUS/               metrics and predictions on another corpus (`affetto grid cross`); those without the
                                 sentences that it shares with the training corpus in crossed/CORPUS-unshared/
+  stress/                       result of a stress test (`affetto stress`): stress.json, stress.csv, and the answers
   time.json                     time and number of the calls so far, of a run that is not done
   metrics.json                  written last: where it is, the run is done
 """
@@ -33,7 +34,7 @@ from affetto.files import TEMPORARY, write_text
 SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
 PROBE_PREDICTIONS, TRAINED_ON, TIME = "probe_predictions.jsonl", "trained_on.jsonl", "time.json"
-CROSSED, UNSHARED = "crossed", "-unshared"
+CROSSED, UNSHARED, STRESS = "crossed", "-unshared", "stress"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
 

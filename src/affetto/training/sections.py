@@ -174,6 +174,18 @@ class TrainingSettings(Section):
     average_epochs: Annotated[int, Acts(effects.LAST_EPOCHS)] = Field(
         5, ge=2, le=100, description="epochs whose last weights are averaged by last_k"
     )
+    adversary: Annotated[
+        Literal["none", "speaker", "gender"],
+        Acts(effects.STEPS),
+        Needs(effects.ADAPTED_STATISTICS, lambda value: value != "none", "leave it out: nothing could unlearn a voice"),
+    ] = Field(
+        "none",
+        description="layer that guesses each clip's speaker or gender, and from which the backbone gets the gradient "
+        "reversed, so that it unlearns voices",
+    )
+    adversary_weight: Annotated[float, Acts(effects.ADVERSARY)] = Field(
+        1.0, gt=0, description="strength of the adversary's reversed gradient at the end of the training"
+    )
     first_block: Annotated[int, Acts(effects.BLOCKS)] = Field(
         0, ge=0, description="lowest block that the method changes"
     )

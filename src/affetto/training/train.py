@@ -191,7 +191,8 @@ class _Run:
             metrics["mean_of_folds"] = _mean_of_folds(self.data.target, summaries)
             metrics["confidence"] = self.data.target.confidence(results)
             best_epochs = [summary["best_epoch"] for summary in summaries]
-            metrics["final"] = yield from self._final(trainer, best_epochs, metrics["confidence"])
+            confidence = metrics["confidence"] | self.data.target.label_sets(results)
+            metrics["final"] = yield from self._final(trainer, best_epochs, confidence)
         else:
             names = ("best_epoch", "choice", "confidence")
             metrics |= {key: summaries[0][key] for key in names if key in summaries[0]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,15 @@ class Columns:
     has_classes: bool = True
     intervals: tuple[str, ...] = ()
     """Dimensions whose intervals have columns too."""
+    has_sets: bool = False
+    """True if an answer has a set of labels."""
 
     @classmethod
-    def of(cls, target: Target, confidence: Mapping[str, Any] | None = None) -> Columns:
+    def of(cls, target: Target, confidence: Mapping[str, Any] | None = None, *, has_sets: bool = False) -> Columns:
         """The columns of a target's answers; with `confidence` of a model's card those of its intervals too."""
         widths = (confidence or {}).get("conformal", {}).get("dimensions", {})
         intervals = tuple(name for name in target.dimensions if name in widths)
-        return cls(target.labels, tuple(target.dimensions), target.has_classes, intervals)
+        return cls(target.labels, tuple(target.dimensions), target.has_classes, intervals=intervals, has_sets=has_sets)
 
     @property
     def has_marks(self) -> bool:
@@ -41,19 +43,19 @@ class Columns:
     @property
     def title(self) -> str:
         """The model's outputs in a few words, for messages."""
-        parts = ["these labels"] * bool(self.labels) + ["these dimensions"] * bool(self.dimensions)
-        return " and ".join(parts)
+        labels = "these labels and sets of them" if self.has_sets else "these labels"
+        return " and ".join([labels] * bool(self.labels) + ["these dimensions"] * bool(self.dimensions))
 
     @property
     def header(self) -> list[str]:
         """Names of a CSV's columns between the recording and its end, no two alike.
 
-        A dimension that is called like another column has `_value` behind its name.
+        A dimension, or the set, that is called like another column has `_value` behind its name.
         """
         decision = ["emotion"] if self.has_classes else ["labels"] if self.labels else []
         names = [*decision, *self.labels]
-        for number in (*self.dimensions, *(f"{name}_{end}" for name in self.intervals for end in ("low", "high"))):
-            column = number
+        ends = (f"{name}_{end}" for name in self.intervals for end in ("low", "high"))
+        for column in (*["set"] * self.has_sets, *self.dimensions, *ends):
             while column in (*ROW_COLUMNS, *names):
                 column += "_value"
             names.append(column)
@@ -66,12 +68,12 @@ class Columns:
         decision = [row.get("emotion") or ""] if self.has_classes else []
         if self.has_marks:
             decision = [SEPARATOR.join(row.get("labels") or ())]
+        sets = [SEPARATOR.join(row.get("set") or ())] * self.has_sets
         values = [
-            *(probabilities.get(name) for name in self.labels),
             *(numbers.get(name) for name in self.dimensions),
             *(end for name in self.intervals for end in intervals.get(name, (None, None))),
         ]
-        return [*decision, *("" if value is None else f"{value:.6f}" for value in values)]
+        return [*decision, *_texts(probabilities.get(name) for name in self.labels), *sets, *_texts(values)]
 
     def parsed(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """Fields of a row from its cells by name. Raises ValueError for a cell without a number."""
@@ -82,6 +84,8 @@ class Columns:
             fields["probabilities"] = {name: float(next(texts)) for name in self.labels}
         if self.has_marks:
             fields["labels"] = [label for label in called.split(SEPARATOR) if label]
+        if self.has_sets:
+            fields["set"] = next(texts).split(SEPARATOR)
         if self.dimensions:
             fields["dimensions"] = {name: float(next(texts)) for name in self.dimensions}
         if self.intervals:
@@ -94,6 +98,7 @@ class Columns:
             set(row.get("probabilities", ())) == set(self.labels)
             and set(row.get("dimensions", ())) == set(self.dimensions)
             and ("labels" in row) == self.has_marks
+            and ("set" in row) == self.has_sets
         )
 
     def words(self, answer: Decided, abstained: str) -> str:
@@ -105,3 +110,8 @@ class Columns:
             parts.append(", ".join(answer.labels or ()) or abstained)
         parts += [f"{name} {answer.dimensions[name]:.2f}" for name in self.dimensions]
         return ", ".join(parts)
+
+
+def _texts(values: Iterable[float | None]) -> list[str]:
+    """Cells of numbers; empty for None."""
+    return ["" if value is None else f"{value:.6f}" for value in values]

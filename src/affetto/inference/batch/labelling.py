@@ -25,6 +25,8 @@ class Facts:
     synthetic: bool
     protocol: str | None
     """See `Predictor.protocol`."""
+    notes: tuple[str, ...] = ()
+    """See `Predictor.notes`."""
 
 
 class Labeller(Protocol):
@@ -50,9 +52,10 @@ class LocalLabeller:
 def facts(predictor: Predictor) -> Facts:
     card = predictor.card
     return Facts(
-        columns=Columns.of(predictor.target, card.get("confidence")),
+        columns=Columns.of(predictor.target, card.get("confidence"), has_sets=predictor.label_sets is not None),
         synthetic=bool(card["synthetic"]),
         protocol=predictor.protocol,
+        notes=predictor.notes,
     )
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from affetto.errors import UserError
 from affetto.inference.outside.model import Format
 from affetto.inference.outside.predictor import OutsidePredictor
+from affetto.inference.outside.speech_head import SPEECH_HEAD
 from affetto.inference.outside.stock import STOCK
 
-FORMATS: tuple[Format, ...] = (STOCK,)
+FORMATS: tuple[Format, ...] = (STOCK, SPEECH_HEAD)
 
 
 def find_format(folder: Path) -> Format | None:

@@ -31,6 +31,7 @@ QUESTIONS = {
     "training.length_window": "Does it matter that batches are made of clips of similar length?",
     "training.loss": "Does a loss help that balances classes, or that turns to difficult clips?",
     "training.sampler": "Do epochs help that have as many clips of every class?",
+    "training.adversary": "Does unlearning voices help?",
     "augment.mixup": "Do mixtures of clips help?",
     "model.dropout_samples": "Do several draws of dropout in a step help?",
 }
