@@ -101,7 +101,8 @@ def test_answers_of_classes_are_byte_for_byte_what_they_were() -> None:
     )
     assert models == (
         '{"models":[{"name":"first","default":true,"labels":["joy","anger"],"method":null,"backbone":null,'
-        '"precision":null,"window_seconds":4.0,"shares_backbone_with":[],"synthetic":true}]}'
+        '"precision":null,"window_seconds":4.0,"shares_backbone_with":[],"synthetic":true,'
+        '"licences":[{"corpus":"unknown","licence":"","commercial_use":null,"synthetic":true,"role":"tested"}]}]}'
     )
 
 

@@ -22,6 +22,7 @@ from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.speeds import averaged
 from affetto.inference.windows import cover
+from affetto.models.licences import licence_note
 from affetto.models.prefix import Source
 from affetto.targets.classes import Classes
 from affetto.targets.label_sets import DEFAULT_KIND, LabelSets
@@ -138,8 +139,9 @@ class Predictor(ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about its answers that whoever reads them should know."""
-        return ()
+        """Sentences about the model and its answers that whoever reads them should know."""
+        note = licence_note(self.card)
+        return (note,) if note else ()
 
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
         """Begin what `window_probabilities` computes → a function that waits for it.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results import exports
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
+from affetto.reporting.results.recordings import Recordings, corpus_names
 from affetto.reporting.results.records import Results
 from affetto.reporting.results.summary import Summary, summarise
 from affetto.reporting.writing.paragraph import methods_paragraph
@@ -66,10 +67,12 @@ def write(
     *,
     title: str | None = None,
     only: Collection[str] = (),
+    places: Mapping[str, str] | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Report:
     """Report on the results in the folder `source` into the folder `out`; `only` names some of FORMATS (none: all).
 
+    `places` of corpora, by name: the page plays their clips from there, and the report has their lengths.
     An earlier report in `out` is replaced once the new one is whole. Raises UserError for a folder without results,
     an unknown format, and an `out` that cannot be written or holds something else.
     """
@@ -78,7 +81,8 @@ def write(
         if name not in FORMATS:
             raise unknown("format of a report", name, FORMATS)
     earlier = _earlier_files(out)
-    evidence = Evidence(collect(source))
+    results = collect(source)
+    evidence = Evidence(results, _recordings(results, places) if places else None)
     sections, opening = build_sections(evidence), summarise(evidence)
     writer = _Writer(out, only, progress)
     title = title or f"{evidence.results.name}: speech emotion recognition"
@@ -98,6 +102,15 @@ def write(
         headline=_headline(sections),
         notes=tuple(dict.fromkeys(evidence.notes)),
     )
+
+
+def _recordings(results: Results, places: Mapping[str, str]) -> Recordings:
+    """Recordings of the results' corpora. Raises UserError for a corpus that no run was tested on."""
+    names = {name for run in results.every_run for name in corpus_names(run.axes.corpus)}
+    for name in places:
+        if name not in names:
+            raise unknown("corpus of these results in --audio", name, names)
+    return Recordings.at(places)
 
 
 def _headline(sections: Sequence[Section]) -> Sheet | None:
@@ -150,6 +163,7 @@ class _Writer:
                 source=evidence.results.path.resolve().name,
                 summary=opening,
                 sections=sections,
+                folder=self.out,
                 drawings=drawings,
                 stamp=stamp_text,
                 notes=tuple(dict.fromkeys(evidence.notes)),

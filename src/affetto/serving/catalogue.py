@@ -9,8 +9,9 @@ from typing import Any
 from affetto.errors import unknown
 from affetto.inference.predictor import Predictor
 from affetto.inference.shared_weights import shared_bytes
+from affetto.models.licences import read_licences
 from affetto.serving.refusals import RefusalError
-from affetto.serving.schemas import ModelAnswer, TargetAnswer
+from affetto.serving.schemas import LicenceAnswer, ModelAnswer, TargetAnswer
 from affetto.targets.registry import target_fields
 
 
@@ -51,6 +52,7 @@ class Catalogue:
                 if neighbour != name and shared_bytes(predictor, its)
             ],
             synthetic=bool(card.get("synthetic")),
+            licences=[LicenceAnswer(**licence.fields()) for licence in read_licences(card)],
             **_target(predictor),
             **_label_table(card),
         )

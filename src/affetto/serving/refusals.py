@@ -62,10 +62,6 @@ def idle(seconds: float) -> RefusalError:
     )
 
 
-def too_long(max_seconds: float) -> RefusalError:
-    return RefusalError(413, "too_long", f"more than {max_seconds:g} s of sound, the most that this server takes")
-
-
 def ending() -> RefusalError:
     message = "the server ends; connect again in a while"
     return RefusalError(503, "ending", message, {"Retry-After": str(LONGEST_RETRY_SECONDS)})
