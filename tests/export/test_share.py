@@ -59,6 +59,8 @@ def test_the_folder_loads_again_and_tells_what_it_is(run: Path, tmp_path: Path) 
         *NOTICES.values(),
         "Intended use and limits",
         "Licence of the data",
+        "not known to affetto",
+        "This model was trained on data of which it is not known whether commercial use is allowed",
         "| sadness |",
         "affetto.load",
     ):

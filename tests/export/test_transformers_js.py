@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from typer.testing import CliRunner
 
@@ -17,10 +23,11 @@ import affetto
 from affetto.cli import app
 from affetto.errors import UserError
 from affetto.export import transformers_js as export
-from affetto.export.onnx_float16 import halve_weights
+from affetto.export.browser_page import BrowserLibrary, add_page
 from affetto.export.source import trained_predictor
 from affetto.export.transformers_js import export_js
 from affetto.inference.loading import kind_of
+from affetto.inference.notices import NOTICES
 from conftest import PROJECT
 from inference.saved import TEMPERATURE, saved_model
 from models.systems import clips
@@ -164,16 +171,76 @@ def test_files_that_differ_too_much(trained: Path, exported: Path, monkeypatch: 
     assert not (trained.parent / "refused").exists()
 
 
-def test_weights_beyond_sixteen_bits_and_constants_stay_exact() -> None:
-    from onnx import TensorProto, helper, numpy_helper
+# -- the page --------------------------------------------------------------------------------------------------------
 
-    weights = {"plain": 0.5, "huge": 1e6, "basis": 0.5}
-    constants = [numpy_helper.from_array(np.full((64, 64), v, np.float32), name) for name, v in weights.items()]
-    nodes = [helper.make_node("Sum", list(weights), ["out"])]
-    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, [64, 64])
-    graph = helper.make_model(helper.make_graph(nodes, "sums", [], [out], constants))
-    halved = halve_weights(graph, {"basis"})
-    kinds = {constant.name: constant.data_type for constant in halved.graph.initializer}
-    assert kinds == {"plain_float16": TensorProto.FLOAT16, "huge": TensorProto.FLOAT, "basis": TensorProto.FLOAT}
-    (values,) = runtime.InferenceSession(halved.SerializeToString()).run(None, {})
-    assert values == pytest.approx(np.full((64, 64), 1e6 + 1.0))
+
+@pytest.fixture(scope="module")
+def page(trained: Path, exported: Path, node_modules: Path, serve: Callable[[Path], str]) -> str:
+    """Address of a copy of the folder with the page."""
+    folder = exported.parent / "page"
+    shutil.copytree(exported, folder)
+    add_page(folder, trained_predictor(trained), "page", BrowserLibrary.locate(node_modules))
+    return serve(folder)
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[[Path], str]]:
+    """`serve(folder)` → its address; any site may read the answers, as those of a host that collects recordings."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            self.send_header("Access-Control-Allow-Origin", "*")
+            super().end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ExitStack() as stack:
+
+        def start(folder: Path) -> str:
+            server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+            Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}/"
+
+        yield start
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trained", MODELS[:1], indirect=True)
+def test_the_page_computes_in_the_browser_and_sends_nothing(
+    trained: Path, page: str, browser: Any, serve: Callable[[Path], str], tmp_path: Path
+) -> None:
+    """A file, a broken one and the microphone; the policy binds the worker too; nothing is asked of other hosts."""
+    (wave,) = clips(3.8)
+    soundfile.write(tmp_path / "clip.wav", np.stack([wave, 0.5 * wave], 1), 16_000, subtype="FLOAT")
+    (tmp_path / "broken.wav").write_bytes(b"RIFF, but no sound")
+    elsewhere, requests, problems = serve(tmp_path), [], []
+    context = browser.new_context(locale="it-IT")
+    context.set_default_timeout(120_000)
+    context.on("request", lambda request: requests.append((request.url, request.method)))
+    tab = context.new_page()
+    tab.on("pageerror", lambda problem: problems.append(str(problem)))
+    tab.goto(page)
+    tab.wait_for_selector("#record:enabled")
+    assert tab.is_visible("#synthetic") and NOTICES["it"] in tab.inner_text("#notice")
+    tab.set_input_files("#file", tmp_path / "clip.wav")
+    tab.wait_for_selector("#answer:not([hidden])")
+    widths = tab.eval_on_selector_all(".fill", "fills => fills.map(fill => parseFloat(fill.style.width))")
+    model = affetto.load(trained, precision="float32", device="cpu")
+    expected = sorted(model(0.75 * wave).probabilities.values(), reverse=True)
+    assert [width / 100 for width in widths] == pytest.approx(expected, abs=1e-3)
+    assert "3.8 s analizzati" in tab.inner_text("#state")
+    tab.set_input_files("#file", tmp_path / "broken.wav")
+    tab.wait_for_selector("#state.problem")
+    tab.click("#record")
+    tab.wait_for_selector("#record.recording")
+    tab.wait_for_timeout(700)
+    tab.click("#record")
+    tab.wait_for_selector("#answer:not([hidden])")
+    assert not problems and len(requests) > 10
+    outside = [url for url, _ in requests if not url.startswith((page, "blob:" + page, "data:"))]
+    assert not outside and {method for _, method in requests} == {"GET"}
+    fetch = f"fetch({elsewhere + 'clip.wav'!r}).then(() => 'read', () => 'refused')"
+    assert [where.evaluate(fetch) for where in (tab, tab.workers[0])] == ["refused", "refused"]
+    context.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -30,6 +30,13 @@ def export(
         str | None,
         typer.Option(metavar="OWNER/NAME", help="hub: upload to this repository by the token HF_TOKEN"),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NODE_MODULES",
+            help="transformers-js: add a page that runs the model in the browser, with the library from this folder",
+        ),
+    ] = None,
     backbone: Moved = None,
 ) -> None:
     """Export a trained model: as an ONNX file, for browsers, for transformers, or for the Hugging Face hub."""
@@ -41,6 +48,8 @@ def export(
         raise UserError(f"--stock belongs to --to hf, not to {to}")
     if (base or push) and to != "hub":
         raise UserError(f"{'--push' if push else '--base'} belongs to --to hub, not to {to}")
+    if page is not None and to != "transformers-js":
+        raise UserError(f"--page belongs to --to transformers-js, not to {to}")
     if backbone is not None and to == "hub":
         raise UserError("--backbone belongs to other exports than hub; the hub id to name in a card is --base")
     from affetto.export.folder import examine
@@ -51,7 +60,7 @@ def export(
         _share(model, out, base, push)
         return
     if to == "transformers-js":
-        _write_js(trained_predictor(model, backbone), out)
+        _write_js(model, backbone, out, page)
         return
     if to == "onnx":
         from affetto.export.onnx_graph import TOLERANCE, export_onnx, needed
@@ -75,15 +84,20 @@ def export(
     typer.echo(f"        {runs}")
 
 
-def _write_js(predictor: Any, out: Path) -> None:
+def _write_js(model: str, backbone: str | None, out: Path, page: Path | None) -> None:
+    from affetto.export.browser_page import BrowserLibrary
+    from affetto.export.source import trained_predictor
     from affetto.export.transformers_js import VARIANTS, export_js
 
-    results = export_js(predictor, out, say=_say)
+    library = None if page is None else BrowserLibrary.locate(page)
+    results = export_js(trained_predictor(model, backbone), out, library=library, say=_say)
     for variant in VARIANTS:
         if variant.dtype in results:
             typer.echo(f"{out}/onnx/{variant.file} ({variant.precision}): {results[variant.dtype].summary()}")
             typer.echo(f"(a difference over {variant.tolerance:g} is refused)")
     typer.echo(f"use it: {out / 'README.md'} shows it in transformers.js' pipeline")
+    if page is not None:
+        typer.echo(f"        python -m http.server --bind 127.0.0.1 --directory {out}, then http://127.0.0.1:8000")
 
 
 def _share(model: str, out: Path, base: str | None, push: str | None) -> None:

@@ -24,6 +24,7 @@ from affetto._version import __version__
 from affetto.audio import RATE_HZ
 from affetto.errors import UserError
 from affetto.export import parity
+from affetto.export.browser_page import BrowserLibrary, add_page
 from affetto.export.clip_graph import LOGITS, MASK, SIGNAL, cover_clips
 from affetto.export.folder import new_folder
 from affetto.export.onnx_float16 import halve_weights
@@ -79,10 +80,15 @@ class LogitGraph(nn.Module):
 
 
 def export_js(
-    predictor: Predictor, out: Path, *, say: Callable[[str], None] = lambda _: None
+    predictor: Predictor,
+    out: Path,
+    *,
+    library: BrowserLibrary | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, parity.Parity]:
     """Write the folder `out`; return the comparison of each file that it holds, by `dtype`.
 
+    `library`: transformers.js, for a page beside the model that runs it by itself; None: no page.
     `predictor` is one of affetto's own models, on the CPU in float32; it is of no use afterwards. Raises UserError for
     a target that the pipeline cannot give, and if a file gives other answers than the model.
     """
@@ -111,6 +117,8 @@ def export_js(
             parity.refuse(result, variant.tolerance, f"{GRAPHS}/{variant.file}")
             results[variant.dtype] = result
         _write_texts(folder, predictor, results, out.name)
+        if library is not None:
+            add_page(folder, predictor, out.name, library)
     return results
 
 

@@ -31,6 +31,7 @@ CORPUS = named_corpus(
     name="aesdd",
     title="AESDD",
     licence="research, non-commercial",
+    commercial_use=False,
     source="m3c.web.auth.gr/research/aesdd-speech-emotion-recognition",
     citation='Vryzas et al., "Speech emotion recognition for performance interaction", Journal of the Audio '
     "Engineering Society 66(6), 2018",

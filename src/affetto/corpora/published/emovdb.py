@@ -36,6 +36,7 @@ CORPUS = named_corpus(
     name="emovdb",
     title="EmoV-DB",
     licence="non-commercial (research, teaching, personal)",
+    commercial_use=False,
     source="openslr.org/115, github.com/numediart/EmoV-DB",
     citation='Adigwe et al., "The Emotional Voices Database: Towards Controlling the Emotion Dimension in Voice '
     'Generation Systems", arXiv:1806.09514, 2018',

@@ -98,6 +98,7 @@ CORPUS = Corpus(
     matches=matches,
     read=read,
     licence="disputed: research, non-commercial; check the source (voice.fub.it)",
+    commercial_use=False,
     source="voice.fub.it",
     citation='Costantini et al., "EMOVO Corpus: an Italian Emotional Speech Database", LREC 2014',
     language="Italian",

@@ -76,6 +76,7 @@ CORPUS = named_corpus(
     name="enterface",
     title="eNTERFACE'05",
     licence="research; nothing stated on passing it on",
+    commercial_use=False,
     source="enterface.net/enterface05/emotion.html",
     citation='Martin, Kotsia, Macq and Pitas, "The eNTERFACE\'05 Audio-Visual Emotion Database", ICDE Workshops 2006',
     language="English",

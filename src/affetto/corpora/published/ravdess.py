@@ -44,6 +44,7 @@ CORPUS = named_corpus(
     name="ravdess",
     title="RAVDESS",
     licence="CC BY-NC-SA 4.0; commercial licences from the authors",
+    commercial_use=False,
     source="zenodo.org/record/1188976",
     citation="Livingstone and Russo, PLoS ONE 13(5), 2018, doi 10.1371/journal.pone.0196391",
     language="English",

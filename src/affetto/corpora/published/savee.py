@@ -36,6 +36,7 @@ CORPUS = named_corpus(
     name="savee",
     title="SAVEE",
     licence="research only, after a registration; not to be passed on",
+    commercial_use=False,
     source="kahlan.eps.surrey.ac.uk/savee",
     citation='Haq and Jackson, "Multimodal Emotion Recognition", in Machine Audition, IGI Global 2010',
     language="English",

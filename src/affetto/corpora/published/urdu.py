@@ -30,6 +30,7 @@ CORPUS = named_corpus(
     name="urdu",
     title="URDU",
     licence="research only",
+    commercial_use=False,
     source="github.com/siddiquelatif/URDU-Dataset",
     citation='Latif et al., "Cross Lingual Speech Emotion Recognition: Urdu vs. Western Languages", arXiv 1812.10411',
     language="Urdu",

@@ -84,6 +84,7 @@ class OutsidePredictor(Predictor):
         return (
             f"{self.model.title}, a model of others, not calibrated; its outputs: {self.table}{share}",
             *self._scale_notes(),
+            *super().notes,
         )
 
     def _scale_notes(self) -> list[str]:
