@@ -34,6 +34,8 @@ from affetto.reporting.results.collect import collect
 from affetto.reporting.results.recordings import Recordings, corpus_names
 from affetto.reporting.results.records import Results
 from affetto.reporting.results.summary import Summary, summarise
+from affetto.reporting.writing.paragraph import methods_paragraph
+from affetto.reporting.writing.references import bibliography
 
 PAGE, INDEX, TABLES, FIGURES = "index.html", "report.json", "tables", "figures"
 RESULTS, PREDICTIONS = "results.csv", "predictions"
@@ -143,7 +145,15 @@ class _Writer:
         files += [file for file, _ in data_files]
         stamp_text = stamp(synthetic=evidence.results.synthetic, partly=evidence.results.partly_synthetic)
         if "latex" in self.formats:
-            article = article_files(title, sheets, stamp_text)
+            article = article_files(
+                title,
+                sheets,
+                stamp_text,
+                method=methods_paragraph(evidence),
+                bibliography=bibliography(
+                    evidence.results, [reference for section in sections for reference in section.references]
+                ),
+            )
             for file, text in article.items():
                 self._put(file, text)
             files += article
