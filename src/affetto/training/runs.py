@@ -34,7 +34,8 @@ from affetto.files import TEMPORARY, write_text
 SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
 PROBE_PREDICTIONS, TRAINED_ON, TIME = "probe_predictions.jsonl", "trained_on.jsonl", "time.json"
-CROSSED, UNSHARED, STRESS = "crossed", "-unshared", "stress"
+CROSSED, UNSHARED = "crossed", "-unshared"
+STRESS, STRESSED = "stress", "stress.json"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
 
