@@ -19,6 +19,7 @@ from affetto.corpora.labels import DROP
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.evaluation.confidence import confidence_of
+from affetto.evaluation.contamination import origin_notes, outside_fields
 from affetto.evaluation.seen import Overlap, TrainedOn, trained_on
 from affetto.inference.loading import load
 from affetto.inference.predictor import Prediction, Predictor
@@ -73,7 +74,8 @@ def evaluate(
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     predictor = predictor.on_scales(clips.manifest.dimensions)
     predictor.speeds = check_speeds(speeds)
-    for note in predictor.notes:
+    corpora_names = sorted({clip.corpus for clip in clips.manifest.clips})
+    for note in (*predictor.notes, *origin_notes(predictor.card, corpora_names)):
         say(f"note: {note}")
     target = predictor.target
     tested, left_out = choose(clips, target, trained_on(Path(run)), include_seen=include_seen, say=say)
@@ -89,8 +91,7 @@ def evaluate(
         raise UserError(f"none of the {len(tested)} clips could be used; mend them")
     cards = [predictor.card] * len(rows)
     metrics = summary(run, target, clips, rows=rows, left_out=left_out, cards=cards) | {"include_seen": include_seen}
-    if "outside" in predictor.card:
-        metrics["outside"] = predictor.card["outside"]
+    metrics |= outside_fields(predictor, corpora_names)
     if speeds:
         metrics["speeds"] = list(predictor.speeds)
     if folder is not None:

@@ -226,6 +226,21 @@ class Evaluation:
         """The speeds, and a comma before them, for the end of a text; "" without copies."""
         return f", speeds {', '.join(f'{speed:g}' for speed in (1, *self.speeds))}" if self.speeds else ""
 
+    @property
+    def outside(self) -> Mapping[str, Any] | None:
+        """Facts of a model that affetto did not train; None of its own."""
+        return self.metrics.get("outside")
+
+    @property
+    def is_contaminated(self) -> bool:
+        """True if the model's card says that it was trained on a tested corpus."""
+        return bool((self.outside or {}).get("contaminated"))
+
+    @property
+    def contamination_text(self) -> str:
+        """A mark with a space before it, for the end of a text; "" where nothing is known of a contamination."""
+        return " (contaminated)" if self.is_contaminated else ""
+
     @cached_property
     def target(self) -> Target:
         """Target of the model."""
