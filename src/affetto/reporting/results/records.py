@@ -232,14 +232,9 @@ class Evaluation:
         return self.metrics.get("outside")
 
     @property
-    def is_contaminated(self) -> bool:
-        """True if the model's card says that it was trained on a tested corpus."""
-        return bool((self.outside or {}).get("contaminated"))
-
-    @property
     def contamination_text(self) -> str:
-        """A mark with a space before it, for the end of a text; "" where nothing is known of a contamination."""
-        return " (contaminated)" if self.is_contaminated else ""
+        """A mark, and a space before it, of a model whose card says that it was trained on a tested corpus; else ""."""
+        return " (contaminated)" if (self.outside or {}).get("contaminated") else ""
 
     @cached_property
     def target(self) -> Target:
