@@ -85,8 +85,7 @@ def evaluate(
             left_out["unusable"][clip.id] = str(result)
             refuse_or_name({clip.id: str(result)}, len(clips.manifest.clips), skip_bad, say)
         else:
-            values = np.array([*result.probabilities.values(), *result.dimensions.values()])
-            rows.append(row_of(clip, target, values, decision=decision_of(predictor.card), several=clips.several))
+            rows.append(_row_of_answer(clip, predictor, result, several=clips.several))
     if not rows:
         raise UserError(f"none of the {len(tested)} clips could be used; mend them")
     cards = [predictor.card] * len(rows)
@@ -98,6 +97,12 @@ def evaluate(
         folder.write_lines(PREDICTIONS["test"], rows)
         folder.write(METRICS, metrics)
     return metrics
+
+
+def _row_of_answer(clip: Clip, predictor: Predictor, answer: Prediction, *, several: bool) -> dict[str, Any]:
+    """Make a line of the predictions file from a predictor's answer."""
+    values = np.array([*answer.probabilities.values(), *answer.dimensions.values()])
+    return row_of(clip, predictor.target, values, decision=decision_of(predictor.card), several=several)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from affetto.reporting.stats.aligned import align
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.training.runs import METRICS, PREDICTIONS, RunFolder
 from reporting.folders import manifest, rows, write_run
-from reporting.tables import cell, values
+from reporting.tables import cell
 
 KNOWN = tuple(emotion for emotion in EMOTIONS if emotion != "surprise")
 LABELS = (*KNOWN, "zeal")
