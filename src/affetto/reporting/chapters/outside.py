@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePath
+from statistics import fmean
 
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.comparisons import LEADING, comparison_cells, comparison_columns
@@ -55,16 +56,16 @@ def score_table(
     rows = []
     for item, system in zip(evaluations, systems, strict=True):
         estimate = estimation.estimate([system]) if system else None
-        estimates += [estimate] if estimate else []
+        estimates += [] if estimate is None else [estimate]
         trained = corpus_title(item.trained_on) + item.contamination_text
         cells = (text_cell(model_name(item)), text_cell(trained), text_cell(corpus_title(item.corpus)))
         rows.append((*cells, *_score_cells(item.test["macro_f1"], item.test["uar"], estimate), _clips_cell(item)))
     for config in beside:
         estimate, tests = evidence.estimate(config), [run.test for run in config.done]
-        estimates += [estimate] if estimate else []
-        means = (sum(test[name] for test in tests) / len(tests) for name in ("macro_f1", "uar"))
+        estimates += [] if estimate is None else [estimate]
+        macro_f1, uar = (fmean(test[name] for test in tests) for name in ("macro_f1", "uar"))
         cells = (text_cell(naming.label(config)), text_cell(OWN), text_cell(corpus_title(config.axes.dataset)))
-        rows.append((*cells, *_score_cells(*means, estimate), count_cell(tests[0]["n"])))
+        rows.append((*cells, *_score_cells(macro_f1, uar, estimate), count_cell(tests[0]["n"])))
     return Sheet(
         name="outside",
         title="Models of others, and trained systems",
