@@ -62,7 +62,7 @@ def score_table(
         rows.append((*cells, *_score_cells(item.test["macro_f1"], item.test["uar"], estimate), _clips_cell(item)))
     for config in beside:
         estimate, tests = evidence.estimate(config), [run.test for run in config.done]
-        estimates += [] if estimate is None else [estimate]
+        estimates.append(estimate)
         macro_f1, uar = (fmean(test[name] for test in tests) for name in ("macro_f1", "uar"))
         cells = (text_cell(naming.label(config)), text_cell(OWN), text_cell(corpus_title(config.axes.dataset)))
         rows.append((*cells, *_score_cells(macro_f1, uar, estimate), count_cell(tests[0]["n"])))
