@@ -16,6 +16,7 @@ from affetto.export import modelcard
 from affetto.export.folder import new_folder
 from affetto.export.source import check_single
 from affetto.inference.loading import model_folder
+from affetto.models.novelty import NOVELTY
 from affetto.models.saved import CARD, HEAD, METHOD, read_card
 from affetto.training.runs import METRICS, RunFolder
 
@@ -40,6 +41,8 @@ def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | Non
         (temporary / CARD).write_text(json.dumps(public, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         shutil.copyfile(folder / HEAD, temporary / HEAD)
         shutil.copytree(folder / METHOD, temporary / METHOD)
+        if (folder / NOVELTY).is_file():
+            shutil.copyfile(folder / NOVELTY, temporary / NOVELTY)
         repo = push or out.name
         text = modelcard.model_card(repo.split("/")[-1], public, metrics, name, repo)
         (temporary / "README.md").write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
@@ -36,6 +37,8 @@ class Options:
     """Share of clips whose true label is in the set of labels of an answer; None: no sets."""
     sets: str | None = None
     """Kind of the sets; None: the default one."""
+    refuse_novel: float | None = None
+    """Novelty from which on a recording gets no answer; None: novelty is not measured."""
 
     def completed(self, fields: Mapping[str, str]) -> Options:
         """Options that are not set here, from the fields of a form. Raises RefusalError (422) for no number there."""
@@ -43,7 +46,8 @@ class Options:
         share = _share("abstain_below", fields) if self.abstain_below is None else self.abstain_below
         coverage = _share("coverage", fields) if self.coverage is None else self.coverage
         sets = fields.get("sets") if self.sets is None else self.sets
-        return replace(self, model=model, abstain_below=share, coverage=coverage, sets=sets)
+        novelty = _share("refuse_novel", fields) if self.refuse_novel is None else self.refuse_novel
+        return replace(self, model=model, abstain_below=share, coverage=coverage, sets=sets, refuse_novel=novelty)
 
     def check(self, catalogue: Catalogue) -> str:
         """Name of the model. Raises RefusalError: 404 for an unknown one, 422 for an option that it cannot follow."""
@@ -53,18 +57,28 @@ class Options:
             raise RefusalError(
                 422, "invalid_parameter", f"abstain_below: the model {name!r} names no single emotion; leave it out"
             )
-        try:
-            self.apply(copy.copy(predictor))
-        except UserError as problem:
-            raise RefusalError(422, "invalid_parameter", f"coverage: the model {name!r}: {problem}") from None
+        for option, follow in self._demands(copy.copy(predictor)).items():
+            try:
+                follow()
+            except UserError as problem:
+                raise RefusalError(422, "invalid_parameter", f"{option}: the model {name!r}: {problem}") from None
         return name
 
     def apply(self, predictor: Predictor) -> None:
-        """Set the options in a predictor of this request alone. Raises UserError for one that it cannot follow."""
+        """Set the options in a predictor of this request alone, after `check`."""
         if self.abstain_below is not None:
             predictor.abstain_below = self.abstain_below
+        for follow in self._demands(predictor).values():
+            follow()
+
+    def _demands(self, predictor: Predictor) -> dict[str, Callable[[], None]]:
+        """{option: function that lets a predictor follow it, or raises UserError}, of the options that are set."""
+        demands: dict[str, Callable[[], None]] = {}
         if self.coverage is not None:
-            predictor.cover(self.coverage, self.sets or DEFAULT_KIND)
+            demands["coverage"] = partial(predictor.cover, self.coverage, self.sets or DEFAULT_KIND)
+        if self.refuse_novel is not None:
+            demands["refuse_novel"] = partial(predictor.watch, self.refuse_novel)
+        return demands
 
 
 def _share(name: str, fields: Mapping[str, str]) -> float | None:

@@ -40,6 +40,8 @@ RECORDING = "the recording"
 """The name of an upload in messages: the name that the client gave it is never used."""
 CLOSING_SECONDS = 5.0
 """The time for the batch at work to end once nobody waits for an answer."""
+WATCHED = " watched"
+"""Behind a model's name: its windows with the distance from the training clips."""
 Gone = Callable[[], Coroutine[Any, Any, None]]
 """Returns once the client has left."""
 
@@ -96,8 +98,9 @@ class Job:
     def _window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """`Predictor.window_probabilities`, by the batcher's thread. Raises GivenUpError."""
         self.check()
+        kind = f"{self._model}{WATCHED}" if self.predictor.watches else self._model
         try:
-            return np.stack([row.result() for row in self._service.batcher.submit(self._model, self, waves)])
+            return np.stack([row.result() for row in self._service.batcher.submit(kind, self, waves)])
         except (CancelledError, ClosedError):
             raise GivenUpError from None
 
@@ -110,6 +113,7 @@ class Service:
         self.disclosure = disclosure or Disclosure()
         self.meters = Meters()
         works = {name: _work(predictor) for name, predictor in catalogue.predictors.items()}
+        works |= {f"{name}{WATCHED}": _work(watched) for name, watched in _watched(catalogue).items()}
         self.batcher = Batcher(works, record=self.meters.record_batch)
         self.makes_timelines = importlib.util.find_spec("silero_vad") is not None
         self._places = 0
@@ -229,6 +233,14 @@ class Service:
     def close(self) -> bool:
         """Take no more work. Returns True if the computing thread has ended."""
         return self.batcher.close(CLOSING_SECONDS)
+
+
+def _watched(catalogue: Catalogue) -> dict[str, Predictor]:
+    """Copies of the models that can tell how novel a recording is, over the same weights, which do."""
+    copies = {name: copy.copy(predictor) for name, predictor in catalogue.predictors.items() if predictor.novelty}
+    for predictor in copies.values():
+        predictor.watch()
+    return copies
 
 
 def _work(predictor: Predictor) -> Work:

@@ -265,7 +265,7 @@ class _Run:
             "licence": data.licence,
             "synthetic": data.is_synthetic,
         }
-        on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card))
+        on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card, model.novelty))
 
     def _human_ceiling(self) -> dict[str, Any]:
         """Scores of the raters of the test clips against each other; {} for classes, and where nobody rated."""
