@@ -122,6 +122,15 @@ def target_run(annotated: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
     return run
 
 
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The folder with transformers.js, as npm installs it: that of tests/javascript, or AFFETTO_NODE_MODULES."""
+    folder = Path(os.environ.get("AFFETTO_NODE_MODULES") or PROJECT / "tests" / "javascript" / "node_modules")
+    if not (folder / "@huggingface" / "transformers").is_dir():
+        pytest.skip(f"no transformers.js in {folder}: npm ci --ignore-scripts --prefix tests/javascript")
+    return folder.resolve()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, in which tests look at pages."""

@@ -35,6 +35,7 @@ def test_what_it_prints_works_and_a_signal_ends_it(tmp_path):
             line = server.stdout.readline()
             assert line, said + server.stderr.read()
             said += line
+        assert "no --context is given" in server.stdout.readline()
         assert "model lora: lora on whisper-mini" in said and "one backbone with frozen" in said
         assert "SYNTHETIC" in said and "warning" not in said and TOKEN not in said
         if shutil.which("curl"):

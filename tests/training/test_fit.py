@@ -476,14 +476,14 @@ def test_accumulation_set_by_a_launcher_changes_nothing(
 def optimizers(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref]:
     """Weak references to the optimisers that the loop makes."""
     references: list[weakref.ref] = []
-    make = loop._optimizer
+    make = loop.make_optimizer
 
     def watched(*arguments: Any) -> torch.optim.Optimizer:
         optimizer = make(*arguments)
         references.append(weakref.ref(optimizer))
         return optimizer
 
-    monkeypatch.setattr(loop, "_optimizer", watched)
+    monkeypatch.setattr(loop, "make_optimizer", watched)
     return references
 
 

@@ -55,7 +55,7 @@ class Packed(Stored):
 def capturing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Record]]:
     """A function that lets the CPU capture from then on; it returns the recorders that will be made."""
     optimizers: list[torch.optim.Optimizer] = []
-    make = loop._optimizer
+    make = loop.make_optimizer
 
     def watched(*arguments: Any) -> torch.optim.Optimizer:
         optimizers.append(make(*arguments))
@@ -73,7 +73,7 @@ def capturing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Record]]:
             records.append(Record(changed, problem))
             return records[-1]
 
-        monkeypatch.setattr(loop, "_optimizer", watched)
+        monkeypatch.setattr(loop, "make_optimizer", watched)
         monkeypatch.setitem(KINDS, "cpu", replace(KINDS["cpu"], banked=True, graphs=True))
         monkeypatch.setattr(program, "recorder_of", record)
         monkeypatch.setattr(predict, "recorder_of", record)
@@ -219,8 +219,9 @@ def test_steps_that_cannot_be_captured_are_taken_all_the_same(
 def test_what_stands_against_static_steps_is_said(
     method: str, augment: Any, reason: str | None, capturing: Callable[..., list[Record]]
 ) -> None:
-    def learner(processes: int = 1, bank: Any = "packed") -> Any:
+    def learner(processes: int = 1, bank: Any = "packed", adversary: Any = None) -> Any:
         return SimpleNamespace(
+            adversary=adversary,
             accelerator=SimpleNamespace(device=CPU, num_processes=processes),
             augment=augment or AugmentSettings(),
             classifier=classifier("wavlm-mini", method),
@@ -233,6 +234,7 @@ def test_what_stands_against_static_steps_is_said(
     if reason is None:
         assert program.obstacle(learner(bank=None)) == "the stored states do not fit on the device"
         assert program.obstacle(learner(processes=2)) == "several processes share a step"
+        assert program.obstacle(learner(adversary="a layer")) == "an adversary learns beside the classifier"
 
 
 def test_captures_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import soxr
 from scipy.signal import butter, fftconvolve, sosfilt
 
+from affetto.audio.companding import mu_law
 from affetto.audio.samples import RATE_HZ
 
 TELEPHONE_RATE_HZ = 8_000
 TELEPHONE_BAND_HZ = (300.0, 3_400.0)
 TELEPHONE_ORDER = 4
 """Order of the filter at each end of the band."""
-MU = 255
-"""Constant of the µ-law (ITU-T G.711)."""
+PACKET = RATE_HZ // 50
+"""Samples of a packet of speech on the internet: 20 ms."""
 
 
 def impulse_response(seconds: float, direct_db: float, random: np.random.Generator) -> np.ndarray:
@@ -54,10 +57,23 @@ def over_telephone(samples: np.ndarray) -> np.ndarray:
     narrow = soxr.resample(samples.astype(np.float64), RATE_HZ, TELEPHONE_RATE_HZ, quality="HQ")
     sections = butter(TELEPHONE_ORDER, TELEPHONE_BAND_HZ, "bandpass", fs=TELEPHONE_RATE_HZ, output="sos")
     narrow = sosfilt(sections, narrow)
-    peak = float(np.abs(narrow).max(initial=0.0))
-    if peak > 0:
-        compressed = np.sign(narrow) * np.log1p(MU * np.abs(narrow) / peak) / np.log1p(MU)
-        compressed = np.round(compressed * 127) / 127
-        narrow = np.sign(compressed) * peak * np.expm1(np.abs(compressed) * np.log1p(MU)) / MU
-    wide = soxr.resample(narrow, TELEPHONE_RATE_HZ, RATE_HZ, quality="HQ")[: len(samples)]
-    return np.pad(wide, (0, len(samples) - len(wide))).astype(np.float32)
+    return _fitted(soxr.resample(mu_law(narrow), TELEPHONE_RATE_HZ, RATE_HZ, quality="HQ"), len(samples))
+
+
+def at_rate(samples: np.ndarray, rate_hz: int, change: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+    """The wave (samples,) resampled to a lower rate, changed there by `change`, and resampled back to its length."""
+    narrow = soxr.resample(samples.astype(np.float64), RATE_HZ, rate_hz, quality="HQ")
+    narrow = narrow if change is None else change(narrow)
+    return _fitted(soxr.resample(narrow, rate_hz, RATE_HZ, quality="HQ"), len(samples))
+
+
+def without_packets(samples: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    """The wave (samples,) with silence in place of packets of 20 ms, each of which is lost with this probability."""
+    packets = -(-len(samples) // PACKET)
+    is_lost = np.repeat(random.uniform(size=packets) < share, PACKET)[: len(samples)]
+    return np.where(is_lost, np.float32(0), samples).astype(np.float32)
+
+
+def _fitted(samples: np.ndarray, length: int) -> np.ndarray:
+    """The wave as float32, cut or filled up with silence to a length."""
+    return np.pad(samples[:length], (0, max(0, length - len(samples)))).astype(np.float32)

@@ -20,6 +20,7 @@ from affetto.cli import (
     reporting,
     serving,
     specializing,
+    stressing,
     training,
 )
 from affetto.cli.ending import Commands, Interrupted, ReaderLeft, output, resumable, signals
@@ -38,6 +39,7 @@ app.command()(resumable(training.train))
 app.command("settings")(training.show_settings)
 app.command("methods")(training.show_methods)
 app.command()(training.evaluate)
+app.command()(resumable(stressing.stress))
 app.command()(resumable(specializing.specialize))
 app.command()(predicting.predict)
 app.command()(exporting.export)

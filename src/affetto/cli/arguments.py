@@ -67,6 +67,15 @@ KeepOther = Annotated[
     bool,
     typer.Option("--keep-other", help="make each label of the corpus beside the seven emotions a class of its own"),
 ]
+LabelMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="LABEL=EMOTION,…",
+        help="map labels of a model of others, as angry=anger,calm=; without an emotion the label is left out and the "
+        "rest renormalised; usual names are mapped by themselves; may be repeated",
+    ),
+]
 Moved = Annotated[
     str | None,
     typer.Option("--backbone", help="folder or hub id of the backbone's weights, if they have moved"),
@@ -95,6 +104,11 @@ def pairs(items: list[str] | None, flag: str) -> dict[str, str]:
             raise UserError(f"{flag} {item!r}: write NAME=VALUE")
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def label_map(items: list[str] | None) -> dict[str, str]:
+    """Parse `["angry=anger,calm="]` to {"angry": "anger", "calm": ""}. Raises UserError for a part without `=`."""
+    return pairs([part for item in items or () for part in item.split(",")], "--map")
 
 
 def reader_options(option: list[str] | None, dimension: list[str] | None) -> dict[str, str]:

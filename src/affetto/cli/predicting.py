@@ -17,11 +17,13 @@ from affetto.cli.arguments import (
     Coverage,
     Device,
     Engine,
+    LabelMap,
     Moved,
     Precision,
     Quiet,
     Sets,
     Tta,
+    label_map,
     only_python_speaks,
 )
 from affetto.cli.ending import advising
@@ -80,6 +82,7 @@ def predict(
     picture: Annotated[
         Path | None, typer.Option(help="with --timeline: PNG or SVG of the waveform and the answers over time")
     ] = None,
+    map_: LabelMap = None,
     engine: Engine = "local",
     address: Address = None,
     backbone: Moved = None,
@@ -128,6 +131,7 @@ def predict(
         refuse_novel=refuse_novel,
         speaker=_clips(calibrate),
         speeds=parse_speeds(tta),
+        label_map=tuple(label_map(map_).items()),
     )
     if timeline:
         predictor = spec.load()
@@ -191,5 +195,7 @@ def _clips(folder: Path | None) -> tuple[str, ...]:
 def _notes(model: Facts, spec: PredictorSpec, folder: Path | None) -> None:
     if model.synthetic:
         typer.echo("note: this model was trained on synthetic speech", err=True)
+    for line in model.notes:
+        typer.echo(f"note: {line}", err=True)
     if folder is not None:
         typer.echo(f"note: {ADAPTED.format(clips=len(spec.speaker), folder=folder)}", err=True)

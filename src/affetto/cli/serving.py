@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import Device, Moved, Precision
+from affetto.cli.arguments import Device, LabelMap, Moved, Precision, label_map
+from affetto.serving.contexts import CONTEXTS, read_use
 from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
 
 
@@ -55,6 +56,20 @@ def serve(
             help="text, or file of it, that the page and /notice add to the notice for people whose voice is analysed"
         ),
     ] = None,
+    map_: LabelMap = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help=f"use of the server: {', '.join(CONTEXTS)}; the first two are refused without --context-reason"
+        ),
+    ] = None,
+    context_reason: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND:TEXT",
+            help="medical or safety reason to analyse voices at work or in education, as 'medical: TEXT'",
+        ),
+    ] = None,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -83,9 +98,12 @@ def serve(
         device=device,
         backbone=backbone,
         precision=precision,
+        label_map=label_map(map_),
         page=page,
         root_path=root_path,
         proxies=trusted_proxy or (),
-        disclosure=Disclosure(operator="" if notice is None else read_notice(notice)),
+        disclosure=Disclosure(
+            operator="" if notice is None else read_notice(notice), use=read_use(context, context_reason)
+        ),
         say=lambda line: typer.echo(line),
     )

@@ -40,6 +40,7 @@ def evaluate(
     corpora: CorpusLike | Sequence[CorpusLike],
     *,
     labels: dict[str, str] | None = None,
+    label_map: Mapping[str, str] | None = None,
     keep_other: bool = False,
     out: str | Path | None = None,
     include_seen: bool = False,
@@ -54,8 +55,9 @@ def evaluate(
 
     Returns the content of the `metrics.json` that is written into `out`, if given: `test` has the scores, `left_out`
     the clips that were not tested, `confidence` the calibration. `labels` maps emotions of the corpus to those of the
-    model; `keep_other` keeps labels of the corpus beside the seven emotions, which the model may know. `speeds` are
-    those at which each clip is played too, its answers averaged (test-time augmentation).
+    model, `label_map` outputs of an outside model to emotions; `keep_other` keeps labels of the corpus beside the seven
+    emotions, which the model may know. `speeds` are those at which each clip is played too, its answers averaged
+    (test-time augmentation).
 
     Clips of emotions that the model does not know are left out, and so are unusable clips with `skip_bad`. Unless
     `include_seen`, clips that the model was trained on are left out, however they are stored, and other clips of the
@@ -64,12 +66,15 @@ def evaluate(
     corpus or a model that cannot be read, for a corpus that lacks the model's target or has it on another scale, and
     where no clip is left.
     """
-    corpora = _specs(corpora)
+    corpora = specs_of(corpora)
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
-    predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
-    predictor.speeds = check_speeds(speeds)
+    predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False, label_map=label_map)
     folder = None if out is None else _new(Path(out))
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
+    predictor = predictor.on_scales(clips.manifest.dimensions)
+    predictor.speeds = check_speeds(speeds)
+    for note in predictor.notes:
+        say(f"note: {note}")
     target = predictor.target
     tested, left_out = choose(clips, target, trained_on(Path(run)), include_seen=include_seen, say=say)
     rows = []
@@ -84,6 +89,8 @@ def evaluate(
         raise UserError(f"none of the {len(tested)} clips could be used; mend them")
     cards = [predictor.card] * len(rows)
     metrics = summary(run, target, clips, rows=rows, left_out=left_out, cards=cards) | {"include_seen": include_seen}
+    if "outside" in predictor.card:
+        metrics["outside"] = predictor.card["outside"]
     if speeds:
         metrics["speeds"] = list(predictor.speeds)
     if folder is not None:
@@ -213,7 +220,8 @@ def summary(
     }
 
 
-def _specs(corpora: CorpusLike | Sequence[CorpusLike]) -> tuple[CorpusSpec, ...]:
+def specs_of(corpora: CorpusLike | Sequence[CorpusLike]) -> tuple[CorpusSpec, ...]:
+    """Corpora to test on: one or several, each a `CorpusSpec` or a path."""
     items = [corpora] if isinstance(corpora, CorpusSpec | str | Path) else corpora
     return tuple(CorpusSpec.model_validate(item) for item in items)
 

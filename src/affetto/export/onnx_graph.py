@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -83,15 +83,15 @@ def export_onnx(
     reference = [predictor.window_probabilities([wave])[0] for wave in waves]
     with new_folder(out) as folder:
         say("tracing the model")
-        graph = trace(WaveGraph(predictor.classifier).eval(), values_name(predictor.target))
+        graph = trace(WaveGraph(predictor.classifier).eval(), ("logits", values_name(predictor.target)))
         if precision == "int8":
             say("rounding to 8 bits")
             graph = quantise_graph(graph, predictor.classifier, folder)
         facts = metadata(predictor, precision)
-        _write(graph, facts, folder / MODEL_FILE)
+        write_graph(graph, facts, folder / MODEL_FILE)
         result = _compare(Session(folder / MODEL_FILE), waves, reference, predictor.target)
         parity.refuse(result, TOLERANCE[precision], f"the {precision} ONNX file")
-        _write(graph, facts | {"parity": asdict(result)}, folder / MODEL_FILE)
+        write_graph(graph, facts | {"parity": asdict(result)}, folder / MODEL_FILE)
         shutil.copyfile(example.__file__, folder / EXAMPLE_FILE)
     return result
 
@@ -108,8 +108,8 @@ def needed(precision: str) -> None:
         raise UserError(f"export to ONNX needs {problem.name}: pip install 'affetto[onnx]'") from None
 
 
-def trace(module: nn.Module, values: str) -> Any:
-    """Export the module as an ONNX model (a protobuf message) with free batch and length; `values`: second output."""
+def trace(module: nn.Module, outputs: Sequence[str]) -> Any:
+    """Export the module as an ONNX model (a protobuf message) with free batch and length; `outputs`: their names."""
     waves = torch.zeros(2, 2 * RATE_HZ)
     waves[:, ::7] = 0.1
     # The exporter prints its progress, and logs which packages it could have used.
@@ -118,7 +118,7 @@ def trace(module: nn.Module, values: str) -> Any:
             module,
             (waves,),
             input_names=["waves"],
-            output_names=["logits", values],
+            output_names=list(outputs),
             opset_version=OPSET,
             dynamic_shapes=({0: "batch", 1: "samples"},),
             dynamo=True,
@@ -173,13 +173,17 @@ def _target_facts(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def _write(graph: Any, facts: dict[str, Any], file: Path) -> None:
+def write_graph(graph: Any, facts: dict[str, Any], file: Path, beside: str = ".data") -> None:
+    """Write the file with these facts in its metadata, each value in JSON.
+
+    Weights too large for one file lie in another, whose name is the file's with `beside` behind it.
+    """
     import onnx
 
     del graph.metadata_props[:]
     onnx.helper.set_model_props(graph, {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()})
-    beside = graph.ByteSize() > _LARGEST_FILE
-    onnx.save_model(graph, file, save_as_external_data=beside, location=f"{file.name}.data" if beside else None)
+    is_large = graph.ByteSize() > _LARGEST_FILE
+    onnx.save_model(graph, file, save_as_external_data=is_large, location=f"{file.name}{beside}" if is_large else None)
 
 
 def _compare(session: Any, waves: list[np.ndarray], reference: list[np.ndarray], target: Target) -> parity.Parity:

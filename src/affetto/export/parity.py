@@ -43,7 +43,7 @@ def clips(window_seconds: float | None) -> list[np.ndarray]:
     """Synthesise vowels, hiss and pauses, (samples,) each, no longer than the window; the same on every call."""
     longest = window_seconds or max(SECONDS)
     seconds = sorted({min(s, longest) for s in (*SECONDS, max(SHORTEST_SECONDS, longest))})
-    return [_speech(number, s, LEVELS[number % len(LEVELS)]) for number, s in enumerate(seconds * 2)]
+    return [speech(number, s, LEVELS[number % len(LEVELS)]) for number, s in enumerate(seconds * 2)]
 
 
 def compare(
@@ -72,7 +72,7 @@ def refuse(parity: Parity, tolerance: float, name: str) -> None:
         )
 
 
-def _speech(seed: int, seconds: float, level: float) -> np.ndarray:
+def speech(seed: int, seconds: float, level: float) -> np.ndarray:
     """A voice that glides in pitch through vowels, with hiss and a pause; (samples,) float32."""
     random = np.random.default_rng(seed)
     times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ

@@ -11,13 +11,15 @@ from typing import Any
 from affetto.backbones.hub import model_snapshot
 from affetto.errors import UserError
 from affetto.inference.outside.folders import describe
-from affetto.inference.outside.formats import find_format, load_outside
+from affetto.inference.outside.formats import find_format, is_entry, load_outside
 from affetto.inference.predictor import Predictor
 from affetto.models.ensemble import ENSEMBLE
 from affetto.models.saved import CARD
 from affetto.training.runs import FOLDS, MODEL
 
 ONNX, ONNX_FILE, TRANSFORMERS_FILE = ".onnx", "model.onnx", "config.json"
+BROWSER_KEYS = {"affetto", "transformers.js_config"}
+"""Keys by which the configuration of an export for transformers.js is known."""
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
@@ -32,8 +34,8 @@ def load(
     label_map: Mapping[str, str] | None = None,
 ) -> Predictor:
     """Load a trained model, ready to be called: the folder of a run, an export or an ensemble, an ONNX file, the folder
-    of an outside model (transformers' own audio classification) or a hub id (`owner/name`, or `owner/name@revision` for
-    a branch, a tag or a commit).
+    of an outside model (transformers' own audio classification, audonnx), the name of a registered one, or a hub id
+    (`owner/name`, or `owner/name@revision` for a branch, a tag or a commit).
 
     `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
     linear layers in 8-bit integers, the quickest on a CPU (docs/performance.md says what it costs).
@@ -104,15 +106,19 @@ def _load(
         return load_ensemble(path, device=device, backbone=backbone, precision=precision, long_clips=long_clips)
     if backbone is not None:
         raise UserError(f"{model} holds its backbone's weights itself: leave --backbone out")
+    if kind == "browser":
+        raise UserError(f"{model} is an export for transformers.js: predict by the run's folder, or export --to onnx")
     return _loader(kind)(path, device=device, precision=precision, long_clips=long_clips)
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a model: `onnx`, `transformers`, `ensemble`, `outside`, or `trained` (any other path: a run or a
-    model)."""
+    """Tell the kind of a model: `onnx`, `browser`, `transformers`, `ensemble`, `outside`, or `trained` (any other path:
+    a run or a model)."""
     if (path / ENSEMBLE).is_file():
         return "ensemble"
-    if not (path / CARD).is_file() and find_format(path) is not None:
+    if _configuration(path / TRANSFORMERS_FILE).keys() >= BROWSER_KEYS:
+        return "browser"
+    if not (path / CARD).is_file() and (find_format(path) is not None or is_entry(path)):
         return "outside"
     if path.suffix == ONNX or (path / ONNX_FILE).is_file():
         return "onnx"

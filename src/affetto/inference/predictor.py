@@ -8,7 +8,7 @@ models, in torch).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ from affetto.inference.decision import NOVEL, Decision, decide
 from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.speeds import averaged
-from affetto.inference.windows import cover
+from affetto.inference.windows import count, cover
+from affetto.models.licences import licence_note
 from affetto.models.novelty import Novelty
 from affetto.models.prefix import Source
 from affetto.targets.classes import Classes
 from affetto.targets.label_sets import DEFAULT_KIND, LabelSets
 from affetto.targets.registry import target_of
-from affetto.targets.target import Target
+from affetto.targets.target import Scale, Target
 from affetto.targets.temperature import calibrated
 
 BATCH = 16
@@ -149,6 +150,12 @@ class Predictor(ABC):
         return "; ".join(parts) or None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the model and its answers that whoever reads them should know."""
+        note = licence_note(self.card)
+        return (note,) if note else ()
+
+    @property
     def judged(self) -> tuple[str, ...]:
         """Names of the numbers by which recordings may be refused, as far as they are asked for."""
         return ("novelty",) if self.watches else ()
@@ -215,6 +222,10 @@ class Predictor(ABC):
         Raises UserError where the model has no limits of this kind and level."""
         self.label_sets = LabelSets.of(self.card.get("confidence", {}), self.labels, level, kind)
 
+    def on_scales(self, scales: Mapping[str, Scale]) -> Predictor:
+        """A predictor whose dimensions have these ranges, as a corpus states them. affetto's own models keep theirs."""
+        return self
+
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
         """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.
 
@@ -257,7 +268,11 @@ class Predictor(ABC):
     def stream_sources(self, sources: Iterable[Source]) -> Iterator[Prediction | audio.AudioError]:
         """As `stream`, of files or sections of files."""
         streams = ((str(source.path), audio.stream(source.path, source.start, source.end)) for source in sources)
-        return self._run(read_ahead(streams, self.decoders))
+        return self.stream_recordings(read_ahead(streams, self.decoders))
+
+    def stream_recordings(self, recordings: Iterable[Recording]) -> Iterator[Prediction | audio.AudioError]:
+        """As `stream`, of names with blocks (samples,) at 16 kHz, which are taken when their turn comes."""
+        return self._run(recordings)
 
     def _samples(self, recording: str | Path | np.ndarray, rate_hz: int) -> Recording:
         if isinstance(recording, np.ndarray):
@@ -329,6 +344,14 @@ def _target_of(card: dict[str, Any], labels: tuple[str, ...]) -> Target:
     blueprint = card.get("blueprint", {})
     target = target_of(blueprint) if "labels" in blueprint else Classes(labels)
     return target if target.labels == labels else Classes(labels)
+
+
+def count_windows(predictor: Predictor, samples: int) -> int:
+    """Number of windows that a predictor cuts a recording of so many samples into."""
+    if predictor.long_clips == "cropped" or predictor.window_seconds is None:
+        return 1
+    window = round(predictor.window_seconds * audio.RATE_HZ)
+    return count(samples, window, max(1, round(HOP * window)))
 
 
 def temperature_of(card: dict[str, Any]) -> float:

@@ -7,13 +7,22 @@ from pathlib import Path
 
 from affetto.inference.backends.shared import load_folders
 from affetto.inference.loading import kind_of, load, model_folder
+from affetto.inference.outside.predictor import relabel
 from affetto.inference.predictor import Predictor
 
 
 def load_together(
-    models: Mapping[str, str | Path], *, device: str = "auto", backbone: str | None = None, precision: str = "auto"
+    models: Mapping[str, str | Path],
+    *,
+    device: str = "auto",
+    backbone: str | None = None,
+    precision: str = "auto",
+    label_map: Mapping[str, str] | None = None,
 ) -> dict[str, Predictor]:
-    """Names and folders of models → predictors by name, as `load` makes them. Raises UserError as `load` does."""
+    """Names and folders of models → predictors by name, as `load` makes them. Raises UserError as `load` does.
+
+    An entry of `label_map` holds for the outside models that have its label, and for one of them at least.
+    """
     folders = {name: model_folder(Path(model)) for name, model in models.items() if _is_trained(model)}
     loaded: dict[str, Predictor] = {}
     loaded |= load_folders(folders, device=device, backbone=backbone, precision=precision)
@@ -22,7 +31,7 @@ def load_together(
         for name, model in models.items()
         if name not in folders
     }
-    return {name: loaded[name] for name in models}
+    return relabel({name: loaded[name] for name in models}, label_map or {})
 
 
 def weights(predictor: Predictor) -> dict[int, int]:

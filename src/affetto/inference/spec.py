@@ -31,12 +31,20 @@ class PredictorSpec:
     """Clips of one speaker to adapt to; empty: the model as it is."""
     speeds: tuple[float, ...] = ()
     """Speeds at which each window is played too; empty: as it is."""
+    label_map: tuple[tuple[str, str], ...] = ()
+    """Pairs of a label of an outside model and the label of its answers; empty: the usual names alone."""
 
     def load(self) -> Predictor:
         """Load the predictor. Raises UserError for a path without a model and for clips that cannot be used."""
         from affetto.inference.loading import load
 
-        predictor = load(self.model, device=self.device, backbone=self.backbone, precision=self.precision)
+        predictor = load(
+            self.model,
+            device=self.device,
+            backbone=self.backbone,
+            precision=self.precision,
+            label_map=dict(self.label_map),
+        )
         if self.abstain_below > 0 and not predictor.target.has_classes:
             raise UserError(
                 f"--abstain-below is for models that name one emotion; {self.model} predicts {predictor.target.title}: "

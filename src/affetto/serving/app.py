@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Security
@@ -21,8 +21,10 @@ from affetto.serving.answers import prediction_answer, timeline_answer
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
 from affetto.serving.processing import Options, process_upload, segment
-from affetto.serving.refusals import RefusalError, no_detector
+from affetto.serving.refusals import RefusalError, defect, no_detector
 from affetto.serving.service import Job, Service
+from affetto.serving.sockets import Socket
+from affetto.serving.stream import Stream
 from affetto.serving.transcriptions import add_transcriptions
 from affetto.serving.uploads import RAW_TYPES
 
@@ -33,6 +35,12 @@ Model = Annotated[str | None, Query(description="name from /v1/models; default: 
 AbstainBelow = Annotated[
     float | None,
     Query(description="name no emotion where the highest probability is lower; default: 0", ge=0, le=1),
+]
+Timeout = Annotated[
+    float | None,
+    Query(
+        description="seconds from the upload's end to the answer, at most --compute-seconds, which is the default", gt=0
+    ),
 ]
 Coverage = Annotated[
     float | None,
@@ -93,6 +101,11 @@ def create_app(service: Service, names: Collection[str] | None = None, root_path
         service.meters.count_request(routes.counted(exchange.path), exchange.status, model)
 
     guard = Guard(app, service.limits, names, count, root_path)
+
+    async def stream(socket: Socket, check_token: Callable[[str | None], None]) -> None:
+        await Stream(socket, service, check_token, guard.ends).run()
+
+    guard.stream = stream
     # The guard asks for the token; here it is only described.
     dependencies = [Security(bearer)] if service.limits.requires_token else []
     _add_handlers(app)
@@ -123,10 +136,13 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         coverage: Coverage = None,
         sets: Sets = None,
         refuse_novel: RefuseNovel = None,
+        timeout: Timeout = None,
     ) -> schemas.PredictionAnswer:
-        options = Options(model, abstain_below, coverage=coverage, sets=sets, refuse_novel=refuse_novel)
-        name, prediction = await process_upload(request, service, options, predict_job)
-        return prediction_answer(name, service.catalogue.predictors[name], prediction)
+        options = Options(
+            model, abstain_below, coverage=coverage, sets=sets, refuse_novel=refuse_novel, timeout=timeout
+        )
+        served, prediction = await process_upload(request, service, options, predict_job)
+        return prediction_answer(served.name, served.predictor, prediction)
 
 
 def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:
@@ -142,13 +158,13 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
         responses=schemas.refused(*REFUSALS, 501),
     )
     async def timeline(
-        request: Request, model: Model = None, abstain_below: AbstainBelow = None
+        request: Request, model: Model = None, abstain_below: AbstainBelow = None, timeout: Timeout = None
     ) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
             raise no_detector()
-        options, check = Options(model, abstain_below), service.refuse_timeline
-        name, (seconds, segments) = await process_upload(request, service, options, time_job, check)
-        return timeline_answer(name, service.catalogue.predictors[name], seconds, segments)
+        options, check = Options(model, abstain_below, timeout=timeout), service.refuse_timeline
+        served, (seconds, segments) = await process_upload(request, service, options, time_job, check)
+        return timeline_answer(served.name, served.predictor, seconds, segments)
 
 
 def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Sequence[Any]) -> None:
@@ -161,7 +177,7 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
         responses=schemas.refused(401, 403, 500),
     )
     async def models() -> schemas.ModelsAnswer:
-        return schemas.ModelsAnswer(models=service.catalogue.describe())
+        return schemas.ModelsAnswer(models=service.catalogue.describe(), **service.disclosure.use_fields())
 
     @app.head("/notice", include_in_schema=False)
     @app.get(
@@ -220,8 +236,7 @@ def _add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def report_defect(request: Request, _problem: Exception) -> JSONResponse:
-        message = f"a defect of the server; see its log under {request.state.id}"
-        return RefusalError(500, "defect", message).response()
+        return defect(request.state.id).response()
 
     @app.exception_handler(RequestValidationError)
     async def refuse_invalid(_request: Request, problem: RequestValidationError) -> JSONResponse:

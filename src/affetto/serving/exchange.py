@@ -33,7 +33,7 @@ class Exchange:
     def __init__(self, scope: Scope, body: Body, send: Send, closing: Callable[[], bool]) -> None:
         self.headers = Headers(scope=scope)
         self.path: str = scope["path"]
-        self.method: str = scope["method"]
+        self.method: str = scope.get("method", "GET")  # that of a WebSocket's handshake
         self.client: str | None = (scope.get("client") or (None,))[0]
         request_id = self.headers.get("x-request-id", "")
         self.id = request_id if _REQUEST_ID.fullmatch(request_id) else secrets.token_hex(8)
@@ -48,9 +48,13 @@ class Exchange:
         self._started = time.monotonic()
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
+        kind = message["type"].removeprefix("websocket.")
+        if kind == "http.response.start":
             await self._start(message)
             return
+        if kind == "accept":
+            self.status = 101
+            MutableHeaders(scope=message)["X-Request-ID"] = self.id
         if self._held is not None:
             start, parts = self._held
             parts.append(message.get("body", b""))
@@ -65,7 +69,7 @@ class Exchange:
             await self._send(start)
             message = {"type": "http.response.body", "body": document}
         await self._send(message)
-        self.is_complete = message["type"] == "http.response.body" and not message.get("more_body")
+        self.is_complete = kind == "close" or (kind == "http.response.body" and not message.get("more_body"))
 
     async def _start(self, message: Message) -> None:
         self.status = message["status"]

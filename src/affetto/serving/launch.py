@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from affetto.serving.schemas import ModelAnswer
     from affetto.serving.service import Service
 
-NEEDED = ("fastapi", "uvicorn", "python_multipart")
+NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets")
 _NAME = re.compile(r"[\w.-]{1,64}")
 
 
@@ -40,6 +40,7 @@ def serve(
     device: str = "auto",
     backbone: str | None = None,
     precision: str = "auto",
+    label_map: Mapping[str, str] | None = None,
     page: bool = True,
     root_path: str = "",
     proxies: Sequence[str] = (),
@@ -49,9 +50,10 @@ def serve(
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
 
     `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
-    `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it. Raises
-    UserError where a model cannot be loaded, the address cannot be had or is open to others without a token, a path
-    or proxy is none, or an extra is not installed.
+    `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it.
+    `label_map`: labels of outside models and those of their answers. Raises UserError where a model cannot be loaded,
+    the address cannot be had or is open to others without a token, a path or proxy is none, or an extra is not
+    installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
@@ -71,7 +73,15 @@ def serve(
         from affetto.serving import logs, process
 
         with logs.on_standard_error(), process.ending_at_once():
-            service = _load(folders, limits, disclosure, device=device, backbone=backbone, precision=precision)
+            service = _load(
+                folders,
+                limits,
+                disclosure,
+                device=device,
+                backbone=backbone,
+                precision=precision,
+                label_map=label_map,
+            )
             try:
                 _serve(service, listening, names, page=page, root_path=root_path, proxies=proxies, say=say)
             finally:
@@ -90,12 +100,13 @@ def _load(
     device: str,
     backbone: str | None,
     precision: str,
+    label_map: Mapping[str, str] | None,
 ) -> Service:
     from affetto.inference.shared_weights import load_together
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.service import Service
 
-    predictors = load_together(folders, device=device, backbone=backbone, precision=precision)
+    predictors = load_together(folders, device=device, backbone=backbone, precision=precision, label_map=label_map)
     service = Service(Catalogue(predictors), limits, disclosure)
     service.warm_up()
     return service
@@ -111,10 +122,13 @@ def _serve(
     proxies: Sequence[str],
     say: Callable[[str], None],
 ) -> None:
-    from affetto.serving import process
+    from affetto.serving import logs, process
     from affetto.serving.app import create_app
+    from affetto.serving.contexts import describe_duty
 
     limits = service.limits
+    if service.disclosure.use is not None:
+        logs.event("use", logging.INFO, **service.disclosure.use_fields())
     app, guard = create_app(service, names, root_path)
     with contextlib.ExitStack() as stack:
         missing = _add_page(app, guard, service, stack) if page else None
@@ -124,6 +138,7 @@ def _serve(
             url = address.url(listening) + root_path
             for line in greeting(url, service.catalogue, limits, page and not missing, is_open):
                 say(line)
+            say(f"  law   {describe_duty(service.disclosure.use)}")
             if missing:
                 say(f"no page for a browser: {missing}")
 
@@ -173,6 +188,7 @@ def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open
         shared = f"; one backbone with {', '.join(model.shares_backbone_with)}" if model.shares_backbone_with else ""
         synthetic = "; trained on SYNTHETIC speech" if model.synthetic else ""
         lines.append(f"  model {model.name}: {' '.join(filter(None, facts[:2]))} ({facts[2]}){shared}{synthetic}")
+        lines += [f"    note: {line}" for line in catalogue.predictors[model.name].notes]
     if page:
         password = " (any user name, a token as password)" if limits.requires_token else ""
         lines.append(f"  page  {url}/{password}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -17,8 +18,9 @@ from affetto.serving.address import PREFIX
 from affetto.serving.bodies import Body
 from affetto.serving.exchange import Exchange
 from affetto.serving.limits import Limits
-from affetto.serving.refusals import RefusalError, call_too_large, too_large
+from affetto.serving.refusals import RefusalError, call_too_large, defect, ending, no_socket, too_large
 from affetto.serving.routes import Route
+from affetto.serving.sockets import Socket
 from affetto.serving.tokens import Tokens
 from affetto.serving.uploads import ENVELOPE_BYTES
 
@@ -27,8 +29,9 @@ class Guard:
     """ASGI middleware. `routes` are the paths that there are; more may be added before it serves.
 
     `names`: allowed values of a request's `Host`; None: any. `accepted`, `answered`, `open_answers` count the API's
-    requests; `draining`: the server ends. `count` gets each request at its end. `root_path`: path under which a proxy
-    shows the server; requests come with it or without, as proxies remove it or not.
+    requests; `ends` is set when the server is told to end. `stream` gets each WebSocket that is let through, and a
+    check of the token in its hello, which raises RefusalError. `count` gets each request at its end. `root_path`: path
+    under which a proxy shows the server; requests come with it or without, as proxies remove it or not.
     """
 
     def __init__(
@@ -44,16 +47,24 @@ class Guard:
         self.tokens = Tokens(limits.token, limits.token_file)
         self.routes: tuple[Route, ...] = routes.API
         self.open_answers = self.accepted = self.answered = 0
-        self.draining = False
+        self.stream: Callable[[Socket, Callable[[str | None], None]], Awaitable[None]] | None = None
+        self.ends = asyncio.Event()
+
+    @property
+    def draining(self) -> bool:
+        """True once the server has been told to end."""
+        return self.ends.is_set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        assert scope["type"] == "http", scope["type"]  # uvicorn is told to speak nothing else
         scope = {**scope, "path": self._inner_path(scope["path"])}
         body = Body(receive, Headers(scope=scope), self.limits.upload_seconds)
         exchange = Exchange(scope, body, send, closing=lambda: self.draining)
+        if scope["type"] == "websocket":
+            await self._converse(exchange, scope, receive)
+            return
         with self._counted(exchange):
             try:
                 exchange.route = self._route(exchange)
@@ -72,6 +83,26 @@ class Guard:
                     await exchange.send({"type": "http.response.body", "body": b""})
                     return
                 logs.failure("defect", problem, id=exchange.id, path=exchange.path[:200])
+
+    async def _converse(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
+        """Let a WebSocket through to `stream`, under the rules of all requests."""
+        socket = Socket(exchange, receive)
+        with self._counted(exchange):
+            try:
+                try:
+                    check_token = self._admit_socket(exchange)
+                    assert self.stream is not None
+                    await socket.accept()
+                    await self.stream(socket, check_token)
+                except RefusalError as problem:
+                    await socket.refuse(problem, scope)
+                except ClientDisconnect:
+                    raise
+                except Exception as problem:
+                    logs.failure("defect", problem, id=exchange.id, path=exchange.path[:200])
+                    await socket.refuse(defect(exchange.id), scope)
+            except ClientDisconnect:
+                exchange.status, exchange.facts["client_left"] = 0, True
 
     def _inner_path(self, path: str) -> str:
         """The path of a request without `root_path`."""
@@ -102,12 +133,35 @@ class Guard:
         if exchange.path not in open_paths and not self._has_token(exchange):
             raise self._unauthorised(exchange.path)
         route = routes.find(self.routes, exchange.path, exchange.method)
+        if route.is_stream:
+            raise no_socket()
         if exchange.method == "POST":
             origins.check_origin(exchange.headers)
         return route
 
+    def _admit_socket(self, exchange: Exchange) -> Callable[[str | None], None]:
+        """Find the route of a WebSocket. Returns the check of the token in its first message.
+
+        A browser sends no header that its script chooses, so that a handshake without one is let through to bring its
+        token there. Raises RefusalError as `_route`; of another site's page always, since it could read the answers.
+        """
+        origins.check_host(exchange.headers, self.names)
+        origins.check_origin(exchange.headers)
+        has_token = self._has_token(exchange)
+        if not has_token and "authorization" in exchange.headers:
+            raise self._unauthorised(exchange.path)
+        exchange.route = routes.find([route for route in self.routes if route.is_stream], exchange.path, "GET")
+        if self.draining:
+            raise ending()
+
+        def check_token(token: str | None) -> None:
+            if not has_token and not (token and self._knows(exchange, token)):
+                raise self._unauthorised(exchange.path)
+
+        return check_token
+
     def _has_token(self, exchange: Exchange) -> bool:
-        """True if the request carries one of the tokens, or none is required; its name goes into the log."""
+        """True if the request carries one of the tokens, or none is required."""
         if not self.tokens.are_required:
             return True
         scheme, _, credentials = exchange.headers.get("authorization", "").partition(" ")
@@ -118,6 +172,10 @@ class Guard:
                 token = base64.b64decode(token, validate=True).decode("utf-8").partition(":")[2]
         elif scheme.lower() != "bearer":
             return False
+        return self._knows(exchange, token)
+
+    def _knows(self, exchange: Exchange, token: str) -> bool:
+        """True if this is a token; its name goes into the log."""
         name = self.tokens.name(token)
         if name:
             exchange.facts["token_name"] = name
@@ -127,6 +185,7 @@ class Guard:
     def _unauthorised(self, path: str) -> RefusalError:
         scheme = "Bearer" if path.startswith(PREFIX) else "Basic"
         message = "this server needs a token: send the header Authorization: Bearer TOKEN"
+        message += " (or the field token of a stream's hello)" * (path == routes.STREAM)
         headers = {"WWW-Authenticate": f'{scheme} realm="affetto"'}
         return RefusalError(401, "unauthorised", message, headers)
 

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import h11
 import uvicorn
@@ -18,6 +18,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from affetto.serving import address, logs
 from affetto.serving.middleware import Guard
 from affetto.serving.refusals import broken_request
+from affetto.serving.routes import takes_socket
+from affetto.serving.socket_protocol import LONGEST_MESSAGE_BYTES, SocketProtocol
 
 DRAINING_SECONDS = 0.5
 """Time after the signal in which connected clients get `Connection: close`, and connecting ones are answered."""
@@ -49,6 +51,10 @@ class _Protocol(H11Protocol):
         self._stop()
         super().connection_lost(exc)
 
+    def _should_upgrade(self) -> bool:
+        # A request for any other path is answered as if it had not asked for a WebSocket.
+        return self.scope["method"] == "GET" and takes_socket(self.scope["path"]) and super()._should_upgrade()
+
     def send_400_response(self, msg: str) -> None:
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = broken_request().response()
@@ -76,13 +82,14 @@ class _Server(uvicorn.Server):
         self.on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.guard.draining = True
+        self.guard.ends.set()
         logs.event("draining", open=self.guard.open_answers)
         await asyncio.sleep(DRAINING_SECONDS)
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
-            connection.shutdown()
+            if isinstance(connection, _Protocol):  # a WebSocket is told by its stream, once that has answered
+                connection.shutdown()
         loop = asyncio.get_running_loop()
         until = loop.time() + self.guard.limits.ending_seconds
         while (self.guard.open_answers or self.is_busy()) and not self.force_exit and loop.time() < until:
@@ -94,8 +101,7 @@ class _Server(uvicorn.Server):
         # To an application whose client has left, unlike to one whose task is cancelled, this is no error. Whatever has
         # been answered is left to arrive.
         for connection in list(self.server_state.connections):
-            assert isinstance(connection, _Protocol)
-            cycle: Any = connection.cycle  # None before the first request, which uvicorn's annotation leaves out
+            cycle = getattr(connection, "cycle", None)  # a WebSocket has none
             if cycle is not None and not cycle.response_complete:
                 connection.transport.abort()
         await super().shutdown(sockets)
@@ -118,7 +124,11 @@ def server(
     config = uvicorn.Config(
         guard,
         http=protocol,
-        ws="none",
+        ws=SocketProtocol,
+        ws_max_size=LONGEST_MESSAGE_BYTES,
+        # Pings would end a client that waits for a slow model: its pongs stand behind the sound that is not read yet.
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,

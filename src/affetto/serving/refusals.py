@@ -52,13 +52,33 @@ def client_queue_full(most: int, retry_seconds: int) -> RefusalError:
 
 
 def timed_out(seconds: float) -> RefusalError:
-    message = f"no answer within {seconds:g} s (--compute-seconds): send a shorter recording, or try again later"
+    message = f"no answer within {seconds:g} s of the upload's end: send a shorter recording, or try again later"
     return RefusalError(503, "timed_out", message, {"Retry-After": str(LONGEST_RETRY_SECONDS)})
+
+
+def idle(seconds: float) -> RefusalError:
+    return RefusalError(
+        408, "too_slow", f"no message for {seconds:.3g} s: send the sound as it is spoken, then the end"
+    )
+
+
+def ending() -> RefusalError:
+    message = "the server ends; connect again in a while"
+    return RefusalError(503, "ending", message, {"Retry-After": str(LONGEST_RETRY_SECONDS)})
+
+
+def no_socket() -> RefusalError:
+    message = "this path takes a WebSocket (docs/serving.md): send the headers of its handshake"
+    return RefusalError(426, "upgrade_required", message, {"Upgrade": "websocket"})
 
 
 def storage_full(retry_seconds: int) -> RefusalError:
     message = f"the server has no room for more uploads; try again in {retry_seconds} s"
     return RefusalError(507, "storage_full", message, {"Retry-After": str(retry_seconds)})
+
+
+def defect(request_id: str) -> RefusalError:
+    return RefusalError(500, "defect", f"a defect of the server; see its log under {request_id}")
 
 
 def no_timeline(reason: str) -> RefusalError:

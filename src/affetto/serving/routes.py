@@ -16,6 +16,9 @@ from affetto.serving.refusals import RefusalError
 CALL_BYTES = 65_536
 """The most that a request may send which brings no recording."""
 
+STREAM = "/v1/stream"
+"""Path of the API's WebSocket."""
+
 
 @dataclass(frozen=True)
 class Route:
@@ -25,6 +28,8 @@ class Route:
     methods: Collection[str] = ("GET",)
     takes_recording: bool = False
     """True if its body is an upload, which the route reads itself within the limits; else it is a short message."""
+    is_stream: bool = False
+    """True if it takes a WebSocket, and nothing else."""
     check: Callable[[bytes], bytes] | None = None
     """Reduces a message to what the application may see; raises RefusalError."""
     is_open: bool = False
@@ -44,6 +49,7 @@ API = (
     Route("/v1/predict", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/timeline", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/audio/transcriptions", ("POST",), takes_recording=True, is_logged=True),
+    Route(STREAM, is_stream=True, is_logged=True),
     Route("/v1/models", ("GET", "HEAD"), is_logged=True),
     Route("/notice", ("GET", "HEAD"), is_open=True),
     Route("/healthz", ("GET", "HEAD"), is_open=True),
@@ -79,6 +85,11 @@ def page(language: str, check_call: Callable[[bytes], bytes]) -> tuple[Route, ..
 def counted(path: str) -> str:
     """The path under which a request is counted."""
     return path if any(path == route.path for route in API) else ELSEWHERE
+
+
+def takes_socket(path: str) -> bool:
+    """True if a request for this path, as it came, may open a WebSocket."""
+    return any(path.endswith(route.path) for route in API if route.is_stream)
 
 
 def find(routes: Collection[Route], path: str, method: str) -> Route:

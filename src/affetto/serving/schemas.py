@@ -39,6 +39,8 @@ DIMENSIONS: dict[str, Any] = {
     "notice": SHORT_NOTICE,
 }
 _NOTICE = "notice for the people whose voice this is about; `GET /notice` has it in more languages"
+_CONTEXT = "context of use that the operator has stated by `--context`; absent for none"
+_REASON = "medical or safety reason for a context that European law prohibits otherwise; absent for none"
 _DIMENSIONS = "value of each dimension that the model predicts, within its range; absent where it predicts none"
 
 
@@ -185,6 +187,16 @@ class TargetAnswer(BaseModel):
     )
 
 
+class LicenceAnswer(BaseModel):
+    """Licence of a corpus that a model learned from."""
+
+    corpus: str = Field(description="name of the corpus; `unknown` where the model does not say")
+    licence: str = Field(description="text of the licence; empty where it is not known")
+    commercial_use: bool | None = Field(description="true if it allows commercial use; null where that is not known")
+    synthetic: bool = Field(description="true if affetto synthesised the corpus: it has no licence to heed")
+    role: str = Field(description="`tested`, `auxiliary` (in training alone) or `backbone` (trained further on it)")
+
+
 class ModelAnswer(BaseModel):
     """A model that is served."""
 
@@ -226,6 +238,11 @@ class ModelAnswer(BaseModel):
     name: str = Field(description="value for the parameter `model`")
     default: bool = Field(description="true if it answers when no model is named")
     labels: list[str] = Field(description="emotions that it knows")
+    label_table: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="labels of a model of others and those of its answers, null where it is left out and the rest "
+        "renormalised; absent for affetto's own models",
+    )
     target: TargetAnswer = Field(
         default_factory=lambda: TargetAnswer(kind="classes"),
         description="what it predicts; absent where that is one of `labels`",
@@ -236,12 +253,17 @@ class ModelAnswer(BaseModel):
     window_seconds: float | None = Field(description="longer recordings are processed in windows of this length")
     shares_backbone_with: list[str] = Field(description="models that use the same backbone in memory")
     synthetic: bool = Field(description="true if it was trained on synthetic speech")
+    licences: list[LicenceAnswer] = Field(
+        default_factory=list, description="licences of the corpora that it learned from; they may bind its use"
+    )
 
 
 class ModelsAnswer(BaseModel):
     """The models that are served, the default first."""
 
     models: list[ModelAnswer]
+    context: str = Field(default="", description=_CONTEXT)
+    context_reason: str = Field(default="", description=_REASON)
 
 
 class ArticleAnswer(BaseModel):
@@ -270,6 +292,8 @@ class NoticeAnswer(BaseModel):
 
     notices: dict[str, str] = Field(description="notice by the code of its language, as `it`")
     operator: str = Field(default="", description="notice of the operator's own; absent for none")
+    context: str = Field(default="", description=_CONTEXT)
+    context_reason: str = Field(default="", description=_REASON)
     regulation: str = Field(description="name of the law that the articles are of")
     articles: list[ArticleAnswer] = Field(description="articles that speak of emotion recognition")
     disclaimer: str = Field(description="limits of what is written here about the law")

@@ -18,7 +18,6 @@ from affetto.corpora.manifest import Clip
 from affetto.models import state_sizes
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
-from affetto.models.novelty import Novelty
 from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.data import Data
@@ -34,28 +33,14 @@ from affetto.training.selection import Choice, Probe
 from affetto.training.spec import RunSpec
 from affetto.training.stacking import FitRequest, Steps, fitted
 from affetto.training.strangeness import Strangeness
+from affetto.training.trained import FINAL, Trained
 
 STATES_CLIPS = 32
 """Test clips on which the sizes of states are measured, where that is asked for."""
-SELECT, REFIT, FINAL = "select", "refit", "final"
-"""The stages of a log: by validation; on train + validation; on all clips."""
+SELECT, REFIT = "select", "refit"
+"""The stages of a log before FINAL: by validation; on train + validation."""
 
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A classifier to be saved, with the facts of its card."""
-
-    classifier: Classifier
-    layer: int | None
-    """State that pooling takes."""
-    trained_on: str
-    """Name of a fold, or FINAL."""
-    is_tested: bool
-    confidence: dict[str, Any]
-    novelty: Novelty | None = None
-    """Statistics of the clips that it was trained on; None for too few."""
 
 
 Save = Callable[[Trained, RunFolder], None]
@@ -136,17 +121,8 @@ class FoldTrainer:
         summary["confidence"] = self.target.confidence([result])
         confidence = summary["confidence"] | self.target.label_sets([result])
         fitted_on = trained_on if self.settings.training.refit else fold.train
-        self.save(
-            Trained(
-                classifier,
-                layer,
-                fold.name,
-                is_tested=True,
-                confidence=confidence,
-                novelty=self.strangeness.of_fold(classifier, fitted_on, fold.test),
-            ),
-            folder,
-        )
+        novelty = self.strangeness.of_fold(classifier, fitted_on, fold.test)
+        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=confidence, novelty=novelty), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
         place.display.end(self._summary_line(summary))

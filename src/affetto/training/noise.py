@@ -28,22 +28,23 @@ class Noise:
     """SHA-256 over the content of all recordings, by which the noise counts in a run's identity."""
 
     @classmethod
-    def read(cls, folder: str | Path) -> Noise:
-        """The audio files in and below a folder. Raises UserError where there is none, or one is unusable."""
+    def read(cls, folder: str | Path, setting: str = "augment.noise_folder") -> Noise:
+        """The audio files in and below a folder, which the user gave as `setting`.
+
+        Raises UserError where there is none, or one is unusable.
+        """
         root = Path(folder).expanduser()
         if not root.is_dir():
-            raise UserError(f"augment.noise_folder={folder}: no such folder; give one that has recordings of noise")
+            raise UserError(f"{setting}={folder}: no such folder; give one that has recordings of noise")
         files = tuple(Path(file) for file in audio_below(root))
         if not files:
-            raise UserError(
-                f"augment.noise_folder={folder}: no audio file in or below it; give a folder of recorded noise"
-            )
+            raise UserError(f"{setting}={folder}: no audio file in or below it; give a folder of recorded noise")
         seconds = tuple(audio.duration(file) for file in files)
         for file, length in zip(files, seconds, strict=True):
             if length < audio.SHORTEST_SECONDS:
                 raise UserError(
                     f"{file}: {length:g} s of noise, at least {audio.SHORTEST_SECONDS} s are needed; "
-                    "take it out of augment.noise_folder"
+                    f"take it out of {setting}"
                 )
         content = "".join(audio.content_digest(file) for file in files)
         return cls(files, seconds, hashlib.sha256(content.encode()).hexdigest())

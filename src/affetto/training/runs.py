@@ -9,10 +9,12 @@ run/
   validation_predictions.jsonl  one line a validation clip
   probe_predictions.jsonl       the probe's, beside every other method's
   trained_on.jsonl              the clips that the model has seen: name, speaker and the audio's SHA-256
+  datasheet.md                  data sheet of the corpora that it learned from, for people
   folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several; NAME is the
                                 fold's, of --split loso the tested speaker's, with %2F for a slash
   crossed/CORPUS/               metrics and predictions on another corpus (`affetto grid cross`); those without the
                                 sentences that it shares with the training corpus in crossed/CORPUS-unshared/
+  stress/                       result of a stress test (`affetto stress`): stress.json, stress.csv, and the answers
   time.json                     time and number of the calls so far, of a run that is not done
   metrics.json                  written last: where it is, the run is done
 """
@@ -33,7 +35,8 @@ from affetto.files import TEMPORARY, write_text
 SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
 PROBE_PREDICTIONS, TRAINED_ON, TIME = "probe_predictions.jsonl", "trained_on.jsonl", "time.json"
-CROSSED, UNSHARED = "crossed", "-unshared"
+DATASHEET = "datasheet.md"
+CROSSED, UNSHARED, STRESS = "crossed", "-unshared", "stress"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
 
@@ -153,6 +156,9 @@ class RunFolder:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         self._replace(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        self._replace(name, text)
 
     def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
         """JSON Lines, whole or not at all."""

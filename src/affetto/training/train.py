@@ -23,13 +23,15 @@ from affetto.training.backbones import Backbones
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
-from affetto.training.folds import FoldTrainer, Rows, Trained
+from affetto.training.folds import FoldTrainer, Rows
+from affetto.training.origin import origin_facts, write_datasheet
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec, check
 from affetto.training.stack_size import AUTO
 from affetto.training.stacking import Steps, drive, fits_at_once, together
+from affetto.training.trained import Trained
 
 
 def train(
@@ -200,6 +202,7 @@ class _Run:
             if "states" in summary:
                 metrics["states"] = summary.pop("states")
         metrics |= self._circumstances()
+        write_datasheet(self.folder, self.data)
         self.folder.write(METRICS, metrics)
         self.folder.drop_time()
         return metrics
@@ -262,8 +265,7 @@ class _Run:
             "tested": model.is_tested,
             "confidence": model.confidence,
             "corpus": data.corpus,
-            "licence": data.licence,
-            "synthetic": data.is_synthetic,
+            **origin_facts(data, spec),
         }
         on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card, model.novelty))
 
@@ -279,7 +281,7 @@ class _Run:
         classifier = self.builder.current
         return {
             "corpus": self.data.manifest.corpus,
-            "synthetic": self.data.is_synthetic,
+            **origin_facts(self.data, self.spec),
             **({"auxiliary": dict(self.data.auxiliary.facts)} if self.data.auxiliary.facts else {}),
             "clips": len(self.data.manifest.clips),
             **self.data.copies.facts(),

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 WAVES: dict[str, Any] = {
     "hidden_size": 16,
@@ -72,6 +73,39 @@ def write_checkpoint(folder: Path, family: str = "wav2vec2", labels: tuple[str, 
         mask = config.feat_extract_norm == "layer"
         transformers.Wav2Vec2FeatureExtractor(return_attention_mask=mask).save_pretrained(folder)
     return folder
+
+
+def write_speech_head(
+    folder: Path, names: tuple[str, ...] = ("arousal", "dominance", "valence"), **fields: Any
+) -> tuple[Path, dict[str, torch.Tensor]]:
+    """Write a checkpoint as audEERING's dimensional wav2vec 2.0, with its names of tensors and its configuration.
+
+    Returns the weights of the head too: `dense.weight` (width, width), `out_proj.bias` (outputs,), ….
+    """
+    config = transformers.Wav2Vec2Config(
+        **WAVES | STABLE | {"final_dropout": 0.1},
+        num_labels=len(names),
+        id2label=dict(enumerate(names)),
+        label2id={name: number for number, name in enumerate(names)},
+        **{"problem_type": "regression", "pooling_mode": "mean"} | fields,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        encoder = transformers.Wav2Vec2Model(config).eval()
+        width = config.hidden_size
+        head = {
+            "dense.weight": torch.randn(width, width),
+            "dense.bias": torch.randn(width),
+            "out_proj.weight": 0.2 * torch.randn(len(names), width),
+            "out_proj.bias": torch.full((len(names),), 0.5),
+        }
+    encoder.save_pretrained(folder)
+    weights = {f"wav2vec2.{name}": weight for name, weight in load_file(folder / "model.safetensors").items()}
+    weights |= {f"classifier.{name}": weight for name, weight in head.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    change_config(folder, architectures=["Wav2Vec2ForSpeechClassification"])
+    transformers.Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
+    return folder, head
 
 
 def change_config(folder: Path, **fields: Any) -> None:

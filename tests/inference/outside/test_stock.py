@@ -14,7 +14,10 @@ from typer.testing import CliRunner
 from affetto.cli import app
 from affetto.errors import UserError
 from affetto.inference.loading import load
+from affetto.inference.shared_weights import load_together
+from affetto.serving.catalogue import Catalogue
 from inference.outside.checkpoints import FAMILIES, change_config, write_checkpoint
+from training.corpora import write_table
 
 NAMES = {"anger": "ang", "joy": "hap", "neutrality": "neu", "zeal": "zeal"}
 
@@ -121,4 +124,54 @@ def test_predict_takes_a_checkpoint(tmp_path: Path, write_wav) -> None:
     result = CliRunner().invoke(app, ["predict", str(folder), str(clip), "--format", "json"])
     assert result.exit_code == 0, result.output
     (row,) = json.loads(result.stdout)
-    assert row["emotion"] in NAMES and sum(row["probabilities"].values()) == pytest.approx(1)
+    assert row["emotion"] in NAMES and sum(row["probabilities"].values()) == pytest.approx(1) and "protocol" not in row
+    assert (
+        "ang → anger, hap → joy, neu → neutrality; as they are, since no emotion has their name: zeal" in result.stderr
+    )
+
+
+def test_a_map_of_labels_is_in_the_answers_and_in_what_is_said(tmp_path: Path, write_wav) -> None:
+    folder, clip = write_checkpoint(tmp_path / "model"), write_wav("clip.wav")
+    words = ["predict", str(folder), str(clip), "--map", "zeal=,hap=gioia"]
+    result = CliRunner().invoke(app, [*words, "--format", "json"])
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    whole = load(folder)(clip).probabilities
+    rest = sum(share for label, share in whole.items() if label != "zeal")
+    assert row["probabilities"] == pytest.approx({k: v / rest for k, v in whole.items() if k != "zeal"}, abs=1e-6)
+    assert row["protocol"] == "left out: zeal and the rest renormalised"
+    assert "left out: zeal; what is left is divided by its sum" in result.stderr
+    assert CliRunner().invoke(app, [*words[:-1], "zeall=joy"]).exit_code == 1
+
+
+def test_evaluate_tests_a_checkpoint_on_a_corpus(tmp_path: Path) -> None:
+    folder, table = write_checkpoint(tmp_path / "model"), write_table(tmp_path / "corpus", speakers=2, parts=False)
+    words = ["evaluate", folder, "--table", table, "--map", "zeal=", "--out", tmp_path / "result", "--json"]
+    result = CliRunner().invoke(app, list(map(str, words)))
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "result" / "metrics.json").read_text())
+    assert metrics["outside"]["labels"] == {"ang": "anger", "hap": "joy", "neu": "neutrality"}
+    assert metrics["outside"]["left_out"] == ["zeal"] and metrics["outside"]["renormalised"]
+    assert metrics["left_out"]["unknown_emotions"] == {"disgust": 2, "fear": 2, "sadness": 2, "surprise": 2}
+    rows = [json.loads(line) for line in (tmp_path / "result" / "predictions.jsonl").read_text().splitlines()]
+    model, audio = load(folder, label_map={"zeal": ""}), tmp_path / "corpus"
+    assert len(rows) == 6
+    for row in rows:
+        assert row["probabilities"] == pytest.approx(model(audio / row["file"]).probabilities, abs=1e-5)
+
+
+def test_several_models_share_a_map(tmp_path: Path) -> None:
+    first = write_checkpoint(tmp_path / "first", labels=("angry", "happy", "calm"))
+    second = write_checkpoint(tmp_path / "second", labels=("angry", "happy", "zeal"))
+    models = load_together({"a": first, "b": second}, label_map={"zeal": "", "calm": "neutral"})
+    assert (models["a"].labels, models["b"].labels) == (("anger", "joy", "neutrality"), ("anger", "joy"))
+    described = Catalogue(models).describe()
+    assert [model.method for model in described] == ["Wav2Vec2ForSequenceClassification"] * 2
+    assert described[1].label_table == {"angry": "anger", "happy": "joy", "zeal": None}
+    with pytest.raises(UserError, match="--map: 'rage'"):
+        load_together({"a": first, "b": second}, label_map={"rage": "anger"})
+
+
+def test_a_map_is_for_models_of_others_alone(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--map is for models of others"):
+        load(tmp_path, label_map={"a": "b"})

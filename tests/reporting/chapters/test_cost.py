@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from affetto.models.methods.registry import METHODS
-from affetto.reporting.chapters.cost import Point, cost_table, draw_cost, pareto_front
+from affetto.reporting.chapters.cost import Point, cost_pictures, cost_table, draw_cost, pareto_front
 from affetto.reporting.render.canvas import MARKS
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
@@ -60,3 +60,33 @@ def test_size_on_disk_and_the_time_of_all_seeds(tmp_path):
     trained, seconds = (cell(table, name, method="LoRA") for name in ("trained", "time a run"))
     assert (trained.under, seconds.text, seconds.under) == ("1.5 MiB", "1 min 00 s", "in all 2 min 01 s")
     assert cell(table, "trained", method="frozen").under == "" and "took 3 min 01 s" in table.caption
+
+
+def test_marks_that_would_hide_each_other_stand_side_by_side_and_keep_their_values(tmp_path, figures):
+    points = [
+        Point(method=name, backbone="b", score=score, low=40.0, high=60.0, trained=trained, seconds=seconds)
+        for name, score, trained, seconds in (
+            ("a", 50.0, 1000, 10.0),
+            ("b", 50.2, 1001, 200.0),
+            ("c", 50.1, 1002, 4000.0),
+            ("d", 80.0, 1000, 10.0),
+            ("e", 50.0, 10**6, 900.0),
+        )
+    ]
+    draw_cost(points, tmp_path / "a.svg", "Cost")
+    near, far = ([line for line in axes.get_lines() if line.get_marker() != "None"] for axes in figures[0].axes[:2])
+    for lines, apart in ((near, True), (far, False)):
+        centres = [line.get_transform().transform(line.get_xydata())[0] for line in lines]
+        plain = [line.axes.transData.transform(line.get_xydata())[0] for line in lines]
+        moved = [bool(abs(a - b).max() > 1e-6) for a, b in zip(centres, plain, strict=True)]
+        assert moved == [apart, False, apart, False, False]  # the middle one of three stays, and so does the one above
+        reach = 6.9 * figures[0].dpi / 72
+        assert all(abs(a - b).max() >= reach for n, a in enumerate(centres) for b in centres[:n])
+    assert [line.get_ydata()[0] for line in near] == [50.0, 50.2, 50.1, 80.0, 50.0]
+
+
+def test_recipes_and_settings_of_a_method_are_told_apart(tmp_path):
+    for recipe in ("paper", "recommended"):
+        write_run(tmp_path / recipe, method="frozen", recipe=recipe)
+    (picture,) = cost_pictures(Evidence(collect(tmp_path)))
+    assert [point.method for point in picture.draw.args[0]] == ["frozen, paper", "frozen, recommended"]

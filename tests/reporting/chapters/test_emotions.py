@@ -12,7 +12,9 @@ from reporting.tables import cell, values
 
 
 def test_confusion_counts_all_seeds_and_says_what_table_and_card_say(paper_grid):
-    picture = next(one for one in confusion_pictures(paper_grid) if one.name == "confusion-emovo-lora")
+    picture = next(
+        one for pictures in confusion_pictures(paper_grid) for one in pictures if one.name == "confusion-emovo-lora"
+    )
     (scores,), options = picture.draw.args, picture.draw.keywords
     runs = [r for r in paper_grid.results.done if (r.axes.corpus, r.axes.method) == ("emovo", "lora")]
     counts = sum(np.array(run.test["confusion"]) for run in runs)

@@ -7,7 +7,13 @@ import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from affetto.measures.probability import brier, expected_calibration_error, log_loss
-from affetto.reporting.chapters.reliability import FLOOR, measure_reliability, reliability_curve
+from affetto.reporting.chapters.reliability import (
+    FLOOR,
+    draw_reliability,
+    measure_reliability,
+    reliability_curve,
+    wilson,
+)
 from affetto.reporting.stats.systems import Predictions, System
 from reporting.voices import LABELS, drawn
 
@@ -68,3 +74,26 @@ def test_a_clip_that_is_surely_right_is_calibrated():
     sure = System("s", "c", {0: predictions([[1, 0, 0], [0, 1, 0]], [0, 1])})
     result = measure_reliability(sure)
     assert (result.ece, result.log_loss, result.brier, result.overconfidence) == (0, 0, 0, 0)
+
+
+def test_the_interval_of_a_share_is_statsmodels_s():
+    """Values of `statsmodels.stats.proportion.proportion_confint(method="wilson")`."""
+    assert wilson(0.5, 10) == pytest.approx((0.2365931, 0.7634069), abs=1e-6)
+    assert wilson(1.0, 4) == pytest.approx((0.5101092, 1.0), abs=1e-6)
+    assert wilson(0.0, 1 / 3)[0] == 0.0 and wilson(1.0, 1 / 3)[1] == 1.0
+
+
+def test_a_panel_shows_the_clips_of_each_bin_and_intervals_that_seeds_do_not_narrow(tmp_path, figures):
+    both, single = drawn(4, 0.6, 1, seeds=2), drawn(4, 0.6, 1)
+    scores = {"both": measure_reliability(both), "single": measure_reliability(single)}
+    draw_reliability(scores, tmp_path / "a.svg", "t")
+    for axes, reliability in zip(figures[0].axes, scores.values(), strict=False):
+        filled = [part for part in reliability.bins if part.clips]
+        heights = [bar.get_height() for bar in axes.patches]
+        assert np.array(heights) / max(heights) == pytest.approx(
+            np.array([part.clips for part in filled]) / max(part.clips for part in filled)
+        )
+        (whiskers,) = axes.collections[:1]
+        expected = [wilson(part.accuracy, part.clips / len(reliability.seeds)) for part in filled]
+        drawn_ends = [[segment[0][1] / 100, segment[1][1] / 100] for segment in whiskers.get_segments()]
+        assert np.array(drawn_ends) == pytest.approx(np.array(expected))

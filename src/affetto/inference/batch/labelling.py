@@ -25,6 +25,8 @@ class Facts:
     synthetic: bool
     protocol: str | None
     """See `Predictor.protocol`."""
+    notes: tuple[str, ...] = ()
+    """See `Predictor.notes`."""
 
 
 class Labeller(Protocol):
@@ -58,6 +60,7 @@ def facts(predictor: Predictor) -> Facts:
         ),
         synthetic=bool(card["synthetic"]),
         protocol=predictor.protocol,
+        notes=predictor.notes,
     )
 
 

@@ -55,11 +55,8 @@ def label_table(
     >>> str(label_table(["ang", "hap", "calmer"], {"calmer": ""}))
     'ang → anger, hap → joy; left out: calmer'
     """
+    check_map(label_map or {}, outputs)
     folded = {_folded(name): target.strip() for name, target in (label_map or {}).items()}
-    names = {_folded(name) for name in outputs}
-    for name in folded:
-        if name not in names:
-            raise unknown("label of the model in --map:", name, outputs)
     rows: list[tuple[str, str | None]] = []
     unmapped = []
     for output in outputs:
@@ -75,6 +72,20 @@ def label_table(
     if not table.labels:
         raise UserError("--map leaves no label of the model: map one of them at least")
     return table
+
+
+def check_map(label_map: Mapping[str, str], outputs: Sequence[str]) -> None:
+    """Raise UserError for an entry of a map whose name is no output."""
+    names = {_folded(name) for name in outputs}
+    for name in label_map:
+        if _folded(name) not in names:
+            raise unknown("label of the model in --map:", name, outputs)
+
+
+def entries_for(label_map: Mapping[str, str], outputs: Sequence[str]) -> dict[str, str]:
+    """The entries of a map that are for one of these outputs."""
+    names = {_folded(name) for name in outputs}
+    return {name: label for name, label in label_map.items() if _folded(name) in names}
 
 
 def _folded(name: str) -> str:

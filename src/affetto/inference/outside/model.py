@@ -11,6 +11,10 @@ import numpy as np
 
 CLASSES, SEVERAL, DIMENSIONS = "classes", "several", "dimensions"
 """Kinds of outputs: logits of one label, logits of several that may apply, values of dimensions."""
+UNIT = (0.0, 1.0)
+"""Range of dimensions that nothing else states: that of audEERING's models."""
+TINY = 1e-300
+"""Least probability whose logarithm is taken as a logit."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from affetto.models.methods.registry import METHODS
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import Group, group_by_corpus, opening, stem
 from affetto.reporting.render.canvas import GREY, GRID, MARKS, framed, legend_above, save, style
+from affetto.reporting.render.dodge import dodge
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, text_cell
@@ -22,18 +23,20 @@ from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import count_text, duration_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.marks import interval_words
-from affetto.reporting.results.naming import Naming, backbone_title, method_order, method_title
+from affetto.reporting.results.naming import Naming, backbone_title, method_order
 from affetto.reporting.results.parts import other_configurations
 from affetto.reporting.results.records import Configuration, Run
 from affetto.training.runs import MODEL, run_seconds
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 CAPTION = (
     "One mark: a configuration, mean over seeds; whiskers: {interval}. Both scales below are "
-    "logarithmic. Grey steps: the best score up to each cost. Times depend on the machine: compare only those of one "
-    "device."
+    "logarithmic. Grey steps: the best score up to each cost. Marks that would hide each other stand side by side. "
+    "Times depend on the machine: compare only those of one device."
 )
 MOST_TICKS = 4
 DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (6, 3)))
@@ -142,18 +145,20 @@ def draw_cost(
     with style():
         figure = framed(8.2, 3.3, title, caption, stamp)
         left, right = figure.subplots(1, 2, sharey=True)
+        marks: list[tuple[Line2D, Artist]] = []
         for axes, quantity, label, tick_text in (
             (left, "trained", "parameters trained", lambda value: count_text(round(value))),
             (right, "seconds", "time of a run (s)", lambda value: f"{value:,.10g}"),
         ):
             _draw_front(axes, points, quantity)
-            _draw_points(axes, points, quantity, colours, backbones)
+            marks += _draw_points(axes, points, quantity, colours, backbones)
             _draw_lines(axes, lines, backbones)
             _scale(axes, label, tick_text)
         left.set_ylabel("macro F1 (×100)")
         top = max([*(point.high for point in points), *(line.score for line in lines)])
         left.set_ylim(0, min(102, 1.08 * top))
         legend_above(figure, [left, right])
+        dodge(figure, marks)
         return save(figure, path)
 
 
@@ -219,10 +224,10 @@ def _device(metrics: Mapping[str, Any]) -> str:
 
 def _picture(evidence: Evidence, group: Group) -> Picture | None:
     points, lines, estimates = [], [], []
+    naming = Naming(group.configurations, hide=("corpus", "split", "backbone"))
     for config in group.configurations:
         runs = [run.metrics for run in config.done if run.metrics and "wall_seconds" in run.metrics]
-        method, backbone = method_title(config.axes.method), backbone_title(config.axes)
-        method += "" if config.axes.is_plain else f", {config.axes.target}"
+        method, backbone = naming.label(config), backbone_title(config.axes)
         estimate, score = evidence.estimate(config), 100 * evidence.spread(config).mean
         if not runs:
             lines.append(Line(method=method, backbone=backbone, score=score))
@@ -266,21 +271,23 @@ def _looks(names: Sequence[str], part: int) -> dict[str, str]:
 
 def _draw_points(
     axes: Axes, points: Sequence[Point], quantity: str, colours: Mapping[str, str], backbones: Sequence[str]
-) -> None:
+) -> list[tuple[Line2D, Artist]]:
+    """Draw a mark and a whisker for each point; returns them."""
+    drawn: list[tuple[Line2D, Artist]] = []
     has_one_backbone = len(backbones) == 1
     shapes = _looks(list(colours), 1) if has_one_backbone else _looks(backbones, 1)
     for method, colour in colours.items():
         for backbone in backbones:
             members = [point for point in points if (point.method, point.backbone) == (method, backbone)]
-            if not members:
-                continue
-            x = [getattr(point, quantity) for point in members]
-            low, high = [point.low for point in members], [point.high for point in members]
-            axes.vlines(x, low, high, color=colour, linewidth=1, alpha=0.35)
-            mark = shapes[method if has_one_backbone else backbone]
+            shape = shapes[method if has_one_backbone else backbone]
             label = method if has_one_backbone else f"{method}, {backbone}"
-            look: dict[str, Any] = {"markersize": 8, "markeredgecolor": "white", "zorder": 3, "label": label}
-            axes.plot(x, [point.score for point in members], mark, color=colour, **look)
+            for number, point in enumerate(members):
+                x = getattr(point, quantity)
+                whisker = axes.vlines(x, point.low, point.high, color=colour, linewidth=1, alpha=0.35)
+                look: dict[str, Any] = {"markersize": 8, "markeredgecolor": "white", "zorder": 3}
+                (mark,) = axes.plot(x, point.score, shape, color=colour, label=None if number else label, **look)
+                drawn.append((mark, whisker))
+    return drawn
 
 
 def pareto_front(points: Sequence[Point], quantity: str) -> list[Point]:

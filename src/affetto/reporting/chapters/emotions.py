@@ -31,11 +31,11 @@ DARK = 0.71
 
 
 def build(evidence: Evidence) -> Section:
-    pictures = confusion_pictures(evidence)
+    best, rest = confusion_pictures(evidence)
     return Section(
         words="Which emotions are taken for which.",
-        items=(*pictures[:1], class_table(evidence)),
-        folded=tuple(pictures[1:]),
+        items=(*best, class_table(evidence)),
+        folded=tuple(rest),
     )
 
 
@@ -63,15 +63,16 @@ def class_table(evidence: Evidence) -> Sheet:
     )
 
 
-def confusion_pictures(evidence: Evidence) -> list[Picture]:
-    """The best configuration of each corpus first, then the others where they are few."""
-    first, rest = [], []
+def confusion_pictures(evidence: Evidence) -> tuple[list[Picture], list[Picture]]:
+    """The best configuration of each corpus and split, and the others where they are few."""
+    first: list[Picture] = []
+    rest: list[Picture] = []
     for group in group_by_corpus(evidence):
         best = highest(evidence, group.configurations)
         first.append(_picture(evidence, group, best))
         if len(group.configurations) <= MOST_DRAWN:
             rest += [_picture(evidence, group, config) for config in group.configurations if config is not best]
-    return [*first, *rest]
+    return first, rest
 
 
 def draw_confusion(

@@ -21,7 +21,7 @@ from affetto.errors import UserError
 from affetto.measures.probability import brier, confidence_bins, expected_calibration_error, log_loss
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.selection import Group, drawn_part, group_by_corpus, opening, stem
-from affetto.reporting.render.canvas import BLUE, GREY, INK, VERMILLION, framed, legend_above, save, style
+from affetto.reporting.render.canvas import BLUE, GREY, INK, LINE_GREY, framed, legend_above, save, style
 from affetto.reporting.render.picture import Picture
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, difference_cell, percent_cell
@@ -39,9 +39,12 @@ BINS = 15
 FLOOR = 5e-7
 """Half of the last digit that a predictions file keeps: the most that a probability written as 0 may have been."""
 PANELS_ACROSS = 4
+BARS_PERCENT = 16.0
+"""Height of the tallest bar of a panel, on the scale of the shares that are right."""
 CAPTION = (
-    "On the diagonal the probabilities are right; below it the system is overconfident. Area of a dot: its share of "
-    f"the clips of all seeds. ECE: expected calibration error over {BINS} bins."
+    "On the diagonal the probabilities are right; below it the system is overconfident. Whiskers: 95 % interval over "
+    "clips (Wilson), as if clips were independent. Bars: clips of all seeds in each bin. "
+    f"ECE: expected calibration error over {BINS} bins."
 )
 
 
@@ -224,17 +227,38 @@ def _picture(evidence: Evidence, group: Group) -> Picture:
 
 def _draw_panel(axes: Axes, name: str, reliability: Reliability) -> None:
     filled = [part for part in reliability.bins if part.clips]
-    total = sum(part.clips for part in filled)
     x = np.array([100 * (part.confidence or 0.0) for part in filled])
     y = np.array([100 * (part.accuracy or 0.0) for part in filled])
-    size = np.array([10 + 500 * part.clips / total for part in filled])
+    # Seeds answer the same clips: their number makes no interval narrower.
+    ends = [wilson(part.accuracy or 0.0, part.clips / len(reliability.seeds)) for part in filled]
+    low, high = (100 * np.array(side) for side in zip(*ends, strict=True))
+    _draw_bars(axes, filled)
     axes.plot([0, 100], [0, 100], "--", color=INK, linewidth=1, label="calibrated")
-    axes.vlines(x, np.minimum(x, y), np.maximum(x, y), color=VERMILLION, linewidth=1, alpha=0.6, label="gap")
+    axes.vlines(x, low, high, color=BLUE, linewidth=1.2, alpha=0.5, label="95 % interval")
     axes.plot(x, y, color=BLUE, linewidth=1.2, zorder=3)
-    axes.scatter(x, y, s=size, color=BLUE, alpha=0.75, edgecolors="white", linewidths=0.6, zorder=4)
+    axes.scatter(x, y, s=22, color=BLUE, edgecolors="white", linewidths=0.6, zorder=4)
     axes.set(xlim=(0, 102), ylim=(0, 102), aspect="equal")
     axes.set_title(name, fontsize=9)
-    axes.text(4, 96, f"ECE {100 * reliability.ece:.1f}", va="top", fontsize=8, color=GREY)
+    most = max(part.clips for part in filled)
+    text = f"ECE {100 * reliability.ece:.1f}\ntallest bar: {most:,} clips"
+    axes.text(4, 96, text, va="top", fontsize=7, color=GREY)
+
+
+def _draw_bars(axes: Axes, bins: Sequence[Bin]) -> None:
+    """Draw the number of clips of each bin along the lower edge."""
+    most = max(part.clips for part in bins)
+    left, widths = [100 * part.low for part in bins], [100 * (part.high - part.low) for part in bins]
+    heights = [BARS_PERCENT * part.clips / most for part in bins]
+    axes.bar(left, heights, widths, align="edge", color=LINE_GREY, edgecolor="white", linewidth=0.5, label="clips")
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """95 % interval of a share of `count` independent clips (Wilson, 1927)."""
+    z = 1.959964
+    spread = z * z / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 RELIABILITY = Chapter(name="calibration", title="Can the probabilities be trusted?", order=500, build=build)

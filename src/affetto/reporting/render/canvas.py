@@ -52,7 +52,7 @@ STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "svg.hashsalt": "affetto",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",  # text stays text: it can be found, copied and read aloud
 }
 TITLE_POINTS, CAPTION_POINTS, MARGIN_INCHES, LEGEND_INCHES = 12, 8, 0.14, 0.26
 # Mean advance of a character of DejaVu Sans and height of a line, in units of the font's size.

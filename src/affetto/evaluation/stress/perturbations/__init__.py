@@ -1,0 +1,1 @@
+"""Built-in changes of sound, a file for each family; the registry finds them."""

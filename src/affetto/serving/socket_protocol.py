@@ -1,0 +1,25 @@
+"""uvicorn's WebSockets, with limits on what a client can make the server hold."""
+
+from __future__ import annotations
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from affetto.serving.messages import MESSAGE_BYTES
+
+LONGEST_MESSAGE_BYTES = 4 * MESSAGE_BYTES
+"""A message of up to this gets an error, a larger one the close code 1009 alone, unread."""
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """WebSocket that stops a client who never ends a message, or asks for answers and does not read them."""
+
+    def handle_cont(self, event: Frame) -> None:
+        if event.data or event.fin:  # parts without content are not counted by the limit of a message
+            super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        if not self.writable.is_set():
+            self.transport.abort()
+            return
+        super().handle_ping()
