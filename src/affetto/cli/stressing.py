@@ -85,9 +85,9 @@ def stress(
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     from affetto.reporting.render.terminal import print_sheet
-    from affetto.reporting.stress_sheets import effect_sheet, gap_sheet
+    from affetto.reporting.stress_sheets import gap_sheet, terminal_sheet
 
-    for sheet in (effect_sheet(content), gap_sheet(content)):
+    for sheet in (terminal_sheet(content), gap_sheet(content)):
         if sheet is not None:
             print_sheet(sheet)
     for line in _origin(content):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from affetto.measures.measure import Measure
@@ -14,6 +15,8 @@ from affetto.reporting.render.text import signed_text
 from affetto.reporting.stats.estimation import interval_words
 from affetto.targets.scored import MEAN_CCC
 
+CHANGED = "Changed: predictions that are others than untouched (%)."
+CHANGED_HEADS = f"{CHANGED[:-1]}; random: the same of random heads."
 ALTERS = "*"
 """Mark of perturbations under which people may hear another emotion."""
 MEANING = f"{ALTERS} People may hear another emotion under it: there a changed prediction need not be an error."
@@ -31,7 +34,7 @@ def effect_sheet(content: Content) -> Sheet:
             for name in scores:
                 score = of_level["scores"][name]
                 cells += [score_cell(measure_of(name), score), text_cell(score["verdict"])]
-            level = Cell(f"{of_level['level']:g} {record['unit']}", of_level["level"])
+            level = Cell(level_text(of_level["level"], record["unit"]), of_level["level"])
             rows.append((text_cell(title), level, *changed_cells(of_level, content), *cells))
     alters = any(record["may_alter"] for record in content["perturbations"])
     return Sheet(
@@ -48,6 +51,19 @@ def effect_sheet(content: Content) -> Sheet:
         rows=tuple(rows),
         caption=" ".join([basis_words(content), threshold_words(content), *([MEANING] if alters else [])]),
         stamp=stamp_of_test(content),
+    )
+
+
+def terminal_sheet(content: Content) -> Sheet:
+    """`effect_sheet` for a terminal: the level stands behind the name, and heads of columns are short."""
+    sheet = effect_sheet(content)
+    heads = {"changed %": "changed", "random heads %": "random"}
+    names = (heads.get(column.name, column.name) for column in sheet.columns[2:])
+    return replace(
+        sheet,
+        columns=(sheet.columns[0], *(replace(c, name=name) for c, name in zip(sheet.columns[2:], names, strict=True))),
+        rows=tuple((Cell(f"{row[0].text} {row[1].text}"), *row[2:]) for row in sheet.rows),
+        caption=f"{CHANGED_HEADS if has_heads(content) else CHANGED} {sheet.caption}",
     )
 
 
@@ -115,6 +131,11 @@ def main_scores(content: Content) -> dict[str, str]:
 def measure_of(name: str) -> Measure:
     """The measure of a score's name."""
     return CCC if name == MEAN_CCC else MEASURES.find(name)
+
+
+def level_text(level: float, unit: str = "") -> str:
+    """A level with its unit, and a true minus: `−20 dB`."""
+    return f"{level:g} {unit}".strip().replace("-", "−", int(level < 0))
 
 
 def has_heads(content: Content) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from affetto._version import __version__
 from affetto.audio.compression import version as codec_version
 from affetto.errors import UserError
-from affetto.evaluation.stress.answers import Answers, conditions_of
+from affetto.evaluation.stress.answers import Answers, claim, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
 from affetto.evaluation.stress.groups import Column, gaps_of, read_columns
 from affetto.evaluation.stress.models import Parts, limited, load_as_tested, parts_of
@@ -30,9 +30,9 @@ from affetto.inference.predictor import Predictor
 from affetto.models.saved import read_card
 from affetto.targets.registry import target_fields
 from affetto.training.noise import Noise
-from affetto.training.runs import MODEL, STRESS, RunFolder
+from affetto.training.runs import MODEL, STRESS, STRESSED, RunFolder
 
-CONTENT, TABLE = "stress.json", "stress.csv"
+TABLE = "stress.csv"
 
 
 def stress(
@@ -77,10 +77,7 @@ def stress(
     for name, reason in impossible.items():
         say(f"left out: {name} ({reason})")
     cards = [read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card for part in parts.parts]
-    folder.claim(
-        _identity(parts, cards, scene, limit),
-        {"summary": f"stress test of {model} on {clips.manifest.corpus}", "model": str(model)},
-    )
+    claim(folder, _identity(parts, cards, scene, limit), f"{model} on {clips.manifest.corpus}")
     answers = Answers(
         folder=folder,
         parts=parts,
@@ -92,7 +89,7 @@ def stress(
     unusable = answers.compute(conditions_of(applied), progress)
     origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1])}
     content = _content(answers, applied, columns, unusable) | origin | {"not_applied": impossible}
-    folder.write(CONTENT, content)
+    folder.write(STRESSED, content)
     write_text(folder.path / TABLE, table_of(content))
     return content
 
@@ -145,6 +142,7 @@ def _content(
                 "family": perturbation.family,
                 "title": perturbation.title,
                 "unit": perturbation.unit,
+                "neutral": perturbation.neutral,
                 "may_alter": perturbation.may_alter,
                 "levels": [
                     of_level

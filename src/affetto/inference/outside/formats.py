@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ from affetto.errors import UserError
 from affetto.inference.outside.audonnx import AUDONNX
 from affetto.inference.outside.entry import MODELS, open_entry
 from affetto.inference.outside.model import Format
+from affetto.inference.outside.model_card import card_facts
 from affetto.inference.outside.predictor import OutsidePredictor
 from affetto.inference.outside.speech_head import SPEECH_HEAD
 from affetto.inference.outside.stock import STOCK
 
 FORMATS: tuple[Format, ...] = (AUDONNX, STOCK, SPEECH_HEAD)
+MODEL_FILES = ("*.safetensors", "*.onnx", "config.json", "preprocessor_config.json", "model.yaml")
+"""Files that decide what a model answers."""
 
 
 def find_format(folder: Path) -> Format | None:
@@ -45,12 +49,16 @@ def load_outside(
     facts: dict[str, Any]
     if is_entry(folder):
         entry = MODELS[str(folder)]
-        model, facts = open_entry(entry, device), {"format": "entry point", "source": entry.name}
+        model = open_entry(entry, device)
+        facts = {"format": "entry point", "source": entry.name, "licence": entry.licence}
+        facts["datasets"] = list(entry.trained_on) or None
     else:
         format_ = find_format(folder)
         assert format_ is not None
-        model = format_.open(folder, device)
+        files = tuple(file for pattern in MODEL_FILES for file in folder.glob(pattern))
+        model = replace(format_.open(folder, device), files=files)
         facts = {"format": format_.name, "source": source or str(folder), "revision": _revision(folder)}
+        facts |= card_facts(folder)
     return OutsidePredictor(model, facts, label_map=label_map, long_clips=long_clips)
 
 
