@@ -16,7 +16,7 @@ from affetto._version import __version__
 from affetto.audio.compression import version as codec_version
 from affetto.errors import UserError
 from affetto.evaluation.contamination import origin_notes, outside_fields
-from affetto.evaluation.stress.answers import Answers, conditions_of
+from affetto.evaluation.stress.answers import Answers, claim, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
 from affetto.evaluation.stress.groups import Column, gaps_of, read_columns
 from affetto.evaluation.stress.models import Parts, limited, load_as_tested, parts_of
@@ -32,9 +32,9 @@ from affetto.models.saved import read_card
 from affetto.targets.registry import target_fields
 from affetto.targets.target import Scale
 from affetto.training.noise import Noise
-from affetto.training.runs import MODEL, STRESS, RunFolder
+from affetto.training.runs import MODEL, STRESS, STRESSED, RunFolder
 
-CONTENT, TABLE = "stress.json", "stress.csv"
+TABLE = "stress.csv"
 
 
 def stress(
@@ -85,10 +85,7 @@ def stress(
     cards = [
         read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card | facts for part in parts.parts
     ]
-    folder.claim(
-        _identity(parts, cards, scene, limit),
-        {"summary": f"stress test of {model} on {clips.manifest.corpus}", "model": str(model)},
-    )
+    claim(folder, _identity(parts, cards, scene, limit), f"{model} on {clips.manifest.corpus}")
     answers = Answers(
         folder=folder,
         parts=parts,
@@ -100,7 +97,7 @@ def stress(
     unusable = answers.compute(conditions_of(applied), progress)
     origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1]), **facts}
     content = _content(answers, applied, columns, unusable) | origin | {"not_applied": impossible}
-    folder.write(CONTENT, content)
+    folder.write(STRESSED, content)
     write_text(folder.path / TABLE, table_of(content))
     return content
 
@@ -163,6 +160,7 @@ def _content(
                 "family": perturbation.family,
                 "title": perturbation.title,
                 "unit": perturbation.unit,
+                "neutral": perturbation.neutral,
                 "may_alter": perturbation.may_alter,
                 "levels": [
                     of_level
