@@ -52,6 +52,15 @@ Sets = Annotated[
     str | None,
     Query(description="kind of that set: lac (default), aps, lac-by-class or aps-by-class", max_length=40),
 ]
+RefuseNovel = Annotated[
+    float | None,
+    Query(
+        description="give no answer to a recording more unlike the training clips than this share of held-out clips; "
+        "1 only reports the novelty; default: it is not measured",
+        ge=0,
+        le=1,
+    ),
+]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
@@ -132,9 +141,12 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         abstain_below: AbstainBelow = None,
         coverage: Coverage = None,
         sets: Sets = None,
+        refuse_novel: RefuseNovel = None,
         timeout: Timeout = None,
     ) -> schemas.PredictionAnswer:
-        options = Options(model, abstain_below, coverage=coverage, sets=sets, timeout=timeout)
+        options = Options(
+            model, abstain_below, coverage=coverage, sets=sets, refuse_novel=refuse_novel, timeout=timeout
+        )
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)
 

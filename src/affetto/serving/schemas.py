@@ -71,6 +71,14 @@ class PredictionAnswer(BaseModel):
         default_factory=dict,
         description="interval around each dimension's value, of the level that `GET /v1/models` gives; absent for none",
     )
+    novelty: float | None = Field(
+        default=None,
+        description="share of held-out clips that are less strange to the model; absent without `refuse_novel`",
+    )
+    refused: str | None = Field(
+        default=None,
+        description="reason why there is no answer: `novel`; absent where there is one",
+    )
     seconds: float = Field(description="length of the recording in seconds")
     seconds_heard: float = Field(description="seconds of it that the model processed")
     windows: int = Field(description="number of windows that the probabilities are averaged over")
