@@ -24,10 +24,11 @@ from affetto.measures.probability import expected_calibration_error
 from affetto.models.device import KINDS
 from affetto.targets.temperature import calibrated, fit_temperature
 from affetto.training import probes
+from affetto.training.fold_means import median_epochs
 from affetto.training.folds import known_of
 from affetto.training.selection import whole_speakers
 from affetto.training.spec import CorpusSpec
-from affetto.training.train import median_epochs, train
+from affetto.training.train import train
 from training.corpora import spec, timeless, write_table
 
 METHODS = ("probe", "frozen", "adapter", "lora", "full")
