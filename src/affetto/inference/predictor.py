@@ -210,7 +210,7 @@ class Predictor(ABC):
         Raises UserError where the model has no statistics of its training clips."""
         if self.novelty is None:
             raise UserError(
-                "this model has no statistics of its training clips: it is an export for ONNX or transformers, the "
+                "this model has no statistics of its training clips: it is a model of others or an export, the "
                 "mean of several models, of an earlier version, or of too few clips; use the run's folder, train it "
                 "again, or do not ask for novelty"
             )
