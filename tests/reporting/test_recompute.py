@@ -64,12 +64,14 @@ def test_every_score_and_interval_of_test_clips_is_found_again(report):
 def test_a_changed_digit_of_a_score_is_found(report, tmp_path, column):
     folder = shutil.copytree(report, tmp_path / "report")
     text = (folder / "results.csv").read_text()
-    row = next(row for row in read(report / "results.csv") if (row["method"], row["measure"]) == ("lora", "uar"))
+    row = next(row for row in read(report / "results.csv") if (row["method"], row["measure"]) == ("lora", "macro_f1"))
     digit = row[column][4]
     changed = row[column][:4] + str((int(digit) + 1) % 10) + row[column][5:]
     (folder / "results.csv").write_text(text.replace(row[column], changed))
     ran = recompute(folder)
-    assert ran.returncode == 1 and f"test uar {changed if column == 'score' else row['score']} is not" in ran.stdout
+    assert (
+        ran.returncode == 1 and f"test macro_f1 {changed if column == 'score' else row['score']} is not" in ran.stdout
+    )
 
 
 def test_a_changed_digit_of_a_prediction_is_found(report, tmp_path):

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from affetto.corpora.manifest import Clip, Manifest, merge
-from affetto.training.origin import origin_facts
+from affetto.training.origin import origin_facts, write_datasheet
+from affetto.training.runs import RunFolder
 
 
 def manifest(name: str, licence: str, *, synthetic: bool = False) -> Manifest:
@@ -38,3 +39,6 @@ def test_all_corpora_that_are_learned_from_are_listed(tmp_path: Path) -> None:
     spec.random_weights = True
     assert len(origin_facts(data, spec)["licences"]) == 3
     assert replace(tested, joined=()).origins[0].corpus == "one+two"
+    write_datasheet(RunFolder(tmp_path), data)
+    sheet = (tmp_path / "datasheet.md").read_text(encoding="utf-8")
+    assert sheet.count("\n## ") == 3 and "third" in sheet and str(tmp_path) not in sheet

@@ -55,6 +55,10 @@ class Corpus:
     commercial_use: bool | None = None
     """True if the licence allows commercial use, False if it forbids it; None where that is unknown or disputed, or
     where `licence` is the name of a standard one (`licences.allows_commercial_use`)."""
+    speech: str = ""
+    """Origin of the emotions: `acted`, `elicited` or `natural`; empty where it is unknown."""
+    collection: str = ""
+    """Collection of the speech and its labels, in a sentence or two."""
     source: str = ""
     """Address from which the corpus can be had."""
     citation: str = ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from affetto._version import __version__
 from affetto.backbones.catalogue import BACKBONES
+from affetto.export.stress_table import stress_table
 from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION
 from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.intervals import title
@@ -19,8 +20,18 @@ from affetto.targets.scored import Scored
 from affetto.targets.target import Target
 
 
-def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
-    """Write README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others."""
+def model_card(
+    name: str,
+    card: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    base: str,
+    repo: str,
+    stress: Mapping[str, Any] | None = None,
+) -> str:
+    """Write README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others.
+
+    `stress` is the content of the run's stress test; None: there was none.
+    """
     synthetic = bool(card["synthetic"]) or bool(metrics["synthetic"])
     final = metrics.get("final") or {}
     target = target_of(card["blueprint"])
@@ -40,7 +51,7 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "split": metrics["split"],
         "checksum": metrics["split_checksum"],
         "scores": _scores(metrics, target),
-        "classes": "\n\n".join(_details(target, card, metrics)),
+        "classes": "\n\n".join([*_details(target, card, metrics), *([stress_table(stress)] if stress else [])]),
         "untested": _untested(final),
         "seconds": _window(card),
         "digest": card["backbone"]["digest"],

@@ -52,7 +52,7 @@ def client_queue_full(most: int, retry_seconds: int) -> RefusalError:
 
 
 def timed_out(seconds: float) -> RefusalError:
-    message = f"no answer within {seconds:g} s (--compute-seconds): send a shorter recording, or try again later"
+    message = f"no answer within {seconds:g} s of the upload's end: send a shorter recording, or try again later"
     return RefusalError(503, "timed_out", message, {"Retry-After": str(LONGEST_RETRY_SECONDS)})
 
 

@@ -1,4 +1,4 @@
-"""Origin of what a run learns from: its licences, as metrics and the card of a model have them."""
+"""Origin of what a run learns from: licences for metrics and the model card, and a data sheet."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.datasheet import datasheet
 from affetto.corpora.licences import allows_commercial_use
 from affetto.corpora.manifest import Origin
 from affetto.models.licences import Licence
 from affetto.training.data import Data
 from affetto.training.provenance import SPECIALIZED
+from affetto.training.runs import DATASHEET, RunFolder
 from affetto.training.spec import RunSpec
 
 
@@ -28,6 +30,12 @@ def origin_facts(data: Data, spec: RunSpec) -> dict[str, Any]:
         "licences": [entry.fields() for entry in entries],
         "synthetic": data.is_synthetic,
     }
+
+
+def write_datasheet(folder: RunFolder, data: Data) -> None:
+    """Write the data sheet of the corpora that a run learns from into its folder."""
+    auxiliary = [(manifest, "in training alone") for manifest in data.auxiliary.manifests]
+    folder.write_text(DATASHEET, datasheet([(data.manifest, "trained and tested on"), *auxiliary]))
 
 
 def _of(origin: Origin, role: str) -> Licence:

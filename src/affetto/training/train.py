@@ -24,7 +24,7 @@ from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.folds import FoldTrainer, Rows, Trained
-from affetto.training.origin import origin_facts
+from affetto.training.origin import origin_facts, write_datasheet
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME, TRAINED_ON, RunFolder
@@ -201,6 +201,7 @@ class _Run:
             if "states" in summary:
                 metrics["states"] = summary.pop("states")
         metrics |= self._circumstances()
+        write_datasheet(self.folder, self.data)
         self.folder.write(METRICS, metrics)
         self.folder.drop_time()
         return metrics
