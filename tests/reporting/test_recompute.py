@@ -70,7 +70,7 @@ def test_a_changed_digit_of_a_score_is_found(report, tmp_path, column):
     (folder / "results.csv").write_text(text.replace(row[column], changed))
     ran = recompute(folder)
     assert (
-        ran.returncode == 1 and f"test macro_f1 {changed if column == 'score' else row['score']} is not" in ran.stdout
+        ran.returncode == 1 and f"test macro_f1 {changed if column == 'score' else row['score']} is not" in ran.stderr
     )
 
 
