@@ -15,6 +15,7 @@ from typing import Any
 from affetto._version import __version__
 from affetto.audio.compression import version as codec_version
 from affetto.errors import UserError
+from affetto.evaluation.contamination import origin_notes, outside_fields
 from affetto.evaluation.stress.answers import Answers, claim, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
 from affetto.evaluation.stress.groups import Column, gaps_of, read_columns
@@ -24,7 +25,7 @@ from affetto.evaluation.stress.random_models import MODELS, RandomHeads, differe
 from affetto.evaluation.stress.registry import select
 from affetto.evaluation.stress.scene import CorpusScene
 from affetto.evaluation.stress.scoring import main_scores
-from affetto.evaluation.testing import CorpusLike, read_test_clips, specs_of
+from affetto.evaluation.testing import CorpusLike, TestClips, read_test_clips, specs_of
 from affetto.files import write_text
 from affetto.inference.predictor import Predictor
 from affetto.models.saved import read_card
@@ -45,6 +46,7 @@ def stress(
     noise: str | Path | None = None,
     by: Sequence[str] = (),
     labels: dict[str, str] | None = None,
+    label_map: Mapping[str, str] | None = None,
     keep_other: bool = False,
     include_seen: bool = False,
     skip_bad: bool = False,
@@ -66,9 +68,8 @@ def stress(
     perturbations = select(only)
     folder = RunFolder(_out(model, out))
     recordings = None if noise is None else Noise.read(noise, "--noise")
-
-    single = _Single(model, device, backbone)
     clips = read_test_clips(specs_of(corpora), labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
+    single = _Single(model=model, clips=clips, device=device, backbone=backbone, label_map=label_map, say=say)
     parts = parts_of(model, clips, target_of_model=lambda: single.predictor.target, include_seen=include_seen, say=say)
     parts = limited(parts, limit)
     columns = read_columns(parts.clips, by)
@@ -76,35 +77,54 @@ def stress(
     applied, impossible = _possible(perturbations, scene)
     for name, reason in impossible.items():
         say(f"left out: {name} ({reason})")
-    cards = [read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card for part in parts.parts]
-    claim(folder, _identity(parts, cards, scene, limit), f"{model} on {clips.manifest.corpus}")
+    origins = _origins(parts, single)
+    claim(folder, _identity(parts, origins, scene, limit), f"{model} on {clips.manifest.corpus}")
     answers = Answers(
         folder=folder,
         parts=parts,
         scene=scene,
-        load=lambda part: part.load(device, backbone) if parts.by_folds else single.predictor,
+        load=lambda part: load_as_tested(part.model, device, backbone) if parts.by_folds else single.predictor,
         skip_bad=skip_bad,
         say=say,
     )
     unusable = answers.compute(conditions_of(applied), progress)
-    origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1])}
-    content = _content(answers, applied, columns, unusable) | origin | {"not_applied": impossible}
+    facts = {"model": str(model), "limit": limit, "include_seen": include_seen, **_facts_of_models(parts, origins[-1])}
+    content = facts | _content(answers, applied, columns, unusable) | {"not_applied": impossible}
     folder.write(STRESSED, content)
     write_text(folder.path / TABLE, table_of(content))
     return content
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Single:
     """A model that answers all clips, loaded once it is needed."""
 
     model: str | Path
+    clips: TestClips
     device: str
     backbone: str | None
+    label_map: Mapping[str, str] | None
+    say: Callable[[str], None]
 
     @cached_property
     def predictor(self) -> Predictor:
-        return load_as_tested(self.model, self.device, self.backbone)
+        loaded = load_as_tested(self.model, self.device, self.backbone, self.label_map)
+        predictor = loaded.on_scales(self.clips.manifest.dimensions)
+        for note in (*predictor.notes, *origin_notes(predictor.card, self.corpora)):
+            self.say(f"note: {note}")
+        return predictor
+
+    @property
+    def corpora(self) -> list[str]:
+        """Names of the tested corpora."""
+        return sorted({clip.corpus for clip in self.clips.manifest.clips})
+
+
+def _origins(parts: Parts, single: _Single) -> list[dict[str, Any]]:
+    """The card of each part's model; of a model of others with the facts of its training beside it."""
+    if parts.by_folds:
+        return [read_card(Path(part.model) / MODEL) for part in parts.parts]
+    return [single.predictor.card | {"origin": outside_fields(single.predictor, single.corpora)}]
 
 
 def _content(
@@ -164,14 +184,17 @@ def _judged(effect: Effect, thresholds: Mapping[str, float], heads: dict[str, fl
     return facts
 
 
-def _origin(parts: Parts, card: Mapping[str, Any]) -> dict[str, Any]:
+def _facts_of_models(parts: Parts, card: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of the models: which answered, and what they were trained on."""
+    outside = card.get("origin", {})
     return {
         "identity": card.get("run"),
         "answered_by": [part.name for part in parts.parts] if parts.by_folds else None,
         "trained_on": card.get("corpus"),
         "trained_on_synthetic": card.get("synthetic", False),
-        "is_known_what_trained": all(part.trained.is_known for part in parts.parts),
+        "is_known_what_trained": outside.get("outside", {}).get("datasets") is not None
+        or all(part.trained.is_known for part in parts.parts),
+        **outside,
     }
 
 
