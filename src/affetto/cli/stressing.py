@@ -106,7 +106,10 @@ def _origin(content: dict[str, object]) -> list[str]:
     """Lines on the models that answered."""
     folds = content["answered_by"]
     answered = f"each clip answered by one of {len(folds)} folds" if isinstance(folds, list) else "one model"
-    lines = [f"trained on {content['trained_on']}, tested on {content['corpus']}; {answered}"]
+    outside = content.get("outside")
+    contaminated = ", ".join(outside["contaminated"]) if isinstance(outside, dict) else ""
+    mark = f" (contaminated: {contaminated})" if contaminated else ""
+    lines = [f"trained on {content['trained_on']}, tested on {content['corpus']}{mark}; {answered}"]
     if not content["is_known_what_trained"]:
         lines.append("note: it is not known what the model was trained on; these clips may be among it")
     return lines

@@ -16,6 +16,7 @@ from affetto.export import modelcard
 from affetto.export.folder import new_folder
 from affetto.export.source import check_single
 from affetto.inference.loading import model_folder
+from affetto.models.novelty import NOVELTY
 from affetto.models.saved import CARD, HEAD, METHOD, read_card
 from affetto.training.runs import DATASHEET, METRICS, STRESS, STRESSED, RunFolder
 
@@ -40,6 +41,8 @@ def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | Non
         (temporary / CARD).write_text(json.dumps(public, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         shutil.copyfile(folder / HEAD, temporary / HEAD)
         shutil.copytree(folder / METHOD, temporary / METHOD)
+        if (folder / NOVELTY).is_file():
+            shutil.copyfile(folder / NOVELTY, temporary / NOVELTY)
         has_sheet = RunFolder(run).has(DATASHEET)
         if has_sheet:
             shutil.copyfile(RunFolder(run).path / DATASHEET, temporary / DATASHEET)

@@ -26,7 +26,6 @@ from affetto.targets.multilabel import Multilabel
 from affetto.training.runs import RunFolder
 from affetto.training.spec import CorpusSpec
 from affetto.training.train import train
-from inference.outside.checkpoints import write_checkpoint
 from training.corpora import RATE_HZ, sound, spec, write_table
 
 FEW = ("white", "gain", "mu-law")
@@ -222,14 +221,3 @@ def test_the_command_prints_a_table_and_marks_what_people_may_hear_otherwise(
     stored = json.loads((run / "stress/stress.json").read_text())
     assert [group["clips"] for group in stored["gaps"][0]["groups"]] == [21, 21]
     assert "Untouched: UAR" in result.output and "one of 3 folds" in result.output
-
-
-def test_a_model_of_others_is_tested_and_marked_on_a_corpus_of_its_training(tmp_path: Path) -> None:
-    folder, others = write_checkpoint(tmp_path / "model"), write_table(tmp_path / "corpus", speakers=3, parts=False)
-    (folder / "README.md").write_text("---\ndatasets:\n- emovo\n---\n")
-    spoken: list[str] = []
-    spec = CorpusSpec(name="table", path=str(others))
-    content = stress(folder, spec, only=["gain"], out=tmp_path / "out", device="cpu", say=spoken.append)
-    assert (content["trained_on"], content["is_known_what_trained"]) == ("emovo", True)
-    assert "note: trained on: emovo, by its card" in spoken and content["clips"] > 0
-    assert content["outside"]["contaminated"] == []

@@ -30,6 +30,7 @@ from affetto.files import write_text
 from affetto.inference.predictor import Predictor
 from affetto.models.saved import read_card
 from affetto.targets.registry import target_fields
+from affetto.targets.target import Scale
 from affetto.training.noise import Noise
 from affetto.training.runs import MODEL, STRESS, STRESSED, RunFolder
 
@@ -68,17 +69,23 @@ def stress(
     perturbations = select(only)
     folder = RunFolder(_out(model, out))
     recordings = None if noise is None else Noise.read(noise, "--noise")
+
     clips = read_test_clips(specs_of(corpora), labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
-    single = _Single(model=model, clips=clips, device=device, backbone=backbone, label_map=label_map, say=say)
+    single = _Single(model, device, backbone, label_map or {}, clips.manifest.dimensions)
     parts = parts_of(model, clips, target_of_model=lambda: single.predictor.target, include_seen=include_seen, say=say)
+    facts = {} if parts.by_folds else _facts_of_outside(single.predictor, clips, say)
+    if label_map and parts.by_folds:
+        raise UserError(f"{model} has affetto's labels: --map is for models of others, leave it out")
     parts = limited(parts, limit)
     columns = read_columns(parts.clips, by)
     scene = CorpusScene(clips=clips, noise=recordings)
     applied, impossible = _possible(perturbations, scene)
     for name, reason in impossible.items():
         say(f"left out: {name} ({reason})")
-    origins = _origins(parts, single)
-    claim(folder, _identity(parts, origins, scene, limit), f"{model} on {clips.manifest.corpus}")
+    cards = [
+        read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card | facts for part in parts.parts
+    ]
+    claim(folder, _identity(parts, cards, scene, limit), f"{model} on {clips.manifest.corpus}")
     answers = Answers(
         folder=folder,
         parts=parts,
@@ -88,43 +95,34 @@ def stress(
         say=say,
     )
     unusable = answers.compute(conditions_of(applied), progress)
-    facts = {"model": str(model), "limit": limit, "include_seen": include_seen, **_facts_of_models(parts, origins[-1])}
-    content = facts | _content(answers, applied, columns, unusable) | {"not_applied": impossible}
+    origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1]), **facts}
+    content = _content(answers, applied, columns, unusable) | origin | {"not_applied": impossible}
     folder.write(STRESSED, content)
     write_text(folder.path / TABLE, table_of(content))
     return content
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Single:
     """A model that answers all clips, loaded once it is needed."""
 
     model: str | Path
-    clips: TestClips
     device: str
     backbone: str | None
-    label_map: Mapping[str, str] | None
-    say: Callable[[str], None]
+    label_map: Mapping[str, str]
+    scales: Mapping[str, Scale]
 
     @cached_property
     def predictor(self) -> Predictor:
-        loaded = load_as_tested(self.model, self.device, self.backbone, self.label_map)
-        predictor = loaded.on_scales(self.clips.manifest.dimensions)
-        for note in (*predictor.notes, *origin_notes(predictor.card, self.corpora)):
-            self.say(f"note: {note}")
-        return predictor
-
-    @property
-    def corpora(self) -> list[str]:
-        """Names of the tested corpora."""
-        return sorted({clip.corpus for clip in self.clips.manifest.clips})
+        return load_as_tested(self.model, self.device, self.backbone, self.label_map).on_scales(self.scales)
 
 
-def _origins(parts: Parts, single: _Single) -> list[dict[str, Any]]:
-    """The card of each part's model; of a model of others with the facts of its training beside it."""
-    if parts.by_folds:
-        return [read_card(Path(part.model) / MODEL) for part in parts.parts]
-    return [single.predictor.card | {"origin": outside_fields(single.predictor, single.corpora)}]
+def _facts_of_outside(predictor: Predictor, clips: TestClips, say: Callable[[str], None]) -> dict[str, Any]:
+    """Facts of a model that affetto did not train, which `say` gets in words; {} of its own."""
+    names = sorted({clip.corpus for clip in clips.manifest.clips})
+    for note in (*predictor.notes, *origin_notes(predictor.card, names)):
+        say(f"note: {note}")
+    return outside_fields(predictor, names)
 
 
 def _content(
@@ -184,17 +182,15 @@ def _judged(effect: Effect, thresholds: Mapping[str, float], heads: dict[str, fl
     return facts
 
 
-def _facts_of_models(parts: Parts, card: Mapping[str, Any]) -> dict[str, Any]:
+def _origin(parts: Parts, card: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of the models: which answered, and what they were trained on."""
-    outside = card.get("origin", {})
     return {
         "identity": card.get("run"),
         "answered_by": [part.name for part in parts.parts] if parts.by_folds else None,
         "trained_on": card.get("corpus"),
         "trained_on_synthetic": card.get("synthetic", False),
-        "is_known_what_trained": outside.get("outside", {}).get("datasets") is not None
+        "is_known_what_trained": card.get("outside", {}).get("datasets") is not None
         or all(part.trained.is_known for part in parts.parts),
-        **outside,
     }
 
 
