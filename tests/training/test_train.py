@@ -307,7 +307,7 @@ def test_confidence_is_fitted_on_validation_speakers_and_goes_with_the_model(
     assert told["test"]["ece"]["after"] == pytest.approx(expected_calibration_error(np.array(after), arrays(tested)[1]))
     assert told["validation"]["log_loss"]["after"] < told["validation"]["log_loss"]["before"]
     predictor = load(tmp_path / "run")
-    assert predictor.temperature == told["temperature"] and predictor.card["confidence"] == told
+    assert predictor.temperature == told["temperature"] and predictor.card["confidence"].items() >= told.items()
     for name, temperature in by_fold.items():
         assert load(tmp_path / "run" / "folds" / name / "model").temperature == temperature
     found = predictor(table.parent / tested[0]["file"])
