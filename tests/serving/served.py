@@ -70,9 +70,10 @@ class Serving:
         root_path: str = "",
         proxies: Sequence[str] = (),
         disclosure: Disclosure | None = None,
+        transcriber: Any = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
-        self.service = Service(Catalogue(predictors), limits or Limits(), disclosure)
+        self.service = Service(Catalogue(predictors), limits or Limits(), disclosure, transcriber)
         app, self.guard = create_app(self.service, names, root_path)
         self.shelf: Shelf | None = None
         if page:

@@ -70,6 +70,14 @@ def serve(
             help="medical or safety reason to analyse voices at work or in education, as 'medical: TEXT'",
         ),
     ] = None,
+    asr: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHISPER",
+            help="Whisper checkpoint with its decoder (folder or hub id), for the texts of /v1/audio/transcriptions; "
+            "default: they are empty",
+        ),
+    ] = None,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -105,5 +113,6 @@ def serve(
         disclosure=Disclosure(
             operator="" if notice is None else read_notice(notice), use=read_use(context, context_reason)
         ),
+        asr=asr,
         say=lambda line: typer.echo(line),
     )

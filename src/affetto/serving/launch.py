@@ -45,15 +45,16 @@ def serve(
     root_path: str = "",
     proxies: Sequence[str] = (),
     disclosure: Disclosure | None = None,
+    asr: str | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
 
     `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
     `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it.
-    `label_map`: labels of outside models and those of their answers. Raises UserError where a model cannot be loaded,
-    the address cannot be had or is open to others without a token, a path or proxy is none, or an extra is not
-    installed.
+    `label_map`: labels of outside models and those of their answers. `asr`: Whisper checkpoint for transcripts.
+    Raises UserError where a model cannot be loaded, the address cannot be had or is open to others without a token, a
+    path or proxy is none, or an extra is not installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
@@ -81,6 +82,7 @@ def serve(
                 backbone=backbone,
                 precision=precision,
                 label_map=label_map,
+                asr=asr,
             )
             try:
                 _serve(service, listening, names, page=page, root_path=root_path, proxies=proxies, say=say)
@@ -101,13 +103,19 @@ def _load(
     backbone: str | None,
     precision: str,
     label_map: Mapping[str, str] | None,
+    asr: str | None,
 ) -> Service:
     from affetto.inference.shared_weights import load_together
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.service import Service
 
     predictors = load_together(folders, device=device, backbone=backbone, precision=precision, label_map=label_map)
-    service = Service(Catalogue(predictors), limits, disclosure)
+    transcriber = None
+    if asr is not None:
+        from affetto.inference.transcriber import Transcriber
+
+        transcriber = Transcriber(asr, device=device)
+    service = Service(Catalogue(predictors), limits, disclosure, transcriber)
     service.warm_up()
     return service
 
@@ -138,6 +146,8 @@ def _serve(
             url = address.url(listening) + root_path
             for line in greeting(url, service.catalogue, limits, page and not missing, is_open):
                 say(line)
+            if service.transcriber is not None:
+                say(f"  asr   {service.transcriber.name}: texts in /v1/audio/transcriptions")
             say(f"  law   {describe_duty(service.disclosure.use)}")
             if missing:
                 say(f"no page for a browser: {missing}")
