@@ -113,7 +113,7 @@ def test_a_text_beside_the_emotion(transcribing, predictor, transcriber):
     detected = transcriber.detect_language(WAVE)
     assert ask(transcribing).json()["text"] == transcriber.transcribe(WAVE, detected)
     response = ask(transcribing, language="tlh")
-    assert refused(response) == (422, "invalid_parameter") and "use one of en, it" in response.text
+    assert refused(response) == (422, "invalid_parameter") and "tiny knows en, it" in response.text
 
 
 def test_texts_of_segments_and_subtitles(transcribing, transcriber, loud_is_speech):

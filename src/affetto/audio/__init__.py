@@ -5,7 +5,7 @@ soxr resamples at its high quality. Nothing is normalised here: that belongs to 
 recording is decoded to its end, or refused: the length in its header is compared with the file's content (`joins.py`).
 """
 
-from affetto.audio.files import content_digest, decode, duration, is_container, load, open_recording, stream
+from affetto.audio.files import arriving, content_digest, decode, duration, is_container, load, open_recording, stream
 from affetto.audio.problems import (
     AudioError,
     BrokenOffError,
@@ -13,6 +13,7 @@ from affetto.audio.problems import (
     TooLongError,
     UndecodableError,
     UnknownFormatError,
+    too_long,
 )
 from affetto.audio.recording import Recording
 from affetto.audio.samples import (
@@ -41,6 +42,7 @@ __all__ = [
     "TooLongError",
     "UndecodableError",
     "UnknownFormatError",
+    "arriving",
     "at_16k",
     "content_digest",
     "crop",
@@ -53,4 +55,5 @@ __all__ = [
     "resampled",
     "stream",
     "to_mono_16k",
+    "too_long",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -26,6 +26,12 @@ _KINDS = (
 )
 _PADDING_PACKETS = 3
 """Packets' worth of sound that may be missing: encoders pad both ends, and some headers count the padding."""
+
+
+class Readable(Protocol):
+    """A file that can only be read, from its beginning to its end; a read may wait."""
+
+    def read(self, count: int, /) -> bytes: ...
 
 
 class ContainerError(Exception):
@@ -52,7 +58,7 @@ class Container:
     where two are joined in a file and FFmpeg would decode the first alone.
     """
 
-    def __init__(self, source: str | io.BytesIO, kind: str) -> None:
+    def __init__(self, source: str | io.BytesIO | Readable, kind: str) -> None:
         try:
             import av
         except ImportError:
@@ -60,7 +66,7 @@ class Container:
                 "m4a, mp4, webm, wma and aac need PyAV: pip install 'affetto[containers]', or convert to wav or flac"
             ) from None
         self._errors = (av.FFmpegError, ValueError)
-        if kind == "mov" and _is_joined(source):
+        if kind == "mov" and isinstance(source, str | io.BytesIO) and _is_joined(source):
             raise ContainerError("two recordings are joined in one file, which is no mp4")
         try:
             self._file: Any = av.open(source, format=kind)

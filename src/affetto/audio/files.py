@@ -84,6 +84,16 @@ def decode(
     return joined(resampled(_while_wanted(blocks, cancelled, name), name=name))
 
 
+def arriving(
+    source: containers.Readable, kind: str, *, name: str = "audio", longest_seconds: float = math.inf
+) -> Iterator[np.ndarray]:
+    """The wave of a container of a kind of FFmpeg's that is still being received, in blocks (samples,).
+
+    The samples are those that `decode` returns of the whole. Raises AudioError as `decode` does.
+    """
+    return resampled(_contained(source, kind, name, longest_seconds=longest_seconds), name=name)
+
+
 def duration(path: str | Path) -> float:
     """Seconds of audio in a file, by its header: a FLAC or MP3 that breaks off is found by `load` alone.
 
@@ -121,7 +131,7 @@ def _while_wanted(blocks: Iterable[_Any], cancelled: Callable[[], bool] | None, 
 
 
 def _contained(
-    source: str | io.BytesIO,
+    source: str | io.BytesIO | containers.Readable,
     kind: str,
     name: str,
     start: float | None = None,
@@ -165,7 +175,7 @@ def _cut(blocks: Iterable[Block], first: float, last: float, name: str, longest_
         raise outside(name, first, None if math.isinf(last) else last, seconds)
 
 
-def _container(source: str | io.BytesIO, kind: str, name: str) -> containers.Container:
+def _container(source: str | io.BytesIO | containers.Readable, kind: str, name: str) -> containers.Container:
     try:
         return containers.Container(source, kind)
     except containers.ContainerError as problem:

@@ -41,6 +41,10 @@ def stress(
     noise: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="folder of recorded noise, for the perturbation `recorded`")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMNS", help="columns by whose groups scores are compared, such as gender,age"),
+    ] = None,
     label: Labels = None,
     keep_other: KeepOther = False,
     option: CorpusOptions = None,
@@ -64,9 +68,10 @@ def stress(
             model,
             corpora,
             out=out,
-            only=None if only is None else [name.strip() for name in only.split(",") if name.strip()],
+            only=None if only is None else _names(only),
             limit=limit,
             noise=noise,
+            by=_names(by or ""),
             labels=pairs(label, "--label"),
             keep_other=keep_other,
             include_seen=include_seen,
@@ -80,11 +85,17 @@ def stress(
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     from affetto.reporting.render.terminal import print_sheet
-    from affetto.reporting.stress_sheets import effect_sheet
+    from affetto.reporting.stress_sheets import gap_sheet, terminal_sheet
 
-    print_sheet(effect_sheet(content))
+    for sheet in (terminal_sheet(content), gap_sheet(content)):
+        if sheet is not None:
+            print_sheet(sheet)
     for line in _origin(content):
         typer.echo(line)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _origin(content: dict[str, object]) -> list[str]:

@@ -267,4 +267,6 @@ def evaluate(
     synthetic = metrics["synthetic"] or metrics["trained_on_synthetic"]
     tested = ScoredSet(name=run.name, scores=metrics["test"], target=target_of_run(metrics), synthetic=synthetic)
     print_sheet(score_sheet([tested]))
-    typer.echo(f"trained on {metrics['trained_on']}, tested on {metrics['corpus']}")
+    contaminated = ", ".join(metrics.get("outside", {}).get("contaminated", ()))
+    mark = f" (contaminated: {contaminated})" if contaminated else ""
+    typer.echo(f"trained on {metrics['trained_on']}, tested on {metrics['corpus']}{mark}")

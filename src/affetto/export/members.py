@@ -13,6 +13,7 @@ from affetto.evaluation.seen import list_of
 from affetto.export.source import without_paths
 from affetto.inference.loading import kind_of
 from affetto.models.ensemble import model_digest
+from affetto.models.licences import united
 from affetto.models.saved import read_card
 from affetto.targets.registry import target_of
 from affetto.targets.target import Target
@@ -151,6 +152,7 @@ def united_card(members: Sequence[Member]) -> dict[str, Any]:
         "tested": False,
         "corpus": _joined((card["corpus"] for card in cards), "+"),
         "licence": _joined((card["licence"] for card in cards), "; "),
+        "licences": united(cards),
         "synthetic": any(card["synthetic"] for card in cards),
     }
 

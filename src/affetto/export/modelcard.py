@@ -13,6 +13,7 @@ from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.intervals import title
 from affetto.measures.regression import CCC
 from affetto.measures.scores import completed
+from affetto.models.licences import licence_note, read_licences
 from affetto.targets.registry import target_of
 from affetto.targets.scored import Scored
 from affetto.targets.target import Target
@@ -35,7 +36,7 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "method": metrics["method"],
         "recipe": metrics["recipe"],
         "corpus": "; ".join(_corpora(metrics)),
-        "licence": card["licence"] or "not known to affetto; ask the source of the corpus",
+        "licence": _licences(card),
         "split": metrics["split"],
         "checksum": metrics["split_checksum"],
         "scores": _scores(metrics, target),
@@ -65,6 +66,17 @@ def _corpora(metrics: Mapping[str, Any]) -> list[str]:
     return [f"{metrics['corpus']}, {metrics['clips']} clips"] + [
         f"{name}, {facts['used']} clips in training alone" for name, facts in joined
     ]
+
+
+def _licences(card: Mapping[str, Any]) -> str:
+    """Write the table of licences, and in bold what restricts the use of the model."""
+    lines = ["| Licence of the data | text | commercial use |", "| --- | --- | --- |"]
+    for entry in read_licences(card):
+        allowed = "–" if entry.synthetic else COMMERCIAL_USE[entry.commercial_use]
+        role = "" if entry.role == "tested" else f" ({entry.role})"
+        lines.append(f"| {entry.corpus}{role} | {entry.licence or UNKNOWN_LICENCE} | {allowed} |")
+    note = licence_note(card)
+    return "\n".join(lines) + (f"\n\n**This model was {note}.**" if note else "")
 
 
 def _predicts(target: Target) -> str:
@@ -243,6 +255,8 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
+COMMERCIAL_USE = {True: "allowed", False: "not allowed", None: "not known"}
+UNKNOWN_LICENCE = "not known to affetto; ask the source of the corpus"
 SYNTHETIC = "\n> **Trained on synthetic speech. It is a demonstration, of no use on real recordings.**\n"
 CARD = """---
 {front}
@@ -267,8 +281,9 @@ a folder. It was trained on {seconds}; longer recordings are covered by windows.
 
 ## Training data
 
-{corpus}; recipe `{recipe}`. Licence of the data: {licence}.
-The licence of the data may bind what is made from them.
+{corpus}; recipe `{recipe}`. The licence of the data may bind what is made from them.
+
+{licence}
 
 ## How well it does
 

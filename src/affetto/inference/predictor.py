@@ -21,7 +21,8 @@ from affetto.inference.decision import Decision, decide
 from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.speeds import averaged
-from affetto.inference.windows import cover
+from affetto.inference.windows import count, cover
+from affetto.models.licences import licence_note
 from affetto.models.prefix import Source
 from affetto.targets.classes import Classes
 from affetto.targets.label_sets import DEFAULT_KIND, LabelSets
@@ -138,8 +139,9 @@ class Predictor(ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about its answers that whoever reads them should know."""
-        return ()
+        """Sentences about the model and its answers that whoever reads them should know."""
+        note = licence_note(self.card)
+        return (note,) if note else ()
 
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
         """Begin what `window_probabilities` computes → a function that waits for it.
@@ -303,6 +305,14 @@ def _target_of(card: dict[str, Any], labels: tuple[str, ...]) -> Target:
     blueprint = card.get("blueprint", {})
     target = target_of(blueprint) if "labels" in blueprint else Classes(labels)
     return target if target.labels == labels else Classes(labels)
+
+
+def count_windows(predictor: Predictor, samples: int) -> int:
+    """Number of windows that a predictor cuts a recording of so many samples into."""
+    if predictor.long_clips == "cropped" or predictor.window_seconds is None:
+        return 1
+    window = round(predictor.window_seconds * audio.RATE_HZ)
+    return count(samples, window, max(1, round(HOP * window)))
 
 
 def temperature_of(card: dict[str, Any]) -> float:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +31,11 @@ from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results import exports
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
+from affetto.reporting.results.recordings import Recordings, corpus_names
 from affetto.reporting.results.records import Results
 from affetto.reporting.results.summary import Summary, summarise
+from affetto.reporting.writing.paragraph import methods_paragraph
+from affetto.reporting.writing.references import bibliography
 
 PAGE, INDEX, TABLES, FIGURES = "index.html", "report.json", "tables", "figures"
 RESULTS, PREDICTIONS = "results.csv", "predictions"
@@ -64,10 +67,12 @@ def write(
     *,
     title: str | None = None,
     only: Collection[str] = (),
+    places: Mapping[str, str] | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Report:
     """Report on the results in the folder `source` into the folder `out`; `only` names some of FORMATS (none: all).
 
+    `places` of corpora, by name: the page plays their clips from there, and the report has their lengths.
     An earlier report in `out` is replaced once the new one is whole. Raises UserError for a folder without results,
     an unknown format, and an `out` that cannot be written or holds something else.
     """
@@ -76,7 +81,8 @@ def write(
         if name not in FORMATS:
             raise unknown("format of a report", name, FORMATS)
     earlier = _earlier_files(out)
-    evidence = Evidence(collect(source))
+    results = collect(source)
+    evidence = Evidence(results, _recordings(results, places) if places else None)
     sections, opening = build_sections(evidence), summarise(evidence)
     writer = _Writer(out, only, progress)
     title = title or f"{evidence.results.name}: speech emotion recognition"
@@ -96,6 +102,15 @@ def write(
         headline=_headline(sections),
         notes=tuple(dict.fromkeys(evidence.notes)),
     )
+
+
+def _recordings(results: Results, places: Mapping[str, str]) -> Recordings:
+    """Recordings of the results' corpora. Raises UserError for a corpus that no run was tested on."""
+    names = {name for run in results.every_run for name in corpus_names(run.axes.corpus)}
+    for name in places:
+        if name not in names:
+            raise unknown("corpus of these results in --audio", name, names)
+    return Recordings.at(places)
 
 
 def _headline(sections: Sequence[Section]) -> Sheet | None:
@@ -130,7 +145,15 @@ class _Writer:
         files += [file for file, _ in data_files]
         stamp_text = stamp(synthetic=evidence.results.synthetic, partly=evidence.results.partly_synthetic)
         if "latex" in self.formats:
-            article = article_files(title, sheets, stamp_text)
+            article = article_files(
+                title,
+                sheets,
+                stamp_text,
+                method=methods_paragraph(evidence),
+                bibliography=bibliography(
+                    evidence.results, [reference for section in sections for reference in section.references]
+                ),
+            )
             for file, text in article.items():
                 self._put(file, text)
             files += article
@@ -140,6 +163,7 @@ class _Writer:
                 source=evidence.results.path.resolve().name,
                 summary=opening,
                 sections=sections,
+                folder=self.out,
                 drawings=drawings,
                 stamp=stamp_text,
                 notes=tuple(dict.fromkeys(evidence.notes)),

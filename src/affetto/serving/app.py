@@ -36,6 +36,12 @@ AbstainBelow = Annotated[
     float | None,
     Query(description="name no emotion where the highest probability is lower; default: 0", ge=0, le=1),
 ]
+Timeout = Annotated[
+    float | None,
+    Query(
+        description="seconds from the upload's end to the answer, at most --compute-seconds, which is the default", gt=0
+    ),
+]
 Coverage = Annotated[
     float | None,
     Query(description="give a set of labels that holds the true one of this share of clips; default: none", ge=0, le=1),
@@ -120,10 +126,11 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         abstain_below: AbstainBelow = None,
         coverage: Coverage = None,
         sets: Sets = None,
+        timeout: Timeout = None,
     ) -> schemas.PredictionAnswer:
-        options = Options(model, abstain_below, coverage=coverage, sets=sets)
-        name, prediction = await process_upload(request, service, options, predict_job)
-        return prediction_answer(name, service.catalogue.predictors[name], prediction)
+        options = Options(model, abstain_below, coverage=coverage, sets=sets, timeout=timeout)
+        served, prediction = await process_upload(request, service, options, predict_job)
+        return prediction_answer(served.name, served.predictor, prediction)
 
 
 def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:
@@ -139,13 +146,13 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
         responses=schemas.refused(*REFUSALS, 501),
     )
     async def timeline(
-        request: Request, model: Model = None, abstain_below: AbstainBelow = None
+        request: Request, model: Model = None, abstain_below: AbstainBelow = None, timeout: Timeout = None
     ) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
             raise no_detector()
-        options, check = Options(model, abstain_below), service.refuse_timeline
-        name, (seconds, segments) = await process_upload(request, service, options, time_job, check)
-        return timeline_answer(name, service.catalogue.predictors[name], seconds, segments)
+        options, check = Options(model, abstain_below, timeout=timeout), service.refuse_timeline
+        served, (seconds, segments) = await process_upload(request, service, options, time_job, check)
+        return timeline_answer(served.name, served.predictor, seconds, segments)
 
 
 def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Sequence[Any]) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affetto.audio.samples import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from affetto.serving.refusals import RefusalError
+from affetto.serving.sounds import SOUNDS
 
 MESSAGE_BYTES = 262_144
 """The most that one message may have."""
@@ -24,9 +25,10 @@ class Hello(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     type: Literal["hello"] = "hello"
-    sample_rate: int = Field(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)
-    format: Literal["pcm16"] = "pcm16"
-    """Samples of one channel, 16 bits each, little-endian."""
+    sample_rate: int | None = Field(default=None, ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)
+    """Samples in a second, of a format that does not state them."""
+    format: Literal["pcm16", "webm-opus"] = "pcm16"
+    """`pcm16`: samples of one channel, 16 bits each, little-endian; `webm-opus`: WebM as browsers record it."""
     model: str | None = Field(default=None, max_length=200)
     abstain_below: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     token: str | None = Field(default=None, max_length=1024)
@@ -46,13 +48,20 @@ def read_hello(message: str | bytes) -> Hello:
     try:
         if len(message) > HELLO_CHARACTERS:
             raise invalid(f"the hello has more than {HELLO_CHARACTERS:,} characters")
-        return Hello.model_validate_json(message)
+        hello = Hello.model_validate_json(message)
     except ValidationError as problem:
         error = problem.errors()[0]
         if not error["loc"]:
             raise invalid('the first message is no hello: send {"sample_rate": 16000, "format": "pcm16"}') from None
         field = ".".join(str(part) for part in error["loc"])[:80]
         raise RefusalError(422, "invalid_parameter", f"hello.{field}: {error['msg']}") from None
+    sound = SOUNDS[hello.format]
+    if sound.needs_rate and hello.sample_rate is None:
+        raise RefusalError(422, "invalid_parameter", f"hello.sample_rate: {hello.format} needs it, as 16000")
+    if not sound.is_available:
+        reason = f"this server lacks {sound.needs_module}, which decodes {hello.format}: send pcm16"
+        raise RefusalError(422, "invalid_parameter", f"hello.format: {reason}")
+    return hello
 
 
 def check_end(message: str) -> None:

@@ -52,7 +52,7 @@ def client_queue_full(most: int, retry_seconds: int) -> RefusalError:
 
 
 def timed_out(seconds: float) -> RefusalError:
-    message = f"no answer within {seconds:g} s (--compute-seconds): send a shorter recording, or try again later"
+    message = f"no answer within {seconds:g} s of the upload's end: send a shorter recording, or try again later"
     return RefusalError(503, "timed_out", message, {"Retry-After": str(LONGEST_RETRY_SECONDS)})
 
 
@@ -60,10 +60,6 @@ def idle(seconds: float) -> RefusalError:
     return RefusalError(
         408, "too_slow", f"no message for {seconds:.3g} s: send the sound as it is spoken, then the end"
     )
-
-
-def too_long(max_seconds: float) -> RefusalError:
-    return RefusalError(413, "too_long", f"more than {max_seconds:g} s of sound, the most that this server takes")
 
 
 def ending() -> RefusalError:

@@ -179,6 +179,16 @@ class TargetAnswer(BaseModel):
     )
 
 
+class LicenceAnswer(BaseModel):
+    """Licence of a corpus that a model learned from."""
+
+    corpus: str = Field(description="name of the corpus; `unknown` where the model does not say")
+    licence: str = Field(description="text of the licence; empty where it is not known")
+    commercial_use: bool | None = Field(description="true if it allows commercial use; null where that is not known")
+    synthetic: bool = Field(description="true if affetto synthesised the corpus: it has no licence to heed")
+    role: str = Field(description="`tested`, `auxiliary` (in training alone) or `backbone` (trained further on it)")
+
+
 class ModelAnswer(BaseModel):
     """A model that is served."""
 
@@ -235,6 +245,9 @@ class ModelAnswer(BaseModel):
     window_seconds: float | None = Field(description="longer recordings are processed in windows of this length")
     shares_backbone_with: list[str] = Field(description="models that use the same backbone in memory")
     synthetic: bool = Field(description="true if it was trained on synthetic speech")
+    licences: list[LicenceAnswer] = Field(
+        default_factory=list, description="licences of the corpora that it learned from; they may bind its use"
+    )
 
 
 class ModelsAnswer(BaseModel):

@@ -11,33 +11,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from starlette.requests import ClientDisconnect
 
+from affetto import audio
 from affetto.inference.notices import SHORT_NOTICE
 from affetto.serving import messages
 from affetto.serving.answers import timeline_answer
+from affetto.serving.catalogue import Model
 from affetto.serving.intake import Intake
 from affetto.serving.messages import Hello
 from affetto.serving.processing import Options
-from affetto.serving.refusals import ending, idle, no_detector, timed_out, too_long
-from affetto.serving.service import Job, Service
+from affetto.serving.refusals import ending, idle, no_detector, timed_out, too_large
+from affetto.serving.service import RECORDING, Job, Service
 from affetto.serving.sockets import Socket
+from affetto.serving.sounds import SOUNDS, Sound
 
 if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
-
-SAMPLE = np.dtype("<i2")
 
 
 class StreamJob(Job):
     """Processing of a stream; its sound comes by `intake`."""
 
-    def __init__(self, service: Service, model: str, intake: Intake) -> None:
+    def __init__(self, service: Service, model: Model, intake: Intake, hello: Hello) -> None:
         super().__init__(service, model, b"")
-        self._intake = intake
+        self._intake, self._rate_hz = intake, hello.sample_rate or 0
+        self.sound = SOUNDS[hello.format]
+        self._longest_seconds = service.limits.max_seconds
+        self._samples = 0
+
+    @property
+    def seconds(self) -> float:
+        """Length of the sound that was decoded."""
+        return self._samples / audio.RATE_HZ
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The sound as it comes, whole numbers (samples,). Raises GivenUpError between blocks."""
-        for block in self._intake:
+        """The sound as it comes, in blocks of float32 (samples,) at 16 kHz. Raises AudioError and GivenUpError."""
+        for block in self.sound.decode(iter(self._intake), self._rate_hz, RECORDING, self._longest_seconds):
             self.check()
+            self._samples += len(block)
             yield block
         self.check()
 
@@ -60,8 +70,7 @@ class Stream:
         self._server_ends = server_ends
         self._intake = Intake()
         self._outbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._samples = 0
-        self._rate_hz = 0
+        self._bytes = 0
         self.is_complete = False
         """True once the client has sent the end."""
 
@@ -69,25 +78,19 @@ class Stream:
         """Hear the client to the end. Raises RefusalError, and ClientDisconnect."""
         hello = await self._hello()
         options = Options(model=hello.model, abstain_below=hello.abstain_below)
-        model = options.check(self._service.catalogue)
+        model = options.check(self._service.catalogue, self._service.limits)
         if not self._service.makes_timelines:
             raise no_detector()
         self._service.refuse_timeline(model)
-        self._rate_hz = hello.sample_rate
-        self._socket.facts["model"] = model
+        self._socket.facts["model"] = model.name
         with self._service.take_place(self._socket.client):
-            predictor = self._service.catalogue.predictors[model]
-            ready = {"type": "ready", "model": model, "window_seconds": predictor.window_seconds}
+            ready = {"type": "ready", "model": model.name, "window_seconds": model.predictor.window_seconds}
             await self._socket.send(ready | {"notice": SHORT_NOTICE})
-            segments = await self._segments(model, options)
-        answer = timeline_answer(model, predictor, self._seconds, segments).model_dump(exclude_unset=True)
+            job = StreamJob(self._service, model, self._intake, hello)
+            segments = await self._segments(job, model, options)
+        answer = timeline_answer(model.name, model.predictor, job.seconds, segments).model_dump(exclude_unset=True)
         await self._socket.send({"type": "end", **answer, "complete": self.is_complete})
         await self._socket.close(messages.CLOSED_WELL if self.is_complete else messages.GOING)
-
-    @property
-    def _seconds(self) -> float:
-        """Length of the sound that has come."""
-        return self._samples / self._rate_hz
 
     async def _hello(self) -> Hello:
         limit = self._service.limits.head_seconds
@@ -98,7 +101,7 @@ class Stream:
         self._check_token(hello.token)
         return hello
 
-    async def _segments(self, model: str, options: Options) -> list[Segment]:
+    async def _segments(self, job: StreamJob, model: Model, options: Options) -> list[Segment]:
         """Compute the segments of all that comes, and send each as it is decided."""
         loop = asyncio.get_running_loop()
 
@@ -108,21 +111,22 @@ class Stream:
             options.apply(job.predictor)
             segments = []
             # A window is computed as soon as it is there: those of other clients make it company.
-            for segment in Timeline(job.predictor, batch=1).stream(job.blocks(), self._rate_hz):
+            for segment in Timeline(job.predictor, batch=1).stream(job.blocks()):
                 segments.append(segment)
                 loop.call_soon_threadsafe(self._outbox.put_nowait, {"type": "segment", **segment.to_json()})
             return segments
 
-        job = StreamJob(self._service, model, self._intake)
         async with self._sending() as sender:
             try:
-                return await self._service.run(job, run_task, self._socket.client, partial(self._talk, sender))
+                return await self._service.run(
+                    job, run_task, self._socket.client, partial(self._talk, sender, job.sound)
+                )
             finally:
                 self._socket.facts |= {
-                    "bytes": self._samples * SAMPLE.itemsize,
-                    "audio_seconds": round(self._seconds, 3),
+                    "bytes": self._bytes,
+                    "audio_seconds": round(job.seconds, 3),
                 }
-                self._service.meters.audio_seconds.add(self._seconds, model)
+                self._service.meters.audio_seconds.add(job.seconds, model.name)
 
     @contextlib.asynccontextmanager
     async def _sending(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -145,9 +149,9 @@ class Stream:
 
     # Reading -------------------------------------------------------------------------------------
 
-    async def _talk(self, sender: asyncio.Task[None]) -> None:
+    async def _talk(self, sender: asyncio.Task[None], sound: Sound) -> None:
         """Read until the client has left, or takes no message any more. Raises as `_read`."""
-        reader = asyncio.create_task(self._read())
+        reader = asyncio.create_task(self._read(sound))
         try:
             await asyncio.wait({reader, sender}, return_when=asyncio.FIRST_COMPLETED)
             if reader.done():
@@ -155,7 +159,7 @@ class Stream:
         finally:
             reader.cancel()
 
-    async def _read(self) -> None:
+    async def _read(self, sound: Sound) -> None:
         """Take the sound to its end, then wait for the client to leave. Raises RefusalError and ClientDisconnect."""
         limits = self._service.limits
         waited, loop = 0.0, asyncio.get_running_loop()
@@ -171,7 +175,7 @@ class Stream:
                 messages.check_end(message)
                 self.is_complete = True
                 break
-            await self._take(message)
+            await self._take(message, sound)
         self._intake.close()
         try:
             async with asyncio.timeout(limits.compute_seconds):
@@ -195,16 +199,16 @@ class Stream:
             for future in (message, ends):
                 future.cancel()
 
-    async def _take(self, content: bytes) -> None:
+    async def _take(self, content: bytes, sound: Sound) -> None:
         """Hand sound to the job, once it has room. Raises RefusalError."""
         limits = self._service.limits
-        if len(content) % SAMPLE.itemsize:
+        if len(content) % sound.unit_bytes:
             raise messages.invalid(f"a message of {len(content)} bytes: a sample has two, so that their number is even")
-        self._samples += len(content) // SAMPLE.itemsize
-        if self._seconds > limits.max_seconds:
-            raise too_long(limits.max_seconds)
+        self._bytes += len(content)
+        if not sound.needs_rate and self._bytes > limits.max_bytes:
+            raise too_large(limits.max_megabytes)
         try:
             async with asyncio.timeout(limits.compute_seconds):
-                await self._intake.put(np.frombuffer(content, SAMPLE).astype(np.int16))
+                await self._intake.put(content)
         except TimeoutError:
             raise timed_out(limits.compute_seconds) from None

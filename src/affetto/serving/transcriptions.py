@@ -16,6 +16,7 @@ from affetto import audio
 from affetto.inference.predictor import Prediction
 from affetto.serving import schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
+from affetto.serving.catalogue import Model
 from affetto.serving.processing import Options, process_upload, segment
 from affetto.serving.refusals import RefusalError, no_detector
 from affetto.serving.schemas import TranscriptionAnswer, TranscriptionSegment
@@ -43,6 +44,7 @@ _PROPERTIES: dict[str, Any] = {
         "type": "string",
         "description": "code of the language for the transcript, as `it`; default: it is detected",
     },
+    "timeout": {"type": "number", "description": "seconds from the upload's end to the answer"},
     "stream": {"type": "string", "enum": ["false"], "description": "answers come whole"},
 } | {name: {"type": "string", "description": "accepted, without effect on the emotions"} for name in _TEXTS}
 _BODY: dict[str, Any] = {
@@ -94,10 +96,8 @@ class Transcription:
         if transcriber is not None and self.language and transcriber.languages:
             self.language = self.language.lower()
             if self.language not in transcriber.languages:
-                known = ", ".join(transcriber.languages)
-                message = (
-                    f"form.language: {self.language[:40]!r} is not known to {transcriber.name}; use one of {known}"
-                )
+                allowed = f"{transcriber.name} knows {', '.join(transcriber.languages)}"
+                message = f"form.language: {self.language[:40]!r} cannot be transcribed; {allowed}"
                 raise RefusalError(422, "invalid_parameter", message)
 
     @property
@@ -105,7 +105,7 @@ class Transcription:
         """True for a format whose texts have times."""
         return self.format in ("verbose_json", "srt", "vtt")
 
-    def check(self, model: str) -> None:
+    def check(self, model: Model) -> None:
         """Raise RefusalError (501) for segments of a server or a model that makes none."""
         if self.has_segments:
             if not self._service.makes_timelines:
@@ -133,15 +133,15 @@ class Transcription:
             piece = job.wave[round(start * audio.RATE_HZ) : round(end * audio.RATE_HZ)]
             result.texts.append(transcriber.transcribe(piece, language, job.check))
 
-    def answer(self, model: str, result: Recognised) -> TranscriptionAnswer | Response:
+    def answer(self, model: Model, result: Recognised) -> TranscriptionAnswer | Response:
         """Compose the answer from what `run` has computed."""
         if self.format in TEXT_FORMATS:
             return _text(self.format, result)
-        predictor = self._service.catalogue.predictors[model]
         if result.prediction is not None:
-            prediction = prediction_answer(model, predictor, result.prediction)
+            prediction = prediction_answer(model.name, model.predictor, result.prediction)
             return TranscriptionAnswer(text=result.text, **prediction.model_dump(exclude_unset=True))
-        timeline = timeline_answer(model, predictor, result.seconds, result.segments).model_dump(exclude_unset=True)
+        answer = timeline_answer(model.name, model.predictor, result.seconds, result.segments)
+        timeline = answer.model_dump(exclude_unset=True)
         texts = result.texts or [""] * len(result.segments)
         segments = [
             TranscriptionSegment(id=number, text=text, **fields)
@@ -179,8 +179,8 @@ def _text(kind: str, result: Recognised) -> Response:
 
 def _clock(seconds: float, mark: str) -> str:
     """Write a time as hours, minutes, seconds and, behind `mark`, milliseconds."""
-    whole, milliseconds = divmod(round(1000 * seconds), 1000)
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{mark}{milliseconds:03}"
+    clock, milliseconds = divmod(round(1000 * seconds), 1000)
+    return f"{clock // 3600:02}:{clock // 60 % 60:02}:{clock % 60:02}{mark}{milliseconds:03}"
 
 
 def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:
@@ -198,14 +198,15 @@ def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[An
     async def transcriptions(
         request: Request,
         model: Annotated[str | None, Query(description="as in the form", max_length=200)] = None,
+        timeout: Annotated[float | None, Query(description="as in the form", gt=0)] = None,
     ) -> TranscriptionAnswer | Response:
         transcription = Transcription(service)
-        name, result = await process_upload(
+        served, result = await process_upload(
             request=request,
             service=service,
-            options=Options(model),
+            options=Options(model, timeout=timeout),
             task=transcription.run,
             check=transcription.check,
             read_fields=transcription.read_fields,
         )
-        return transcription.answer(name, result)
+        return transcription.answer(served, result)

@@ -24,6 +24,7 @@ from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
 from affetto.training.folds import FoldTrainer, Rows, Trained
+from affetto.training.origin import origin_facts, write_datasheet
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME, TRAINED_ON, RunFolder
@@ -200,6 +201,7 @@ class _Run:
             if "states" in summary:
                 metrics["states"] = summary.pop("states")
         metrics |= self._circumstances()
+        write_datasheet(self.folder, self.data)
         self.folder.write(METRICS, metrics)
         self.folder.drop_time()
         return metrics
@@ -262,8 +264,7 @@ class _Run:
             "tested": model.is_tested,
             "confidence": model.confidence,
             "corpus": data.corpus,
-            "licence": data.licence,
-            "synthetic": data.is_synthetic,
+            **origin_facts(data, spec),
         }
         on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card))
 
@@ -279,7 +280,7 @@ class _Run:
         classifier = self.builder.current
         return {
             "corpus": self.data.manifest.corpus,
-            "synthetic": self.data.is_synthetic,
+            **origin_facts(self.data, self.spec),
             **({"auxiliary": dict(self.data.auxiliary.facts)} if self.data.auxiliary.facts else {}),
             "clips": len(self.data.manifest.clips),
             **self.data.copies.facts(),

@@ -96,6 +96,12 @@ class Answers:
         rows = [row for part in self.parts.parts for row in self.folder.read_lines(_file(part, condition))]
         return [row for row in rows if "unusable" not in row]
 
+    def ids_of(self, rows: Rows) -> list[str]:
+        """Ids of the clips of lines."""
+        several = self.scene.clips.several
+        ids = {(clip.corpus if several else "", clip.name): clip.id for clip in self.parts.clips}
+        return [ids[row.get("corpus", ""), row["file"]] for row in rows]
+
     def _answer(
         self,
         predictor: Predictor,

@@ -17,6 +17,7 @@ from affetto.audio.compression import version as codec_version
 from affetto.errors import UserError
 from affetto.evaluation.stress.answers import Answers, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
+from affetto.evaluation.stress.groups import Column, gaps_of, read_columns
 from affetto.evaluation.stress.models import Parts, limited, load_as_tested, parts_of
 from affetto.evaluation.stress.perturbation import VERSION, Perturbation
 from affetto.evaluation.stress.random_models import MODELS, RandomHeads, difference_threshold, verdict
@@ -42,6 +43,7 @@ def stress(
     only: Sequence[str] | None = None,
     limit: int | None = None,
     noise: str | Path | None = None,
+    by: Sequence[str] = (),
     labels: dict[str, str] | None = None,
     keep_other: bool = False,
     include_seen: bool = False,
@@ -55,8 +57,8 @@ def stress(
 
     Returns the content of the `stress.json` that is written, beside a table of it, into `out` (None: the folder
     `stress` in that of the model). `only` names perturbations or families of them (None: all), `limit` the most clips,
-    `noise` a folder of recorded noise. The other arguments are those of `evaluate`. A test that was interrupted goes
-    on where it was.
+    `noise` a folder of recorded noise, `by` columns of the corpus by whose groups the scores are compared. The other
+    arguments are those of `evaluate`. A test that was interrupted goes on where it was.
 
     Of a run with folds that tested these clips, each is answered by the fold's model that has not heard its speaker.
     Raises UserError for unknown perturbations, as `evaluate` does, and where `out` holds another test.
@@ -69,6 +71,7 @@ def stress(
     clips = read_test_clips(specs_of(corpora), labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     parts = parts_of(model, clips, target_of_model=lambda: single.predictor.target, include_seen=include_seen, say=say)
     parts = limited(parts, limit)
+    columns = read_columns(parts.clips, by)
     scene = CorpusScene(clips=clips, noise=recordings)
     applied, impossible = _possible(perturbations, scene)
     for name, reason in impossible.items():
@@ -88,7 +91,7 @@ def stress(
     )
     unusable = answers.compute(conditions_of(applied), progress)
     origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1])}
-    content = _content(answers, applied, unusable) | origin | {"not_applied": impossible}
+    content = _content(answers, applied, columns, unusable) | origin | {"not_applied": impossible}
     folder.write(CONTENT, content)
     write_text(folder.path / TABLE, table_of(content))
     return content
@@ -107,14 +110,16 @@ class _Single:
         return load_as_tested(self.model, self.device, self.backbone)
 
 
-def _content(answers: Answers, applied: Sequence[Perturbation], unusable: Mapping[str, str]) -> dict[str, Any]:
-    """Facts of the tested clips, their untouched scores, and the effects. Raises UserError where no clip is usable."""
+def _content(
+    answers: Answers, applied: Sequence[Perturbation], columns: Sequence[Column], unusable: Mapping[str, str]
+) -> dict[str, Any]:
+    """Facts of the tested clips, their untouched scores, gaps and effects. Raises UserError where no clip is usable."""
     parts, manifest, untouched = answers.parts, answers.scene.clips.manifest, answers.read(None)
     if not untouched:
         raise UserError(f"none of the {len(parts.clips)} clips could be used; mend them")
-    thresholds = {
-        score.name: difference_threshold(score, len(untouched)) for score in main_scores(parts.target, untouched)
-    }
+    scores = main_scores(parts.target, untouched)
+    thresholds = {score.name: difference_threshold(score, len(untouched)) for score in scores}
+    ids, speakers = answers.ids_of(untouched), [str(row["speaker"]) for row in untouched]
     heads = RandomHeads.of_rows(parts.target, untouched) if parts.target.has_classes else None
     conditions, effects = conditions_of(applied), []
     for condition in conditions:
@@ -133,6 +138,7 @@ def _content(answers: Answers, applied: Sequence[Perturbation], unusable: Mappin
         "untouched": parts.target.scores(untouched),
         "random_models": MODELS,
         "thresholds": thresholds,
+        "gaps": [gaps_of(column, ids, speakers, scores) for column in columns],
         "perturbations": [
             {
                 "name": perturbation.name,

@@ -9,7 +9,7 @@ import numpy as np
 
 from affetto.errors import UserError
 from affetto.inference.outside.label_table import LabelTable, check_map, entries_for, label_table, softmax
-from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, OutsideModel
+from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, OutsideModel, digest_of
 from affetto.inference.predictor import Predictor
 from affetto.models.parallel import side_by_side
 from affetto.targets.classes import Classes
@@ -49,7 +49,8 @@ class OutsidePredictor(Predictor):
             "audio": {"seconds": None},
             "precision": self.precision,
             "synthetic": False,
-            **dict.fromkeys(("affetto", "run", "licence"), ""),
+            **dict.fromkeys(("affetto", "run"), ""),
+            "licence": facts.get("licence", ""),
             "corpus": UNKNOWN,
             "outside": {
                 **facts,
@@ -84,6 +85,7 @@ class OutsidePredictor(Predictor):
         return (
             f"{self.model.title}, a model of others, not calibrated; its outputs: {self.table}{share}",
             *self._scale_notes(),
+            *super().notes,
         )
 
     def _scale_notes(self) -> list[str]:
@@ -99,6 +101,10 @@ class OutsidePredictor(Predictor):
             elif (scale.low, scale.high) != (low, high):
                 lines.append(f"{name} is mapped from {low:g} … {high:g} onto {scale.low:g} … {scale.high:g}")
         return lines
+
+    def digest(self) -> str | None:
+        """SHA-256 over the model's files; None of a model that another package loads."""
+        return digest_of(self.model.files) if self.model.files else None
 
     def relabelled(self, label_map: Mapping[str, str]) -> OutsidePredictor:
         """A predictor of the same model with another map of its labels. Raises UserError as `label_table`."""

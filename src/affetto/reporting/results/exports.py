@@ -205,6 +205,7 @@ def _evaluation_fields(evaluation: Evaluation, runs: Mapping[Path, Run]) -> dict
         "labels": " ".join(test.get("labels", ())),
         "part": f"test on {evaluation.corpus}"
         + (", shared sentences left out" if evaluation.excludes_shared else "")
+        + evaluation.contamination_text
         + evaluation.speeds_text,
         "level": interval.get("level"),
         "drawn": interval.get("over"),
