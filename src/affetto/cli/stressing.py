@@ -14,9 +14,11 @@ from affetto.cli.arguments import (
     CorpusOptions,
     Device,
     KeepOther,
+    LabelMap,
     Labels,
     Moved,
     Quiet,
+    label_map,
     pairs,
     run_corpora,
 )
@@ -46,6 +48,7 @@ def stress(
         typer.Option(metavar="COLUMNS", help="columns by whose groups scores are compared, such as gender,age"),
     ] = None,
     label: Labels = None,
+    map_: LabelMap = None,
     keep_other: KeepOther = False,
     option: CorpusOptions = None,
     dimension: CorpusColumns = None,
@@ -73,6 +76,7 @@ def stress(
             noise=noise,
             by=_names(by or ""),
             labels=pairs(label, "--label"),
+            label_map=label_map(map_),
             keep_other=keep_other,
             include_seen=include_seen,
             skip_bad=skip_bad,
@@ -102,7 +106,10 @@ def _origin(content: dict[str, object]) -> list[str]:
     """Lines on the models that answered."""
     folds = content["answered_by"]
     answered = f"each clip answered by one of {len(folds)} folds" if isinstance(folds, list) else "one model"
-    lines = [f"trained on {content['trained_on']}, tested on {content['corpus']}; {answered}"]
+    outside = content.get("outside")
+    contaminated = ", ".join(outside["contaminated"]) if isinstance(outside, dict) else ""
+    mark = f" (contaminated: {contaminated})" if contaminated else ""
+    lines = [f"trained on {content['trained_on']}, tested on {content['corpus']}{mark}; {answered}"]
     if not content["is_known_what_trained"]:
         lines.append("note: it is not known what the model was trained on; these clips may be among it")
     return lines

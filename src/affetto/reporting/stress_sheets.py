@@ -34,7 +34,7 @@ def effect_sheet(content: Content) -> Sheet:
             for name in scores:
                 score = of_level["scores"][name]
                 cells += [score_cell(measure_of(name), score), text_cell(score["verdict"])]
-            level = Cell(f"{of_level['level']:g} {record['unit']}", of_level["level"])
+            level = Cell(level_text(of_level["level"], record["unit"]), of_level["level"])
             rows.append((text_cell(title), level, *changed_cells(of_level, content), *cells))
     alters = any(record["may_alter"] for record in content["perturbations"])
     return Sheet(
@@ -131,6 +131,11 @@ def main_scores(content: Content) -> dict[str, str]:
 def measure_of(name: str) -> Measure:
     """The measure of a score's name."""
     return CCC if name == MEAN_CCC else MEASURES.find(name)
+
+
+def level_text(level: float, unit: str = "") -> str:
+    """A level with its unit, and a true minus: `−20 dB`."""
+    return f"{level:g} {unit}".strip().replace("-", "−", int(level < 0))
 
 
 def has_heads(content: Content) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ class Model:
     predictor: Predictor
     kind: Kind
     """Its windows in the batcher."""
+    watched: Kind | None = None
+    """Its windows with their distance from the training clips; None for a model without statistics of those."""
 
 
 def model_of(name: str, predictor: Predictor) -> Model:
@@ -33,15 +36,26 @@ def model_of(name: str, predictor: Predictor) -> Model:
     On a CPU a long recording has one window in a batch, so that whoever comes meanwhile waits for one window. A device
     computes a whole batch in the time of a few windows.
     """
+    watching = copy.copy(predictor)
+    if watching.novelty is not None:
+        watching.watch()
+    return Model(name, predictor, _kind(predictor), _kind(watching) if watching.watches else None)
+
+
+def _kind(predictor: Predictor) -> Kind:
     work = predictor.begin if predictor.batches_ahead else predictor.window_probabilities
-    return Model(name, predictor, Kind(work, turn=MOST if predictor.decoders else 1))
+    return Kind(work, turn=MOST if predictor.decoders else 1)
 
 
 class Catalogue:
     """Models by name, in their order; the first is the default."""
 
     def __init__(self, predictors: Mapping[str, Predictor]) -> None:
-        assert predictors
+        self.models: dict[str, Model] = {}
+        self.use(predictors)
+
+    def use(self, predictors: Mapping[str, Predictor]) -> None:
+        """Serve these; a server serves one at least."""
         self.models = {name: model_of(name, predictor) for name, predictor in predictors.items()}
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
@@ -37,6 +38,8 @@ class Options:
     """Share of clips whose true label is in the set of labels of an answer; None: no sets."""
     sets: str | None = None
     """Kind of the sets; None: the default one."""
+    refuse_novel: float | None = None
+    """Novelty from which on a recording gets no answer; None: novelty is not measured."""
     timeout: float | None = None
     """Seconds from the upload's end to the answer; None: the server's `compute_seconds`."""
 
@@ -48,6 +51,7 @@ class Options:
             abstain_below=_share("abstain_below", fields) if self.abstain_below is None else self.abstain_below,
             coverage=_share("coverage", fields) if self.coverage is None else self.coverage,
             sets=fields.get("sets") if self.sets is None else self.sets,
+            refuse_novel=_share("refuse_novel", fields) if self.refuse_novel is None else self.refuse_novel,
             timeout=_number("timeout", fields) if self.timeout is None else self.timeout,
         )
 
@@ -58,18 +62,28 @@ class Options:
             raise _invalid(f"abstain_below: the model {model.name!r} names no single emotion; leave it out")
         if self.timeout is not None and not 0 < self.timeout <= limits.compute_seconds:
             raise _invalid(f"timeout: give seconds above 0, at most {limits.compute_seconds:g} (--compute-seconds)")
-        try:
-            self.apply(copy.copy(model.predictor))
-        except UserError as problem:
-            raise _invalid(f"coverage: the model {model.name!r}: {problem}") from None
+        for option, follow in self._demands(copy.copy(model.predictor)).items():
+            try:
+                follow()
+            except UserError as problem:
+                raise _invalid(f"{option}: the model {model.name!r}: {problem}") from None
         return model
 
     def apply(self, predictor: Predictor) -> None:
-        """Set the options in a predictor of this request alone. Raises UserError for one that it cannot follow."""
+        """Set the options in a predictor of this request alone, after `check`."""
         if self.abstain_below is not None:
             predictor.abstain_below = self.abstain_below
+        for follow in self._demands(predictor).values():
+            follow()
+
+    def _demands(self, predictor: Predictor) -> dict[str, Callable[[], None]]:
+        """{option: function that lets a predictor follow it, or raises UserError}, of the options that are set."""
+        demands: dict[str, Callable[[], None]] = {}
         if self.coverage is not None:
-            predictor.cover(self.coverage, self.sets or DEFAULT_KIND)
+            demands["coverage"] = partial(predictor.cover, self.coverage, self.sets or DEFAULT_KIND)
+        if self.refuse_novel is not None:
+            demands["refuse_novel"] = partial(predictor.watch, self.refuse_novel)
+        return demands
 
 
 def _number(name: str, fields: Mapping[str, str], kind: str = "a number") -> float | None:

@@ -71,6 +71,14 @@ class PredictionAnswer(BaseModel):
         default_factory=dict,
         description="interval around each dimension's value, of the level that `GET /v1/models` gives; absent for none",
     )
+    novelty: float | None = Field(
+        default=None,
+        description="share of held-out clips that are less strange to the model; absent without `refuse_novel`",
+    )
+    refused: str | None = Field(
+        default=None,
+        description="reason why there is no answer: `novel`; absent where there is one",
+    )
     seconds: float = Field(description="length of the recording in seconds")
     seconds_heard: float = Field(description="seconds of it that the model processed")
     windows: int = Field(description="number of windows that the probabilities are averaged over")
@@ -320,9 +328,10 @@ class RefusalAnswer(BaseModel):
 _REFUSALS = {
     400: "the form cannot be read or holds no file",
     401: "the token is missing or wrong",
-    403: "the request comes from another site's page, or its Host is not this server",
+    403: "the request comes from another site's page, its Host is not this server, or it needs an admin's token",
     404: "no such model",
     408: "the upload took too long",
+    409: "another change of the models is at work, or it is the last model",
     413: "the upload is too large, or the recording too long",
     415: "the upload is no audio that can be read",
     422: "the audio is broken, empty or too short",

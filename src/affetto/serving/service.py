@@ -101,6 +101,9 @@ class Job:
     def _window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """`Predictor.window_probabilities`, by the batcher's thread. Raises GivenUpError."""
         self.check()
+        if self.predictor.watches:
+            assert self._model.watched is not None, "it has statistics, since it watches"
+            self._owner.kind = self._model.watched
         try:
             return np.stack([row.result() for row in self._service.batcher.submit(self._owner, waves)])
         except (CancelledError, ClosedError):

@@ -36,7 +36,8 @@ SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.js
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
 PROBE_PREDICTIONS, TRAINED_ON, TIME = "probe_predictions.jsonl", "trained_on.jsonl", "time.json"
 DATASHEET = "datasheet.md"
-CROSSED, UNSHARED, STRESS = "crossed", "-unshared", "stress"
+CROSSED, UNSHARED = "crossed", "-unshared"
+STRESS, STRESSED = "stress", "stress.json"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
 

@@ -23,7 +23,7 @@ from affetto.training.backbones import Backbones
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
-from affetto.training.folds import FoldTrainer, Rows, Trained
+from affetto.training.folds import FoldTrainer, Rows
 from affetto.training.origin import origin_facts, write_datasheet
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
@@ -31,6 +31,7 @@ from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME,
 from affetto.training.spec import RunSpec, check
 from affetto.training.stack_size import AUTO
 from affetto.training.stacking import Steps, drive, fits_at_once, together
+from affetto.training.trained import Trained
 
 
 def train(
@@ -266,7 +267,7 @@ class _Run:
             "corpus": data.corpus,
             **origin_facts(data, spec),
         }
-        on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card))
+        on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card, model.novelty))
 
     def _human_ceiling(self) -> dict[str, Any]:
         """Scores of the raters of the test clips against each other; {} for classes, and where nobody rated."""

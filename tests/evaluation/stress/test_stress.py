@@ -145,7 +145,7 @@ def test_a_killed_test_goes_on_and_gives_the_same_bytes(
 
 
 def test_another_test_is_refused_in_the_same_folder(run: Path, table: Path, content: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"holds another run.*give another --out"):
+    with pytest.raises(UserError, match=r"holds another stress test .*give another --out"):
         stress(run, corpus(table), only=FEW, limit=9, device="cpu")
 
 

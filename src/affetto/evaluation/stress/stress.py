@@ -15,7 +15,8 @@ from typing import Any
 from affetto._version import __version__
 from affetto.audio.compression import version as codec_version
 from affetto.errors import UserError
-from affetto.evaluation.stress.answers import Answers, conditions_of
+from affetto.evaluation.contamination import origin_notes, outside_fields
+from affetto.evaluation.stress.answers import Answers, claim, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
 from affetto.evaluation.stress.groups import Column, gaps_of, read_columns
 from affetto.evaluation.stress.models import Parts, limited, load_as_tested, parts_of
@@ -24,15 +25,16 @@ from affetto.evaluation.stress.random_models import MODELS, RandomHeads, differe
 from affetto.evaluation.stress.registry import select
 from affetto.evaluation.stress.scene import CorpusScene
 from affetto.evaluation.stress.scoring import main_scores
-from affetto.evaluation.testing import CorpusLike, read_test_clips, specs_of
+from affetto.evaluation.testing import CorpusLike, TestClips, read_test_clips, specs_of
 from affetto.files import write_text
 from affetto.inference.predictor import Predictor
 from affetto.models.saved import read_card
 from affetto.targets.registry import target_fields
+from affetto.targets.target import Scale
 from affetto.training.noise import Noise
-from affetto.training.runs import MODEL, STRESS, RunFolder
+from affetto.training.runs import MODEL, STRESS, STRESSED, RunFolder
 
-CONTENT, TABLE = "stress.json", "stress.csv"
+TABLE = "stress.csv"
 
 
 def stress(
@@ -45,6 +47,7 @@ def stress(
     noise: str | Path | None = None,
     by: Sequence[str] = (),
     labels: dict[str, str] | None = None,
+    label_map: Mapping[str, str] | None = None,
     keep_other: bool = False,
     include_seen: bool = False,
     skip_bad: bool = False,
@@ -67,20 +70,22 @@ def stress(
     folder = RunFolder(_out(model, out))
     recordings = None if noise is None else Noise.read(noise, "--noise")
 
-    single = _Single(model, device, backbone)
     clips = read_test_clips(specs_of(corpora), labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
+    single = _Single(model, device, backbone, label_map or {}, clips.manifest.dimensions)
     parts = parts_of(model, clips, target_of_model=lambda: single.predictor.target, include_seen=include_seen, say=say)
+    facts = {} if parts.by_folds else _facts_of_outside(single.predictor, clips, say)
+    if label_map and parts.by_folds:
+        raise UserError(f"{model} has affetto's labels: --map is for models of others, leave it out")
     parts = limited(parts, limit)
     columns = read_columns(parts.clips, by)
     scene = CorpusScene(clips=clips, noise=recordings)
     applied, impossible = _possible(perturbations, scene)
     for name, reason in impossible.items():
         say(f"left out: {name} ({reason})")
-    cards = [read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card for part in parts.parts]
-    folder.claim(
-        _identity(parts, cards, scene, limit),
-        {"summary": f"stress test of {model} on {clips.manifest.corpus}", "model": str(model)},
-    )
+    cards = [
+        read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card | facts for part in parts.parts
+    ]
+    claim(folder, _identity(parts, cards, scene, limit), f"{model} on {clips.manifest.corpus}")
     answers = Answers(
         folder=folder,
         parts=parts,
@@ -90,9 +95,9 @@ def stress(
         say=say,
     )
     unusable = answers.compute(conditions_of(applied), progress)
-    origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1])}
+    origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1]), **facts}
     content = _content(answers, applied, columns, unusable) | origin | {"not_applied": impossible}
-    folder.write(CONTENT, content)
+    folder.write(STRESSED, content)
     write_text(folder.path / TABLE, table_of(content))
     return content
 
@@ -104,10 +109,20 @@ class _Single:
     model: str | Path
     device: str
     backbone: str | None
+    label_map: Mapping[str, str]
+    scales: Mapping[str, Scale]
 
     @cached_property
     def predictor(self) -> Predictor:
-        return load_as_tested(self.model, self.device, self.backbone)
+        return load_as_tested(self.model, self.device, self.backbone, self.label_map).on_scales(self.scales)
+
+
+def _facts_of_outside(predictor: Predictor, clips: TestClips, say: Callable[[str], None]) -> dict[str, Any]:
+    """Facts of a model that affetto did not train, which `say` gets in words; {} of its own."""
+    names = sorted({clip.corpus for clip in clips.manifest.clips})
+    for note in (*predictor.notes, *origin_notes(predictor.card, names)):
+        say(f"note: {note}")
+    return outside_fields(predictor, names)
 
 
 def _content(
@@ -145,6 +160,7 @@ def _content(
                 "family": perturbation.family,
                 "title": perturbation.title,
                 "unit": perturbation.unit,
+                "neutral": perturbation.neutral,
                 "may_alter": perturbation.may_alter,
                 "levels": [
                     of_level

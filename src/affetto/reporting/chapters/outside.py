@@ -130,8 +130,9 @@ def model_name(item: Evaluation) -> str:
 
 
 def _beside(evidence: Evidence, corpora: set[str]) -> list[Configuration]:
-    """Finished configurations that were tested on one of these corpora."""
-    return [config for config in evidence.configurations if config.axes.dataset in corpora and config.done]
+    """Configurations with predictions on one of these corpora."""
+    same_corpus = (config for config in evidence.configurations if config.axes.dataset in corpora)
+    return [config for config in same_corpus if evidence.system(config) is not None]
 
 
 def _score_cells(macro_f1: float, uar: float, estimate: estimation.Estimate | None) -> tuple[Cell, Cell]:
