@@ -20,8 +20,10 @@ from affetto.serving import meters, routes, schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
+from affetto.serving.model_routes import add_model_routes
 from affetto.serving.processing import Options, process_upload, segment
 from affetto.serving.refusals import RefusalError, defect, no_detector
+from affetto.serving.roster import Roster
 from affetto.serving.service import Job, Service
 from affetto.serving.sockets import Socket
 from affetto.serving.stream import Stream
@@ -89,10 +91,13 @@ BODY: dict[str, Any] = {
 }
 
 
-def create_app(service: Service, names: Collection[str] | None = None, root_path: str = "") -> tuple[FastAPI, Guard]:
+def create_app(
+    service: Service, names: Collection[str] | None = None, root_path: str = "", roster: Roster | None = None
+) -> tuple[FastAPI, Guard]:
     """The application without its guard, for more to be mounted on, and the guard around it, which is to be served.
 
     `names`: what a request's `Host` may be; None: anything. `root_path`: path under which a proxy shows the server.
+    `roster`: changes of the models; it may be None where nobody has an admin's token.
     """
     bearer = HTTPBearer(auto_error=False, scheme_name="token", description="the server's token")
     app = FastAPI(
@@ -121,6 +126,7 @@ def create_app(service: Service, names: Collection[str] | None = None, root_path
     _add_predict(app, service, dependencies)
     _add_timeline(app, service, dependencies)
     add_transcriptions(app, service, dependencies)
+    add_model_routes(app, service, roster, [Security(bearer)] if service.limits.has_admin else dependencies)
     return app, guard
 
 

@@ -51,7 +51,11 @@ class Catalogue:
     """Models by name, in their order; the first is the default."""
 
     def __init__(self, predictors: Mapping[str, Predictor]) -> None:
-        assert predictors
+        self.models: dict[str, Model] = {}
+        self.use(predictors)
+
+    def use(self, predictors: Mapping[str, Predictor]) -> None:
+        """Serve these; a server serves one at least."""
         self.models = {name: model_of(name, predictor) for name, predictor in predictors.items()}
 
     @property

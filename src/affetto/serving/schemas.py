@@ -331,9 +331,10 @@ class RefusalAnswer(BaseModel):
 _REFUSALS = {
     400: "the form cannot be read or holds no file",
     401: "the token is missing or wrong",
-    403: "the request comes from another site's page, or its Host is not this server",
+    403: "the request comes from another site's page, its Host is not this server, or it needs an admin's token",
     404: "no such model",
     408: "the upload took too long",
+    409: "another change of the models is at work, or it is the last model",
     413: "the upload is too large, or the recording too long",
     415: "the upload is no audio that can be read",
     422: "the audio is broken, empty or too short",
