@@ -83,7 +83,9 @@ def create_app(service: Service, names: Collection[str] | None = None, root_path
 
     def count(exchange: Exchange) -> None:
         model = exchange.facts.get("model", "")
-        service.meters.count_request(routes.counted(exchange.path), exchange.status, model)
+        is_page = exchange.route is not None and exchange.route.is_stream and exchange.path != routes.STREAM
+        path = "page" if is_page else routes.counted(exchange.path)
+        service.meters.count_request(path, exchange.status, model)
 
     guard = Guard(app, service.limits, names, count, root_path)
 
