@@ -128,27 +128,28 @@ def bad_cases(draw: np.random.Generator) -> list[Case]:
     noise = (0.1 * draw.standard_normal(16_000)).astype(np.float32)
     nan = noise.copy()
     nan[100] = np.nan
-    flac = _bytes(noise, format="FLAC", subtype="PCM_16")
+    flac = encode(noise, format="FLAC", subtype="PCM_16")
     large = bytes(3_000_000)
     return [
         Case("text", b"not a sound", status=415),
         Case("nothing", b"", status=422),
         Case("text as a form", b"not a sound", "form", status=415),
         Case("json", b"{}", "application/json", status=415),
-        Case("truncated wav", _bytes(noise)[:3000], status=422),
+        Case("truncated wav", encode(noise)[:3000], status=422),
         Case("truncated flac", flac[:9000], status=422),
-        Case("nan", _bytes(nan), status=422),
-        Case("one sample", _bytes(noise[:1]), status=422),
+        Case("nan", encode(nan), status=422),
+        Case("one sample", encode(noise[:1]), status=422),
         Case("8 hours in a header", _hours(), status=413),
         Case("no form", b"--x", "multipart/form-data", status=400),
         Case("too large", large, status=413),
         Case("too large, form", large, "form", status=413),
         Case("too large, unannounced", large, status=413, streamed=True),
-        Case("no such model", _bytes(noise), model="nobody", status=404),
+        Case("no such model", encode(noise), model="nobody", status=404),
     ]
 
 
-def _bytes(wave: np.ndarray, rate_hz: int = 16_000, **options: Any) -> bytes:
+def encode(wave: np.ndarray, rate_hz: int = 16_000, **options: Any) -> bytes:
+    """A file of the samples, WAV by default."""
     made = io.BytesIO()
     soundfile.write(made, wave, rate_hz, **{"format": "WAV", "subtype": "FLOAT"} | options)
     return made.getvalue()
@@ -253,7 +254,7 @@ def _parts(case: Case) -> dict[str, Any]:
 class Server:
     """`affetto serve` as a process of its own, and its memory over time."""
 
-    def __init__(self, models: dict[str, Path], folder: Path) -> None:
+    def __init__(self, models: dict[str, Path], folder: Path, *, max_seconds: float = MAX_SECONDS) -> None:
         self.log = folder / "log.jsonl"
         named = [f"{name}={path}" for name, path in models.items()]
         command = [
@@ -267,7 +268,7 @@ class Server:
             "--max-megabytes",
             str(MAX_MEGABYTES),
             "--max-seconds",
-            str(MAX_SECONDS),
+            str(max_seconds),
             "--device",
             "cpu",
         ]

@@ -130,7 +130,7 @@ def test_a_method_is_set_trained_combined_reported_and_exported(
     assert all(abs(ours[emotion] - exports[emotion]) < 1e-4 for emotion in ours)
 
 
-@pytest.mark.parametrize("toy", ["method", "measure", "family", "head"])
+@pytest.mark.parametrize("toy", ["method", "measure", "family", "head", "model"])
 def test_the_guide_shows_the_toy_that_is_tested(toy: str) -> None:
     guide = (TESTS.parent / "docs" / "guide" / "7-add.md").read_text(encoding="utf-8")
     assert (TESTS / "toys" / f"{toy}.py").read_text(encoding="utf-8").strip() in guide

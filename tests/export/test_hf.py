@@ -80,6 +80,7 @@ def test_stock_classes(key: str, method: str, options: dict[str, Any], tmp_path:
     assert again(longer).probabilities == pytest.approx(expected(longer).probabilities, abs=1e-5)
     said = (tmp_path / "out" / "README.md").read_text()
     assert "import affetto" not in said and "synthetic" in said and f"{TEMPERATURE:g}" in said
+    assert "Article 50(3)" in said and "| Licence of the data |" in said
     if options["pooling"] == "layer":
         assert "last_hidden_state" in said or "state 2 of 0 … 3" in said
 

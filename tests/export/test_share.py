@@ -40,7 +40,14 @@ def test_the_folder_loads_again_and_tells_what_it_is(run: Path, tmp_path: Path) 
     out = tmp_path / "published"
     assert export_hub(run, out) == str(out)
     assert heard(out) == heard(run)
-    assert {path.name for path in out.iterdir()} == {"README.md", "affetto.json", "head.safetensors", "method"}
+    assert {path.name for path in out.iterdir()} == {
+        "README.md",
+        "affetto.json",
+        "datasheet.md",
+        "head.safetensors",
+        "method",
+    }
+    assert (out / "datasheet.md").read_text() == (run / "datasheet.md").read_text()
     assert (out / "method" / "adapter_config.json").is_file()
     metrics = json.loads((run / "metrics.json").read_text())
     card = ModelCard.load(out / "README.md")
@@ -59,7 +66,10 @@ def test_the_folder_loads_again_and_tells_what_it_is(run: Path, tmp_path: Path) 
         *NOTICES.values(),
         "Intended use and limits",
         "Licence of the data",
+        "not known to affetto",
+        "This model was trained on data of which it is not known whether commercial use is allowed",
         "| sadness |",
+        "[data sheet](datasheet.md)",
         "affetto.load",
     ):
         assert told in card.text, told

@@ -126,6 +126,7 @@ def test_the_folder_describes_itself(exported: Path) -> None:
     assert (
         "synthetic speech" in card
         and "Article 50(3)" in card
+        and "| Licence of the data |" in card
         and "longer than 1.5 s" in card
         and f"temperature {TEMPERATURE:g}" in card
     )

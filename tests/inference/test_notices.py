@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from affetto.cli.predicting import _notes
 from affetto.errors import UserError
+from affetto.inference.batch.labelling import facts
 from affetto.inference.notices import ARTICLES, LONGEST_NOTICE, NOTICES, SHORT_NOTICE, read_notice
+from serving.served import Stub
 
 
 def test_each_language_has_its_notice_and_each_article_its_day() -> None:
@@ -36,3 +40,12 @@ def test_an_operator_gives_a_text_or_a_file(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             read_notice(value)
+
+
+def test_predict_says_once_what_binds_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    predictor = Stub()
+    predictor.card |= {"synthetic": False, "corpus": "mine", "licence": ""}
+    _notes(facts(predictor), SimpleNamespace(speaker=()), None)
+    shown = capsys.readouterr()
+    assert shown.out == "" and len(shown.err.splitlines()) == 1
+    assert "note: trained on data of which" in shown.err and "mine (licence unknown)" in shown.err

@@ -75,3 +75,16 @@ def test_on_a_phone_each_value_stands_beside_the_name_of_its_column(page):
     label = cell.evaluate("element => getComputedStyle(element, '::before').content")
     is_phone = page.viewport_size["width"] < 480
     assert (display, label) == (("flex", '"verdict"') if is_phone else ("table-cell", "none"))
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing(page, node_modules, colours):
+    """Rules of WCAG 2.2 A and AA and good practice, with everything open."""
+    script = node_modules / "axe-core" / "axe.min.js"
+    if not script.is_file():
+        pytest.skip(f"no axe-core in {node_modules}: npm ci --ignore-scripts --prefix tests/javascript")
+    page.emulate_media(color_scheme=colours)
+    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    page.add_script_tag(path=script)
+    findings = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    assert [(rule["id"], [node["target"] for node in rule["nodes"]][:3]) for rule in findings] == []

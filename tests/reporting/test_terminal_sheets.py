@@ -38,6 +38,18 @@ def test_scores_carry_interval_chance_cost_and_their_basis():
     assert "lora[r=8] | q" in shown and "macro F1 (95 %)" in shown and sheet.caption in shown
 
 
+def test_of_a_table_that_is_too_wide_the_names_stay():
+    wide = Sheet(
+        name="s",
+        title="t",
+        columns=columns("name", *"abcdef", texts=("name",)),
+        rows=((text_cell("a long name, and longer"), *(Cell("1234567890123") for _ in range(6))),),
+    )
+    folded, cut = printed(wide, 115), printed(wide, 80)
+    assert "a long name," in folded and "and longer" in folded and folded.count("1234567890123") == 6
+    assert "a long" in cut and "…" in cut
+
+
 def test_columns_that_no_row_fills_are_left_out_and_a_dash_stands_for_the_rest():
     bare = ScoredSet(name="probe", scores=SCORES)
     assert [column.name for column in score_sheet([bare]).columns] == ["method", "macro F1 (95 %)", "UAR", "chance"]

@@ -21,6 +21,8 @@ from affetto.serving.app import create_app
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.disclosure import Disclosure
 from affetto.serving.limits import Limits
+from affetto.serving.model_list import Changes
+from affetto.serving.roster import Load, Roster
 from affetto.serving.service import Service
 from affetto.serving.shelf import Shelf
 from models.systems import blueprint, classifier
@@ -70,10 +72,13 @@ class Serving:
         root_path: str = "",
         proxies: Sequence[str] = (),
         disclosure: Disclosure | None = None,
+        changes: Changes | None = None,
+        load: Load = lambda folders: {},
     ) -> None:
         self._stack = contextlib.ExitStack()
         self.service = Service(Catalogue(predictors), limits or Limits(), disclosure)
-        app, self.guard = create_app(self.service, names, root_path)
+        self.roster = Roster(self.service, load, changes or Changes())
+        app, self.guard = create_app(self.service, names, root_path, self.roster)
         self.shelf: Shelf | None = None
         if page:
             from affetto.serving.page import mount

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 
 import pytest
 
-from affetto.serving.batching import Batcher, ClosedError
+from affetto.serving.batching import PATIENCE, SHORT, Batcher, ClosedError, Kind, Owner
+from serving.served import until
 
 
 class Held:
@@ -28,14 +30,14 @@ class Held:
 
 @pytest.fixture
 def held():
-    """`held(work, …)` → a batcher whose thread is at its first batch, and what lets it go on."""
+    """`held(…)` → a batcher whose thread is at its first batch, and what lets it go on."""
     batchers = []
 
-    def make(work, **options):
+    def make(**options):
         door = Held()
-        batcher = Batcher({"door": door, **work}, wait_seconds=0.0, **options)
+        batcher = Batcher(wait_seconds=0.0, **options)
         batchers.append((batcher, door))
-        batcher.submit("door", "door", [0])
+        batcher.submit(Owner(Kind(door)), [0])
         assert door.entered.wait(60)
         return batcher, door.released.set
 
@@ -45,46 +47,100 @@ def held():
         assert batcher.close(60)
 
 
+def bring(batcher, kind, *items):
+    """Futures of the items of an owner who brings these alone."""
+    return batcher.submit(Owner(kind, len(items)), items)
+
+
+def outcomes(*futures):
+    return [future.result(60) for future in futures]
+
+
 def test_what_waits_together_goes_together_and_kinds_never_mix(held):
     a, b = Held(released=True), Held(released=True)
-    batcher, let = held({"a": a, "b": b}, most=3)
-    futures = [batcher.submit(kind, n, [n])[0] for n, kind in enumerate("abaabab")]
+    batcher, let = held(most=3)
+    kinds = {"a": Kind(a), "b": Kind(b)}
+    futures = [bring(batcher, kinds[name], n)[0] for n, name in enumerate("abaabab")]
     let()
-    assert [future.result(60) for future in futures] == [0, 10, 20, 30, 40, 50, 60]
+    assert outcomes(*futures) == [0, 10, 20, 30, 40, 50, 60]
     assert a.batches == [[0, 2, 3], [5]] and b.batches == [[1, 4, 6]]
 
 
-def test_who_brings_many_items_delays_who_brings_one_by_a_turn_alone(held):
+def test_a_long_recording_delays_a_clip_by_the_window_at_work_alone(held):
+    """The bound of docs/serving.md, by the windows in their order: 299 are 600 s of sound."""
     work = Held(released=True)
-    batcher, let = held({"a": work}, most=3)
-    long, longer = (batcher.submit("a", owner, range(at, at + 5)) for owner, at in (("long", 10), ("longer", 20)))
-    (short,) = batcher.submit("a", "short", [1])
+    batcher, let = held()
+    kind = Kind(work, turn=1)
+    long = batcher.submit(Owner(kind, 299), range(100, 116))
+    batcher.submit(Owner(Kind(work)), [1])  # the batch behind the door's
+    clip = bring(batcher, kind, 2)
+    other = bring(batcher, kind, *range(3, 3 + SHORT))
     let()
-    assert short.result(60) == 10
-    assert [future.result(60) for future in (*long, *longer)] == [10 * n for n in (*range(10, 15), *range(20, 25))]
-    assert work.batches == [[10, 20, 1], [11, 21, 12], [22, 13, 23], [14, 24]]
+    assert outcomes(*clip, *other) == [10 * n for n in range(2, 3 + SHORT)]
+    outcomes(*long)
+    # Both go before the first window of the long one, which joins no batch of theirs.
+    assert work.batches[:3] == [[2, *range(3, 3 + SHORT)], [1], [100]]
+    assert work.batches[3:] == [[n] for n in range(101, 116)]
+
+
+def test_of_long_recordings_the_shortest_is_first_and_the_longest_has_its_turn(held):
+    work = Held(released=True)
+    batcher, let = held()
+    kind = Kind(work, turn=1)
+    longest, shorter = Owner(kind, 200), Owner(kind, 60)
+    futures = [*batcher.submit(longest, range(100, 116)), *batcher.submit(shorter, range(20, 60))]
+    let()
+    outcomes(*futures)
+    order = [item for batch in work.batches for item in batch]
+    assert order[:PATIENCE] == list(range(20, 20 + PATIENCE)), "the shorter one"
+    assert order[PATIENCE] == 100, "who has waited for so many windows of others is next"
+    assert order[PATIENCE + 1 :][:PATIENCE] == list(range(20 + PATIENCE, 20 + 2 * PATIENCE))
+    assert all(len(batch) == 1 for batch in work.batches), "and goes by turns"
+
+
+def test_a_crowd_of_clips_never_starves_a_long_recording(held):
+    work = Held(released=True)
+    batcher, let = held(most=4)
+    kind = Kind(work, turn=1)
+    long = batcher.submit(Owner(kind, 100), range(100, 103))
+    crowd = [bring(batcher, kind, n)[0] for n in range(60)]
+    let()
+    outcomes(*crowd, *long)
+    batches = [[item for item in batch if item >= 100] for batch in work.batches]
+    assert [n for n, batch in enumerate(batches) if batch] == [4, 9, 14], "one window after 16 of others"
+    assert max(len(batch) for batch in work.batches) == 4
+
+
+def test_a_device_computes_whole_batches_of_long_recordings(held):
+    work = Held(released=True)
+    batcher, let = held(most=4)
+    kind = Kind(work, turn=4)
+    long = [batcher.submit(Owner(kind, 20), range(at, at + 5)) for at in (10, 20)]
+    clip = bring(batcher, kind, 1)
+    let()
+    outcomes(*clip, *long[0], *long[1])
+    assert work.batches == [[1, 10, 11, 12], [13, 14, 20, 21], [22, 23, 24]]
 
 
 def test_a_kind_that_never_ends_leaves_the_others_their_turns(held):
     a, b = Held(released=True), Held(released=True)
-    batcher, let = held({"a": a, "b": b}, most=2)
-    many = batcher.submit("a", "many", range(6))
-    (other,) = batcher.submit("b", "other", [1])
+    batcher, let = held(most=2)
+    many, (other,) = bring(batcher, Kind(a), *range(6)), bring(batcher, Kind(b), 1)
     seen = []
     other.add_done_callback(lambda _: seen.append(len(a.batches)))
     let()
-    assert [future.result(60) for future in (*many, other)] == [0, 10, 20, 30, 40, 50, 10] and seen == [1]
+    assert outcomes(*many, other) == [0, 10, 20, 30, 40, 50, 10] and seen == [1]
 
 
 def test_an_item_waits_for_company_but_not_for_long():
     work = Held(released=True)
-    batcher = Batcher({"a": work}, most=2, wait_seconds=600.0)
-    futures = [*batcher.submit("a", 1, [1]), *batcher.submit("a", 2, [2])]  # a full batch goes at once
-    assert [future.result(60) for future in futures] == [10, 20] and work.batches == [[1, 2]]
+    batcher, kind = Batcher(most=2, wait_seconds=600.0), Kind(work)
+    futures = [*bring(batcher, kind, 1), *bring(batcher, kind, 2)]  # a full batch goes at once
+    assert outcomes(*futures) == [10, 20] and work.batches == [[1, 2]]
     assert batcher.close(60)
-    batcher = Batcher({"a": work}, most=2, wait_seconds=0.2)
+    batcher = Batcher(most=2, wait_seconds=0.2)
     started = time.monotonic()
-    assert batcher.submit("a", 3, [3])[0].result(60) == 30
+    assert outcomes(*bring(batcher, kind, 3)) == [30]
     assert time.monotonic() - started >= 0.19
     assert batcher.close(60)
 
@@ -95,22 +151,24 @@ def test_one_bad_item_spoils_no_other(held):
             raise ValueError("two")
         return [item + 1 for item in items]
 
-    batcher, let = held({"a": work}, most=4)
-    futures = [batcher.submit("a", n, [n])[0] for n in range(4)]
+    batcher, let = held(most=4)
+    kind = Kind(work)
+    futures = [bring(batcher, kind, n)[0] for n in range(4)]
     let()
     assert [futures[n].result(60) for n in (0, 1, 3)] == [1, 2, 4]
     with pytest.raises(ValueError, match="two"):
         futures[2].result(60)
-    assert batcher.submit("a", 7, [7])[0].result(60) == 8, "the thread goes on"
+    assert outcomes(*bring(batcher, kind, 7)) == [8], "the thread goes on"
 
 
 def test_closing_finishes_what_was_taken(held):
     work = Held(released=True)
-    batcher, let = held({"a": work}, most=1)
-    futures = batcher.submit("a", "a", range(5))
+    batcher, let = held(most=1)
+    kind = Kind(work)
+    futures = bring(batcher, kind, *range(5))
     assert not batcher.close(0.01), "one batch is at work"
     with pytest.raises(ClosedError):
-        batcher.submit("a", "b", [9])
+        bring(batcher, kind, 9)
     assert batcher.seconds_at_work() > 0
     let()
     assert batcher.close(60) and not batcher.is_alive and batcher.seconds_at_work() == 0
@@ -119,15 +177,27 @@ def test_closing_finishes_what_was_taken(held):
 
 def test_who_is_dropped_is_not_computed(held):
     work = Held(released=True)
-    batcher, let = held({"a": work}, most=1)
-    gone, stays = batcher.submit("a", "gone", [1, 2]), batcher.submit("a", "stays", [3])
-    batcher.drop("gone")
-    batcher.drop("door")  # which is at work
+    batcher, let = held(most=1)
+    kind = Kind(work)
+    leaving = Owner(kind, 2)
+    gone, stays = batcher.submit(leaving, [1, 2]), bring(batcher, kind, 3)
+    batcher.drop(leaving)
     assert batcher.waiting == 1 and all(future.cancelled() for future in gone)
     let()
     assert stays[0].result(60) == 30 and work.batches == [[3]]
-    batcher.drop("nobody")
-    assert batcher.submit("a", "late", [4])[0].result(60) == 40, "the thread goes on"
+    batcher.drop(leaving)
+    assert outcomes(*bring(batcher, kind, 4)) == [40], "the thread goes on"
+
+
+def test_a_kind_that_nobody_uses_is_not_held(held):
+    """So that the memory of a model that is removed is free at once, without a collector."""
+    work = Held(released=True)
+    batcher, let = held()
+    let()
+    kind = weakref.ref(made := Kind(work))
+    assert outcomes(*bring(batcher, made, 1)) == [10]
+    del made
+    until(lambda: kind() is None)
 
 
 class Device:
@@ -161,8 +231,8 @@ class Device:
 def test_a_batch_is_begun_while_a_device_computes_the_last(held):
     device = Device()
     device.released.set()
-    batcher, let = held({"device": device}, most=2)
-    futures = batcher.submit("device", "first", range(6))
+    batcher, let = held(most=2)
+    futures = bring(batcher, Kind(device), *range(6))
     device.released.clear()
     let()
     try:
@@ -178,9 +248,8 @@ def test_a_batch_is_begun_while_a_device_computes_the_last(held):
 def test_what_a_device_has_done_waits_for_no_other_work(held):
     device, slow = Device(), Held()
     device.released.set()
-    batcher, let = held({"device": device, "slow": slow})
-    first = batcher.submit("device", "first", [1])[0]
-    last = batcher.submit("slow", "first", [2])[0]
+    batcher, let = held()
+    (first,), (last,) = bring(batcher, Kind(device), 1), bring(batcher, Kind(slow), 2)
     let()
     try:
         assert first.result(10) == 10
@@ -192,8 +261,8 @@ def test_what_a_device_has_done_waits_for_no_other_work(held):
 def test_what_fails_on_a_device_spoils_no_other_item(held):
     device = Device()
     device.released.set()
-    batcher, let = held({"device": device}, most=3)
-    futures = batcher.submit("device", "first", [1, -1, 2, 3, -2, 4])
+    batcher, let = held(most=3)
+    futures = bring(batcher, Kind(device), 1, -1, 2, 3, -2, 4)
     let()
     for future, message in ((futures[1], "broken"), (futures[4], "late")):
         with pytest.raises(ValueError, match=message):

@@ -90,10 +90,10 @@ def test_a_short_recording_is_answered_while_long_ones_are_heard():
     with ThreadPoolExecutor(4) as clients, serving as url:
         try:
             long = [clients.submit(post, url, wav(np.tile(CLIP, 50))) for _ in range(3)]  # 40 s, 79 windows
-            until(lambda: serving.service.batcher.waiting >= 32)
+            until(lambda: serving.service.batcher.waiting == 3 * 16 - 1)  # one is at work
             short = clients.submit(post, url, wav(CLIP))
-            until(lambda: serving.service.batcher.waiting >= 33)
-            turnstile.passes.release(2)  # the batch at work, and one more
+            until(lambda: serving.service.batcher.waiting == 3 * 16)
+            turnstile.passes.release(2)  # the window at work, and the short one's
             assert short.result(60).status_code == 200
             assert not any(answer.done() for answer in long)
         finally:
@@ -240,6 +240,20 @@ def test_who_leaves_while_waiting_is_not_computed_and_who_stays_is_even_as_the_s
     assert len(left) == 2 and {fact["client"] for fact in left} == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize("where", ["params", "data"])
+def test_a_request_may_have_less_time_than_the_server_gives(serving, stub, where):
+    """Its place is free once its thread has ended; one who leaves the time out waits on."""
+    file = {"file": wav(CLIP)}
+    answer = httpx.post(f"{serving.url}/v1/predict", files=file, timeout=60, **{where: {"timeout": "0.2"}})
+    assert refused(answer) == (503, "timed_out") and "within 0.2 s" in answer.json()["message"]
+    for seconds in ("0", "-1", "301", "nan", "soon"):
+        answer = httpx.post(f"{serving.url}/v1/predict", files=file, timeout=60, **{where: {"timeout": seconds}})
+        assert refused(answer) == (422, "invalid_parameter") and "timeout" in answer.json()["message"]
+    stub.let.set()
+    answer = httpx.post(f"{serving.url}/v1/predict", files=file, timeout=60, **{where: {"timeout": "300"}})
+    assert answer.status_code == 200
+
+
 # -- strangers ----------------------------------------------------------------------------------------------------
 
 
@@ -279,7 +293,7 @@ def test_a_defect_is_told_apart_and_logged(serving, stub, monkeypatch, caplog):
         raise ZeroDivisionError("inside")
 
     stub.let.set()
-    monkeypatch.setitem(serving.service.batcher.work, "a", broken)
+    monkeypatch.setattr(serving.service.catalogue.find("a").kind, "work", broken)
     with caplog.at_level(logging.ERROR, logger="affetto.server"):
         response = post(serving.url, wav(clips(0.5)[0]))
         assert refused(response) == (500, "defect") and "inside" not in response.text

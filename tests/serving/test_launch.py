@@ -155,7 +155,7 @@ def test_a_thread_that_hangs_does_not_keep_the_process(monkeypatch, capsys):
         def close(self) -> bool:
             return False
 
-    monkeypatch.setattr(launch, "_load", lambda *_, **__: Stuck())
+    monkeypatch.setattr(launch, "_load", lambda *_, **__: (Stuck(), None))
     monkeypatch.setattr(launch, "_serve", lambda *_, **__: None)
     monkeypatch.setattr("os._exit", lambda status: pytest.exit(f"status {status}"))
     with pytest.raises(pytest.exit.Exception, match="status 1"):

@@ -101,7 +101,8 @@ def test_answers_of_classes_are_byte_for_byte_what_they_were() -> None:
     )
     assert models == (
         '{"models":[{"name":"first","default":true,"labels":["joy","anger"],"method":null,"backbone":null,'
-        '"precision":null,"window_seconds":4.0,"shares_backbone_with":[],"synthetic":true}]}'
+        '"precision":null,"window_seconds":4.0,"shares_backbone_with":[],"synthetic":true,'
+        '"licences":[{"corpus":"unknown","licence":"","commercial_use":null,"synthetic":true,"role":"tested"}]}]}'
     )
 
 
@@ -125,7 +126,8 @@ def test_a_request_says_below_which_probability_no_emotion_is_named(url: str) ->
         answer = httpx.post(f"{url}/v1/predict", params={"model": name, limit: "0.5"}, files={"file": wav(CLIP)})
         assert (answer.status_code, answer.json()["error"]) == (422, "invalid_parameter")
     described = httpx.get(f"{url}/openapi.json").json()["paths"]["/v1/predict"]["post"]
-    assert [parameter["name"] for parameter in described["parameters"]] == ["model", limit, "coverage", "sets"]
+    names = [parameter["name"] for parameter in described["parameters"]]
+    assert names == ["model", limit, "coverage", "sets", "refuse_novel", "timeout"]
 
 
 def test_a_request_asks_for_a_set_of_labels(url: str, predictors: dict[str, Predictor]) -> None:

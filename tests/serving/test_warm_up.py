@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from affetto.inference import shared_weights
-from affetto.serving import launch, service
+from affetto.serving import launch
+from affetto.serving.batching import MOST
+from affetto.serving.catalogue import model_of
 from affetto.serving.limits import Limits
 from affetto.serving.service import Service
 from serving.served import RATE_HZ, Serving, Stub, until, wav
@@ -41,9 +43,11 @@ def test_a_model_is_warm_after_one_short_batch() -> None:
 
 def test_work_is_begun_where_a_device_does_it_and_else_computed() -> None:
     model = Stub()
-    assert service._work(model) == model.window_probabilities
-    model.batches_ahead = 1
-    assert service._work(model) == model.begin
+    kind = model_of("a", model).kind
+    assert kind.work == model.window_probabilities and kind.turn == 1
+    model.batches_ahead = model.decoders = 1
+    kind = model_of("a", model).kind
+    assert kind.work == model.begin and kind.turn == MOST
 
 
 def test_a_recording_is_decoded_while_another_is_computed() -> None:

@@ -39,6 +39,7 @@ def write_table(folder: Path, speakers: int = 6, takes: int = 1, parts: bool = T
             for take in range(takes):
                 file = f"audio/s{speaker}-{emotion}-{take}.wav"
                 soundfile.write(folder / file, sound(number, speaker, take), RATE_HZ, subtype="FLOAT")
+                _clear_time(folder / file)
                 part = {speakers - 1: "test", speakers - 2: "validation"}.get(speaker - first, "train")
                 rows.append([file, emotion, f"s{speaker}", *([part] if parts else [])])
     with (folder / "clips.csv").open("w", newline="") as out:
@@ -46,6 +47,14 @@ def write_table(folder: Path, speakers: int = 6, takes: int = 1, parts: bool = T
         writer.writerow(["file", "emotion", "speaker", *(["split"] if parts else [])])
         writer.writerows(rows)
     return folder / "clips.csv"
+
+
+def _clear_time(path: Path) -> None:
+    """Set the time in the chunk PEAK of a float WAV to 0, so that the content of a corpus is always the same."""
+    content = bytearray(path.read_bytes())
+    time = content.index(b"PEAK") + 12
+    content[time : time + 4] = bytes(4)
+    path.write_bytes(content)
 
 
 def spec(

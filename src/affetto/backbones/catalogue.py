@@ -19,6 +19,12 @@ _TINY = {
     "num_conv_pos_embeddings": 32,
     "num_conv_pos_embedding_groups": 4,
 }
+_XLSR: dict[str, Any] = {
+    "citation": (
+        'Conneau et al., "Unsupervised Cross-lingual Representation Learning for Speech Recognition", Interspeech 2021'
+    ),
+    "citation_key": "xlsr",
+}
 _WHISPER_SMALL = {
     "d_model": 768,
     "encoder_layers": 12,
@@ -69,6 +75,10 @@ class CatalogueEntry:
     """Fields of transformers' configuration that are not its defaults."""
     normalize: bool = True
     """True if random weights come with waves that are normalised."""
+    citation: str = ""
+    """Publication, as `Authors, "Title", Venue Year`; empty: that of the family."""
+    citation_key: str = ""
+    """Name of that publication in lists of references."""
 
 
 BACKBONES: dict[str, CatalogueEntry] = {
@@ -90,6 +100,7 @@ BACKBONES: dict[str, CatalogueEntry] = {
         scenario="A",
         title="XLSR-53",
         config=_LARGE | PRE_NORM,
+        **_XLSR,
     ),
     "wav2vec2-large-it": CatalogueEntry(
         family="wav2vec2",
@@ -111,6 +122,7 @@ BACKBONES: dict[str, CatalogueEntry] = {
         scenario="B",
         title="XLSR-53",
         config=_LARGE | PRE_NORM,
+        **_XLSR,
     ),
     "whisper-base": CatalogueEntry(
         family="whisper", hub_id="openai/whisper-base", scenario="other", title="Whisper Base", config=_WHISPER_BASE

@@ -141,6 +141,8 @@ def _table(rows: list[dict[str, Any]], columns: Columns) -> str:
 
     text = io.StringIO()
     printable_rows = (row | {"file": printable(row["file"])} for row in rows)
-    sheet = prediction_sheet(printable_rows, has_classes=columns.has_classes, dimensions=columns.dimensions)
+    sheet = prediction_sheet(
+        printable_rows, has_classes=columns.has_classes, dimensions=columns.dimensions, judged=columns.judged
+    )
     print_sheet(sheet, file=text, width=None if sys.stdout.isatty() else 120)
     return text.getvalue()

@@ -63,6 +63,15 @@ def predict(
     ] = 0.0,
     coverage: Coverage = None,
     sets: Sets = "lac",
+    refuse_novel: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="give no answer to recordings more unlike the training clips than this share of held-out clips, such "
+            "as 0.99; 1 only reports the novelty; default: it is not measured",
+        ),
+    ] = None,
     calibrate: Annotated[
         Path | None, typer.Option(help="adapt to one speaker: folder of unlabelled clips of theirs, of mixed emotions")
     ] = None,
@@ -90,8 +99,9 @@ def predict(
             raise UserError("--timeline takes one recording at a time: there is nothing to --resume")
         if engine != "local":
             raise UserError(f"--timeline takes one recording at a time, on this machine: leave --engine {engine} out")
-        if coverage is not None:
-            raise UserError("--coverage is for sets of labels of whole clips: leave out --coverage or --timeline")
+        for option, value in (("--coverage", coverage), ("--refuse-novel", refuse_novel)):
+            if value is not None:
+                raise UserError(f"{option} is for answers to whole recordings: leave out {option} or --timeline")
         if tta is not None:
             raise UserError("--tta averages the answer to a clip, and a timeline has many: leave one of them out")
         timelines.check(inputs, format_, out, picture)
@@ -118,6 +128,7 @@ def predict(
         abstain_below=abstain_below,
         coverage=coverage,
         sets=sets,
+        refuse_novel=refuse_novel,
         speaker=_clips(calibrate),
         speeds=parse_speeds(tta),
         label_map=tuple(label_map(map_).items()),

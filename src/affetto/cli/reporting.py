@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affetto.cli.arguments import Quiet, counter
+from affetto.cli.arguments import Quiet, counter, pairs
 
 if TYPE_CHECKING:
     from affetto.reporting.report import Report
@@ -24,6 +24,13 @@ def report(
             help="format: html, markdown, latex, csv, svg, png or predictions (repeatable; default: all)",
         ),
     ] = None,
+    audio: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATH",
+            help="corpus whose clips the page plays (repeatable): from PATH, so on this computer alone",
+        ),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="page title (default: name of the results)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     quiet: Quiet = False,
@@ -34,7 +41,14 @@ def report(
     from affetto.reporting.terminal_sheets import headline_sheet
 
     with counter("drawing", quiet or as_json) as progress:
-        written = write(folder, out, title=title, only=tuple(formats or ()), progress=progress)
+        written = write(
+            folder,
+            out,
+            title=title,
+            only=tuple(formats or ()),
+            places=pairs(audio, "--audio"),
+            progress=progress,
+        )
     if as_json:
         typer.echo(json.dumps(_to_dict(written), indent=2, ensure_ascii=False))
         return

@@ -10,13 +10,13 @@ import typer
 
 from affetto.cli.arguments import Device, LabelMap, Moved, Precision, label_map
 from affetto.serving.contexts import CONTEXTS, read_use
-from affetto.serving.limits import TOKEN_VARIABLE, Limits, access_token
+from affetto.serving.limits import ADMIN_VARIABLE, TOKEN_VARIABLE, Limits, access_token, admin_token
 
 
 def serve(
     models: Annotated[
-        list[str], typer.Argument(help="models, as PATH or NAME=PATH (or a hub id); the first is the default")
-    ],
+        list[str] | None, typer.Argument(help="models, as PATH or NAME=PATH (or a hub id); the first is the default")
+    ] = None,
     host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0: every network")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen at; 0: a free one")] = 8000,
     token: Annotated[
@@ -32,6 +32,19 @@ def serve(
         typer.Option(help="file of bearer tokens, one a line, as TOKEN or NAME TOKEN; read again when it changes"),
     ] = None,
     no_token: Annotated[bool, typer.Option("--no-token", help="serve other machines without a token")] = False,
+    models_file: Annotated[
+        Path | None, typer.Option(help="file of models, one a line as above; SIGHUP reads it again")
+    ] = None,
+    models_folder: Annotated[
+        Path | None, typer.Option(help="folder below which an admin may add models while the server runs")
+    ] = None,
+    allow_hub: Annotated[
+        bool, typer.Option("--allow-hub", help="let an admin add models of the hub, as owner/name@revision")
+    ] = False,
+    admin_token_file: Annotated[
+        Path | None,
+        typer.Option(help=f"file of admins' tokens, as --token-file; or one in the variable {ADMIN_VARIABLE}"),
+    ] = None,
     max_seconds: Annotated[float, typer.Option(help="longest recording that is accepted")] = 600.0,
     max_megabytes: Annotated[float, typer.Option(help="largest upload that is accepted")] = 25.0,
     upload_seconds: Annotated[float, typer.Option(help="time limit of an upload")] = 60.0,
@@ -78,6 +91,7 @@ def serve(
     from affetto.inference.notices import read_notice
     from affetto.serving.disclosure import Disclosure
     from affetto.serving.launch import serve as run
+    from affetto.serving.model_list import Changes
 
     limits = Limits(
         max_seconds=max_seconds,
@@ -88,9 +102,11 @@ def serve(
         client_queue=client_queue,
         token=access_token(token, without=no_token, environment=os.environ, file=token_file),
         token_file=token_file,
+        admin_token=admin_token(os.environ),
+        admin_token_file=admin_token_file,
     )
     run(
-        models,
+        models or (),
         limits,
         host=host,
         port=port,
@@ -105,5 +121,6 @@ def serve(
         disclosure=Disclosure(
             operator="" if notice is None else read_notice(notice), use=read_use(context, context_reason)
         ),
+        changes=Changes(folder=models_folder, allows_hub=allow_hub, file=models_file),
         say=lambda line: typer.echo(line),
     )

@@ -14,9 +14,11 @@ from affetto.cli.arguments import (
     CorpusOptions,
     Device,
     KeepOther,
+    LabelMap,
     Labels,
     Moved,
     Quiet,
+    label_map,
     pairs,
     run_corpora,
 )
@@ -41,7 +43,12 @@ def stress(
     noise: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="folder of recorded noise, for the perturbation `recorded`")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMNS", help="columns by whose groups scores are compared, such as gender,age"),
+    ] = None,
     label: Labels = None,
+    map_: LabelMap = None,
     keep_other: KeepOther = False,
     option: CorpusOptions = None,
     dimension: CorpusColumns = None,
@@ -64,10 +71,12 @@ def stress(
             model,
             corpora,
             out=out,
-            only=None if only is None else [name.strip() for name in only.split(",") if name.strip()],
+            only=None if only is None else _names(only),
             limit=limit,
             noise=noise,
+            by=_names(by or ""),
             labels=pairs(label, "--label"),
+            label_map=label_map(map_),
             keep_other=keep_other,
             include_seen=include_seen,
             skip_bad=skip_bad,
@@ -80,18 +89,27 @@ def stress(
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     from affetto.reporting.render.terminal import print_sheet
-    from affetto.reporting.stress_sheets import effect_sheet
+    from affetto.reporting.stress_sheets import gap_sheet, terminal_sheet
 
-    print_sheet(effect_sheet(content))
+    for sheet in (terminal_sheet(content), gap_sheet(content)):
+        if sheet is not None:
+            print_sheet(sheet)
     for line in _origin(content):
         typer.echo(line)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _origin(content: dict[str, object]) -> list[str]:
     """Lines on the models that answered."""
     folds = content["answered_by"]
     answered = f"each clip answered by one of {len(folds)} folds" if isinstance(folds, list) else "one model"
-    lines = [f"trained on {content['trained_on']}, tested on {content['corpus']}; {answered}"]
+    outside = content.get("outside")
+    contaminated = ", ".join(outside["contaminated"]) if isinstance(outside, dict) else ""
+    mark = f" (contaminated: {contaminated})" if contaminated else ""
+    lines = [f"trained on {content['trained_on']}, tested on {content['corpus']}{mark}; {answered}"]
     if not content["is_known_what_trained"]:
         lines.append("note: it is not known what the model was trained on; these clips may be among it")
     return lines

@@ -52,6 +52,13 @@ class Corpus:
     """`read(path, *, label_map, strict, **options)` returns the manifest; raises UserError."""
     options: Mapping[str, Option] = field(default_factory=dict)
     licence: str = ""
+    commercial_use: bool | None = None
+    """True if the licence allows commercial use, False if it forbids it; None where that is unknown or disputed, or
+    where `licence` is the name of a standard one (`licences.allows_commercial_use`)."""
+    speech: str = ""
+    """Origin of the emotions: `acted`, `elicited` or `natural`; empty where it is unknown."""
+    collection: str = ""
+    """Collection of the speech and its labels, in a sentence or two."""
     source: str = ""
     """Address from which the corpus can be had."""
     citation: str = ""

@@ -74,6 +74,17 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A corpus that clips come from."""
+
+    corpus: str
+    key: str
+    """Name of the record that read it."""
+    licence: str
+    synthetic: bool
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Clips in a fixed order (sorted by name), and facts of the corpus."""
 
@@ -99,6 +110,8 @@ class Manifest:
     """Dimensions that some of several corpora lack, or have with another range."""
     key: str = ""
     """Name of the record that read the corpus, whatever name the user gave it; of several corpora joined by `+`."""
+    joined: tuple[Origin, ...] = ()
+    """Corpora of a manifest of several (`merge`)."""
     relabelled: tuple[Relabelling, ...] | None = None
     """Labels whose clips were left out or count as another class; None where the reader does not count them."""
 
@@ -113,6 +126,12 @@ class Manifest:
 
     def path(self, clip: Clip) -> Path:
         return self.roots.get(clip.corpus, self.root) / clip.file
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Corpora of the clips: one, or those that were joined."""
+        single = Origin(corpus=self.corpus, key=self.key, licence=self.licence, synthetic=self.synthetic)
+        return self.joined or (single,)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -186,4 +205,5 @@ def merge(manifests: list[Manifest]) -> Manifest:
         dimensions={name: scale for name, scale in manifests[0].dimensions.items() if (name, scale) in shared},
         unequal_dimensions=tuple(sorted({name for name, _ in set.union(*ranges) - shared})),
         key="+".join(manifest.key for manifest in manifests),
+        joined=tuple(origin for manifest in manifests for origin in manifest.origins),
     )

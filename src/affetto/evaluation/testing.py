@@ -19,6 +19,7 @@ from affetto.corpora.labels import DROP
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 from affetto.evaluation.confidence import confidence_of
+from affetto.evaluation.contamination import origin_notes, outside_fields
 from affetto.evaluation.seen import Overlap, TrainedOn, trained_on
 from affetto.inference.loading import load
 from affetto.inference.predictor import Prediction, Predictor
@@ -73,7 +74,8 @@ def evaluate(
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     predictor = predictor.on_scales(clips.manifest.dimensions)
     predictor.speeds = check_speeds(speeds)
-    for note in predictor.notes:
+    corpora_names = sorted({clip.corpus for clip in clips.manifest.clips})
+    for note in (*predictor.notes, *origin_notes(predictor.card, corpora_names)):
         say(f"note: {note}")
     target = predictor.target
     tested, left_out = choose(clips, target, trained_on(Path(run)), include_seen=include_seen, say=say)
@@ -83,20 +85,24 @@ def evaluate(
             left_out["unusable"][clip.id] = str(result)
             refuse_or_name({clip.id: str(result)}, len(clips.manifest.clips), skip_bad, say)
         else:
-            values = np.array([*result.probabilities.values(), *result.dimensions.values()])
-            rows.append(row_of(clip, target, values, decision=decision_of(predictor.card), several=clips.several))
+            rows.append(_row_of_answer(clip, predictor, result, several=clips.several))
     if not rows:
         raise UserError(f"none of the {len(tested)} clips could be used; mend them")
     cards = [predictor.card] * len(rows)
     metrics = summary(run, target, clips, rows=rows, left_out=left_out, cards=cards) | {"include_seen": include_seen}
-    if "outside" in predictor.card:
-        metrics["outside"] = predictor.card["outside"]
+    metrics |= outside_fields(predictor, corpora_names)
     if speeds:
         metrics["speeds"] = list(predictor.speeds)
     if folder is not None:
         folder.write_lines(PREDICTIONS["test"], rows)
         folder.write(METRICS, metrics)
     return metrics
+
+
+def _row_of_answer(clip: Clip, predictor: Predictor, answer: Prediction, *, several: bool) -> dict[str, Any]:
+    """Make a line of the predictions file from a predictor's answer."""
+    values = np.array([*answer.probabilities.values(), *answer.dimensions.values()])
+    return row_of(clip, predictor.target, values, decision=decision_of(predictor.card), several=several)
 
 
 @dataclass(frozen=True)

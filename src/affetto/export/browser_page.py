@@ -16,6 +16,7 @@ from string import Template
 from affetto.errors import UserError
 from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION
 from affetto.inference.predictor import Predictor
+from affetto.models.licences import describe, read_licences
 
 FILES = ("index.html", "page.css", "page.js", "worker.js")
 LIBRARY = "library"
@@ -68,7 +69,7 @@ def add_page(folder: Path, predictor: Predictor, name: str, library: BrowserLibr
         "articles": "".join(
             f"<li>{escape(article.name)}, since {article.since}: {escape(article.rule)}</li>" for article in ARTICLES
         ),
-        "licence": escape(predictor.card["licence"] or "not known"),
+        "licence": escape(describe(read_licences(predictor.card))),
     }
     for file in FILES:
         content = (files("affetto.export") / "page" / file).read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from affetto.evaluation.seen import list_of
 from affetto.export.source import without_paths
 from affetto.inference.loading import kind_of
 from affetto.models.ensemble import model_digest
+from affetto.models.licences import united
 from affetto.models.saved import read_card
 from affetto.targets.registry import target_of
 from affetto.targets.target import Target
@@ -84,7 +85,7 @@ def _folders(model: Path, folds: bool) -> list[Path]:
     if kind == "ensemble":
         raise UserError(f"{model} is an ensemble: give its members' runs instead")
     if kind != "trained":
-        raise UserError(f"{model} was exported already: give the run's folder")
+        raise UserError(f"{model} was exported already, or is a model of others: give the folder of a run")
     run = RunFolder(model)
     if run.has(SPEC) and not run.has(METRICS):
         raise UserError(f"{model} is not finished: run its `affetto train` again, or leave it out")
@@ -151,6 +152,7 @@ def united_card(members: Sequence[Member]) -> dict[str, Any]:
         "tested": False,
         "corpus": _joined((card["corpus"] for card in cards), "+"),
         "licence": _joined((card["licence"] for card in cards), "; "),
+        "licences": united(cards),
         "synthetic": any(card["synthetic"] for card in cards),
     }
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from affetto._version import __version__
 from affetto.backbones.catalogue import BACKBONES
-from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION
+from affetto.export.stress_table import stress_table
+from affetto.export.terms import law_section, licence_section
+from affetto.inference.notices import NOTICES
 from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.intervals import title
 from affetto.measures.regression import CCC
@@ -18,8 +20,18 @@ from affetto.targets.scored import Scored
 from affetto.targets.target import Target
 
 
-def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], base: str, repo: str) -> str:
-    """Write README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others."""
+def model_card(
+    name: str,
+    card: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    base: str,
+    repo: str,
+    stress: Mapping[str, Any] | None = None,
+) -> str:
+    """Write README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others.
+
+    `stress` is the content of the run's stress test; None: there was none.
+    """
     synthetic = bool(card["synthetic"]) or bool(metrics["synthetic"])
     final = metrics.get("final") or {}
     target = target_of(card["blueprint"])
@@ -35,17 +47,15 @@ def model_card(name: str, card: Mapping[str, Any], metrics: Mapping[str, Any], b
         "method": metrics["method"],
         "recipe": metrics["recipe"],
         "corpus": "; ".join(_corpora(metrics)),
-        "licence": card["licence"] or "not known to affetto; ask the source of the corpus",
+        "licence": licence_section(card),
         "split": metrics["split"],
         "checksum": metrics["split_checksum"],
         "scores": _scores(metrics, target),
-        "classes": "\n\n".join(_details(target, card, metrics)),
+        "classes": "\n\n".join([*_details(target, card, metrics), *([stress_table(stress)] if stress else [])]),
         "untested": _untested(final),
         "seconds": _window(card),
         "digest": card["backbone"]["digest"],
-        "regulation": REGULATION,
-        "disclaimer": DISCLAIMER,
-        "articles": "\n".join(f"- {article.name}, since {article.since}: {article.rule}" for article in ARTICLES),
+        "law": law_section(),
         "notices": "\n".join(f"- `{language}`: {text}" for language, text in NOTICES.items()),
     }
     return CARD.format(**values)
@@ -267,8 +277,9 @@ a folder. It was trained on {seconds}; longer recordings are covered by windows.
 
 ## Training data
 
-{corpus}; recipe `{recipe}`. Licence of the data: {licence}.
-The licence of the data may bind what is made from them.
+{corpus}; recipe `{recipe}`. The licence of the data may bind what is made from them.
+
+{licence}
 
 ## How well it does
 
@@ -286,11 +297,7 @@ corpus above alone; how well it does on other languages, microphones, ages and w
 acted emotions are not spontaneous ones. A voice does not show what a person feels: the answer says which training
 clips a recording sounds like. Do not use it to judge a person.
 
-## European law
-
-{regulation} speaks of emotion recognition from biometric data, of which a voice is one. {disclaimer}
-
-{articles}
+{law}
 
 Notice for the people exposed, to be completed with the name of the operator:
 

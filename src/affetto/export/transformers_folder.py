@@ -19,6 +19,7 @@ from affetto.errors import UserError
 from affetto.export import parity, stock
 from affetto.export.folder import new_folder
 from affetto.export.source import without_paths
+from affetto.export.terms import law_section, licence_section
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.methods.registry import METHODS
 from affetto.quiet import quiet_transformers
@@ -155,6 +156,8 @@ def _readme(predictor: Any, stock_class: bool, name: str) -> str:
         state=stock.trained_on(classifier.pooling, pre_norm),
         needs="transformers alone" if stock_class else "transformers and affetto",
         rate_hz=RATE_HZ,
+        licences=licence_section(card),
+        law=law_section(),
         register="" if stock_class else "import affetto.hf\n",
     )
 
@@ -198,4 +201,10 @@ print(classify({{"raw": samples, "sampling_rate": rate_hz}}))
 
 The head was trained on {state}.
 {lengths}
-{temperature_note}"""
+{temperature_note}
+## Training data
+
+{licences}
+
+{law}
+"""

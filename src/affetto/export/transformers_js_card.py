@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from affetto._version import __version__
 from affetto.audio import RATE_HZ
 from affetto.export.parity import Parity
-from affetto.inference.notices import ARTICLES, DISCLAIMER, REGULATION
+from affetto.export.terms import law_section, licence_section
 from affetto.inference.predictor import Predictor
 
 File = tuple[str, str, int, Parity]
@@ -31,10 +31,8 @@ def card_of(predictor: Predictor, name: str, files: Sequence[File]) -> str:
         labels=", ".join(predictor.labels),
         seconds=f"{predictor.window_seconds:g}",
         temperature=f"{predictor.temperature:g}",
-        regulation=REGULATION,
-        disclaimer=DISCLAIMER,
-        articles="\n".join(f"- {article.name}, since {article.since}: {article.rule}" for article in ARTICLES),
-        licence=predictor.card["licence"] or "not known to affetto; ask the source of the corpus",
+        licences=licence_section(predictor.card),
+        law=law_section(),
     )
 
 
@@ -67,11 +65,8 @@ The difference is that of a probability from the trained model's, on synthetic s
 Labels: {labels}.
 A clip longer than {seconds} s is covered by windows, whose probabilities are averaged, as `affetto predict` does it.
 The probabilities are calibrated by the temperature {temperature}.
-Licence of the training data: {licence}.
 
-## European law
+{licences}
 
-{regulation} speaks of emotion recognition from biometric data, of which a voice is one. {disclaimer}
-
-{articles}
+{law}
 """

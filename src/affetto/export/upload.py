@@ -16,8 +16,9 @@ from affetto.export import modelcard
 from affetto.export.folder import new_folder
 from affetto.export.source import check_single
 from affetto.inference.loading import model_folder
+from affetto.models.novelty import NOVELTY
 from affetto.models.saved import CARD, HEAD, METHOD, read_card
-from affetto.training.runs import METRICS, RunFolder
+from affetto.training.runs import DATASHEET, METRICS, STRESS, STRESSED, RunFolder
 
 
 def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | None = None) -> str:
@@ -40,8 +41,21 @@ def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | Non
         (temporary / CARD).write_text(json.dumps(public, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         shutil.copyfile(folder / HEAD, temporary / HEAD)
         shutil.copytree(folder / METHOD, temporary / METHOD)
+        if (folder / NOVELTY).is_file():
+            shutil.copyfile(folder / NOVELTY, temporary / NOVELTY)
+        has_sheet = RunFolder(run).has(DATASHEET)
+        if has_sheet:
+            shutil.copyfile(RunFolder(run).path / DATASHEET, temporary / DATASHEET)
         repo = push or out.name
-        text = modelcard.model_card(repo.split("/")[-1], public, metrics, name, repo)
+        text = modelcard.model_card(
+            repo.split("/")[-1],
+            public,
+            metrics,
+            base=name,
+            repo=repo,
+            stress=RunFolder(Path(run) / STRESS).read(STRESSED),
+        )
+        text += f"\nThe [data sheet]({DATASHEET}) has more about the training corpora.\n" * has_sheet
         (temporary / "README.md").write_text(text, encoding="utf-8")
     return str(out) if push is None else hub.upload(out, push)
 

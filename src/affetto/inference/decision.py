@@ -10,6 +10,9 @@ import numpy as np
 
 from affetto.targets.target import Target
 
+NOVEL = "novel"
+"""Reason not to answer: the recording is too unlike the training clips."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -27,6 +30,10 @@ class Decision:
     """Conformal interval around each dimension's value, within its range; empty where the model's card has none."""
     label_set: tuple[str, ...] | None = None
     """Labels that hold the true one as often as was promised, the most probable first; None where nothing was."""
+
+    def refused(self) -> Decision:
+        """The probabilities alone, of a recording that gets no answer."""
+        return Decision(probabilities=self.probabilities, labels=None if self.labels is None else ())
 
 
 def decide(
@@ -87,6 +94,25 @@ class Decided(Protocol):
     def intervals(self) -> dict[str, tuple[float, float]]: ...
     @property
     def label_set(self) -> tuple[str, ...] | None: ...
+
+
+class Judged(Decided, Protocol):
+    """A prediction of a whole recording, that may be refused."""
+
+    @property
+    def novelty(self) -> float | None: ...
+    @property
+    def refused(self) -> str | None: ...
+
+
+def refusal_fields(result: Judged) -> dict[str, Any]:
+    """Fields that JSON has of a recording where the model watches for what it cannot judge."""
+    fields: dict[str, Any] = {}
+    if result.novelty is not None:
+        fields["novelty"] = result.novelty
+    if result.refused is not None:
+        fields["refused"] = result.refused
+    return fields
 
 
 def answer_fields(result: Decided) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from affetto.backbones.hub import model_snapshot
 from affetto.errors import UserError
 from affetto.inference.outside.folders import describe
-from affetto.inference.outside.formats import find_format, load_outside
+from affetto.inference.outside.formats import find_format, is_entry, load_outside
 from affetto.inference.predictor import Predictor
 from affetto.models.ensemble import ENSEMBLE
 from affetto.models.saved import CARD
@@ -34,8 +34,8 @@ def load(
     label_map: Mapping[str, str] | None = None,
 ) -> Predictor:
     """Load a trained model, ready to be called: the folder of a run, an export or an ensemble, an ONNX file, the folder
-    of an outside model (transformers' own audio classification) or a hub id (`owner/name`, or `owner/name@revision` for
-    a branch, a tag or a commit).
+    of an outside model (transformers' own audio classification, audonnx), the name of a registered one, or a hub id
+    (`owner/name`, or `owner/name@revision` for a branch, a tag or a commit).
 
     `precision`: `auto` (as trained, where this device has it natively), `float32`, `bfloat16`, or `int8`: the blocks'
     linear layers in 8-bit integers, the quickest on a CPU (docs/performance.md says what it costs).
@@ -118,7 +118,7 @@ def kind_of(path: Path) -> str:
         return "ensemble"
     if _configuration(path / TRANSFORMERS_FILE).keys() >= BROWSER_KEYS:
         return "browser"
-    if not (path / CARD).is_file() and find_format(path) is not None:
+    if not (path / CARD).is_file() and (find_format(path) is not None or is_entry(path)):
         return "outside"
     if path.suffix == ONNX or (path / ONNX_FILE).is_file():
         return "onnx"

@@ -17,11 +17,13 @@ import numpy as np
 
 from affetto import audio
 from affetto.errors import UserError, unknown
-from affetto.inference.decision import Decision, decide
+from affetto.inference.decision import NOVEL, Decision, decide
 from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.speeds import averaged
-from affetto.inference.windows import cover
+from affetto.inference.windows import count, cover
+from affetto.models.licences import licence_note
+from affetto.models.novelty import Novelty
 from affetto.models.prefix import Source
 from affetto.targets.classes import Classes
 from affetto.targets.label_sets import DEFAULT_KIND, LabelSets
@@ -67,10 +69,15 @@ class Prediction:
     label_set: tuple[str, ...] | None = None
     """Labels that hold the true one as often as `cover` promises, the most probable first; None without a promise."""
 
+    novelty: float | None = None
+    """Share of held-out clips of the training corpus that are less strange to the model, where it `watches`."""
+    refused: str | None = None
+    """Reason why there is no answer, however sure the model is: NOVEL; None: there is an answer."""
+
     @property
     def abstained(self) -> bool:
         """True if the model could name one label, and is not sure enough."""
-        return self.emotion is None and bool(self.probabilities) and self.labels is None
+        return self.refused is None and self.emotion is None and bool(self.probabilities) and self.labels is None
 
     @property
     def cropped(self) -> bool:
@@ -86,6 +93,12 @@ class Predictor(ABC):
     """
 
     abstain_below = 0.0
+    novelty: Novelty | None = None
+    """Statistics of the training clips, by which `watch` knows strange ones; None for a model without."""
+    watches = False
+    """True if rows of windows have the distance from the training clips behind the values."""
+    refuse_novel = 1.0
+    """Novelty from which on nothing is answered."""
     label_sets: LabelSets | None = None
     """Sets of labels that answers have beside the emotion (`cover`); None: none."""
     windows_at_once = BATCH
@@ -138,8 +151,14 @@ class Predictor(ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about its answers that whoever reads them should know."""
-        return ()
+        """Sentences about the model and its answers that whoever reads them should know."""
+        note = licence_note(self.card)
+        return (note,) if note else ()
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Names of the numbers by which recordings may be refused, as far as they are asked for."""
+        return ("novelty",) if self.watches else ()
 
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
         """Begin what `window_probabilities` computes → a function that waits for it.
@@ -175,6 +194,7 @@ class Predictor(ABC):
 
     def decide(self, row: np.ndarray) -> Decision:
         """Decide by mean values (outputs,), which are calibrated first; no emotion below `abstain_below`."""
+        row = row[: self.target.outputs]
         sets, probabilities = self.label_sets, row[: len(self.labels)]
         return decide(
             self.target,
@@ -183,6 +203,18 @@ class Predictor(ABC):
             self.abstain_below,
             label_set=None if sets is None else sets.of_clip(probabilities),
         )
+
+    def watch(self, refuse_novel: float = 1.0) -> None:
+        """Let answers have `novelty`, and refuse recordings that are at least so novel; 1 refuses none.
+
+        Raises UserError where the model has no statistics of its training clips."""
+        if self.novelty is None:
+            raise UserError(
+                "this model has no statistics of its training clips: it is an export for ONNX or transformers, the "
+                "mean of several models, of an earlier version, or of too few clips; use the run's folder, train it "
+                "again, or do not ask for novelty"
+            )
+        self.watches, self.refuse_novel = True, refuse_novel
 
     def cover(self, level: float, kind: str = DEFAULT_KIND) -> None:
         """Let answers have sets of labels that hold the true one of this share of clips (`targets/label_sets.py`).
@@ -289,8 +321,17 @@ class Predictor(ABC):
     def _result(self, clip: Progress) -> Prediction | audio.AudioError:
         if clip.problem is not None:
             return clip.problem
+        row, novelty = clip.mean, None
+        if self.watches:
+            assert self.novelty is not None
+            novelty = self.novelty.of(row[self.target.outputs])
+        decision, refused = self.decide(row), None
+        if novelty is not None and novelty >= self.refuse_novel:
+            decision, refused = decision.refused(), NOVEL
         return Prediction(
-            **vars(self.decide(clip.mean)),
+            **vars(decision),
+            novelty=novelty,
+            refused=refused,
             file=clip.name,
             seconds=clip.samples / audio.RATE_HZ,
             seconds_heard=clip.samples_used / audio.RATE_HZ,
@@ -303,6 +344,14 @@ def _target_of(card: dict[str, Any], labels: tuple[str, ...]) -> Target:
     blueprint = card.get("blueprint", {})
     target = target_of(blueprint) if "labels" in blueprint else Classes(labels)
     return target if target.labels == labels else Classes(labels)
+
+
+def count_windows(predictor: Predictor, samples: int) -> int:
+    """Number of windows that a predictor cuts a recording of so many samples into."""
+    if predictor.long_clips == "cropped" or predictor.window_seconds is None:
+        return 1
+    window = round(predictor.window_seconds * audio.RATE_HZ)
+    return count(samples, window, max(1, round(HOP * window)))
 
 
 def temperature_of(card: dict[str, Any]) -> float:

@@ -25,6 +25,8 @@ class PredictorSpec:
     """Share of clips whose true label is in the set of labels that answers have; None: answers have no sets."""
     sets: str = DEFAULT_KIND
     """Kind of the sets."""
+    refuse_novel: float | None = None
+    """Novelty from which on a recording gets no answer; None: answers have no novelty."""
     speaker: tuple[str, ...] = ()
     """Clips of one speaker to adapt to; empty: the model as it is."""
     speeds: tuple[float, ...] = ()
@@ -51,4 +53,6 @@ class PredictorSpec:
         predictor.abstain_below, predictor.speeds = self.abstain_below, self.speeds
         if self.coverage is not None:
             predictor.cover(self.coverage, self.sets)
+        if self.refuse_novel is not None:
+            predictor.watch(self.refuse_novel)
         return predictor.for_speaker(self.speaker) if self.speaker else predictor

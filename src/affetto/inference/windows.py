@@ -28,3 +28,12 @@ def cover(blocks: Iterable[np.ndarray], window: int, hop: int) -> Iterator[np.nd
         held, origin = held[past:], origin + past
     if covered < origin + len(held):
         yield held[max(0, len(held) - window) :]
+
+
+def count(samples: int, window: int, hop: int) -> int:
+    """Number of windows by which `cover` covers so many samples.
+
+    >>> [count(samples, 4, 2) for samples in (3, 4, 5, 7)]
+    [1, 1, 2, 3]
+    """
+    return 1 + max(0, -(-(samples - window) // hop))

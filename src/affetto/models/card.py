@@ -113,6 +113,12 @@ class _Confidence(_Part):
     sets: _LabelSets | None = None
 
 
+class _LicenceFacts(_Part):
+    corpus: str
+    licence: str = ""
+    commercial_use: bool | None = None
+
+
 class _AnyCard(_Part):
     """Fields that no model can be used without, and its origin, which may be left out."""
 
@@ -125,6 +131,7 @@ class _AnyCard(_Part):
     run: str = ""
     corpus: str = ""
     licence: str = ""
+    licences: list[_LicenceFacts] = []
 
 
 class _Card(_AnyCard):

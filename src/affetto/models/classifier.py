@@ -166,6 +166,15 @@ class Classifier(nn.Module):
         with self._autocast():
             return self.head(frames, mask)
 
+    def with_statistics(self, prefix: Prefix, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As `forward`, with the `statistics` (batch, 2 width) of the states that the head sees: computed once."""
+        if isinstance(self.head, StatisticsHead):
+            statistics = self.statistics(prefix, lengths)
+            return self.head.classify(statistics), statistics
+        frames, mask = self.pooled(prefix, lengths)
+        with self._autocast():
+            return self.head(frames, mask), masked_statistics(frames, mask)
+
     def statistics(self, prefix: Prefix, lengths: Tensor | None) -> Tensor:
         """As `forward`, up to what a statistics head standardises: (batch, 2 width), float32."""
         if "statistics" in prefix:

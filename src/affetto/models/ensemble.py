@@ -13,6 +13,7 @@ from typing import Any
 
 from affetto.errors import UserError
 from affetto.models.card import checked_ensemble, read_json
+from affetto.models.novelty import NOVELTY
 from affetto.models.saved import CARD, HEAD, METHOD
 
 ENSEMBLE, MEMBERS = "ensemble.json", "members"
@@ -37,7 +38,7 @@ def member_folder(folder: Path, number: int) -> Path:
 
 def model_files(folder: Path) -> list[Path]:
     """The files that a model folder consists of, sorted."""
-    files = [folder / CARD, folder / HEAD, *(folder / METHOD).rglob("*")]
+    files = [folder / CARD, folder / HEAD, folder / NOVELTY, *(folder / METHOD).rglob("*")]
     return sorted(file for file in files if file.is_file())
 
 

@@ -1,8 +1,9 @@
 """A classifier put together from a blueprint, saved to a folder and loaded from it.
 
 The blueprint is plain JSON: what the method, pooling and head are, and the labels. A saved model is
-`affetto.json` (blueprint, backbone, preprocessing, provenance), `head.safetensors` and the method's own
-files (LoRA: peft's format). The backbone's weights are not copied: they are found again and checked.
+`affetto.json` (blueprint, backbone, preprocessing, provenance), `head.safetensors`, the method's own files
+(LoRA: peft's format) and, of later models, `novelty.safetensors` (`novelty.py`). The backbone's weights are
+not copied: they are found again and checked.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from affetto.models.heads.head import Shape
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
+from affetto.models.novelty import Novelty
 from affetto.models.pooling import StatePooling
 from affetto.targets.registry import target_of
 
@@ -67,7 +69,7 @@ def assemble(backbone: Backbone, blueprint: dict[str, Any], weights: Path | None
     return classifier
 
 
-def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) -> None:
+def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any], novelty: Novelty | None = None) -> None:
     """Write a model folder, whole or not at all. `card` must hold `blueprint` and `backbone`.
 
     Raises UserError where it cannot be written.
@@ -81,6 +83,8 @@ def save_classifier(classifier: Classifier, folder: Path, card: dict[str, Any]) 
             save_file(state, temporary / HEAD)
             (temporary / METHOD).mkdir()
             classifier.method.save(temporary / METHOD)
+            if novelty is not None:
+                novelty.save(temporary)
             (temporary / CARD).write_text(text, encoding="utf-8")
     except (OSError, SafetensorError) as problem:
         raise UserError(f"{folder}: the model cannot be written ({problem}); make room and run again") from None

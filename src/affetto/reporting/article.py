@@ -1,13 +1,15 @@
 r"""LaTeX of a report for an article: slim tables, and two documents that show them and compile as they are.
 
 latex/NAME.tex          the slim form of a main table, for `\input`
-latex/article.tex       an article of two columns with the slim tables
+latex/article.tex       an article of two columns with a paragraph on the method and the slim tables
+latex/references.bib    affetto, the paper, the corpora and the backbones
 latex/supplement.tex    the whole tables, one after the other
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from affetto.reporting.render.latex import latex, tex
 from affetto.reporting.render.sheet import Sheet
@@ -15,26 +17,32 @@ from affetto.reporting.render.slim import slim_latex
 
 LATEX = "latex"
 """Folder of the files."""
-ARTICLE, SUPPLEMENT = "article.tex", "supplement.tex"
+ARTICLE, SUPPLEMENT, REFERENCES = "article.tex", "supplement.tex", "references.bib"
 MOST_WAITING = 4
 """Number of floats after which all that wait for a place are set, before LaTeX has too many of them."""
 MOST_PARTS = 6
 """A table of more parts is no table for an article."""
 
 
-def article_files(title: str, sheets: Sequence[Sheet], stamp: str = "") -> dict[str, str]:
-    """{path: content} of the slim tables and of both documents, which say that the speech is synthetic if it is."""
+def article_files(
+    title: str, sheets: Sequence[Sheet], stamp: str = "", *, method: str = "", bibliography: str = ""
+) -> dict[str, str]:
+    """{path: content} of the slim tables, both documents, which say that the speech is synthetic if it is, and BibTeX.
+
+    `method` is a paragraph for the article, `bibliography` the content of its BibTeX file.
+    """
     mark = rf"\textbf{{{tex(stamp.upper())}.}} " if stamp else ""
     slim = [sheet for sheet in sheets if sheet.slim and sheet.rows]
     files = {f"{LATEX}/{sheet.name}.tex": slim_latex(sheet) for sheet in slim}
     floats = {sheet.name: files[f"{LATEX}/{sheet.name}.tex"].count(r"\begin{table") for sheet in slim}
-    files[f"{LATEX}/{ARTICLE}"] = _article(title, floats, mark)
+    files[f"{LATEX}/{ARTICLE}"] = _article(title, floats, f"{mark}{tex(method)}".strip())
+    files[f"{LATEX}/{REFERENCES}"] = bibliography
     files[f"{LATEX}/{SUPPLEMENT}"] = _supplement(title, [sheet for sheet in sheets if sheet.rows], mark)
     return files
 
 
-def _article(title: str, floats: Mapping[str, int], mark: str) -> str:
-    """Document with the slim tables; `floats` has the number of parts of each."""
+def _article(title: str, floats: Mapping[str, int], method: str) -> str:
+    """Document with a paragraph on the method and the slim tables; `floats` has the number of parts of each."""
     inputs, waiting = [], 0
     for name, parts in floats.items():
         if parts > MOST_PARTS:
@@ -43,8 +51,9 @@ def _article(title: str, floats: Mapping[str, int], mark: str) -> str:
         inputs += [r"\clearpage"] if waiting + parts > MOST_WAITING and waiting else []
         waiting = parts if waiting + parts > MOST_WAITING else waiting + parts
         inputs.append(rf"\input{{{name}}}")
-    words = f"{mark}The main tables of the report in the form of an article."
-    return _document("10pt,a4paper,twocolumn", ("booktabs", "array"), title, [words, *inputs])
+    end = [r"\clearpage", r"\nocite{*}", r"\bibliographystyle{plain}", rf"\bibliography{{{Path(REFERENCES).stem}}}"]
+    packages = ("booktabs", "array", "url")
+    return _document("10pt,a4paper,twocolumn", packages, title, [r"\section{Method}", method, *inputs, *end])
 
 
 def _supplement(title: str, sheets: Sequence[Sheet], mark: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
+from urllib.parse import quote
 
 from affetto._version import __version__
 from affetto.errors import UserError
@@ -31,6 +34,8 @@ class Page:
     """Name of the folder of results."""
     summary: Summary
     sections: Sequence[Section]
+    folder: Path
+    """Folder that the page is written into."""
     drawings: Mapping[str, str]
     """SVG of each picture, by name."""
     stamp: str = ""
@@ -48,6 +53,7 @@ class Page:
         except ImportError:
             raise UserError("the report's page needs jinja2: pip install 'affetto[report]'") from None
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        environment.filters["address"] = self.address
         sheets = [sheet for section in self.sections for sheet in section.sheets]
         pictures = [picture for section in self.sections for picture in section.pictures]
         return environment.from_string(_template("page.html.j2")).render(
@@ -66,6 +72,11 @@ class Page:
             ],
             drawings={picture.name: inline_svg(self.drawings[picture.name], picture) for picture in pictures},
         )
+
+    def address(self, recording: str) -> str:
+        """Address of a recording, relative to the page."""
+        path, mark, section = recording.partition("#t=")
+        return quote(os.path.relpath(path, self.folder.resolve())) + mark + section
 
 
 def inline_svg(svg: str, picture: Picture) -> str:

@@ -4,7 +4,7 @@ OUT/index.html            the page; it needs nothing beside it
 OUT/tables/NAME.md .tex .csv
 OUT/figures/NAME.svg .png
 OUT/latex/NAME.tex        slim forms of the main tables, with article.tex and supplement.tex that show them
-OUT/results.csv           every score of every run, for programs
+OUT/results.csv .json     every score of every run, for programs
 OUT/predictions/NAME.csv  predictions that the scores are computed from, a file a configuration
 OUT/report.json           list of the report's files, so that a later report can remove those that it no longer has
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,11 +31,15 @@ from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results import exports
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
+from affetto.reporting.results.prediction_exports import FOLDER, prediction_files
+from affetto.reporting.results.recordings import Recordings, corpus_names
 from affetto.reporting.results.records import Results
 from affetto.reporting.results.summary import Summary, summarise
+from affetto.reporting.writing.paragraph import methods_paragraph
+from affetto.reporting.writing.references import bibliography
 
 PAGE, INDEX, TABLES, FIGURES = "index.html", "report.json", "tables", "figures"
-RESULTS, PREDICTIONS = "results.csv", "predictions"
+RESULTS, RESULTS_JSON, PREDICTIONS = "results.csv", "results.json", FOLDER
 FIGURE_SUFFIXES = {"svg": ".svg", "png": ".png"}
 FORMATS = ("html", *formats.FORMATS, *FIGURE_SUFFIXES, PREDICTIONS)
 MOST_LINES = 24
@@ -64,10 +68,12 @@ def write(
     *,
     title: str | None = None,
     only: Collection[str] = (),
+    places: Mapping[str, str] | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Report:
     """Report on the results in the folder `source` into the folder `out`; `only` names some of FORMATS (none: all).
 
+    `places` of corpora, by name: the page plays their clips from there, and the report has their lengths.
     An earlier report in `out` is replaced once the new one is whole. Raises UserError for a folder without results,
     an unknown format, and an `out` that cannot be written or holds something else.
     """
@@ -76,7 +82,8 @@ def write(
         if name not in FORMATS:
             raise unknown("format of a report", name, FORMATS)
     earlier = _earlier_files(out)
-    evidence = Evidence(collect(source))
+    results = collect(source)
+    evidence = Evidence(results, _recordings(results, places) if places else None)
     sections, opening = build_sections(evidence), summarise(evidence)
     writer = _Writer(out, only, progress)
     title = title or f"{evidence.results.name}: speech emotion recognition"
@@ -96,6 +103,15 @@ def write(
         headline=_headline(sections),
         notes=tuple(dict.fromkeys(evidence.notes)),
     )
+
+
+def _recordings(results: Results, places: Mapping[str, str]) -> Recordings:
+    """Recordings of the results' corpora. Raises UserError for a corpus that no run was tested on."""
+    names = {name for run in results.every_run for name in corpus_names(run.axes.corpus)}
+    for name in places:
+        if name not in names:
+            raise unknown("corpus of these results in --audio", name, names)
+    return Recordings.at(places)
 
 
 def _headline(sections: Sequence[Section]) -> Sheet | None:
@@ -130,7 +146,15 @@ class _Writer:
         files += [file for file, _ in data_files]
         stamp_text = stamp(synthetic=evidence.results.synthetic, partly=evidence.results.partly_synthetic)
         if "latex" in self.formats:
-            article = article_files(title, sheets, stamp_text)
+            article = article_files(
+                title,
+                sheets,
+                stamp_text,
+                method=methods_paragraph(evidence),
+                bibliography=bibliography(
+                    evidence.results, [reference for section in sections for reference in section.references]
+                ),
+            )
             for file, text in article.items():
                 self._put(file, text)
             files += article
@@ -140,6 +164,7 @@ class _Writer:
                 source=evidence.results.path.resolve().name,
                 summary=opening,
                 sections=sections,
+                folder=self.out,
                 drawings=drawings,
                 stamp=stamp_text,
                 notes=tuple(dict.fromkeys(evidence.notes)),
@@ -188,12 +213,13 @@ class _Writer:
 
     def _write_data(self, evidence: Evidence) -> list[tuple[str, str]]:
         """Write the files for programs; returns (path, title) of each."""
+        copies = prediction_files(evidence, is_requested=self.all_predictions) if PREDICTIONS in self.formats else []
         files = {}
         if "csv" in self.formats:
-            files[RESULTS] = ("All scores of all runs", exports.results_csv(evidence))
-        if PREDICTIONS in self.formats:
-            for name, text in exports.prediction_files(evidence, is_requested=self.all_predictions).items():
-                files[f"{PREDICTIONS}/{name}.csv"] = (f"Predictions, {name}", text)
+            files[RESULTS] = ("All scores of all runs", exports.results_csv(evidence, copies))
+            files[RESULTS_JSON] = ("All scores of all runs", exports.results_json(evidence, copies))
+        for copy in copies:
+            files[copy.path] = (f"Predictions, {copy.name}", copy.text)
         for file, (_, text) in files.items():
             self._put(file, text)
         return [(file, title) for file, (title, _) in files.items()]
@@ -232,7 +258,9 @@ def _earlier_files(out: Path) -> list[str]:
         content = json.loads((out / INDEX).read_text(encoding="utf-8"))
         files = [str(name) for name in content["files"]]
     except (FileNotFoundError, NotADirectoryError):
-        foreign = [name for name in (PAGE, TABLES, FIGURES, LATEX, RESULTS, PREDICTIONS) if (out / name).exists()]
+        foreign = [
+            name for name in (PAGE, TABLES, FIGURES, LATEX, RESULTS, RESULTS_JSON, PREDICTIONS) if (out / name).exists()
+        ]
         if foreign:
             raise UserError(f"{out} holds {foreign[0]!r}, and no report of affetto's: give another --out") from None
         return []

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from affetto.measures.measure import Measure
 from affetto.measures.registry import MEASURES
 from affetto.measures.regression import CCC
-from affetto.reporting.render.sheet import Cell, Sheet, columns, percent_cell, text_cell
+from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, percent_cell, text_cell
 from affetto.reporting.render.stamps import stamp
 from affetto.reporting.render.text import signed_text
 from affetto.reporting.stats.estimation import interval_words
 from affetto.targets.scored import MEAN_CCC
 
+CHANGED = "Changed: predictions that are others than untouched (%)."
+CHANGED_HEADS = f"{CHANGED[:-1]}; random: the same of random heads."
 ALTERS = "*"
 """Mark of perturbations under which people may hear another emotion."""
 MEANING = f"{ALTERS} People may hear another emotion under it: there a changed prediction need not be an error."
@@ -31,7 +34,7 @@ def effect_sheet(content: Content) -> Sheet:
             for name in scores:
                 score = of_level["scores"][name]
                 cells += [score_cell(measure_of(name), score), text_cell(score["verdict"])]
-            level = Cell(f"{of_level['level']:g} {record['unit']}", of_level["level"])
+            level = Cell(level_text(of_level["level"], record["unit"]), of_level["level"])
             rows.append((text_cell(title), level, *changed_cells(of_level, content), *cells))
     alters = any(record["may_alter"] for record in content["perturbations"])
     return Sheet(
@@ -51,6 +54,67 @@ def effect_sheet(content: Content) -> Sheet:
     )
 
 
+def terminal_sheet(content: Content) -> Sheet:
+    """`effect_sheet` for a terminal: the level stands behind the name, and heads of columns are short."""
+    sheet = effect_sheet(content)
+    heads = {"changed %": "changed", "random heads %": "random"}
+    names = (heads.get(column.name, column.name) for column in sheet.columns[2:])
+    return replace(
+        sheet,
+        columns=(sheet.columns[0], *(replace(c, name=name) for c, name in zip(sheet.columns[2:], names, strict=True))),
+        rows=tuple((Cell(f"{row[0].text} {row[1].text}"), *row[2:]) for row in sheet.rows),
+        caption=f"{CHANGED_HEADS if has_heads(content) else CHANGED} {sheet.caption}",
+    )
+
+
+def gap_sheet(content: Content) -> Sheet | None:
+    """A row for each group of each column: its scores, and their gaps to the other groups; None without columns."""
+    if not content.get("gaps"):
+        return None
+    rows, titles = [], dict.fromkeys(content["thresholds"], "")
+    for of_column in content["gaps"]:
+        for group in of_column["groups"]:
+            cells = []
+            for name, score in group["scores"].items():
+                measure, titles[name] = measure_of(name), score["title"]
+                gap = score_cell(measure, {"difference": score["gap"], "interval": score["gap_interval"]})
+                limit = Cell(f"±{measure.text(score['threshold'])}", measure.scale * score["threshold"])
+                cells += [_value_cell(measure, score), gap, limit, text_cell(score["verdict"])]
+            rows.append((text_cell(f"{of_column['column']} {group['value']}"), *_counts(group), *cells))
+    heads = [
+        (f"{title} (95 %)", f"gap in {title} (95 %)", f"random ({title})", f"verdict ({title})")
+        for title in titles.values()
+    ]
+    return Sheet(
+        name="stress-groups",
+        title="Groups",
+        columns=columns(
+            "group",
+            "clips",
+            "speakers",
+            *(name for names in heads for name in names),
+            texts=("group", *(names[-1] for names in heads)),
+        ),
+        rows=tuple(rows),
+        caption=(
+            "Untouched clips. The gap is the score of a group less that of all other groups of the column, with an "
+            "interval over speakers; 95 % of random models have a gap within the value of “random”."
+        ),
+        stamp=stamp_of_test(content),
+    )
+
+
+def _counts(group: Content) -> tuple[Cell, Cell]:
+    return count_cell(group["clips"]), count_cell(group["speakers"])
+
+
+def _value_cell(measure: Measure, score: Content) -> Cell:
+    text = measure.text(score["value"])
+    if score["interval"] is not None:
+        text += f" ({'–'.join(measure.text(end) for end in score['interval'])})"
+    return Cell(text, measure.scale * score["value"])
+
+
 def stamp_of_test(content: Content) -> str:
     """Stamp of a test whose speech, or that of whose training, is synthetic."""
     return stamp(synthetic=content["synthetic"], partly=content["trained_on_synthetic"])
@@ -67,6 +131,11 @@ def main_scores(content: Content) -> dict[str, str]:
 def measure_of(name: str) -> Measure:
     """The measure of a score's name."""
     return CCC if name == MEAN_CCC else MEASURES.find(name)
+
+
+def level_text(level: float, unit: str = "") -> str:
+    """A level with its unit, and a true minus: `−20 dB`."""
+    return f"{level:g} {unit}".strip().replace("-", "−", int(level < 0))
 
 
 def has_heads(content: Content) -> bool:

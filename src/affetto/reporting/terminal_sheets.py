@@ -102,30 +102,44 @@ def _facts(scored: ScoredSet) -> Iterator[str]:
 
 
 def prediction_sheet(
-    predictions: Iterable[Mapping[str, Any]], *, has_classes: bool = True, dimensions: Sequence[str] = ()
+    predictions: Iterable[Mapping[str, Any]],
+    *,
+    has_classes: bool = True,
+    dimensions: Sequence[str] = (),
+    judged: Sequence[str] = (),
 ) -> Sheet:
     """A row a file, of `{file, emotion, probabilities}`: emotion (– if the model abstains), probability, next.
 
     Without classes: the called labels and the most probable one, if the rows have labels. Then the set of labels, if
-    the rows have sets, and each dimension.
+    the rows have sets, each dimension, and the numbers that `judged` names. The reason of a refused answer stands in
+    its place.
     """
     rows = list(predictions)
     sets = ("set",) if any("set" in row for row in rows) else ()
     has_labels = not has_classes and any("labels" in row for row in rows)
+    reasons = ("refused",) if judged and not (has_classes or has_labels) else ()
     heads = ("emotion", "probability", "next") if has_classes else ("labels", "most probable") if has_labels else ()
     of_labels = _prediction_cells if has_classes else _called_cells if has_labels else lambda _: ()
     return Sheet(
         name="predictions",
         title="Predictions",
         columns=columns(
-            "file", *heads, *sets, *dimensions, texts=("file", "emotion", "next", "labels", "most probable", *sets)
+            "file",
+            *heads,
+            *sets,
+            *dimensions,
+            *(name.replace("_", " ") for name in judged),
+            *reasons,
+            texts=("file", "emotion", "next", "labels", "most probable", *sets, *reasons),
         ),
         rows=tuple(
             (
                 Cell(row["file"]),
                 *of_labels(row),
-                *(Cell(", ".join(row[name])) for name in sets),
-                *(Cell(f"{row['dimensions'][name]:.2f}", row["dimensions"][name]) for name in dimensions),
+                *(Cell(", ".join(row.get(name, ())) or DASH) for name in sets),
+                *(_number_cell(row.get("dimensions", {}).get(name)) for name in dimensions),
+                *(_number_cell(row.get(name), decimals=3) for name in judged),
+                *(Cell(row.get(name, DASH)) for name in reasons),
             )
             for row in rows
         ),
@@ -166,17 +180,21 @@ def _basis(scores: Sequence[Mapping[str, Any]]) -> str:
     return f"{clips.pop():,} clips. {words}" if len(clips) == 1 else words
 
 
+def _number_cell(value: float | None, decimals: int = 2) -> Cell:
+    return Cell(DASH) if value is None else Cell(f"{value:.{decimals}f}", value)
+
+
 def _called_cells(prediction: Mapping[str, Any]) -> tuple[Cell, ...]:
     label, probability = max(prediction["probabilities"].items(), key=lambda item: item[1])
-    called = ", ".join(prediction["labels"]) or DASH
+    called = prediction.get("refused") or ", ".join(prediction["labels"]) or DASH
     return Cell(called), Cell(f"{label} {percent_text(probability)} %")
 
 
 def _prediction_cells(prediction: Mapping[str, Any]) -> tuple[Cell, ...]:
     ranked = sorted(prediction["probabilities"].items(), key=lambda item: -item[1])
     cells: list[Cell] = []
-    if prediction["emotion"] is None:  # the model abstains: its most probable emotion comes next
-        cells += [Cell(DASH), Cell(DASH)]
+    if prediction["emotion"] is None:  # the model abstains, or is not asked: its most probable emotion comes next
+        cells += [Cell(prediction.get("refused", DASH)), Cell(DASH)]
     else:
         emotion, probability = ranked.pop(0)
         cells += [Cell(emotion), Cell(f"{percent_text(probability)} %")]

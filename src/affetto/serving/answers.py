@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from affetto.inference.decision import answer_fields
+from affetto.inference.decision import answer_fields, refusal_fields
 from affetto.inference.notices import SHORT_NOTICE
 from affetto.inference.predictor import Prediction, Predictor
 from affetto.serving.schemas import PredictionAnswer, SegmentAnswer, TimelineAnswer
@@ -19,6 +19,7 @@ def prediction_answer(model: str, predictor: Predictor, prediction: Prediction) 
     return PredictionAnswer(
         model=model,
         **answer_fields(prediction),
+        **refusal_fields(prediction),
         seconds=prediction.seconds,
         seconds_heard=prediction.seconds_heard,
         windows=prediction.windows,

@@ -20,8 +20,10 @@ from affetto.serving import meters, routes, schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
+from affetto.serving.model_routes import add_model_routes
 from affetto.serving.processing import Options, process_upload, segment
 from affetto.serving.refusals import RefusalError, defect, no_detector
+from affetto.serving.roster import Roster
 from affetto.serving.service import Job, Service
 from affetto.serving.sockets import Socket
 from affetto.serving.stream import Stream
@@ -36,6 +38,12 @@ AbstainBelow = Annotated[
     float | None,
     Query(description="name no emotion where the highest probability is lower; default: 0", ge=0, le=1),
 ]
+Timeout = Annotated[
+    float | None,
+    Query(
+        description="seconds from the upload's end to the answer, at most --compute-seconds, which is the default", gt=0
+    ),
+]
 Coverage = Annotated[
     float | None,
     Query(description="give a set of labels that holds the true one of this share of clips; default: none", ge=0, le=1),
@@ -43,6 +51,15 @@ Coverage = Annotated[
 Sets = Annotated[
     str | None,
     Query(description="kind of that set: lac (default), aps, lac-by-class or aps-by-class", max_length=40),
+]
+RefuseNovel = Annotated[
+    float | None,
+    Query(
+        description="give no answer to a recording more unlike the training clips than this share of held-out clips; "
+        "1 only reports the novelty; default: it is not measured",
+        ge=0,
+        le=1,
+    ),
 ]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -66,10 +83,13 @@ BODY: dict[str, Any] = {
 }
 
 
-def create_app(service: Service, names: Collection[str] | None = None, root_path: str = "") -> tuple[FastAPI, Guard]:
+def create_app(
+    service: Service, names: Collection[str] | None = None, root_path: str = "", roster: Roster | None = None
+) -> tuple[FastAPI, Guard]:
     """The application without its guard, for more to be mounted on, and the guard around it, which is to be served.
 
     `names`: what a request's `Host` may be; None: anything. `root_path`: path under which a proxy shows the server.
+    `roster`: changes of the models; it may be None where nobody has an admin's token.
     """
     bearer = HTTPBearer(auto_error=False, scheme_name="token", description="the server's token")
     app = FastAPI(
@@ -100,6 +120,7 @@ def create_app(service: Service, names: Collection[str] | None = None, root_path
     _add_predict(app, service, dependencies)
     _add_timeline(app, service, dependencies)
     add_transcriptions(app, service, dependencies)
+    add_model_routes(app, service, roster, [Security(bearer)] if service.limits.has_admin else dependencies)
     return app, guard
 
 
@@ -122,10 +143,14 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         abstain_below: AbstainBelow = None,
         coverage: Coverage = None,
         sets: Sets = None,
+        refuse_novel: RefuseNovel = None,
+        timeout: Timeout = None,
     ) -> schemas.PredictionAnswer:
-        options = Options(model, abstain_below, coverage=coverage, sets=sets)
-        name, prediction = await process_upload(request, service, options, predict_job)
-        return prediction_answer(name, service.catalogue.predictors[name], prediction)
+        options = Options(
+            model, abstain_below, coverage=coverage, sets=sets, refuse_novel=refuse_novel, timeout=timeout
+        )
+        served, prediction = await process_upload(request, service, options, predict_job)
+        return prediction_answer(served.name, served.predictor, prediction)
 
 
 def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:
@@ -141,13 +166,13 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
         responses=schemas.refused(*REFUSALS, 501),
     )
     async def timeline(
-        request: Request, model: Model = None, abstain_below: AbstainBelow = None
+        request: Request, model: Model = None, abstain_below: AbstainBelow = None, timeout: Timeout = None
     ) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
             raise no_detector()
-        options, check = Options(model, abstain_below), service.refuse_timeline
-        name, (seconds, segments) = await process_upload(request, service, options, time_job, check)
-        return timeline_answer(name, service.catalogue.predictors[name], seconds, segments)
+        options, check = Options(model, abstain_below, timeout=timeout), service.refuse_timeline
+        served, (seconds, segments) = await process_upload(request, service, options, time_job, check)
+        return timeline_answer(served.name, served.predictor, seconds, segments)
 
 
 def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Sequence[Any]) -> None:

@@ -2,33 +2,79 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from affetto.errors import unknown
 from affetto.inference.predictor import Predictor
 from affetto.inference.shared_weights import shared_bytes
+from affetto.models.licences import read_licences
+from affetto.serving.batching import MOST, Kind
 from affetto.serving.refusals import RefusalError
-from affetto.serving.schemas import ModelAnswer, TargetAnswer
+from affetto.serving.schemas import LicenceAnswer, ModelAnswer, TargetAnswer
 from affetto.targets.registry import target_fields
 
 
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model that is served. A request keeps to the model with which it began."""
+
+    name: str
+    predictor: Predictor
+    kind: Kind
+    """Its windows in the batcher."""
+    watched: Kind | None = None
+    """Its windows with their distance from the training clips; None for a model without statistics of those."""
+
+
+def model_of(name: str, predictor: Predictor) -> Model:
+    """Make a model of a predictor.
+
+    On a CPU a long recording has one window in a batch, so that whoever comes meanwhile waits for one window. A device
+    computes a whole batch in the time of a few windows.
+    """
+    watching = copy.copy(predictor)
+    if watching.novelty is not None:
+        watching.watch()
+    return Model(name, predictor, _kind(predictor), _kind(watching) if watching.watches else None)
+
+
+def _kind(predictor: Predictor) -> Kind:
+    work = predictor.begin if predictor.batches_ahead else predictor.window_probabilities
+    return Kind(work, turn=MOST if predictor.decoders else 1)
+
+
 class Catalogue:
-    """Predictors by name, in their order; the first is the default."""
+    """Models by name, in their order; the first is the default."""
 
     def __init__(self, predictors: Mapping[str, Predictor]) -> None:
-        assert predictors
-        self.predictors = dict(predictors)
-        self.default = next(iter(self.predictors))
+        self.models: dict[str, Model] = {}
+        self.use(predictors)
 
-    def resolve(self, name: str | None) -> str:
-        """Resolve the name of a model; None: the default. Raises RefusalError (404) for an unknown one."""
-        if not name:
-            return self.default
-        if name not in self.predictors:
-            raise RefusalError(404, "unknown_model", str(unknown("model", name[:80], self.predictors)))
-        return name
+    def use(self, predictors: Mapping[str, Predictor]) -> None:
+        """Serve these; a server serves one at least."""
+        self.models = {name: model_of(name, predictor) for name, predictor in predictors.items()}
+
+    @property
+    def predictors(self) -> dict[str, Predictor]:
+        """The models' predictors by name."""
+        return {name: model.predictor for name, model in self.models.items()}
+
+    @property
+    def default(self) -> str:
+        """Name of the model that answers where a request names none."""
+        return next(iter(self.models))
+
+    def find(self, name: str | None) -> Model:
+        """The model of a name; None or "": the default. Raises RefusalError (404) for an unknown one."""
+        models = self.models
+        name = name or next(iter(models))
+        if name not in models:
+            raise RefusalError(404, "unknown_model", str(unknown("model", name[:80], models)))
+        return models[name]
 
     def describe(self) -> list[ModelAnswer]:
         return [self._describe(name, predictor) for name, predictor in self.predictors.items()]
@@ -51,6 +97,7 @@ class Catalogue:
                 if neighbour != name and shared_bytes(predictor, its)
             ],
             synthetic=bool(card.get("synthetic")),
+            licences=[LicenceAnswer(**licence.fields()) for licence in read_licences(card)],
             **_target(predictor),
             **_label_table(card),
         )

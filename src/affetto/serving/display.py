@@ -10,6 +10,7 @@ import numpy as np
 
 from affetto import audio
 from affetto.inference.predictor import Prediction, Predictor
+from affetto.models.licences import forbidding, read_licences, unclear
 from affetto.serving import bars, drawing
 from affetto.serving.curves import curves
 from affetto.serving.plane import plane
@@ -57,8 +58,20 @@ def summary(result: Prediction, predictor: Predictor, model: str, texts: Texts) 
     """Compose the notes that belong to an answer, and what was heard."""
     notes = [texts.synthetic] if predictor.card.get("synthetic") else []
     notes += [texts.abstained] if predictor.target.has_classes and result.emotion is None else []
+    notes += licence_lines(predictor, texts)
     note = "".join(f'<p class="affetto-note">{line}</p>' for line in notes)
     return f"{note}<p>{texts.summary.format(seconds=result.seconds_heard, model=escape(model))}</p>"
+
+
+def licence_lines(predictor: Predictor, texts: Texts) -> list[str]:
+    """Compose the notes on the licences of a model's training data."""
+    licences = read_licences(predictor.card)
+    groups = {texts.forbidden_use: forbidding(licences), texts.unclear_use: unclear(licences)}
+    return [
+        text.format(corpora=escape(", ".join(dict.fromkeys(entry.corpus for entry in entries))))
+        for text, entries in groups.items()
+        if entries
+    ]
 
 
 def problem(words: str, detail: str = "") -> str:

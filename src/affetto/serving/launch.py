@@ -6,28 +6,29 @@ import contextlib
 import importlib.util
 import logging
 import os
-import re
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
 from affetto.serving import address
 from affetto.serving.limits import TOKEN_VARIABLE
+from affetto.serving.model_list import Changes, models_by_name, read_models
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from affetto.inference.predictor import Predictor
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.disclosure import Disclosure
     from affetto.serving.limits import Limits
     from affetto.serving.middleware import Guard
+    from affetto.serving.roster import Load, Roster
     from affetto.serving.schemas import ModelAnswer
     from affetto.serving.service import Service
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets")
-_NAME = re.compile(r"[\w.-]{1,64}")
 
 
 def serve(
@@ -45,20 +46,22 @@ def serve(
     root_path: str = "",
     proxies: Sequence[str] = (),
     disclosure: Disclosure | None = None,
+    changes: Changes | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
 
     `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
     `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it.
-    `label_map`: labels of outside models and those of their answers. Raises UserError where a model cannot be loaded,
+    `label_map`: labels of outside models and those of their answers. `changes`: models that may be added meanwhile,
+    and the file that lists the models instead of `models`. Raises UserError where a model cannot be loaded,
     the address cannot be had or is open to others without a token, a path or proxy is none, or an extra is not
     installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
             raise UserError(f"serving needs {module}, which is not installed: pip install 'affetto[serve]'")
-    folders = models_by_name(models)
+    folders = _listed(models, changes)
     address.check_root_path(root_path)
     address.proxy_networks(proxies)
     # Before torch is imported and the models are loaded: that takes a while, and a mistake should be known at once.
@@ -73,17 +76,20 @@ def serve(
         from affetto.serving import logs, process
 
         with logs.on_standard_error(), process.ending_at_once():
-            service = _load(
-                folders,
-                limits,
-                disclosure,
-                device=device,
-                backbone=backbone,
-                precision=precision,
-                label_map=label_map,
-            )
+            load = _loader(device=device, backbone=backbone, precision=precision, label_map=label_map)
+            service, roster = _load(folders, limits, disclosure, load, changes)
             try:
-                _serve(service, listening, names, page=page, root_path=root_path, proxies=proxies, say=say)
+                _serve(
+                    service,
+                    listening,
+                    names,
+                    roster=roster,
+                    on_hangup=None if changes is None or changes.file is None else roster.reload,
+                    page=page,
+                    root_path=root_path,
+                    proxies=proxies,
+                    say=say,
+                )
             finally:
                 is_closed = service.close()
             if not is_closed:
@@ -92,24 +98,38 @@ def serve(
                 os._exit(1)
 
 
+def _listed(models: Sequence[str], changes: Changes | None) -> dict[str, Path]:
+    """The models of the command line or of the file. Raises UserError where both are given, or neither."""
+    file = None if changes is None else changes.file
+    if bool(models) == (file is not None):
+        raise UserError("give models, or a list of them by --models-file: one of the two")
+    return models_by_name(models) if file is None else read_models(file)
+
+
+def _loader(**options: Any) -> Load:
+    """Loader of models by name on the server's device."""
+
+    def load(folders: Mapping[str, Path]) -> dict[str, Predictor]:
+        from affetto.inference import shared_weights
+
+        return shared_weights.load_together(folders, **options)
+
+    return load
+
+
 def _load(
-    folders: Mapping[str, Path],
-    limits: Limits,
-    disclosure: Disclosure | None,
-    *,
-    device: str,
-    backbone: str | None,
-    precision: str,
-    label_map: Mapping[str, str] | None,
-) -> Service:
-    from affetto.inference.shared_weights import load_together
+    folders: Mapping[str, Path], limits: Limits, disclosure: Disclosure | None, load: Load, changes: Changes | None
+) -> tuple[Service, Roster]:
     from affetto.serving.catalogue import Catalogue
+    from affetto.serving.roster import Roster
     from affetto.serving.service import Service
 
-    predictors = load_together(folders, device=device, backbone=backbone, precision=precision, label_map=label_map)
-    service = Service(Catalogue(predictors), limits, disclosure)
+    service = Service(Catalogue({}), limits, disclosure)
+    roster = Roster(service, load, changes or Changes())
+    roster.note_listed(folders)
+    service.catalogue.use(load(folders))
     service.warm_up()
-    return service
+    return service, roster
 
 
 def _serve(
@@ -117,6 +137,8 @@ def _serve(
     listening: socket.socket,
     names: Collection[str] | None,
     *,
+    roster: Roster,
+    on_hangup: Callable[[], None] | None,
     page: bool,
     root_path: str,
     proxies: Sequence[str],
@@ -129,7 +151,7 @@ def _serve(
     limits = service.limits
     if service.disclosure.use is not None:
         logs.event("use", logging.INFO, **service.disclosure.use_fields())
-    app, guard = create_app(service, names, root_path)
+    app, guard = create_app(service, names, root_path, roster)
     with contextlib.ExitStack() as stack:
         missing = _add_page(app, guard, service, stack) if page else None
 
@@ -145,7 +167,7 @@ def _serve(
         server = process.server(
             guard, head_seconds=limits.head_seconds, is_busy=service.is_busy, on_start=tell, proxies=proxies
         )
-        process.run(server, listening)
+        process.run(server, listening, on_hangup)
 
 
 def _add_page(app: FastAPI, guard: Guard, service: Service, stack: contextlib.ExitStack) -> str | None:
@@ -162,22 +184,6 @@ def _add_page(app: FastAPI, guard: Guard, service: Service, stack: contextlib.Ex
 
     mount(app, guard, service, shelf)
     return None
-
-
-def models_by_name(models: Sequence[str]) -> dict[str, Path]:
-    """Parse `NAME=PATH`, or a path whose last part is the name. Raises UserError for a repeated name."""
-    folders: dict[str, Path] = {}
-    for model in models:
-        name, equals, path = model.partition("=")
-        if not equals or not _NAME.fullmatch(name) or Path(model).exists():
-            folder = Path(model)
-            path = model
-            resolved = folder.resolve()
-            name = resolved.parent.name if resolved.name == "model" else resolved.name
-        if name in folders:
-            raise UserError(f"two models are called {name!r}: give one another name, as in other={path}")
-        folders[name] = Path(path)
-    return folders
 
 
 def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open: bool) -> list[str]:

@@ -10,7 +10,7 @@ from affetto.errors import UserError
 from affetto.serving.tokens import RULE, is_token, read_tokens
 
 MEGABYTE = 1_000_000
-TOKEN_VARIABLE = "AFFETTO_TOKEN"
+TOKEN_VARIABLE, ADMIN_VARIABLE = "AFFETTO_TOKEN", "AFFETTO_ADMIN_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class Limits:
     """Token that a request must carry (`Authorization: Bearer …`); None: no token needed, or those of `token_file`."""
     token_file: Path | None = None
     """File of tokens of which a request must carry one, as `tokens.read_tokens` reads it."""
+    admin_token: str | None = field(default=None, repr=False)
+    """Token of requests that change the models; they may carry it everywhere. None: none, or those of its file."""
+    admin_token_file: Path | None = None
+    """File of such tokens, as `token_file`."""
 
     def __post_init__(self) -> None:
         for option in ("max_seconds", "max_megabytes", "upload_seconds", "compute_seconds", "queue", "client_queue"):
@@ -43,12 +47,22 @@ class Limits:
             raise UserError(f"the token must have {RULE}")
         if self.token is not None and self.token_file is not None:
             raise UserError(f"a token ({TOKEN_VARIABLE} or --token) and --token-file: choose one of them")
+        if self.admin_token is not None and not is_token(self.admin_token):
+            raise UserError(f"{ADMIN_VARIABLE}: a token must have {RULE}")
+        if self.admin_token is not None and self.admin_token_file is not None:
+            raise UserError(f"{ADMIN_VARIABLE} and --admin-token-file: choose one of them")
         if self.token_file is not None:
             read_tokens(self.token_file)
+        if self.admin_token_file is not None:
+            read_tokens(self.admin_token_file, "--admin-token-file")
 
     @property
     def requires_token(self) -> bool:
         return self.token is not None or self.token_file is not None
+
+    @property
+    def has_admin(self) -> bool:
+        return self.admin_token is not None or self.admin_token_file is not None
 
     @property
     def ending_seconds(self) -> float:
@@ -80,3 +94,10 @@ def access_token(
     if token is None and environment.get(TOKEN_VARIABLE) == "":
         raise UserError(f"{TOKEN_VARIABLE} is set and empty: fill it, unset it, or give --no-token")
     return token
+
+
+def admin_token(environment: Mapping[str, str]) -> str | None:
+    """The admin's token of the environment. Raises UserError for a variable that is set and empty."""
+    if environment.get(ADMIN_VARIABLE) == "":
+        raise UserError(f"{ADMIN_VARIABLE} is set and empty: fill it or unset it")
+    return environment.get(ADMIN_VARIABLE)

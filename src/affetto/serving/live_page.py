@@ -24,11 +24,10 @@ def add_live_page(app: FastAPI, guard: Guard, service: Service, texts: Texts) ->
     if not offers_live(service):
         return
     root = f"/{texts.code}/live"
-    document = _document(service, texts)
 
     @app.get(root, include_in_schema=False)
     async def page() -> Response:
-        return Response(document, media_type="text/html")
+        return Response(_document(service, texts), media_type="text/html")
 
     @app.get(f"{root}/{{name}}", include_in_schema=False)
     async def file(name: str) -> Response:

@@ -18,7 +18,7 @@ from affetto.serving.address import PREFIX
 from affetto.serving.bodies import Body
 from affetto.serving.exchange import Exchange
 from affetto.serving.limits import Limits
-from affetto.serving.refusals import RefusalError, call_too_large, defect, ending, no_socket, too_large
+from affetto.serving.refusals import RefusalError, admin_only, call_too_large, defect, ending, no_socket, too_large
 from affetto.serving.routes import Route
 from affetto.serving.sockets import Socket
 from affetto.serving.tokens import Tokens
@@ -45,6 +45,7 @@ class Guard:
         self.app, self.limits, self.names, self.count = app, limits, names, count
         self.root_path = root_path
         self.tokens = Tokens(limits.token, limits.token_file)
+        self.admin_tokens = Tokens(limits.admin_token, limits.admin_token_file, "--admin-token-file")
         self.routes: tuple[Route, ...] = routes.API
         self.open_answers = self.accepted = self.answered = 0
         self.stream: Callable[[Socket, Callable[[str | None], None]], Awaitable[None]] | None = None
@@ -135,8 +136,10 @@ class Guard:
         route = routes.find(self.routes, exchange.path, exchange.method)
         if route.is_stream:
             raise no_socket()
-        if exchange.method == "POST":
+        if exchange.method in ("POST", "DELETE"):
             origins.check_origin(exchange.headers)
+        if route.is_admin and not self._is_admin(exchange):
+            raise admin_only(self.admin_tokens.are_required)
         return route
 
     def _admit_socket(self, exchange: Exchange) -> Callable[[str | None], None]:
@@ -162,8 +165,8 @@ class Guard:
         return check_token
 
     def _has_token(self, exchange: Exchange) -> bool:
-        """True if the request carries one of the tokens, or none is required."""
-        if not self.tokens.are_required:
+        """True if the request carries one of the tokens or an admin's, or none is required."""
+        if not self.tokens.are_required or self._is_admin(exchange):
             return True
         scheme, _, credentials = exchange.headers.get("authorization", "").partition(" ")
         token = credentials.strip()
@@ -175,9 +178,14 @@ class Guard:
             return False
         return self._knows(exchange, token)
 
-    def _knows(self, exchange: Exchange, token: str) -> bool:
-        """True if this is a token; its name goes into the log."""
-        name = self.tokens.name(token)
+    def _is_admin(self, exchange: Exchange) -> bool:
+        """True if the request carries an admin's token, as a bearer's."""
+        scheme, _, token = exchange.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self._knows(exchange, token.strip(), self.admin_tokens)
+
+    def _knows(self, exchange: Exchange, token: str, tokens: Tokens | None = None) -> bool:
+        """True if this is one of the tokens, by default the ordinary ones; its name goes into the log."""
+        name = (tokens or self.tokens).name(token)
         if name:
             exchange.facts["token_name"] = name
             exchange.state["client"] = f"token {name}"

@@ -118,7 +118,7 @@ def checked_call(catalogue: Catalogue, content: bytes) -> bytes:
         raise RefusalError(422, "invalid_call", "not a call that the page makes; programs use /v1") from None
     file, model = call.data
     recording = None if file is None else {"path": file.path, "meta": {"_type": "gradio.FileData"}}
-    call = call.model_copy(update={"data": (recording, catalogue.resolve(model))})
+    call = call.model_copy(update={"data": (recording, catalogue.find(model).name)})
     return call.model_dump_json(warnings=False).encode()
 
 
@@ -208,26 +208,27 @@ def _connect(
 ) -> None:
     import gradio
 
-    async def answer(token: str | None, model: str, request: Any) -> tuple[str, Any, str, str]:
+    async def answer(token: str | None, name: str, request: Any) -> tuple[str, Any, str, str]:
         client: str = request.request.state.client
         if not token:
             return display.problem(texts.nothing), None, "", ""
         try:
+            model = service.catalogue.find(name)
             with service.take_place(client):
                 content = await asyncio.to_thread(shelf.read, token)
                 task = partial(_classify, service=service, texts=texts)
                 result, pictures = await service.process(model, content, task, client)
         except RefusalError as problem:
             logs.event("page", status=problem.status, error=problem.code)
-            service.meters.count_request("page", problem.status, model)
+            service.meters.count_request("page", problem.status, name)
             return display.problem(texts.problems.get(problem.code, ""), problem.message), None, "", ""
-        logs.event("page", status=200, model=model, audio_seconds=round(result.seconds, 3))
-        service.meters.count_request("page", 200, model)
-        predictor = service.catalogue.predictors[model]
+        logs.event("page", status=200, model=name, audio_seconds=round(result.seconds, 3))
+        service.meters.count_request("page", 200, name)
+        predictor = model.predictor
         words = {texts.labels.get(label, label): share for label, share in result.probabilities.items()}
         has_classes = predictor.target.has_classes
         probabilities = gradio.update(value=words if has_classes else None, visible=has_classes)
-        return display.summary(result, predictor, model, texts), probabilities, *pictures
+        return display.summary(result, predictor, name, texts), probabilities, *pictures
 
     # By this annotation Gradio knows what to pass; as text it would not find it.
     answer.__annotations__["request"] = gradio.Request

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -141,15 +142,24 @@ def server(
     return _Server(config, guard, is_busy, on_start)
 
 
-def run(server: uvicorn.Server, listening: socket.socket) -> None:
-    """Serve until SIGTERM, SIGHUP or SIGINT, answer what was accepted, return. A second SIGINT gives up waiting."""
+def run(server: uvicorn.Server, listening: socket.socket, on_hangup: Callable[[], None] | None = None) -> None:
+    """Serve until SIGTERM, SIGHUP or SIGINT, answer what was accepted, return. A second SIGINT gives up waiting.
+
+    `on_hangup`: called in a thread of its own at each SIGHUP, which ends nothing then.
+    """
 
     def end(number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
         logging.getLogger("affetto.server").debug("signal %d", number)
 
     # uvicorn raises the signal again once it has ended, so that its default would kill us: we end by ourselves, with 0.
-    with _handled(end, "SIGTERM", "SIGINT", "SIGHUP"):
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        if on_hangup is None:
+            end(number, frame)
+        else:
+            threading.Thread(target=on_hangup, name="affetto-hangup", daemon=True).start()
+
+    with _handled(end, "SIGTERM", "SIGINT"), _handled(hang_up, "SIGHUP"):
         server.run(sockets=[listening])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
@@ -12,7 +13,8 @@ from starlette.requests import Request
 from affetto import audio
 from affetto.errors import UserError
 from affetto.inference.predictor import Predictor
-from affetto.serving.catalogue import Catalogue
+from affetto.serving.catalogue import Catalogue, Model
+from affetto.serving.limits import Limits
 from affetto.serving.refusals import RefusalError
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import receive
@@ -36,48 +38,72 @@ class Options:
     """Share of clips whose true label is in the set of labels of an answer; None: no sets."""
     sets: str | None = None
     """Kind of the sets; None: the default one."""
+    refuse_novel: float | None = None
+    """Novelty from which on a recording gets no answer; None: novelty is not measured."""
+    timeout: float | None = None
+    """Seconds from the upload's end to the answer; None: the server's `compute_seconds`."""
 
     def completed(self, fields: Mapping[str, str]) -> Options:
         """Options that are not set here, from the fields of a form. Raises RefusalError (422) for no number there."""
-        model = fields.get("model") if self.model is None else self.model
-        share = _share("abstain_below", fields) if self.abstain_below is None else self.abstain_below
-        coverage = _share("coverage", fields) if self.coverage is None else self.coverage
-        sets = fields.get("sets") if self.sets is None else self.sets
-        return replace(self, model=model, abstain_below=share, coverage=coverage, sets=sets)
+        return replace(
+            self,
+            model=fields.get("model") if self.model is None else self.model,
+            abstain_below=_share("abstain_below", fields) if self.abstain_below is None else self.abstain_below,
+            coverage=_share("coverage", fields) if self.coverage is None else self.coverage,
+            sets=fields.get("sets") if self.sets is None else self.sets,
+            refuse_novel=_share("refuse_novel", fields) if self.refuse_novel is None else self.refuse_novel,
+            timeout=_number("timeout", fields) if self.timeout is None else self.timeout,
+        )
 
-    def check(self, catalogue: Catalogue) -> str:
-        """Name of the model. Raises RefusalError: 404 for an unknown one, 422 for an option that it cannot follow."""
-        name = catalogue.resolve(self.model)
-        predictor = catalogue.predictors[name]
-        if self.abstain_below and not predictor.target.has_classes:
-            raise RefusalError(
-                422, "invalid_parameter", f"abstain_below: the model {name!r} names no single emotion; leave it out"
-            )
-        try:
-            self.apply(copy.copy(predictor))
-        except UserError as problem:
-            raise RefusalError(422, "invalid_parameter", f"coverage: the model {name!r}: {problem}") from None
-        return name
+    def check(self, catalogue: Catalogue, limits: Limits) -> Model:
+        """The model. Raises RefusalError: 404 for an unknown one, 422 for an option that cannot be followed."""
+        model = catalogue.find(self.model)
+        if self.abstain_below and not model.predictor.target.has_classes:
+            raise _invalid(f"abstain_below: the model {model.name!r} names no single emotion; leave it out")
+        if self.timeout is not None and not 0 < self.timeout <= limits.compute_seconds:
+            raise _invalid(f"timeout: give seconds above 0, at most {limits.compute_seconds:g} (--compute-seconds)")
+        for option, follow in self._demands(copy.copy(model.predictor)).items():
+            try:
+                follow()
+            except UserError as problem:
+                raise _invalid(f"{option}: the model {model.name!r}: {problem}") from None
+        return model
 
     def apply(self, predictor: Predictor) -> None:
-        """Set the options in a predictor of this request alone. Raises UserError for one that it cannot follow."""
+        """Set the options in a predictor of this request alone, after `check`."""
         if self.abstain_below is not None:
             predictor.abstain_below = self.abstain_below
+        for follow in self._demands(predictor).values():
+            follow()
+
+    def _demands(self, predictor: Predictor) -> dict[str, Callable[[], None]]:
+        """{option: function that lets a predictor follow it, or raises UserError}, of the options that are set."""
+        demands: dict[str, Callable[[], None]] = {}
         if self.coverage is not None:
-            predictor.cover(self.coverage, self.sets or DEFAULT_KIND)
+            demands["coverage"] = partial(predictor.cover, self.coverage, self.sets or DEFAULT_KIND)
+        if self.refuse_novel is not None:
+            demands["refuse_novel"] = partial(predictor.watch, self.refuse_novel)
+        return demands
+
+
+def _number(name: str, fields: Mapping[str, str], kind: str = "a number") -> float | None:
+    """A number in a form; None where it is absent. Raises RefusalError (422) for a text that is none."""
+    try:
+        return float(fields[name]) if name in fields else None
+    except ValueError:
+        raise _invalid(f"form.{name}: give {kind}") from None
 
 
 def _share(name: str, fields: Mapping[str, str]) -> float | None:
     """A number from 0 to 1 in a form. Raises RefusalError (422) for a text that is none."""
-    if name not in fields:
-        return None
-    try:
-        share = float(fields[name])
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise RefusalError(422, "invalid_parameter", f"form.{name}: give a number from 0 to 1")
+    share = _number(name, fields, "a number from 0 to 1")
+    if share is not None and not 0 <= share <= 1:
+        raise _invalid(f"form.{name}: give a number from 0 to 1")
     return share
+
+
+def _invalid(message: str) -> RefusalError:
+    return RefusalError(422, "invalid_parameter", message)
 
 
 async def process_upload(
@@ -85,14 +111,14 @@ async def process_upload(
     service: Service,
     options: Options,
     task: Callable[[Job], T],
-    check: Callable[[str], None] = lambda model: None,
+    check: Callable[[Model], None] = lambda model: None,
     read_fields: Callable[[Mapping[str, str]], None] = lambda fields: None,
-) -> tuple[str, T]:
+) -> tuple[Model, T]:
     """Handle a request with a recording: take a place, receive the upload, run `task`.
 
-    `check` gets the model's name, and may raise RefusalError: before the upload where the query names the model.
+    `check` gets the model, and may raise RefusalError: before the upload where the query names the model.
     `read_fields` gets the form's fields once they are there, and may raise RefusalError too.
-    Returns the model's name and the task's result. Raises RefusalError.
+    Returns the model and the task's result. Raises RefusalError.
     """
 
     async def gone() -> None:
@@ -105,20 +131,20 @@ async def process_upload(
         return task(job)
 
     facts: dict[str, Any] = request.state.facts
-    service.catalogue.resolve(options.model)
+    service.catalogue.find(options.model)
     if options.model is not None:
-        check(options.check(service.catalogue))
+        check(options.check(service.catalogue, service.limits))
     client: str = request.state.client
     with service.take_place(client):
         upload = await receive(request, service.limits)
         options = options.completed(upload.fields)
         read_fields(upload.fields)
-        name = options.check(service.catalogue)
-        check(name)
-        facts |= {"model": name, "bytes": len(upload.audio)}
-        answer = service.process(name, upload.audio, run_task, client, gone)
+        model = options.check(service.catalogue, service.limits)
+        check(model)
+        facts |= {"model": model.name, "bytes": len(upload.audio)}
+        answer = service.process(model, upload.audio, run_task, client, gone=gone, timeout=options.timeout)
         del upload  # whose bytes are not needed once they are decoded
-        return name, await answer
+        return model, await answer
 
 
 def segment(job: Job) -> list[Segment]:

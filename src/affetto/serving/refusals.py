@@ -51,8 +51,13 @@ def client_queue_full(most: int, retry_seconds: int) -> RefusalError:
     return RefusalError(429, "client_queue_full", message, {"Retry-After": str(retry_seconds)})
 
 
+def admin_only(is_possible: bool) -> RefusalError:
+    reason = "send an admin's token" if is_possible else "the server has no admin's token (AFFETTO_ADMIN_TOKEN)"
+    return RefusalError(403, "admin_only", f"only an admin changes the models: {reason}")
+
+
 def timed_out(seconds: float) -> RefusalError:
-    message = f"no answer within {seconds:g} s (--compute-seconds): send a shorter recording, or try again later"
+    message = f"no answer within {seconds:g} s of the upload's end: send a shorter recording, or try again later"
     return RefusalError(503, "timed_out", message, {"Retry-After": str(LONGEST_RETRY_SECONDS)})
 
 

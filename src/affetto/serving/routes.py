@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from affetto.serving import policies
+from affetto.serving.model_list import NAME
 from affetto.serving.refusals import RefusalError
 
 CALL_BYTES = 65_536
@@ -42,6 +43,10 @@ class Route:
     """True if a browser may cache its answers."""
     is_logged: bool = False
     """True if it is logged even when all went well."""
+    is_admin: bool = False
+    """True if it requires an admin's token."""
+    counted_as: str = ""
+    """Path under which its requests are counted; "": `path`."""
     policy: str = policies.ANSWER
 
 
@@ -51,6 +56,8 @@ API = (
     Route("/v1/audio/transcriptions", ("POST",), takes_recording=True, is_logged=True),
     Route(STREAM, is_stream=True, is_logged=True),
     Route("/v1/models", ("GET", "HEAD"), is_logged=True),
+    Route("/v1/models", ("POST",), is_admin=True, is_logged=True),
+    Route(f"/v1/models/{NAME}", ("DELETE",), is_admin=True, is_logged=True, counted_as="/v1/models/NAME"),
     Route("/notice", ("GET", "HEAD"), is_open=True),
     Route("/healthz", ("GET", "HEAD"), is_open=True),
     Route("/readyz", ("GET", "HEAD"), is_open=True),
@@ -84,7 +91,7 @@ def page(language: str, check_call: Callable[[bytes], bytes]) -> tuple[Route, ..
 
 def counted(path: str) -> str:
     """The path under which a request is counted."""
-    return path if any(path == route.path for route in API) else ELSEWHERE
+    return next((route.counted_as or route.path for route in API if re.fullmatch(route.path, path)), ELSEWHERE)
 
 
 def takes_socket(path: str) -> bool:
@@ -94,10 +101,13 @@ def takes_socket(path: str) -> bool:
 
 def find(routes: Collection[Route], path: str, method: str) -> Route:
     """The route of a path. Raises RefusalError: 404 where there is none, 405 where it takes another method."""
+    allowed: list[str] = []
     for route in routes:
         if re.fullmatch(route.path, path):
             if method in route.methods:
                 return route
-            message = f"{method[:20]} is not taken here; /openapi.json describes what is"
-            raise RefusalError(405, "wrong_method", message, {"Allow": ", ".join(route.methods)})
+            allowed += route.methods
+    if allowed:
+        message = f"{method[:20]} is not taken here; /openapi.json describes what is"
+        raise RefusalError(405, "wrong_method", message, {"Allow": ", ".join(allowed)})
     raise RefusalError(404, "not_found", "no such path; /openapi.json describes what there is")

@@ -71,6 +71,14 @@ class PredictionAnswer(BaseModel):
         default_factory=dict,
         description="interval around each dimension's value, of the level that `GET /v1/models` gives; absent for none",
     )
+    novelty: float | None = Field(
+        default=None,
+        description="share of held-out clips that are less strange to the model; absent without `refuse_novel`",
+    )
+    refused: str | None = Field(
+        default=None,
+        description="reason why there is no answer: `novel`; absent where there is one",
+    )
     seconds: float = Field(description="length of the recording in seconds")
     seconds_heard: float = Field(description="seconds of it that the model processed")
     windows: int = Field(description="number of windows that the probabilities are averaged over")
@@ -179,6 +187,16 @@ class TargetAnswer(BaseModel):
     )
 
 
+class LicenceAnswer(BaseModel):
+    """Licence of a corpus that a model learned from."""
+
+    corpus: str = Field(description="name of the corpus; `unknown` where the model does not say")
+    licence: str = Field(description="text of the licence; empty where it is not known")
+    commercial_use: bool | None = Field(description="true if it allows commercial use; null where that is not known")
+    synthetic: bool = Field(description="true if affetto synthesised the corpus: it has no licence to heed")
+    role: str = Field(description="`tested`, `auxiliary` (in training alone) or `backbone` (trained further on it)")
+
+
 class ModelAnswer(BaseModel):
     """A model that is served."""
 
@@ -235,6 +253,9 @@ class ModelAnswer(BaseModel):
     window_seconds: float | None = Field(description="longer recordings are processed in windows of this length")
     shares_backbone_with: list[str] = Field(description="models that use the same backbone in memory")
     synthetic: bool = Field(description="true if it was trained on synthetic speech")
+    licences: list[LicenceAnswer] = Field(
+        default_factory=list, description="licences of the corpora that it learned from; they may bind its use"
+    )
 
 
 class ModelsAnswer(BaseModel):
@@ -307,9 +328,10 @@ class RefusalAnswer(BaseModel):
 _REFUSALS = {
     400: "the form cannot be read or holds no file",
     401: "the token is missing or wrong",
-    403: "the request comes from another site's page, or its Host is not this server",
+    403: "the request comes from another site's page, its Host is not this server, or it needs an admin's token",
     404: "no such model",
     408: "the upload took too long",
+    409: "another change of the models is at work, or it is the last model",
     413: "the upload is too large, or the recording too long",
     415: "the upload is no audio that can be read",
     422: "the audio is broken, empty or too short",

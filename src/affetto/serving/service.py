@@ -20,9 +20,9 @@ from starlette.requests import ClientDisconnect
 
 from affetto import audio
 from affetto.inference.flow import at_once
-from affetto.inference.predictor import Predictor
-from affetto.serving.batching import Batcher, ClosedError, Work
-from affetto.serving.catalogue import Catalogue
+from affetto.inference.predictor import Predictor, count_windows
+from affetto.serving.batching import Batcher, ClosedError, Owner
+from affetto.serving.catalogue import Catalogue, Model
 from affetto.serving.disclosure import Disclosure
 from affetto.serving.limits import Limits
 from affetto.serving.meters import Meters
@@ -55,10 +55,11 @@ class Job:
     alone, and one that is given up ends at the next turn.
     """
 
-    def __init__(self, service: Service, model: str, content: bytes) -> None:
+    def __init__(self, service: Service, model: Model, content: bytes) -> None:
         self._service, self._model, self._content = service, model, content
         self._given_up = threading.Event()
-        self.predictor: Predictor = copy.copy(service.catalogue.predictors[model])
+        self._owner = Owner(model.kind)
+        self.predictor: Predictor = copy.copy(model.predictor)
         self.predictor.__dict__ |= {
             "window_probabilities": self._window_probabilities,
             "begin": at_once(self._window_probabilities),
@@ -75,8 +76,9 @@ class Job:
             cancelled=self._given_up.is_set,
         )
         self._content = b""
+        self._owner.size = count_windows(self.predictor, len(self.wave))
         meters.decoding.observe(time.monotonic() - started)
-        meters.audio_seconds.add(len(self.wave) / audio.RATE_HZ, self._model)
+        meters.audio_seconds.add(len(self.wave) / audio.RATE_HZ, self._model.name)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The wave by the second. Raises GivenUpError between them."""
@@ -91,13 +93,16 @@ class Job:
 
     def give_up(self) -> None:
         self._given_up.set()
-        self._service.batcher.drop(self)
+        self._service.batcher.drop(self._owner)
 
     def _window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """`Predictor.window_probabilities`, by the batcher's thread. Raises GivenUpError."""
         self.check()
+        if self.predictor.watches:
+            assert self._model.watched is not None, "it has statistics, since it watches"
+            self._owner.kind = self._model.watched
         try:
-            return np.stack([row.result() for row in self._service.batcher.submit(self._model, self, waves)])
+            return np.stack([row.result() for row in self._service.batcher.submit(self._owner, waves)])
         except (CancelledError, ClosedError):
             raise GivenUpError from None
 
@@ -109,8 +114,7 @@ class Service:
         self.catalogue, self.limits = catalogue, limits
         self.disclosure = disclosure or Disclosure()
         self.meters = Meters()
-        works = {name: _work(predictor) for name, predictor in catalogue.predictors.items()}
-        self.batcher = Batcher(works, record=self.meters.record_batch)
+        self.batcher = Batcher(record=self.meters.record_batch)
         self.makes_timelines = importlib.util.find_spec("silero_vad") is not None
         self._places = 0
         self._of_client: Counter[str] = Counter()
@@ -156,10 +160,10 @@ class Service:
         if self._of_client[client] <= 0:
             del self._of_client[client]  # so that memory does not grow with the clients
 
-    def refuse_timeline(self, model: str) -> None:
+    def refuse_timeline(self, model: Model) -> None:
         """Raise RefusalError (501) for a model whose target makes no timeline."""
-        if not self.catalogue.predictors[model].target.makes_timeline:
-            raise no_timeline(f"several labels may apply at once for the model {model!r}: ask /v1/predict")
+        if not model.predictor.target.makes_timeline:
+            raise no_timeline(f"several labels may apply at once for the model {model.name!r}: ask /v1/predict")
 
     @property
     def places(self) -> int:
@@ -171,12 +175,20 @@ class Service:
         return max(1, min(LONGEST_RETRY_SECONDS, math.ceil(self._seconds_each)))
 
     async def process(
-        self, model: str, content: bytes, task: Callable[[Job], T], client: str, gone: Gone | None = None
+        self,
+        model: Model,
+        content: bytes,
+        task: Callable[[Job], T],
+        client: str,
+        *,
+        gone: Gone | None = None,
+        timeout: float | None = None,
     ) -> T:
         """Run `task` on the recording in a thread of its own; call it within a place of the client.
 
-        Raises RefusalError for what cannot be used (4xx) and where `compute_seconds` are over (503), and
-        ClientDisconnect where `gone` returns first. A recording that is given up keeps a place until its thread ends.
+        Raises RefusalError for what cannot be used (4xx) and where `timeout` is over (503; seconds, by default
+        `compute_seconds`), and ClientDisconnect where `gone` returns first. A recording that is given up keeps a place
+        until its thread ends.
         """
         job = Job(self, model, content)
         del content
@@ -185,7 +197,7 @@ class Service:
             job.decode()
             return task(job)
 
-        return await self.run(job, run_task, client, gone, self.limits.compute_seconds)
+        return await self.run(job, run_task, client, gone, self.limits.compute_seconds if timeout is None else timeout)
 
     async def run(
         self, job: Job, task: Callable[[], T], client: str, gone: Gone | None = None, seconds: float | None = None
@@ -236,11 +248,6 @@ class Service:
     def close(self) -> bool:
         """Take no more work. Returns True if the computing thread has ended."""
         return self.batcher.close(CLOSING_SECONDS)
-
-
-def _work(predictor: Predictor) -> Work:
-    """The batcher's work: begun alone where a device computes beside this process."""
-    return predictor.begin if predictor.batches_ahead else predictor.window_probabilities
 
 
 def _in_thread(task: Callable[[], T]) -> Future[T]:

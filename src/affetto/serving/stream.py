@@ -15,6 +15,7 @@ from affetto import audio
 from affetto.inference.notices import SHORT_NOTICE
 from affetto.serving import messages
 from affetto.serving.answers import timeline_answer
+from affetto.serving.catalogue import Model
 from affetto.serving.intake import Intake
 from affetto.serving.messages import Hello
 from affetto.serving.processing import Options
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class StreamJob(Job):
     """Processing of a stream; its sound comes by `intake`."""
 
-    def __init__(self, service: Service, model: str, intake: Intake, hello: Hello) -> None:
+    def __init__(self, service: Service, model: Model, intake: Intake, hello: Hello) -> None:
         super().__init__(service, model, b"")
         self._intake, self._rate_hz = intake, hello.sample_rate or 0
         self.sound = SOUNDS[hello.format]
@@ -78,18 +79,17 @@ class Stream:
         """Hear the client to the end. Raises RefusalError, and ClientDisconnect."""
         hello = await self._hello()
         options = Options(model=hello.model, abstain_below=hello.abstain_below)
-        model = options.check(self._service.catalogue)
+        model = options.check(self._service.catalogue, self._service.limits)
         if not self._service.makes_timelines:
             raise no_detector()
         self._service.refuse_timeline(model)
-        self._socket.facts["model"] = model
+        self._socket.facts["model"] = model.name
         with self._service.take_place(self._socket.client):
-            predictor = self._service.catalogue.predictors[model]
-            ready = {"type": "ready", "model": model, "window_seconds": predictor.window_seconds}
+            ready = {"type": "ready", "model": model.name, "window_seconds": model.predictor.window_seconds}
             await self._socket.send(ready | {"notice": SHORT_NOTICE})
             job = StreamJob(self._service, model, self._intake, hello)
             segments = await self._segments(job, model, options)
-        answer = timeline_answer(model, predictor, job.seconds, segments).model_dump(exclude_unset=True)
+        answer = timeline_answer(model.name, model.predictor, job.seconds, segments).model_dump(exclude_unset=True)
         await self._socket.send({"type": "end", **answer, "complete": self.is_complete})
         await self._socket.close(messages.CLOSED_WELL if self.is_complete else messages.GOING)
 
@@ -102,7 +102,7 @@ class Stream:
         self._check_token(hello.token)
         return hello
 
-    async def _segments(self, job: StreamJob, model: str, options: Options) -> list[Segment]:
+    async def _segments(self, job: StreamJob, model: Model, options: Options) -> list[Segment]:
         """Compute the segments of all that comes, and send each as it is decided."""
         loop = asyncio.get_running_loop()
 
@@ -131,7 +131,7 @@ class Stream:
                     "bytes": self._bytes,
                     "audio_seconds": round(job.seconds, 3),
                 }
-                self._service.meters.audio_seconds.add(job.seconds, model)
+                self._service.meters.audio_seconds.add(job.seconds, model.name)
 
     @contextlib.asynccontextmanager
     async def _sending(self) -> AsyncIterator[asyncio.Task[None]]:

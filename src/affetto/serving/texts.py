@@ -29,6 +29,8 @@ class Texts:
     synthetic: str
     abstained: str
     summary: str
+    forbidden_use: str
+    unclear_use: str
     notices: str
     """Name of the control that shows the notice in the other languages."""
     limits_title: str
@@ -60,6 +62,8 @@ ENGLISH = Texts(
     synthetic="This model was trained on synthetic speech: it shows how the page works, nothing about people.",
     abstained="The model is not sure enough to name an emotion.",
     summary="{seconds:.1f} s heard by {model}",
+    forbidden_use="The model was trained on data that is not for commercial use: {corpora}.",
+    unclear_use="It is not known whether the model's training data may be used commercially: {corpora}.",
     notices="Other languages",
     limits_title="What this can and cannot do",
     limits=(
@@ -96,6 +100,8 @@ ITALIAN = Texts(
     synthetic="Questo modello è stato addestrato su parlato sintetico: mostra come funziona la pagina, nulla di più.",
     abstained="Il modello non è abbastanza sicuro per nominare un'emozione.",
     summary="{seconds:.1f} s ascoltati da {model}",
+    forbidden_use="Il modello è stato addestrato su dati non destinati all'uso commerciale: {corpora}.",
+    unclear_use="Non è noto se i dati di addestramento del modello consentano l'uso commerciale: {corpora}.",
     notices="Altre lingue",
     limits_title="Che cosa può e non può fare",
     limits=(

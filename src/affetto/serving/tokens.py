@@ -23,9 +23,10 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def read_tokens(path: Path) -> dict[str, str]:
+def read_tokens(path: Path, option: str = "--token-file") -> dict[str, str]:
     """Read a file of tokens → {token: name}; a line is `TOKEN` or `NAME TOKEN`, and the name "" without one.
 
+    `option`: the option that gives the file, for messages.
     Empty lines and those that begin with # are left out. Raises UserError, which never shows a token, for a file that
     cannot be read, a line of another kind, a token or name that comes twice, and a file without tokens.
     """
@@ -33,7 +34,7 @@ def read_tokens(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or "it is no text in UTF-8"
-        raise UserError(f"--token-file {path}: {reason}; give a text file with a token a line") from None
+        raise UserError(f"{option} {path}: {reason}; give a text file with a token a line") from None
     tokens: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         parts = line.split()
@@ -41,12 +42,12 @@ def read_tokens(path: Path) -> dict[str, str]:
             continue
         name, token = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[-1])
         if len(parts) > 2 or not is_token(token):
-            raise UserError(f"--token-file {path}, line {number}: write TOKEN or NAME TOKEN; a token has {RULE}")
+            raise UserError(f"{option} {path}, line {number}: write TOKEN or NAME TOKEN; a token has {RULE}")
         if token in tokens or (name and name in tokens.values()):
-            raise UserError(f"--token-file {path}, line {number}: the token or its name stands there twice")
+            raise UserError(f"{option} {path}, line {number}: the token or its name stands there twice")
         tokens[token] = name
     if not tokens:
-        raise UserError(f"--token-file {path}: it has no token; write one a line, as TOKEN or NAME TOKEN")
+        raise UserError(f"{option} {path}: it has no token; write one a line, as TOKEN or NAME TOKEN")
     return tokens
 
 
@@ -57,14 +58,14 @@ class Tokens:
     writes it in two steps locks nobody out.
     """
 
-    def __init__(self, token: str | None = None, file: Path | None = None) -> None:
+    def __init__(self, token: str | None = None, file: Path | None = None, option: str = "--token-file") -> None:
         """`file` is read at once. Raises UserError as `read_tokens`."""
-        self.file = file
+        self.file, self._option = file, option
         self._state = None if file is None else _state(file)
         self._tokens = {token: ""} if token is not None else {}
         self._looked = time.monotonic()
         if file is not None:
-            self._tokens |= read_tokens(file)
+            self._tokens |= read_tokens(file, option)
 
     @property
     def are_required(self) -> bool:
@@ -88,7 +89,7 @@ class Tokens:
             return
         self._state = state
         try:
-            self._tokens = read_tokens(self.file)
+            self._tokens = read_tokens(self.file, self._option)
         except UserError as problem:
             logs.event("tokens_unreadable", logging.ERROR, message=str(problem))
         else:

@@ -11,6 +11,7 @@ from affetto import audio
 from affetto.inference.predictor import Prediction
 from affetto.serving import schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
+from affetto.serving.catalogue import Model
 from affetto.serving.processing import Options, process_upload, segment
 from affetto.serving.refusals import RefusalError, no_detector
 from affetto.serving.schemas import TranscriptionAnswer, TranscriptionSegment
@@ -31,6 +32,7 @@ _PROPERTIES: dict[str, Any] = {
         "default": "json",
         "description": "`json`: the emotion of the recording; `verbose_json`: that of each segment",
     },
+    "timeout": {"type": "number", "description": "seconds from the upload's end to the answer"},
     "stream": {"type": "string", "enum": ["false"], "description": "answers come whole"},
 } | {name: {"type": "string", "description": "accepted, without effect on the emotions"} for name in _TEXTS}
 _BODY: dict[str, Any] = {
@@ -61,7 +63,7 @@ class Transcription:
             raise RefusalError(422, "invalid_parameter", "form.stream: answers come whole; leave it out")
         self.is_verbose, self.language = response_format == "verbose_json", fields.get("language", "")
 
-    def check(self, model: str) -> None:
+    def check(self, model: Model) -> None:
         """Raise RefusalError (501) for segments of a server or a model that makes none."""
         if self.is_verbose:
             if not self._service.makes_timelines:
@@ -73,13 +75,12 @@ class Transcription:
         result = segment(job) if self.is_verbose else job.predictor.classify([job.wave])[0]
         return len(job.wave) / audio.RATE_HZ, result
 
-    def answer(self, model: str, seconds: float, result: Prediction | list[Segment]) -> TranscriptionAnswer:
+    def answer(self, model: Model, seconds: float, result: Prediction | list[Segment]) -> TranscriptionAnswer:
         """Compose the answer from what `run` has computed."""
-        predictor = self._service.catalogue.predictors[model]
         if not isinstance(result, list):
-            prediction = prediction_answer(model, predictor, result)
+            prediction = prediction_answer(model.name, model.predictor, result)
             return TranscriptionAnswer(text="", **prediction.model_dump(exclude_unset=True))
-        timeline = timeline_answer(model, predictor, seconds, result).model_dump(exclude_unset=True)
+        timeline = timeline_answer(model.name, model.predictor, seconds, result).model_dump(exclude_unset=True)
         segments = [TranscriptionSegment(id=n, text="", **fields) for n, fields in enumerate(timeline.pop("segments"))]
         return TranscriptionAnswer(
             text="", task="transcribe", language=self.language, duration=seconds, segments=segments, **timeline
@@ -100,14 +101,15 @@ def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[An
     async def transcriptions(
         request: Request,
         model: Annotated[str | None, Query(description="as in the form", max_length=200)] = None,
+        timeout: Annotated[float | None, Query(description="as in the form", gt=0)] = None,
     ) -> TranscriptionAnswer:
         transcription = Transcription(service)
-        name, (seconds, result) = await process_upload(
+        served, (seconds, result) = await process_upload(
             request=request,
             service=service,
-            options=Options(model),
+            options=Options(model, timeout=timeout),
             task=transcription.run,
             check=transcription.check,
             read_fields=transcription.read_fields,
         )
-        return transcription.answer(name, seconds, result)
+        return transcription.answer(served, seconds, result)

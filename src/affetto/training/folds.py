@@ -32,26 +32,15 @@ from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe
 from affetto.training.spec import RunSpec
 from affetto.training.stacking import FitRequest, Steps, fitted
+from affetto.training.strangeness import Strangeness
+from affetto.training.trained import FINAL, Trained
 
 STATES_CLIPS = 32
 """Test clips on which the sizes of states are measured, where that is asked for."""
-SELECT, REFIT, FINAL = "select", "refit", "final"
-"""The stages of a log: by validation; on train + validation; on all clips."""
+SELECT, REFIT = "select", "refit"
+"""The stages of a log before FINAL: by validation; on train + validation."""
 
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A classifier to be saved, with the facts of its card."""
-
-    classifier: Classifier
-    layer: int | None
-    """State that pooling takes."""
-    trained_on: str
-    """Name of a fold, or FINAL."""
-    is_tested: bool
-    confidence: dict[str, Any]
 
 
 Save = Callable[[Trained, RunFolder], None]
@@ -78,6 +67,7 @@ class FoldTrainer:
         self.truth = self.data.copies.spread({clip.id: self.target.encode(clip) for clip in learned})
         self.settings = self.spec.settings
         self.probes = Probes(builder=self.builder, data=self.data, settings=self.settings, truth=self.truth)
+        self.strangeness = Strangeness(self.builder, self.truth, self.accelerator)
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
         self.free_slots = list(range(self.at_once))
@@ -130,7 +120,9 @@ class FoldTrainer:
             result["probe"], summary["probe"] = self._probe(fold, choice, folder)
         summary["confidence"] = self.target.confidence([result])
         confidence = summary["confidence"] | self.target.label_sets([result])
-        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=confidence), folder)
+        fitted_on = trained_on if self.settings.training.refit else fold.train
+        novelty = self.strangeness.of_fold(classifier, fitted_on, fold.test)
+        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=confidence, novelty=novelty), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
         place.display.end(self._summary_line(summary))
@@ -179,7 +171,9 @@ class FoldTrainer:
         classifier, layer, _ = yield from self._fit(
             clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, place=Place(folder, self.display, 0)
         )
-        self.save(Trained(classifier, layer, FINAL, is_tested=False, confidence=confidence), folder)
+        models = [folder.fold(fold.name).model for fold in self.data.split.folds]
+        novelty = self.strangeness.of_final(classifier, clips, models)
+        self.save(Trained(classifier, layer, FINAL, is_tested=False, confidence=confidence, novelty=novelty), folder)
         summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": choice.to_json()})
         folder.write("final.json", summary)
         folder.drop_checkpoint()

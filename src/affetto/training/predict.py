@@ -52,6 +52,22 @@ def _values_of_rows(classifier: Classifier, bank: Bank, width: int, rows: Tensor
 
 
 @torch.no_grad()
+def clip_statistics(
+    classifier: Classifier, data: PrefixData, ids: Sequence[str], accelerator: Accelerator
+) -> np.ndarray:
+    """Statistics over time of the states that the head sees, (clips, 2 width), float32, in the order of `ids`."""
+    classifier.eval()
+    batches = by_length(ids, data.frames, EVALUATION_BATCH)
+    rows: dict[str, np.ndarray] = {}
+    for batch in part(batches, accelerator):
+        outputs = classifier.statistics(*data.batch(batch, accelerator.device))
+        rows.update(zip(batch, outputs.float().cpu().numpy(), strict=True))
+    if accelerator.num_processes > 1:
+        rows = {clip_id: row for part_rows in gather_object([rows]) for clip_id, row in part_rows.items()}
+    return np.stack([rows[clip_id] for clip_id in ids])
+
+
+@torch.no_grad()
 def predict(
     classifier: Classifier,
     data: PrefixData,

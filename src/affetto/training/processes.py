@@ -184,5 +184,8 @@ class SharedFolder(RunFolder):
     def write(self, name: str, content: dict[str, Any]) -> None:
         on_main_rank(self.accelerator, lambda: self._plain.write(name, content))
 
+    def write_text(self, name: str, text: str) -> None:
+        on_main_rank(self.accelerator, lambda: self._plain.write_text(name, text))
+
     def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
         on_main_rank(self.accelerator, lambda: self._plain.write_lines(name, rows))

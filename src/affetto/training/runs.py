@@ -9,6 +9,7 @@ run/
   validation_predictions.jsonl  one line a validation clip
   probe_predictions.jsonl       the probe's, beside every other method's
   trained_on.jsonl              the clips that the model has seen: name, speaker and the audio's SHA-256
+  datasheet.md                  data sheet of the corpora that it learned from, for people
   folds/NAME/…                  log, model, predictions and metrics of each fold, where there are several; NAME is the
                                 fold's, of --split loso the tested speaker's, with %2F for a slash
   crossed/CORPUS/               metrics and predictions on another corpus (`affetto grid cross`); those without the
@@ -34,7 +35,9 @@ from affetto.files import TEMPORARY, write_text
 SPEC, SPLIT, METRICS, LOG, MODEL, FOLDS = "spec.json", "split.json", "metrics.json", "log.jsonl", "model", "folds"
 PREDICTIONS = {"test": "predictions.jsonl", "validation": "validation_predictions.jsonl"}
 PROBE_PREDICTIONS, TRAINED_ON, TIME = "probe_predictions.jsonl", "trained_on.jsonl", "time.json"
-CROSSED, UNSHARED, STRESS = "crossed", "-unshared", "stress"
+DATASHEET = "datasheet.md"
+CROSSED, UNSHARED = "crossed", "-unshared"
+STRESS, STRESSED = "stress", "stress.json"
 CHECKPOINT, LOCK = "checkpoint.safetensors", ".lock"
 
 
@@ -154,6 +157,9 @@ class RunFolder:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         self._replace(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        self._replace(name, text)
 
     def write_lines(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
         """JSON Lines, whole or not at all."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,21 @@ from affetto.measures.ceiling import human_ceiling
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
 from affetto.targets.registry import identity_of, target_fields
-from affetto.targets.target import Target
 from affetto.training import device as devices
 from affetto.training.backbones import Backbones
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
-from affetto.training.folds import FoldTrainer, Rows, Trained
+from affetto.training.fold_means import mean_of_folds, median_epochs
+from affetto.training.folds import FoldTrainer, Rows
+from affetto.training.origin import origin_facts, write_datasheet
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
 from affetto.training.provenance import peak_memory_bytes, provenance, specialised
 from affetto.training.runs import METRICS, PREDICTIONS, PROBE_PREDICTIONS, TIME, TRAINED_ON, RunFolder
 from affetto.training.spec import RunSpec, check
 from affetto.training.stack_size import AUTO
 from affetto.training.stacking import Steps, drive, fits_at_once, together
+from affetto.training.trained import Trained
 
 
 def train(
@@ -188,7 +189,7 @@ class _Run:
             }
         if several:
             metrics["folds"] = summaries
-            metrics["mean_of_folds"] = _mean_of_folds(self.data.target, summaries)
+            metrics["mean_of_folds"] = mean_of_folds(self.data.target, summaries)
             metrics["confidence"] = self.data.target.confidence(results)
             best_epochs = [summary["best_epoch"] for summary in summaries]
             confidence = metrics["confidence"] | self.data.target.label_sets(results)
@@ -200,6 +201,7 @@ class _Run:
             if "states" in summary:
                 metrics["states"] = summary.pop("states")
         metrics |= self._circumstances()
+        write_datasheet(self.folder, self.data)
         self.folder.write(METRICS, metrics)
         self.folder.drop_time()
         return metrics
@@ -262,10 +264,9 @@ class _Run:
             "tested": model.is_tested,
             "confidence": model.confidence,
             "corpus": data.corpus,
-            "licence": data.licence,
-            "synthetic": data.is_synthetic,
+            **origin_facts(data, spec),
         }
-        on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card))
+        on_main_rank(self.accelerator, lambda: save_classifier(model.classifier, folder.model, card, model.novelty))
 
     def _human_ceiling(self) -> dict[str, Any]:
         """Scores of the raters of the test clips against each other; {} for classes, and where nobody rated."""
@@ -279,7 +280,7 @@ class _Run:
         classifier = self.builder.current
         return {
             "corpus": self.data.manifest.corpus,
-            "synthetic": self.data.is_synthetic,
+            **origin_facts(self.data, self.spec),
             **({"auxiliary": dict(self.data.auxiliary.facts)} if self.data.auxiliary.facts else {}),
             "clips": len(self.data.manifest.clips),
             **self.data.copies.facts(),
@@ -305,11 +306,6 @@ class _Run:
         }
 
 
-def median_epochs(best_epochs: list[int], least: int) -> int:
-    """The median of the folds' best epochs, a half rounded up, and no fewer than `least`."""
-    return max(least, int(statistics.median(best_epochs) + 0.5))
-
-
 def _take(lock: FileLock) -> None:
     try:
         locks.take(lock)
@@ -317,13 +313,3 @@ def _take(lock: FileLock) -> None:
         raise UserError(
             f"{Path(lock.lock_file).parent}: another process is at work on this run; wait for it, or give another --out"
         ) from None
-
-
-def _mean_of_folds(target: Target, folds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and sample standard deviation (ddof 1) of the test scores that all folds have."""
-    scores = [target.headline(fold["test"]) for fold in folds]
-    values = {name: [fold[name] for fold in scores] for name in scores[0] if all(name in fold for fold in scores)}
-    return {name: statistics.mean(v) for name, v in values.items()} | {
-        "standard_deviation": {name: statistics.stdev(v) for name, v in values.items()},
-        "folds": len(folds),
-    }

@@ -33,7 +33,14 @@ FEW = ("white", "gain", "mu-law")
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_table(tmp_path_factory.mktemp("corpus"), parts=False)
+    """Six speakers, every second of them a woman."""
+    path = write_table(tmp_path_factory.mktemp("corpus"), parts=False)
+    head, *rows = path.read_text().splitlines()
+    women = ["female" if row[-1] in "024" else "male" for row in rows]
+    path.write_text(
+        "\n".join([f"{head},gender", *(f"{row},{gender}" for row, gender in zip(rows, women, strict=True))])
+    )
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +145,7 @@ def test_a_killed_test_goes_on_and_gives_the_same_bytes(
 
 
 def test_another_test_is_refused_in_the_same_folder(run: Path, table: Path, content: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"holds another run.*give another --out"):
+    with pytest.raises(UserError, match=r"holds another stress test .*give another --out"):
         stress(run, corpus(table), only=FEW, limit=9, device="cpu")
 
 
@@ -194,9 +201,23 @@ def test_dimensions_count_as_changed_beyond_a_share_of_their_range() -> None:
 def test_the_command_prints_a_table_and_marks_what_people_may_hear_otherwise(
     run: Path, table: Path, content: dict[str, Any]
 ) -> None:
-    command = ["stress", str(run), "--corpus", f"table={table.parent}", "--only", "white,gain", "--device", "cpu"]
+    command = [
+        "stress",
+        str(run),
+        "--corpus",
+        f"table={table.parent}",
+        "--only",
+        "white,gain",
+        "--by",
+        "gender",
+        "--device",
+        "cpu",
+    ]
     result = CliRunner().invoke(app, command, env={"COLUMNS": "120"})
     assert result.exit_code == 0, result.output
     assert "white*" in result.output and "gain*" not in result.output and "10 dB SNR" in result.output
     assert "Random models differ by up to UAR" in result.output and "verdict" in result.output
+    assert "gender female" in result.output and "gap in UAR" in result.output
+    stored = json.loads((run / "stress/stress.json").read_text())
+    assert [group["clips"] for group in stored["gaps"][0]["groups"]] == [21, 21]
     assert "Untouched: UAR" in result.output and "one of 3 folds" in result.output

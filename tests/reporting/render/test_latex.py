@@ -27,7 +27,7 @@ def test_a_whole_table_by_hand():
         "A\\_1 \\& co \\textbar{} 50 \\% & \\begin{tabular}[t]{@{}r@{}}67.1 \\ensuremath{\\pm} 1.3\\\\ "
         "{\\scriptsize paper 67.61}\\\\ {\\scriptsize \\ensuremath{-}0.5, inside}\\end{tabular} & 1,234 \\\\\n"
         "\\midrule\n"
-        "{}[b] & \\begin{tabular}[t]{@{}r@{}}---\\\\ {\\scriptsize 3 seeds missing}\\end{tabular} & --- \\\\\n"
+        "{[}b] & \\begin{tabular}[t]{@{}r@{}}---\\\\ {\\scriptsize 3 seeds missing}\\end{tabular} & --- \\\\\n"
         "\\end{longtable}\n\\noindent A note: 100 \\%.\\par\n}\n"
     )
 
@@ -38,7 +38,7 @@ def test_a_slim_table_has_the_paper_in_a_row_of_its_own():
     assert (
         "\\begin{tabular}{@{}lr@{}}\n\\toprule\nbackbone & frozen \\\\\n\\midrule\n"
         "A\\_1 \\& co \\textbar{} 50 \\% & 67.1 \\ensuremath{\\pm} 1.3 \\\\\n"
-        "paper & 67.61 \\\\\n\\midrule\n{}[b] & --- \\\\\n\\bottomrule\n" in text
+        "paper & 67.61 \\\\\n\\midrule\n{[}b] & --- \\\\\n\\bottomrule\n" in text
     )
     assert "clips" not in text and "A note" not in text and "\\label{tab:table-3-slim}" in text
 

@@ -44,6 +44,8 @@ class Family(ABC):
     name: str
     """transformers' `model_type`, which a checkpoint's `config.json` holds."""
     title: str
+    citation: str = ""
+    """Publication, as `Authors, "Title", Venue Year`."""
 
     backbone: Reference
     """Subclass of `Backbone`."""

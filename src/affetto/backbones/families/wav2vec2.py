@@ -8,6 +8,8 @@ from affetto.backbones.families.waves import WaveFamily
 WAV2VEC2 = WaveFamily(
     name="wav2vec2",
     title="wav2vec 2.0",
+    citation='Baevski et al., "wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations", '
+    "NeurIPS 2020",
     backbone="affetto.backbones.encoders.wav2vec2:Wav2Vec2Backbone",
     config="transformers:Wav2Vec2Config",
     model="transformers:Wav2Vec2Model",

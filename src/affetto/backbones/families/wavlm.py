@@ -7,6 +7,8 @@ from affetto.backbones.families.waves import WaveFamily
 WAVLM = WaveFamily(
     name="wavlm",
     title="WavLM",
+    citation='Chen et al., "WavLM: Large-Scale Self-Supervised Pre-Training for Full Stack Speech Processing", IEEE '
+    "Journal of Selected Topics in Signal Processing 16(6), 2022",
     backbone="affetto.backbones.encoders.wavlm:WavLMBackbone",
     config="transformers:WavLMConfig",
     model="transformers:WavLMModel",

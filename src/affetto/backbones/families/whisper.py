@@ -70,6 +70,7 @@ class WhisperFamily(Family):
 WHISPER = WhisperFamily(
     name="whisper",
     title="Whisper",
+    citation='Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", ICML 2023',
     backbone="affetto.backbones.encoders.whisper:WhisperBackbone",
     config="transformers:WhisperConfig",
     model="transformers.models.whisper.modeling_whisper:WhisperEncoder",

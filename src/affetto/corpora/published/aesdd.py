@@ -31,6 +31,9 @@ CORPUS = named_corpus(
     name="aesdd",
     title="AESDD",
     licence="research, non-commercial",
+    commercial_use=False,
+    speech="acted",
+    collection="Actors say 19 utterances and one of their own in five emotions.",
     source="m3c.web.auth.gr/research/aesdd-speech-emotion-recognition",
     citation='Vryzas et al., "Speech emotion recognition for performance interaction", Journal of the Audio '
     "Engineering Society 66(6), 2018",

@@ -121,6 +121,8 @@ CORPUS = named_corpus(
     name="ai4ser",
     title="AI4SER",
     licence="CC BY 4.0",
+    speech="acted",
+    collection="Speakers say ten phrases in seven states; listeners judged the clips.",
     source="huggingface.co/datasets/sirsalvo72/AI4SER",
     citation='"AI4SER: Artificial Intelligence for Speech Emotion Recognition", '
     "huggingface.co/datasets/sirsalvo72/AI4SER",

@@ -31,6 +31,8 @@ CORPUS = named_corpus(
     name="ased",
     title="ASED",
     licence="not stated; free for research",
+    speech="acted",
+    collection="Speakers of four dialects say two sentences in all emotions and five for each; judges chose the clips.",
     source="github.com/Ethio2021/ASED_V1",
     citation='Retta et al., "A New Amharic Speech Emotion Dataset and Classification Benchmark", ACM Transactions on '
     "Asian and Low-Resource Language Information Processing 22(1), 2023",

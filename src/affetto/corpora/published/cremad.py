@@ -128,6 +128,8 @@ CORPUS = named_corpus(
     name="cremad",
     title="CREMA-D",
     licence="Open Database License 1.0 (ODbL)",
+    speech="acted",
+    collection="Actors say twelve sentences in six emotions; raters judged voice, face and both.",
     source="github.com/CheyneyComputerScience/CREMA-D",
     citation='Cao et al., "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset", IEEE Transactions on Affective '
     "Computing 5(4), 2014, doi 10.1109/TAFFC.2014.2336244",

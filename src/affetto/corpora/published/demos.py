@@ -100,6 +100,9 @@ CORPUS = Corpus(
         "keep_guilt": Option("true makes guilt (1,129 clips) a class of its own, as --keep-other does", yes_or_no)
     },
     licence="restricted: a signed agreement with the authors; research only, not to be passed on",
+    commercial_use=False,
+    speech="elicited",
+    collection="Students were brought into emotional states and spoke freely; raters and their reports confirm some.",
     source="the authors, by a signed agreement",
     citation='Parada-Cabaleiro et al., "DEMoS: an Italian emotional speech corpus", Language Resources and Evaluation '
     "2020",

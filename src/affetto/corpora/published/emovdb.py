@@ -36,6 +36,9 @@ CORPUS = named_corpus(
     name="emovdb",
     title="EmoV-DB",
     licence="non-commercial (research, teaching, personal)",
+    commercial_use=False,
+    speech="acted",
+    collection="Speakers read sentences of CMU Arctic in five styles, for speech synthesis.",
     source="openslr.org/115, github.com/numediart/EmoV-DB",
     citation='Adigwe et al., "The Emotional Voices Database: Towards Controlling the Emotion Dimension in Voice '
     'Generation Systems", arXiv:1806.09514, 2018',

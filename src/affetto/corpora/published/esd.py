@@ -83,6 +83,9 @@ CORPUS = named_corpus(
     name="esd",
     title="ESD",
     licence="research only, after a signed licence",
+    commercial_use=False,
+    speech="acted",
+    collection="Speakers read 350 texts in each of five states, for synthesis and voice conversion.",
     source="github.com/HLTSingapore/Emotional-Speech-Data",
     citation='Zhou, Sisman, Liu and Li, "Seen and Unseen Emotional Style Transfer for Voice Conversion with a New '
     'Emotional Speech Dataset", ICASSP 2021',

@@ -220,6 +220,9 @@ CORPUS = Corpus(
     read=read,
     options={"classes": Option("6 has excitement and frustration as classes of their own", classes_option)},
     licence="restricted: a signed agreement with USC; research only",
+    commercial_use=False,
+    speech="acted",
+    collection="Pairs of actors play scripts and improvise; raters name categories and dimensions of each turn.",
     source="the authors, by a signed agreement: sail.usc.edu/iemocap",
     citation='Busso et al., "IEMOCAP: Interactive emotional dyadic motion capture database", Language Resources and '
     "Evaluation 42, 2008",

@@ -50,6 +50,8 @@ CORPUS = named_corpus(
     name="jl",
     title="JL corpus",
     licence="CC0",
+    speech="acted",
+    collection="Speakers say 15 sentences for each of ten emotions, in two sessions.",
     source="kaggle.com/datasets/tli725/jl-corpus",
     citation='James, Tian and Watson, "An Open Source Emotional Speech Corpus for Human Robot Interaction '
     'Applications", Interspeech 2018',

@@ -125,6 +125,8 @@ CORPUS = Corpus(
     matches=matches,
     read=read,
     licence="GPL 3 for the annotations; the recordings are of a television series",
+    speech="acted",
+    collection="Dialogues of a television series, played by its actors; people labelled each utterance.",
     source="github.com/declare-lab/MELD",
     citation='Poria et al., "MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in Conversations", '
     "ACL 2019",

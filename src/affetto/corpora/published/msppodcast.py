@@ -190,6 +190,9 @@ CORPUS = Corpus(
     matches=matches,
     read=read,
     licence="restricted: an agreement of the institution with UT Dallas; academic use",
+    commercial_use=False,
+    speech="natural",
+    collection="Segments of podcasts, each labelled by five raters or more.",
     source="the authors, by an agreement: ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
     citation='Lotfian and Busso, "Building naturalistic emotionally balanced speech corpus by retrieving emotional '
     'speech from existing podcast recordings", IEEE Transactions on Affective Computing 10(4), 2019',

@@ -64,6 +64,8 @@ CORPUS = named_corpus(
     name="shemo",
     title="ShEMO",
     licence="academic use; the authors' copy at Hugging Face says Apache 2.0",
+    speech="acted",
+    collection="Utterances of radio plays, which the authors call semi-natural; twelve annotators labelled them.",
     source="github.com/pariajm/sharif-emotional-speech-dataset",
     citation='Mohamad Nezami, Jamshid Lou and Karami, "ShEMO: a large-scale validated database for Persian speech '
     'emotion detection", Language Resources and Evaluation 53, 2019',

@@ -1,7 +1,7 @@
 """Answers of the models under each perturbation: computed once, written whole, read again when a test goes on.
 
 stress/
-  spec.json                       what is tested, and the test's identity
+  test.json                       what is tested, and the test's identity
   answers/PART/untouched.jsonl    a line a clip, as in a run's predictions file
   answers/PART/NAME@LEVEL.jsonl   the same clips under a perturbation
 """
@@ -27,7 +27,7 @@ from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.training.data import refuse_or_name
 from affetto.training.runs import RunFolder, folder_name
 
-UNTOUCHED = "untouched"
+TEST, UNTOUCHED = "test.json", "untouched"
 Rows = list[dict[str, Any]]
 Wave = Callable[[Clip], np.ndarray]
 
@@ -96,6 +96,12 @@ class Answers:
         rows = [row for part in self.parts.parts for row in self.folder.read_lines(_file(part, condition))]
         return [row for row in rows if "unusable" not in row]
 
+    def ids_of(self, rows: Rows) -> list[str]:
+        """Ids of the clips of lines."""
+        several = self.scene.clips.several
+        ids = {(clip.corpus if several else "", clip.name): clip.id for clip in self.parts.clips}
+        return [ids[row.get("corpus", ""), row["file"]] for row in rows]
+
     def _answer(
         self,
         predictor: Predictor,
@@ -145,6 +151,31 @@ class Answers:
         """Problems of the unusable clips of a part, by id, from its file."""
         rows = self.folder.read_lines(_file(part, None))
         return {row["clip"]: row["unusable"] for row in rows if "unusable" in row}
+
+
+def claim(folder: RunFolder, identity: str, summary: str) -> None:
+    """Make the folder this test's: new, or the same test's from before.
+
+    Raises UserError where it holds another test or other files, and where it cannot be written.
+    """
+    path = folder.path
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        names = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
+    except OSError as problem:
+        raise UserError(
+            f"{path}: cannot be used as an output folder ({problem.strerror}); give another --out"
+        ) from None
+    test = folder.read(TEST)
+    if test is None and names:
+        raise UserError(f"{path} is not empty (it holds {names[0]!r}) and no stress test: give another --out")
+    if test is None:
+        folder.write(TEST, {"identity": identity, "summary": summary})
+    elif test.get("identity") != identity:
+        raise UserError(
+            f"{path} holds another stress test ({test.get('summary', 'unknown')}, or other clips of it): "
+            "give another --out, or remove it"
+        )
 
 
 def _report(progress: Callable[[int, int], None], before: int, total: int, count: int) -> None:

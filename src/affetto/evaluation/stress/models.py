@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,11 @@ class Parts:
         return tuple(clip for part in self.parts for clip in part.clips)
 
 
-def load_as_tested(model: str | Path, device: str, backbone: str | None) -> Predictor:
+def load_as_tested(
+    model: str | Path, device: str, backbone: str | None, label_map: Mapping[str, str] | None = None
+) -> Predictor:
     """Load a model as runs are tested: it hears a long clip's beginning, and its probabilities are not calibrated."""
-    return load(model, device=device, backbone=backbone, long_clips="cropped", calibrate=False)
+    return load(model, device=device, backbone=backbone, long_clips="cropped", calibrate=False, label_map=label_map)
 
 
 def parts_of(

@@ -52,6 +52,9 @@ class Perturbation:
     levels: tuple[float, ...]
     """Levels, from the mildest to the hardest."""
     unit: str
+    neutral: float | None = None
+    """Level that would change nothing, by which figures place the untouched clips among the levels; None: none would.
+    """
     may_alter: bool
     """True if people may hear another emotion under it: then a changed prediction need not be an error."""
     apply: Callable[[np.ndarray, float, Surroundings], np.ndarray]
@@ -60,7 +63,3 @@ class Perturbation:
     """Function from a scene to the reason why the perturbation cannot be applied in it; "" if it can."""
     order: int = 100
     """Place in tables; equal ones follow their names."""
-
-    def level_text(self, level: float) -> str:
-        """A level with its unit, as tables show it: `10 dB`."""
-        return f"{level:g} {self.unit}"

@@ -15,23 +15,26 @@ from typing import Any
 from affetto._version import __version__
 from affetto.audio.compression import version as codec_version
 from affetto.errors import UserError
-from affetto.evaluation.stress.answers import Answers, conditions_of
+from affetto.evaluation.contamination import origin_notes, outside_fields
+from affetto.evaluation.stress.answers import Answers, claim, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
+from affetto.evaluation.stress.groups import Column, gaps_of, read_columns
 from affetto.evaluation.stress.models import Parts, limited, load_as_tested, parts_of
 from affetto.evaluation.stress.perturbation import VERSION, Perturbation
 from affetto.evaluation.stress.random_models import MODELS, RandomHeads, difference_threshold, verdict
 from affetto.evaluation.stress.registry import select
 from affetto.evaluation.stress.scene import CorpusScene
 from affetto.evaluation.stress.scoring import main_scores
-from affetto.evaluation.testing import CorpusLike, read_test_clips, specs_of
+from affetto.evaluation.testing import CorpusLike, TestClips, read_test_clips, specs_of
 from affetto.files import write_text
 from affetto.inference.predictor import Predictor
 from affetto.models.saved import read_card
 from affetto.targets.registry import target_fields
+from affetto.targets.target import Scale
 from affetto.training.noise import Noise
-from affetto.training.runs import MODEL, STRESS, RunFolder
+from affetto.training.runs import MODEL, STRESS, STRESSED, RunFolder
 
-CONTENT, TABLE = "stress.json", "stress.csv"
+TABLE = "stress.csv"
 
 
 def stress(
@@ -42,7 +45,9 @@ def stress(
     only: Sequence[str] | None = None,
     limit: int | None = None,
     noise: str | Path | None = None,
+    by: Sequence[str] = (),
     labels: dict[str, str] | None = None,
+    label_map: Mapping[str, str] | None = None,
     keep_other: bool = False,
     include_seen: bool = False,
     skip_bad: bool = False,
@@ -55,8 +60,8 @@ def stress(
 
     Returns the content of the `stress.json` that is written, beside a table of it, into `out` (None: the folder
     `stress` in that of the model). `only` names perturbations or families of them (None: all), `limit` the most clips,
-    `noise` a folder of recorded noise. The other arguments are those of `evaluate`. A test that was interrupted goes
-    on where it was.
+    `noise` a folder of recorded noise, `by` columns of the corpus by whose groups the scores are compared. The other
+    arguments are those of `evaluate`. A test that was interrupted goes on where it was.
 
     Of a run with folds that tested these clips, each is answered by the fold's model that has not heard its speaker.
     Raises UserError for unknown perturbations, as `evaluate` does, and where `out` holds another test.
@@ -65,19 +70,22 @@ def stress(
     folder = RunFolder(_out(model, out))
     recordings = None if noise is None else Noise.read(noise, "--noise")
 
-    single = _Single(model, device, backbone)
     clips = read_test_clips(specs_of(corpora), labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
+    single = _Single(model, device, backbone, label_map or {}, clips.manifest.dimensions)
     parts = parts_of(model, clips, target_of_model=lambda: single.predictor.target, include_seen=include_seen, say=say)
+    facts = {} if parts.by_folds else _facts_of_outside(single.predictor, clips, say)
+    if label_map and parts.by_folds:
+        raise UserError(f"{model} has affetto's labels: --map is for models of others, leave it out")
     parts = limited(parts, limit)
+    columns = read_columns(parts.clips, by)
     scene = CorpusScene(clips=clips, noise=recordings)
     applied, impossible = _possible(perturbations, scene)
     for name, reason in impossible.items():
         say(f"left out: {name} ({reason})")
-    cards = [read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card for part in parts.parts]
-    folder.claim(
-        _identity(parts, cards, scene, limit),
-        {"summary": f"stress test of {model} on {clips.manifest.corpus}", "model": str(model)},
-    )
+    cards = [
+        read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card | facts for part in parts.parts
+    ]
+    claim(folder, _identity(parts, cards, scene, limit), f"{model} on {clips.manifest.corpus}")
     answers = Answers(
         folder=folder,
         parts=parts,
@@ -87,9 +95,9 @@ def stress(
         say=say,
     )
     unusable = answers.compute(conditions_of(applied), progress)
-    origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1])}
-    content = _content(answers, applied, unusable) | origin | {"not_applied": impossible}
-    folder.write(CONTENT, content)
+    origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1]), **facts}
+    content = _content(answers, applied, columns, unusable) | origin | {"not_applied": impossible}
+    folder.write(STRESSED, content)
     write_text(folder.path / TABLE, table_of(content))
     return content
 
@@ -101,20 +109,32 @@ class _Single:
     model: str | Path
     device: str
     backbone: str | None
+    label_map: Mapping[str, str]
+    scales: Mapping[str, Scale]
 
     @cached_property
     def predictor(self) -> Predictor:
-        return load_as_tested(self.model, self.device, self.backbone)
+        return load_as_tested(self.model, self.device, self.backbone, self.label_map).on_scales(self.scales)
 
 
-def _content(answers: Answers, applied: Sequence[Perturbation], unusable: Mapping[str, str]) -> dict[str, Any]:
-    """Facts of the tested clips, their untouched scores, and the effects. Raises UserError where no clip is usable."""
+def _facts_of_outside(predictor: Predictor, clips: TestClips, say: Callable[[str], None]) -> dict[str, Any]:
+    """Facts of a model that affetto did not train, which `say` gets in words; {} of its own."""
+    names = sorted({clip.corpus for clip in clips.manifest.clips})
+    for note in (*predictor.notes, *origin_notes(predictor.card, names)):
+        say(f"note: {note}")
+    return outside_fields(predictor, names)
+
+
+def _content(
+    answers: Answers, applied: Sequence[Perturbation], columns: Sequence[Column], unusable: Mapping[str, str]
+) -> dict[str, Any]:
+    """Facts of the tested clips, their untouched scores, gaps and effects. Raises UserError where no clip is usable."""
     parts, manifest, untouched = answers.parts, answers.scene.clips.manifest, answers.read(None)
     if not untouched:
         raise UserError(f"none of the {len(parts.clips)} clips could be used; mend them")
-    thresholds = {
-        score.name: difference_threshold(score, len(untouched)) for score in main_scores(parts.target, untouched)
-    }
+    scores = main_scores(parts.target, untouched)
+    thresholds = {score.name: difference_threshold(score, len(untouched)) for score in scores}
+    ids, speakers = answers.ids_of(untouched), [str(row["speaker"]) for row in untouched]
     heads = RandomHeads.of_rows(parts.target, untouched) if parts.target.has_classes else None
     conditions, effects = conditions_of(applied), []
     for condition in conditions:
@@ -133,12 +153,14 @@ def _content(answers: Answers, applied: Sequence[Perturbation], unusable: Mappin
         "untouched": parts.target.scores(untouched),
         "random_models": MODELS,
         "thresholds": thresholds,
+        "gaps": [gaps_of(column, ids, speakers, scores) for column in columns],
         "perturbations": [
             {
                 "name": perturbation.name,
                 "family": perturbation.family,
                 "title": perturbation.title,
                 "unit": perturbation.unit,
+                "neutral": perturbation.neutral,
                 "may_alter": perturbation.may_alter,
                 "levels": [
                     of_level

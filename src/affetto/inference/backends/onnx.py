@@ -28,20 +28,7 @@ class Session:
     """The file in onnxruntime, and its metadata. Raises UserError for a file that affetto did not export."""
 
     def __init__(self, file: Path, device: str = "auto") -> None:
-        runtime = _onnxruntime()
-        available = runtime.get_available_providers()
-        if device == "auto":
-            device = "cuda" if DEVICES["cuda"] in available else "cpu"
-        self.device, provider = device, DEVICES[device]
-        if provider not in available:
-            raise UserError(f"{file}: this onnxruntime has no {device}: install onnxruntime-gpu, or use --device cpu")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads()
-        options.log_severity_level = 3
-        try:
-            self.session = runtime.InferenceSession(file, options, providers=[provider])
-        except Exception as problem:  # onnxruntime raises kinds of its own, none of them exported
-            raise UserError(f"{file}: onnxruntime cannot load it ({problem}); export the model again") from None
+        self.session, self.device = open_session(file, device)
         self.facts = _facts(self.session.get_modelmeta().custom_metadata_map, file)
         self.target = target_of(self.facts["card"]["blueprint"])
         self.values_name = values_name(self.target)
@@ -55,6 +42,25 @@ class Session:
     def values(self, waves: np.ndarray) -> np.ndarray:
         """(batch, samples) float32 of one length → values of the target (batch, outputs), as the model gives them."""
         return self.session.run([self.values_name], {"waves": waves})[0]
+
+
+def open_session(file: Path, device: str = "auto") -> tuple[Any, str]:
+    """An ONNX file in onnxruntime, and the device that it runs on. Raises UserError for what it cannot load."""
+    if device not in ("auto", *DEVICES):
+        raise unknown("device of an ONNX file", device, ("auto", *DEVICES))
+    runtime = _onnxruntime()
+    available = runtime.get_available_providers()
+    if device == "auto":
+        device = "cuda" if DEVICES["cuda"] in available else "cpu"
+    if DEVICES[device] not in available:
+        raise UserError(f"{file}: this onnxruntime has no {device}: install onnxruntime-gpu, or use --device cpu")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.log_severity_level = 3
+    try:
+        return runtime.InferenceSession(file, options, providers=[DEVICES[device]]), device
+    except Exception as problem:  # onnxruntime raises kinds of its own, none of them exported
+        raise UserError(f"{file}: onnxruntime cannot load it ({problem}); export the model again") from None
 
 
 def values_name(target: Target) -> str:
@@ -85,8 +91,6 @@ def load_onnx(
 ) -> OnnxPredictor:
     """Load an ONNX file, or the folder that holds one; see `loading.load`."""
     file = file / FILE if file.is_dir() else file
-    if device not in ("auto", *DEVICES):
-        raise unknown("device of an ONNX file", device, ("auto", *DEVICES))
     session = Session(file, device)
     exported = session.facts["precision"]
     if precision not in ("auto", exported):

@@ -21,7 +21,7 @@ from affetto.models.classifier import Classifier
 from affetto.models.device import fetch, send
 from affetto.models.graphs import Captured, recorder_of
 
-LOGITS, STATISTICS = "logits", "statistics"
+LOGITS, STATISTICS, BOTH = "logits", "statistics", "both"
 ROWS = (1, 2, 4, 8, 16)
 """Sizes of small batches."""
 WIDTHS = 8
@@ -45,7 +45,7 @@ class PaddedModel:
         recorder = recorder_of(device)
         if recorder is not None and self.window is not None:
             self.captured = Captured(self._compute, recorder)
-            self.captured.most_shapes = 2 * len(ROWS) * WIDTHS  # of logits and of statistics
+            self.captured.most_shapes = 3 * len(ROWS) * WIDTHS  # of each kind of rows
         self._window_frames = 0
         self._is_reported = False
 
@@ -55,7 +55,8 @@ class PaddedModel:
         return min(MOST_WINDOWS, max(ROWS[-1], MOST_SAMPLES // (self.window or MOST_SAMPLES)))
 
     def begin(self, waves: Sequence[np.ndarray], kind: str = LOGITS) -> Rows:
-        """Begin to compute the logits or the statistics of waves (samples,) → what waits for them, (waves, n) float64.
+        """Begin to compute the logits, the statistics, or both side by side, of waves (samples,) → what waits for them,
+        (waves, n) float64.
 
         Raises AudioError for a wave that the backbone cannot take.
         """
@@ -87,8 +88,10 @@ class PaddedModel:
                 yield clips, self._replay(kind, *self._padded(features, lengths, *shape))[: len(clips)]
 
     def _compute(self, kind: str, features: Tensor, lengths: Tensor) -> Tensor:
-        """Logits or statistics of (batch, frames, channels)."""
+        """Rows of a kind from (batch, frames, channels)."""
         prefix = {"features": features}
+        if kind == BOTH:
+            return torch.cat(self.classifier.with_statistics(prefix, lengths), dim=1)
         return self.classifier.statistics(prefix, lengths) if kind == STATISTICS else self.classifier(prefix, lengths)
 
     # Small shapes --------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from affetto.backbones.backbone import Backbone
-from affetto.inference.backends.trained import ClassifierPredictor, load_trained, resolve_precision
+from affetto.inference.backends.trained import ClassifierPredictor, load_trained, novelty_of, resolve_precision
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import original_backbone, put_together, read_card
 from affetto.training import device as devices
@@ -89,7 +89,9 @@ def _share(
     for member in group:
         classifier = put_together(member.on(base), member.card, member.folder)
         assert not METHODS.find(member.method).trains_backbone
-        predictors[member.name] = ClassifierPredictor(
+        predictor = ClassifierPredictor(
             classifier, member.card, device, precision=precision, long_clips=long_clips, fold=False
         )
+        predictor.novelty = novelty_of(member.folder, classifier)
+        predictors[member.name] = predictor
     return predictors

@@ -13,13 +13,14 @@ import torch
 from affetto.audio import RATE_HZ
 from affetto.errors import UserError, unknown
 from affetto.inference import speaker
-from affetto.inference.backends.padded import STATISTICS, PaddedModel
+from affetto.inference.backends.padded import BOTH, STATISTICS, PaddedModel
 from affetto.inference.flow import Rows, at_once
 from affetto.inference.predictor import ONLY_STATISTICS, Predictor
 from affetto.inference.read_ahead import read_ahead
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import capabilities
 from affetto.models.head_layers import StatisticsHead
+from affetto.models.novelty import NOVELTY, Novelty
 from affetto.models.parallel import decoding_threads, side_by_side
 from affetto.models.prefix import collate
 from affetto.models.saved import load_classifier
@@ -66,6 +67,8 @@ class ClassifierPredictor(Predictor):
         self.decoders = decoding_threads()
 
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
+        if self.watches:
+            return self._begin_watched(waves)
         if self.padded is None:
             return at_once(self._side_by_side_values)(waves)
         rows = self.padded.begin(waves)
@@ -73,6 +76,25 @@ class ClassifierPredictor(Predictor):
 
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         return self.begin(waves)()
+
+    def _begin_watched(self, waves: Sequence[np.ndarray]) -> Rows:
+        """As `begin`, with the distance of the states from those of the training behind the values."""
+        assert self.novelty is not None
+        novelty, outputs = self.novelty, self.target.outputs
+        begun = at_once(self._side_by_side_both)(waves) if self.padded is None else self.padded.begin(waves, BOTH)
+
+        def rows() -> np.ndarray:
+            both = begun()
+            values = self.target.activate(torch.from_numpy(both[:, :outputs])).numpy()
+            return np.concatenate([values, novelty.distances(both[:, outputs:])[:, None]], axis=1)
+
+        return rows
+
+    @torch.no_grad()
+    def _side_by_side_both(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        """Logits and statistics side by side, (waves, outputs + 2 width), float64."""
+        batch, lengths = collate(self.prefixes(waves), self.device)
+        return torch.cat(self.classifier.with_statistics(batch, lengths), dim=1).double().cpu().numpy()
 
     @property
     def prefix_key(self) -> tuple[object, ...] | None:
@@ -143,7 +165,17 @@ def load_trained(
 ) -> ClassifierPredictor:
     """The predictor of a model folder; see `loading.load`."""
     classifier, card = load_classifier(folder, backbone=backbone)
-    return ClassifierPredictor(classifier, card, devices.choose(device), precision, long_clips)
+    predictor = ClassifierPredictor(classifier, card, devices.choose(device), precision, long_clips)
+    predictor.novelty = novelty_of(folder, classifier)
+    return predictor
+
+
+def novelty_of(folder: Path, classifier: Classifier) -> Novelty | None:
+    """Statistics of a model folder's training clips; None for an earlier model. Raises UserError for a broken file."""
+    novelty = Novelty.load(folder)
+    if novelty is not None and len(novelty.centre) != 2 * classifier.pooling.out_width:
+        raise UserError(f"{folder / NOVELTY}: of another model; copy the model again, or train it again")
+    return novelty
 
 
 def resolve_precision(requested: str, trained: str, device: torch.device) -> str:

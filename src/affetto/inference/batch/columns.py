@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SEPARATOR = "|"
 """Between the labels of one cell, as in tables of corpora."""
+JUDGED = ("novelty",)
+"""Numbers of a whole recording by which it may be refused."""
 ROW_COLUMNS = ("file", "start", "end", "error", "protocol")
 """Columns of a CSV around those of the answer."""
 
@@ -27,13 +29,29 @@ class Columns:
     """Dimensions whose intervals have columns too."""
     has_sets: bool = False
     """True if an answer has a set of labels."""
+    judged: tuple[str, ...] = ()
+    """Those of JUDGED that a row has; with them it has `refused`."""
 
     @classmethod
-    def of(cls, target: Target, confidence: Mapping[str, Any] | None = None, *, has_sets: bool = False) -> Columns:
+    def of(
+        cls,
+        target: Target,
+        confidence: Mapping[str, Any] | None = None,
+        *,
+        has_sets: bool = False,
+        judged: tuple[str, ...] = (),
+    ) -> Columns:
         """The columns of a target's answers; with `confidence` of a model's card those of its intervals too."""
         widths = (confidence or {}).get("conformal", {}).get("dimensions", {})
         intervals = tuple(name for name in target.dimensions if name in widths)
-        return cls(target.labels, tuple(target.dimensions), target.has_classes, intervals=intervals, has_sets=has_sets)
+        return cls(
+            target.labels,
+            tuple(target.dimensions),
+            target.has_classes,
+            intervals=intervals,
+            has_sets=has_sets,
+            judged=judged,
+        )
 
     @property
     def has_marks(self) -> bool:
@@ -55,7 +73,8 @@ class Columns:
         decision = ["emotion"] if self.has_classes else ["labels"] if self.labels else []
         names = [*decision, *self.labels]
         ends = (f"{name}_{end}" for name in self.intervals for end in ("low", "high"))
-        for column in (*["set"] * self.has_sets, *self.dimensions, *ends):
+        refused = ["refused"] if self.judged else []
+        for column in (*["set"] * self.has_sets, *self.dimensions, *ends, *self.judged, *refused):
             while column in (*ROW_COLUMNS, *names):
                 column += "_value"
             names.append(column)
@@ -73,7 +92,9 @@ class Columns:
             *(numbers.get(name) for name in self.dimensions),
             *(end for name in self.intervals for end in intervals.get(name, (None, None))),
         ]
-        return [*decision, *_texts(probabilities.get(name) for name in self.labels), *sets, *_texts(values)]
+        values += [row.get(name) for name in self.judged]
+        refused = [row.get("refused") or ""] if self.judged else []
+        return [*decision, *_texts(probabilities.get(name) for name in self.labels), *sets, *_texts(values), *refused]
 
     def parsed(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """Fields of a row from its cells by name. Raises ValueError for a cell without a number."""
@@ -84,21 +105,28 @@ class Columns:
             fields["probabilities"] = {name: float(next(texts)) for name in self.labels}
         if self.has_marks:
             fields["labels"] = [label for label in called.split(SEPARATOR) if label]
-        if self.has_sets:
-            fields["set"] = next(texts).split(SEPARATOR)
-        if self.dimensions:
-            fields["dimensions"] = {name: float(next(texts)) for name in self.dimensions}
-        if self.intervals:
-            fields["intervals"] = {name: [float(next(texts)), float(next(texts))] for name in self.intervals}
-        return fields
+        refused = cells[self.header[-1]] if self.judged else ""
+        called = next(texts) if self.has_sets else ""
+        numbers = [next(texts) for _ in range(len(self.dimensions) + 2 * len(self.intervals))]
+        if not refused:
+            fields |= {"set": called.split(SEPARATOR)} if self.has_sets else {}
+            values = iter([float(text) for text in numbers])
+            fields |= {"dimensions": {name: next(values) for name in self.dimensions}} if self.dimensions else {}
+            if self.intervals:
+                fields["intervals"] = {name: [next(values), next(values)] for name in self.intervals}
+        fields |= {name: float(next(texts)) for name in self.judged}
+        return fields | ({"refused": refused} if refused else {})
 
     def fit(self, row: Mapping[str, Any]) -> bool:
         """True if a row of JSON has these fields."""
         return (
             set(row.get("probabilities", ())) == set(self.labels)
-            and set(row.get("dimensions", ())) == set(self.dimensions)
             and ("labels" in row) == self.has_marks
-            and ("set" in row) == self.has_sets
+            and all((name in row) == (name in self.judged) for name in JUDGED)
+            and (
+                "refused" in row
+                or (set(row.get("dimensions", ())) == set(self.dimensions) and ("set" in row) == self.has_sets)
+            )
         )
 
     def words(self, answer: Decided, abstained: str) -> str:

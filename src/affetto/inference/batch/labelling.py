@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.outputs import Row
-from affetto.inference.decision import answer_fields
+from affetto.inference.decision import answer_fields, refusal_fields
 
 if TYPE_CHECKING:  # a process that lets others label needs no torch
     from affetto.inference.predictor import Prediction, Predictor
@@ -52,7 +52,12 @@ class LocalLabeller:
 def facts(predictor: Predictor) -> Facts:
     card = predictor.card
     return Facts(
-        columns=Columns.of(predictor.target, card.get("confidence"), has_sets=predictor.label_sets is not None),
+        columns=Columns.of(
+            predictor.target,
+            card.get("confidence"),
+            has_sets=predictor.label_sets is not None,
+            judged=predictor.judged,
+        ),
         synthetic=bool(card["synthetic"]),
         protocol=predictor.protocol,
         notes=predictor.notes,
@@ -80,5 +85,5 @@ def as_row(item: Input, result: Prediction | Exception) -> Row:
         row |= {"start": item.start, "end": item.end}
     if isinstance(result, Exception):
         return row | {"error": str(result)}
-    row |= answer_fields(result)
+    row |= answer_fields(result) | refusal_fields(result)
     return row | ({"abstained": True} if result.abstained else {})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import numpy as np
 
 CLASSES, SEVERAL, DIMENSIONS = "classes", "several", "dimensions"
 """Kinds of outputs: logits of one label, logits of several that may apply, values of dimensions."""
+UNIT = (0.0, 1.0)
+"""Range of dimensions that nothing else states: that of audEERING's models."""
+TINY = 1e-300
+"""Least probability whose logarithm is taken as a logit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,8 @@ class OutsideModel:
     """Longest clip that the model takes; None: any length."""
     side_by_side: bool = False
     """True if several threads may call `score` at once, and gain by it."""
+    files: tuple[Path, ...] = ()
+    """Files that it was loaded from; () of a model that another package loads."""
     decoders: int = 0
     """Threads that may decode recordings meanwhile."""
 
@@ -45,6 +52,15 @@ class Format:
     """True for a folder of this format."""
     open: Callable[[Path, str], OutsideModel]
     """Loads a folder on a device (`auto` or its name). Raises UserError for one that cannot be used."""
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """SHA-256 over the names and contents of files."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        with file.open("rb") as stream:
+            digest.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def as_object(value: Any) -> dict[str, Any]:

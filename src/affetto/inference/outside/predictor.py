@@ -9,7 +9,7 @@ import numpy as np
 
 from affetto.errors import UserError
 from affetto.inference.outside.label_table import LabelTable, check_map, entries_for, label_table, softmax
-from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, OutsideModel
+from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, OutsideModel, digest_of
 from affetto.inference.predictor import Predictor
 from affetto.models.parallel import side_by_side
 from affetto.targets.classes import Classes
@@ -50,7 +50,7 @@ class OutsidePredictor(Predictor):
             "precision": self.precision,
             "synthetic": False,
             **dict.fromkeys(("affetto", "run", "licence"), ""),
-            "corpus": UNKNOWN,
+            "corpus": "+".join(facts.get("datasets") or ()) or UNKNOWN,
             "outside": {
                 **facts,
                 "class": model.title,
@@ -84,7 +84,17 @@ class OutsidePredictor(Predictor):
         return (
             f"{self.model.title}, a model of others, not calibrated; its outputs: {self.table}{share}",
             *self._scale_notes(),
+            *self._revision_notes(),
+            *([f"licence of the model, by its card: {self.facts['licence']}"] if self.facts.get("licence") else []),
+            *super().notes,
         )
+
+    def _revision_notes(self) -> list[str]:
+        """A sentence on a hub id without a revision, which may be another model tomorrow."""
+        source, revision = str(self.facts["source"]), self.facts.get("revision")
+        if revision is None or "@" in source:
+            return []
+        return [f"the newest state of {source} on the hub, which may change: {source}@{revision} stays this model"]
 
     def _scale_notes(self) -> list[str]:
         """Sentences on dimensions that are mapped onto another range, and on those that are left out."""
@@ -99,6 +109,10 @@ class OutsidePredictor(Predictor):
             elif (scale.low, scale.high) != (low, high):
                 lines.append(f"{name} is mapped from {low:g} … {high:g} onto {scale.low:g} … {scale.high:g}")
         return lines
+
+    def digest(self) -> str | None:
+        """SHA-256 over the model's files; None of a model that another package loads."""
+        return digest_of(self.model.files) if self.model.files else None
 
     def relabelled(self, label_map: Mapping[str, str]) -> OutsidePredictor:
         """A predictor of the same model with another map of its labels. Raises UserError as `label_table`."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from affetto.audio import RATE_HZ
 from affetto.errors import UserError
-from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, Format, OutsideModel, as_object
+from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, UNIT, Format, OutsideModel, as_object
 
 CONFIG, EXTRACTOR = "config.json", "preprocessor_config.json"
 PROBLEMS = {"multi_label_classification": SEVERAL, "regression": DIMENSIONS}
@@ -25,8 +25,6 @@ UNTRAINED = "masked_spec_embed"
 """A weight that only training uses: a checkpoint may lack it."""
 FRAME_SECONDS = 0.01
 """Step of the spectrogram whose frames `max_length` of a feature extractor counts."""
-UNIT = (0.0, 1.0)
-"""Range of the dimensions of a regression, which a configuration does not state: that of audEERING's models."""
 
 
 def configuration(folder: Path) -> dict[str, Any]:

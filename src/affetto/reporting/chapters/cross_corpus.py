@@ -126,9 +126,11 @@ def heat_map(system: CrossedSystem, name: str) -> Picture:
 
 
 def single_table(evidence: Evidence) -> Sheet | None:
-    """Evaluations that lie outside any run's folder (`affetto evaluate --out`); None where there are none."""
+    """Evaluations of affetto's models outside any run's folder (`affetto evaluate --out`); None for none."""
     run_paths = configurations_by_path(evidence)
-    evaluations = [item for item in evidence.results.evaluations if run_path(item, run_paths) is None]
+    evaluations = [
+        item for item in evidence.results.evaluations if item.outside is None and run_path(item, run_paths) is None
+    ]
     if not evaluations:
         return None
     systems = [read_system(evidence, {0: evaluation}, evaluation.corpus) for evaluation in evaluations]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.chapters.error_pictures import agreement_picture, rater_picture
@@ -20,11 +24,13 @@ from affetto.reporting.stats.answers import (
     RaterAgreement,
     answers,
     beside_raters,
+    by_kind,
     by_sentence,
     same_clips,
 )
 from affetto.reporting.stats.systems import System
 
+QUARTERS = 4
 MOST_CLIPS = 40
 """Clips that a table lists."""
 LEAST_SYSTEMS = 2
@@ -63,7 +69,8 @@ def hard_table(evidence: Evidence, group: Group) -> Sheet | None:
         title=f"Clips that all systems get wrong: {group.heading}",
         columns=columns(*CLIP_COLUMNS, "agree (%)", "confidence (%)", "raters (%)", texts=CLIP_COLUMNS),
         rows=tuple(
-            (*_clip_cells(clip), percent_cell(clip.agreement, 0), *_last_cells(clip)) for clip in hard[:MOST_CLIPS]
+            (*_clip_cells(evidence, group, clip), percent_cell(clip.agreement, 0), *_last_cells(clip))
+            for clip in hard[:MOST_CLIPS]
         ),
         caption=(
             f"{len(hard):,} of {len(clips):,} clips, which no seed of {len(systems)} systems gets right"
@@ -90,7 +97,7 @@ def mistake_table(evidence: Evidence, group: Group) -> Sheet | None:
         name=f"confident-mistakes-{stem(evidence, group)}",
         title=f"Confident mistakes: {group.label(config)}, {group.heading}",
         columns=columns(*CLIP_COLUMNS, "confidence (%)", "raters (%)", texts=CLIP_COLUMNS),
-        rows=tuple((*_clip_cells(clip), *_last_cells(clip)) for clip in wrong[:MOST_CLIPS]),
+        rows=tuple((*_clip_cells(evidence, group, clip), *_last_cells(clip)) for clip in wrong[:MOST_CLIPS]),
         caption=(
             f"{len(wrong):,} of {len(clips):,} clips are wrong in most seeds{_listed(len(wrong))}. Answer: the label "
             "that most seeds name; confidence: its mean probability. Raters: share of the human raters who named the "
@@ -127,6 +134,38 @@ def sentence_table(evidence: Evidence, group: Group) -> Sheet | None:
     )
 
 
+def length_table(evidence: Evidence, group: Group) -> Sheet | None:
+    """UAR within quarters of the clips by length, a column a configuration; None where recordings are not at hand."""
+    drawn, recordings = drawn_part(evidence, group), evidence.recordings
+    systems = [(drawn.label(config), evidence.system(config)) for config in drawn.configurations]
+    if recordings is None:
+        return None
+    answered = {label: system.runs[system.seeds[0]].clips for label, system in systems if system}
+    clips = {clip for of_system in answered.values() for clip in of_system}
+    lengths = {clip: recordings.seconds(group.corpus, clip) for clip in sorted(clips)}
+    seconds = {clip: length for clip, length in lengths.items() if length is not None}
+    if not seconds or len(seconds) < len(lengths):
+        return None
+    ends = np.quantile(list(seconds.values()), np.linspace(0, 1, QUARTERS + 1))
+    names = [f"{low:.2f} to {high:.2f}" for low, high in itertools.pairwise(ends)]
+    scores = {}
+    for label, system in systems:
+        if system:
+            quarters = np.searchsorted(ends[1:-1], [seconds[clip] for clip in answered[label]], side="left")
+            scores[label] = by_kind(system, [names[quarter] for quarter in quarters])
+    return Sheet(
+        name=f"lengths-{stem(evidence, group)}",
+        title=f"Lengths: {group.heading}",
+        columns=(Column("seconds", is_number=False), *map(Column, scores)),
+        rows=tuple(
+            (text_cell(name), *(percent_cell(of_lengths.get(name)) for of_lengths in scores.values()))
+            for name in dict.fromkeys(names)
+        ),
+        caption="UAR ×100 within quarters of the clips by their length, mean over seeds.",
+        stamp=stamp_of(drawn.configurations),
+    )
+
+
 def rater_clip_table(evidence: Evidence, group: Group) -> Sheet | None:
     """A row a configuration beside the raters of the same clips; None where nobody rated them."""
     rows: list[tuple[Configuration, RaterAgreement]] = []
@@ -155,7 +194,7 @@ def rater_clip_table(evidence: Evidence, group: Group) -> Sheet | None:
 
 
 def _tables(evidence: Evidence, group: Group) -> list[Sheet]:
-    makers = (hard_table, mistake_table, sentence_table, rater_clip_table)
+    makers = (hard_table, mistake_table, sentence_table, length_table, rater_clip_table)
     return [table for make in makers if (table := make(evidence, group))]
 
 
@@ -181,9 +220,13 @@ def _systems(evidence: Evidence, group: Group) -> dict[str, System]:
     return same_clips(systems)
 
 
-def _clip_cells(clip: Answer) -> tuple[Cell, ...]:
+def _clip_cells(evidence: Evidence, group: Group, clip: Answer) -> tuple[Cell, ...]:
     sentence = text_cell(clip.prompt) if clip.prompt else Cell(DASH)
-    return text_cell(clip.clip), text_cell(clip.speaker), sentence, text_cell(clip.truth), text_cell(clip.answer)
+    name, recordings = text_cell(clip.clip), evidence.recordings
+    path = recordings.path(group.corpus, clip.clip) if recordings else None
+    if recordings and path is not None:
+        name = replace(name, recording=f"{path.resolve()}{recordings.section(group.corpus, clip.clip)}")
+    return name, text_cell(clip.speaker), sentence, text_cell(clip.truth), text_cell(clip.answer)
 
 
 def _last_cells(clip: Answer) -> tuple[Cell, Cell]:

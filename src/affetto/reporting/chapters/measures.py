@@ -304,7 +304,8 @@ def evaluation_table(evidence: PartEvidence, name: str) -> Sheet | None:
             for key in of_part
         ]
         clips = Cell(f"{item.test['n']:,}", item.test["n"])
-        titles = (text_cell(corpus_title(item.trained_on)), text_cell(corpus_title(item.corpus)))
+        trained = corpus_title(item.trained_on) + item.contamination_text
+        titles = (text_cell(trained), text_cell(corpus_title(item.corpus)))
         rows.append((*titles, *cells, clips, text_cell("/".join(item.path.parts[-3:]) + item.speeds_text)))
     texts = ("trained on", "tested on", "folder")
     return Sheet(

@@ -23,6 +23,7 @@ _LATEX = {
     "$": r"\$",
     "#": r"\#",
     "_": r"\_",
+    "[": "{[}",  # else the argument of a line break before it
     "{": r"\{",
     "}": r"\}",
     "~": r"\textasciitilde{}",
@@ -147,9 +148,9 @@ def _cell(cell: Cell, column: Column, width: float | None, size: Size) -> str:
     is_wrapped = width is not None
     text = tex(cell.text, is_breakable=is_wrapped)
     text = rf"\textbf{{{text}}}" if cell.is_bold else text
+    text = f"{{}}{text}" if text.startswith("*") else text  # else the argument of a line break before it
     if not cell.under:
-        # A cell that begins with a bracket or a star would be an argument of the line break before it.
-        return f"{{}}{text}" if text[:1] in ("[", "*") else text
+        return text
     lines = [rf"{{\{size.smaller} {tex(line, is_breakable=is_wrapped)}}}" for line in cell.under.split("\n")]
     return r"\newline ".join([text, *lines]) if is_wrapped else _stacked([text, *lines], column, "t")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from affetto.reporting.render.picture import Picture
+from affetto.reporting.render.reference import Reference
 from affetto.reporting.render.sheet import Sheet
 
 Items = tuple[Sheet | Picture, ...]
@@ -21,6 +22,8 @@ class Section:
     """Items behind a line that opens them."""
     is_first: bool = False
     """True if the section opens the page, before those of a lower order."""
+    references: tuple[Reference, ...] = ()
+    """Publications that the chapter rests on."""
     headline: Sheet | None = None
     """Table that may stand for the report on a terminal."""
     name: str = ""

@@ -37,6 +37,8 @@ class Cell:
     values: tuple[tuple[str, Value], ...] = ()
     """Values in the CSV file, by the suffix of their column's name ("": the name alone); by default the key."""
     is_bold: bool = False
+    recording: str = ""
+    """Path of a recording that the page can play, with its section as a media fragment; empty for none."""
 
     @property
     def is_missing(self) -> bool:

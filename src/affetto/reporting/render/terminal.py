@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import IO, TYPE_CHECKING
 
 from affetto.reporting.render.sheet import Sheet
@@ -9,16 +10,22 @@ from affetto.reporting.render.sheet import Sheet
 if TYPE_CHECKING:
     from rich.table import Table
 
+LEAST_NAME = 12
+"""Characters of a line of the first column: where a table is wider, other columns lose their ends before it."""
+RULES = 3
+"""Characters between two columns."""
+
 
 def print_sheet(sheet: Sheet, file: IO[str] | None = None, width: int | None = None) -> None:
     """Print a sheet to `file` (None: standard output), `width` characters wide (None: as wide as the terminal)."""
     from rich.console import Console
 
-    Console(file=file, width=width).print(rich_table(sheet))
+    console = Console(file=file, width=width)
+    console.print(rich_table(sheet, console.width))
 
 
-def rich_table(sheet: Sheet) -> Table:
-    """A sheet as a rich table: its stamp above, its caption below; only cells of the first column may be broken."""
+def rich_table(sheet: Sheet, width: int) -> Table:
+    """A sheet as a rich table: its stamp above, its caption below; only cells of the first column are broken."""
     from rich.table import Table
     from rich.text import Text
 
@@ -28,14 +35,19 @@ def rich_table(sheet: Sheet) -> Table:
         caption=Text(sheet.caption) if sheet.caption else None,
         caption_justify="left",
     )
-    for number, column in enumerate(sheet.columns):
+    for column in sheet.columns:
         table.add_column(
-            Text(column.name),
-            justify="right" if column.is_number else "left",
-            no_wrap=number > 0,
-            overflow="ellipsis" if number > 0 else "fold",
+            Text(column.name), justify="right" if column.is_number else "left", no_wrap=True, overflow="ellipsis"
         )
+    room = max(LEAST_NAME, width - sum(longest + RULES for longest in _longest(sheet)[1:]) - RULES - 1)
     for row in sheet.rows:
         # Text, not str: a name such as "lora[r=8]" is no markup.
-        table.add_row(*(Text(cell.text) for cell in row))
+        name = textwrap.fill(row[0].text, room, break_on_hyphens=False)
+        table.add_row(Text(name), *(Text(cell.text) for cell in row[1:]))
     return table
+
+
+def _longest(sheet: Sheet) -> list[int]:
+    """Characters of the longest text of each column."""
+    texts = ([column.name, *(row[n].text for row in sheet.rows)] for n, column in enumerate(sheet.columns))
+    return [max(map(len, column)) for column in texts]

@@ -12,6 +12,7 @@ import numpy as np
 from affetto.errors import UserError
 from affetto.measures.scores import counted_scores
 from affetto.reporting.results.naming import method_rank
+from affetto.reporting.results.recordings import Recordings
 from affetto.reporting.results.records import Configuration, Results, Run
 from affetto.reporting.stats import estimation, paired
 from affetto.reporting.stats.systems import Predictions, System
@@ -24,8 +25,8 @@ Settings = tuple[tuple[str, str], ...]
 class Evidence:
     """Results of a folder with their statistics. `notes` grows by what turns out to be unusable."""
 
-    def __init__(self, results: Results) -> None:
-        self.results = results
+    def __init__(self, results: Results, recordings: Recordings | None = None) -> None:
+        self.results, self.recordings = results, recordings
         self.notes = list(results.notes)
         self.parts: dict[Hashable, Evidence] = {}
         """Evidence of each part of targets, made when it is asked for."""

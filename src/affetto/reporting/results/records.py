@@ -226,6 +226,16 @@ class Evaluation:
         """The speeds, and a comma before them, for the end of a text; "" without copies."""
         return f", speeds {', '.join(f'{speed:g}' for speed in (1, *self.speeds))}" if self.speeds else ""
 
+    @property
+    def outside(self) -> Mapping[str, Any] | None:
+        """Facts of a model that affetto did not train; None of its own."""
+        return self.metrics.get("outside")
+
+    @property
+    def contamination_text(self) -> str:
+        """A mark, and a space before it, of a model whose card says that it was trained on a tested corpus; else ""."""
+        return " (contaminated)" if (self.outside or {}).get("contaminated") else ""
+
     @cached_property
     def target(self) -> Target:
         """Target of the model."""

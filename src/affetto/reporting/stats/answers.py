@@ -98,7 +98,12 @@ def by_sentence(system: System) -> dict[str, float]:
     """{sentence: UAR of its clips, mean over seeds}, where all clips name theirs; else {}."""
     if not system.prompts or not all(system.prompts):
         return {}
-    names, owners = np.unique(np.array(system.prompts), return_inverse=True)
+    return by_kind(system, [str(prompt) for prompt in system.prompts])
+
+
+def by_kind(system: System, kinds: Sequence[str]) -> dict[str, float]:
+    """{kind: UAR of its clips, mean over seeds}; `kinds` has that of each clip, in the order of the clips."""
+    names, owners = np.unique(np.array(kinds), return_inverse=True)
     matrices = system.by_owner(owners, len(names), system.seeds)
     flat = matrices.reshape(-1, *matrices.shape[2:])
     scores = label_measure("uar").of_confusions(flat).reshape(len(names), -1).mean(axis=1)

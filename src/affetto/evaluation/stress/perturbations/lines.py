@@ -32,6 +32,7 @@ PACKETS = Perturbation(
     title="lost packets of 20 ms",
     levels=(5.0, 15.0),
     unit="% lost",
+    neutral=0.0,
     may_alter=True,
     apply=lambda samples, percent, around: without_packets(samples, percent / 100, around.random),
     order=32,

@@ -21,6 +21,7 @@ ROOM = Perturbation(
     title="reverberation of a synthetic room",
     levels=(0.3, 0.9),
     unit="s",
+    neutral=0.0,
     may_alter=True,
     apply=_in_room,
     order=50,

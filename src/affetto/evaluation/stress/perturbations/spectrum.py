@@ -11,6 +11,7 @@ TILT = Perturbation(
     title="tilted spectrum",
     levels=(3.0, -3.0),
     unit="dB per octave",
+    neutral=0.0,
     may_alter=False,
     apply=lambda samples, octave_db, _: tilted(samples, octave_db),
     order=70,

@@ -11,6 +11,7 @@ SPEED = Perturbation(
     title="played at another speed, pitch and formants with it",
     levels=(0.9, 1.1),
     unit="× speed",
+    neutral=KINDS["speed"].neutral,
     may_alter=True,
     apply=lambda samples, factor, _: KINDS["speed"].apply(samples, factor),
     order=80,

@@ -34,6 +34,7 @@ def _tables(evidence: Evidence) -> Section:
         items=(*items, table_1(evidence), table_2(evidence)),
         folded=tuple(table for protocol in groups if (table := table_3_by_measures(protocol))),
         is_first=_has_original(groups),
+        references=(numbers.REFERENCE,),
         headline=table_3(groups[0]) if _has_original(groups) else None,
     )
 

@@ -11,7 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from affetto.corpora.labels import EMOTIONS
+from affetto.reporting.render.reference import Reference
 
+REFERENCE = Reference(
+    key="dasaro2024",
+    title="Transfer Learning of Large Speech Models for Italian Speech Emotion Recognition",
+    authors="D'Asaro, Márquez Villacís, Rizzo and Bottino",
+    published="IEEE International Conference on Application of Information and Communication Technologies (AICT)",
+    year="2024",
+    doi="10.1109/AICT61888.2024.10740425",
+)
 CITATION = "D'Asaro, Márquez Villacís, Rizzo, Bottino, AICT 2024, doi 10.1109/AICT61888.2024.10740425"
 NOT_PUBLISHED = "not published as text"
 CORPORA = ("emovo", "emozionalmente", "demos")

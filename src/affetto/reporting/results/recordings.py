@@ -1,0 +1,75 @@
+"""Recordings of clips that a report names, where their corpora are at hand: their paths and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from affetto import audio
+from affetto.corpora.manifest import Clip, Manifest
+from affetto.corpora.registry import open_corpus
+from affetto.errors import UserError
+from affetto.reporting.results.records import EDITION
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Clips of corpora, by the name under which they were trained on."""
+
+    manifests: Mapping[str, Manifest]
+
+    @classmethod
+    def at(cls, places: Mapping[str, str]) -> Recordings:
+        """Read the corpora at these places, by name. Raises UserError for one that is not there or cannot be read."""
+        manifests = {}
+        for name, path in places.items():
+            if not Path(path).exists():
+                raise UserError(f"--audio {name}={path}: there is no such folder or table; check the path")
+            manifests[name] = open_corpus(name, Path(path))
+        return cls(manifests)
+
+    @cached_property
+    def _clips(self) -> dict[str, dict[str, Clip]]:
+        return {name: {clip.name: clip for clip in manifest.clips} for name, manifest in self.manifests.items()}
+
+    def find(self, corpora: str, clip: str) -> tuple[str, Clip] | None:
+        """Corpus and record of a clip of `corpora` (`emovo`, or `emovo+demos`); None where it is not, or is twice."""
+        names = corpus_names(corpora)
+        pairs = [(name, self._clips[name][clip]) for name in names if clip in self._clips.get(name, {})]
+        return pairs[0] if len(pairs) == 1 else None
+
+    def path(self, corpora: str, clip: str) -> Path | None:
+        """File of a clip; None where it is not at hand."""
+        pair = self.find(corpora, clip)
+        path = None if pair is None else self.manifests[pair[0]].path(pair[1])
+        return path if path is not None and path.is_file() else None
+
+    def section(self, corpora: str, clip: str) -> str:
+        """Section of the file that is the clip, as a media fragment (`#t=1.5,3`); empty for a whole file."""
+        pair = self.find(corpora, clip)
+        if pair is None or (pair[1].start is None and pair[1].end is None):
+            return ""
+        start, end = pair[1].start or 0.0, pair[1].end
+        return f"#t={start:g}" + ("" if end is None else f",{end:g}")
+
+    def seconds(self, corpora: str, clip: str) -> float | None:
+        """Length of a clip, by its section or the header of its file; None where it is not at hand or unreadable."""
+        pair, path = self.find(corpora, clip), self.path(corpora, clip)
+        if pair is None or path is None:
+            return None
+        try:
+            end = audio.duration(path) if pair[1].end is None else pair[1].end
+        except UserError:
+            return None
+        return end - (pair[1].start or 0.0)
+
+
+def corpus_names(corpora: str) -> list[str]:
+    """Names of the corpora of a configuration, without its edition.
+
+    >>> corpus_names("emovo+demos@4-labels")
+    ['emovo', 'demos']
+    """
+    return corpora.partition(EDITION)[0].split("+")

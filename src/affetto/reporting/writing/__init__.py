@@ -1,0 +1,1 @@
+"""Texts for an article: commands, a paragraph on the method, references."""
