@@ -166,7 +166,7 @@ def test_webm_of_a_browser_gives_the_timeline_of_the_file(serving, tmp_path):
         got, code = client.rest()
     assert code == 1000 and {"type": "end", "complete": True} | answer.json() == got[-1] and got[-1]["segments"]
     with Client(serving.url, sample_rate=None, format="webm-opus") as client:
-        assert refusal(client.send(LOUD).end()) == ("not_audio", 1008)
+        assert refusal(client.send(LOUD)) == ("not_audio", 1008)
     with Client(serving.url, sample_rate=None) as client:
         assert refusal(client) == ("invalid_parameter", 1008)
 
