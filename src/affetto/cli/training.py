@@ -155,6 +155,7 @@ def train(
 
 def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
     """Print the result and that of the probe as a table."""
+    from affetto.reporting.over_probe import over_probe
     from affetto.reporting.render.terminal import print_sheet
     from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
     from affetto.targets.registry import target_of_run
@@ -174,6 +175,9 @@ def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
         probe = metrics["probe"]["test"]
         sets.append(ScoredSet(name="probe", scores=probe, target=target, synthetic=synthetic))
     print_sheet(score_sheet(sets))
+    note = over_probe(method, metrics)
+    if note is not None:
+        typer.echo(note, err=True)
     typer.echo(f"{out}/metrics.json has the rest. Use it: affetto predict {out} FILE…")
 
 

@@ -85,7 +85,7 @@ def _folders(model: Path, folds: bool) -> list[Path]:
     if kind == "ensemble":
         raise UserError(f"{model} is an ensemble: give its members' runs instead")
     if kind != "trained":
-        raise UserError(f"{model} was exported already: give the run's folder")
+        raise UserError(f"{model} was exported already, or is a model of others: give the folder of a run")
     run = RunFolder(model)
     if run.has(SPEC) and not run.has(METRICS):
         raise UserError(f"{model} is not finished: run its `affetto train` again, or leave it out")

@@ -14,7 +14,7 @@ def trained_predictor(model: str | Path, backbone: str | None = None) -> Any:
     """Load the predictor. Raises UserError for an exported model and for an ensemble."""
     check_single(model)
     if kind_of(Path(model)) != "trained":
-        raise UserError(f"{model} was exported already: give the run's folder")
+        raise UserError(f"{model} was exported already, or is a model of others: give the folder of a run")
     return load(model, device="cpu", backbone=backbone, precision="float32")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from affetto.measures.ceiling import human_ceiling
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import save_classifier
 from affetto.targets.registry import identity_of, target_fields
-from affetto.targets.target import Target
 from affetto.training import device as devices
 from affetto.training.backbones import Backbones
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
+from affetto.training.fold_means import mean_of_folds, median_epochs
 from affetto.training.folds import FoldTrainer, Rows
 from affetto.training.origin import origin_facts, write_datasheet
 from affetto.training.processes import SharedFolder, on_all_ranks, on_main_rank
@@ -190,7 +189,7 @@ class _Run:
             }
         if several:
             metrics["folds"] = summaries
-            metrics["mean_of_folds"] = _mean_of_folds(self.data.target, summaries)
+            metrics["mean_of_folds"] = mean_of_folds(self.data.target, summaries)
             metrics["confidence"] = self.data.target.confidence(results)
             best_epochs = [summary["best_epoch"] for summary in summaries]
             confidence = metrics["confidence"] | self.data.target.label_sets(results)
@@ -307,11 +306,6 @@ class _Run:
         }
 
 
-def median_epochs(best_epochs: list[int], least: int) -> int:
-    """The median of the folds' best epochs, a half rounded up, and no fewer than `least`."""
-    return max(least, int(statistics.median(best_epochs) + 0.5))
-
-
 def _take(lock: FileLock) -> None:
     try:
         locks.take(lock)
@@ -319,13 +313,3 @@ def _take(lock: FileLock) -> None:
         raise UserError(
             f"{Path(lock.lock_file).parent}: another process is at work on this run; wait for it, or give another --out"
         ) from None
-
-
-def _mean_of_folds(target: Target, folds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and sample standard deviation (ddof 1) of the test scores that all folds have."""
-    scores = [target.headline(fold["test"]) for fold in folds]
-    values = {name: [fold[name] for fold in scores] for name in scores[0] if all(name in fold for fold in scores)}
-    return {name: statistics.mean(v) for name, v in values.items()} | {
-        "standard_deviation": {name: statistics.stdev(v) for name, v in values.items()},
-        "folds": len(folds),
-    }

@@ -172,6 +172,24 @@ def test_several_models_share_a_map(tmp_path: Path) -> None:
         load_together({"a": first, "b": second}, label_map={"rage": "anger"})
 
 
+def test_a_hub_id_without_a_revision_is_told_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_checkpoint(tmp_path / "models--owner--name" / "snapshots" / "3c1f2a9")
+    monkeypatch.setattr("affetto.inference.loading.model_snapshot", lambda hub_id: folder)
+    model = load("owner/name")
+    assert any("owner/name@3c1f2a9 stays this model" in note for note in model.notes)
+    assert (model.card["outside"]["source"], model.card["outside"]["revision"]) == ("owner/name", "3c1f2a9")
+    assert not any("stays this model" in note for note in load("owner/name@3c1f2a9").notes)
+
+
+def test_the_licence_of_a_model_and_its_data_are_told_apart(tmp_path: Path) -> None:
+    (write_checkpoint(tmp_path) / "README.md").write_text(
+        "---\nlicense: cc-by-nc-sa-4.0\ndatasets:\n- msp-podcast\n---\n"
+    )
+    _, licence, data = load(tmp_path).notes
+    assert licence == "licence of the model, by its card: cc-by-nc-sa-4.0"
+    assert data.endswith("msp-podcast (licence unknown)")
+
+
 def test_a_map_is_for_models_of_others_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--map is for models of others"):
         load(tmp_path, label_map={"a": "b"})

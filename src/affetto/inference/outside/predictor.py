@@ -49,9 +49,8 @@ class OutsidePredictor(Predictor):
             "audio": {"seconds": None},
             "precision": self.precision,
             "synthetic": False,
-            **dict.fromkeys(("affetto", "run"), ""),
-            "licence": facts.get("licence", ""),
-            "corpus": UNKNOWN,
+            **dict.fromkeys(("affetto", "run", "licence"), ""),
+            "corpus": "+".join(facts.get("datasets") or ()) or UNKNOWN,
             "outside": {
                 **facts,
                 "class": model.title,
@@ -85,8 +84,17 @@ class OutsidePredictor(Predictor):
         return (
             f"{self.model.title}, a model of others, not calibrated; its outputs: {self.table}{share}",
             *self._scale_notes(),
+            *self._revision_notes(),
+            *([f"licence of the model, by its card: {self.facts['licence']}"] if self.facts.get("licence") else []),
             *super().notes,
         )
+
+    def _revision_notes(self) -> list[str]:
+        """A sentence on a hub id without a revision, which may be another model tomorrow."""
+        source, revision = str(self.facts["source"]), self.facts.get("revision")
+        if revision is None or "@" in source:
+            return []
+        return [f"the newest state of {source} on the hub, which may change: {source}@{revision} stays this model"]
 
     def _scale_notes(self) -> list[str]:
         """Sentences on dimensions that are mapped onto another range, and on those that are left out."""
