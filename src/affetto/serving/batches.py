@@ -152,7 +152,7 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
         "/v1/batch",
         summary="The emotions of many recordings, a line of JSON each as they are done",
         openapi_extra=_BODY,
-        response_class=BatchAnswer,
+        response_class=Response,
         response_model=None,
         dependencies=dependencies,
         responses=schemas.refused(*_REFUSALS)
