@@ -18,7 +18,7 @@ from affetto._version import __version__
 from affetto.inference.predictor import Prediction
 from affetto.serving import meters, routes, schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
-from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, Sets, Timeout
+from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, RequireSpeech, Sets, Timeout
 from affetto.serving.batches import add_batches
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
@@ -77,7 +77,9 @@ def create_app(
 
     def count(exchange: Exchange) -> None:
         model = exchange.facts.get("model", "")
-        service.meters.count_request(routes.counted(exchange.path), exchange.status, model)
+        is_page = exchange.route is not None and exchange.route.is_stream and exchange.path != routes.STREAM
+        path = "page" if is_page else routes.counted(exchange.path)
+        service.meters.count_request(path, exchange.status, model)
 
     guard = Guard(app, service.limits, names, count, root_path)
 
@@ -117,10 +119,17 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         coverage: Coverage = None,
         sets: Sets = None,
         refuse_novel: RefuseNovel = None,
+        require_speech: RequireSpeech = None,
         timeout: Timeout = None,
     ) -> schemas.PredictionAnswer:
         options = Options(
-            model, abstain_below, coverage=coverage, sets=sets, refuse_novel=refuse_novel, timeout=timeout
+            model,
+            abstain_below,
+            coverage=coverage,
+            sets=sets,
+            refuse_novel=refuse_novel,
+            require_speech=require_speech,
+            timeout=timeout,
         )
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)

@@ -34,3 +34,11 @@ RefuseNovel = Annotated[
         le=1,
     ),
 ]
+RequireSpeech = Annotated[
+    float | None,
+    Query(
+        description="give no answer to a recording with less speech than these seconds; 0 only reports it; default: it "
+        "is not measured",
+        ge=0,
+    ),
+]

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from affetto.inference.predictor import Prediction
 from affetto.serving import logs, schemas
 from affetto.serving.answers import prediction_answer
-from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, Sets, Timeout
+from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, RequireSpeech, Sets, Timeout
 from affetto.serving.catalogue import Model
 from affetto.serving.processing import Options
 from affetto.serving.refusals import RefusalError, defect, timed_out
@@ -165,10 +165,17 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
         coverage: Coverage = None,
         sets: Sets = None,
         refuse_novel: RefuseNovel = None,
+        require_speech: RequireSpeech = None,
         timeout: Timeout = None,
     ) -> BatchAnswer:
         options = Options(
-            model, abstain_below, coverage=coverage, sets=sets, refuse_novel=refuse_novel, timeout=timeout
+            model,
+            abstain_below,
+            coverage=coverage,
+            sets=sets,
+            refuse_novel=refuse_novel,
+            require_speech=require_speech,
+            timeout=timeout,
         )
         service.catalogue.find(options.model)
         with contextlib.ExitStack() as stack:
