@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from affetto.reporting.report import write
 from affetto.reporting.results.exports import COLUMNS
@@ -109,3 +110,22 @@ def test_digests_are_those_of_the_files(report):
     for row in rows:
         assert row["predictions digest"] == hashlib.sha256((report / row["predictions"]).read_bytes()).hexdigest()
     assert all(row["interval"] == "t" for row in rows if row["low"])
+
+
+def test_the_model_index_is_one_that_the_hub_reads(report):
+    hub = pytest.importorskip("huggingface_hub.repocard_data")
+    entries = yaml.safe_load((report / "model-index.yaml").read_text(encoding="utf-8"))["model-index"]
+    rows = {
+        (row["corpus"], row["method"], row["measure"]): row
+        for row in read(report / "results.csv")
+        if row["seed"] == "all"
+    }
+    assert len(entries) == 6
+    for entry in entries:
+        name, results = hub.model_index_to_eval_results([entry])
+        assert hub.eval_results_to_model_index(name, results) == [entry]
+        assert {result.task_type for result in results} == {"audio-classification"} and len(results) == 4
+    frozen = next(entry for entry in entries if "EMOVO" in entry["name"] and "frozen" in entry["name"])
+    metric = next(metric for metric in frozen["results"][0]["metrics"] if metric["name"] == "UAR")
+    assert metric["value"] == pytest.approx(float(rows["emovo", "frozen", "uar"]["score"]), abs=1e-4)
+    assert metric["args"]["seeds"] == 2 and metric["args"]["over"] == "speakers"

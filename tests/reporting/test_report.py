@@ -238,7 +238,8 @@ def test_scores_and_predictions_lie_beside_for_programs_and_give_each_other(made
     with (made.out / "results.csv").open(newline="") as file:
         scores = list(csv.DictReader(file))
     rows = [row for row in scores if row["method"] == "lora"]
-    (file,) = (name for name in made.files if name.startswith("predictions/") and "lora" in name)
+    (beside, file) = (name for name in made.files if name.startswith("predictions/") and "lora" in name)
+    assert beside.endswith("-beside.csv")
     with (made.out / file).open(newline="") as opened:
         clips = list(csv.DictReader(opened))
     spoken = dict.fromkeys(clip["truth"] for clip in clips)

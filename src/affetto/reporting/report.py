@@ -5,6 +5,7 @@ OUT/tables/NAME.md .tex .csv
 OUT/figures/NAME.svg .png
 OUT/latex/NAME.tex        slim forms of the main tables, with article.tex and supplement.tex that show them
 OUT/results.csv .json     every score of every run, for programs
+OUT/model-index.yaml      test scores for the head of a Hugging Face model card
 OUT/predictions/NAME.csv  predictions that the scores are computed from, a file a configuration
 OUT/report.json           list of the report's files, so that a later report can remove those that it no longer has
 """
@@ -31,6 +32,7 @@ from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results import exports
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
+from affetto.reporting.results.model_index import model_index
 from affetto.reporting.results.prediction_exports import FOLDER, prediction_files
 from affetto.reporting.results.recordings import Recordings, corpus_names
 from affetto.reporting.results.records import Results
@@ -40,6 +42,7 @@ from affetto.reporting.writing.references import bibliography
 
 PAGE, INDEX, TABLES, FIGURES = "index.html", "report.json", "tables", "figures"
 RESULTS, RESULTS_JSON, PREDICTIONS = "results.csv", "results.json", FOLDER
+MODEL_INDEX = "model-index.yaml"
 FIGURE_SUFFIXES = {"svg": ".svg", "png": ".png"}
 FORMATS = ("html", *formats.FORMATS, *FIGURE_SUFFIXES, PREDICTIONS)
 MOST_LINES = 24
@@ -218,6 +221,8 @@ class _Writer:
         if "csv" in self.formats:
             files[RESULTS] = ("All scores of all runs", exports.results_csv(evidence, copies))
             files[RESULTS_JSON] = ("All scores of all runs", exports.results_json(evidence, copies))
+            if evidence.configurations:
+                files[MODEL_INDEX] = ("Test scores for a Hugging Face model card", model_index(evidence))
         for copy in copies:
             files[copy.path] = (f"Predictions, {copy.name}", copy.text)
         for file, (_, text) in files.items():
@@ -259,7 +264,9 @@ def _earlier_files(out: Path) -> list[str]:
         files = [str(name) for name in content["files"]]
     except (FileNotFoundError, NotADirectoryError):
         foreign = [
-            name for name in (PAGE, TABLES, FIGURES, LATEX, RESULTS, RESULTS_JSON, PREDICTIONS) if (out / name).exists()
+            name
+            for name in (PAGE, TABLES, FIGURES, LATEX, RESULTS, RESULTS_JSON, MODEL_INDEX, PREDICTIONS)
+            if (out / name).exists()
         ]
         if foreign:
             raise UserError(f"{out} holds {foreign[0]!r}, and no report of affetto's: give another --out") from None

@@ -75,9 +75,12 @@ class PredictionAnswer(BaseModel):
         default=None,
         description="share of held-out clips that are less strange to the model; absent without `refuse_novel`",
     )
+    speech_seconds: float | None = Field(
+        default=None, description="seconds of speech in the recording; absent without `require_speech`"
+    )
     refused: str | None = Field(
         default=None,
-        description="reason why there is no answer: `novel`; absent where there is one",
+        description="reason why there is no answer: `novel` or `no speech`; absent where there is one",
     )
     seconds: float = Field(description="length of the recording in seconds")
     seconds_heard: float = Field(description="seconds of it that the model processed")
