@@ -111,7 +111,9 @@ def create_app(
 
     def count(exchange: Exchange) -> None:
         model = exchange.facts.get("model", "")
-        service.meters.count_request(routes.counted(exchange.path), exchange.status, model)
+        is_page = exchange.route is not None and exchange.route.is_stream and exchange.path != routes.STREAM
+        path = "page" if is_page else routes.counted(exchange.path)
+        service.meters.count_request(path, exchange.status, model)
 
     guard = Guard(app, service.limits, names, count, root_path)
 
