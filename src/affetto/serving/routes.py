@@ -53,6 +53,7 @@ class Route:
 API = (
     Route("/v1/predict", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/timeline", ("POST",), takes_recording=True, is_logged=True),
+    Route("/v1/batch", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/audio/transcriptions", ("POST",), takes_recording=True, is_logged=True),
     Route(STREAM, is_stream=True, is_logged=True),
     Route("/v1/models", ("GET", "HEAD"), is_logged=True),
@@ -95,8 +96,8 @@ def counted(path: str) -> str:
 
 
 def takes_socket(path: str) -> bool:
-    """True if a request for this path, as it came, may open a WebSocket."""
-    return any(path.endswith(route.path) for route in API if route.is_stream)
+    """True if a request for this path, as it came, may open a WebSocket: at `/v1/stream`, or at the page's own."""
+    return path.endswith("/stream")
 
 
 def find(routes: Collection[Route], path: str, method: str) -> Route:
