@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -292,6 +293,16 @@ def test_streams_take_places(serving):
             message = third.message()
             assert (message["error"], message["retry_after"]) == ("queue_full", 1) and third.rest()[1] == 1013
     until(lambda: serving.service.places == 0)
+
+
+def test_empty_messages_do_not_fill_the_memory():
+    async def waiting() -> int:
+        sound = intake.Intake()
+        for _ in range(100):
+            await sound.put(b"")
+        return sound._messages.qsize()
+
+    assert asyncio.run(waiting()) == 0
 
 
 # -- who asks -----------------------------------------------------------------------------------------------------
