@@ -308,6 +308,14 @@ def test_empty_messages_do_not_fill_the_memory():
 # -- who asks -----------------------------------------------------------------------------------------------------
 
 
+def test_an_admins_token_opens_a_stream_by_the_hello_too():
+    with (
+        Serving({"a": Stub()}, Limits(token=TOKEN, admin_token="admin-battery")) as url,
+        Client(url, token="admin-battery") as client,
+    ):
+        assert client.message()["type"] == "ready"
+
+
 def test_the_token_comes_in_a_header_or_in_the_hello(tmp_path, monkeypatch):
     (tmp_path / "tokens").write_text(f"ci {TOKEN}\n")
     with Serving({"a": Stub()}, Limits(token_file=tmp_path / "tokens", client_queue=1, queue=8)) as url:
