@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -150,6 +150,15 @@ async def process_upload(
         answer = service.process(model, upload.audio, run_task, client, gone=gone, timeout=options.timeout)
         del upload  # whose bytes are not needed once they are decoded
         return model, await answer
+
+
+def refuse_recording_options(names: Collection[str]) -> None:
+    """Raise RefusalError (422) where an option is among these that segments do not follow."""
+    for name in ("coverage", "sets", "refuse_novel", "require_speech"):
+        if name in names:
+            raise _invalid(
+                f"{name}: it is for answers to whole recordings (/v1/predict), not for segments: leave it out"
+            )
 
 
 def segment(job: Job) -> list[Segment]:
