@@ -65,6 +65,10 @@ class Options:
             raise _invalid(f"abstain_below: the model {model.name!r} names no single emotion; leave it out")
         if self.timeout is not None and not 0 < self.timeout <= limits.compute_seconds:
             raise _invalid(f"timeout: give seconds above 0, at most {limits.compute_seconds:g} (--compute-seconds)")
+        if self.sets is not None and self.coverage is None:
+            raise _invalid(
+                "sets: it is the kind of the sets that coverage asks for: give coverage too, or leave it out"
+            )
         for option, follow in self._demands(copy.copy(model.predictor)).items():
             try:
                 follow()
