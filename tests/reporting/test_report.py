@@ -16,7 +16,7 @@ from affetto.cli import app
 from affetto.errors import UserError
 from affetto.reporting import report
 from affetto.reporting.report import write
-from affetto.reporting.results import exports
+from affetto.reporting.results import prediction_exports
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.training.runs import METRICS
@@ -238,7 +238,8 @@ def test_scores_and_predictions_lie_beside_for_programs_and_give_each_other(made
     with (made.out / "results.csv").open(newline="") as file:
         scores = list(csv.DictReader(file))
     rows = [row for row in scores if row["method"] == "lora"]
-    (file,) = (name for name in made.files if name.startswith("predictions/") and "lora" in name)
+    (beside, file) = (name for name in made.files if name.startswith("predictions/") and "lora" in name)
+    assert beside.endswith("-beside.csv")
     with (made.out / file).open(newline="") as opened:
         clips = list(csv.DictReader(opened))
     spoken = dict.fromkeys(clip["truth"] for clip in clips)
@@ -263,12 +264,12 @@ def test_scores_and_predictions_lie_beside_for_programs_and_give_each_other(made
 
 
 def test_many_predictions_are_copied_only_when_asked_for(grid, tmp_path, monkeypatch):
-    monkeypatch.setattr(exports, "MOST_ROWS", 100)
+    monkeypatch.setattr(prediction_exports, "MOST_ROWS", 100)
     made = write(grid, tmp_path / "out", only=("csv",))
     assert not any(file.startswith("predictions/") for file in made.files)
     evidence = Evidence(collect(grid))
     assert (
-        exports.prediction_files(evidence, is_requested=False) == {}
+        prediction_exports.prediction_files(evidence, is_requested=False) == []
         and "--format predictions writes them" in evidence.notes[0]
     )
     made = write(grid, tmp_path / "out", only=("predictions",))

@@ -74,9 +74,10 @@ class Serving:
         disclosure: Disclosure | None = None,
         changes: Changes | None = None,
         load: Load = lambda folders: {},
+        transcriber: Any = None,
     ) -> None:
         self._stack = contextlib.ExitStack()
-        self.service = Service(Catalogue(predictors), limits or Limits(), disclosure)
+        self.service = Service(Catalogue(predictors), limits or Limits(), disclosure, transcriber)
         self.roster = Roster(self.service, load, changes or Changes())
         app, self.guard = create_app(self.service, names, root_path, self.roster)
         self.shelf: Shelf | None = None

@@ -34,6 +34,7 @@ LET_THROUGH = {
     "/en/assets/x",
     "/en/static/x",
     "/en/theme.css",
+    "/en/live",
     "/en/gradio_api/queue/data",
     "/en/gradio_api/queue/join",
     "/en/gradio_api/upload",

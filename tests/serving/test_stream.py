@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from base64 import b64encode
 from typing import Any
 
 import httpx
@@ -131,6 +132,14 @@ def test_a_segment_comes_while_the_client_still_speaks(serving):
     until(lambda: serving.service.places == 0)
 
 
+def test_windows_come_where_they_are_wanted(serving):
+    with Client(serving.url, windows=True) as client:
+        got, _ = client.send(LOUD, LOUD[:4000]).end().rest()
+    windows = [(message["start"], message["end"]) for message in got if message["type"] == "window"]
+    assert windows == [(0, 1), (0.5, 1.5), (1, 2), (1.25, 2.25)], "the last ends where the speech does"
+    assert all(message["emotion"] == "joy" for message in got if message["type"] == "window")
+
+
 def test_a_stream_is_one_line_of_the_log_and_counted(serving, caplog):
     with caplog.at_level(logging.INFO, logger="affetto.server"):
         for hello in ({}, {"model": "b"}):
@@ -157,7 +166,7 @@ def test_webm_of_a_browser_gives_the_timeline_of_the_file(serving, tmp_path):
         got, code = client.rest()
     assert code == 1000 and {"type": "end", "complete": True} | answer.json() == got[-1] and got[-1]["segments"]
     with Client(serving.url, sample_rate=None, format="webm-opus") as client:
-        assert refusal(client.send(LOUD).end()) == ("not_audio", 1008)
+        assert refusal(client.send(LOUD)) == ("not_audio", 1008)
     with Client(serving.url, sample_rate=None) as client:
         assert refusal(client) == ("invalid_parameter", 1008)
 
@@ -298,7 +307,7 @@ def test_the_token_comes_in_a_header_or_in_the_hello(tmp_path, monkeypatch):
         for hello in ({}, {"token": "correct-horse"}, {"token": ""}):
             with Client(url, **hello) as client:
                 assert refusal(client) == ("unauthorised", 1008)
-        for value in ("Bearer wrong-horse", f"Basic {TOKEN}", ""):
+        for value in ("Bearer wrong-horse", f"Basic {b64encode(f'x:{TOKEN}'.encode()).decode()}", ""):
             with pytest.raises(InvalidStatus) as refused:
                 Client(url, headers={"Authorization": value}, token=TOKEN)
             assert refused.value.response.status_code == 401

@@ -127,7 +127,7 @@ def test_a_request_says_below_which_probability_no_emotion_is_named(url: str) ->
         assert (answer.status_code, answer.json()["error"]) == (422, "invalid_parameter")
     described = httpx.get(f"{url}/openapi.json").json()["paths"]["/v1/predict"]["post"]
     names = [parameter["name"] for parameter in described["parameters"]]
-    assert names == ["model", limit, "coverage", "sets", "refuse_novel", "timeout"]
+    assert names == ["model", limit, "coverage", "sets", "refuse_novel", "require_speech", "timeout"]
 
 
 def test_a_request_asks_for_a_set_of_labels(url: str, predictors: dict[str, Predictor]) -> None:

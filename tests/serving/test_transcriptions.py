@@ -8,9 +8,11 @@ import pytest
 
 from affetto.inference import timeline
 from affetto.inference.loading import load
+from affetto.inference.transcriber import Transcriber
 from affetto.serving.limits import Limits
+from inference.whisper import write_whisper
 from models.systems import clips
-from serving.served import Serving, wav, write_model
+from serving.served import Serving, until, wav, write_model
 from serving.test_server import refused
 
 TOKEN = "correct-horse-battery"
@@ -72,6 +74,77 @@ def test_formats_that_are_texts_and_streams_are_refused(serving, monkeypatch):
         response = ask(serving, **fields)
         assert refused(response) == (422, "invalid_parameter") and f"form.{next(iter(fields))}" in response.text
     assert refused(ask(serving, model="whisper-1")) == (404, "unknown_model")
+    assert "without a transcript (--asr)" in ask(serving, response_format="text").text
     monkeypatch.setattr(serving.service, "makes_timelines", False)
     assert refused(ask(serving, response_format="verbose_json")) == (501, "no_timeline")
     assert ask(serving).status_code == 200
+
+
+# -- with a transcriber ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def transcriber(tmp_path_factory):
+    folder = write_whisper(tmp_path_factory.mktemp("whisper") / "tiny", chunk_seconds=2)
+    return Transcriber(str(folder), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def transcribing(predictor, transcriber):
+    serving = Serving({"lora": predictor}, Limits(token=TOKEN), transcriber=transcriber)
+    with serving as url:
+        serving.url = url
+        yield serving
+
+
+@pytest.fixture
+def loud_is_speech(monkeypatch):
+    pytest.importorskip("silero_vad")
+    monkeypatch.setattr(timeline, "silero", lambda: lambda frame: float(np.abs(frame).max() > 0.05))
+
+
+def test_a_text_beside_the_emotion(transcribing, predictor, transcriber):
+    text = transcriber.transcribe(WAVE, "it")
+    body = ask(transcribing, language="IT").json()
+    assert body["text"] == text and text
+    assert body["emotion"] == predictor.classify([WAVE])[0].emotion
+    response = ask(transcribing, language="it", response_format="text")
+    assert response.text == text + "\n" and response.headers["content-type"].startswith("text/plain")
+    detected = transcriber.detect_language(WAVE)
+    assert ask(transcribing).json()["text"] == transcriber.transcribe(WAVE, detected)
+    response = ask(transcribing, language="tlh")
+    assert refused(response) == (422, "invalid_parameter") and "tiny knows en, it" in response.text
+
+
+def test_texts_of_segments_and_subtitles(transcribing, transcriber, loud_is_speech):
+    body = ask(transcribing, response_format="verbose_json").json()
+    language = transcriber.detect_language(WAVE)
+    assert body["language"] == language and len(body["segments"]) >= 2
+    for segment in body["segments"]:
+        piece = WAVE[round(16_000 * segment["start"]) : round(16_000 * segment["end"])]
+        assert segment["text"] == transcriber.transcribe(piece, language)
+    texts = [segment["text"] for segment in body["segments"] if segment["text"]]
+    assert body["text"] == " ".join(texts) and texts
+    subtitles = ask(transcribing, response_format="srt").text.split("\n\n")
+    first = body["segments"][0]
+    clock = f"00:00:{first['start']:06.3f} --> 00:00:{first['end']:06.3f}"
+    assert subtitles[0] == f"1\n{clock.replace('.', ',')}\n{texts[0]}" and len(subtitles) == len(texts)
+    response = ask(transcribing, response_format="vtt")
+    assert response.headers["content-type"].startswith("text/vtt")
+    assert response.text.startswith(f"WEBVTT\n\n{clock}\n<c.{first['emotion']}>{texts[0]}</c>\n")
+
+
+def test_a_transcript_does_not_hold_up_emotions(transcribing, transcriber):
+    """While one request has the transcriber, others get their emotions, and who leaves frees the place."""
+    authorised = {"Authorization": f"Bearer {TOKEN}"}
+    with transcriber._turn:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(
+                f"{transcribing.url}/v1/audio/transcriptions",
+                headers=authorised,
+                files={"file": ("clip.wav", wav(WAVE), "audio/wav")},
+                timeout=2,
+            )
+        answer = httpx.post(f"{transcribing.url}/v1/predict", headers=authorised, content=wav(WAVE), timeout=60)
+        assert answer.status_code == 200
+        until(lambda: transcribing.service.places == 0)

@@ -72,6 +72,15 @@ def predict(
             "as 0.99; 1 only reports the novelty; default: it is not measured",
         ),
     ] = None,
+    require_speech: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="give no answer to recordings with less speech than this; 0 only reports it; default: it is not "
+            "measured",
+        ),
+    ] = None,
     calibrate: Annotated[
         Path | None, typer.Option(help="adapt to one speaker: folder of unlabelled clips of theirs, of mixed emotions")
     ] = None,
@@ -99,7 +108,11 @@ def predict(
             raise UserError("--timeline takes one recording at a time: there is nothing to --resume")
         if engine != "local":
             raise UserError(f"--timeline takes one recording at a time, on this machine: leave --engine {engine} out")
-        for option, value in (("--coverage", coverage), ("--refuse-novel", refuse_novel)):
+        for option, value in (
+            ("--coverage", coverage),
+            ("--refuse-novel", refuse_novel),
+            ("--require-speech", require_speech),
+        ):
             if value is not None:
                 raise UserError(f"{option} is for answers to whole recordings: leave out {option} or --timeline")
         if tta is not None:
@@ -129,6 +142,7 @@ def predict(
         coverage=coverage,
         sets=sets,
         refuse_novel=refuse_novel,
+        require_speech=require_speech,
         speaker=_clips(calibrate),
         speeds=parse_speeds(tta),
         label_map=tuple(label_map(map_).items()),

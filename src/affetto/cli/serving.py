@@ -83,6 +83,14 @@ def serve(
             help="medical or safety reason to analyse voices at work or in education, as 'medical: TEXT'",
         ),
     ] = None,
+    asr: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHISPER",
+            help="Whisper checkpoint with its decoder (folder or hub id), for the texts of /v1/audio/transcriptions; "
+            "default: they are empty",
+        ),
+    ] = None,
     backbone: Moved = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -121,6 +129,7 @@ def serve(
         disclosure=Disclosure(
             operator="" if notice is None else read_notice(notice), use=read_use(context, context_reason)
         ),
+        asr=asr,
         changes=Changes(folder=models_folder, allows_hub=allow_hub, file=models_file),
         say=lambda line: typer.echo(line),
     )

@@ -12,6 +12,8 @@ from affetto.targets.target import Target
 
 NOVEL = "novel"
 """Reason not to answer: the recording is too unlike the training clips."""
+NO_SPEECH = "no speech"
+"""Reason not to answer: the recording has too little speech."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,8 @@ class Judged(Decided, Protocol):
     @property
     def novelty(self) -> float | None: ...
     @property
+    def speech_seconds(self) -> float | None: ...
+    @property
     def refused(self) -> str | None: ...
 
 
@@ -110,6 +114,8 @@ def refusal_fields(result: Judged) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if result.novelty is not None:
         fields["novelty"] = result.novelty
+    if result.speech_seconds is not None:
+        fields["speech_seconds"] = round(result.speech_seconds, 3)
     if result.refused is not None:
         fields["refused"] = result.refused
     return fields

@@ -40,6 +40,8 @@ class Progress:
     windows: int = 0
     sum: np.ndarray = field(default_factory=lambda: np.zeros(()))
     problem: audio.AudioError | None = None
+    speech: list[float] = field(default_factory=list)
+    """Probability of speech of each frame so far, where speech is measured."""
 
     @property
     def mean(self) -> np.ndarray:

@@ -7,9 +7,9 @@ models, in torch).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import numpy as np
 
 from affetto import audio
 from affetto.errors import UserError, unknown
-from affetto.inference.decision import NOVEL, Decision, decide
+from affetto.inference import speech
+from affetto.inference.decision import NO_SPEECH, NOVEL, Decision, decide
 from affetto.inference.flow import Begin, Flow, Progress, Rows, at_once
+from affetto.inference.prediction import Prediction as Prediction
 from affetto.inference.read_ahead import Recording, read_ahead
 from affetto.inference.speeds import averaged
 from affetto.inference.windows import count, cover
@@ -45,45 +47,6 @@ ONLY_STATISTICS = (
 )
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Emotion, labels and dimensions of one recording: what the model's target has of these."""
-
-    file: str
-    emotion: str | None
-    """The most probable label; None where the model abstains, or predicts no single label."""
-    probabilities: dict[str, float]
-    """Probability of each label of the model, in its order; empty for a model without labels."""
-    seconds: float
-    """Length of the recording."""
-    seconds_heard: float
-    """Length of what the model processed."""
-    windows: int = 1
-    """Number of windows that the values are averaged over."""
-    labels: tuple[str, ...] | None = None
-    """Labels that apply, of a model by which several may; None for all other models."""
-    dimensions: dict[str, float] = field(default_factory=dict)
-    """Value of each dimension, within its range; empty for a model without dimensions."""
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Conformal interval around each dimension's value, within its range."""
-    label_set: tuple[str, ...] | None = None
-    """Labels that hold the true one as often as `cover` promises, the most probable first; None without a promise."""
-
-    novelty: float | None = None
-    """Share of held-out clips of the training corpus that are less strange to the model, where it `watches`."""
-    refused: str | None = None
-    """Reason why there is no answer, however sure the model is: NOVEL; None: there is an answer."""
-
-    @property
-    def abstained(self) -> bool:
-        """True if the model could name one label, and is not sure enough."""
-        return self.refused is None and self.emotion is None and bool(self.probabilities) and self.labels is None
-
-    @property
-    def cropped(self) -> bool:
-        return self.seconds_heard < self.seconds
-
-
 class Predictor(ABC):
     """`predictor("clip.wav")` → Prediction. Made by `load`.
 
@@ -99,6 +62,8 @@ class Predictor(ABC):
     """True if rows of windows have the distance from the training clips behind the values."""
     refuse_novel = 1.0
     """Novelty from which on nothing is answered."""
+    least_speech_seconds: float | None = None
+    """Recordings with less speech get no answer (`require_speech`); None: their speech is not measured."""
     label_sets: LabelSets | None = None
     """Sets of labels that answers have beside the emotion (`cover`); None: none."""
     windows_at_once = BATCH
@@ -158,7 +123,8 @@ class Predictor(ABC):
     @property
     def judged(self) -> tuple[str, ...]:
         """Names of the numbers by which recordings may be refused, as far as they are asked for."""
-        return ("novelty",) if self.watches else ()
+        measures_speech = self.least_speech_seconds is not None
+        return ("novelty",) * self.watches + ("speech_seconds",) * measures_speech
 
     def begin(self, waves: Sequence[np.ndarray]) -> Rows:
         """Begin what `window_probabilities` computes → a function that waits for it.
@@ -210,11 +176,20 @@ class Predictor(ABC):
         Raises UserError where the model has no statistics of its training clips."""
         if self.novelty is None:
             raise UserError(
-                "this model has no statistics of its training clips: it is an export for ONNX or transformers, the "
+                "this model has no statistics of its training clips: it is a model of others or an export, the "
                 "mean of several models, of an earlier version, or of too few clips; use the run's folder, train it "
                 "again, or do not ask for novelty"
             )
         self.watches, self.refuse_novel = True, refuse_novel
+
+    def require_speech(self, seconds: float) -> None:
+        """Let answers have `speech_seconds`, and refuse recordings with less speech than these; 0 refuses none.
+
+        Raises UserError where silero-vad is not installed, and for no length of time."""
+        if not 0 <= seconds < math.inf:
+            raise UserError(f"{seconds:g} seconds of required speech: give 0 or more")
+        speech.check_installed("to require speech")
+        self.least_speech_seconds = seconds
 
     def cover(self, level: float, kind: str = DEFAULT_KIND) -> None:
         """Let answers have sets of labels that hold the true one of this share of clips (`targets/label_sets.py`).
@@ -288,8 +263,11 @@ class Predictor(ABC):
     def _run_windows(self, recordings: Iterable[Recording], begin: Begin) -> Iterator[Progress]:
         """Compute rows of all windows, in batches that may span recordings; yields recordings in order."""
         flow = Flow(begin, self.windows_at_once, self.batches_ahead)
+        detectors = None if self.least_speech_seconds is None else speech.detectors()
         for name, blocks in recordings:
             clip = flow.open(name)
+            if detectors is not None:
+                blocks = speech.measured(blocks, detectors(), clip.speech)
             try:
                 for window in self._windows(clip, blocks):
                     if flow.add(clip, window):
@@ -325,13 +303,19 @@ class Predictor(ABC):
         if self.watches:
             assert self.novelty is not None
             novelty = self.novelty.of(row[self.target.outputs])
-        decision, refused = self.decide(row), None
+        decision, refused, seconds = self.decide(row), None, None
         if novelty is not None and novelty >= self.refuse_novel:
-            decision, refused = decision.refused(), NOVEL
+            refused = NOVEL
+        if self.least_speech_seconds is not None:
+            seconds = min(speech.seconds_of(clip.speech), clip.samples / audio.RATE_HZ)
+            refused = NO_SPEECH if seconds < self.least_speech_seconds else refused
+        if refused is not None:
+            decision = decision.refused()
         return Prediction(
             **vars(decision),
             novelty=novelty,
             refused=refused,
+            speech_seconds=seconds,
             file=clip.name,
             seconds=clip.samples / audio.RATE_HZ,
             seconds_heard=clip.samples_used / audio.RATE_HZ,

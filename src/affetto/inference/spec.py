@@ -27,6 +27,8 @@ class PredictorSpec:
     """Kind of the sets."""
     refuse_novel: float | None = None
     """Novelty from which on a recording gets no answer; None: answers have no novelty."""
+    require_speech: float | None = None
+    """Seconds of speech without which a recording gets no answer; None: speech is not measured."""
     speaker: tuple[str, ...] = ()
     """Clips of one speaker to adapt to; empty: the model as it is."""
     speeds: tuple[float, ...] = ()
@@ -55,4 +57,6 @@ class PredictorSpec:
             predictor.cover(self.coverage, self.sets)
         if self.refuse_novel is not None:
             predictor.watch(self.refuse_novel)
+        if self.require_speech is not None:
+            predictor.require_speech(self.require_speech)
         return predictor.for_speaker(self.speaker) if self.speaker else predictor

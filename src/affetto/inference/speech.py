@@ -8,7 +8,7 @@ least length of speech and of pauses, some padding), in a form that needs no mor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -23,14 +23,19 @@ Detector = Callable[[np.ndarray], float]
 """Function of a frame (512,) to its probability of speech; remembers the frames before it."""
 
 
-def check_installed() -> None:
+def check_installed(purpose: str = "for a timeline") -> None:
     """Raise a UserError where there is no silero-vad."""
     if find_spec("silero_vad") is None:
-        raise UserError("a timeline needs silero-vad: pip install 'affetto[timeline]'")
+        raise UserError(f"affetto needs silero-vad {purpose}: pip install 'affetto[timeline]'")
 
 
 def silero() -> Detector:
-    """Make a detector for one recording. It runs on one thread, whatever torch has been given.
+    """Make a detector for one recording."""
+    return detectors()()
+
+
+def detectors() -> Callable[[], Detector]:
+    """Make a maker of detectors, for recordings one after another. They run on one thread, whatever torch has.
 
     A frame is a fraction of a millisecond's work: threads that wait for each other cost more than they do, on a machine
     that others use ten times and more.
@@ -43,7 +48,6 @@ def silero() -> Detector:
 
     torch.set_num_threads(threads)  # which the package sets to one as it is imported
     model = load_silero_vad()
-    model.reset_states()
 
     def detect(frame: np.ndarray) -> float:
         threads = torch.get_num_threads()
@@ -54,7 +58,11 @@ def silero() -> Detector:
         finally:
             torch.set_num_threads(threads)
 
-    return detect
+    def make() -> Detector:
+        model.reset_states()
+        return detect
+
+    return make
 
 
 LEAVING, LOWEST = 0.15, 0.01
@@ -151,3 +159,24 @@ def frames(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         rest = rest[len(rest) - len(rest) % FRAME :]
     if len(rest):
         yield rest
+
+
+def measured(blocks: Iterable[np.ndarray], detect: Detector, speech: list[float]) -> Iterator[np.ndarray]:
+    """Pass the blocks (samples,) of a recording on, and append the probability of speech of each frame to `speech`."""
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block]) if len(rest) else block
+        end = len(rest) - len(rest) % FRAME
+        speech += [detect(rest[start : start + FRAME]) for start in range(0, end, FRAME)]
+        rest = rest[end:]
+        yield block
+    if len(rest):
+        speech.append(detect(np.pad(rest, (0, FRAME - len(rest)))))
+
+
+def seconds_of(speech: Sequence[float], rules: Rules | None = None) -> float:
+    """Seconds of speech by the probability of each frame. By default by the rules of a timeline, without padding."""
+    probabilities = iter(speech)
+    frame = np.zeros(FRAME, np.float32)
+    pieces = stretches((frame for _ in speech), lambda _: next(probabilities), rules or Rules(padding_seconds=0.0))
+    return sum(len(piece.wave) for piece in pieces) / RATE_HZ

@@ -59,8 +59,9 @@ class Timeline:
     """`Timeline(predictor)("talk.mp3")` → segments, in the order of time, as they are found.
 
     `hop_seconds`: from one window to the next (half a window by default). `shortest_seconds`: shorter segments join
-    their neighbour of the same stretch of speech. Raises UserError where silero-vad is not installed, a time makes no
-    sense, or the model's target makes no timeline.
+    their neighbour of the same stretch of speech. `on_window` gets the answer of each window before it becomes part of
+    a segment. Raises UserError where silero-vad is not installed, a time makes no sense, or the model's target makes no
+    timeline.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class Timeline:
         shortest_seconds: float = 1.0,
         speech: Rules | None = None,
         batch: int = BATCH,
+        on_window: Callable[[Segment], None] | None = None,
     ) -> None:
         check_target(predictor.target)
-        self.predictor, self.batch = predictor, batch
+        self.predictor, self.batch, self.on_window = predictor, batch, on_window
         self.speech = speech or Rules()
         window_seconds = predictor.window_seconds or LONGEST_WINDOW_SECONDS
         self.window = round(window_seconds * audio.RATE_HZ)
@@ -137,6 +139,9 @@ class Timeline:
             for wave, row in zip(batch, rows, strict=True):
                 start = number * self.hop if len(wave) == self.window else 0
                 over.append((start, start + len(wave), row))
+                if self.on_window is not None:
+                    begin = origin + min(start, length - len(wave))  # the last window ends where the speech does
+                    self.on_window(self._segment((begin, begin + len(wave), row)))
                 number += 1
                 # This window may be the last, which begins before its place on the grid, behind the one before it.
                 while at + self.hop <= (number - 2) * self.hop:

@@ -4,7 +4,8 @@ OUT/index.html            the page; it needs nothing beside it
 OUT/tables/NAME.md .tex .csv
 OUT/figures/NAME.svg .png
 OUT/latex/NAME.tex        slim forms of the main tables, with article.tex and supplement.tex that show them
-OUT/results.csv           every score of every run, for programs
+OUT/results.csv .json     every score of every run, for programs
+OUT/model-index.yaml      test scores for the head of a Hugging Face model card
 OUT/predictions/NAME.csv  predictions that the scores are computed from, a file a configuration
 OUT/report.json           list of the report's files, so that a later report can remove those that it no longer has
 """
@@ -31,6 +32,8 @@ from affetto.reporting.render.stamps import stamp
 from affetto.reporting.results import exports
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
+from affetto.reporting.results.model_index import model_index
+from affetto.reporting.results.prediction_exports import FOLDER, prediction_files
 from affetto.reporting.results.recordings import Recordings, corpus_names
 from affetto.reporting.results.records import Results
 from affetto.reporting.results.summary import Summary, summarise
@@ -38,7 +41,8 @@ from affetto.reporting.writing.paragraph import methods_paragraph
 from affetto.reporting.writing.references import bibliography
 
 PAGE, INDEX, TABLES, FIGURES = "index.html", "report.json", "tables", "figures"
-RESULTS, PREDICTIONS = "results.csv", "predictions"
+RESULTS, RESULTS_JSON, PREDICTIONS = "results.csv", "results.json", FOLDER
+MODEL_INDEX = "model-index.yaml"
 FIGURE_SUFFIXES = {"svg": ".svg", "png": ".png"}
 FORMATS = ("html", *formats.FORMATS, *FIGURE_SUFFIXES, PREDICTIONS)
 MOST_LINES = 24
@@ -212,12 +216,15 @@ class _Writer:
 
     def _write_data(self, evidence: Evidence) -> list[tuple[str, str]]:
         """Write the files for programs; returns (path, title) of each."""
+        copies = prediction_files(evidence, is_requested=self.all_predictions) if PREDICTIONS in self.formats else []
         files = {}
         if "csv" in self.formats:
-            files[RESULTS] = ("All scores of all runs", exports.results_csv(evidence))
-        if PREDICTIONS in self.formats:
-            for name, text in exports.prediction_files(evidence, is_requested=self.all_predictions).items():
-                files[f"{PREDICTIONS}/{name}.csv"] = (f"Predictions, {name}", text)
+            files[RESULTS] = ("All scores of all runs", exports.results_csv(evidence, copies))
+            files[RESULTS_JSON] = ("All scores of all runs", exports.results_json(evidence, copies))
+            if evidence.configurations:
+                files[MODEL_INDEX] = ("Test scores for a Hugging Face model card", model_index(evidence))
+        for copy in copies:
+            files[copy.path] = (f"Predictions, {copy.name}", copy.text)
         for file, (_, text) in files.items():
             self._put(file, text)
         return [(file, title) for file, (title, _) in files.items()]
@@ -256,7 +263,11 @@ def _earlier_files(out: Path) -> list[str]:
         content = json.loads((out / INDEX).read_text(encoding="utf-8"))
         files = [str(name) for name in content["files"]]
     except (FileNotFoundError, NotADirectoryError):
-        foreign = [name for name in (PAGE, TABLES, FIGURES, LATEX, RESULTS, PREDICTIONS) if (out / name).exists()]
+        foreign = [
+            name
+            for name in (PAGE, TABLES, FIGURES, LATEX, RESULTS, RESULTS_JSON, MODEL_INDEX, PREDICTIONS)
+            if (out / name).exists()
+        ]
         if foreign:
             raise UserError(f"{out} holds {foreign[0]!r}, and no report of affetto's: give another --out") from None
         return []

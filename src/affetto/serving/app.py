@@ -61,6 +61,14 @@ RefuseNovel = Annotated[
         le=1,
     ),
 ]
+RequireSpeech = Annotated[
+    float | None,
+    Query(
+        description="give no answer to a recording with less speech than these seconds; 0 only reports it; default: it "
+        "is not measured",
+        ge=0,
+    ),
+]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
@@ -103,7 +111,9 @@ def create_app(
 
     def count(exchange: Exchange) -> None:
         model = exchange.facts.get("model", "")
-        service.meters.count_request(routes.counted(exchange.path), exchange.status, model)
+        is_page = exchange.route is not None and exchange.route.is_stream and exchange.path != routes.STREAM
+        path = "page" if is_page else routes.counted(exchange.path)
+        service.meters.count_request(path, exchange.status, model)
 
     guard = Guard(app, service.limits, names, count, root_path)
 
@@ -142,10 +152,17 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         coverage: Coverage = None,
         sets: Sets = None,
         refuse_novel: RefuseNovel = None,
+        require_speech: RequireSpeech = None,
         timeout: Timeout = None,
     ) -> schemas.PredictionAnswer:
         options = Options(
-            model, abstain_below, coverage=coverage, sets=sets, refuse_novel=refuse_novel, timeout=timeout
+            model,
+            abstain_below,
+            coverage=coverage,
+            sets=sets,
+            refuse_novel=refuse_novel,
+            require_speech=require_speech,
+            timeout=timeout,
         )
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from affetto.inference.predictor import Predictor
+    from affetto.inference.transcriber import Transcriber
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.disclosure import Disclosure
     from affetto.serving.limits import Limits
@@ -47,6 +48,7 @@ def serve(
     proxies: Sequence[str] = (),
     disclosure: Disclosure | None = None,
     changes: Changes | None = None,
+    asr: str | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
@@ -54,9 +56,9 @@ def serve(
     `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
     `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it.
     `label_map`: labels of outside models and those of their answers. `changes`: models that may be added meanwhile,
-    and the file that lists the models instead of `models`. Raises UserError where a model cannot be loaded,
-    the address cannot be had or is open to others without a token, a path or proxy is none, or an extra is not
-    installed.
+    and the file that lists the models instead of `models`. `asr`: Whisper checkpoint for transcripts. Raises UserError
+    where a model cannot be loaded, the address cannot be had or is open to others without a token, a path or proxy is
+    none, or an extra is not installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
@@ -77,7 +79,8 @@ def serve(
 
         with logs.on_standard_error(), process.ending_at_once():
             load = _loader(device=device, backbone=backbone, precision=precision, label_map=label_map)
-            service, roster = _load(folders, limits, disclosure, load, changes)
+            transcriber = _load_transcriber(asr, device)
+            service, roster = _load(folders, limits, disclosure, load, changes, transcriber=transcriber)
             try:
                 _serve(
                     service,
@@ -117,14 +120,28 @@ def _loader(**options: Any) -> Load:
     return load
 
 
+def _load_transcriber(name: str | None, device: str) -> Transcriber | None:
+    if name is None:
+        return None
+    from affetto.inference.transcriber import Transcriber
+
+    return Transcriber(name, device=device)
+
+
 def _load(
-    folders: Mapping[str, Path], limits: Limits, disclosure: Disclosure | None, load: Load, changes: Changes | None
+    folders: Mapping[str, Path],
+    limits: Limits,
+    disclosure: Disclosure | None,
+    load: Load,
+    changes: Changes | None,
+    *,
+    transcriber: Transcriber | None,
 ) -> tuple[Service, Roster]:
     from affetto.serving.catalogue import Catalogue
     from affetto.serving.roster import Roster
     from affetto.serving.service import Service
 
-    service = Service(Catalogue({}), limits, disclosure)
+    service = Service(Catalogue({}), limits, disclosure, transcriber)
     roster = Roster(service, load, changes or Changes())
     roster.note_listed(folders)
     service.catalogue.use(load(folders))
@@ -160,6 +177,8 @@ def _serve(
             url = address.url(listening) + root_path
             for line in greeting(url, service.catalogue, limits, page and not missing, is_open):
                 say(line)
+            if service.transcriber is not None:
+                say(f"  asr   {service.transcriber.name}: texts in /v1/audio/transcriptions")
             say(f"  law   {describe_duty(service.disclosure.use)}")
             if missing:
                 say(f"no page for a browser: {missing}")

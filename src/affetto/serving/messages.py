@@ -31,6 +31,8 @@ class Hello(BaseModel):
     """`pcm16`: samples of one channel, 16 bits each, little-endian; `webm-opus`: WebM as browsers record it."""
     model: str | None = Field(default=None, max_length=200)
     abstain_below: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    windows: bool = False
+    """True if the answer of each window is wanted, as soon as it is computed."""
     token: str | None = Field(default=None, max_length=1024)
     """The server's token, of a client that cannot set headers, as scripts in a browser."""
 

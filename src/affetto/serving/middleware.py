@@ -146,7 +146,8 @@ class Guard:
         """Find the route of a WebSocket. Returns the check of the token in its first message.
 
         A browser sends no header that its script chooses, so that a handshake without one is let through to bring its
-        token there. Raises RefusalError as `_route`; of another site's page always, since it could read the answers.
+        token there; that of the page's own stream has the page's password. Raises RefusalError as
+        `_route`, and always for another site's page, which could read the answers.
         """
         origins.check_host(exchange.headers, self.names)
         origins.check_origin(exchange.headers)

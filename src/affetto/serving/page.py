@@ -20,6 +20,8 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse
 from affetto.inference.predictor import Prediction
 from affetto.serving import display, logs, routes
 from affetto.serving.catalogue import Catalogue
+from affetto.serving.live_page import add_live_page, offers_live
+from affetto.serving.live_texts import LIVE_TEXTS
 from affetto.serving.middleware import Guard
 from affetto.serving.processing import segment
 from affetto.serving.refusals import RefusalError
@@ -47,6 +49,7 @@ def mount(app: FastAPI, guard: Guard, service: Service, shelf: Shelf) -> None:
     guard.routes += (Route("/"),)
     for texts in LANGUAGES.values():
         _add_uploads(app, service, texts.code, shelf)
+        add_live_page(app, guard, service, texts)
         gradio.mount_gradio_app(
             app,
             _blocks(service, texts, shelf),
@@ -135,14 +138,8 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
     predictors = service.catalogue.predictors
     names = list(predictors)
     has_labels = any(predictor.target.labels for predictor in predictors.values())
-    links = "".join(
-        f'<a href="../{code}/" hreflang="{code}" lang="{code}">{language.name}</a>'
-        if language is not texts
-        else f'<a aria-current="true" style="font-weight:bold;text-decoration:none">{language.name}</a>'
-        for code, language in LANGUAGES.items()
-    )
     with gr.Blocks(title=f"affetto: {texts.title}", analytics_enabled=False) as blocks:
-        _html(f'<nav class="affetto-languages">{links}</nav>')
+        _html(_links(service, texts))
         gr.Markdown(f"# {texts.title}\n{texts.lead if has_labels else texts.lead_dimensions}")
         _html(service.disclosure.html(texts.code, texts.notices), elem_id="notice")
         with gr.Row():
@@ -180,6 +177,18 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
         )
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks
+
+
+def _links(service: Service, texts: Texts) -> str:
+    """HTML of the ways to the page that listens live, and to the other language."""
+    links = "".join(
+        f'<a href="../{code}/" hreflang="{code}" lang="{code}">{language.name}</a>'
+        if language is not texts
+        else f'<a aria-current="true" style="font-weight:bold;text-decoration:none">{language.name}</a>'
+        for code, language in LANGUAGES.items()
+    )
+    live = f'<a href="live">{LIVE_TEXTS[texts.code]["link"]}</a>' if offers_live(service) else ""
+    return f'<nav class="affetto-languages">{live}{links}</nav>'
 
 
 def _html(value: str = "", elem_id: str | None = None) -> Any:

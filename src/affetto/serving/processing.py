@@ -40,6 +40,8 @@ class Options:
     """Kind of the sets; None: the default one."""
     refuse_novel: float | None = None
     """Novelty from which on a recording gets no answer; None: novelty is not measured."""
+    require_speech: float | None = None
+    """Seconds of speech without which a recording gets no answer; None: speech is not measured."""
     timeout: float | None = None
     """Seconds from the upload's end to the answer; None: the server's `compute_seconds`."""
 
@@ -52,6 +54,7 @@ class Options:
             coverage=_share("coverage", fields) if self.coverage is None else self.coverage,
             sets=fields.get("sets") if self.sets is None else self.sets,
             refuse_novel=_share("refuse_novel", fields) if self.refuse_novel is None else self.refuse_novel,
+            require_speech=_number("require_speech", fields) if self.require_speech is None else self.require_speech,
             timeout=_number("timeout", fields) if self.timeout is None else self.timeout,
         )
 
@@ -83,6 +86,8 @@ class Options:
             demands["coverage"] = partial(predictor.cover, self.coverage, self.sets or DEFAULT_KIND)
         if self.refuse_novel is not None:
             demands["refuse_novel"] = partial(predictor.watch, self.refuse_novel)
+        if self.require_speech is not None:
+            demands["require_speech"] = partial(predictor.require_speech, self.require_speech)
         return demands
 
 

@@ -95,8 +95,8 @@ def counted(path: str) -> str:
 
 
 def takes_socket(path: str) -> bool:
-    """True if a request for this path, as it came, may open a WebSocket."""
-    return any(path.endswith(route.path) for route in API if route.is_stream)
+    """True if a request for this path, as it came, may open a WebSocket: at `/v1/stream`, or at the page's own."""
+    return path.endswith("/stream")
 
 
 def find(routes: Collection[Route], path: str, method: str) -> Route:

@@ -75,9 +75,12 @@ class PredictionAnswer(BaseModel):
         default=None,
         description="share of held-out clips that are less strange to the model; absent without `refuse_novel`",
     )
+    speech_seconds: float | None = Field(
+        default=None, description="seconds of speech in the recording; absent without `require_speech`"
+    )
     refused: str | None = Field(
         default=None,
-        description="reason why there is no answer: `novel`; absent where there is one",
+        description="reason why there is no answer: `novel` or `no speech`; absent where there is one",
     )
     seconds: float = Field(description="length of the recording in seconds")
     seconds_heard: float = Field(description="seconds of it that the model processed")
@@ -129,7 +132,7 @@ class TranscriptionSegment(SegmentAnswer):
     """A stretch of speech, in OpenAI's shape."""
 
     id: int = Field(description="number of the segment, from 0")
-    text: str = Field(description="empty: the server transcribes nothing")
+    text: str = Field(description="transcript; empty where the server has no --asr")
 
 
 class TranscriptionAnswer(PredictionAnswer):
@@ -163,11 +166,11 @@ class TranscriptionAnswer(PredictionAnswer):
         }
     )
 
-    text: str = Field(description="empty: the server transcribes nothing")
+    text: str = Field(description="transcript; empty where the server has no --asr")
     seconds_heard: float = Field(default=0.0, description="seconds of it that the model processed; of `json` only")
     windows: int = Field(default=0, description="number of windows that are averaged over; of `json` only")
     task: str = Field(default="transcribe", description="`transcribe`; of `verbose_json` only, as all that follow")
-    language: str = Field(default="", description="language that the request names; none is recognised")
+    language: str = Field(default="", description="language that the request names, or that --asr detected")
     duration: float = Field(default=0.0, description="length of the recording in seconds")
     segments: list[TranscriptionSegment] = Field(
         default_factory=list, description="stretches of speech in the order of time"

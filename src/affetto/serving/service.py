@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from starlette.requests import ClientDisconnect
@@ -34,6 +34,9 @@ from affetto.serving.refusals import (
     timed_out,
     unusable,
 )
+
+if TYPE_CHECKING:
+    from affetto.inference.transcriber import Transcriber
 
 T = TypeVar("T")
 RECORDING = "the recording"
@@ -110,8 +113,15 @@ class Job:
 class Service:
     """Service that answers recordings within the limits: places, threads and turns."""
 
-    def __init__(self, catalogue: Catalogue, limits: Limits, disclosure: Disclosure | None = None) -> None:
-        self.catalogue, self.limits = catalogue, limits
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        limits: Limits,
+        disclosure: Disclosure | None = None,
+        transcriber: Transcriber | None = None,
+    ) -> None:
+        """`transcriber`: for texts beside the emotions; None: there are none."""
+        self.catalogue, self.limits, self.transcriber = catalogue, limits, transcriber
         self.disclosure = disclosure or Disclosure()
         self.meters = Meters()
         self.batcher = Batcher(record=self.meters.record_batch)

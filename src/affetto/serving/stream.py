@@ -35,6 +35,7 @@ class StreamJob(Job):
         super().__init__(service, model, b"")
         self._intake, self._rate_hz = intake, hello.sample_rate or 0
         self.sound = SOUNDS[hello.format]
+        self.tells_windows = hello.windows
         self._longest_seconds = service.limits.max_seconds
         self._samples = 0
 
@@ -105,15 +106,19 @@ class Stream:
         """Compute the segments of all that comes, and send each as it is decided."""
         loop = asyncio.get_running_loop()
 
+        def tell(kind: str, segment: Segment) -> None:
+            loop.call_soon_threadsafe(self._outbox.put_nowait, {"type": kind, **segment.to_json()})
+
         def run_task() -> list[Segment]:
             from affetto.inference.timeline import Timeline
 
             options.apply(job.predictor)
+            on_window = partial(tell, "window") if job.tells_windows else None
             segments = []
             # A window is computed as soon as it is there: those of other clients make it company.
-            for segment in Timeline(job.predictor, batch=1).stream(job.blocks()):
+            for segment in Timeline(job.predictor, batch=1, on_window=on_window).stream(job.blocks()):
                 segments.append(segment)
-                loop.call_soon_threadsafe(self._outbox.put_nowait, {"type": "segment", **segment.to_json()})
+                tell("segment", segment)
             return segments
 
         async with self._sending() as sender:

@@ -1,11 +1,16 @@
-"""`POST /v1/audio/transcriptions`: emotions in the shape of OpenAI's transcriptions, for clients that send those."""
+"""`POST /v1/audio/transcriptions`: emotions in the shape of OpenAI's transcriptions, for clients that send those.
+
+With a transcriber (`--asr`) there is a text too: of a whole recording, or of each segment by itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Query, Request
+from starlette.responses import PlainTextResponse, Response
 
 from affetto import audio
 from affetto.inference.predictor import Prediction
@@ -21,16 +26,23 @@ if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
 
 FORMATS = ("json", "verbose_json")
-"""Values of `response_format`; OpenAI's others are texts, and there is no transcript here."""
-_TEXTS = ("language", "prompt", "temperature", "timestamp_granularities[]")
+"""Values of `response_format` that have emotions."""
+TEXT_FORMATS = ("text", "srt", "vtt")
+"""Values of `response_format` that need a transcript."""
+_TEXTS = ("prompt", "temperature", "timestamp_granularities[]")
 _PROPERTIES: dict[str, Any] = {
     "file": {"type": "string", "format": "binary", "description": "wav, flac, mp3, ogg …"},
     "model": {"type": "string", "description": "name from /v1/models; default: the first of them"},
     "response_format": {
         "type": "string",
-        "enum": FORMATS,
+        "enum": (*FORMATS, *TEXT_FORMATS),
         "default": "json",
-        "description": "`json`: the emotion of the recording; `verbose_json`: that of each segment",
+        "description": "`json`: the emotion of the recording; `verbose_json`: that of each segment; the others: its "
+        "transcript alone, of a server with --asr",
+    },
+    "language": {
+        "type": "string",
+        "description": "code of the language for the transcript, as `it`; default: it is detected",
     },
     "timeout": {"type": "number", "description": "seconds from the upload's end to the answer"},
     "stream": {"type": "string", "enum": ["false"], "description": "answers come whole"},
@@ -46,45 +58,129 @@ _BODY: dict[str, Any] = {
 _REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 503)
 
 
+@dataclass
+class Recognised:
+    """Result of a request: emotions of a recording or of its segments, and texts, empty without a transcriber."""
+
+    seconds: float
+    language: str = ""
+    prediction: Prediction | None = None
+    segments: list[Segment] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """Text of each segment, or of the recording."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(filter(None, self.texts))
+
+
 class Transcription:
     """A request: its form, the job that the form calls for, and the answer."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.is_verbose, self.language = False, ""
+        self.format, self.language = "json", ""
 
     def read_fields(self, fields: Mapping[str, str]) -> None:
-        """Take the options from the form. Raises RefusalError (422) for a format or a stream that there is not."""
-        response_format = fields.get("response_format", "json")
-        if response_format not in FORMATS:
-            message = f"form.response_format: {response_format[:40]!r} is not available; use {' or '.join(FORMATS)}"
+        """Take the options from the form. Raises RefusalError (422) for a format, a language or a stream that there is
+        not."""
+        transcriber = self._service.transcriber
+        self.format, self.language = fields.get("response_format", "json"), fields.get("language", "")
+        formats = FORMATS if transcriber is None else (*FORMATS, *TEXT_FORMATS)
+        if self.format not in formats:
+            reason = " without a transcript (--asr)" if self.format in TEXT_FORMATS else ""
+            message = f"form.response_format: {self.format[:40]!r} is not available{reason}; use {' or '.join(formats)}"
             raise RefusalError(422, "invalid_parameter", message)
         if fields.get("stream", "false").lower() not in ("false", "0"):
             raise RefusalError(422, "invalid_parameter", "form.stream: answers come whole; leave it out")
-        self.is_verbose, self.language = response_format == "verbose_json", fields.get("language", "")
+        if transcriber is not None and self.language and transcriber.languages:
+            self.language = self.language.lower()
+            if self.language not in transcriber.languages:
+                allowed = f"{transcriber.name} knows {', '.join(transcriber.languages)}"
+                message = f"form.language: {self.language[:40]!r} cannot be transcribed; {allowed}"
+                raise RefusalError(422, "invalid_parameter", message)
+
+    @property
+    def has_segments(self) -> bool:
+        """True for a format whose texts have times."""
+        return self.format in ("verbose_json", "srt", "vtt")
 
     def check(self, model: Model) -> None:
         """Raise RefusalError (501) for segments of a server or a model that makes none."""
-        if self.is_verbose:
+        if self.has_segments:
             if not self._service.makes_timelines:
                 raise no_detector()
             self._service.refuse_timeline(model)
 
-    def run(self, job: Job) -> tuple[float, Prediction | list[Segment]]:
-        """Compute the recording's length in seconds, and its segments or its prediction."""
-        result = segment(job) if self.is_verbose else job.predictor.classify([job.wave])[0]
-        return len(job.wave) / audio.RATE_HZ, result
+    def run(self, job: Job) -> Recognised:
+        """Compute the emotions, then the texts."""
+        result = Recognised(len(job.wave) / audio.RATE_HZ, self.language)
+        if self.has_segments:
+            result.segments = segment(job)
+        elif self.format in FORMATS:
+            result.prediction = job.predictor.classify([job.wave])[0]
+        self._transcribe(job, result)
+        return result
 
-    def answer(self, model: Model, seconds: float, result: Prediction | list[Segment]) -> TranscriptionAnswer:
+    def _transcribe(self, job: Job, result: Recognised) -> None:
+        """Fill texts and language, in the transcriber's turns."""
+        transcriber = self._service.transcriber
+        if transcriber is None:
+            return
+        language = result.language = self.language or transcriber.detect_language(job.wave, job.check)
+        ends = [(part.start, part.end) for part in result.segments] if self.has_segments else [(0.0, result.seconds)]
+        for start, end in ends:
+            piece = job.wave[round(start * audio.RATE_HZ) : round(end * audio.RATE_HZ)]
+            result.texts.append(transcriber.transcribe(piece, language, job.check))
+
+    def answer(self, model: Model, result: Recognised) -> TranscriptionAnswer | Response:
         """Compose the answer from what `run` has computed."""
-        if not isinstance(result, list):
-            prediction = prediction_answer(model.name, model.predictor, result)
-            return TranscriptionAnswer(text="", **prediction.model_dump(exclude_unset=True))
-        timeline = timeline_answer(model.name, model.predictor, seconds, result).model_dump(exclude_unset=True)
-        segments = [TranscriptionSegment(id=n, text="", **fields) for n, fields in enumerate(timeline.pop("segments"))]
+        if self.format in TEXT_FORMATS:
+            return _text(self.format, result)
+        if result.prediction is not None:
+            prediction = prediction_answer(model.name, model.predictor, result.prediction)
+            return TranscriptionAnswer(text=result.text, **prediction.model_dump(exclude_unset=True))
+        answer = timeline_answer(model.name, model.predictor, result.seconds, result.segments)
+        timeline = answer.model_dump(exclude_unset=True)
+        texts = result.texts or [""] * len(result.segments)
+        segments = [
+            TranscriptionSegment(id=number, text=text, **fields)
+            for number, (text, fields) in enumerate(zip(texts, timeline.pop("segments"), strict=True))
+        ]
         return TranscriptionAnswer(
-            text="", task="transcribe", language=self.language, duration=seconds, segments=segments, **timeline
+            text=result.text,
+            task="transcribe",
+            language=result.language,
+            duration=result.seconds,
+            segments=segments,
+            **timeline,
         )
+
+
+def _text(kind: str, result: Recognised) -> Response:
+    """Compose a transcript as plain text or as subtitles; subtitles in WebVTT have the emotion as their class."""
+    if kind == "text":
+        return PlainTextResponse(result.text + "\n")
+    cues: list[str] = []
+    for part, text in zip(result.segments, result.texts, strict=True):
+        if not text:
+            continue
+        mark = "." if kind == "vtt" else ","
+        times = f"{_clock(part.start, mark)} --> {_clock(part.end, mark)}"
+        if kind == "srt":
+            cues.append(f"{len(cues) + 1}\n{times}\n{text}\n")
+        else:
+            line = text.replace("&", "&amp;").replace("<", "&lt;")
+            cues.append(f"{times}\n" + (f"<c.{part.emotion}>{line}</c>\n" if part.emotion else f"{line}\n"))
+    if kind == "vtt":
+        return PlainTextResponse("\n".join(["WEBVTT\n", *cues]), media_type="text/vtt")
+    return PlainTextResponse("\n".join(cues), media_type="application/x-subrip")
+
+
+def _clock(seconds: float, mark: str) -> str:
+    """Write a time as hours, minutes, seconds and, behind `mark`, milliseconds."""
+    clock, milliseconds = divmod(round(1000 * seconds), 1000)
+    return f"{clock // 3600:02}:{clock // 60 % 60:02}:{clock % 60:02}{mark}{milliseconds:03}"
 
 
 def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:
@@ -92,8 +188,9 @@ def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[An
 
     @app.post(
         "/v1/audio/transcriptions",
-        summary="Emotions in the shape of OpenAI's transcriptions; the text is empty",
+        summary="Emotions in the shape of OpenAI's transcriptions; the text is empty without --asr",
         openapi_extra=_BODY,
+        response_model=TranscriptionAnswer,
         response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(*_REFUSALS),
@@ -102,9 +199,9 @@ def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[An
         request: Request,
         model: Annotated[str | None, Query(description="as in the form", max_length=200)] = None,
         timeout: Annotated[float | None, Query(description="as in the form", gt=0)] = None,
-    ) -> TranscriptionAnswer:
+    ) -> TranscriptionAnswer | Response:
         transcription = Transcription(service)
-        served, (seconds, result) = await process_upload(
+        served, result = await process_upload(
             request=request,
             service=service,
             options=Options(model, timeout=timeout),
@@ -112,4 +209,4 @@ def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[An
             check=transcription.check,
             read_fields=transcription.read_fields,
         )
-        return transcription.answer(served, seconds, result)
+        return transcription.answer(served, result)

@@ -93,8 +93,8 @@ class LabelSets:
         facts = confidence.get("sets")
         if facts is None:
             raise UserError(
-                f"{NO_SETS}: it names no single emotion, was trained by an earlier version, or is the mean of several "
-                "models; ask for no coverage, or train it again"
+                f"{NO_SETS}: it names no single emotion, is of others or of an earlier version, or is the mean of "
+                "several models; ask for no coverage, or train it again"
             )
         if kind not in facts["limits"]:
             raise unknown("kind of sets", kind, [name for name in KINDS if name in facts["limits"]])

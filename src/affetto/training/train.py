@@ -197,9 +197,8 @@ class _Run:
         else:
             names = ("best_epoch", "choice", "confidence")
             metrics |= {key: summaries[0][key] for key in names if key in summaries[0]}
-        for summary in summaries:
-            if "states" in summary:
-                metrics["states"] = summary.pop("states")
+        sizes = [summary.pop("states") for summary in summaries if "states" in summary]
+        metrics |= {"states": sizes[0]} if sizes else {}
         metrics |= self._circumstances()
         write_datasheet(self.folder, self.data)
         self.folder.write(METRICS, metrics)

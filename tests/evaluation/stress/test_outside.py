@@ -31,7 +31,8 @@ def test_a_model_of_others_is_tested_and_its_map_belongs_to_the_test(tmp_path: P
 
     content = test("")
     assert content["clips"] == 6 and content["outside"]["left_out"] == ["zeal"]
-    assert content["trained_on"] == "clips" and content["outside"]["contaminated"] == ["clips"]
+    assert content["is_known_what_trained"] and content["trained_on"] == "clips"
+    assert content["outside"]["contaminated"] == ["clips"]
     assert any("CONTAMINATED" in line for line in lines) and any("left out: zeal" in line for line in lines)
     with pytest.raises(UserError, match="another"):
         test("sadness")

@@ -181,6 +181,15 @@ def test_a_hub_id_without_a_revision_is_told_its_commit(tmp_path: Path, monkeypa
     assert not any("stays this model" in note for note in load("owner/name@3c1f2a9").notes)
 
 
+def test_the_licence_of_a_model_and_its_data_are_told_apart(tmp_path: Path) -> None:
+    (write_checkpoint(tmp_path) / "README.md").write_text(
+        "---\nlicense: cc-by-nc-sa-4.0\ndatasets:\n- msp-podcast\n---\n"
+    )
+    _, licence, data = load(tmp_path).notes
+    assert licence == "licence of the model, by its card: cc-by-nc-sa-4.0"
+    assert data.endswith("msp-podcast (licence unknown)")
+
+
 def test_a_map_is_for_models_of_others_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--map is for models of others"):
         load(tmp_path, label_map={"a": "b"})

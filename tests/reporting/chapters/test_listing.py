@@ -29,7 +29,7 @@ def plugin(tmp_path, monkeypatch):
 def test_built_in_chapters_and_those_of_the_paper_are_found_in_order():
     names = list(CHAPTERS)
     assert names[:3] == ["results", "paper", "claims"] and names[-3:] == ["runs", "implementation", "provenance"]
-    assert len({chapter.order for chapter in CHAPTERS.values()}) == len(names) == 23
+    assert len({chapter.order for chapter in CHAPTERS.values()}) == len(names) >= 20
 
 
 def test_a_chapter_of_another_package_is_written_at_its_place(tmp_path, plugin):

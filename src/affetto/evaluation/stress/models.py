@@ -36,9 +36,6 @@ class Part:
     clips: tuple[Clip, ...]
     trained: TrainedOn
 
-    def load(self, device: str, backbone: str | None) -> Predictor:
-        return load_as_tested(self.model, device, backbone)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:

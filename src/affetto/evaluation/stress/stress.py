@@ -90,7 +90,7 @@ def stress(
         folder=folder,
         parts=parts,
         scene=scene,
-        load=lambda part: part.load(device, backbone) if parts.by_folds else single.predictor,
+        load=lambda part: load_as_tested(part.model, device, backbone) if parts.by_folds else single.predictor,
         skip_bad=skip_bad,
         say=say,
     )
@@ -189,7 +189,8 @@ def _origin(parts: Parts, card: Mapping[str, Any]) -> dict[str, Any]:
         "answered_by": [part.name for part in parts.parts] if parts.by_folds else None,
         "trained_on": card.get("corpus"),
         "trained_on_synthetic": card.get("synthetic", False),
-        "is_known_what_trained": all(part.trained.is_known for part in parts.parts),
+        "is_known_what_trained": card.get("outside", {}).get("datasets") is not None
+        or all(part.trained.is_known for part in parts.parts),
     }
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SEPARATOR = "|"
 """Between the labels of one cell, as in tables of corpora."""
-JUDGED = ("novelty",)
+JUDGED = ("novelty", "speech_seconds")
 """Numbers of a whole recording by which it may be refused."""
 ROW_COLUMNS = ("file", "start", "end", "error", "protocol")
 """Columns of a CSV around those of the answer."""

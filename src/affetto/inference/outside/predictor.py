@@ -49,9 +49,8 @@ class OutsidePredictor(Predictor):
             "audio": {"seconds": None},
             "precision": self.precision,
             "synthetic": False,
-            **dict.fromkeys(("affetto", "run"), ""),
-            "licence": facts.get("licence", ""),
-            "corpus": UNKNOWN,
+            **dict.fromkeys(("affetto", "run", "licence"), ""),
+            "corpus": "+".join(facts.get("datasets") or ()) or UNKNOWN,
             "outside": {
                 **facts,
                 "class": model.title,
@@ -86,6 +85,7 @@ class OutsidePredictor(Predictor):
             f"{self.model.title}, a model of others, not calibrated; its outputs: {self.table}{share}",
             *self._scale_notes(),
             *self._revision_notes(),
+            *([f"licence of the model, by its card: {self.facts['licence']}"] if self.facts.get("licence") else []),
             *super().notes,
         )
 

@@ -1,135 +1,148 @@
-"""Files for programs: all scores of all runs in one table, and the predictions that they are computed from.
+"""Scores for programs: all measures of all runs in one tidy table.
 
-results.csv             a row for each run, part and measure: score, interval, and digests of the inputs
-predictions/NAME.csv    a row for each clip and seed of a configuration: truth and probabilities
+results.csv     a row for each run, part and measure: score, interval, and digests of the inputs
+results.json    the same rows, with the meaning of each column
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from affetto._version import __version__
+from affetto.measures import intervals
+from affetto.measures.confusion import tally
 from affetto.measures.registry import shown_measures
-from affetto.reporting.render.formats import field_text
-from affetto.reporting.render.picture import slug
 from affetto.reporting.render.stamps import SYNTHETIC
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.naming import changes
-from affetto.reporting.results.part_files import ENDINGS, part_header, part_rows, part_systems
-from affetto.reporting.results.parts import MARKS, NUMBERS, SHARES, PartEvidence, is_of_classes, part_of
+from affetto.reporting.results.parts import MARKS, NUMBERS, SHARES, Part, PartEvidence, is_of_classes, part_of
+from affetto.reporting.results.prediction_exports import PredictionFile, csv_text
 from affetto.reporting.results.records import Configuration, Evaluation, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
 
-MOST_ROWS = 200_000
-"""Largest number of rows of predictions (some 25 MB) that are written without a request."""
+FORMAT = 1
 ALL_SEEDS = "all"
+BOOTSTRAP = "bootstrap"
+"""Method of intervals whose file names none."""
 TEST, PROBE, VALIDATION = "test", "probe beside", "validation"
 DIGESTS = ("manifest", "audio", "weights")
 OF_MODEL = ("auxiliary", "backbone", "random weights", "weights seed", "method", "recipe", "settings", "precision")
 """Columns of the model in the rows of a test on another corpus, where it lies in the run's folder."""
-HEADER = (
-    "corpus",
-    "labels",
-    "backbone",
-    "random weights",
-    "weights seed",
-    "method",
-    "recipe",
-    "settings",
-    "split",
-    "split seed",
-    "seed",
-    "part",
-    "measure",
-    "score",
-    "low",
-    "high",
-    "level",
-    "drawn",
-    "units",
-    "clips",
-    "speakers",
-    "precision",
-    *DIGESTS,
-    "split checksum",
-    "identity",
-    "run",
-    "speech",
-)
+COLUMNS = {
+    "corpus": "corpus that was tested; of a test on another corpus, that of the training",
+    "auxiliary": "corpora that joined the training, with + between them; only where some run has any",
+    "labels": "labels of the model, with spaces between them",
+    "backbone": "key, hub id or folder of the backbone",
+    "random weights": "true if the weights were drawn at random",
+    "weights seed": "seed of such weights",
+    "method": "method of adaptation",
+    "target": "kind of target; only where some run is not of classes alone",
+    "recipe": "recipe of the settings",
+    "settings": "settings that differ from the recipe",
+    "split": "protocol of the split",
+    "split seed": "seed of the split",
+    "seed": "seed of the training; `all`: mean over the seeds of a configuration",
+    "part": "`test`, `validation`, `probe beside` or `test on CORPUS`",
+    "measure": "name of the measure; `f1/anger`, `recall/anger`, `precision/anger` of one class",
+    "score": "value, as the measure computes it: a fraction where it ends at 1",
+    "low": "lower end of the interval",
+    "high": "upper end of the interval",
+    "level": "level of the interval",
+    "interval": "method of the interval: `t` (Student's t, by leaving out units) or `bootstrap`",
+    "drawn": "units of the interval: `speakers`, or `clips` where speakers were too few",
+    "units": "number of these units",
+    "clips": "number of clips",
+    "speakers": "number of speakers",
+    "precision": "precision of the computation",
+    "manifest": "SHA-256 of clips and labels",
+    "audio": "SHA-256 of the audio",
+    "weights": "SHA-256 of the backbone's weights",
+    "split checksum": "SHA-256 of the clips of all parts of the split",
+    "predictions": "file of this report from which the score follows; empty where it was not written",
+    "predictions digest": "SHA-256 of that file",
+    "identity": "SHA-256 of all that changes the run's result",
+    "run": "folder of the run",
+    "speech": "`recorded` or `synthetic speech`",
+}
+"""Columns of results.csv and their meaning."""
+PER_CLASS = ("precision", "recall", "f1")
+Files = Mapping[tuple[Path, str, Part | None], PredictionFile]
+"""{(folder of a run, name of its predictions, part of the target): file of the report}."""
 
 
-def results_csv(evidence: Evidence) -> str:
+def results_csv(evidence: Evidence, files: Sequence[PredictionFile] = ()) -> str:
     """Content of results.csv: the test, validation and baseline of each run, each configuration over its seeds, and
     each test on another corpus.
 
     Scores are fractions. The interval of a run is that of its own predictions; the interval of `all` seeds is that of
-    the tables.
+    the tables. `files` are the predictions that the report has.
     """
+    header, rows = _table(evidence, files)
+    return csv_text(header, ([row.get(name) for name in header] for row in rows))
+
+
+def results_json(evidence: Evidence, files: Sequence[PredictionFile] = ()) -> str:
+    """Content of results.json: the same rows as objects, with the meaning of each column."""
+    header, rows = _table(evidence, files)
+    content = {
+        "format": FORMAT,
+        "affetto": __version__,
+        "columns": {name: COLUMNS[name] for name in header},
+        "rows": [{name: _plain(row.get(name)) for name in header} for row in rows],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _table(evidence: Evidence, files: Sequence[PredictionFile]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Columns and rows."""
+    by_run: Files = {(run.path, run.predictions_file, file.part): file for file in files for run in file.runs}
     rows: list[dict[str, Any]] = []
-    is_plain = is_of_classes(evidence.results.every_run)
     for config in evidence.configurations:
         for run in config.done:
             # The row of a baseline that was tested beside a method stands with the method's.
             if not run.is_beside:
-                rows += [*_run_rows(run, TEST), *(_run_rows(run.baseline, PROBE) if run.baseline else ())]
+                rows += _run_rows(run, TEST, by_run)
+                rows += _run_rows(run.baseline, PROBE, by_run) if run.baseline else ()
         if len(config.done) > 1:
-            rows += _seeds_rows(evidence, config)
+            rows += _seeds_rows(evidence, config, by_run)
     runs = {run.path: run for run in evidence.results.every_done}
     for evaluation in evidence.results.evaluations:
         rows += _evaluation_rows(evaluation, runs)
-    header = list(HEADER)
-    if not is_plain:
-        rows += [row for part in (NUMBERS, SHARES, MARKS) for row in _part_rows(part_of(evidence, part))]
-        header.insert(header.index("method") + 1, "target")
-    if any(run.axes.auxiliary for run in runs.values()):
-        header.insert(header.index("corpus") + 1, "auxiliary")
-    return _csv_text(header, ([row.get(name) for name in header] for row in rows))
+    header = list(COLUMNS)
+    if is_of_classes(evidence.results.every_run):
+        header.remove("target")
+    else:
+        rows += [row for part in (NUMBERS, SHARES, MARKS) for row in _part_rows(part_of(evidence, part), by_run)]
+    if not any(run.axes.auxiliary for run in runs.values()):
+        header.remove("auxiliary")
+    return header, rows
 
 
-def prediction_files(evidence: Evidence, *, is_requested: bool) -> dict[str, str]:
-    """{name: content} of the predictions of each configuration.
-
-    Empty, with a note in the evidence, for more than MOST_ROWS rows that were not requested.
-    """
-    systems = [(config, system) for config in evidence.configurations if (system := evidence.system(config))]
-    parts = part_systems(evidence)
-    count = sum(system.clips * len(system.seeds) for _, system in systems)
-    count += sum(outcomes.clips * len(outcomes.seeds) for *_, outcomes in parts)
-    if count > MOST_ROWS and not is_requested:
-        evidence.notes.append(
-            f"predictions: {count:,} rows, more than {MOST_ROWS:,}, are not copied; --format predictions writes them"
-        )
-        return {}
-    names = [_file_name(config) for config, _ in systems]
-    are_unique = len(set(names)) == len(names)
-    files = {
-        name if are_unique else f"{number:03}-{name}": _predictions_csv(system, synthetic=config.synthetic)
-        for number, (name, (config, system)) in enumerate(zip(names, systems, strict=True), 1)
-    }
-    for number, (part, config, outcomes) in enumerate(parts, len(files) + 1):
-        name = f"{_file_name(config)}-{ENDINGS[part]}"
-        header = ("clip", "speaker", "seed", *part_header(part, outcomes.target))
-        rows = part_rows(part, outcomes)
-        files[f"{number:03}-{name}" if name in files else name] = _stamped_csv(header, rows, synthetic=config.synthetic)
-    return files
+def _plain(value: Any) -> Any:
+    """A value for JSON: text as it is, numbers to ten decimals, None for one that is not finite."""
+    if isinstance(value, float):
+        return round(value, 10) if math.isfinite(value) else None
+    return value
 
 
 def _measures() -> list[str]:
     return [measure.name for measure in shown_measures()]
 
 
-def _run_rows(run: Run, part: str) -> Iterator[dict[str, Any]]:
+def _run_rows(run: Run, part: str, files: Files) -> Iterator[dict[str, Any]]:
     """Rows of a finished run: its test, and its validation where `part` is TEST."""
     assert run.predictions is not None
     system = System(run.axes.method, run.axes.corpus, {run.axes.seed: run.predictions})
     fields = _run_fields(run) | {"seed": run.axes.seed}
+    tested = fields | {"part": part} | _size_fields(run.predictions) | _file_fields(run, files)
     for measure in _measures():
-        estimate = estimation.estimate([system], measure)
-        yield fields | {"part": part, "measure": measure} | _estimate_fields(estimate) | _size_fields(run.predictions)
+        yield tested | {"measure": measure} | _estimate_fields(estimation.estimate([system], measure))
+    yield from _class_rows(system, tested)
     validation = (run.metrics or {}).get("validation") or {}
     if part == TEST:
         for measure in _measures():
@@ -138,16 +151,31 @@ def _run_rows(run: Run, part: str) -> Iterator[dict[str, Any]]:
                 yield fields | {"part": VALIDATION, "measure": measure, "score": validation[measure]} | counts
 
 
-def _part_rows(evidence: PartEvidence) -> Iterator[dict[str, Any]]:
+def _class_rows(system: System, fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows of each class, means over the seeds, without intervals."""
+    sums = tally(system.by_speaker(system.seeds).sum(axis=0))
+    for name in PER_CLASS:
+        for label, value in zip(system.labels, getattr(sums, name).mean(axis=0).tolist(), strict=True):
+            yield fields | {"measure": f"{name}/{label}", "score": value}
+
+
+def _file_fields(run: Run, files: Files, part: Part | None = None) -> dict[str, Any]:
+    """File of the predictions within the report, and its digest."""
+    file = files.get((run.path, run.predictions_file, part))
+    return {} if file is None else {"predictions": file.path, "predictions digest": file.digest}
+
+
+def _part_rows(evidence: PartEvidence, files: Files) -> Iterator[dict[str, Any]]:
     """Rows of the measures of a part: of each run, of each configuration over its seeds, of tests on other corpora."""
     for config in evidence.configurations:
         for run in config.done:
             if not run.is_beside:
-                yield from _part_run_rows(evidence, run, TEST)
-                yield from _part_run_rows(evidence, run.baseline, PROBE) if run.baseline else ()
+                yield from _part_run_rows(evidence, run, TEST, files)
+                yield from _part_run_rows(evidence, run.baseline, PROBE, files) if run.baseline else ()
         if len(config.done) > 1:
             fields = _run_fields(config.done[0]) | {"seed": ALL_SEEDS, "identity": None, "run": None}
             fields["part"] = PROBE if config.done[0].is_beside else TEST
+            fields |= _file_fields(config.done[0], files, evidence.part)
             yield from _estimates(evidence, config, fields)
     runs = {run.path: run for run in evidence.results.every_done}
     for evaluation in evidence.results.evaluations:
@@ -159,11 +187,11 @@ def _part_rows(evidence: PartEvidence) -> Iterator[dict[str, Any]]:
                 yield fields | {"measure": scored.name, "score": scored.value, "low": low, "high": high}
 
 
-def _part_run_rows(evidence: PartEvidence, run: Run, part: str) -> Iterator[dict[str, Any]]:
+def _part_run_rows(evidence: PartEvidence, run: Run, part: str, files: Files) -> Iterator[dict[str, Any]]:
     """Rows of a finished run: its test, and its validation where `part` is TEST."""
     config = Configuration((run,))
     fields = _run_fields(run) | {"seed": run.axes.seed}
-    yield from _estimates(evidence, config, fields | {"part": part})
+    yield from _estimates(evidence, config, fields | {"part": part} | _file_fields(run, files, evidence.part))
     validation = (run.metrics or {}).get("validation") or {}
     if part == TEST and validation:
         of_part = {judged.name for judged in evidence.judged(config)}
@@ -208,6 +236,7 @@ def _evaluation_fields(evaluation: Evaluation, runs: Mapping[Path, Run]) -> dict
         + evaluation.contamination_text
         + evaluation.speeds_text,
         "level": interval.get("level"),
+        "interval": interval.get("by", BOOTSTRAP),
         "drawn": interval.get("over"),
         "units": interval.get("units"),
         "clips": test["n"],
@@ -218,15 +247,17 @@ def _evaluation_fields(evaluation: Evaluation, runs: Mapping[Path, Run]) -> dict
     }
 
 
-def _seeds_rows(evidence: Evidence, config: Configuration) -> Iterator[dict[str, Any]]:
+def _seeds_rows(evidence: Evidence, config: Configuration, files: Files) -> Iterator[dict[str, Any]]:
     """Rows of a configuration over its seeds."""
     run = config.done[0]
     assert run.predictions is not None
     fields = _run_fields(run) | {"seed": ALL_SEEDS, "identity": None, "run": None}
-    part = PROBE if run.is_beside else TEST
+    fields |= {"part": PROBE if run.is_beside else TEST} | _size_fields(run.predictions) | _file_fields(run, files)
     for measure in _measures():
-        estimate = evidence.estimate(config, measure)
-        yield fields | {"part": part, "measure": measure} | _estimate_fields(estimate) | _size_fields(run.predictions)
+        yield fields | {"measure": measure} | _estimate_fields(evidence.estimate(config, measure))
+    system = evidence.system(config)
+    assert system is not None
+    yield from _class_rows(system, fields)
 
 
 def _run_fields(run: Run) -> dict[str, Any]:
@@ -259,6 +290,7 @@ def _estimate_fields(estimate: estimation.Estimate) -> dict[str, Any]:
         "low": estimate.low,
         "high": estimate.high,
         "level": estimate.level,
+        "interval": intervals.BY,
         "drawn": estimate.over[0],
         "units": estimate.units[0],
     }
@@ -266,40 +298,3 @@ def _estimate_fields(estimate: estimation.Estimate) -> dict[str, Any]:
 
 def _size_fields(predictions: Predictions) -> dict[str, Any]:
     return {"clips": len(predictions.clips), "speakers": len(set(predictions.speakers))}
-
-
-def _predictions_csv(system: System, *, synthetic: bool) -> str:
-    header = ("clip", "speaker", "seed", "truth", *system.labels)
-    rows = (row for seed in system.seeds for row in _prediction_rows(system.runs[seed], seed))
-    return _stamped_csv(header, rows, synthetic=synthetic)
-
-
-def _stamped_csv(header: Sequence[str], rows: Iterable[Sequence[Any]], *, synthetic: bool) -> str:
-    """A table whose rows say that their speech is synthetic, if it is."""
-    last = (SYNTHETIC,) if synthetic else ()
-    return _csv_text((*header, *(("speech",) if synthetic else ())), ((*row, *last) for row in rows))
-
-
-def _prediction_rows(run: Predictions, seed: int) -> Iterator[Sequence[Any]]:
-    for clip, speaker, truth, probabilities in zip(
-        run.clips, run.speakers, run.truth, run.probabilities.tolist(), strict=True
-    ):
-        yield clip, speaker, seed, run.labels[int(truth)], *(round(value, 6) for value in probabilities)
-
-
-def _file_name(config: Configuration) -> str:
-    axes = config.axes
-    recipe = "" if axes.is_baseline else axes.recipe
-    changed = changes(axes.settings)
-    target = "" if axes.is_plain else axes.target
-    joined = f"with {axes.auxiliary}" if axes.auxiliary else ""
-    parts = (axes.corpus, joined, axes.title, axes.scenario, axes.method, target, recipe, config.split, changed)
-    return slug(" ".join(part for part in parts if part))
-
-
-def _csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([field_text(value) for value in row] for row in rows)
-    return out.getvalue()
