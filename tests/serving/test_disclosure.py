@@ -69,3 +69,8 @@ def test_licences_that_bind_a_model_are_shown_wherever_it_is_served() -> None:
         forbidden, unclear = display.licence_lines(stub, texts)
         assert "emovo" in forbidden and "&lt;mine&gt;" in unclear
     assert display.licence_lines(Stub(), LANGUAGES["en"]) == [], "synthetic speech has none"
+
+
+def test_the_page_does_not_call_all_training_data_acted():
+    assert "acted or judged by listeners" in LANGUAGES["en"].limits
+    assert "recitate o giudicate" in LANGUAGES["it"].limits

@@ -10,6 +10,7 @@ import pytest
 
 from affetto.inference.loading import load
 from affetto.inference.shared_weights import load_together
+from affetto.serving import routes
 from affetto.serving.limits import Limits
 from models.systems import clips
 from serving.served import Serving, wav, write_model
@@ -81,6 +82,28 @@ def test_models_health_and_description(url):
     assert "securitySchemes" not in api["components"], "no token is asked for"
     for path in ("/docs", "/redoc"):  # their pages come from a CDN
         assert httpx.get(url + path).status_code == 404
+
+
+def test_the_description_has_every_path_with_its_methods_and_refusals(url):
+    paths = httpx.get(f"{url}/openapi.json").json()["paths"]
+    described = {
+        (path.replace("{name}", "NAME"), method.upper()) for path, methods in paths.items() for method in methods
+    }
+    expected = {
+        (route.counted_as or route.path, method)
+        for route in routes.API
+        for method in route.methods
+        if method != "HEAD" and not route.is_stream and route.path != "/openapi.json"
+    }
+    assert described == expected
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            statuses = set(operation["responses"])
+            assert operation["summary"] and "200" in statuses, path
+            if path.startswith("/v1/"):
+                assert {"401", "403", "500"} <= statuses, path
+            if path.startswith("/v1/") and method == "post" and path != "/v1/models":
+                assert {"400", "404", "408", "413", "415", "422", "429", "503"} <= statuses, path
 
 
 # -- refusals -----------------------------------------------------------------------------------------------------

@@ -77,7 +77,9 @@ def write(
     from affetto.inference.batch.inputs import has_sections
 
     facts, sections = labeller.facts, has_sections(arguments)
-    done = outputs.resume(out, kind, facts.columns, sections=sections) if resume and out is not None else {}
+    done = {}
+    if resume and out is not None:
+        done = outputs.resume(out, kind, facts.columns, sections=sections, protocol=facts.protocol)
     bad, count = sum(not good for good in done.values()), len(done)
     remaining = (item for item in inputs if (item.name, item.start, item.end) not in done)
     total = len(inputs) if isinstance(inputs, list) else None

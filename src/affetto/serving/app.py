@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Query, Request, Security
+from fastapi import FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
@@ -18,6 +18,8 @@ from affetto._version import __version__
 from affetto.inference.predictor import Prediction
 from affetto.serving import meters, routes, schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
+from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, RequireSpeech, Sets, Timeout
+from affetto.serving.batches import add_batches
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
 from affetto.serving.model_routes import add_model_routes
@@ -33,42 +35,6 @@ from affetto.serving.uploads import RAW_TYPES
 if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
 
-Model = Annotated[str | None, Query(description="name from /v1/models; default: the first of them", max_length=200)]
-AbstainBelow = Annotated[
-    float | None,
-    Query(description="name no emotion where the highest probability is lower; default: 0", ge=0, le=1),
-]
-Timeout = Annotated[
-    float | None,
-    Query(
-        description="seconds from the upload's end to the answer, at most --compute-seconds, which is the default", gt=0
-    ),
-]
-Coverage = Annotated[
-    float | None,
-    Query(description="give a set of labels that holds the true one of this share of clips; default: none", ge=0, le=1),
-]
-Sets = Annotated[
-    str | None,
-    Query(description="kind of that set: lac (default), aps, lac-by-class or aps-by-class", max_length=40),
-]
-RefuseNovel = Annotated[
-    float | None,
-    Query(
-        description="give no answer to a recording more unlike the training clips than this share of held-out clips; "
-        "1 only reports the novelty; default: it is not measured",
-        ge=0,
-        le=1,
-    ),
-]
-RequireSpeech = Annotated[
-    float | None,
-    Query(
-        description="give no answer to a recording with less speech than these seconds; 0 only reports it; default: it "
-        "is not measured",
-        ge=0,
-    ),
-]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
@@ -128,6 +94,7 @@ def create_app(
     _add_predict(app, service, dependencies)
     _add_timeline(app, service, dependencies)
     add_transcriptions(app, service, dependencies)
+    add_batches(app, service, dependencies)
     add_model_routes(app, service, roster, [Security(bearer)] if service.limits.has_admin else dependencies)
     return app, guard
 
@@ -147,7 +114,7 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
     )
     async def predict(
         request: Request,
-        model: Model = None,
+        model: ModelName = None,
         abstain_below: AbstainBelow = None,
         coverage: Coverage = None,
         sets: Sets = None,
@@ -181,7 +148,7 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
         responses=schemas.refused(*REFUSALS, 501),
     )
     async def timeline(
-        request: Request, model: Model = None, abstain_below: AbstainBelow = None, timeout: Timeout = None
+        request: Request, model: ModelName = None, abstain_below: AbstainBelow = None, timeout: Timeout = None
     ) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
             raise no_detector()

@@ -53,6 +53,7 @@ class Route:
 API = (
     Route("/v1/predict", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/timeline", ("POST",), takes_recording=True, is_logged=True),
+    Route("/v1/batch", ("POST",), takes_recording=True, is_logged=True),
     Route("/v1/audio/transcriptions", ("POST",), takes_recording=True, is_logged=True),
     Route(STREAM, is_stream=True, is_logged=True),
     Route("/v1/models", ("GET", "HEAD"), is_logged=True),

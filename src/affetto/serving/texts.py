@@ -67,9 +67,10 @@ ENGLISH = Texts(
     notices="Other languages",
     limits_title="What this can and cannot do",
     limits=(
-        "The model learned from emotions that were acted. What people feel is not what they show, and spontaneous "
-        "speech differs from acted speech, as do other languages, ages, microphones and rooms. A probability is the "
-        "model's, not the truth. **Do not base decisions about people on it.** In the European Union the AI Act "
+        "The model learned from recordings of other people, whose emotions were acted or judged by listeners. What "
+        "people feel is not what they show, and everyday speech differs from such recordings, as do other languages, "
+        "ages, microphones and rooms. A probability is the model's, not the truth. **Do not base decisions about "
+        "people on it.** In the European Union the AI Act "
         "(Regulation 2024/1689, article 5(1)(f)) prohibits systems that infer emotions at the workplace and in "
         "education, except for medical or safety reasons. Recordings are processed on the server that runs this page "
         "and deleted within minutes."
@@ -105,8 +106,9 @@ ITALIAN = Texts(
     notices="Altre lingue",
     limits_title="Che cosa può e non può fare",
     limits=(
-        "Il modello ha imparato da emozioni recitate. Ciò che le persone provano non è ciò che mostrano, e il parlato "
-        "spontaneo è diverso da quello recitato, come lo sono altre lingue, età, microfoni e stanze. Una probabilità è "
+        "Il modello ha imparato da registrazioni di altre persone, le cui emozioni erano recitate o giudicate da chi "
+        "le ascoltava. Ciò che le persone provano non è ciò che mostrano, e il parlato di ogni giorno è diverso da "
+        "tali registrazioni, come lo sono altre lingue, età, microfoni e stanze. Una probabilità è "
         "del modello, non è la verità. **Non basare su di essa decisioni che riguardano persone.** Nell'Unione europea "
         "il regolamento sull'IA (2024/1689, articolo 5, paragrafo 1, lettera f) vieta i sistemi che inferiscono le "
         "emozioni sul luogo di lavoro e nell'istruzione, salvo motivi medici o di sicurezza. Le registrazioni sono "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 
+from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -17,6 +18,8 @@ UNSET = ("", "application/x-www-form-urlencoded")
 """Content types of clients that set none; the second is that of `curl --data-binary`."""
 ENVELOPE_BYTES, MOST_FIELDS, LONGEST_FIELD_BYTES = 16_384, 8, 1024
 """Limits on the rest of a multipart body, beside the file."""
+MOST_FILES = 64
+"""Recordings in one form."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,47 @@ async def receive(request: Request, limits: Limits, part: str = "file") -> Uploa
     return upload
 
 
-async def _parsed(request: Request, part: str) -> Upload:
+async def receive_files(request: Request, limits: Limits) -> tuple[list[bytes], dict[str, str]]:
+    """The parts `file` of a form, and its other fields; together the files are no larger than one upload may be.
+
+    Raises RefusalError as `receive`; 400 for more than `MOST_FILES`.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        message = f"content type {kind[:80]!r}: send a form (multipart/form-data) with parts 'file'"
+        raise RefusalError(415, "wrong_content_type", message)
+    items = await _items(request, MOST_FILES)
+    try:
+        files = [value for name, value in items.multi_items() if name == "file" and not isinstance(value, str)]
+        contents = [await file.read() for file in files]
+    finally:
+        await items.close()
+    if not contents:
+        raise RefusalError(400, "no_file", "the form has no file in a part named 'file'")
+    if sum(map(len, contents)) > limits.max_bytes:
+        raise too_large(limits.max_megabytes)
+    return contents, {name: value for name, value in items.items() if isinstance(value, str)}
+
+
+async def _items(request: Request, most_files: int) -> FormData:
+    """The parts of a form. Raises RefusalError (400)."""
     parser = _InMemory(
-        request.headers, request.stream(), max_files=1, max_fields=MOST_FIELDS, max_part_size=LONGEST_FIELD_BYTES
+        request.headers,
+        request.stream(),
+        max_files=most_files,
+        max_fields=MOST_FIELDS,
+        max_part_size=LONGEST_FIELD_BYTES,
     )
     try:
-        items = await parser.parse()
+        return await parser.parse()
     except MultiPartException as problem:
         raise RefusalError(400, "broken_form", f"the form cannot be read: {problem.message}") from None
     except UnicodeError:  # Python has character sets that decode nothing, and a form may name one
         raise RefusalError(400, "broken_form", "the form cannot be read in the charset that it names") from None
+
+
+async def _parsed(request: Request, part: str) -> Upload:
+    items = await _items(request, 1)
     file = items.get(part)
     if file is None or isinstance(file, str):
         raise RefusalError(400, "no_file", f"the form has no file in a part named {part!r}")

@@ -16,7 +16,9 @@ pytest.importorskip("onnxruntime")
 WEIGHTS = np.array([[1.0, 2.0, 4.0]], np.float32)
 
 
-def write_folder(folder: Path, labels: object, output: str = "logits", **fields: object) -> Path:
+def write_folder(
+    folder: Path, labels: object, output: str = "logits", shape: tuple = (1, "time"), **fields: object
+) -> Path:
     """Write a folder whose outputs are `hidden_states`, the mean of |wave|, and that mean times WEIGHTS."""
     helper, number = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
@@ -26,7 +28,7 @@ def write_folder(folder: Path, labels: object, output: str = "logits", **fields:
             helper.make_node("MatMul", ["hidden_states", "weights"], [output]),
         ],
         "toy",
-        [helper.make_tensor_value_info("signal", number, [1, "time"])],
+        [helper.make_tensor_value_info("signal", number, shape)],
         [
             helper.make_tensor_value_info("hidden_states", number, [1, 1]),
             helper.make_tensor_value_info(output, number, [1, 3]),
@@ -78,3 +80,12 @@ def test_what_needs_code_or_does_not_fit_is_refused(fields: dict, words: str | N
         return
     with pytest.raises(UserError, match=words):
         load(folder)(WAVE)
+
+
+def test_an_input_of_free_batches_takes_a_clip_and_one_of_fixed_length_is_refused(tmp_path: Path) -> None:
+    labels = {"logits": ["arousal", "dominance", "valence"]}
+    assert load(write_folder(tmp_path, labels, shape=("batch", "time")))(WAVE).dimensions["arousal"] == pytest.approx(
+        0.2, abs=1e-4
+    )
+    with pytest.raises(UserError, match=r"shape \[1, 8000\], and clips have any length"):
+        load(write_folder(tmp_path, labels, shape=(1, 8000)))

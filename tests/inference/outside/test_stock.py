@@ -144,6 +144,25 @@ def test_a_map_of_labels_is_in_the_answers_and_in_what_is_said(tmp_path: Path, w
     assert CliRunner().invoke(app, [*words[:-1], "zeall=joy"]).exit_code == 1
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_rows_without_some_label_are_continued_by_the_same_map_alone(kind: str, tmp_path: Path, write_wav) -> None:
+    folder, out = write_checkpoint(tmp_path / "model"), tmp_path / f"labels.{kind}"
+    clips = [str(write_wav(f"{name}.wav")) for name in "ab"]
+
+    def predict(*words: str):
+        return CliRunner().invoke(app, ["predict", str(folder), *words, "--out", str(out)])
+
+    assert predict(clips[0], "--map", "zeal=").exit_code == 0
+    before = out.read_text()
+    result = predict(*clips, "--map", "zeal=", "--resume")
+    assert result.exit_code == 0, result.output
+    assert out.read_text().startswith(before) and out.read_text().count("left out: zeal") == 2
+    refused = predict(*clips, "--map", "zeal=,neu=", "--resume")
+    assert isinstance(refused.exception, UserError) and "give another --out" in str(refused.exception)
+    refused = predict(*clips, "--resume")
+    assert isinstance(refused.exception, UserError) and "give another --out" in str(refused.exception)
+
+
 def test_evaluate_tests_a_checkpoint_on_a_corpus(tmp_path: Path) -> None:
     folder, table = write_checkpoint(tmp_path / "model"), write_table(tmp_path / "corpus", speakers=2, parts=False)
     words = ["evaluate", folder, "--table", table, "--map", "zeal=", "--out", tmp_path / "result", "--json"]

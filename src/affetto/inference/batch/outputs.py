@@ -81,23 +81,24 @@ def header(columns: Columns, sections: bool, protocol: bool = False) -> list[str
     return ["file", *section, *columns.header, "error", *(["protocol"] if protocol else [])]
 
 
-def resume(file: Path, kind: str, columns: Columns, *, sections: bool) -> dict[Key, bool]:
+def resume(file: Path, kind: str, columns: Columns, *, sections: bool, protocol: str | None = None) -> dict[Key, bool]:
     """Read the rows of an earlier call in `file`: {recording: True if it was usable}; removes a half last line.
 
-    Raises UserError for a file that this call would not have written.
+    `protocol`: that of the rows of this call. Raises UserError for a file that this call would not have written.
     """
     if kind not in GOES_ON:
         raise UserError(f"--resume works with {' and '.join(GOES_ON)}, not with {kind}; choose one of them")
     if not file.exists():
         return {}
-    expected = header(columns, sections)
+    expected = header(columns, sections, protocol is not None)
     done: dict[Key, bool] = {}
     try:
         with replacing(file) as temporary, temporary.open("w", encoding="utf-8", errors=NAMES, newline="") as out:
-            writer = Writer(out, kind, columns, sections=sections)
+            writer = Writer(out, kind, columns, sections=sections, protocol=protocol is not None)
             for row in _read(file, kind, expected, columns):
-                if "protocol" in row:
-                    raise UserError(f"{file}: its rows are {row['protocol']}, new ones are not; give another --out")
+                if row.get("protocol") != protocol:
+                    before, after = row.get("protocol", "of the model as it is"), protocol or "not"
+                    raise UserError(f"{file}: its rows are {before}, new ones are {after}; give another --out")
                 writer.write(row)
                 done[row_key(row)] = "error" not in row
     except OSError as problem:
@@ -148,7 +149,9 @@ def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str], columns: Colu
     if first is None:
         return
     if first != expected:
-        if first == [*expected, "protocol"]:
+        if expected[-1] == "protocol" and first == expected[:-1]:
+            yield from ({"file": row[0]} for row in reader if len(row) == len(first))
+        elif first == [*expected, "protocol"]:
             yield from ({"file": row[0], "protocol": row[-1]} for row in reader if len(row) == len(first))
         else:
             yield CUT_OFF if not ended and ",".join(expected).startswith(",".join(first)) else NOT_OURS
@@ -167,6 +170,7 @@ def _csv_rows(lines: Iterator[str] | IO[str], expected: list[str], columns: Colu
 def _csv_row(cells: dict[str, str], columns: Columns) -> Row:
     row: Row = {"file": cells["file"]}
     row |= {name: float(cells[name]) if cells[name] else None for name in ("start", "end") if name in cells}
+    row |= {"protocol": cells["protocol"]} if "protocol" in cells else {}
     if cells["error"]:
         return row | {"error": cells["error"]}
     return row | columns.parsed(cells)

@@ -12,6 +12,7 @@ hear the wave itself. The format has no sampling rate: 16 kHz is assumed, that o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def open_audonnx(folder: Path, device: str) -> OutsideModel:
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise UserError(f"{folder}: the model has {len(inputs)} inputs, and affetto gives it the wave alone")
-    shape = [size if isinstance(size, int) else -1 for size in inputs[0].shape]
+    shape = _wave_shape(inputs[0].shape, folder)
     output, labels = _output(facts.get("labels"), [node.name for node in session.get_outputs()], folder)
 
     def score(wave: np.ndarray) -> np.ndarray:
@@ -83,6 +84,17 @@ def _facts(folder: Path) -> dict[str, Any]:
             "call it through audonnx by an entry point (docs/guide/7-add.md, A model of others)"
         )
     return facts
+
+
+def _wave_shape(sizes: Sequence[Any], folder: Path) -> tuple[int, ...]:
+    """Shape of a clip for an input of these sizes, where a text is any size. Raises UserError for a fixed length."""
+    free = len(sizes) and not isinstance(sizes[-1], int)
+    if not free or any(isinstance(size, int) and size != 1 for size in sizes[:-1]):
+        raise UserError(
+            f"{folder}: the model's input has the shape {list(sizes)}, and clips have any length: export it again with "
+            "the samples as its last axis, of free length"
+        )
+    return (*(1 for _ in sizes[:-1]), -1)
 
 
 def _output(labels: Any, outputs: list[str], folder: Path) -> tuple[str, list[str]]:

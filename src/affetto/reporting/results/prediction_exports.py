@@ -75,11 +75,11 @@ def prediction_files(evidence: Evidence, *, is_requested: bool) -> list[Predicti
     beside = _beside(evidence, files)
     if is_requested or count + sum(text.count("\n") for _, text in beside) <= MOST_ROWS:
         files = _with_beside(files, beside)
-    taken = {file.name for file in files}
+    names_of_files = {file.name for file in files}
     for number, (part, config, outcomes) in enumerate(parts, len(files) + 1):
         name = f"{_file_name(config)}-{ENDINGS[part]}"
-        name = f"{number:03}-{name}" if name in taken else name
-        taken.add(name)
+        name = f"{number:03}-{name}" if name in names_of_files else name
+        names_of_files.add(name)
         header = ("clip", "speaker", "seed", *part_header(part, outcomes.target))
         text = _stamped_csv(header, part_rows(part, outcomes), synthetic=config.synthetic)
         files.append(PredictionFile(name=name, text=text, runs=config.done, part=part))
