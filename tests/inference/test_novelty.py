@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -130,6 +131,11 @@ def test_a_model_without_statistics_says_so(tmp_path: Path) -> None:
         early.watch()
     novelty = Novelty.fit(np.random.default_rng(0).normal(size=(40, 6)), np.zeros(40, dtype=np.int64))
     assert novelty is not None
+    early.novelty = replace(novelty, held_out=np.arange(20, dtype=np.float64))
+    for share in (0.9, 1.0):
+        early.watch(share)
+    with pytest.raises(UserError, match=r"0\.99 refuses nothing: .* 20 held-out clips, .* 0\.952"):
+        early.watch(0.99)
     novelty.save(tmp_path / "early")
     with pytest.raises(UserError, match=rf"{NOVELTY}: of another model"):
         load(tmp_path / "early", device="cpu")

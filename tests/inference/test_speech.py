@@ -87,6 +87,9 @@ def test_no_speech_comes_before_novelty(detected: list[Detector], monkeypatch: p
         def of(self, distance: float) -> float:
             return 0.999
 
+        def check_share(self, share: float) -> None:
+            pass
+
     model.novelty = Far()  # type: ignore[assignment]
     model.watch(0.99)
     assert model(wave((0.1, 2.0))).refused == NO_SPEECH

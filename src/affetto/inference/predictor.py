@@ -173,13 +173,14 @@ class Predictor(ABC):
     def watch(self, refuse_novel: float = 1.0) -> None:
         """Let answers have `novelty`, and refuse recordings that are at least so novel; 1 refuses none.
 
-        Raises UserError where the model has no statistics of its training clips."""
+        Raises UserError where the model has no statistics of its training clips, or of too few for such a share."""
         if self.novelty is None:
             raise UserError(
                 "this model has no statistics of its training clips: it is a model of others or an export, the "
                 "mean of several models, of an earlier version, or of too few clips; use the run's folder, train it "
                 "again, or do not ask for novelty"
             )
+        self.novelty.check_share(refuse_novel)
         self.watches, self.refuse_novel = True, refuse_novel
 
     def require_speech(self, seconds: float) -> None:
