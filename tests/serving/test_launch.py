@@ -18,6 +18,7 @@ import pytest
 from affetto.errors import UserError
 from affetto.serving import address, launch, logs, process
 from affetto.serving.limits import Limits, access_token
+from affetto.serving.model_list import Changes
 
 # -- what is asked for --------------------------------------------------------------------------------------------
 
@@ -31,6 +32,17 @@ def test_names_of_models(tmp_path):
     assert list(launch.models_by_name([f"{tmp_path}/a=b"])) == ["a=b"]
     with pytest.raises(UserError, match=r"two models are called 'x'.*other="):
         launch.models_by_name(["1/x", "2/x"])
+
+
+def test_models_that_nobody_can_add(tmp_path):
+    admin = Limits(admin_token="correct-horse")
+    for changes, limits, message in (
+        (Changes(folder=tmp_path), Limits(), "--models-folder is for an admin.*AFFETTO_ADMIN_TOKEN"),
+        (Changes(allows_hub=True), Limits(), "--allow-hub is for an admin"),
+        (Changes(folder=tmp_path / "none"), admin, "none: no such folder"),
+    ):
+        with pytest.raises(UserError, match=message):
+            launch.serve(["lora"], limits, host="256.0.0.1", changes=changes)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -294,7 +295,25 @@ def test_streams_take_places(serving):
     until(lambda: serving.service.places == 0)
 
 
+def test_empty_messages_do_not_fill_the_memory():
+    async def waiting() -> int:
+        sound = intake.Intake()
+        for _ in range(100):
+            await sound.put(b"")
+        return sound._messages.qsize()
+
+    assert asyncio.run(waiting()) == 0
+
+
 # -- who asks -----------------------------------------------------------------------------------------------------
+
+
+def test_an_admins_token_opens_a_stream_by_the_hello_too():
+    with (
+        Serving({"a": Stub()}, Limits(token=TOKEN, admin_token="admin-battery")) as url,
+        Client(url, token="admin-battery") as client,
+    ):
+        assert client.message()["type"] == "ready"
 
 
 def test_the_token_comes_in_a_header_or_in_the_hello(tmp_path, monkeypatch):

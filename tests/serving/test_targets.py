@@ -147,6 +147,8 @@ def test_a_request_asks_for_a_set_of_labels(url: str, predictors: dict[str, Pred
         for refused in (answer(options, {}), answer({}, options)):
             assert (refused.status_code, refused.json()["error"]) == (422, "invalid_parameter")
             assert refused.json()["message"].startswith(f"coverage: the model {model!r}: ")
+    for refused in (answer({"model": "classes", "sets": "aps"}, {}), answer({}, {"model": "classes", "sets": "aps"})):
+        assert refused.status_code == 422 and "give coverage too" in refused.json()["message"]
     assert answer({}, {"coverage": "much"}).json()["message"] == "form.coverage: give a number from 0 to 1"
 
 

@@ -53,6 +53,20 @@ def test_json_has_the_emotion_of_the_recording_and_an_empty_text(serving, predic
         assert body["windows"] == expected.windows and "segments" not in body
 
 
+def test_segments_refuse_the_options_of_whole_recordings(serving, monkeypatch):
+    monkeypatch.setattr(serving.service, "makes_timelines", True)
+    for option in ("coverage", "sets", "refuse_novel", "require_speech"):
+        value = {option: "0.9"}
+        timelines = {"url": f"{serving.url}/v1/timeline", "headers": {"Authorization": f"Bearer {TOKEN}"}}
+        for answer in (
+            ask(serving, response_format="verbose_json", **value),
+            httpx.post(**timelines, files={"file": wav(WAVE)}, data=value, timeout=60),
+            httpx.post(**timelines, files={"file": wav(WAVE)}, params=value, timeout=60),
+        ):
+            assert refused(answer) == (422, "invalid_parameter")
+            assert answer.json()["message"].startswith(f"{option}: it is for answers to whole recordings")
+
+
 def test_verbose_json_has_the_segments_of_the_timeline(serving, predictor, monkeypatch):
     pytest.importorskip("silero_vad")
     monkeypatch.setattr(timeline, "silero", lambda: lambda frame: float(np.abs(frame).max() > 0.05))

@@ -23,7 +23,7 @@ from affetto.serving.batches import add_batches
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
 from affetto.serving.model_routes import add_model_routes
-from affetto.serving.processing import Options, process_upload, segment
+from affetto.serving.processing import Options, process_upload, refuse_recording_options, segment
 from affetto.serving.refusals import RefusalError, defect, no_detector
 from affetto.serving.roster import Roster
 from affetto.serving.service import Job, Service
@@ -152,8 +152,15 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
     ) -> schemas.TimelineAnswer:
         if not service.makes_timelines:
             raise no_detector()
-        options, check = Options(model, abstain_below, timeout=timeout), service.refuse_timeline
-        served, (seconds, segments) = await process_upload(request, service, options, time_job, check)
+        refuse_recording_options(request.query_params)
+        served, (seconds, segments) = await process_upload(
+            request=request,
+            service=service,
+            options=Options(model, abstain_below, timeout=timeout),
+            task=time_job,
+            check=service.refuse_timeline,
+            read_fields=refuse_recording_options,
+        )
         return timeline_answer(served.name, served.predictor, seconds, segments)
 
 

@@ -22,7 +22,9 @@ class Intake:
         self._messages: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
 
     async def put(self, message: bytes) -> None:
-        """Add a message, once there is room."""
+        """Add a message, once there is room; an empty one is left out, since it would count for nothing."""
+        if not message:
+            return
         await self._room.wait()
         self._add(len(message))
         self._messages.put(message)

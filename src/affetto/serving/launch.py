@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
 from affetto.serving import address
-from affetto.serving.limits import TOKEN_VARIABLE
+from affetto.serving.limits import ADMIN_VARIABLE, TOKEN_VARIABLE
 from affetto.serving.model_list import Changes, models_by_name, read_models
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def serve(
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
             raise UserError(f"serving needs {module}, which is not installed: pip install 'affetto[serve]'")
+    _check_changes(changes, limits)
     folders = _listed(models, changes)
     address.check_root_path(root_path)
     address.proxy_networks(proxies)
@@ -99,6 +100,20 @@ def serve(
                 # Python would wait for ever for a thread that hangs in somebody's native code.
                 logs.event("stuck", logging.ERROR)
                 os._exit(1)
+
+
+def _check_changes(changes: Changes | None, limits: Limits) -> None:
+    """Raise UserError where models may be added that nobody could add, or from a folder that there is not."""
+    if changes is None or (changes.folder is None and not changes.allows_hub):
+        return
+    option = "--allow-hub" if changes.folder is None else "--models-folder"
+    if not limits.has_admin:
+        raise UserError(
+            f"{option} is for an admin, and nobody has an admin's token: set {ADMIN_VARIABLE}, or give "
+            "--admin-token-file (docs/serving.md)"
+        )
+    if changes.folder is not None and not changes.folder.is_dir():
+        raise UserError(f"--models-folder {changes.folder}: no such folder; give the one that holds the models")
 
 
 def _listed(models: Sequence[str], changes: Changes | None) -> dict[str, Path]:

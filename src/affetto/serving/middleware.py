@@ -158,8 +158,11 @@ class Guard:
         if self.draining:
             raise ending()
 
+        accepted = self.tokens, self.admin_tokens
+
         def check_token(token: str | None) -> None:
-            if not has_token and not (token and self._knows(exchange, token)):
+            is_valid = has_token or (token and any(self._knows(exchange, token, kind) for kind in accepted))
+            if not is_valid:
                 raise self._unauthorised(exchange.path)
 
         return check_token

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -65,6 +65,10 @@ class Options:
             raise _invalid(f"abstain_below: the model {model.name!r} names no single emotion; leave it out")
         if self.timeout is not None and not 0 < self.timeout <= limits.compute_seconds:
             raise _invalid(f"timeout: give seconds above 0, at most {limits.compute_seconds:g} (--compute-seconds)")
+        if self.sets is not None and self.coverage is None:
+            raise _invalid(
+                "sets: it is the kind of the sets that coverage asks for: give coverage too, or leave it out"
+            )
         for option, follow in self._demands(copy.copy(model.predictor)).items():
             try:
                 follow()
@@ -150,6 +154,15 @@ async def process_upload(
         answer = service.process(model, upload.audio, run_task, client, gone=gone, timeout=options.timeout)
         del upload  # whose bytes are not needed once they are decoded
         return model, await answer
+
+
+def refuse_recording_options(names: Collection[str]) -> None:
+    """Raise RefusalError (422) where an option is among these that segments do not follow."""
+    for name in ("coverage", "sets", "refuse_novel", "require_speech"):
+        if name in names:
+            raise _invalid(
+                f"{name}: it is for answers to whole recordings (/v1/predict), not for segments: leave it out"
+            )
 
 
 def segment(job: Job) -> list[Segment]:

@@ -17,7 +17,7 @@ from affetto.inference.predictor import Prediction
 from affetto.serving import schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
 from affetto.serving.catalogue import Model
-from affetto.serving.processing import Options, process_upload, segment
+from affetto.serving.processing import Options, process_upload, refuse_recording_options, segment
 from affetto.serving.refusals import RefusalError, no_detector
 from affetto.serving.schemas import TranscriptionAnswer, TranscriptionSegment
 from affetto.serving.service import Job, Service
@@ -91,6 +91,8 @@ class Transcription:
             reason = " without a transcript (--asr)" if self.format in TEXT_FORMATS else ""
             message = f"form.response_format: {self.format[:40]!r} is not available{reason}; use {' or '.join(formats)}"
             raise RefusalError(422, "invalid_parameter", message)
+        if self.has_segments:
+            refuse_recording_options(fields)
         if fields.get("stream", "false").lower() not in ("false", "0"):
             raise RefusalError(422, "invalid_parameter", "form.stream: answers come whole; leave it out")
         if transcriber is not None and self.language and transcriber.languages:
