@@ -16,7 +16,7 @@ from affetto.errors import UserError
 from affetto.inference.loading import load
 from affetto.inference.shared_weights import load_together
 from affetto.serving.catalogue import Catalogue
-from inference.outside.checkpoints import FAMILIES, change_config, write_checkpoint
+from inference.outside.checkpoints import FAMILIES, LABELS, change_config, write_checkpoint
 from training.corpora import write_table
 
 NAMES = {"anger": "ang", "joy": "hap", "neutrality": "neu", "zeal": "zeal"}
@@ -212,3 +212,12 @@ def test_the_licence_of_a_model_and_its_data_are_told_apart(tmp_path: Path) -> N
 def test_a_map_is_for_models_of_others_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--map is for models of others"):
         load(tmp_path, label_map={"a": "b"})
+
+
+def test_outputs_without_a_name_are_refused(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {str(number + 1): label for number, label in enumerate(LABELS)}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"id2label has no name of the output 0"):
+        load(folder, device="cpu")

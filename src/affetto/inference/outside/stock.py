@@ -64,7 +64,7 @@ def open_classifier(folder: Path, device: str, loader: Any) -> OutsideModel:
     extractor, model = _extractor(folder), _load(folder, loader)
     torch_device = devices.choose(device)
     model = model.to(torch_device).eval().requires_grad_(False)
-    names = [str(model.config.id2label[number]) for number in range(model.config.num_labels)]
+    names = _output_names(folder, model.config)
     kind = PROBLEMS.get(model.config.problem_type or "", CLASSES)
     on_cpu = capabilities(torch_device).clips_side_by_side
     return OutsideModel(
@@ -77,6 +77,17 @@ def open_classifier(folder: Path, device: str, loader: Any) -> OutsideModel:
         side_by_side=on_cpu,
         decoders=0 if on_cpu else decoding_threads(),
     )
+
+
+def _output_names(folder: Path, config: Any) -> list[str]:
+    """Names of the outputs, in their order. Raises UserError for an output without one."""
+    for number in range(config.num_labels):
+        if number not in config.id2label:
+            raise UserError(
+                f"{folder / CONFIG}: id2label has no name of the output {number}: number the labels from 0 to "
+                f"{config.num_labels - 1}, in the order of the outputs"
+            )
+    return [str(config.id2label[number]) for number in range(config.num_labels)]
 
 
 def _stock_classes() -> set[str]:
