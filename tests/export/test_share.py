@@ -46,6 +46,7 @@ def test_the_folder_loads_again_and_tells_what_it_is(run: Path, tmp_path: Path) 
         "datasheet.md",
         "head.safetensors",
         "method",
+        "novelty.safetensors",
     }
     assert (out / "datasheet.md").read_text() == (run / "datasheet.md").read_text()
     assert (out / "method" / "adapter_config.json").is_file()

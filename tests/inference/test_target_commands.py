@@ -135,6 +135,7 @@ def test_sets_that_a_model_lacks_are_refused_in_a_line(target_run: TargetRun, cl
         == "a coverage of 0.92: this model has sets for 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99"
     )
     assert refusal(run, clip, "--coverage", "0.9", "--sets", "abs").startswith("unknown kind of sets 'abs'")
+    assert refusal(run, clip, "--sets", "aps").endswith("give --coverage too, such as 0.9")
     for option in ("--coverage", "--refuse-novel", "--require-speech"):
         assert f"leave out {option} or --timeline" in refusal(run, clip, option, "0.9", "--timeline")
 

@@ -16,10 +16,11 @@ import soundfile
 from affetto.inference.predictor import Predictor
 from affetto.models.classifier import Classifier
 from affetto.models.saved import save_classifier
-from affetto.serving import address, process
+from affetto.serving import process
 from affetto.serving.app import create_app
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.disclosure import Disclosure
+from affetto.serving.endpoint import Endpoint
 from affetto.serving.limits import Limits
 from affetto.serving.model_list import Changes
 from affetto.serving.roster import Load, Roster
@@ -75,7 +76,9 @@ class Serving:
         changes: Changes | None = None,
         load: Load = lambda folders: {},
         transcriber: Any = None,
+        endpoint: Endpoint | None = None,
     ) -> None:
+        self.endpoint = endpoint or Endpoint(port=0)
         self._stack = contextlib.ExitStack()
         self.service = Service(Catalogue(predictors), limits or Limits(), disclosure, transcriber)
         self.roster = Roster(self.service, load, changes or Changes())
@@ -87,7 +90,7 @@ class Serving:
             self.shelf = self._stack.enter_context(Shelf.opened(self.service.limits))
             mount(app, self.guard, self.service, self.shelf)
         self.app = app
-        self.listening = address.listen("127.0.0.1", 0)
+        self.listening = self._stack.enter_context(self.endpoint.listen())
         up = threading.Event()
         self.server = process.server(
             self.guard,
@@ -95,6 +98,8 @@ class Serving:
             is_busy=self.service.is_busy,
             on_start=up.set,
             proxies=proxies,
+            certificate=self.endpoint.certificate,
+            key=self.endpoint.key,
         )
         self._up = up
         self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listening]}, daemon=True)
@@ -102,7 +107,7 @@ class Serving:
     def __enter__(self) -> str:
         self._thread.start()
         assert self._up.wait(60)
-        return address.url(self.listening)
+        return self.endpoint.url(self.listening)
 
     def __exit__(self, *_: object) -> None:
         self.server.should_exit = True

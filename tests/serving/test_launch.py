@@ -17,6 +17,7 @@ import pytest
 
 from affetto.errors import UserError
 from affetto.serving import address, launch, logs, process
+from affetto.serving.endpoint import Endpoint
 from affetto.serving.limits import Limits, access_token
 from affetto.serving.model_list import Changes
 
@@ -42,7 +43,7 @@ def test_models_that_nobody_can_add(tmp_path):
         (Changes(folder=tmp_path / "none"), admin, "none: no such folder"),
     ):
         with pytest.raises(UserError, match=message):
-            launch.serve(["lora"], limits, host="256.0.0.1", changes=changes)
+            launch.serve(["lora"], limits, endpoint=Endpoint(host="256.0.0.1"), changes=changes)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +80,13 @@ def test_an_empty_token_is_a_mistake_and_none_is_a_choice():
 @pytest.mark.parametrize("proxy", ["nginx", "10.0.0.0/99", "", "10.0.0.1,10.0.0.2", "*"])
 def test_a_wrong_proxy_is_told_before_a_model_is_loaded(proxy):
     with pytest.raises(UserError, match="give an address or a network"):
-        launch.serve(["nowhere"], Limits(), port=0, proxies=[proxy])
+        launch.serve(["nowhere"], Limits(), endpoint=Endpoint(port=0), proxies=[proxy])
 
 
 @pytest.mark.parametrize("path", ["speech", "/", "/speech/", "//", "/a b", "/a?b", "/%2e", "http://x/speech"])
 def test_a_wrong_root_path_is_told_before_a_model_is_loaded(path):
     with pytest.raises(UserError, match="begins with /"):
-        launch.serve(["nowhere"], Limits(), port=0, root_path=path)
+        launch.serve(["nowhere"], Limits(), endpoint=Endpoint(port=0), root_path=path)
     for path in ("/v1", "/en/x"):
         with pytest.raises(UserError, match="the server itself has paths"):
             address.check_root_path(path)
@@ -97,11 +98,11 @@ def test_other_machines_need_a_token_or_a_word(host, monkeypatch):
     loaded = []
     monkeypatch.setattr(launch, "_load", lambda folders, *_, **__: loaded.append(folders) or pytest.fail("enough"))
     with pytest.raises(UserError, match=r"AFFETTO_TOKEN.*--no-token"):
-        launch.serve(["nowhere"], Limits(), host=host, port=0)
+        launch.serve(["nowhere"], Limits(), endpoint=Endpoint(host=host, port=0))
     assert not loaded
     for options in ({"limits": Limits(token="correct-horse")}, {"limits": Limits(), "is_public": True}):
         with pytest.raises(pytest.fail.Exception):
-            launch.serve(["nowhere"], **options, host=host, port=0)
+            launch.serve(["nowhere"], **options, endpoint=Endpoint(host=host, port=0))
     assert len(loaded) == 2
 
 
@@ -171,7 +172,7 @@ def test_a_thread_that_hangs_does_not_keep_the_process(monkeypatch, capsys):
     monkeypatch.setattr(launch, "_serve", lambda *_, **__: None)
     monkeypatch.setattr("os._exit", lambda status: pytest.exit(f"status {status}"))
     with pytest.raises(pytest.exit.Exception, match="status 1"):
-        launch.serve(["nowhere"], Limits(), port=0)
+        launch.serve(["nowhere"], Limits(), endpoint=Endpoint(port=0))
     assert json.loads(capsys.readouterr().err)["event"] == "stuck"
 
 

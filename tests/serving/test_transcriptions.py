@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import httpx
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from affetto.inference import timeline
 from affetto.inference.loading import load
 from affetto.inference.transcriber import Transcriber
+from affetto.serving import transcriptions
 from affetto.serving.limits import Limits
 from inference.whisper import write_whisper
 from models.systems import clips
@@ -162,3 +165,9 @@ def test_a_transcript_does_not_hold_up_emotions(transcribing, transcriber):
         answer = httpx.post(f"{transcribing.url}/v1/predict", headers=authorised, content=wav(WAVE), timeout=60)
         assert answer.status_code == 200
         until(lambda: transcribing.service.places == 0)
+
+
+def test_a_label_of_any_letters_does_not_break_subtitles():
+    part = SimpleNamespace(start=0.0, end=1.0, emotion="not a <b>emotion")
+    answer = transcriptions._text("vtt", transcriptions.Recognised(1.0, segments=[part], texts=["a < b"]))
+    assert bytes(answer.body).decode().endswith("\n<c.not-a--b-emotion>a &lt; b</c>\n")

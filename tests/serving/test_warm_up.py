@@ -16,6 +16,7 @@ from affetto.inference import shared_weights
 from affetto.serving import launch
 from affetto.serving.batching import MOST
 from affetto.serving.catalogue import model_of
+from affetto.serving.endpoint import Endpoint
 from affetto.serving.limits import Limits
 from affetto.serving.service import Service
 from serving.served import RATE_HZ, Serving, Stub, until, wav
@@ -31,7 +32,7 @@ def test_every_model_has_computed_before_the_server_answers(monkeypatch: pytest.
         assert warm == [made.batcher.most] * 2
 
     monkeypatch.setattr(launch, "_serve", answer)
-    launch.serve([f"a={tmp_path}", f"b={tmp_path}"], Limits(), port=0)
+    launch.serve([f"a={tmp_path}", f"b={tmp_path}"], Limits(), endpoint=Endpoint(port=0))
     assert warm
 
 

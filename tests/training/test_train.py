@@ -22,6 +22,7 @@ from affetto.evaluation.testing import evaluate
 from affetto.inference.loading import load
 from affetto.measures.probability import expected_calibration_error
 from affetto.models.device import KINDS
+from affetto.models.novelty import NOVELTY
 from affetto.targets.temperature import calibrated, fit_temperature
 from affetto.training import probes
 from affetto.training.fold_means import median_epochs
@@ -45,10 +46,12 @@ def lines(file: Path) -> list[dict]:
 
 
 def weights(run: Path) -> dict[str, np.ndarray]:
+    """Tensors of a run's model, but for the distances of tested clips, in whose terms novelty is told."""
     return {
         f"{file.name}/{name}": tensor.numpy()
         for file in sorted((run / "model").rglob("*.safetensors"))
         for name, tensor in load_file(file).items()
+        if (file.name, name) != (NOVELTY, "held_out")
     }
 
 

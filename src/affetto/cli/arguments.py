@@ -82,7 +82,8 @@ Moved = Annotated[
 ]
 Precision = Annotated[str, typer.Option(help="auto (as trained), float32, bfloat16 or int8 (quickest on a CPU)")]
 Sets = Annotated[
-    str, typer.Option(help="kind of the sets of --coverage: lac (smallest), aps, lac-by-class or aps-by-class")
+    str | None,
+    typer.Option(help="kind of the sets of --coverage: lac (smallest, the default), aps, lac-by-class or aps-by-class"),
 ]
 Tta = Annotated[
     str | None,

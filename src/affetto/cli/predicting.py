@@ -62,7 +62,7 @@ def predict(
         float, typer.Option(min=0, max=1, help="name no emotion if the highest probability is lower")
     ] = 0.0,
     coverage: Coverage = None,
-    sets: Sets = "lac",
+    sets: Sets = None,
     refuse_novel: Annotated[
         float | None,
         typer.Option(
@@ -125,6 +125,8 @@ def predict(
             raise UserError(
                 "--resume cannot know which speaker earlier rows were adapted to; leave out --resume or --calibrate"
             )
+        if sets is not None and coverage is None:
+            raise UserError(f"--sets {sets} is a kind of the sets of --coverage: give --coverage too, such as 0.9")
         if picture is not None:
             raise UserError("--picture shows a timeline: give --timeline too")
         labels.check(kind or labels.TABLE, out, resume)
@@ -132,6 +134,7 @@ def predict(
     from affetto.inference.batch.labelling import facts
     from affetto.inference.spec import PredictorSpec
     from affetto.inference.speeds import parse_speeds
+    from affetto.targets.label_sets import DEFAULT_KIND
 
     spec = PredictorSpec(
         model,
@@ -140,7 +143,7 @@ def predict(
         precision=precision,
         abstain_below=abstain_below,
         coverage=coverage,
-        sets=sets,
+        sets=sets or DEFAULT_KIND,
         refuse_novel=refuse_novel,
         require_speech=require_speech,
         speaker=_clips(calibrate),

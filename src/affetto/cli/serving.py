@@ -19,6 +19,16 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="address to listen at; 0.0.0.0: every network")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen at; 0: a free one")] = 8000,
+    socket: Annotated[
+        Path | None,
+        typer.Option(help="Unix socket to listen at instead, which the user alone who starts the server can reach"),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="certificate (PEM, with its chain): the server speaks HTTPS")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="key of the certificate (PEM); default: in the certificate's file")
+    ] = None,
     token: Annotated[
         str | None,
         typer.Option(
@@ -98,6 +108,7 @@ def serve(
     """Serve models over HTTP until Ctrl-C or SIGTERM; see docs/serving.md."""
     from affetto.inference.notices import read_notice
     from affetto.serving.disclosure import Disclosure
+    from affetto.serving.endpoint import Endpoint
     from affetto.serving.launch import serve as run
     from affetto.serving.model_list import Changes
 
@@ -116,8 +127,7 @@ def serve(
     run(
         models or (),
         limits,
-        host=host,
-        port=port,
+        endpoint=Endpoint(host=host, port=port, path=socket, certificate=certificate, key=key),
         is_public=no_token,
         device=device,
         backbone=backbone,

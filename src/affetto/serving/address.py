@@ -51,11 +51,15 @@ def url(bound: socket.socket) -> str:
 
 def is_loopback(bound: socket.socket) -> bool:
     """True if only this machine can reach the socket."""
+    if bound.family == getattr(socket, "AF_UNIX", None):
+        return True
     return ipaddress.ip_address(str(bound.getsockname()[0]).partition("%")[0]).is_loopback
 
 
 def own_names(bound: socket.socket, host: str) -> frozenset[str]:
-    """The names in a request's `Host` by which a socket at a loopback address is meant, in lower case."""
+    """The names in a request's `Host` by which a socket that is this machine's alone is meant, in lower case."""
+    if bound.family == getattr(socket, "AF_UNIX", None):
+        return frozenset(LOOPBACK_NAMES)
     return frozenset({*LOOPBACK_NAMES, host.lower(), str(bound.getsockname()[0])})
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
 from affetto.serving import address
+from affetto.serving.endpoint import Endpoint
 from affetto.serving.limits import ADMIN_VARIABLE, TOKEN_VARIABLE
 from affetto.serving.model_list import Changes, models_by_name, read_models
 
@@ -36,8 +37,7 @@ def serve(
     models: Sequence[str],
     limits: Limits,
     *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
+    endpoint: Endpoint | None = None,
     is_public: bool = False,
     device: str = "auto",
     backbone: str | None = None,
@@ -53,12 +53,13 @@ def serve(
 ) -> None:
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
 
+    `endpoint`: where it listens; None: at port 8000 of this machine alone.
     `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
     `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it.
     `label_map`: labels of outside models and those of their answers. `changes`: models that may be added meanwhile,
     and the file that lists the models instead of `models`. `asr`: Whisper checkpoint for transcripts. Raises UserError
     where a model cannot be loaded, the address cannot be had or is open to others without a token, a path or proxy is
-    none, or an extra is not installed.
+    none, a certificate cannot serve, or an extra is not installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
@@ -67,15 +68,17 @@ def serve(
     folders = _listed(models, changes)
     address.check_root_path(root_path)
     address.proxy_networks(proxies)
+    endpoint = endpoint or Endpoint()
+    endpoint.check()
     # Before torch is imported and the models are loaded: that takes a while, and a mistake should be known at once.
-    with address.listen(host, port) as listening:
+    with endpoint.listen() as listening:
         is_local = address.is_loopback(listening)
         if not is_local and not limits.requires_token and not is_public:
             raise UserError(
-                f"{host} is reached by other machines: set {TOKEN_VARIABLE} to a token (docs/serving.md), "
+                f"{endpoint.host} is reached by other machines: set {TOKEN_VARIABLE} to a token (docs/serving.md), "
                 "give --token-file, or let everybody in with --no-token"
             )
-        names = address.own_names(listening, host) if is_local and not limits.requires_token else None
+        names = address.own_names(listening, endpoint.host) if is_local and not limits.requires_token else None
         from affetto.serving import logs, process
 
         with logs.on_standard_error(), process.ending_at_once():
@@ -87,6 +90,7 @@ def serve(
                     service,
                     listening,
                     names,
+                    endpoint=endpoint,
                     roster=roster,
                     on_hangup=None if changes is None or changes.file is None else roster.reload,
                     page=page,
@@ -169,6 +173,7 @@ def _serve(
     listening: socket.socket,
     names: Collection[str] | None,
     *,
+    endpoint: Endpoint,
     roster: Roster,
     on_hangup: Callable[[], None] | None,
     page: bool,
@@ -189,8 +194,9 @@ def _serve(
 
         def tell() -> None:
             is_open = names is None and not limits.requires_token
-            url = address.url(listening) + root_path
-            for line in greeting(url, service.catalogue, limits, page and not missing, is_open):
+            url = endpoint.url(listening) + root_path
+            has_page = page and not missing
+            for line in greeting(url, service.catalogue, limits, has_page, is_open, curl=endpoint.curl_options):
                 say(line)
             if service.transcriber is not None:
                 say(f"  asr   {service.transcriber.name}: texts in /v1/audio/transcriptions")
@@ -199,7 +205,13 @@ def _serve(
                 say(f"no page for a browser: {missing}")
 
         server = process.server(
-            guard, head_seconds=limits.head_seconds, is_busy=service.is_busy, on_start=tell, proxies=proxies
+            guard,
+            head_seconds=limits.head_seconds,
+            is_busy=service.is_busy,
+            on_start=tell,
+            proxies=proxies,
+            certificate=endpoint.certificate,
+            key=endpoint.key,
         )
         process.run(server, listening, on_hangup)
 
@@ -220,7 +232,7 @@ def _add_page(app: FastAPI, guard: Guard, service: Service, stack: contextlib.Ex
     return None
 
 
-def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open: bool) -> list[str]:
+def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open: bool, *, curl: str = "") -> list[str]:
     """Compose the lines that the terminal shows once the server runs; the line with curl works as it stands."""
     lines = [f"affetto serves at {url}"]
     for model in catalogue.describe():
@@ -234,7 +246,7 @@ def greeting(url: str, catalogue: Catalogue, limits: Limits, page: bool, is_open
         lines.append(f"  page  {url}/{password}")
     bearer = f"${TOKEN_VARIABLE}" if limits.token else "TOKEN"
     token = f' -H "Authorization: Bearer {bearer}"' if limits.requires_token else ""
-    lines.append(f"  try   curl{token} -F file=@clip.wav {url}/v1/predict")
+    lines.append(f"  try   curl{curl}{token} -F file=@clip.wav {url}/v1/predict")
     if is_open:
         lines.append("warning: other machines may reach it, and it asks for no token")
     return lines

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -116,8 +117,12 @@ def server(
     is_busy: Callable[[], bool],
     on_start: Callable[[], None],
     proxies: Sequence[str] = (),
+    certificate: Path | None = None,
+    key: Path | None = None,
 ) -> uvicorn.Server:
     """uvicorn around the guarded application. `is_busy`: True while work goes on beside open requests.
+
+    `certificate`, `key`: PEM files for TLS; None: plain HTTP.
 
     `proxies`: addresses and networks whose `X-Forwarded-For` names the client, beside this machine's.
     """
@@ -135,6 +140,8 @@ def server(
         server_header=False,
         forwarded_allow_ips=address.proxy_networks(proxies) if proxies else None,
         lifespan="on",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         timeout_graceful_shutdown=LEAVING_SECONDS,
         timeout_keep_alive=15,
         h11_max_incomplete_event_size=32_768,

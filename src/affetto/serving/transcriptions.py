@@ -5,6 +5,7 @@ With a transcriber (`--asr`) there is a text too: of a whole recording, or of ea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -173,7 +174,8 @@ def _text(kind: str, result: Recognised) -> Response:
             cues.append(f"{len(cues) + 1}\n{times}\n{text}\n")
         else:
             line = text.replace("&", "&amp;").replace("<", "&lt;")
-            cues.append(f"{times}\n" + (f"<c.{part.emotion}>{line}</c>\n" if part.emotion else f"{line}\n"))
+            kind_of_cue = re.sub(r"[^\w-]", "-", part.emotion or "")  # a label of others may have any letters
+            cues.append(f"{times}\n" + (f"<c.{kind_of_cue}>{line}</c>\n" if kind_of_cue else f"{line}\n"))
     if kind == "vtt":
         return PlainTextResponse("\n".join(["WEBVTT\n", *cues]), media_type="text/vtt")
     return PlainTextResponse("\n".join(cues), media_type="application/x-subrip")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -221,3 +222,12 @@ def test_outputs_without_a_name_are_refused(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"id2label has no name of the output 0"):
         load(folder, device="cpu")
+
+
+def test_answers_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path)
+    model = load(tmp_path)
+    count = len(model.model.outputs)
+    model.model = replace(model.model, score=lambda wave: np.full(count, np.nan, np.float32))
+    with pytest.raises(UserError, match="answers with what is no number"):
+        model.window_probabilities([np.zeros(16_000, np.float32)])

@@ -127,7 +127,10 @@ class OutsidePredictor(Predictor):
         )
 
     def window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        return self._values(np.stack(self._scores(waves)).astype(np.float64))
+        scores = np.stack(self._scores(waves)).astype(np.float64)
+        if not np.isfinite(scores).all():
+            raise UserError(f"{self.model.title} answers with what is no number (NaN or infinite): it cannot be used")
+        return self._values(scores)
 
     def _scores(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
         if len(waves) == 1 or not self.model.side_by_side:

@@ -14,8 +14,10 @@ LIBRARIES = ("affetto", "torch", "transformers", "peft", "scikit-learn")
 
 
 def methods_paragraph(evidence: Evidence) -> str:
-    """Data, split, models, training, seeds, statistics and software of all finished runs."""
+    """Data, split, models, training, seeds, statistics and software of all finished runs; empty where none is."""
     configs = [config for config in evidence.results.every_configuration if config.done]
+    if not configs:
+        return ""
     runs = [run for config in configs for run in config.done]
     sentences = [
         *_data(evidence, configs),

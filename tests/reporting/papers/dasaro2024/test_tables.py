@@ -81,7 +81,7 @@ def test_the_paper_s_tables_come_first_and_claims_follow(paper_grid):
     sections = build_sections(paper_grid)
     names = [section.name for section in sections]
     assert sections[0].headline is not None and sections[0].headline.name == "table-3"
-    assert names[:3] == ["paper", "claims", "results"] and names[-2:] == ["runs", "provenance"]
+    assert names[:3] == ["paper", "claims", "results"] and names[-3:] == ["runs", "implementation", "provenance"]
     assert "ablations" not in names
 
 
