@@ -55,12 +55,14 @@ def read(file, seed, digest):
     return dict(estimates(seeds, labels))
 
 
-folder, known, wrong, counts = pathlib.Path(sys.argv[1]), {}, [], {"equal": 0, "not equal": 0, "not computed here": 0}
+if len(sys.argv) != 2 or not (pathlib.Path(sys.argv[1]) / "results.csv").is_file():
+    sys.exit("usage: python docs/recompute.py REPORT, where REPORT is a folder of affetto report with its results.csv")
+folder, values, wrong, counts = pathlib.Path(sys.argv[1]), {}, [], {"equal": 0, "not equal": 0, "not computed here": 0}
 for row in csv.DictReader((folder / "results.csv").read_text("utf-8").splitlines()):
     file, key = row["predictions"], (row["predictions"], row["seed"])
-    if file and key not in known and not file.endswith(("-shares.csv", "-labels.csv")):
-        known[key] = read(folder / file, row["seed"], row["predictions digest"])
-    value = known.get(key, {}).get(row["measure"], {})
+    if file and key not in values and not file.endswith(("-shares.csv", "-labels.csv")):
+        values[key] = read(folder / file, row["seed"], row["predictions digest"])
+    value = values.get(key, {}).get(row["measure"], {})
     is_wrong = any(row[name] and abs(float(row[name]) - x) > 1e-6 for name, x in value.items())
     wrong += [f"{row['part']} {row['measure']} {row['score']} is not {value['score']:.10f}"] if is_wrong else []
     counts["not equal" if is_wrong else "equal" if value else "not computed here"] += 1

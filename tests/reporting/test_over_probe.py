@@ -37,7 +37,7 @@ def test_folds_whose_start_was_best_are_counted():
     "content",
     [
         metrics([60, 61, 62, 60, 61], [50] * 5),
-        metrics([50] * 4, [50] * 4),
+        metrics([50] * 2, [50] * 2),
         {"test": metrics([1], [1])["test"]},
         {"test": {"per_speaker": {"a": {"ccc": 0.5}}}, "probe": {"test": {"per_speaker": {"a": {"ccc": 0.4}}}}},
     ],

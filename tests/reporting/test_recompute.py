@@ -83,6 +83,11 @@ def test_a_changed_digit_of_a_prediction_is_found(report, tmp_path):
     assert ran.returncode == 1 and "is not the file of results.csv" in ran.stderr
 
 
+def test_a_folder_without_results_is_one_line(tmp_path):
+    ran = recompute(tmp_path)
+    assert ran.returncode == 1 and ran.stderr.startswith("usage: ") and ran.stderr.count("\n") == 1
+
+
 def test_the_script_has_fifty_lines_of_code_and_imports_numpy_alone():
     text = SCRIPT.read_text(encoding="utf-8")
     heads = [node for node in ast.parse(text).body if isinstance(node, (ast.Import, ast.Expr)) and node.lineno < 15]

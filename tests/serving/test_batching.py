@@ -190,7 +190,7 @@ def test_who_is_dropped_is_not_computed(held):
 
 
 def test_a_kind_that_nobody_uses_is_not_held(held):
-    """So that the memory of a model that is removed is free at once, without a collector."""
+    """The memory of a model that is removed is free at once, without a collector."""
     work = Held(released=True)
     batcher, let = held()
     let()

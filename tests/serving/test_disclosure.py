@@ -1,4 +1,4 @@
-"""What a server tells the people whose voices it analyses."""
+"""Notices of a server for the people whose voices it analyses."""
 
 from __future__ import annotations
 

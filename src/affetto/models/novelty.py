@@ -33,7 +33,7 @@ LEAST_CLIPS = 8
 ROUNDING, TINY = 2**-10, 1e-12
 """Step from one number to the next in float16, as a share of it; and a scale above 0 for features that are 0."""
 LEAST_SHRINKAGE = 1e-3
-"""So that no direction has a variance of 0."""
+"""Least shrinkage of the covariance: with it no direction has a variance of 0."""
 STORED_DISTANCES = 1000
 
 

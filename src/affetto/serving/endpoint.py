@@ -1,4 +1,4 @@
-"""Where a server listens: at an address or at a Unix socket, in the clear or by TLS."""
+"""Endpoint of a server: an address or a Unix socket, in the clear or by TLS."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class Endpoint:
                 yield listening
             return
         with _listen_at(self.path) as listening:
-            mine = os.stat(self.path)
+            bound = os.stat(self.path)
             try:
                 yield listening
             finally:
                 with contextlib.suppress(OSError):  # another server may have taken the place since
-                    now = os.stat(self.path)
-                    if (now.st_ino, now.st_dev) == (mine.st_ino, mine.st_dev):
+                    current = os.stat(self.path)
+                    if (current.st_ino, current.st_dev) == (bound.st_ino, bound.st_dev):
                         self.path.unlink()
 
     def url(self, listening: socket.socket) -> str:

@@ -62,7 +62,7 @@ class Roster:
         """Serve a model no more. Raises RefusalError: 404 for an unknown one, 409 for the last, or during a change."""
         with self._changing(waits=False):
             self._service.catalogue.find(name)
-            models = {other: model for other, model in self._service.catalogue.models.items() if other != name}
+            models = {key: model for key, model in self._service.catalogue.models.items() if key != name}
             if not models:
                 raise RefusalError(409, "last_model", f"{name!r} is the only model: add another before")
             self._use(models)
@@ -77,9 +77,11 @@ class Roster:
                 folders = read_models(file)
                 listed = {name: (path, stamp(path)) for name, path in folders.items()}
                 models = self._service.catalogue.models
-                same = {name for name, facts in listed.items() if self._listed.get(name) == facts and name in models}
-                loaded = self._loaded({name: path for name, path in folders.items() if name not in same})
-                self._use({name: models[name] if name in same else loaded[name] for name in folders})
+                unchanged = {
+                    name for name, facts in listed.items() if self._listed.get(name) == facts and name in models
+                }
+                loaded = self._loaded({name: path for name, path in folders.items() if name not in unchanged})
+                self._use({name: models[name] if name in unchanged else loaded[name] for name in folders})
                 self._listed = listed
         except (UserError, RefusalError) as problem:
             logs.event("models_unreadable", logging.ERROR, message=str(problem))

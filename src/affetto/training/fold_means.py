@@ -1,4 +1,4 @@
-"""What the folds of a run say together: their mean scores, and the epochs of the final model."""
+"""Summary of the folds of a run: their mean scores, and the epochs of the final model."""
 
 from __future__ import annotations
 

@@ -43,12 +43,12 @@ def read_columns(clips: Sequence[Clip], names: Iterable[str]) -> tuple[Column, .
 
     Raises UserError for a column that no clip has, that has one value alone, or too many words.
     """
-    known = [name for name in OF_CLIP if any(getattr(clip, name) for clip in clips)]
-    known += sorted({name for clip in clips for name, _ in clip.extra})
+    available = [name for name in OF_CLIP if any(getattr(clip, name) for clip in clips)]
+    available += sorted({name for clip in clips for name, _ in clip.extra})
     columns = []
     for name in names:
-        if name not in known:
-            raise unknown("column of --by", name, known, hint="Tables have more as extra:NAME.")
+        if name not in available:
+            raise unknown("column of --by", name, available, hint="Tables have more as extra:NAME.")
         values = {clip.id: value for clip in clips if (value := _value(clip, name))}
         column = Column(name=name, groups=_grouped(name, values, {clip.id: clip.speaker for clip in clips}))
         if len(column.values) < 2:
