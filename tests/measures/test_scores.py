@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import warnings
 
 import numpy as np
@@ -17,6 +16,7 @@ from affetto.errors import UserError
 from affetto.measures.probability import expected_calibration_error
 from affetto.measures.registry import label_measures
 from affetto.measures.scores import chance, scores
+from counting import count_calls
 
 LABELS = ["anger", "joy", "sadness"]
 LABEL_MEASURES = [measure.name for measure in label_measures()]
@@ -174,15 +174,14 @@ def test_result_is_plain_json():
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
-def test_a_corpus_of_emozionalmente_s_size_is_scored_in_under_a_second():
+def test_a_corpus_of_emozionalmente_s_size_is_scored_without_a_loop_over_clips():
     generator = np.random.default_rng(0)
     labels = list("abcdefg")
     probabilities = generator.dirichlet(np.ones(7), 6902)
     truth = [labels[index] for index in generator.integers(0, 7, 6902)]
     speakers = [f"s{index}" for index in generator.integers(0, 431, 6902)]
-    start = time.process_time()
-    scores(truth, probabilities, labels, speakers)
-    assert time.process_time() - start < 1
+    scores(truth[:70], probabilities[:70], labels, speakers[:70])  # what is imported at the first call
+    assert count_calls(lambda: scores(truth, probabilities, labels, speakers)) < len(truth)
 
 
 def test_calibration_error_by_hand():
