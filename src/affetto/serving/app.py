@@ -73,6 +73,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         description="Speech emotion recognition: a recording in, emotions and their probabilities out.",
+        # Its own spans would hold queries; `Guard.telemetry` makes ours.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
 
     def count(exchange: Exchange) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from affetto.inference.predictor import Prediction
-from affetto.serving import logs, schemas
+from affetto.serving import logs, schemas, tracing
 from affetto.serving.answers import prediction_answer
 from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, RequireSpeech, Sets, Timeout
 from affetto.serving.catalogue import Model
@@ -111,7 +111,9 @@ class BatchAnswer(Response):
                     return
             while self._waiting:
                 index, content = self._waiting.popleft()
-                self._lines.put_nowait({"index": index, **await self._fields(content)})
+                with tracing.part("recording", index=index):
+                    fields = await self._fields(content)
+                self._lines.put_nowait({"index": index, **fields})
 
     async def _fields(self, content: bytes) -> dict[str, Any]:
         """Fields of one recording's line."""
@@ -180,7 +182,8 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
         service.catalogue.find(options.model)
         with contextlib.ExitStack() as stack:
             stack.enter_context(service.take_place(request.state.client))
-            contents, fields = await receive_files(request, service.limits)
+            with tracing.part("upload"):
+                contents, fields = await receive_files(request, service.limits)
             options = options.completed(fields)
             served = options.check(service.catalogue, service.limits)
             request.state.facts |= {
