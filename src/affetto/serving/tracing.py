@@ -13,11 +13,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from affetto.serving.batching import Turns
-from affetto.serving.refusals import RefusalError
-
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
+
+    from affetto.serving.batching import Turns
 
 Value = str | bool | int | float
 Start = Callable[[str, "Span", float | None], "Span"]
@@ -76,8 +75,8 @@ def part(name: str, **values: Value) -> Iterator[Trace | None]:
     try:
         yield trace
     except BaseException as problem:
-        code = problem.code if isinstance(problem, RefusalError) else type(problem).__name__
-        trace.span.set_attribute("error.type", code)
+        code = getattr(problem, "code", None)  # that of a refusal
+        trace.span.set_attribute("error.type", code if isinstance(code, str) else type(problem).__name__)
         raise
     finally:
         CURRENT.reset(token)
