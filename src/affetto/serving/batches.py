@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from affetto.inference.predictor import Prediction
-from affetto.serving import logs, schemas
+from affetto.serving import logs, schemas, tracing
 from affetto.serving.app_parameters import (
     PARAMETERS,
     AbstainBelow,
@@ -113,7 +113,9 @@ class BatchAnswer(Response):
                     return
             while self._waiting:
                 index, content = self._waiting.popleft()
-                self._done.put_nowait((index, await self._result(content)))
+                with tracing.part("recording", index=index):
+                    result = await self._result(content)
+                self._done.put_nowait((index, result))
 
     async def _result(self, content: bytes) -> Prediction | RefusalError:
         """The answer to one recording, or the reason why there is none."""
@@ -188,7 +190,8 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
         service.catalogue.find(options.model)
         with contextlib.ExitStack() as stack:
             stack.enter_context(service.take_place(request.state.client))
-            received = await receive_batch(request, service.limits)
+            with tracing.part("upload"):
+                received = await receive_batch(request, service.limits)
             options = options.completed(received.fields)
             kind = _checked_format(format or received.fields.get("format", JSON_LINES))
             served = options.check(service.catalogue, service.limits)

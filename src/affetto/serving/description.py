@@ -43,6 +43,8 @@ class Api(FastAPI):
             license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
             openapi_tags=_TAGS,
             generate_unique_id_function=_operation,
+            # Its own spans would hold queries; `Guard.telemetry` makes ours.
+            telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         )
 
     def openapi(self) -> dict[str, Any]:
