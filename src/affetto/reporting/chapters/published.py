@@ -27,6 +27,8 @@ CHOSEN = "highest macro F1 on validation speakers"
 PROBE = "its probe, for comparison"
 WITHOUT_VALIDATION = "no score on validation speakers"
 FACTS = ("clips", "speakers", "classes")
+Facts = tuple[int | None, int | None, int | None]
+"""Numbers of test clips, test speakers and classes; None for one that is not stated."""
 NONE_STATED = "no difference stated"
 _URL = re.compile(r"https?://[^\s,;)]+")
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s,;)]+")
@@ -55,7 +57,7 @@ def published_table(evidence: Evidence, group: Group, systems: Sequence[Publishe
     configs, reason = shown_configurations(evidence, group)
     estimates = [evidence.estimate(config, measure.name) for config in configs for measure in measures]
     texts = ("system", "protocol", "from", "what differs")
-    rows = []
+    rows: list[tuple[str, list[Cell], str, Facts, str, str]] = []
     for config in configs:
         scores = [measure_cell(evidence, config, measure) for measure in measures]
         reading = PROBE if config.axes.is_baseline and config is not configs[0] else reason
@@ -173,7 +175,7 @@ def _validation(config: Configuration) -> float | None:
     return fmean(record["macro_f1"] for record in records) if all("macro_f1" in r for r in records) else None
 
 
-def _facts(config: Configuration) -> tuple[int, int, int]:
+def _facts(config: Configuration) -> Facts:
     """Numbers of test clips, test speakers and classes."""
     run = config.done[0]
     return run.test["n"], len(run.test["per_speaker"]), len(run.labels)
