@@ -13,6 +13,7 @@ from starlette.requests import Request
 from affetto import audio
 from affetto.errors import UserError
 from affetto.inference.predictor import Predictor
+from affetto.serving import tracing
 from affetto.serving.catalogue import Catalogue, Model
 from affetto.serving.limits import Limits
 from affetto.serving.refusals import RefusalError
@@ -145,7 +146,10 @@ async def process_upload(
         check(options.check(service.catalogue, service.limits))
     client: str = request.state.client
     with service.take_place(client):
-        upload = await receive(request, service.limits)
+        with tracing.part("upload") as trace:
+            upload = await receive(request, service.limits)
+            if trace is not None:
+                trace.note(bytes=len(upload.audio))
         options = options.completed(upload.fields)
         read_fields(upload.fields)
         model = options.check(service.catalogue, service.limits)
