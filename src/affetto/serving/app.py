@@ -18,7 +18,7 @@ from affetto._version import __version__
 from affetto.inference.predictor import Prediction
 from affetto.serving import meters, routes, schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
-from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, RequireSpeech, Sets, Timeout
+from affetto.serving.app_parameters import AbstainBelow, ModelName, RecordingOptions, Timeout
 from affetto.serving.batches import add_batches
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
@@ -114,25 +114,7 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS),
     )
-    async def predict(
-        request: Request,
-        model: ModelName = None,
-        abstain_below: AbstainBelow = None,
-        coverage: Coverage = None,
-        sets: Sets = None,
-        refuse_novel: RefuseNovel = None,
-        require_speech: RequireSpeech = None,
-        timeout: Timeout = None,
-    ) -> schemas.PredictionAnswer:
-        options = Options(
-            model,
-            abstain_below,
-            coverage=coverage,
-            sets=sets,
-            refuse_novel=refuse_novel,
-            require_speech=require_speech,
-            timeout=timeout,
-        )
+    async def predict(request: Request, options: RecordingOptions) -> schemas.PredictionAnswer:
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)
 

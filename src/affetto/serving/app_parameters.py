@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Depends, Query
+
+from affetto.serving.processing import Options
 
 ModelName = Annotated[str | None, Query(description="name from /v1/models; default: the first of them", max_length=200)]
 AbstainBelow = Annotated[
@@ -42,3 +44,27 @@ RequireSpeech = Annotated[
         ge=0,
     ),
 ]
+
+
+async def read_options(
+    model: ModelName = None,
+    abstain_below: AbstainBelow = None,
+    coverage: Coverage = None,
+    sets: Sets = None,
+    refuse_novel: RefuseNovel = None,
+    require_speech: RequireSpeech = None,
+    timeout: Timeout = None,
+) -> Options:
+    """Options of a request for a recording, from its query."""
+    return Options(
+        model=model,
+        abstain_below=abstain_below,
+        coverage=coverage,
+        sets=sets,
+        refuse_novel=refuse_novel,
+        require_speech=require_speech,
+        timeout=timeout,
+    )
+
+
+RecordingOptions = Annotated[Options, Depends(read_options)]

@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 from affetto.inference.predictor import Prediction
 from affetto.serving import logs, schemas, tracing
 from affetto.serving.answers import prediction_answer
-from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, RequireSpeech, Sets, Timeout
+from affetto.serving.app_parameters import RecordingOptions
 from affetto.serving.catalogue import Model
-from affetto.serving.processing import Options
+from affetto.serving.processing import Options, refuse_unknown
 from affetto.serving.refusals import RefusalError, defect, timed_out
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import MOST_FILES, receive_files
@@ -160,30 +160,14 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
         responses=schemas.refused(*_REFUSALS)
         | {200: {"description": "lines of JSON", "content": {TYPE: {"schema": _LINE}}}},
     )
-    async def batch(
-        request: Request,
-        model: ModelName = None,
-        abstain_below: AbstainBelow = None,
-        coverage: Coverage = None,
-        sets: Sets = None,
-        refuse_novel: RefuseNovel = None,
-        require_speech: RequireSpeech = None,
-        timeout: Timeout = None,
-    ) -> BatchAnswer:
-        options = Options(
-            model,
-            abstain_below,
-            coverage=coverage,
-            sets=sets,
-            refuse_novel=refuse_novel,
-            require_speech=require_speech,
-            timeout=timeout,
-        )
+    async def batch(request: Request, options: RecordingOptions) -> BatchAnswer:
+        refuse_unknown("query", request.query_params)
         service.catalogue.find(options.model)
         with contextlib.ExitStack() as stack:
             stack.enter_context(service.take_place(request.state.client))
             with tracing.part("upload"):
                 contents, fields = await receive_files(request, service.limits)
+            refuse_unknown("form", fields)
             options = options.completed(fields)
             served = options.check(service.catalogue, service.limits)
             request.state.facts |= {
