@@ -17,8 +17,9 @@ from affetto import audio
 from affetto.inference.predictor import Prediction
 from affetto.serving import schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
-from affetto.serving.app_parameters import RecordingOptions
+from affetto.serving.app_parameters import PARAMETERS, RecordingOptions
 from affetto.serving.catalogue import Model
+from affetto.serving.description import FILE, RECORDINGS, form
 from affetto.serving.processing import NAMES, process_upload, refuse_recording_options, segment
 from affetto.serving.refusals import RefusalError, no_detector
 from affetto.serving.schemas import TranscriptionAnswer, TranscriptionSegment
@@ -32,36 +33,25 @@ FORMATS = ("json", "verbose_json")
 TEXT_FORMATS = ("text", "srt", "vtt")
 """Values of `response_format` that need a transcript."""
 _TEXTS = ("prompt", "temperature", "timestamp_granularities[]")
-_PROPERTIES: dict[str, Any] = (
-    {name: {"type": "string", "description": "as the parameter of that name"} for name in NAMES}
-    | {
-        "file": {"type": "string", "format": "binary", "description": "wav, flac, mp3, ogg …"},
-        "model": {"type": "string", "description": "name from /v1/models; default: the first of them"},
-        "response_format": {
-            "type": "string",
-            "enum": (*FORMATS, *TEXT_FORMATS),
-            "default": "json",
-            "description": "`json`: the emotion of the recording; `verbose_json`: that of each segment; the others: "
-            "its transcript alone, of a server with --asr",
-        },
-        "language": {
-            "type": "string",
-            "description": "code of the language for the transcript, as `it`; default: it is detected",
-        },
-        "timeout": {"type": "number", "description": "seconds from the upload's end to the answer"},
-        "stream": {"type": "string", "enum": ["false"], "description": "answers come whole"},
-    }
-    | {name: {"type": "string", "description": "accepted, without effect on the emotions"} for name in _TEXTS}
-)
-_FORM_NAMES = set(_PROPERTIES) - {"file"}
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": _PROPERTIES}}
-        },
-    }
-}
+_PROPERTIES: dict[str, Any] = {
+    "file": FILE,
+    "response_format": {
+        "type": "string",
+        "enum": (*FORMATS, *TEXT_FORMATS),
+        "default": "json",
+        "description": "`json`: the emotion of the recording; `verbose_json`: that of each segment; the others: its "
+        "transcript alone, of a server with --asr",
+    },
+    "language": {
+        "type": "string",
+        "description": "code of the language for the transcript, as `it`; default: it is detected",
+    },
+    "stream": {"type": "string", "enum": ["false"], "description": "answers come whole"},
+} | {name: {"type": "string", "description": "accepted, without effect on the emotions"} for name in _TEXTS}
+_FORM_NAMES = {*NAMES, *_PROPERTIES} - {"file"}
+_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": form(_PROPERTIES, PARAMETERS)}}
+_TEXT_TYPES = ("text/plain", "text/vtt", "application/x-subrip")
+_TEXT_CONTENT = {kind: {"schema": {"type": "string", "description": "the transcript alone"}} for kind in _TEXT_TYPES}
 _REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 503)
 
 
@@ -199,13 +189,20 @@ def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[An
     @app.post(
         "/v1/audio/transcriptions",
         summary="Emotions in the shape of OpenAI's transcriptions; the text is empty without --asr",
+        tags=[RECORDINGS],
         openapi_extra=_BODY,
         response_model=TranscriptionAnswer,
         response_model_exclude_unset=True,
         dependencies=dependencies,
-        responses=schemas.refused(*_REFUSALS),
+        responses=schemas.refused(*_REFUSALS)
+        | {
+            200: {
+                "description": "emotions, or the transcript in the format that was asked for",
+                "content": _TEXT_CONTENT,
+            }
+        },
     )
-    async def transcriptions(request: Request, options: RecordingOptions) -> TranscriptionAnswer | Response:
+    async def transcribe(request: Request, options: RecordingOptions) -> TranscriptionAnswer | Response:
         transcription = Transcription(service, request.query_params.keys())
         served, result = await process_upload(
             request=request,
