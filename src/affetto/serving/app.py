@@ -21,11 +21,8 @@ from affetto.serving.app_parameters import (
     PARAMETERS,
     SEGMENT_PARAMETERS,
     AbstainBelow,
-    Coverage,
     ModelName,
-    RefuseNovel,
-    RequireSpeech,
-    Sets,
+    RecordingOptions,
     Timeout,
 )
 from affetto.serving.batches import add_batches
@@ -97,25 +94,7 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS),
     )
-    async def predict(
-        request: Request,
-        model: ModelName = None,
-        abstain_below: AbstainBelow = None,
-        coverage: Coverage = None,
-        sets: Sets = None,
-        refuse_novel: RefuseNovel = None,
-        require_speech: RequireSpeech = None,
-        timeout: Timeout = None,
-    ) -> schemas.PredictionAnswer:
-        options = Options(
-            model,
-            abstain_below,
-            coverage=coverage,
-            sets=sets,
-            refuse_novel=refuse_novel,
-            require_speech=require_speech,
-            timeout=timeout,
-        )
+    async def predict(request: Request, options: RecordingOptions) -> schemas.PredictionAnswer:
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)
 
