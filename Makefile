@@ -77,8 +77,10 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml constraints.txt
 	@$(INSTALL) -e '.[demo]'
 	@touch $@
 
-# The development install holds the demo's too.
-$(VENV)/.dev: $(VENV)/.torch pyproject.toml constraints.txt
+# The development install holds the demo's too. The generator of clients has a folder of its own, see its file.
+GENERATOR := tests/serving/generator.txt
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml constraints.txt $(GENERATOR)
 	@echo "Installing affetto and what development needs"
 	@$(INSTALL) -e '.[dev]'
+	@$(PIP) install --quiet --no-deps --upgrade --target $(VENV)/generator -r $(GENERATOR)
 	@touch $@ $(VENV)/.demo

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import socket
 
@@ -9,6 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
+from affetto.inference.batch.inputs import Input
+from affetto.inference.batch.labelling import LocalLabeller
+from affetto.inference.batch.outputs import Writer
 from affetto.serving.batches import AT_ONCE
 from affetto.serving.limits import Limits
 from serving.served import RATE_HZ, Serving, Stub, until, wav
@@ -104,3 +109,33 @@ def test_the_server_ends_after_the_batch(caplog):
         stub.let.set()
         assert len(list(response.iter_lines())) == 9
     assert serving.guard.accepted == serving.guard.answered == 1
+
+
+def test_a_table_has_the_rows_of_the_command_line_in_the_order_of_the_form(url, tmp_path):
+    names = ["long.wav", "a, c.wav", "broken.wav", "short.wav", "é.wav"]
+    contents = [wav(np.full(round(s * RATE_HZ), 0.1, np.float32)) for s in (5, 0.5, 0.5, 0.3, 1)]
+    contents[2] = b"text"
+    for name, content in zip(names, contents, strict=True):
+        (tmp_path / name).write_bytes(content)
+    labeller, text = LocalLabeller(Stub()), io.StringIO(newline="")
+    writer = Writer(text, "csv", labeller.facts.columns, sections=False)
+    for row in labeller.label(Input(name, file=tmp_path / name) for name in names):
+        writer.write(row)
+    files = [("file", (name, content)) for name, content in zip(names, contents, strict=True)]
+    for options in ({"params": {"format": "csv"}}, {"data": {"format": "csv"}}):
+        response = httpx.post(f"{url}/v1/batch", files=files, timeout=60, **options)
+        assert response.headers["content-type"] == "text/csv; charset=utf-8"
+        rows, expected = (list(csv.DictReader(io.StringIO(table))) for table in (response.text, text.getvalue()))
+        assert rows[2].pop("error").startswith("the recording: ") and expected[2].pop("error")
+        assert rows == expected and response.text.splitlines()[0] == text.getvalue().splitlines()[0]
+    assert refused(send(url, wav(CLIP), data={"format": "json"})) == (422, "invalid_parameter")
+    assert refused(send(url, wav(CLIP), format="json")) == (422, "invalid_parameter")
+
+
+def test_a_name_of_any_letters_is_no_defect(url):
+    """Without letters that UTF-8 has, the name of a file is shown as far as it goes."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="\\ud800.wav"\r\n\r\n'
+    charset = {"Content-Type": "multipart/form-data; boundary=x; charset=unicode_escape"}
+    content = head + wav(CLIP) + b"\r\n--x--\r\n"
+    response = httpx.post(f"{url}/v1/batch?format=csv", content=content, headers=charset)
+    assert response.status_code == 200 and ",joy," in response.text.splitlines()[1]

@@ -108,6 +108,41 @@ def test_an_english_whisper_is_not_asked_for_another_language(tmp_path: Path) ->
     assert seq2seq(folder)._labels("mare")[:3] == BEFORE
 
 
+def test_a_shorter_window_is_that_of_a_whisper_with_fewer_positions(parent: Path, tmp_path: Path) -> None:
+    """The loss is transformers' own of such a model; the child has the whole table of positions again."""
+    from transformers import WhisperForConditionalGeneration
+
+    whole = WhisperForConditionalGeneration.from_pretrained(parent)
+    table = whole.model.encoder.embed_positions.weight.detach().clone()
+    objective = seq2seq(parent, window_seconds="1.0")
+    batch = objective.batch([objective.item(said("mare"), "mare", generator())])
+    assert batch["input_features"].shape[2] == 100 and objective.padded(1) == 16000
+    whole.config.max_source_positions = 50
+    whole.model.encoder.embed_positions = torch.nn.Embedding.from_pretrained(table[:50])
+    expected = whole.eval()(input_features=batch["input_features"], labels=batch["labels"]).loss
+    objective.model.eval()
+    loss, tokens = objective.loss(batch)
+    assert (loss / tokens).item() == pytest.approx(expected.item(), rel=1e-5)
+    longer = seq2seq(parent)
+    assert longer.batch([longer.item(said("mare"), "mare", generator())])["input_features"].shape[2] == 300
+    objective.save(tmp_path)
+    child = WhisperForConditionalGeneration.from_pretrained(tmp_path)
+    assert child.config.max_source_positions == len(table)
+    assert torch.equal(child.model.encoder.embed_positions.weight, table)
+
+
+def test_a_window_is_checked(parent: Path) -> None:
+    with pytest.raises(UserError, match=r"^setting window_seconds=5: .* takes 0.02 to 3 s$"):
+        seq2seq(parent, window_seconds="5")
+    with pytest.raises(UserError, match=r"^settings shortest_seconds=2 and window_seconds=1 leave no clip"):
+        settings("seq2seq", "full", None, {"window_seconds": "1", "shortest_seconds": "2"})
+    window = settings("ctc", "full", None, {"window_seconds": "1"})
+    with pytest.raises(UserError, match=r"^setting window_seconds: ctc does not pad clips"):
+        objectives.make("ctc", parents.load_parent(str(parent), None, "ctc", 0), window, "full", VOCABULARY, "it")
+    assert settings("seq2seq", "full", None, {"window_seconds": "8"}).longest == 8
+    assert settings("seq2seq", "full", None, {"window_seconds": "8", "longest_seconds": "5"}).longest == 5
+
+
 @pytest.mark.parametrize("decoder", ["own", "new"])
 def test_transformers_generates_with_the_child(decoder: str, parent: Path, tmp_path: Path) -> None:
     from transformers import AutoTokenizer, WhisperForConditionalGeneration

@@ -111,6 +111,7 @@ def serve(
     from affetto.serving.endpoint import Endpoint
     from affetto.serving.launch import serve as run
     from affetto.serving.model_list import Changes
+    from affetto.serving.telemetry import is_wanted
 
     limits = Limits(
         max_seconds=max_seconds,
@@ -140,6 +141,7 @@ def serve(
             operator="" if notice is None else read_notice(notice), use=read_use(context, context_reason)
         ),
         asr=asr,
+        traces=is_wanted(os.environ),
         changes=Changes(folder=models_folder, allows_hub=allow_hub, file=models_file),
         say=lambda line: typer.echo(line),
     )

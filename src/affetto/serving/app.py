@@ -14,12 +14,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from affetto import audio
-from affetto._version import __version__
 from affetto.inference.predictor import Prediction
 from affetto.serving import meters, routes, schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
-from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, RequireSpeech, Sets, Timeout
+from affetto.serving.app_parameters import (
+    PARAMETERS,
+    SEGMENT_PARAMETERS,
+    AbstainBelow,
+    ModelName,
+    RecordingOptions,
+    Timeout,
+)
 from affetto.serving.batches import add_batches
+from affetto.serving.description import MODELS, RECORDINGS, STATE, Api, recording_body
 from affetto.serving.exchange import Exchange
 from affetto.serving.middleware import Guard
 from affetto.serving.model_routes import add_model_routes
@@ -30,31 +37,12 @@ from affetto.serving.service import Job, Service
 from affetto.serving.sockets import Socket
 from affetto.serving.stream import Stream
 from affetto.serving.transcriptions import add_transcriptions
-from affetto.serving.uploads import RAW_TYPES
 
 if TYPE_CHECKING:
     from affetto.inference.timeline import Segment
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {
-    "schema": {
-        "type": "object",
-        "required": ["file"],
-        "properties": {
-            "file": {"type": "string", "format": "binary", "description": "wav, flac, mp3, ogg …"},
-            "model": {"type": "string", "description": "as the parameter of that name"},
-        },
-    }
-}
 REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 """Statuses by which a request with a recording may be refused."""
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "a form with the recording in its part `file`, or the recording alone",
-        "content": {"multipart/form-data": _FORM, "audio/*": _BINARY} | dict.fromkeys(RAW_TYPES, _BINARY),
-    }
-}
 
 
 def create_app(
@@ -66,14 +54,7 @@ def create_app(
     `roster`: changes of the models; it may be None where nobody has an admin's token.
     """
     bearer = HTTPBearer(auto_error=False, scheme_name="token", description="the server's token")
-    app = FastAPI(
-        title="affetto",
-        version=__version__,
-        # Their usual pages fetch scripts from a CDN; /openapi.json is there for any tool that shows it.
-        docs_url=None,
-        redoc_url=None,
-        description="Speech emotion recognition: a recording in, emotions and their probabilities out.",
-    )
+    app = Api()
 
     def count(exchange: Exchange) -> None:
         model = exchange.facts.get("model", "")
@@ -106,31 +87,14 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
     @app.post(
         "/v1/predict",
         summary="The emotion of a recording, or its dimensions",
-        openapi_extra=BODY,
+        tags=[RECORDINGS],
+        openapi_extra=recording_body(PARAMETERS),
         # A model's answer has the fields that its target has.
         response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS),
     )
-    async def predict(
-        request: Request,
-        model: ModelName = None,
-        abstain_below: AbstainBelow = None,
-        coverage: Coverage = None,
-        sets: Sets = None,
-        refuse_novel: RefuseNovel = None,
-        require_speech: RequireSpeech = None,
-        timeout: Timeout = None,
-    ) -> schemas.PredictionAnswer:
-        options = Options(
-            model,
-            abstain_below,
-            coverage=coverage,
-            sets=sets,
-            refuse_novel=refuse_novel,
-            require_speech=require_speech,
-            timeout=timeout,
-        )
+    async def predict(request: Request, options: RecordingOptions) -> schemas.PredictionAnswer:
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)
 
@@ -142,7 +106,8 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
     @app.post(
         "/v1/timeline",
         summary="Emotions, or dimensions, over the time of a long recording",
-        openapi_extra=BODY,
+        tags=[RECORDINGS],
+        openapi_extra=recording_body(SEGMENT_PARAMETERS),
         response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS, 501),
@@ -169,46 +134,49 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
     @app.get(
         "/v1/models",
         summary="The models that are served",
+        tags=[MODELS],
         response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(401, 403, 500),
     )
-    async def models() -> schemas.ModelsAnswer:
+    async def list_models() -> schemas.ModelsAnswer:
         return schemas.ModelsAnswer(models=service.catalogue.describe(), **service.disclosure.use_fields())
 
     @app.head("/notice", include_in_schema=False)
     @app.get(
         "/notice",
         summary="Notice for the people whose voices are analysed, in five languages",
+        tags=[STATE],
         response_model_exclude_unset=True,
         responses=schemas.refused(403, 500),
     )
-    async def notice() -> schemas.NoticeAnswer:
+    async def read_notice() -> schemas.NoticeAnswer:
         return service.disclosure.answer()
 
     @app.head("/metrics", include_in_schema=False)
     @app.get(
         "/metrics",
         summary="Measurements of the server, for Prometheus",
+        tags=[STATE],
         dependencies=dependencies,
         response_class=PlainTextResponse,
         responses=schemas.refused(401, 403, 500),
     )
-    async def metrics() -> Response:
+    async def read_metrics() -> Response:
         return Response(service.meters.text(), media_type=meters.CONTENT_TYPE)
 
     unhealthy: dict[int | str, dict[str, Any]] = {503: {"model": schemas.StateAnswer, "description": "it is not"}}
 
     @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", summary="Liveness of the server and its computing thread", responses=unhealthy)
-    async def healthz(response: Response) -> schemas.StateAnswer:
+    @app.get("/healthz", summary="Liveness of the server and its computing thread", tags=[STATE], responses=unhealthy)
+    async def read_health(response: Response) -> schemas.StateAnswer:
         status = "stalled" if service.is_stalled() else "ok"
         response.status_code = 200 if status == "ok" else 503
         return schemas.StateAnswer(status=status)
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", summary="Readiness for requests", responses=unhealthy)
-    async def readyz(response: Response) -> schemas.StateAnswer:
+    @app.get("/readyz", summary="Readiness for requests", tags=[STATE], responses=unhealthy)
+    async def read_readiness(response: Response) -> schemas.StateAnswer:
         status = "draining" if guard.draining else "stalled" if service.is_stalled() else "ready"
         response.status_code = 200 if status == "ready" else 503
         return schemas.StateAnswer(status=status)

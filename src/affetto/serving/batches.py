@@ -1,10 +1,9 @@
-"""`POST /v1/batch`: many recordings in one form, a line of JSON for each as it is done."""
+"""`POST /v1/batch`: many recordings in one form, a line for each."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -14,46 +13,38 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from affetto.inference.predictor import Prediction
-from affetto.serving import logs, schemas
-from affetto.serving.answers import prediction_answer
-from affetto.serving.app_parameters import AbstainBelow, Coverage, ModelName, RefuseNovel, RequireSpeech, Sets, Timeout
+from affetto.serving import logs, schemas, tracing
+from affetto.serving.app_parameters import PARAMETERS, Format, RecordingOptions
+from affetto.serving.batch_lines import CSV, FORMATS, JSON_LINES, Lines, lines_of
 from affetto.serving.catalogue import Model
-from affetto.serving.processing import Options
+from affetto.serving.description import FILE, RECORDINGS, form, lines_content
+from affetto.serving.processing import NAMES, Options, refuse_unknown
 from affetto.serving.refusals import RefusalError, defect, timed_out
 from affetto.serving.service import Job, Service
-from affetto.serving.uploads import MOST_FILES, receive_files
+from affetto.serving.uploads import MOST_FILES, receive_batch
 
-TYPE = "application/x-ndjson"
+_NAMES = {*NAMES, "format"}
 AT_ONCE = 4
 """Recordings of a batch that are at work at once, where there are places for them."""
-_LINE: dict[str, Any] = {
-    "type": "object",
-    "required": ["index"],
-    "description": "the fields of `POST /v1/predict`, or `error` and `message`",
-    "properties": {
-        "index": {"type": "integer", "description": "number of the part `file`, from 0"},
-        "error": {"type": "string", "description": "code of the refusal of this recording"},
-        "message": {"type": "string"},
-    },
+_FILES: dict[str, Any] = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MOST_FILES,
+    "items": FILE,
+    "description": "recordings, together no larger than one upload may be",
 }
-_FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["file"],
-    "properties": {
-        "file": {
-            "type": "array",
-            "maxItems": MOST_FILES,
-            "items": {"type": "string", "format": "binary"},
-            "description": "parts of this name, together no larger than one upload may be",
-        },
-    },
+_TABLE = {
+    "type": "string",
+    "description": "a table with the columns that `affetto predict` writes, in the form's order",
 }
-_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}}
+_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": form({"file": _FILES}, PARAMETERS | {"format": Format})}
+}
 _REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
 class BatchAnswer(Response):
-    """Lines of JSON, each sent when its recording is done. It ends early where the client leaves.
+    """Lines, each sent as soon as it can be. It ends early where the client leaves.
 
     `places` has the place of the request, which one recording at a time uses; further ones take places of their own
     where the client has some. `seconds`: time limit of the whole.
@@ -66,16 +57,18 @@ class BatchAnswer(Response):
         model: Model,
         *,
         options: Options,
+        lines: Lines,
+        media_type: str,
         contents: Sequence[bytes],
         places: contextlib.ExitStack,
     ) -> None:
-        super().__init__(media_type=TYPE)
+        super().__init__(media_type=media_type)
         del self.headers["content-length"]
         self._service, self._model, self._options, self._places = service, model, options, places
         self._client: str = request.state.client
         self._facts, self._id = request.state.facts, request.state.id
         self._waiting = deque(enumerate(contents))
-        self._lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._text, self._done = lines, asyncio.Queue[tuple[int, Prediction | RefusalError]]()
         self._seconds = service.limits.compute_seconds if options.timeout is None else options.timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,15 +79,15 @@ class BatchAnswer(Response):
             leaving = asyncio.create_task(_departure(receive))
             try:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                await _send_text(send, self._text.header())
                 for _ in range(count):
-                    line = asyncio.ensure_future(self._lines.get())
-                    await asyncio.wait({line, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                    if not line.done():
-                        line.cancel()
+                    done = asyncio.ensure_future(self._done.get())
+                    await asyncio.wait({done, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                    if not done.done():
+                        done.cancel()
                         self._facts["client_left"] = True
                         return
-                    content = json.dumps(line.result(), ensure_ascii=False) + "\n"
-                    await send({"type": "http.response.body", "body": content.encode(), "more_body": True})
+                    await _send_text(send, self._text.add(*done.result()))
                 await send({"type": "http.response.body", "body": b""})
             finally:
                 for task in (*tasks, leaving):
@@ -111,10 +104,12 @@ class BatchAnswer(Response):
                     return
             while self._waiting:
                 index, content = self._waiting.popleft()
-                self._lines.put_nowait({"index": index, **await self._fields(content)})
+                with tracing.part("recording", index=index):
+                    result = await self._result(content)
+                self._done.put_nowait((index, result))
 
-    async def _fields(self, content: bytes) -> dict[str, Any]:
-        """Fields of one recording's line."""
+    async def _result(self, content: bytes) -> Prediction | RefusalError:
+        """The answer to one recording, or the reason why there is none."""
 
         def run_task(job: Job) -> Prediction:
             self._options.apply(job.predictor)
@@ -124,19 +119,18 @@ class BatchAnswer(Response):
         try:
             if remaining <= 0:
                 raise timed_out(self._seconds)
-            model = self._model
-            prediction = await self._service.process(model, content, run_task, self._client, timeout=remaining)
-            answer = prediction_answer(model.name, model.predictor, prediction)
-            return answer.model_dump(mode="json", exclude_unset=True, by_alias=True)
+            return await self._service.process(self._model, content, run_task, self._client, timeout=remaining)
         except RefusalError as problem:
-            return _refused(timed_out(self._seconds) if problem.code == "timed_out" else problem)
+            return timed_out(self._seconds) if problem.code == "timed_out" else problem
         except Exception as problem:
             logs.failure("defect", problem, id=self._id, path="/v1/batch")
-            return _refused(defect(self._id))
+            return defect(self._id)
 
 
-def _refused(problem: RefusalError) -> dict[str, Any]:
-    return {"error": problem.code, "message": problem.message}
+async def _send_text(send: Send, text: str) -> None:
+    if text:
+        # The name of a file may hold what UTF-8 cannot: a part of a form may have any charset.
+        await send({"type": "http.response.body", "body": text.encode(errors="replace"), "more_body": True})
 
 
 async def _departure(receive: Receive) -> None:
@@ -150,42 +144,50 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
 
     @app.post(
         "/v1/batch",
-        summary="The emotions of many recordings, a line of JSON each as they are done",
+        summary="The emotions of many recordings, a line each",
+        tags=[RECORDINGS],
         openapi_extra=_BODY,
         response_class=Response,
         response_model=None,
         dependencies=dependencies,
         responses=schemas.refused(*_REFUSALS)
-        | {200: {"description": "lines of JSON", "content": {TYPE: {"schema": _LINE}}}},
+        | {
+            200: {
+                "description": "lines of JSON",
+                "content": lines_content(FORMATS[JSON_LINES]) | {FORMATS[CSV]: {"schema": _TABLE}},
+            }
+        },
     )
-    async def batch(
-        request: Request,
-        model: ModelName = None,
-        abstain_below: AbstainBelow = None,
-        coverage: Coverage = None,
-        sets: Sets = None,
-        refuse_novel: RefuseNovel = None,
-        require_speech: RequireSpeech = None,
-        timeout: Timeout = None,
-    ) -> BatchAnswer:
-        options = Options(
-            model,
-            abstain_below,
-            coverage=coverage,
-            sets=sets,
-            refuse_novel=refuse_novel,
-            require_speech=require_speech,
-            timeout=timeout,
-        )
+    async def batch(request: Request, options: RecordingOptions, format: Format = None) -> BatchAnswer:
+        refuse_unknown("query", request.query_params, _NAMES)
         service.catalogue.find(options.model)
         with contextlib.ExitStack() as stack:
             stack.enter_context(service.take_place(request.state.client))
-            contents, fields = await receive_files(request, service.limits)
-            options = options.completed(fields)
+            with tracing.part("upload"):
+                received = await receive_batch(request, service.limits)
+            refuse_unknown("form", received.fields, _NAMES)
+            options = options.completed(received.fields)
+            kind = _checked_format(format or received.fields.get("format", JSON_LINES))
             served = options.check(service.catalogue, service.limits)
             request.state.facts |= {
                 "model": served.name,
-                "bytes": sum(len(content) for content in contents),
-                "files": len(contents),
+                "bytes": sum(map(len, received.contents)),
+                "files": len(received.contents),
             }
-            return BatchAnswer(service, request, served, options=options, contents=contents, places=stack.pop_all())
+            return BatchAnswer(
+                service,
+                request,
+                served,
+                options=options,
+                lines=lines_of(kind, served, options, received.names),
+                media_type=FORMATS[kind],
+                contents=received.contents,
+                places=stack.pop_all(),
+            )
+
+
+def _checked_format(kind: str) -> str:
+    """The format. Raises RefusalError (422) for an unknown one."""
+    if kind not in FORMATS:
+        raise RefusalError(422, "invalid_parameter", f"form.format: give {' or '.join(FORMATS)}")
+    return kind

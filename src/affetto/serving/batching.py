@@ -29,8 +29,38 @@ class ClosedError(Exception):
 
 
 @dataclass(eq=False)
+class Turns:
+    """Batches in which an owner's items were computed. Times are those of `time.monotonic`."""
+
+    arrived: float = 0.0
+    """Time at which the first item came."""
+    began: float = 0.0
+    """Time at which the first batch began."""
+    ended: float = 0.0
+    """Time at which the last batch was computed."""
+    computed: float = 0.0
+    """Seconds of all batches."""
+    batches: int = 0
+    items: int = 0
+    """Items of this owner in these batches."""
+    largest: int = 0
+    """Items of all owners in the largest of them."""
+
+    def add(self, items: Sequence[_Item], size: int, began: float, ended: float) -> None:
+        """Add a batch of `size` items, among them `items` of this owner."""
+        if not self.batches:
+            self.arrived, self.began = min(item.arrived for item in items), began
+        self.ended = ended
+        self.computed += ended - began
+        self.batches += 1
+        self.items += len(items)
+        self.largest = max(self.largest, size)
+
+
+@dataclass(eq=False)
 class _Item:
     content: Any
+    owner: Owner
     arrived: float = field(default_factory=time.monotonic)
     future: Future[Any] = field(default_factory=Future)
 
@@ -80,6 +110,8 @@ class Owner:
     passed: int = 0
     """Items of others that batches have taken since this owner was served."""
     was_served: bool = False
+    turns: Turns | None = None
+    """Batches in which its items were computed; None: nobody wants to know."""
 
     @property
     def is_long(self) -> bool:
@@ -149,7 +181,7 @@ class Batcher:
 
     def submit(self, owner: Owner, items: Sequence[Any]) -> list[Future[Any]]:
         """Futures of what the work returns or raises. Raises ClosedError after `close`."""
-        entries = [_Item(item) for item in items]
+        entries = [_Item(item, owner) for item in items]
         with self._changed:
             if self._closing:
                 raise ClosedError
@@ -268,6 +300,10 @@ class Batcher:
     def _answer(self, entries: Sequence[_Item], results: Any, began: float) -> None:
         """Record a batch that is computed, then answer its items."""
         assert len(results) == len(entries)
-        self.record([began - entry.arrived for entry in entries], time.monotonic() - began)
+        ended = time.monotonic()
+        self.record([began - entry.arrived for entry in entries], ended - began)
+        for owner in {entry.owner for entry in entries if entry.owner.turns is not None}:
+            assert owner.turns is not None
+            owner.turns.add([entry for entry in entries if entry.owner is owner], len(entries), began, ended)
         for entry, result in zip(entries, results, strict=True):
             entry.future.set_result(result)

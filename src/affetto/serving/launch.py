@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from affetto.serving.roster import Load, Roster
     from affetto.serving.schemas import ModelAnswer
     from affetto.serving.service import Service
+    from affetto.serving.telemetry import Telemetry
 
 NEEDED = ("fastapi", "uvicorn", "python_multipart", "websockets")
 
@@ -49,6 +50,7 @@ def serve(
     disclosure: Disclosure | None = None,
     changes: Changes | None = None,
     asr: str | None = None,
+    traces: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve models (`PATH`, or `NAME=PATH`) until a signal ends it; `say` is told how to reach it once it runs.
@@ -57,9 +59,10 @@ def serve(
     `is_public`: other machines may reach it without a token. `root_path`: path under which a proxy shows it.
     `proxies`: addresses of proxies that name the client. `disclosure`: facts for the people exposed to it.
     `label_map`: labels of outside models and those of their answers. `changes`: models that may be added meanwhile,
-    and the file that lists the models instead of `models`. `asr`: Whisper checkpoint for transcripts. Raises UserError
-    where a model cannot be loaded, the address cannot be had or is open to others without a token, a path or proxy is
-    none, a certificate cannot serve, or an extra is not installed.
+    and the file that lists the models instead of `models`. `asr`: Whisper checkpoint for transcripts.
+    `traces`: send spans to the collector that OpenTelemetry's variables name. Raises UserError where a model cannot be
+    loaded, the address cannot be had or is open to others without a token, a path or proxy is none, a certificate
+    cannot serve, OpenTelemetry refuses a variable, or an extra is not installed.
     """
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
@@ -82,6 +85,7 @@ def serve(
         from affetto.serving import logs, process
 
         with logs.on_standard_error(), process.ending_at_once():
+            telemetry = _telemetry() if traces else None
             load = _loader(device=device, backbone=backbone, precision=precision, label_map=label_map)
             transcriber = _load_transcriber(asr, device)
             service, roster = _load(folders, limits, disclosure, load, changes, transcriber=transcriber)
@@ -92,6 +96,7 @@ def serve(
                     names,
                     endpoint=endpoint,
                     roster=roster,
+                    telemetry=telemetry,
                     on_hangup=None if changes is None or changes.file is None else roster.reload,
                     page=page,
                     root_path=root_path,
@@ -99,11 +104,28 @@ def serve(
                     say=say,
                 )
             finally:
-                is_closed = service.close()
+                is_closed = _close(service, telemetry)
             if not is_closed:
                 # Python would wait for ever for a thread that hangs in somebody's native code.
                 logs.event("stuck", logging.ERROR)
                 os._exit(1)
+
+
+def _telemetry() -> Telemetry:
+    from affetto.serving.telemetry import Telemetry
+
+    return Telemetry()
+
+
+def _close(service: Service, telemetry: Telemetry | None) -> bool:
+    """Close the service and send the last spans, beside each other. Returns True if the service has ended."""
+    from affetto.serving.service import CLOSING_SECONDS
+
+    await_spans = None if telemetry is None else telemetry.flush(CLOSING_SECONDS)
+    is_closed = service.close()
+    if await_spans is not None:
+        await_spans()
+    return is_closed
 
 
 def _check_changes(changes: Changes | None, limits: Limits) -> None:
@@ -175,6 +197,7 @@ def _serve(
     *,
     endpoint: Endpoint,
     roster: Roster,
+    telemetry: Telemetry | None,
     on_hangup: Callable[[], None] | None,
     page: bool,
     root_path: str,
@@ -189,6 +212,7 @@ def _serve(
     if service.disclosure.use is not None:
         logs.event("use", logging.INFO, **service.disclosure.use_fields())
     app, guard = create_app(service, names, root_path, roster)
+    guard.telemetry = telemetry
     with contextlib.ExitStack() as stack:
         missing = _add_page(app, guard, service, stack) if page else None
 

@@ -16,11 +16,16 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from affetto.serving import tracing
+
 LOGGER = logging.getLogger("affetto.server")
 
 
 class JsonLines(logging.Formatter):
-    """`{"time": …, "level": …, "event": …, …}`; the events of others are called `log`."""
+    """`{"time": …, "level": …, "event": …, …}`; the events of others are called `log`.
+
+    Whatever is logged while a traced request is handled has its `trace_id`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -32,6 +37,9 @@ class JsonLines(logging.Formatter):
             line |= getattr(record, "facts", {})
         else:
             line |= {"event": "log", "logger": record.name, "message": record.getMessage().strip()}
+        trace = tracing.CURRENT.get()
+        if trace is not None:
+            line["trace_id"] = trace.id
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

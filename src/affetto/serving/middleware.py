@@ -7,13 +7,14 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterator
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from affetto.serving import logs, origins, routes
+from affetto.serving import logs, origins, routes, tracing
 from affetto.serving.address import PREFIX
 from affetto.serving.bodies import Body
 from affetto.serving.exchange import Exchange
@@ -24,6 +25,9 @@ from affetto.serving.sockets import Socket
 from affetto.serving.tokens import Tokens
 from affetto.serving.uploads import ENVELOPE_BYTES
 
+if TYPE_CHECKING:
+    from affetto.serving.telemetry import Telemetry
+
 
 class Guard:
     """ASGI middleware. `routes` are the paths that there are; more may be added before it serves.
@@ -31,7 +35,8 @@ class Guard:
     `names`: allowed values of a request's `Host`; None: any. `accepted`, `answered`, `open_answers` count the API's
     requests; `ends` is set when the server is told to end. `stream` gets each WebSocket that is let through, and a
     check of the token in its hello, which raises RefusalError. `count` gets each request at its end. `root_path`: path
-    under which a proxy shows the server; requests come with it or without, as proxies remove it or not.
+    under which a proxy shows the server; requests come with it or without, as proxies remove it or not. `telemetry`:
+    spans of the API's requests; None: there are none.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Guard:
         self.open_answers = self.accepted = self.answered = 0
         self.stream: Callable[[Socket, Callable[[str | None], None]], Awaitable[None]] | None = None
         self.ends = asyncio.Event()
+        self.telemetry: Telemetry | None = None
 
     @property
     def draining(self) -> bool:
@@ -117,13 +123,28 @@ class Guard:
         counts = exchange.path.startswith(PREFIX)
         self.open_answers += counts
         self.accepted += counts
+        with self._traced(exchange) if counts else contextlib.nullcontext():
+            try:
+                yield
+            finally:
+                self.open_answers -= counts
+                self.answered += counts and exchange.is_complete
+                self.count(exchange)
+                exchange.log()
+
+    @contextlib.contextmanager
+    def _traced(self, exchange: Exchange) -> Iterator[None]:
+        """Within it the request has a trace, where there is telemetry."""
+        if self.telemetry is None:
+            yield
+            return
+        trace = self.telemetry.begin(exchange)
+        token = tracing.CURRENT.set(trace)
         try:
             yield
         finally:
-            self.open_answers -= counts
-            self.answered += counts and exchange.is_complete
-            self.count(exchange)
-            exchange.log()
+            tracing.CURRENT.reset(token)
+            self.telemetry.end(trace, exchange)
 
     # Admission --------------------------------------------------------------------------
 

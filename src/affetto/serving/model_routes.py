@@ -10,6 +10,7 @@ from fastapi import FastAPI, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.serving import schemas
+from affetto.serving.description import MODELS
 from affetto.serving.model_list import NAME
 from affetto.serving.roster import Roster
 from affetto.serving.service import Service
@@ -34,12 +35,13 @@ def add_model_routes(app: FastAPI, service: Service, roster: Roster | None, depe
     @app.post(
         "/v1/models",
         summary="Add a model, or replace it",
+        tags=[MODELS],
         response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(401, 403, 409, 413, 422, 500, 503)
         | {201: {"model": schemas.ModelAnswer, "description": "the model is new"}},
     )
-    async def add(model: ModelRequest, request: Request, response: Response) -> schemas.ModelAnswer:
+    async def add_model(model: ModelRequest, request: Request, response: Response) -> schemas.ModelAnswer:
         assert roster is not None
         request.state.facts["model"] = model.name
         replaces = await asyncio.to_thread(roster.add, model.name, model.path)
@@ -49,11 +51,12 @@ def add_model_routes(app: FastAPI, service: Service, roster: Roster | None, depe
     @app.delete(
         "/v1/models/{name}",
         summary="Remove a model",
+        tags=[MODELS],
         response_model_exclude_unset=True,
         dependencies=dependencies,
         responses=schemas.refused(401, 403, 404, 409, 422, 500),
     )
-    async def remove(name: Annotated[str, Path(pattern=f"^{NAME}$")], request: Request) -> schemas.ModelsAnswer:
+    async def remove_model(name: Annotated[str, Path(pattern=f"^{NAME}$")], request: Request) -> schemas.ModelsAnswer:
         assert roster is not None
         request.state.facts["model"] = name
         await asyncio.to_thread(roster.remove, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -307,7 +307,9 @@ class StateAnswer(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ready"}]})
 
-    status: str = Field(description="`ok`, `ready`, `draining` (shutting down, no new requests) or `stalled`")
+    status: Literal["ok", "ready", "draining", "stalled"] = Field(
+        description="`ok`, `ready`, `draining` (shutting down, no new requests) or `stalled`"
+    )
 
 
 class RefusalAnswer(BaseModel):
@@ -328,6 +330,18 @@ class RefusalAnswer(BaseModel):
     message: str = Field(description="message, for people")
 
 
+class BatchPrediction(PredictionAnswer):
+    """Line of `POST /v1/batch` for a recording that was answered."""
+
+    index: int = Field(description="number of the part `file`, from 0")
+
+
+class BatchRefusal(RefusalAnswer):
+    """Line of `POST /v1/batch` for a recording that cannot be used, or was not done in time."""
+
+    index: int = Field(description="number of the part `file`, from 0")
+
+
 _REFUSALS = {
     400: "the form cannot be read or holds no file",
     401: "the token is missing or wrong",
@@ -345,6 +359,15 @@ _REFUSALS = {
 }
 
 
+_RETRIED = (429, 503)
+"""Statuses after which another try may do."""
+
+
 def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe these refusals for FastAPI."""
-    return {status: {"model": RefusalAnswer, "description": _REFUSALS[status]} for status in statuses}
+    answers: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        answers[status] = {"model": RefusalAnswer, "description": _REFUSALS[status]}
+        if status in _RETRIED:
+            answers[status]["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+    return answers

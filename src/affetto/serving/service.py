@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import copy
 import importlib.util
 import math
@@ -21,7 +22,8 @@ from starlette.requests import ClientDisconnect
 from affetto import audio
 from affetto.inference.flow import at_once
 from affetto.inference.predictor import Predictor, count_windows
-from affetto.serving.batching import Batcher, ClosedError, Owner
+from affetto.serving import tracing
+from affetto.serving.batching import Batcher, ClosedError, Owner, Turns
 from affetto.serving.catalogue import Catalogue, Model
 from affetto.serving.disclosure import Disclosure
 from affetto.serving.limits import Limits
@@ -61,7 +63,7 @@ class Job:
     def __init__(self, service: Service, model: Model, content: bytes) -> None:
         self._service, self._model, self._content = service, model, content
         self._given_up = threading.Event()
-        self._owner = Owner(model.kind)
+        self._owner = Owner(model.kind, turns=Turns() if tracing.CURRENT.get() is not None else None)
         self.predictor: Predictor = copy.copy(model.predictor)
         self.predictor.__dict__ |= {
             "window_probabilities": self._window_probabilities,
@@ -72,12 +74,15 @@ class Job:
     def decode(self) -> None:
         """Fill `wave`, (samples,). Raises AudioError for what cannot be used."""
         started, meters = time.monotonic(), self._service.meters
-        self.wave = audio.decode(
-            self._content,
-            name=RECORDING,
-            longest_seconds=self._service.limits.max_seconds,
-            cancelled=self._given_up.is_set,
-        )
+        with tracing.part("decode", bytes=len(self._content)) as trace:
+            self.wave = audio.decode(
+                self._content,
+                name=RECORDING,
+                longest_seconds=self._service.limits.max_seconds,
+                cancelled=self._given_up.is_set,
+            )
+            if trace is not None:
+                trace.note(audio_seconds=round(len(self.wave) / audio.RATE_HZ, 3))
         self._content = b""
         self._owner.size = count_windows(self.predictor, len(self.wave))
         meters.decoding.observe(time.monotonic() - started)
@@ -97,6 +102,11 @@ class Job:
     def give_up(self) -> None:
         self._given_up.set()
         self._service.batcher.drop(self._owner)
+
+    def trace_turns(self) -> None:
+        """Put spans of the turns that it has had below that of the request."""
+        if self._owner.turns is not None:
+            tracing.add_turns(self._owner.turns)
 
     def _window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """`Predictor.window_probabilities`, by the batcher's thread. Raises GivenUpError."""
@@ -234,6 +244,7 @@ class Service:
         except GivenUpError:  # the server has ended
             raise queue_full(self.retry_seconds()) from None
         finally:
+            job.trace_turns()
             if leaving is not None and not leaving.cancel() and not leaving.cancelled():
                 leaving.exception()  # looked at, so that asyncio does not call it forgotten
             if not answer.done():
@@ -261,12 +272,16 @@ class Service:
 
 
 def _in_thread(task: Callable[[], T]) -> Future[T]:
-    """`task` in a thread of its own, for which no exit waits. There are no more of them than places."""
+    """`task` in a thread of its own, for which no exit waits. There are no more of them than places.
+
+    It has the context of the caller, and with it the trace of the request.
+    """
     outcome: Future[T] = Future()
+    context = contextvars.copy_context()
 
     def work() -> None:
         try:
-            outcome.set_result(task())
+            outcome.set_result(context.run(task))
         except BaseException as problem:
             outcome.set_exception(problem)
 

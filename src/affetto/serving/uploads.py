@@ -30,6 +30,16 @@ class Upload:
     fields: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """The recordings of a form with the names that the client gave them, and its other fields."""
+
+    contents: list[bytes]
+    names: list[str]
+    """Names that stand in a table that goes back to the client, and nowhere else."""
+    fields: dict[str, str]
+
+
 class _InMemory(MultiPartParser):
     spool_max_size = sys.maxsize
 
@@ -55,7 +65,7 @@ async def receive(request: Request, limits: Limits, part: str = "file") -> Uploa
     return upload
 
 
-async def receive_files(request: Request, limits: Limits) -> tuple[list[bytes], dict[str, str]]:
+async def receive_batch(request: Request, limits: Limits) -> Batch:
     """The parts `file` of a form, and its other fields; together the files are no larger than one upload may be.
 
     Raises RefusalError as `receive`; 400 for more than `MOST_FILES`.
@@ -74,7 +84,8 @@ async def receive_files(request: Request, limits: Limits) -> tuple[list[bytes], 
         raise RefusalError(400, "no_file", "the form has no file in a part named 'file'")
     if sum(map(len, contents)) > limits.max_bytes:
         raise too_large(limits.max_megabytes)
-    return contents, {name: value for name, value in items.items() if isinstance(value, str)}
+    names = [file.filename or "" for file in files]
+    return Batch(contents, names, {name: value for name, value in items.items() if isinstance(value, str)})
 
 
 async def _items(request: Request, most_files: int) -> FormData:

@@ -210,10 +210,8 @@ class Chooser:
             return
         seconds = entry["samples"] / audio.RATE_HZ
         reason = None
-        if not self.settings.shortest_seconds <= seconds <= self.settings.longest_seconds:
-            reason = (
-                f"shorter than {self.settings.shortest_seconds:g} s or longer than {self.settings.longest_seconds:g} s"
-            )
+        if not self.settings.shortest_seconds <= seconds <= self.settings.longest:
+            reason = f"shorter than {self.settings.shortest_seconds:g} s or longer than {self.settings.longest:g} s"
         elif not self.fits(entry["samples"], self._text(utterance)):
             reason = "whose sentence is too long for them"
         if reason:

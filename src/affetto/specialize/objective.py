@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affetto.errors import UserError
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
 from affetto.quiet import quiet_transformers
@@ -45,6 +46,8 @@ class Objective(ABC):
     name: ClassVar[str]
     unit: ClassVar[str]
     """Units that the loss is a mean of: characters, tokens or masked frames."""
+    has_window: ClassVar[bool] = False
+    """True if each clip is padded to one length, which `window_seconds` may shorten."""
     model: Any
     """Model that trains: transformers' own class for the objective (`SpeechEncoderCTC` around Whisper's encoder)."""
     heads: str = NEW
@@ -56,6 +59,8 @@ class Objective(ABC):
         self.parent, self.settings, self.method, self.vocabulary = parent, settings, method, vocabulary
         self.adaptation: Method | None = None
         self.notes = []
+        if settings.window_seconds is not None and not self.has_window:
+            raise UserError(f"setting window_seconds: {self.name} does not pad clips to a window; leave it out")
         self.build()
         self._choose_what_trains()
         if settings.gradient_checkpointing:

@@ -19,6 +19,8 @@ METHOD_SETTINGS: dict[str, tuple[str, ...]] = {"full": (), "lora": ("rank", "alp
 Share = Annotated[float, Field(ge=0, lt=1)]
 RESULT_NEUTRAL = frozenset({"checkpoint_minutes", "gradient_checkpointing"})
 """Settings that may differ when a specialisation goes on."""
+LATER = frozenset({"window_seconds"})
+"""Settings that came later: left out of the identity where they are null, so that older ones still go on."""
 
 
 class _Record(BaseModel):
@@ -59,6 +61,13 @@ class Settings(_Record):
     decoder: Literal["own", "new"] = Field(
         "own", description="seq2seq: the parent's decoder and tokenizer, or a small new one over characters"
     )
+    window_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=30,
+        description="seq2seq: length to which each clip is padded (longer clips are left out); null: the encoder's "
+        "whole window, as in Whisper's training",
+    )
     rank: int = Field(16, ge=1, description="lora: rank of the update")
     alpha: float = Field(32.0, gt=0, description="lora: its scaling is alpha / rank")
     dropout: float = Field(0.05, ge=0, lt=1, description="lora: dropout before A")
@@ -70,6 +79,11 @@ class Settings(_Record):
     validations: int = Field(10, ge=1, description="how often to validate, the end included; before the first step too")
     max_bad: float = Field(0.05, ge=0, lt=1, description="share of unreadable clips at which to stop; one is let pass")
     checkpoint_minutes: float = Field(10.0, gt=0, description="at most this much training is lost to a kill")
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest clip that is taken."""
+        return min(self.longest_seconds, self.window_seconds or self.longest_seconds)
 
 
 class Spec(_Record):
@@ -95,7 +109,8 @@ class Spec(_Record):
         Paths do not: the content of their files is among the facts of `identity`.
         """
         fields = self.model_dump(mode="json", exclude={"path", "backbone", "settings", "corpus"})
-        return fields | self.settings.model_dump(mode="json", exclude=set(RESULT_NEUTRAL))
+        values = self.settings.model_dump(mode="json", exclude=set(RESULT_NEUTRAL))
+        return fields | {name: value for name, value in values.items() if name not in LATER or value is not None}
 
     def identity(self, facts: dict[str, Any]) -> str:
         return hashlib.sha256(json.dumps(self.describe() | facts, sort_keys=True).encode()).hexdigest()
@@ -124,9 +139,10 @@ def settings(
         raise UserError(
             f"setting {name}={first['input']!r}: {first['msg'].lower()} ({Settings.model_fields[name].description})"
         ) from None
-    if resolved.shortest_seconds >= resolved.longest_seconds:
+    if resolved.shortest_seconds >= resolved.longest:
+        bound = "longest_seconds" if resolved.longest == resolved.longest_seconds else "window_seconds"
         raise UserError(
-            f"settings shortest_seconds={resolved.shortest_seconds:g} and longest_seconds={resolved.longest_seconds:g} "
+            f"settings shortest_seconds={resolved.shortest_seconds:g} and {bound}={resolved.longest:g} "
             "leave no clip; the first must be below the second"
         )
     return resolved

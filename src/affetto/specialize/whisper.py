@@ -1,7 +1,8 @@
 """`seq2seq`: Whisper's own objective, and the saving of a trained encoder as an ordinary Whisper checkpoint.
 
 As in Whisper (Radford et al. 2023) a clip is padded with silence to the encoder's whole window, 30 s for the published
-models; the decoder's loss is that of transformers' `WhisperForConditionalGeneration`.
+models, unless `window_seconds` shortens it. The decoder's loss is that of transformers'
+`WhisperForConditionalGeneration`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from affetto.backbones.families.whisper import SAMPLES_PER_POSITION
+from affetto.audio import RATE_HZ
+from affetto.backbones.families.whisper import SAMPLES_PER_POSITION, WHISPER
 from affetto.errors import UserError
 from affetto.quiet import quiet_transformers
 from affetto.specialize.objective import NEW, PARENTS, Item, Objective, padded_labels
@@ -30,6 +32,7 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 class Seq2Seq(Objective):
     name, unit = "seq2seq", "tokens"
+    has_window = True
     language = "it"
 
     def build(self) -> None:
@@ -38,8 +41,21 @@ class Seq2Seq(Objective):
         self.heads = NEW if self.vocabulary is not None else PARENTS
         self.model = self._with_new_decoder() if self.vocabulary is not None else self._with_own_decoder()
         self.model.model.encoder = self.backbone.model
+        self.positions = self.backbone.model.embed_positions
+        if self.settings.window_seconds is not None:
+            self._shorten(self.settings.window_seconds)
         self.start = int(self.model.config.decoder_start_token_id)
         self.end = int(self.model.config.eos_token_id)
+
+    def _shorten(self, seconds: float) -> None:
+        """Let the encoder take `seconds` only, on the first rows of its table of positions, which never train."""
+        config, table = self.backbone.model.config, self.positions.weight
+        shorter = int(WHISPER.window_config(seconds)["max_source_positions"])
+        if not 0 < shorter <= len(table):
+            longest = len(table) * SAMPLES_PER_POSITION / RATE_HZ
+            raise UserError(f"setting window_seconds={seconds:g}: {self.parent.folder} takes 0.02 to {longest:g} s")
+        config.max_source_positions = shorter
+        self.backbone.model.embed_positions = nn.Embedding.from_pretrained(table[:shorter].detach(), freeze=True)
 
     def _with_new_decoder(self) -> Any:
         from transformers import GenerationConfig, WhisperForConditionalGeneration
@@ -103,7 +119,7 @@ class Seq2Seq(Objective):
         return self._window()
 
     def _window(self) -> int:
-        return int(self.model.config.max_source_positions) * SAMPLES_PER_POSITION
+        return int(self.backbone.model.config.max_source_positions) * SAMPLES_PER_POSITION
 
     def item(self, wave: np.ndarray, text: str, random: np.random.Generator) -> Item:
         window = self._window()
@@ -157,6 +173,9 @@ class Seq2Seq(Objective):
         )
 
     def save(self, folder: Path) -> None:
+        encoder = self.backbone.model
+        encoder.embed_positions = self.positions.to(encoder.device)
+        encoder.config.max_source_positions = self.positions.num_embeddings
         self.save_model(self.model, folder)
         self.tokenizer.save_pretrained(folder)
 
