@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import Field, TypeAdapter
 from pydantic.json_schema import SkipJsonSchema
+
+from affetto.serving.processing import Options
 
 _Share = Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None]
 ModelName = Annotated[
@@ -59,6 +61,30 @@ PARAMETERS: dict[str, Any] = {
     "timeout": Timeout,
 }
 """Parameters of an answer to a whole recording, by name."""
+
+
+async def read_options(
+    model: ModelName = None,
+    abstain_below: AbstainBelow = None,
+    coverage: Coverage = None,
+    sets: Sets = None,
+    refuse_novel: RefuseNovel = None,
+    require_speech: RequireSpeech = None,
+    timeout: Timeout = None,
+) -> Options:
+    """Options in the address of a request for answers to whole recordings."""
+    return Options(
+        model=model,
+        abstain_below=abstain_below,
+        coverage=coverage,
+        sets=sets,
+        refuse_novel=refuse_novel,
+        require_speech=require_speech,
+        timeout=timeout,
+    )
+
+
+AddressOptions = Annotated[Options, Depends(read_options)]
 
 
 def fields_of(parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
