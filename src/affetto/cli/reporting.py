@@ -31,6 +31,13 @@ def report(
             help="corpus whose clips the page plays (repeatable): from PATH, so on this computer alone",
         ),
     ] = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV of numbers that others published on the same corpora, to show beside these, with what differs",
+        ),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="page title (default: name of the results)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     quiet: Quiet = False,
@@ -47,6 +54,7 @@ def report(
             title=title,
             only=tuple(formats or ()),
             places=pairs(audio, "--audio"),
+            published=published,
             progress=progress,
         )
     if as_json:

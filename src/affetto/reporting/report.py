@@ -34,6 +34,7 @@ from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
 from affetto.reporting.results.model_index import model_index
 from affetto.reporting.results.prediction_exports import FOLDER, prediction_files
+from affetto.reporting.results.published import of_corpora, read_published
 from affetto.reporting.results.recordings import Recordings, corpus_names
 from affetto.reporting.results.records import Results
 from affetto.reporting.results.summary import Summary, summarise
@@ -72,21 +73,28 @@ def write(
     title: str | None = None,
     only: Collection[str] = (),
     places: Mapping[str, str] | None = None,
+    published: str | Path | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Report:
     """Report on the results in the folder `source` into the folder `out`; `only` names some of FORMATS (none: all).
 
     `places` of corpora, by name: the page plays their clips from there, and the report has their lengths.
+    `published` is a table of numbers that others published, which are shown beside the results.
     An earlier report in `out` is replaced once the new one is whole. Raises UserError for a folder without results,
-    an unknown format, and an `out` that cannot be written or holds something else.
+    an unknown format, a table with a mistake, and an `out` that cannot be written or holds something else.
     """
     out = Path(out)
     for name in only:
         if name not in FORMATS:
             raise unknown("format of a report", name, FORMATS)
     earlier = _earlier_files(out)
+    systems = read_published(published) if published is not None else ()
     results = collect(source)
     evidence = Evidence(results, _recordings(results, places) if places else None)
+    if published is not None:
+        corpora = {config.axes.dataset for config in evidence.configurations}
+        evidence.published, notes = of_corpora(systems, corpora, published)
+        evidence.notes += notes
     sections, opening = build_sections(evidence), summarise(evidence)
     writer = _Writer(out, only, progress)
     title = title or f"{evidence.results.name}: speech emotion recognition"

@@ -21,8 +21,8 @@ from affetto.serving.app_parameters import (
     PARAMETERS,
     SEGMENT_PARAMETERS,
     AbstainBelow,
-    AddressOptions,
     ModelName,
+    RecordingOptions,
     Timeout,
 )
 from affetto.serving.batches import add_batches
@@ -95,7 +95,7 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS),
     )
-    async def predict(request: Request, options: AddressOptions) -> schemas.PredictionAnswer:
+    async def predict(request: Request, options: RecordingOptions) -> schemas.PredictionAnswer:
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)
 

@@ -63,6 +63,11 @@ PARAMETERS: dict[str, Any] = {
 """Parameters of an answer to a whole recording, by name."""
 
 
+def fields_of(parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """{name: JSON schema} of parameters as fields of a form."""
+    return {name: TypeAdapter(parameter).json_schema() for name, parameter in parameters.items()}
+
+
 async def read_options(
     model: ModelName = None,
     abstain_below: AbstainBelow = None,
@@ -72,7 +77,7 @@ async def read_options(
     require_speech: RequireSpeech = None,
     timeout: Timeout = None,
 ) -> Options:
-    """Options in the address of a request for answers to whole recordings."""
+    """Options of a request for a recording, from its query."""
     return Options(
         model=model,
         abstain_below=abstain_below,
@@ -84,9 +89,4 @@ async def read_options(
     )
 
 
-AddressOptions = Annotated[Options, Depends(read_options)]
-
-
-def fields_of(parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """{name: JSON schema} of parameters as fields of a form."""
-    return {name: TypeAdapter(parameter).json_schema() for name, parameter in parameters.items()}
+RecordingOptions = Annotated[Options, Depends(read_options)]

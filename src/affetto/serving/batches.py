@@ -14,15 +14,16 @@ from starlette.types import Receive, Scope, Send
 
 from affetto.inference.predictor import Prediction
 from affetto.serving import logs, schemas, tracing
-from affetto.serving.app_parameters import PARAMETERS, AddressOptions, Format
+from affetto.serving.app_parameters import PARAMETERS, Format, RecordingOptions
 from affetto.serving.batch_lines import CSV, FORMATS, JSON_LINES, Lines, lines_of
 from affetto.serving.catalogue import Model
 from affetto.serving.description import FILE, RECORDINGS, form, lines_content
-from affetto.serving.processing import Options
+from affetto.serving.processing import NAMES, Options, refuse_unknown
 from affetto.serving.refusals import RefusalError, defect, timed_out
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import MOST_FILES, receive_batch
 
+_NAMES = {*NAMES, "format"}
 AT_ONCE = 4
 """Recordings of a batch that are at work at once, where there are places for them."""
 _FILES: dict[str, Any] = {
@@ -156,12 +157,14 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
         dependencies=dependencies,
         responses=_RESPONSES,
     )
-    async def batch(request: Request, options: AddressOptions, format: Format = None) -> BatchAnswer:
+    async def batch(request: Request, options: RecordingOptions, format: Format = None) -> BatchAnswer:
+        refuse_unknown("query", request.query_params, _NAMES)
         service.catalogue.find(options.model)
         with contextlib.ExitStack() as stack:
             stack.enter_context(service.take_place(request.state.client))
             with tracing.part("upload"):
                 received = await receive_batch(request, service.limits)
+            refuse_unknown("form", received.fields, _NAMES)
             options = options.completed(received.fields)
             kind = _checked_format(format or received.fields.get("format", JSON_LINES))
             served = options.check(service.catalogue, service.limits)

@@ -153,7 +153,7 @@ def _cells(evidence: Evidence, config: Configuration, best: Sequence[Configurati
     return [
         seeds,
         *(
-            _measure_cell(evidence, config, measure, is_bold=measure is MACRO_F1 and config in best)
+            measure_cell(evidence, config, measure, is_bold=measure is MACRO_F1 and config in best)
             for measure in shown_measures()
         ),
         over_probe,
@@ -161,7 +161,8 @@ def _cells(evidence: Evidence, config: Configuration, best: Sequence[Configurati
     ]
 
 
-def _measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *, is_bold: bool) -> Cell:
+def measure_cell(evidence: Evidence, config: Configuration, measure: Measure, *, is_bold: bool = False) -> Cell:
+    """A score with its deviation over seeds, and its interval below. The configuration must have a system."""
     spread, estimate = evidence.spread(config, measure.name), evidence.estimate(config, measure.name)
     scale, deviation = measure.scale, spread.deviation
     return Cell(

@@ -76,6 +76,8 @@ class Sheet:
     """Names of the columns that the page shows directly after the words of a row; files keep their order."""
     lists: tuple[str, ...] = ()
     """Names of the columns whose cells are lists of parts, with commas between them."""
+    is_sortable: bool = True
+    """False if the page offers no other order of the rows."""
 
     slim: Slim | None = None
     """Form for an article; None for a table that is no main one."""

@@ -12,6 +12,7 @@ import numpy as np
 from affetto.errors import UserError
 from affetto.measures.scores import counted_scores
 from affetto.reporting.results.naming import method_rank
+from affetto.reporting.results.published import PublishedSystem
 from affetto.reporting.results.recordings import Recordings
 from affetto.reporting.results.records import Configuration, Results, Run
 from affetto.reporting.stats import estimation, paired
@@ -27,6 +28,8 @@ class Evidence:
 
     def __init__(self, results: Results, recordings: Recordings | None = None) -> None:
         self.results, self.recordings = results, recordings
+        self.published: tuple[PublishedSystem, ...] = ()
+        """Systems that others published on the corpora of these results."""
         self.notes = list(results.notes)
         self.parts: dict[Hashable, Evidence] = {}
         """Evidence of each part of targets, made when it is asked for."""
