@@ -55,6 +55,7 @@ class Roster:
             models = self._service.catalogue.models
             (model,) = self._loaded({name: self._permitted(path)}).values()
             self._use({**models, name: model})
+            self._listed.pop(name, None)  # the file's model of that name serves no more
         logs.event("model_added", model=name, replaces=name in models)
         return name in models
 
