@@ -213,6 +213,11 @@ def test_a_file_that_is_read_again_serves_what_it_lists(folder, caplog):
         read_models(file)
 
 
+def test_a_model_that_another_change_removes_meanwhile_is_no_defect(serving, monkeypatch):
+    monkeypatch.setattr(serving.roster, "add", lambda name, path: False)
+    assert refused(add(serving, "b", "first")) == (409, "changing")
+
+
 def test_a_model_that_a_request_has_replaced_is_the_file_s_again_once_that_is_read(folder):
     file = folder / "list"
     file.write_text(f"x={folder}/first\n")
