@@ -227,6 +227,23 @@ def test_a_file_that_is_read_again_serves_what_it_lists(folder, caplog):
         read_models(file)
 
 
+def test_a_model_that_a_request_has_replaced_is_the_file_s_again_once_that_is_read(folder):
+    file = folder / "list"
+    file.write_text(f"x={folder}/first\n")
+    limits = Limits(admin_token=ADMIN)
+    serving = Serving({"a": Stub()}, limits, changes=Changes(folder=folder, file=file), load=Loader())
+    with serving as url:
+        serving.url = url
+        serving.roster.reload()
+        assert add(serving, "x", "second").status_code == 200
+        of_request = serving.service.catalogue.models["x"]
+        serving.roster.reload()
+        assert serving.service.catalogue.models["x"] is not of_request
+        of_file = serving.service.catalogue.models["x"]
+        serving.roster.reload()
+        assert serving.service.catalogue.models["x"] is of_file, "it is unchanged now"
+
+
 def test_a_hangup_reads_the_file_and_ends_the_server_without_one():
     class Server:
         should_exit = False

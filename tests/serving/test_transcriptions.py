@@ -187,5 +187,5 @@ def test_a_transcript_does_not_hold_up_emotions(transcribing, transcriber):
 
 def test_a_label_of_any_letters_does_not_break_subtitles():
     part = SimpleNamespace(start=0.0, end=1.0, emotion="not a <b>emotion")
-    answer = transcriptions._text("vtt", transcriptions.Recognised(1.0, segments=[part], texts=["a < b"]))
-    assert bytes(answer.body).decode().endswith("\n<c.not-a--b-emotion>a &lt; b</c>\n")
+    answer = transcriptions._text("vtt", transcriptions.Recognised(1.0, segments=[part], texts=["a < b --> c"]))
+    assert bytes(answer.body).decode().endswith("\n<c.not-a--b-emotion>a &lt; b --&gt; c</c>\n")

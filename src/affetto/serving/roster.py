@@ -56,6 +56,7 @@ class Roster:
             models = self._service.catalogue.models
             (model,) = self._loaded({name: self._permitted(path)}).values()
             self._use({**models, name: model})
+            self._listed.pop(name, None)  # the file's model of that name serves no more
             # Before another change may remove it.
             description = self._service.catalogue.description(model)
         logs.event("model_added", model=name, replaces=name in models)

@@ -169,7 +169,7 @@ def _text(kind: str, result: Recognised) -> Response:
         if kind == "srt":
             cues.append(f"{len(cues) + 1}\n{times}\n{text}\n")
         else:
-            line = text.replace("&", "&amp;").replace("<", "&lt;")
+            line = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             kind_of_cue = re.sub(r"[^\w-]", "-", part.emotion or "")  # a label of others may have any letters
             cues.append(f"{times}\n" + (f"<c.{kind_of_cue}>{line}</c>\n" if kind_of_cue else f"{line}\n"))
     if kind == "vtt":
