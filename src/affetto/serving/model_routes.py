@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from affetto.serving import schemas
 from affetto.serving.description import MODELS
 from affetto.serving.model_list import NAME
-from affetto.serving.refusals import RefusalError
 from affetto.serving.roster import Roster
 from affetto.serving.service import Service
 
@@ -45,12 +44,9 @@ def add_model_routes(app: FastAPI, service: Service, roster: Roster | None, depe
     async def add_model(model: ModelRequest, request: Request, response: Response) -> schemas.ModelAnswer:
         assert roster is not None
         request.state.facts["model"] = model.name
-        replaces = await asyncio.to_thread(roster.add, model.name, model.path)
+        answer, replaces = await asyncio.to_thread(roster.add, model.name, model.path)
         response.status_code = 200 if replaces else 201
-        described = [answer for answer in service.catalogue.describe() if answer.name == model.name]
-        if not described:
-            raise RefusalError(409, "changing", f"{model.name!r} was served, and another change has removed it since")
-        return described[0]
+        return answer
 
     @app.delete(
         "/v1/models/{name}",
