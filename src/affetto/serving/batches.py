@@ -40,7 +40,12 @@ _TABLE = {
 _BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": form({"file": _FILES}, PARAMETERS | {"format": Format})}
 }
+_CONTENT = lines_content(FORMATS[JSON_LINES]) | {FORMATS[CSV]: {"schema": _TABLE}}
 _REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "a line for each recording", "content": _CONTENT},
+    **schemas.refused(*_REFUSALS),
+}
 
 
 class BatchAnswer(Response):
@@ -150,13 +155,7 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
         response_class=Response,
         response_model=None,
         dependencies=dependencies,
-        responses=schemas.refused(*_REFUSALS)
-        | {
-            200: {
-                "description": "lines of JSON",
-                "content": lines_content(FORMATS[JSON_LINES]) | {FORMATS[CSV]: {"schema": _TABLE}},
-            }
-        },
+        responses=_RESPONSES,
     )
     async def batch(request: Request, options: RecordingOptions, format: Format = None) -> BatchAnswer:
         refuse_unknown("query", request.query_params, _NAMES)
