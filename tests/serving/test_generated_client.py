@@ -61,10 +61,13 @@ def document(url: str) -> dict[str, Any]:
 
 
 class Package:
-    """A generated package: `package.api("recordings", "predict")`, `package.models`, `package.client`."""
+    """A generated package: `package.api("recordings", "predict")`, `package.models`, `package.client`.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    `report`: text of the generator, with a warning for all that the client lacks of the API.
+    """
+
+    def __init__(self, name: str, report: str) -> None:
+        self._name, self.report = name, report
         self.client, self.models, self.types = (self._module(part) for part in ("client", "models", "types"))
 
     def api(self, tag: str, operation: str) -> ModuleType:
@@ -76,14 +79,13 @@ class Package:
 
 @pytest.fixture(scope="module")
 def package(document: dict[str, Any], generator: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Package]:
-    """Generated without a warning: each says what the client lacks of the API."""
     folder = tmp_path_factory.mktemp("client")
     (folder / "openapi.json").write_text(json.dumps(document), encoding="utf-8")
     (folder / "config.yml").write_text("post_hooks: []\n", encoding="utf-8")  # they would format it
     command = [sys.executable, "-P", "-m", "openapi_python_client", "generate", "--meta", "none"]
     options = ["--path", "openapi.json", "--config", "config.yml", "--output-path", "affetto_client"]
     ended = subprocess.run(
-        [*command, *options, "--fail-on-warning"],
+        [*command, *options],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(generator)},
         capture_output=True,
@@ -91,10 +93,10 @@ def package(document: dict[str, Any], generator: Path, tmp_path_factory: pytest.
         check=False,
         timeout=120,
     )
-    assert ended.returncode == 0 and "WARNING" not in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        yield Package("affetto_client")
+        yield Package("affetto_client", ended.stdout + ended.stderr)
     for name in [name for name in sys.modules if name.partition(".")[0] == "affetto_client"]:
         del sys.modules[name]
 
@@ -127,6 +129,10 @@ def test_every_operation_has_a_plain_name_a_group_and_its_refusals_a_record(docu
             assert ("Retry-After" in answer.get("headers", {})) == (
                 status == "429" or (status == "503" and operation["tags"] != ["state"])
             )
+
+
+def test_the_client_lacks_nothing(package: Package) -> None:
+    assert "WARNING" not in package.report, package.report
 
 
 def test_state_models_and_notice(package: Package, client: Any, url: str) -> None:

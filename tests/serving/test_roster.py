@@ -115,6 +115,20 @@ def test_a_request_ends_with_the_model_with_which_it_began(serving):
     until(lambda: gone() is None)
 
 
+def test_a_model_that_is_removed_at_once_was_added_all_the_same(serving, monkeypatch):
+    add_model = serving.roster.add
+
+    def add_and_remove(name, path):
+        answer = add_model(name, path)
+        serving.roster.remove(name)
+        return answer
+
+    monkeypatch.setattr(serving.roster, "add", add_and_remove)
+    answer = add(serving, "b", "first")
+    assert answer.status_code == 201 and answer.json()["name"] == "b" and not answer.json()["default"]
+    assert names(serving) == ["a"]
+
+
 def test_a_broken_model_changes_nothing_and_loading_holds_up_nobody(serving):
     load = serving.load
     assert refused(add(serving, "a", "broken")) == (422, "unusable_model")
@@ -211,6 +225,23 @@ def test_a_file_that_is_read_again_serves_what_it_lists(folder, caplog):
         assert names(serving) == ["second", "x"] and caplog.messages.count("models_unreadable") == 4
     with pytest.raises(UserError, match="--models-file"):
         read_models(file)
+
+
+def test_a_model_that_a_request_has_replaced_is_the_file_s_again_once_that_is_read(folder):
+    file = folder / "list"
+    file.write_text(f"x={folder}/first\n")
+    limits = Limits(admin_token=ADMIN)
+    serving = Serving({"a": Stub()}, limits, changes=Changes(folder=folder, file=file), load=Loader())
+    with serving as url:
+        serving.url = url
+        serving.roster.reload()
+        assert add(serving, "x", "second").status_code == 200
+        of_request = serving.service.catalogue.models["x"]
+        serving.roster.reload()
+        assert serving.service.catalogue.models["x"] is not of_request
+        of_file = serving.service.catalogue.models["x"]
+        serving.roster.reload()
+        assert serving.service.catalogue.models["x"] is of_file, "it is unchanged now"
 
 
 def test_a_hangup_reads_the_file_and_ends_the_server_without_one():

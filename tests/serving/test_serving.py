@@ -68,9 +68,12 @@ def test_what_it_prints_works_and_a_signal_ends_it(tmp_path):
 @pytest.mark.slow
 def test_a_crowd_gets_right_answers_and_a_signal_loses_none_of_them():
     """The benchmark in small; in full it sends 10,000 requests."""
-    command = [sys.executable, "benchmarks/load.py", "--requests", "250", "--clients", "16"]
+    pytest.importorskip("espeakng_loader")
+    pytest.importorskip("silero_vad")
+    command = [sys.executable, "benchmarks/load.py", "--quick"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(done.stdout)
-    assert found["answers"]["200"] > 250 and {"413", "415", "422"} <= found["answers"].keys()
-    assert found["sigterm"]["answers_after_the_signal"] > 0
+    figures = json.loads(done.stdout)
+    kinds = {"predict", "timeline", "batch", "stream", "transcription"}
+    assert all(figures["answers"][kind]["200"] for kind in kinds) and figures["answers"]["hostile"]
+    assert figures["changes"] and sum(figures["sigterm"]["answers"]["predict"].values())

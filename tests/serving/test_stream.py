@@ -343,7 +343,7 @@ def test_the_token_comes_in_a_header_or_in_the_hello(tmp_path, monkeypatch):
         ({"Host": "evil.example"}, "wrong_host"),
     ],
 )
-def test_other_sites_open_no_stream(headers, expected):
+def test_other_sites_open_no_stream(headers, expected, caplog):
     with Serving({"a": Stub()}, names={"127.0.0.1"}, root_path="/speech") as url:
         upgrade = {
             "Connection": "Upgrade",
@@ -356,6 +356,7 @@ def test_other_sites_open_no_stream(headers, expected):
         assert answer.headers["x-content-type-options"] == "nosniff"
         with Client(f"{url}/speech", headers={"Origin": url}) as client:
             assert client.message()["type"] == "ready"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR], "a refusal is no defect"
 
 
 def test_a_request_that_is_no_handshake_is_told_so(serving):

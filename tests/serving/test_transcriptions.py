@@ -35,12 +35,13 @@ def serving(predictor):
         yield serving
 
 
-def ask(serving: Serving, **fields: str) -> httpx.Response:
+def ask(serving: Serving, query: dict[str, str] | None = None, **fields: str) -> httpx.Response:
     return httpx.post(
         f"{serving.url}/v1/audio/transcriptions",
         headers={"Authorization": f"Bearer {TOKEN}"},
         files={"file": ("clip.wav", wav(WAVE), "audio/wav")},
         data=fields,
+        params=query,
         timeout=60,
     )
 
@@ -56,6 +57,29 @@ def test_json_has_the_emotion_of_the_recording_and_an_empty_text(serving, predic
         assert body["windows"] == expected.windows and "segments" not in body
 
 
+def test_options_are_followed_or_refused_in_the_query_and_in_the_form(serving):
+    for answer in (ask(serving, query={"abstain_below": "1"}), ask(serving, abstain_below="1")):
+        assert answer.status_code == 200 and answer.json()["emotion"] is None
+    for answer in (ask(serving, query={"coverage": "0.9"}), ask(serving, coverage="0.9")):
+        assert refused(answer) == (422, "invalid_parameter"), "this model has no sets"
+        assert answer.json()["message"].startswith("coverage: the model 'lora'")
+    headers, files = {"Authorization": f"Bearer {TOKEN}"}, {"file": wav(WAVE)}
+    for path in ("predict", "timeline", "batch", "audio/transcriptions"):
+        for place, sent in (("query", {"params": {"abstain_belw": "1"}}), ("form", {"data": {"abstain_belw": "1"}})):
+            answer = httpx.post(f"{serving.url}/v1/{path}", headers=headers, files=files, timeout=60, **sent)
+            assert refused(answer) == (422, "invalid_parameter")
+            message = f"{place}: unknown parameter 'abstain_belw': did you mean 'abstain_below'?"
+            assert answer.json()["message"].startswith(message)
+    assert refused(ask(serving, query={"response_format": "json"})) == (422, "invalid_parameter"), "it is of the form"
+
+
+def test_a_form_may_have_all_fields_of_openai_s_clients_and_ours(serving):
+    texts = {"language": "it", "prompt": "a", "temperature": "0", "response_format": "json", "stream": "false"}
+    granularities = {"timestamp_granularities[]": ["segment", "word"]}
+    answer = ask(serving, model="lora", timeout="60", abstain_below="0", **texts, **granularities)
+    assert answer.status_code == 200, answer.text
+
+
 def test_segments_refuse_the_options_of_whole_recordings(serving, monkeypatch):
     monkeypatch.setattr(serving.service, "makes_timelines", True)
     for option in ("coverage", "sets", "refuse_novel", "require_speech"):
@@ -63,6 +87,7 @@ def test_segments_refuse_the_options_of_whole_recordings(serving, monkeypatch):
         timelines = {"url": f"{serving.url}/v1/timeline", "headers": {"Authorization": f"Bearer {TOKEN}"}}
         for answer in (
             ask(serving, response_format="verbose_json", **value),
+            ask(serving, response_format="verbose_json", query=value),
             httpx.post(**timelines, files={"file": wav(WAVE)}, data=value, timeout=60),
             httpx.post(**timelines, files={"file": wav(WAVE)}, params=value, timeout=60),
         ):
@@ -169,5 +194,5 @@ def test_a_transcript_does_not_hold_up_emotions(transcribing, transcriber):
 
 def test_a_label_of_any_letters_does_not_break_subtitles():
     part = SimpleNamespace(start=0.0, end=1.0, emotion="not a <b>emotion")
-    answer = transcriptions._text("vtt", transcriptions.Recognised(1.0, segments=[part], texts=["a < b"]))
-    assert bytes(answer.body).decode().endswith("\n<c.not-a--b-emotion>a &lt; b</c>\n")
+    answer = transcriptions._text("vtt", transcriptions.Recognised(1.0, segments=[part], texts=["a < b --> c"]))
+    assert bytes(answer.body).decode().endswith("\n<c.not-a--b-emotion>a &lt; b --&gt; c</c>\n")

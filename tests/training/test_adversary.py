@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,38 @@ def test_it_begins_with_even_guesses_and_reverses_nothing() -> None:
     loss = layer.loss(rows, layer.indices("abc"), progress=0.0, clips=3)
     assert float(loss.detach()) == pytest.approx(torch.log(torch.tensor(3.0)))
     assert rise(0.0) == 0.0 and rise(0.5) == pytest.approx(0.98661, abs=1e-5) and 0.999 < rise(1.0) < 1.0
+
+
+def test_a_refit_meets_the_strength_with_which_its_epochs_were_chosen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    strengths: dict[tuple[str, int], list[float]] = {}
+    plain, learn = Adversary.loss, Learner.learn
+    at: list[tuple[str, int]] = []
+
+    def learning(self: Learner, step: int, batch: Any) -> None:
+        at.append((self.task.identity.split()[-1], self.epoch))
+        learn(self, step, batch)
+
+    def noted(self: Adversary, *batch: Any, progress: float, clips: int) -> Any:
+        strengths.setdefault(at[-1], []).append(progress)
+        return plain(self, *batch, progress=progress, clips=clips)
+
+    monkeypatch.setattr(Learner, "learn", learning)
+    monkeypatch.setattr(Adversary, "loss", noted)
+    scores = itertools.chain([0.0], itertools.repeat(1.0))  # so that the first trained epoch is the best
+    plain_scores = loop.validation_scores
+    monkeypatch.setattr(
+        loop, "validation_scores", lambda *rest, **more: dict.fromkeys(plain_scores(*rest, **more), next(scores))
+    )
+    overrides = ON | {"training.epochs": "3", "training.refit": "true"}
+    train(
+        spec(write_table(tmp_path / "corpus"), "lora", split="column", overrides=overrides, probe=False),
+        tmp_path / "run",
+    )
+    assert {stage for stage, _ in strengths} == {"select", "refit"}
+    assert {epoch for stage, epoch in strengths if stage == "refit"} == {0}
+    assert max(strengths["refit", 0]) < 1 / 3 <= min(strengths["select", 1])
 
 
 @pytest.fixture

@@ -21,11 +21,8 @@ from affetto.serving.app_parameters import (
     PARAMETERS,
     SEGMENT_PARAMETERS,
     AbstainBelow,
-    Coverage,
     ModelName,
-    RefuseNovel,
-    RequireSpeech,
-    Sets,
+    RecordingOptions,
     Timeout,
 )
 from affetto.serving.batches import add_batches
@@ -74,7 +71,8 @@ def create_app(
     # The guard asks for the token; here it is only described.
     dependencies = [Security(bearer)] if service.limits.requires_token else []
     _add_handlers(app)
-    _add_state(app, service, guard, dependencies)
+    _add_facts(app, service, dependencies)
+    _add_state(app, service, guard)
     _add_predict(app, service, dependencies)
     _add_timeline(app, service, dependencies)
     add_transcriptions(app, service, dependencies)
@@ -97,25 +95,7 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
         dependencies=dependencies,
         responses=schemas.refused(*REFUSALS),
     )
-    async def predict(
-        request: Request,
-        model: ModelName = None,
-        abstain_below: AbstainBelow = None,
-        coverage: Coverage = None,
-        sets: Sets = None,
-        refuse_novel: RefuseNovel = None,
-        require_speech: RequireSpeech = None,
-        timeout: Timeout = None,
-    ) -> schemas.PredictionAnswer:
-        options = Options(
-            model,
-            abstain_below,
-            coverage=coverage,
-            sets=sets,
-            refuse_novel=refuse_novel,
-            require_speech=require_speech,
-            timeout=timeout,
-        )
+    async def predict(request: Request, options: RecordingOptions) -> schemas.PredictionAnswer:
         served, prediction = await process_upload(request, service, options, predict_job)
         return prediction_answer(served.name, served.predictor, prediction)
 
@@ -150,7 +130,7 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
         return timeline_answer(served.name, served.predictor, seconds, segments)
 
 
-def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Sequence[Any]) -> None:
+def _add_facts(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:
     @app.head("/v1/models", include_in_schema=False)
     @app.get(
         "/v1/models",
@@ -186,6 +166,8 @@ def _add_state(app: FastAPI, service: Service, guard: Guard, dependencies: Seque
     async def read_metrics() -> Response:
         return Response(service.meters.text(), media_type=meters.CONTENT_TYPE)
 
+
+def _add_state(app: FastAPI, service: Service, guard: Guard) -> None:
     unhealthy: dict[int | str, dict[str, Any]] = {503: {"model": schemas.StateAnswer, "description": "it is not"}}
 
     @app.head("/healthz", include_in_schema=False)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import Field, TypeAdapter
 from pydantic.json_schema import SkipJsonSchema
+
+from affetto.serving.processing import Options
 
 _Share = Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None]
 ModelName = Annotated[
@@ -64,3 +66,27 @@ PARAMETERS: dict[str, Any] = {
 def fields_of(parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """{name: JSON schema} of parameters as fields of a form."""
     return {name: TypeAdapter(parameter).json_schema() for name, parameter in parameters.items()}
+
+
+async def read_options(
+    model: ModelName = None,
+    abstain_below: AbstainBelow = None,
+    coverage: Coverage = None,
+    sets: Sets = None,
+    refuse_novel: RefuseNovel = None,
+    require_speech: RequireSpeech = None,
+    timeout: Timeout = None,
+) -> Options:
+    """Options of a request for a recording, from its query."""
+    return Options(
+        model=model,
+        abstain_below=abstain_below,
+        coverage=coverage,
+        sets=sets,
+        refuse_novel=refuse_novel,
+        require_speech=require_speech,
+        timeout=timeout,
+    )
+
+
+RecordingOptions = Annotated[Options, Depends(read_options)]

@@ -70,17 +70,17 @@ class CsvLines:
         self._waiting: dict[int, Row] = {}
 
     def header(self) -> str:
-        return self._taken()
+        return self._drain()
 
     def add(self, index: int, result: Prediction | RefusalError) -> str:
         row = as_row(Input(self._names[index]), result)
         self._waiting[index] = row if self._protocol is None else row | {"protocol": self._protocol}
         while self._writer.rows in self._waiting:
             self._writer.write(self._waiting.pop(self._writer.rows))
-        return self._taken()
+        return self._drain()
 
-    def _taken(self) -> str:
-        """What was written since the last call."""
+    def _drain(self) -> str:
+        """Text that was written since the last call."""
         text = self._text.getvalue()
         self._text.seek(0)
         self._text.truncate()

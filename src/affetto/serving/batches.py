@@ -14,25 +14,16 @@ from starlette.types import Receive, Scope, Send
 
 from affetto.inference.predictor import Prediction
 from affetto.serving import logs, schemas, tracing
-from affetto.serving.app_parameters import (
-    PARAMETERS,
-    AbstainBelow,
-    Coverage,
-    Format,
-    ModelName,
-    RefuseNovel,
-    RequireSpeech,
-    Sets,
-    Timeout,
-)
+from affetto.serving.app_parameters import PARAMETERS, Format, RecordingOptions
 from affetto.serving.batch_lines import CSV, FORMATS, JSON_LINES, Lines, lines_of
 from affetto.serving.catalogue import Model
 from affetto.serving.description import FILE, RECORDINGS, form, lines_content
-from affetto.serving.processing import Options
+from affetto.serving.processing import NAMES, Options, refuse_unknown
 from affetto.serving.refusals import RefusalError, defect, timed_out
 from affetto.serving.service import Job, Service
 from affetto.serving.uploads import MOST_FILES, receive_batch
 
+_NAMES = {*NAMES, "format"}
 AT_ONCE = 4
 """Recordings of a batch that are at work at once, where there are places for them."""
 _FILES: dict[str, Any] = {
@@ -49,7 +40,12 @@ _TABLE = {
 _BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": form({"file": _FILES}, PARAMETERS | {"format": Format})}
 }
+_CONTENT = lines_content(FORMATS[JSON_LINES]) | {FORMATS[CSV]: {"schema": _TABLE}}
 _REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "a line for each recording", "content": _CONTENT},
+    **schemas.refused(*_REFUSALS),
+}
 
 
 class BatchAnswer(Response):
@@ -159,39 +155,16 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
         response_class=Response,
         response_model=None,
         dependencies=dependencies,
-        responses=schemas.refused(*_REFUSALS)
-        | {
-            200: {
-                "description": "lines of JSON",
-                "content": lines_content(FORMATS[JSON_LINES]) | {FORMATS[CSV]: {"schema": _TABLE}},
-            }
-        },
+        responses=_RESPONSES,
     )
-    async def batch(
-        request: Request,
-        model: ModelName = None,
-        abstain_below: AbstainBelow = None,
-        coverage: Coverage = None,
-        sets: Sets = None,
-        refuse_novel: RefuseNovel = None,
-        require_speech: RequireSpeech = None,
-        timeout: Timeout = None,
-        format: Format = None,
-    ) -> BatchAnswer:
-        options = Options(
-            model,
-            abstain_below,
-            coverage=coverage,
-            sets=sets,
-            refuse_novel=refuse_novel,
-            require_speech=require_speech,
-            timeout=timeout,
-        )
+    async def batch(request: Request, options: RecordingOptions, format: Format = None) -> BatchAnswer:
+        refuse_unknown("query", request.query_params, _NAMES)
         service.catalogue.find(options.model)
         with contextlib.ExitStack() as stack:
             stack.enter_context(service.take_place(request.state.client))
             with tracing.part("upload"):
                 received = await receive_batch(request, service.limits)
+            refuse_unknown("form", received.fields, _NAMES)
             options = options.completed(received.fields)
             kind = _checked_format(format or received.fields.get("format", JSON_LINES))
             served = options.check(service.catalogue, service.limits)

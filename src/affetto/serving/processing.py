@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 
 from affetto import audio
-from affetto.errors import UserError
+from affetto.errors import UserError, unknown
 from affetto.inference.predictor import Predictor
 from affetto.serving import tracing
 from affetto.serving.catalogue import Catalogue, Model
@@ -96,6 +96,10 @@ class Options:
         return demands
 
 
+NAMES = tuple(option.name for option in fields(Options))
+"""Names of the options, in a query and in a form."""
+
+
 def _number(name: str, fields: Mapping[str, str], kind: str = "a number") -> float | None:
     """A number in a form; None where it is absent. Raises RefusalError (422) for a text that is none."""
     try:
@@ -123,12 +127,13 @@ async def process_upload(
     task: Callable[[Job], T],
     check: Callable[[Model], None] = lambda model: None,
     read_fields: Callable[[Mapping[str, str]], None] = lambda fields: None,
+    form_names: Collection[str] = NAMES,
 ) -> tuple[Model, T]:
     """Handle a request with a recording: take a place, receive the upload, run `task`.
 
     `check` gets the model, and may raise RefusalError: before the upload where the query names the model.
-    `read_fields` gets the form's fields once they are there, and may raise RefusalError too.
-    Returns the model and the task's result. Raises RefusalError.
+    `read_fields` gets the form's fields once they are there, and may raise RefusalError too. `form_names`: fields that
+    there are. Returns the model and the task's result. Raises RefusalError.
     """
 
     async def gone() -> None:
@@ -141,6 +146,7 @@ async def process_upload(
         return task(job)
 
     facts: dict[str, Any] = request.state.facts
+    refuse_unknown("query", request.query_params)
     service.catalogue.find(options.model)
     if options.model is not None:
         check(options.check(service.catalogue, service.limits))
@@ -150,6 +156,7 @@ async def process_upload(
             upload = await receive(request, service.limits)
             if trace is not None:
                 trace.note(bytes=len(upload.audio))
+        refuse_unknown("form", upload.fields, form_names)
         options = options.completed(upload.fields)
         read_fields(upload.fields)
         model = options.check(service.catalogue, service.limits)
@@ -160,12 +167,20 @@ async def process_upload(
         return model, await answer
 
 
+def refuse_unknown(place: str, names: Iterable[str], known: Collection[str] = NAMES) -> None:
+    """Raise RefusalError (422) for a name in the query or the form that is no option, as a misspelt one."""
+    for name in names:
+        if name not in known:
+            raise _invalid(f"{place}: {unknown('parameter', name[:40], known)}")
+
+
 def refuse_recording_options(names: Collection[str]) -> None:
-    """Raise RefusalError (422) where an option is among these that segments do not follow."""
+    """Raise RefusalError (422) where an option is among these that neither segments nor transcripts follow."""
     for name in ("coverage", "sets", "refuse_novel", "require_speech"):
         if name in names:
             raise _invalid(
-                f"{name}: it is for answers to whole recordings (/v1/predict), not for segments: leave it out"
+                f"{name}: it is for answers to whole recordings (/v1/predict), not for segments or transcripts: leave "
+                "it out"
             )
 
 

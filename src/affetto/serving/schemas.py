@@ -1,4 +1,4 @@
-"""Records of the API's answers, each with an example for /openapi.json."""
+"""Records of the API's answers."""
 
 from __future__ import annotations
 
@@ -6,38 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION, SHORT_NOTICE
+from affetto.serving import examples
 
-PREDICTION: dict[str, Any] = {
-    "model": "lora",
-    "emotion": "joy",
-    "probabilities": {
-        "anger": 0.05,
-        "disgust": 0.02,
-        "fear": 0.04,
-        "joy": 0.71,
-        "neutrality": 0.06,
-        "sadness": 0.03,
-        "surprise": 0.09,
-    },
-    "seconds": 3.42,
-    "seconds_heard": 3.42,
-    "windows": 1,
-    "synthetic": False,
-    "notice": SHORT_NOTICE,
-}
-
-
-DIMENSIONS: dict[str, Any] = {
-    "model": "industrial",
-    "dimensions": {"arousal": 3.84, "valence": 2.11},
-    "intervals": {"arousal": [3.1, 4.58], "valence": [1.2, 3.02]},
-    "seconds": 3.42,
-    "seconds_heard": 3.42,
-    "windows": 1,
-    "synthetic": False,
-    "notice": SHORT_NOTICE,
-}
 _NOTICE = "notice for the people whose voice this is about; `GET /notice` has it in more languages"
 _CONTEXT = "context of use that the operator has stated by `--context`; absent for none"
 _REASON = "medical or safety reason for a context that European law prohibits otherwise; absent for none"
@@ -47,7 +17,7 @@ _DIMENSIONS = "value of each dimension that the model predicts, within its range
 class PredictionAnswer(BaseModel):
     """Emotion and probabilities of a recording, its labels, its dimensions: what the model's target has."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTION, DIMENSIONS]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PREDICTION, examples.DIMENSIONS]})
 
     model: str = Field(description="the name of the model that answered")
     emotion: str | None = Field(
@@ -105,21 +75,7 @@ class SegmentAnswer(BaseModel):
 class TimelineAnswer(BaseModel):
     """Stretches of speech in a recording, each with its emotion, its dimensions, or both."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "lora",
-                    "seconds": 63.2,
-                    "synthetic": False,
-                    "notice": SHORT_NOTICE,
-                    "segments": [
-                        {"start": 0.4, "end": 7.9, "emotion": "joy", "probabilities": PREDICTION["probabilities"]}
-                    ],
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": examples.TIMELINE})
 
     model: str = Field(description="the name of the model that answered")
     seconds: float = Field(description="length of the recording in seconds")
@@ -138,33 +94,7 @@ class TranscriptionSegment(SegmentAnswer):
 class TranscriptionAnswer(PredictionAnswer):
     """Emotion of a recording in the shape of OpenAI's transcriptions: `json`, or `verbose_json` with its segments."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"text": "", **PREDICTION},
-                {
-                    "text": "",
-                    "model": "lora",
-                    "task": "transcribe",
-                    "language": "",
-                    "duration": 63.2,
-                    "seconds": 63.2,
-                    "synthetic": False,
-                    "notice": SHORT_NOTICE,
-                    "segments": [
-                        {
-                            "id": 0,
-                            "text": "",
-                            "start": 0.4,
-                            "end": 7.9,
-                            "emotion": "joy",
-                            "probabilities": PREDICTION["probabilities"],
-                        }
-                    ],
-                },
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": examples.TRANSCRIPTIONS})
 
     text: str = Field(description="transcript; empty where the server has no --asr")
     seconds_heard: float = Field(default=0.0, description="seconds of it that the model processed; of `json` only")
@@ -205,37 +135,7 @@ class ModelAnswer(BaseModel):
 
     model_config = ConfigDict(
         protected_namespaces=(),
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "lora",
-                    "default": True,
-                    "labels": ["anger", "joy", "neutrality", "sadness"],
-                    "method": "lora",
-                    "backbone": "openai/whisper-tiny.en",
-                    "precision": "float32",
-                    "window_seconds": 4.0,
-                    "shares_backbone_with": ["frozen"],
-                    "synthetic": False,
-                },
-                {
-                    "name": "industrial",
-                    "default": False,
-                    "labels": [],
-                    "target": {
-                        "kind": "dimensions",
-                        "dimensions": {"arousal": [1.0, 5.0], "valence": [1.0, 5.0]},
-                        "interval_level": 0.9,
-                    },
-                    "method": "frozen",
-                    "backbone": "microsoft/wavlm-base",
-                    "precision": "float32",
-                    "window_seconds": 4.0,
-                    "shares_backbone_with": [],
-                    "synthetic": False,
-                },
-            ]
-        },
+        json_schema_extra={"examples": examples.MODELS},
     )
 
     name: str = Field(description="value for the parameter `model`")
@@ -280,18 +180,7 @@ class ArticleAnswer(BaseModel):
 class NoticeAnswer(BaseModel):
     """Notice for the people whose voices the server analyses."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "notices": {**NOTICES},
-                    "regulation": REGULATION,
-                    "articles": [{"name": ARTICLES[0].name, "rule": ARTICLES[0].rule, "since": ARTICLES[0].since}],
-                    "disclaimer": DISCLAIMER,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": examples.NOTICE})
 
     notices: dict[str, str] = Field(description="notice by the code of its language, as `it`")
     operator: str = Field(default="", description="notice of the operator's own; absent for none")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -12,7 +14,16 @@ LONGEST_MESSAGE_BYTES = 4 * MESSAGE_BYTES
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket that stops a client who never ends a message, or asks for answers and does not read them."""
+    """WebSocket that stops a client who never ends a message, or asks for answers and does not read them.
+
+    A handshake that the application has refused is an ordinary answer, and no error in the log.
+    """
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            # The handshake was refused by an answer of HTTP: uvicorn would log that it was never completed.
+            self.handshake_complete = True
 
     def handle_cont(self, event: Frame) -> None:
         if event.data or event.fin:  # parts without content are not counted by the limit of a message

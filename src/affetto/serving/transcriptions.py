@@ -6,7 +6,7 @@ With a transcriber (`--asr`) there is a text too: of a whole recording, or of ea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ from affetto import audio
 from affetto.inference.predictor import Prediction
 from affetto.serving import schemas
 from affetto.serving.answers import prediction_answer, timeline_answer
-from affetto.serving.app_parameters import ModelName, Timeout
+from affetto.serving.app_parameters import PARAMETERS, RecordingOptions
 from affetto.serving.catalogue import Model
 from affetto.serving.description import FILE, RECORDINGS, form
-from affetto.serving.processing import Options, process_upload, refuse_recording_options, segment
+from affetto.serving.processing import NAMES, process_upload, refuse_recording_options, segment
 from affetto.serving.refusals import RefusalError, no_detector
 from affetto.serving.schemas import TranscriptionAnswer, TranscriptionSegment
 from affetto.serving.service import Job, Service
@@ -48,9 +48,8 @@ _PROPERTIES: dict[str, Any] = {
     },
     "stream": {"type": "string", "enum": ["false"], "description": "answers come whole"},
 } | {name: {"type": "string", "description": "accepted, without effect on the emotions"} for name in _TEXTS}
-_BODY: dict[str, Any] = {
-    "requestBody": {"required": True, "content": form(_PROPERTIES, {"model": ModelName, "timeout": Timeout})}
-}
+_FORM_NAMES = {*NAMES, *_PROPERTIES} - {"file"}
+_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": form(_PROPERTIES, PARAMETERS)}}
 _TEXT_TYPES = ("text/plain", "text/vtt", "application/x-subrip")
 _TEXT_CONTENT = {kind: {"schema": {"type": "string", "description": "the transcript alone"}} for kind in _TEXT_TYPES}
 _REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 503)
@@ -73,10 +72,10 @@ class Recognised:
 
 
 class Transcription:
-    """A request: its form, the job that the form calls for, and the answer."""
+    """A request: its form, the job that the form calls for, and the answer. `query`: names of its parameters."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, service: Service, query: Collection[str]) -> None:
+        self._service, self._query = service, query
         self.format, self.language = "json", ""
 
     def read_fields(self, fields: Mapping[str, str]) -> None:
@@ -89,8 +88,8 @@ class Transcription:
             reason = " without a transcript (--asr)" if self.format in TEXT_FORMATS else ""
             message = f"form.response_format: {self.format[:40]!r} is not available{reason}; use {' or '.join(formats)}"
             raise RefusalError(422, "invalid_parameter", message)
-        if self.has_segments:
-            refuse_recording_options(fields)
+        if self.has_segments or self.format in TEXT_FORMATS:
+            refuse_recording_options([*self._query, *fields])
         if fields.get("stream", "false").lower() not in ("false", "0"):
             raise RefusalError(422, "invalid_parameter", "form.stream: answers come whole; leave it out")
         if transcriber is not None and self.language and transcriber.languages:
@@ -170,7 +169,7 @@ def _text(kind: str, result: Recognised) -> Response:
         if kind == "srt":
             cues.append(f"{len(cues) + 1}\n{times}\n{text}\n")
         else:
-            line = text.replace("&", "&amp;").replace("<", "&lt;")
+            line = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             kind_of_cue = re.sub(r"[^\w-]", "-", part.emotion or "")  # a label of others may have any letters
             cues.append(f"{times}\n" + (f"<c.{kind_of_cue}>{line}</c>\n" if kind_of_cue else f"{line}\n"))
     if kind == "vtt":
@@ -203,16 +202,15 @@ def add_transcriptions(app: FastAPI, service: Service, dependencies: Sequence[An
             }
         },
     )
-    async def transcribe(
-        request: Request, model: ModelName = None, timeout: Timeout = None
-    ) -> TranscriptionAnswer | Response:
-        transcription = Transcription(service)
+    async def transcribe(request: Request, options: RecordingOptions) -> TranscriptionAnswer | Response:
+        transcription = Transcription(service, request.query_params.keys())
         served, result = await process_upload(
             request=request,
             service=service,
-            options=Options(model, timeout=timeout),
+            options=options,
             task=transcription.run,
             check=transcription.check,
             read_fields=transcription.read_fields,
+            form_names=_FORM_NAMES,
         )
         return transcription.answer(served, result)

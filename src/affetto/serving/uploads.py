@@ -16,7 +16,7 @@ RAW_TYPES = ("application/octet-stream", "application/ogg", "video/mp4", "video/
 """Raw bodies that may hold sound, beside `audio/…`."""
 UNSET = ("", "application/x-www-form-urlencoded")
 """Content types of clients that set none; the second is that of `curl --data-binary`."""
-ENVELOPE_BYTES, MOST_FIELDS, LONGEST_FIELD_BYTES = 16_384, 8, 1024
+ENVELOPE_BYTES, MOST_FIELDS, LONGEST_FIELD_BYTES = 16_384, 16, 1024
 """Limits on the rest of a multipart body, beside the file."""
 MOST_FILES = 64
 """Recordings in one form."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,22 @@ from affetto.targets.target import Floats, LinearMap
 
 NEVER = -30.0
 """The bias, in logits, of a class that no training clip has."""
+
+
+@contextmanager
+def solving() -> Iterator[None]:
+    """Context of a fit: BLAS on one thread, and no warning of a fit that does not converge.
+
+    These products are small, and many threads made them eight times as slow. At weak regularisation a separable set has
+    no optimum to converge to; where it stands then is good enough. Both are settings of the process: whoever fits in
+    several threads enters the context around them all, so that a thread that leaves it changes nothing for the others.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def logistic(
@@ -30,9 +48,7 @@ def logistic(
     factors on the loss beside that. Only clips that are `originals` (clips,) count in class frequencies; None: all. A
     class that no clip has is never predicted.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
 
     present = np.unique(classes).astype(int)
     weight, bias = np.zeros((outputs, features.shape[1])), np.full(outputs, NEVER)
@@ -44,10 +60,7 @@ def logistic(
         counted = classes.astype(int) if originals is None else classes[originals].astype(int)
         counts = np.bincount(counted)
         class_weight = {label: len(counted) / (len(present) * counts[label]) for label in present.tolist()}
-    # On one thread: these products are small, and many threads made them eight times as slow.
-    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
-        # At weak regularisation a separable set has no optimum to converge to; where it stands then is good enough.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with solving():
         model = LogisticRegression(C=strength, max_iter=300, tol=1e-3, class_weight=class_weight).fit(
             features, classes, sample_weight=clip_weights
         )
@@ -109,15 +122,13 @@ def ridge(
 
     It minimises C Σ wᵢ errorᵢ² / 2 + ‖w‖² / 2 a dimension; `clip_weights` are the wᵢ (clips,), 1 by default.
     """
-    from threadpoolctl import threadpool_limits
-
     middle = np.average(features, axis=0, weights=clip_weights)
     centre = np.average(numbers, axis=0, weights=clip_weights)
     x, y = features - middle, numbers - centre
     if clip_weights is not None:
         root = np.sqrt(clip_weights)[:, None]
         x, y = root * x, root * y
-    with threadpool_limits(1, "blas"):
+    with solving():
         # The smaller of the two systems: features are often more than clips.
         if len(x) < x.shape[1]:
             weight = (x.T @ np.linalg.solve(x @ x.T + np.eye(len(x)) / strength, y)).T

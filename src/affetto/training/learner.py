@@ -240,7 +240,8 @@ class Learner:
         assert isinstance(head, StatisticsHead) and adversary is not None and batch.voices is not None
         statistics = self.classifier.statistics(self.masked_prefix(batch.prefix, batch.masks), batch.lengths)
         standard = head.standard(self.changed_statistics(statistics, batch.masks, batch.corpora))
-        progress = step / (self.task.epochs * len(self.batches))
+        # By the planned epochs, so that a refit to the best epoch meets the strength with which that epoch was chosen.
+        progress = step / (self.settings.epochs * len(self.batches))
         return head.drawn(standard), adversary.loss(standard, batch.voices, progress=progress, clips=batch.clips)
 
     def loss_of(self, logits: Tensor, targets: Tensor, weights: Tensor, mixture: Mixture | None) -> Tensor:

@@ -8,16 +8,18 @@ It is the baseline that every result stands beside, and what the recommended rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from affetto.measures.classification import UAR
+from affetto.models.parallel import threads
 from affetto.splits import inner_folds
+from affetto.targets.linear import solving
 from affetto.targets.target import Target
 
 MOST_CLIPS = 2_000
@@ -85,38 +87,69 @@ def choose(
     many neighbouring states are averaged, and the highest of them is chosen among `layers`. On a tie the lower state
     and the smaller C win. Raises UserError where there are fewer than two speakers.
     """
-    count = len(speakers)
     of_clips = np.arange(len(truth)) if owners is None else owners
     splits = [(np.flatnonzero(~np.isin(of_clips, held_out)), held_out) for _, held_out in inner_folds(speakers, folds)]
+    rows = {"clip_weights": clip_weights, "groups": groups, "owners": owners}
+    fits = _InnerFits(features, truth, len(speakers), splits, target, balanced, rows)
 
-    @cache
-    def outputs_of(layer: int, strength: float) -> np.ndarray:
-        x, outputs = features(layer), np.zeros((count, target.outputs))
-        for fit, held_out in splits:
-            probe = Probe.fit(
-                x[fit],
-                truth[fit],
-                strength,
-                target=target,
-                balanced=balanced,
-                clip_weights=None if clip_weights is None else clip_weights[fit],
-                groups=None if groups is None else groups[fit],
-                owners=None if owners is None else np.searchsorted(fit, owners[fit]),
-            )
-            outputs[held_out] = probe.outputs(x[held_out])
-        return outputs
+    def neighbours(layer: int) -> range:
+        return range(layer - states + 1, layer + 1)
 
     def tried(layer: int, strength: float) -> Choice:
-        outputs = np.mean([outputs_of(state, strength) for state in range(layer - states + 1, layer + 1)], axis=0)
-        score = target.probe_score(outputs, truth[:count])
+        score = fits.score(neighbours(layer), strength)
         return Choice(layer, strength, score, measure=target.probe_measure, states=states)
 
     middle = sorted(strengths)[len(strengths) // 2]
     rest = [strength for strength in strengths if strength != middle]
-    choices = [tried(layer, middle) for layer in layers if layer >= states - 1]
+    highest = [layer for layer in layers if layer >= states - 1]
+    fits.compute((state, middle) for layer in highest for state in neighbours(layer))
+    choices = [tried(layer, middle) for layer in highest]
     short_list = sorted(choices, key=lambda choice: (-round(choice.score, 12), choice.layer))[:SHORT_LIST]
+    fits.compute((state, strength) for choice in short_list for state in neighbours(choice.layer) for strength in rest)
     choices = short_list + [tried(choice.layer, strength) for choice in short_list for strength in rest]
     return min(choices, key=lambda choice: (-round(choice.score, 12), choice.layer, choice.strength))
+
+
+@dataclass
+class _InnerFits:
+    """Probes on inner folds: each is fitted on its fold's other clips, and its outputs are of the clips held out."""
+
+    features: Callable[[int], np.ndarray]
+    truth: np.ndarray
+    count: int
+    """Number of clips that are held out in turn, the first ones."""
+    splits: Sequence[tuple[np.ndarray, np.ndarray]]
+    """Rows that are fitted and rows that are held out, of each fold."""
+    target: Target
+    balanced: bool
+    rows: Mapping[str, np.ndarray | None]
+    """Options of `Probe.fit` that have a value for each row of clips."""
+    outputs: dict[tuple[int, float], np.ndarray] = field(default_factory=dict)
+    """Outputs (clips, outputs) of each state and strength."""
+
+    def compute(self, pairs: Iterable[tuple[int, float]]) -> None:
+        """Fill `outputs` for pairs of a state and a strength. The fits run side by side, each on one thread."""
+        missing = [pair for pair in dict.fromkeys(pairs) if pair not in self.outputs]
+        parts = [(*pair, fold) for pair in missing for fold in range(len(self.splits))]
+        with solving(), ThreadPoolExecutor(threads()) as pool:
+            for (state, strength, fold), outputs in zip(parts, pool.map(self._fit, parts), strict=True):
+                empty = np.zeros((self.count, self.target.outputs))
+                self.outputs.setdefault((state, strength), empty)[self.splits[fold][1]] = outputs
+
+    def score(self, states: Iterable[int], strength: float) -> float:
+        """The target's score of the mean of the outputs of several states."""
+        outputs = np.mean([self.outputs[state, strength] for state in states], axis=0)
+        return self.target.probe_score(outputs, self.truth[: self.count])
+
+    def _fit(self, part: tuple[int, float, int]) -> np.ndarray:
+        state, strength, fold = part
+        fit, held_out = self.splits[fold]
+        x = self.features(state)
+        rows: dict[str, Any] = {name: values[fit] for name, values in self.rows.items() if values is not None}
+        if "owners" in rows:
+            rows["owners"] = np.searchsorted(fit, rows["owners"])
+        probe = Probe.fit(x[fit], self.truth[fit], strength, target=self.target, balanced=self.balanced, **rows)
+        return probe.outputs(x[held_out])
 
 
 def _constants(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

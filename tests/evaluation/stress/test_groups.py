@@ -102,6 +102,8 @@ def test_many_numbers_make_thirds_of_the_speakers_and_many_words_are_refused() -
     assert column.values == tuple(str(20 + speaker) for speaker in range(SPEAKERS))
     with pytest.raises(UserError, match=r"--by name: 80 values .* at most 10"):
         read_columns(clips_of(), ["name"])
+    with pytest.raises(UserError, match=r"--by age: 25 values such as 'nan' .* numbers alone"):
+        read_columns([*clips, replace(clips[0], file="x.wav", extra=(("age", "nan"),))], ["age"])
     with pytest.raises(UserError, match=r"column of --by 'ages'.*age"):
         read_columns(clips_of(), ["ages"])
     with pytest.raises(UserError, match=r"all clips have 'female'"):

@@ -95,3 +95,5 @@ def test_perturbations_are_chosen_by_name_or_family() -> None:
     assert select(None) == tuple(PERTURBATIONS.values())
     with pytest.raises(UserError, match=r"noize.*noise"):
         select(["noize"])
+    with pytest.raises(UserError, match="--only names no perturbation"):
+        select([])

@@ -164,13 +164,13 @@ def _grouped(name: str, values: Mapping[str, str], speakers: Mapping[str, str]) 
     distinct = set(values.values())
     if len(distinct) <= MOST_GROUPS:
         return dict(values)
-    try:
-        number = {value: float(value) for value in distinct}
-    except ValueError:
+    words = sorted(value for value in distinct if not _is_number(value))
+    if words:
         raise UserError(
-            f"--by {name}: {len(distinct)} values such as {min(distinct)!r} are too many groups, at most {MOST_GROUPS} "
-            "words are allowed; give a column with fewer"
-        ) from None
+            f"--by {name}: {len(distinct)} values such as {words[0]!r} are too many groups, at most {MOST_GROUPS} "
+            "words are allowed; give a column with fewer, or with numbers alone (an empty cell is no value)"
+        )
+    number = {value: float(value) for value in distinct}
     of_speakers = {speakers[clip_id]: number[value] for clip_id, value in values.items()}
     lower, upper = np.quantile(list(of_speakers.values()), (1 / 3, 2 / 3))
     thirds: dict[int, list[float]] = {}
@@ -178,6 +178,14 @@ def _grouped(name: str, values: Mapping[str, str], speakers: Mapping[str, str]) 
         thirds.setdefault(_third(value, lower, upper), []).append(value)
     titles = {third: f"{min(of_third):g}–{max(of_third):g}" for third, of_third in thirds.items()}
     return {clip_id: titles[_third(number[value], lower, upper)] for clip_id, value in values.items()}
+
+
+def _is_number(text: str) -> bool:
+    """True for a finite number."""
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
 
 
 def _third(value: float, lower: float, upper: float) -> int:

@@ -52,7 +52,7 @@ class Recordings:
         if pair is None or (pair[1].start is None and pair[1].end is None):
             return ""
         start, end = pair[1].start or 0.0, pair[1].end
-        return f"#t={start:g}" + ("" if end is None else f",{end:g}")
+        return f"#t={_second(start)}" + ("" if end is None else f",{_second(end)}")
 
     def seconds(self, corpora: str, clip: str) -> float | None:
         """Length of a clip, by its section or the header of its file; None where it is not at hand or unreadable."""
@@ -64,6 +64,15 @@ class Recordings:
         except UserError:
             return None
         return end - (pair[1].start or 0.0)
+
+
+def _second(time: float) -> str:
+    """A time in seconds to the millisecond, without an exponent, which media fragments do not know.
+
+    >>> _second(1.5), _second(12345.678), _second(0.00001)
+    ('1.5', '12345.678', '0')
+    """
+    return f"{time:.3f}".rstrip("0").rstrip(".")
 
 
 def corpus_names(corpora: str) -> list[str]:
