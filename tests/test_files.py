@@ -99,7 +99,7 @@ def test_a_document_is_read_with_its_aliases() -> None:
         ("a: &a {k: v}\n" + "".join(f"b{n}: &b{n} {{<<: [{'*a, ' * 9}]}}\n" for n in range(3)) + bomb(), "aliases"),
         ("a: &a " + "x" * 500 + "\nb: &b [" + "*a, " * 100 + "]\nc: [" + "*b, " * 100 + "]", "aliases"),
         ("a: &a [*a]", "an alias within what it stands for"),
-        ("[" * 5000, "more levels than can be read"),
+        ("- " * 5000, "more levels than can be read"),
         ("k: " + "x" * 1_000_001, "more than 1,000,000 characters"),
     ],
     ids=["aliases", "merges", "texts", "itself", "levels", "length"],
@@ -110,9 +110,7 @@ def test_a_document_that_would_fill_the_memory_is_refused(text: str, words: str)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "text", ["[", "? [a]\n: b", "!!int ''", "!!bool x", "!!timestamp x", "!!python/name:os.system"]
-)
+@pytest.mark.parametrize("text", ["[", "? [a]\n: b", "!!int ''", "!!bool x", "!!timestamp x", "!!python/name:os.x"])
 def test_what_is_no_yaml_is_an_error_of_yaml(text: str) -> None:
     with pytest.raises(yaml.YAMLError):
         parse_yaml(text)

@@ -137,19 +137,15 @@ def parse_yaml(text: str) -> Any:
         loader.dispose()
 
 
-def _length(node: yaml.Node, known: dict[yaml.Node, int | None]) -> int:
+def _length(node: yaml.Node, lengths: dict[yaml.Node, int | None]) -> int:
     """About the characters of a node with its aliases written out. Raises BoundsError for one that holds itself."""
-    if node not in known:
-        known[node] = None
-        total = 1
-        if node.id == "scalar":
-            total += len(node.value)
-        elif node.id == "mapping":
-            total += sum(_length(item, known) for pair in node.value for item in pair)
-        else:
-            total += sum(_length(item, known) for item in node.value)
-        known[node] = total
-    length = known[node]
+    if node not in lengths:
+        lengths[node] = None
+        parts = node.value  # a text, nodes, or pairs of nodes
+        if not isinstance(parts, str):
+            parts = [item for part in parts for item in (part if isinstance(part, tuple) else (part,))]
+        lengths[node] = 1 + (len(parts) if isinstance(parts, str) else sum(_length(part, lengths) for part in parts))
+    length = lengths[node]
     if length is None:
         raise BoundsError("an alias within what it stands for")
     return length
