@@ -67,7 +67,7 @@ def stress(
     Raises UserError for unknown perturbations, as `evaluate` does, and where `out` holds another test.
     """
     perturbations = select(only)
-    folder = RunFolder(_out(model, out))
+    folder = RunFolder(result_folder(model, out))
     recordings = None if noise is None else Noise.read(noise, "--noise")
     clips = read_test_clips(specs_of(corpora), labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     models = _Models(model, device, backbone, label_map or {}, clips.manifest.dimensions)
@@ -246,7 +246,8 @@ def _line(
     }
 
 
-def _out(model: str | Path, out: str | Path | None) -> Path:
+def result_folder(model: str | Path, out: str | Path | None) -> Path:
+    """The folder of a test's result. Raises UserError where the model is no folder and `out` names none."""
     if out is not None:
         return Path(out)
     if not Path(model).is_dir():
