@@ -42,6 +42,7 @@ ENDING_SHARE = 0.05
 FEWEST_AT_THE_END = 100
 LARGEST_GROWTH = 0.05
 """Largest growth of the memory from the second quarter of the requests to the last."""
+REPORT_SECONDS = 30
 QUICK_REQUESTS, QUICK_CLIENTS = 150, 16
 
 
@@ -64,8 +65,19 @@ class Mix:
                 yield choose(chance, self.models, self.clips, self.talks, has_page=self.has_page)
 
 
-def measure(versions: dict[str, list[str]], folder: Path, requests: int, clients: int, pause: float) -> dict[str, Any]:
-    """Run the test. `pause`: seconds between two changes of the models, on average."""
+@dataclass(frozen=True)
+class Size:
+    """Size of a test. `pause_seconds`: between two changes of the models, on average."""
+
+    requests: int
+    clients: int
+    pause_seconds: float
+    most_seconds: float
+    """Time after which no request begins but those at the end."""
+
+
+def measure(versions: dict[str, list[str]], folder: Path, size: Size) -> dict[str, Any]:
+    """Run the test."""
     draw = np.random.default_rng(0)
     talks, clips = make_talks(4, draw), make_clips(10, draw)
     offline = Offline(folder)
@@ -74,24 +86,26 @@ def measure(versions: dict[str, list[str]], folder: Path, requests: int, clients
     judge = Judge(offline, timetable)
     server = Server(versions, folder)
     try:
-        crowd = Crowd(server.url, clients, judge)
+        crowd = Crowd(server.url, size.clients, judge)
         swapper = Swapper(server.url, server.admin_token, versions, timetable)
         has_opus = importlib.util.find_spec("av") is not None
         mix = Mix(list(versions), clips, talks, hostile_cases(draw, has_opus=has_opus), server.has_page)
-        server.watch(lambda: crowd.record.done / requests)
-        swapper.start(pause)
+        server.watch(lambda: crowd.record.done)
+        swapper.start(size.pause_seconds)
         began = time.monotonic()
-        crowd.run(_reported(mix.choose(requests, 1), crowd, requests))
-        seconds = time.monotonic() - began
+        crowd.run(_reported(mix.choose(size.requests, 1), crowd), size.most_seconds)
+        seconds, requests = time.monotonic() - began, crowd.record.done
         server.stop_watching()
         latency = {kind: percentiles(values) for kind, values in sorted(crowd.record.seconds.items())}
         answers = crowd.record.counts_by_kind()
-        ending = _end_under_load(server, crowd, swapper, mix.choose(max(FEWEST_AT_THE_END, requests // 20), 2))
+        ending = _end_under_load(
+            server, crowd, swapper, mix.choose(max(FEWEST_AT_THE_END, round(size.requests * ENDING_SHARE)), 2)
+        )
     finally:
         server.process.kill()
     return {
         "requests": requests,
-        "clients": clients,
+        "clients": size.clients,
         "seconds": round(seconds, 1),
         "answers": answers,
         "wrong": (crowd.record.wrong + swapper.problems)[:50],
@@ -99,27 +113,22 @@ def measure(versions: dict[str, list[str]], folder: Path, requests: int, clients
         "smallest_gap_between_models": offline.smallest_gap(versions),
         "changes": dict(swapper.counts),
         "latency_seconds": latency,
-        "memory_megabytes": {
-            "first quarter": server.memory_of(0, 0.25),
-            "second quarter": server.memory_of(0.25, 0.5),
-            "last quarter": server.memory_of(0.75, 1),
-        },
+        "memory_megabytes_by_quarter": server.memory_by_quarter(),
         "sigterm": ending,
     }
 
 
-def _reported(cases: Iterator[Case | Hostile], crowd: Crowd, count: int) -> list[Case | Hostile]:
-    """Cases; meanwhile a line a minute on standard error says how far their clients are."""
-    began = time.monotonic()
+def _reported(cases: Iterator[Case | Hostile], crowd: Crowd) -> list[Case | Hostile]:
+    """Return the cases; while their clients are at work, a line says twice a minute how far they are."""
+    listed, began = list(cases), time.monotonic()
 
     def report() -> None:
-        while crowd.record.done < count:
-            time.sleep(30)
-            wrong = len(crowd.record.wrong)
-            print(f"{crowd.record.done} of {count}, {wrong} wrong, {time.monotonic() - began:.0f} s", file=sys.stderr)
+        while crowd.record.done < len(listed) and not crowd.ending.wait(REPORT_SECONDS):
+            wrong, seconds = len(crowd.record.wrong), time.monotonic() - began
+            print(f"{crowd.record.done} of {len(listed)}, {wrong} wrong, {seconds:.0f} s", file=sys.stderr, flush=True)
 
     threading.Thread(target=report, daemon=True).start()
-    return list(cases)
+    return listed
 
 
 def _end_under_load(server: Server, crowd: Crowd, swapper: Swapper, cases: Iterator[Case | Hostile]) -> dict[str, Any]:
@@ -175,8 +184,8 @@ def _end_under_load(server: Server, crowd: Crowd, swapper: Swapper, cases: Itera
 
 def failures(figures: dict[str, Any]) -> list[str]:
     """Say what does not hold."""
-    end, memory = figures["sigterm"], figures["memory_megabytes"]
-    warm, late = memory["second quarter"], memory["last quarter"]
+    end, memory = figures["sigterm"], figures["memory_megabytes_by_quarter"]
+    _, warm, _, late = memory
     deliberate = {"503 queue_full", "503 ending", "503 None"}
     checks = {
         f"wrong answers: {figures['wrong'][:3]}": not figures["wrong"],
@@ -201,6 +210,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000, help="requests before the signal (default: 10000)")
     parser.add_argument("--clients", type=int, default=64, help="clients at once (default: 64)")
     parser.add_argument("--pause", type=float, default=5.0, help="seconds between two changes of models (default: 5)")
+    parser.add_argument("--minutes", type=float, default=120, help="no more requests after these (default: 120)")
     parser.add_argument("--model", type=Path, action="append", help="a run's folder; two at least, may be repeated")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_REQUESTS} requests of {QUICK_CLIENTS} clients")
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
@@ -209,7 +219,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         versions = copy_models(options.model, folder) if options.model else write_small_models(folder)
-        figures = measure(versions, folder, requests, clients, options.pause)
+        figures = measure(versions, folder, Size(requests, clients, options.pause, 60 * options.minutes))
     text = json.dumps(figures, indent=2)
     print(text)
     if options.out:

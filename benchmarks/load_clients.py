@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import random
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -49,6 +50,7 @@ class Record:
             self.counts[kind][status] += 1
             if problem:
                 self.wrong.append(f"{kind}: {problem}")
+                print(f"wrong: {kind}: {problem}", file=sys.stderr, flush=True)
             if seconds is not None:
                 self.seconds[kind].append(seconds)
 
@@ -69,8 +71,12 @@ class Crowd:
         self.ending = threading.Event()
         self._numbers = iter(range(10**9))
 
-    def run(self, cases: Iterable[Case | Hostile]) -> None:
-        """Send each request, again after a refusal for want of room, and wait for all answers."""
+    def run(self, cases: Iterable[Case | Hostile], seconds: float = LONGEST_SECONDS) -> None:
+        """Send each request, again after a refusal for want of room, and wait for all answers.
+
+        No request begins after `seconds`.
+        """
+        self._last = time.monotonic() + seconds
         todo: queue.SimpleQueue[tuple[int, Case | Hostile]] = queue.SimpleQueue()
         for case in cases:
             todo.put((next(self._numbers), case))
@@ -86,7 +92,7 @@ class Crowd:
     def _work(self, todo: queue.SimpleQueue[tuple[int, Case | Hostile]], seed: int) -> None:
         chance = random.Random(seed)
         with httpx.Client(base_url=self.url, timeout=TIMEOUT_SECONDS) as client:
-            while True:
+            while time.monotonic() < self._last:
                 try:
                     number, case = todo.get_nowait()
                 except queue.Empty:
@@ -118,7 +124,7 @@ class Crowd:
                 return self.ending.is_set() and is_refused
             if code not in LATER:
                 return False
-            time.sleep(chance.uniform(0.02, 0.3))
+            time.sleep(chance.uniform(0.2, 1.2))  # Retry-After is a second at least
         self.record.note(_kind(case), "given up", "always refused for want of room")
         return False
 

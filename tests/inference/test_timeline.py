@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import soundfile
 from affetto.audio import RATE_HZ, AudioError
 from affetto.cli import timelines
 from affetto.errors import UserError
+from affetto.inference import speech
 from affetto.inference import timeline as module
 from affetto.inference.speech import FRAME, Rules, frames, silero, stretches
 from affetto.inference.timeline import Timeline
@@ -266,6 +268,7 @@ def test_silero_hears_on_one_thread_and_leaves_the_others_to_the_model(monkeypat
             return torch.tensor(float(torch.get_num_threads()))
 
     monkeypatch.setattr(silero_vad, "load_silero_vad", Threads)
+    monkeypatch.setattr(speech, "_IDLE", deque())
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -273,6 +276,34 @@ def test_silero_hears_on_one_thread_and_leaves_the_others_to_the_model(monkeypat
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_detector_takes_up_an_idle_model_as_new_and_never_one_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    silero_vad = pytest.importorskip("silero_vad")
+    loaded = []
+
+    class Counter:
+        """A model that answers with the number of its frames."""
+
+        def __init__(self) -> None:
+            loaded.append(self)
+
+        def reset_states(self) -> None:
+            self.frames = 0
+
+        def __call__(self, _frame: object, _rate_hz: int) -> float:
+            self.frames += 1
+            return self.frames
+
+    monkeypatch.setattr(silero_vad, "load_silero_vad", Counter)
+    monkeypatch.setattr(speech, "_IDLE", deque())
+    frame = np.zeros(FRAME, np.float32)
+    first, second = silero(), silero()
+    assert [first(frame), first(frame), second(frame)] == [1, 2, 1]
+    del first
+    third = silero()
+    assert [third(frame), second(frame)] == [1, 2]
+    assert len(loaded) == 2
 
 
 def test_what_can_be_no_output_of_a_timeline_is_told_before_anything_is_heard(tmp_path: Path) -> None:

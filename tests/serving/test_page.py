@@ -19,7 +19,8 @@ import pytest
 from affetto.inference import timeline
 from affetto.inference.notices import NOTICES
 from affetto.inference.timeline import Segment
-from affetto.serving import display, drawing, page, shelf
+from affetto.models.novelty import Novelty
+from affetto.serving import cautions, display, drawing, page, shelf
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.limits import Limits
 from affetto.serving.texts import ENGLISH, ITALIAN, LANGUAGES
@@ -43,11 +44,34 @@ LET_THROUGH = {
 """All that a browser asks of the page: the paths of Gradio's that answer, their variable parts as x."""
 
 
+class Careful(Stub):
+    """A stub with sets of labels and statistics of training clips: what is loud is unlike them."""
+
+    def __init__(self, held_out: int = 300) -> None:
+        super().__init__()
+        self.card["confidence"] = {"sets": {"levels": [0.9], "limits": {"lac": [0.8]}}}
+        self.novelty = Novelty(
+            centre=np.zeros(2),
+            scale=np.ones(2),
+            means=np.zeros((1, 2)),
+            directions=np.zeros((0, 2)),
+            variances=np.zeros(0),
+            rest=np.ones(1),
+            held_out=np.linspace(0, 2, held_out),
+        )
+
+    def window_probabilities(self, waves):
+        shares = super().window_probabilities(waves)
+        distances = [[9.0 if np.abs(wave).max() > 0.9 else 1.0] for wave in waves]
+        return np.concatenate([shares, distances], axis=1) if self.watches else shares
+
+
 @pytest.fixture(scope="module")
 def serving():
     pytest.importorskip("gradio")
     limits = Limits(max_megabytes=0.5, max_seconds=5, token=TOKEN)
-    serving = Serving({"first": Stub(seconds=0.5), "second": Stub()}, limits, page=True)
+    predictors = {"first": Stub(seconds=0.5), "second": Stub(), "careful": Careful()}
+    serving = Serving(predictors, limits, page=True)
     with serving as url:
         serving.url = url
         yield serving
@@ -184,11 +208,13 @@ def test_of_all_that_gradio_mounts_only_what_a_browser_needs_is_there(serving, u
             assert method == "HEAD" or answer.json()["error"] == "not_found", (method, path)
 
 
-def _called(url: str, file: object, model: object = "first", **options: object) -> httpx.Response | list[object]:
+def _called(
+    url: str, file: object, model: object = "first", cautions: object = (), **options: object
+) -> httpx.Response | list[object]:
     """The page's call for an answer, as a browser sends it: the refusal, or the values of the page's four places."""
     session = os.urandom(5).hex()
     data = {
-        "data": [file, model],
+        "data": [file, model, cautions],
         "fn_index": 0,
         "trigger_id": 6,
         "session_hash": session,
@@ -247,7 +273,16 @@ def test_a_call_reaches_uploads_by_their_tokens_and_no_file_beside(serving, url,
     assert "no such upload" in _called(url, _file("0" * 32 + ".wav"))[0]
     assert _called(url, _file(token), "../first").json()["error"] == "unknown_model"
     assert ENGLISH.nothing in _called(url, None, None)[0]
-    wrong = ({"fn_index": "0"}, {"fn_index": 1}, {"session_hash": "../x"}, {"data": []}, {"data": [None, None, None]})
+    wrong = (
+        {"fn_index": "0"},
+        {"fn_index": 1},
+        {"session_hash": "../x"},
+        {"data": []},
+        {"data": [None, None, None]},
+        {"cautions": ["set\n"]},
+        {"cautions": ["set"] * 4},
+        {"cautions": [_file("/etc/passwd")]},
+    )
     for options in wrong:
         assert _called(url, None, **options).status_code == 422
 
@@ -284,10 +319,40 @@ def test_a_stream_of_no_session_is_a_refusal_and_no_defect(url, caplog):
     assert ("request", "refused_404") in events and not [event for event in events if event[0] != "request"]
 
 
+def test_an_answer_with_cautions_is_a_set_or_none(url):
+    quiet, loud = 0.5 * clips(0.8)[0] / np.abs(clips(0.8)[0]).max(), np.ones(8000, np.float32)
+    words, shares, *_ = _called(url, _file(_uploaded(url, wav(quiet))), "careful", ["set", "novelty"])
+    assert shares["value"]["label"] == "joy" and "It may be: <b>joy, anger</b>" in words
+    assert ENGLISH.familiar.format(share=150 / 301) in words and "No answer" not in words
+    words, shares, *rest = _called(url, _file(_uploaded(url, wav(loud))), "careful", ["set", "novelty"])
+    assert (
+        ENGLISH.novel.format(share=300 / 301) in words and "It may be" not in words and ENGLISH.abstained not in words
+    )
+    assert not shares["value"] and not shares["visible"] and rest == ["", ""]
+    assert "No answer" not in _called(url, _file(_uploaded(url, wav(loud))), "careful", ["set"])[0]
+
+
+def test_a_recording_without_speech_gets_no_answer_and_a_model_says_what_it_cannot_do(url):
+    token = _uploaded(url, wav(clips(0.8)[0]))
+    words, shares, *_ = _called(url, _file(token), "careful", ["novelty", "speech"])
+    assert ENGLISH.no_speech.format(seconds=0.0, least=0.5) in words and not shares["value"]
+    words, shares, *_ = _called(url, _file(token), "first", ["set", "novelty"])
+    missing = f"{ENGLISH.cautions['set']}, {ENGLISH.cautions['novelty']}"
+    assert ENGLISH.lacks.format(cautions=missing) in words and shares["value"]["label"] == "joy"
+
+
+def test_cautions_are_offered_where_a_model_can_take_them():
+    assert cautions.possible([Stub()]) == ["speech"]
+    assert cautions.possible([Stub(), Careful()]) == ["set", "novelty", "speech"]
+    few = Careful(held_out=50)
+    assert cautions.take(["novelty"], few) == [] and few.refuse_novel == 50 / 51
+    assert cautions.take(["set", "novelty"], Stub()) == ["set", "novelty"]
+
+
 def test_a_call_is_made_anew_of_what_may_be_in_it():
     token, stranger = "0" * 32 + ".wav", _file("/etc/passwd")
     call = {
-        "data": [_file(token, url="http://elsewhere.example/", is_stream=True), None],
+        "data": [_file(token, url="http://elsewhere.example/", is_stream=True), None, ["set"]],
         "fn_index": 0,
         "trigger_id": 6,
         "session_hash": "a1",
@@ -296,7 +361,7 @@ def test_a_call_is_made_anew_of_what_may_be_in_it():
         "x": stranger,
     }
     assert json.loads(page.checked_call(Catalogue({"first": Stub()}), json.dumps(call).encode())) == {
-        "data": [_file(token), "first"],
+        "data": [_file(token), "first", ["set"]],
         "fn_index": 0,
         "trigger_id": 6,
         "session_hash": "a1",

@@ -115,6 +115,20 @@ def test_a_request_ends_with_the_model_with_which_it_began(serving):
     until(lambda: gone() is None)
 
 
+def test_a_model_that_is_removed_at_once_was_added_all_the_same(serving, monkeypatch):
+    add_model = serving.roster.add
+
+    def add_and_remove(name, path):
+        answer = add_model(name, path)
+        serving.roster.remove(name)
+        return answer
+
+    monkeypatch.setattr(serving.roster, "add", add_and_remove)
+    answer = add(serving, "b", "first")
+    assert answer.status_code == 201 and answer.json()["name"] == "b" and not answer.json()["default"]
+    assert names(serving) == ["a"]
+
+
 def test_a_broken_model_changes_nothing_and_loading_holds_up_nobody(serving):
     load = serving.load
     assert refused(add(serving, "a", "broken")) == (422, "unusable_model")

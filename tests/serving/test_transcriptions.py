@@ -73,6 +73,13 @@ def test_options_are_followed_or_refused_in_the_query_and_in_the_form(serving):
     assert refused(ask(serving, query={"response_format": "json"})) == (422, "invalid_parameter"), "it is of the form"
 
 
+def test_a_form_may_have_all_fields_of_openai_s_clients_and_ours(serving):
+    texts = {"language": "it", "prompt": "a", "temperature": "0", "response_format": "json", "stream": "false"}
+    granularities = {"timestamp_granularities[]": ["segment", "word"]}
+    answer = ask(serving, model="lora", timeout="60", abstain_below="0", **texts, **granularities)
+    assert answer.status_code == 200, answer.text
+
+
 def test_segments_refuse_the_options_of_whole_recordings(serving, monkeypatch):
     monkeypatch.setattr(serving.service, "makes_timelines", True)
     for option in ("coverage", "sets", "refuse_novel", "require_speech"):

@@ -24,7 +24,8 @@ def serve(
         typer.Option(help="Unix socket to listen at instead, which the user alone who starts the server can reach"),
     ] = None,
     certificate: Annotated[
-        Path | None, typer.Option(help="certificate (PEM, with its chain): the server speaks HTTPS")
+        Path | None,
+        typer.Option(help="certificate (PEM, with its chain): the server speaks HTTPS; SIGHUP reads it again"),
     ] = None,
     key: Annotated[
         Path | None, typer.Option(help="key of the certificate (PEM); default: in the certificate's file")

@@ -8,6 +8,8 @@ least length of speech and of pauses, some padding), in a form that needs no mor
 from __future__ import annotations
 
 import math
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,6 +23,8 @@ FRAME = 512
 """Samples at 16 kHz in a frame of silero-vad."""
 Detector = Callable[[np.ndarray], float]
 """Function of a frame (512,) to its probability of speech; remembers the frames before it."""
+_IDLE: deque[Callable[[], Detector]] = deque(maxlen=16)
+"""Makers of detectors, each with a model of its own that no recording has at present."""
 
 
 def check_installed(purpose: str = "for a timeline") -> None:
@@ -30,8 +34,27 @@ def check_installed(purpose: str = "for a timeline") -> None:
 
 
 def silero() -> Detector:
-    """Make a detector for one recording."""
-    return detectors()()
+    """Make a detector for one recording.
+
+    Its model was that of an earlier recording where one is idle: to load a model and let TorchScript prepare it costs
+    as much as ten seconds of sound.
+    """
+    try:
+        make = _IDLE.pop()
+    except IndexError:
+        make = detectors()
+    return _Borrowed(make)
+
+
+class _Borrowed:
+    """Detector whose model is idle again once nobody holds the detector."""
+
+    def __init__(self, make: Callable[[], Detector]) -> None:
+        self._detect = make()
+        weakref.finalize(self, _IDLE.append, make).atexit = False
+
+    def __call__(self, frame: np.ndarray) -> float:
+        return self._detect(frame)
 
 
 def detectors() -> Callable[[], Detector]:

@@ -107,9 +107,11 @@ class Catalogue:
         return models[name]
 
     def describe(self) -> list[ModelAnswer]:
-        return [self._describe(name, predictor) for name, predictor in self.predictors.items()]
+        return [self.description(model) for model in self.models.values()]
 
-    def _describe(self, name: str, predictor: Predictor) -> ModelAnswer:
+    def description(self, model: Model) -> ModelAnswer:
+        """Describe a model, which may have been removed since."""
+        name, predictor = model.name, model.predictor
         card: dict[str, Any] = predictor.card
         backbone = card.get("backbone", {}).get("name")
         return ModelAnswer(

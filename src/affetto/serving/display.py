@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from affetto import audio
+from affetto.inference.decision import NO_SPEECH, NOVEL
 from affetto.inference.predictor import Prediction, Predictor
 from affetto.models.licences import forbidding, read_licences, unclear
 from affetto.serving import bars, drawing
+from affetto.serving.cautions import COVERAGE, LEAST_SPEECH_SECONDS
 from affetto.serving.curves import curves
 from affetto.serving.plane import plane
 from affetto.serving.texts import Texts
@@ -57,10 +59,34 @@ STYLE = """
 def summary(result: Prediction, predictor: Predictor, model: str, texts: Texts) -> str:
     """Compose the notes that belong to an answer, and what was heard."""
     notes = [texts.synthetic] if predictor.card.get("synthetic") else []
-    notes += [texts.abstained] if predictor.target.has_classes and result.emotion is None else []
+    notes += [texts.abstained] if predictor.target.has_classes and result.abstained else []
     notes += licence_lines(predictor, texts)
     note = "".join(f'<p class="affetto-note">{line}</p>' for line in notes)
     return f"{note}<p>{texts.summary.format(seconds=result.seconds_heard, model=escape(model))}</p>"
+
+
+def caution_notes(result: Prediction, missing: Sequence[str], texts: Texts) -> str:
+    """Compose what an answer with cautions says beside the emotion: a set, the novelty, the speech, or a refusal.
+
+    `missing`: cautions that the model cannot take.
+    """
+    warnings, lines = [], []
+    if result.refused == NO_SPEECH:
+        warnings.append(texts.no_speech.format(seconds=result.speech_seconds, least=LEAST_SPEECH_SECONDS))
+    elif result.refused == NOVEL:
+        warnings.append(texts.novel.format(share=result.novelty))
+    else:
+        if result.label_set is not None:
+            labels = ", ".join(texts.labels.get(label, label) for label in result.label_set)
+            lines.append(texts.label_set.format(labels=escape(labels), level=COVERAGE))
+        if result.novelty is not None:
+            lines.append(texts.familiar.format(share=result.novelty))
+        if result.speech_seconds is not None:
+            lines.append(texts.speech.format(seconds=result.speech_seconds))
+    if missing:
+        warnings.append(texts.lacks.format(cautions=", ".join(texts.cautions[name] for name in missing)))
+    warned = "".join(f'<p class="affetto-note" role="status">{line}</p>' for line in warnings)
+    return warned + "".join(f'<p class="affetto-caution">{line}</p>' for line in lines)
 
 
 def licence_lines(predictor: Predictor, texts: Texts) -> list[str]:

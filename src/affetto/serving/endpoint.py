@@ -39,18 +39,25 @@ class Endpoint:
             return
         if self.path is not None:
             raise UserError("--certificate is for an address: what asks by --socket is on this machine; leave one out")
+        self.load_certificate()
+
+    def load_certificate(self) -> ssl.SSLContext:
+        """Load certificate and key. Raises UserError for files that cannot serve."""
+        assert self.certificate is not None
         for option, file in (("--certificate", self.certificate), ("--key", self.key)):
             if file is not None and not file.is_file():
                 raise UserError(f"{option} {file}: no such file; give one in PEM")
         try:
             # An empty password: one that is encrypted is refused, and never asks on the terminal.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password=lambda: b"")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
         except (ssl.SSLError, OSError, ValueError) as problem:
             reason = getattr(problem, "reason", None) or getattr(problem, "strerror", None) or problem
             raise UserError(
                 f"--certificate {self.certificate} cannot serve ({reason}): give a chain in PEM and its key (--key), "
                 "without a password"
             ) from None
+        return context
 
     @contextlib.contextmanager
     def listen(self) -> Iterator[socket.socket]:

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ def serve(
                     endpoint=endpoint,
                     roster=roster,
                     telemetry=telemetry,
-                    on_hangup=None if changes is None or changes.file is None else roster.reload,
+                    reload_models=None if changes is None or changes.file is None else roster.reload,
                     page=page,
                     root_path=root_path,
                     proxies=proxies,
@@ -198,7 +199,7 @@ def _serve(
     endpoint: Endpoint,
     roster: Roster,
     telemetry: Telemetry | None,
-    on_hangup: Callable[[], None] | None,
+    reload_models: Callable[[], None] | None,
     page: bool,
     root_path: str,
     proxies: Sequence[str],
@@ -237,7 +238,19 @@ def _serve(
             certificate=endpoint.certificate,
             key=endpoint.key,
         )
-        process.run(server, listening, on_hangup)
+        renew = None if endpoint.certificate is None else partial(server.renew_certificate, endpoint.load_certificate)
+        process.run(server, listening, all_of(renew, reload_models))
+
+
+def all_of(*actions: Callable[[], None] | None) -> Callable[[], None] | None:
+    """An action that does these in their order; None where there is none."""
+    present = [action for action in actions if action is not None]
+
+    def act() -> None:
+        for action in present:
+            action()
+
+    return act if present else None
 
 
 def _add_page(app: FastAPI, guard: Guard, service: Service, stack: contextlib.ExitStack) -> str | None:

@@ -23,7 +23,7 @@ class Changes:
     allows_hub: bool = False
     """True if pinned models of the hub may be added."""
     file: Path | None = None
-    """List of the models, read again on SIGHUP; None: SIGHUP ends the server."""
+    """List of the models, read again on SIGHUP; None: there is none."""
 
 
 def models_by_name(models: Sequence[str]) -> dict[str, Path]:

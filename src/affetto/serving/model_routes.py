@@ -44,9 +44,9 @@ def add_model_routes(app: FastAPI, service: Service, roster: Roster | None, depe
     async def add_model(model: ModelRequest, request: Request, response: Response) -> schemas.ModelAnswer:
         assert roster is not None
         request.state.facts["model"] = model.name
-        replaces = await asyncio.to_thread(roster.add, model.name, model.path)
+        answer, replaces = await asyncio.to_thread(roster.add, model.name, model.path)
         response.status_code = 200 if replaces else 201
-        return next(answer for answer in service.catalogue.describe() if answer.name == model.name)
+        return answer
 
     @app.delete(
         "/v1/models/{name}",

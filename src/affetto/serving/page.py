@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse
 
 from affetto.inference.predictor import Prediction
-from affetto.serving import display, logs, routes
+from affetto.serving import cautions, display, logs, routes
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.live_page import add_live_page, offers_live
 from affetto.serving.live_texts import LIVE_TEXTS
@@ -96,12 +96,15 @@ class _File(BaseModel):
     path: str = Field(pattern=f"^{TOKEN.pattern}$")
 
 
+_Caution = Annotated[str, Field(pattern=f"^({'|'.join(cautions.CAUTIONS)})$")]
+
+
 class _Call(BaseModel):
-    """A browser's call for an answer, with a recording and a model's name; whatever else it says is left out."""
+    """A browser's call for an answer, with a recording, a model's name and cautions; whatever else is left out."""
 
     model_config = ConfigDict(strict=True)
 
-    data: tuple[_File | None, str | None]
+    data: tuple[_File | None, str | None, Annotated[list[_Caution], Field(max_length=len(cautions.CAUTIONS))]]
     fn_index: Literal[0]  # the page has one function
     trigger_id: int | None = Field(default=None, ge=0, le=10_000)
     session_hash: str = Field(pattern="^[A-Za-z0-9]{1,64}$")
@@ -116,9 +119,9 @@ def checked_call(catalogue: Catalogue, content: bytes) -> bytes:
         call = _Call.model_validate_json(content)
     except ValidationError:
         raise RefusalError(422, "invalid_call", "not a call that the page makes; programs use /v1") from None
-    file, model = call.data
+    file, model, names = call.data
     recording = None if file is None else {"path": file.path, "meta": {"_type": "gradio.FileData"}}
-    call = call.model_copy(update={"data": (recording, catalogue.find(model).name)})
+    call = call.model_copy(update={"data": (recording, catalogue.find(model).name, names)})
     return call.model_dump_json(warnings=False).encode()
 
 
@@ -153,6 +156,7 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
                     elem_id="recording",
                 )
                 model = gr.Dropdown(names, value=names[0], label=texts.model, interactive=True, visible=len(names) > 1)
+                checks = _cautions(cautions.possible(predictors.values()), texts)
                 button = gr.Button(texts.button, variant="primary", elem_id="listen")
             with gr.Column():
                 summary = _html(elem_id="told")
@@ -172,11 +176,19 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
             service,
             texts=texts,
             shelf=shelf,
-            inputs=[recording, model],
+            inputs=[recording, model, checks],
             outputs=[summary, bars, details, over_time],
         )
     blocks.queue(default_concurrency_limit=None, api_open=False)
     return blocks
+
+
+def _cautions(names: list[str], texts: Texts) -> Any:
+    """Boxes of the cautions of these names; hidden where there are none."""
+    import gradio
+
+    choices = [(texts.cautions[name], name) for name in names]
+    return gradio.CheckboxGroup(choices, label=texts.careful, visible=bool(names), elem_id="cautions")
 
 
 def _links(service: Service, texts: Texts) -> str:
@@ -208,7 +220,7 @@ def _connect(
 ) -> None:
     import gradio
 
-    async def answer(token: str | None, name: str, request: Any) -> tuple[str, Any, str, str]:
+    async def answer(token: str | None, name: str, checks: list[str], request: Any) -> tuple[str, Any, str, str]:
         client: str = request.request.state.client
         if not token:
             return display.problem(texts.nothing), None, "", ""
@@ -216,8 +228,8 @@ def _connect(
             model = service.catalogue.find(name)
             with service.take_place(client):
                 content = await asyncio.to_thread(shelf.read, token)
-                task = partial(_classify, service=service, texts=texts)
-                result, pictures = await service.process(model, content, task, client)
+                task = partial(_classify, service=service, texts=texts, checks=checks)
+                result, notes, pictures = await service.process(model, content, task, client)
         except RefusalError as problem:
             logs.event("page", status=problem.status, error=problem.code)
             service.meters.count_request("page", problem.status, name)
@@ -227,24 +239,36 @@ def _connect(
         predictor = model.predictor
         words = {texts.labels.get(label, label): share for label, share in result.probabilities.items()}
         has_classes = predictor.target.has_classes
-        probabilities = gradio.update(value=words if has_classes else None, visible=has_classes)
-        return display.summary(result, predictor, name, texts), probabilities, *pictures
+        shows_shares = has_classes and result.refused is None
+        probabilities = gradio.update(value=words if shows_shares else None, visible=shows_shares)
+        return notes + display.summary(result, predictor, name, texts), probabilities, *pictures
 
     # By this annotation Gradio knows what to pass; as text it would not find it.
     answer.__annotations__["request"] = gradio.Request
     event(answer, inputs, outputs, api_visibility="private", concurrency_limit=None)
 
 
-def _classify(job: Job, service: Service, texts: Texts) -> tuple[Prediction, tuple[str, str]]:
-    """Predict, and draw the details, and the timeline where the recording is longer than a window."""
+def _classify(job: Job, service: Service, texts: Texts, checks: list[str]) -> tuple[Prediction, str, tuple[str, str]]:
+    """Predict, and draw the details, and the timeline where the recording is longer than a window.
+
+    Returns the prediction, HTML about the cautions, and the details and the timeline.
+    """
     predictor = job.predictor
+    missing = cautions.take(checks, predictor)
     result = predictor.classify([job.wave])[0]
+    notes = display.caution_notes(result, missing, texts)
+    if result.refused is not None:
+        return result, notes, ("", "")
     window = predictor.window_seconds
     is_long = window is not None and result.seconds > window
     if not (is_long and service.makes_timelines and predictor.target.makes_timeline):
-        return result, (display.details(result, predictor, (), texts), "")
+        return result, notes, (display.details(result, predictor, (), texts), "")
     segments = segment(job)
-    return result, (
-        display.details(result, predictor, segments, texts),
-        display.over_time(job.wave, predictor, segments, texts),
+    return (
+        result,
+        notes,
+        (
+            display.details(result, predictor, segments, texts),
+            display.over_time(job.wave, predictor, segments, texts),
+        ),
     )

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from affetto.errors import UserError
 from affetto.serving import address, logs
 from affetto.serving.middleware import Guard
 from affetto.serving.refusals import broken_request
@@ -78,8 +80,25 @@ class _Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self.guard, self.is_busy, self.on_start = guard, is_busy, on_start
+        self._renewed: ssl.SSLContext | None = None
+
+    def renew_certificate(self, load: Callable[[], ssl.SSLContext]) -> None:
+        """Load the certificate for connections from now on; the former remains where that fails. Both are logged."""
+        try:
+            self._renewed = load()
+        except UserError as problem:
+            logs.event("certificate_unreadable", logging.ERROR, message=str(problem))
+        else:
+            logs.event("certificate_read")
+
+    def _choose_certificate(self, connection: ssl.SSLObject, _name: str | None, _first: ssl.SSLContext) -> None:
+        if self._renewed is not None:
+            connection.context = self._renewed
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.config.ssl is not None:
+            # Loading a pair of which one file is wrong would spoil the context in use; a handshake may take another.
+            self.config.ssl.sni_callback = self._choose_certificate
         await super().startup(sockets)
         self.on_start()
 
@@ -119,7 +138,7 @@ def server(
     proxies: Sequence[str] = (),
     certificate: Path | None = None,
     key: Path | None = None,
-) -> uvicorn.Server:
+) -> _Server:
     """uvicorn around the guarded application. `is_busy`: True while work goes on beside open requests.
 
     `certificate`, `key`: PEM files for TLS; None: plain HTTP.

@@ -23,6 +23,7 @@ from affetto.serving.batching import ClosedError, Kind, Owner
 from affetto.serving.catalogue import Model, model_of
 from affetto.serving.model_list import Changes, Stamp, read_models, stamp
 from affetto.serving.refusals import RefusalError, ending
+from affetto.serving.schemas import ModelAnswer
 from affetto.serving.service import Service
 
 Load = Callable[[Mapping[str, Path]], dict[str, Predictor]]
@@ -45,8 +46,8 @@ class Roster:
         """Note the state of the models of the file, before they are loaded."""
         self._listed = {name: (path, stamp(path)) for name, path in folders.items()}
 
-    def add(self, name: str, path: str) -> bool:
-        """Load a model and serve it. Returns True if it replaces one of that name.
+    def add(self, name: str, path: str) -> tuple[ModelAnswer, bool]:
+        """Load a model and serve it. Returns its description, and True if it replaces one of that name.
 
         Raises RefusalError: 403 for a path that is not allowed, 409 while another change is at work, 422 for a model
         that cannot be loaded; the models are as before then.
@@ -56,8 +57,10 @@ class Roster:
             (model,) = self._loaded({name: self._permitted(path)}).values()
             self._use({**models, name: model})
             self._listed.pop(name, None)  # the file's model of that name serves no more
+            # Before another change may remove it.
+            description = self._service.catalogue.description(model)
         logs.event("model_added", model=name, replaces=name in models)
-        return name in models
+        return description, name in models
 
     def remove(self, name: str) -> None:
         """Serve a model no more. Raises RefusalError: 404 for an unknown one, 409 for the last, or during a change."""

@@ -28,6 +28,16 @@ class Texts:
     nothing: str
     synthetic: str
     abstained: str
+    careful: str
+    """Heading of the cautions."""
+    cautions: dict[str, str]
+    """Names of the cautions."""
+    label_set: str
+    novel: str
+    familiar: str
+    no_speech: str
+    speech: str
+    lacks: str
     summary: str
     forbidden_use: str
     unclear_use: str
@@ -61,6 +71,21 @@ ENGLISH = Texts(
     nothing="Record something or choose a file first.",
     synthetic="This model was trained on synthetic speech: it shows how the page works, nothing about people.",
     abstained="The model is not sure enough to name an emotion.",
+    careful="With care",
+    cautions={
+        "set": "All emotions that it may be",
+        "novelty": "No answer to what is unlike the training recordings",
+        "speech": "No answer where nobody speaks",
+    },
+    label_set="It may be: <b>{labels}</b>. Such lists are made to hold the right emotion of {level:.0%} of recordings.",
+    novel=(
+        "<b>No answer</b>: this recording is unlike those that the model learned from. Of recordings by speakers whom "
+        "it did not know, {share:.1%} were more like them."
+    ),
+    familiar="Of recordings by speakers whom the model did not know, {share:.1%} were more like what it learned from.",
+    no_speech="<b>No answer</b>: {seconds:.1f} s of speech were found, and {least:.1f} s are needed.",
+    speech="{seconds:.1f} s of it are speech.",
+    lacks="This model cannot do: {cautions}.",
     summary="{seconds:.1f} s heard by {model}",
     forbidden_use="The model was trained on data that is not for commercial use: {corpora}.",
     unclear_use="It is not known whether the model's training data may be used commercially: {corpora}.",
@@ -100,6 +125,24 @@ ITALIAN = Texts(
     nothing="Prima registra qualcosa o scegli un file.",
     synthetic="Questo modello è stato addestrato su parlato sintetico: mostra come funziona la pagina, nulla di più.",
     abstained="Il modello non è abbastanza sicuro per nominare un'emozione.",
+    careful="Con cautela",
+    cautions={
+        "set": "Tutte le emozioni possibili",
+        "novelty": "Nessuna risposta a ciò che è diverso dalle registrazioni di addestramento",
+        "speech": "Nessuna risposta se nessuno parla",
+    },
+    label_set=(
+        "Può essere: <b>{labels}</b>. Elenchi così sono fatti per contenere l'emozione giusta nel {level:.0%} delle "
+        "registrazioni."
+    ),
+    novel=(
+        "<b>Nessuna risposta</b>: questa registrazione è diversa da quelle da cui il modello ha imparato. Delle "
+        "registrazioni di persone che non conosceva, il {share:.1%} era più simile a quelle."
+    ),
+    familiar="Delle registrazioni di persone che il modello non conosceva, il {share:.1%} era più simile a quelle.",
+    no_speech="<b>Nessuna risposta</b>: trovati {seconds:.1f} s di parlato, ne servono {least:.1f}.",
+    speech="{seconds:.1f} s sono parlato.",
+    lacks="Questo modello non lo può fare: {cautions}.",
     summary="{seconds:.1f} s ascoltati da {model}",
     forbidden_use="Il modello è stato addestrato su dati non destinati all'uso commerciale: {corpora}.",
     unclear_use="Non è noto se i dati di addestramento del modello consentano l'uso commerciale: {corpora}.",

@@ -94,6 +94,7 @@ def test_dimensions_are_mapped_onto_the_range_of_the_corpus(tmp_path: Path) -> N
     assert result.exit_code == 0, result.output
     assert "arousal is mapped from 0 … 1 onto 1 … 7" in result.stderr
     assert "dominance is left out: the corpus has none" in result.stderr
+    assert "states no range of its dimensions: 0 … 1 is assumed" in " ".join(result.stderr.split())
     first = json.loads((tmp_path / "result" / "predictions.jsonl").read_text().splitlines()[0])
     model = load(folder, label_map={"activation": "arousal"})
     own = model(tmp_path / "corpus" / first["file"]).dimensions

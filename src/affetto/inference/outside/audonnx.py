@@ -65,6 +65,7 @@ def open_audonnx(folder: Path, device: str) -> OutsideModel:
         kind=DIMENSIONS if is_dimensional else CLASSES,
         score=score,
         ranges=dict.fromkeys(labels, UNIT) if is_dimensional else {},
+        range_is_assumed=is_dimensional,
         decoders=0 if runs_on == HOST else decoding_threads(),
     )
 

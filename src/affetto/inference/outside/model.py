@@ -32,6 +32,8 @@ class OutsideModel:
     """Wave (samples,), float32 at 16 kHz → scores (outputs,)."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Range of each dimension."""
+    range_is_assumed: bool = False
+    """True if the model itself states no range of its dimensions."""
     longest_seconds: float | None = None
     """Longest clip that the model takes; None: any length."""
     side_by_side: bool = False

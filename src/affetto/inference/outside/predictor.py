@@ -9,7 +9,7 @@ import numpy as np
 
 from affetto.errors import UserError
 from affetto.inference.outside.label_table import LabelTable, check_map, entries_for, label_table, softmax
-from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, OutsideModel, digest_of
+from affetto.inference.outside.model import CLASSES, DIMENSIONS, SEVERAL, UNIT, OutsideModel, digest_of
 from affetto.inference.predictor import Predictor
 from affetto.models.parallel import side_by_side
 from affetto.targets.classes import Classes
@@ -97,10 +97,15 @@ class OutsidePredictor(Predictor):
         return [f"the newest state of {source} on the hub, which may change: {source}@{revision} stays this model"]
 
     def _scale_notes(self) -> list[str]:
-        """Sentences on dimensions that are mapped onto another range, and on those that are left out."""
+        """Sentences on ranges that are assumed, dimensions that are mapped onto another one, and those left out."""
         if self.model.kind != DIMENSIONS:
             return []
         lines = []
+        if self.model.range_is_assumed:
+            low, high = UNIT
+            lines.append(
+                f"the model states no range of its dimensions: {low:g} … {high:g} is assumed, values beyond it are cut"
+            )
         for name, (number,) in zip(self.table.labels, self.table.columns, strict=True):
             low, high = self.model.ranges[self.model.outputs[number]]
             scale = self.target.dimensions.get(name)

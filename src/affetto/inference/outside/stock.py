@@ -73,6 +73,7 @@ def open_classifier(folder: Path, device: str, loader: Any) -> OutsideModel:
         kind=kind,
         score=_scorer(model, extractor, torch_device),
         ranges=dict.fromkeys(names, UNIT) if kind == DIMENSIONS else {},
+        range_is_assumed=kind == DIMENSIONS,
         longest_seconds=_longest_seconds(extractor),
         side_by_side=on_cpu,
         decoders=0 if on_cpu else decoding_threads(),
