@@ -86,7 +86,8 @@ def stream_cases(*, has_opus: bool) -> list[StreamCase]:
         ("half a sample", Messages((*sound, b"\0")), invalid),
         ("a text in the sound", Messages((*sound, "stop")), invalid),
         ("a message that is too large", Messages((HELLO, bytes(262_146))), ("too_large",)),
-        ("a message without bounds", Messages((HELLO, bytes(1_100_000))), ("close code 1009",)),
+        # A client whose send breaks off may have the close code of a refusal for want of room and not its message.
+        ("a message without bounds", Messages((HELLO, bytes(1_100_000))), ("close code 1009", "close code 1013")),
         ("a stream that is too long", Messages((HELLO, *[5 * SECOND] * 5)), ("too_long",)),
         ("a stream of nothing", Messages((HELLO, END)), unusable),
         ("sound behind the end", Messages((*sound, END, SECOND)), (*invalid, "close code 1000")),

@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all."""
+"""Files and folders appear whole or not at all, and documents of others are read within bounds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
-from affetto.files import TEMPORARY, replacing, replacing_folder, write_text
+from affetto.files import TEMPORARY, BoundsError, parse_yaml, replacing, replacing_folder, write_text
+from bombs import bomb
 
 
 def names(folder: Path) -> list[str]:
@@ -79,3 +81,36 @@ def test_only_overwrite_removes_what_is_in_a_folder(tmp_path: Path) -> None:
     with replacing_folder(tmp_path / "model", overwrite=True) as temporary:
         (temporary / "new").write_text("new")
     assert names(tmp_path) == ["model"] and names(tmp_path / "model") == ["new"]
+
+
+# -- documents of others -------------------------------------------------------------------------------------------
+
+
+def test_a_document_is_read_with_its_aliases() -> None:
+    assert parse_yaml("a: &x [1, b]\nc: {<<: {d: *x}, e: true}\n") == {"a": [1, "b"], "c": {"d": [1, "b"], "e": True}}
+    assert parse_yaml("") is None
+    assert parse_yaml("k: " + "x" * 10_000)["k"] == "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (bomb(), "once its aliases are written out"),
+        ("a: &a {k: v}\n" + "".join(f"b{n}: &b{n} {{<<: [{'*a, ' * 9}]}}\n" for n in range(3)) + bomb(), "aliases"),
+        ("a: &a " + "x" * 500 + "\nb: &b [" + "*a, " * 100 + "]\nc: [" + "*b, " * 100 + "]", "aliases"),
+        ("a: &a [*a]", "an alias within what it stands for"),
+        ("- " * 5000, "more levels than can be read"),
+        ("k: " + "x" * 1_000_001, "more than 1,000,000 characters"),
+    ],
+    ids=["aliases", "merges", "texts", "itself", "levels", "length"],
+)
+def test_a_document_that_would_fill_the_memory_is_refused(text: str, words: str) -> None:
+    with pytest.raises(BoundsError, match=words) as caught:
+        parse_yaml(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[", "? [a]\n: b", "!!int ''", "!!bool x", "!!timestamp x", "!!python/name:os.x"])
+def test_what_is_no_yaml_is_an_error_of_yaml(text: str) -> None:
+    with pytest.raises(yaml.YAMLError):
+        parse_yaml(text)

@@ -1,7 +1,8 @@
 """Files and folders that appear whole or not at all: they are written beside their place, then moved there.
 
 A reader sees the old content or the new, never half of it, and a killed process leaves nothing but a hidden temporary:
-its name begins with a dot and ends with `TEMPORARY`, and that is how sweepers recognise it.
+its name begins with a dot and ends with `TEMPORARY`, and that is how sweepers recognise it. Documents that others wrote
+are read within bounds.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from affetto.errors import UserError
 
+if TYPE_CHECKING:
+    import yaml
+
 TEMPORARY = ".tmp"
 """Ending of the name of a file or folder that is still being written."""
+MOST_CHARACTERS = 1_000_000
+"""Characters of a YAML document of others, with its aliases written out."""
 
 
 @contextmanager
@@ -93,3 +100,52 @@ def share(folder: Path) -> None:
     for file in folder.rglob("*"):
         if file.is_file():
             file.chmod(0o666 & ~mask)
+
+
+# -- documents of others -------------------------------------------------------------------------------------------
+
+
+class BoundsError(ValueError):
+    """Error of a document that is too long, or becomes so by its aliases, or is nested too deeply; one line."""
+
+
+def parse_yaml(text: str) -> Any:
+    """Content of a YAML document that others wrote.
+
+    A kilobyte of aliases of aliases may stand for more than any memory holds: its length with all aliases written out
+    is measured before anything is made of it. Raises BoundsError, and YAMLError for what is no YAML.
+    """
+    import yaml
+
+    if len(text) > MOST_CHARACTERS:
+        raise BoundsError(f"more than {MOST_CHARACTERS:,} characters")
+    # By the loader in Python: that in C has no end of its recursion but that of the stack.
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _length(node, {}) > MOST_CHARACTERS:
+            raise BoundsError(f"more than {MOST_CHARACTERS:,} characters once its aliases are written out")
+        return loader.construct_document(node)
+    except RecursionError:
+        raise BoundsError("more levels than can be read") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
+        # The library leaves out of account that a value may not fit its tag.
+        raise problem if isinstance(problem, BoundsError) else yaml.YAMLError("a value does not fit its tag") from None
+    finally:
+        loader.dispose()
+
+
+def _length(node: yaml.Node, lengths: dict[yaml.Node, int | None]) -> int:
+    """About the characters of a node with its aliases written out. Raises BoundsError for one that holds itself."""
+    if node not in lengths:
+        lengths[node] = None
+        parts = node.value  # a text, nodes, or pairs of nodes
+        if not isinstance(parts, str):
+            parts = [item for part in parts for item in (part if isinstance(part, tuple) else (part,))]
+        lengths[node] = 1 + (len(parts) if isinstance(parts, str) else sum(_length(part, lengths) for part in parts))
+    length = lengths[node]
+    if length is None:
+        raise BoundsError("an alias within what it stands for")
+    return length

@@ -9,8 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from affetto.cli import app
+from affetto.errors import UserError
 from affetto.evaluation.contamination import Origin, corpus_of
 from affetto.inference.outside.model_card import card_facts
+from bombs import bomb
 from inference.outside.checkpoints import write_checkpoint
 from training.corpora import write_table
 
@@ -52,6 +54,17 @@ def test_a_card_is_read_and_a_broken_one_says_nothing(tmp_path: Path) -> None:
         assert card_facts(tmp_path)["datasets"] is None
     card.unlink()
     assert card_facts(tmp_path) == {"datasets": None, "licence": ""}
+
+
+def test_a_card_made_to_fill_the_memory_is_refused_in_a_line(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text("---\ndatasets: [emovo, 7, [a], {b: c}]\nlicense: [mit]\n---\n")
+    assert card_facts(tmp_path) == {"datasets": ["emovo"], "licence": ""}
+    card.write_text(f"---\n{bomb()}---\n")
+    assert card.stat().st_size < 1024
+    with pytest.raises(UserError, match=r"README\.md: its front matter has more than .* aliases") as caught:
+        card_facts(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_evaluate_marks_a_test_on_a_corpus_of_the_training(tmp_path: Path) -> None:

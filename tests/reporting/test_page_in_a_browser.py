@@ -14,6 +14,12 @@ WIDER = """() => Array.from(document.body.querySelectorAll("*")).filter((element
     && !element.closest(".skip");
 }).map((element) => element.outerHTML.slice(0, 200))"""
 
+PHONE = 480
+"""Most pixels of a window in which each row of a table is a card."""
+SCROLLING = """() => Array.from(document.querySelectorAll(".sheet .scroll"))
+  .filter((element) => element.scrollWidth > element.clientWidth)
+  .map((element) => `${element.closest("figure").id} ${element.scrollWidth} ${element.clientWidth}`)"""
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
@@ -57,12 +63,20 @@ def test_score_interval_and_words_are_on_the_first_screen(page):
 def test_a_verdict_stands_beside_the_names_without_scrolling(page):
     scroll = page.locator("#table-comparisons .scroll")
     edge = scroll.bounding_box()["x"] + scroll.bounding_box()["width"]
-    for label in ("verdict", "difference", "95 % interval"):
+    for label in ("verdict", "difference / 95 % interval"):
         box = page.locator(f"#table-comparisons tbody [data-label='{label}']").first.bounding_box()
         assert box["x"] + box["width"] <= edge + 1, label
 
 
+def test_tables_fit_a_desk_without_scrolling(page):
+    if page.viewport_size["width"] > PHONE:
+        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+        assert page.evaluate(SCROLLING) == []
+
+
 def test_the_first_column_stays_when_a_table_scrolls(page):
+    if page.viewport_size["width"] > PHONE:
+        page.add_style_tag(content="#table-comparisons table { width: 90rem }")
     name = page.locator("#table-comparisons tbody tr").first.locator("> *").first
     before = name.bounding_box()["x"]
     page.locator("#table-comparisons .scroll").evaluate("element => { element.scrollLeft = 300; }")
@@ -73,7 +87,7 @@ def test_on_a_phone_each_value_stands_beside_the_name_of_its_column(page):
     cell = page.locator("#table-comparisons tbody [data-label='verdict']").first
     display = cell.evaluate("element => getComputedStyle(element).display")
     label = cell.evaluate("element => getComputedStyle(element, '::before').content")
-    is_phone = page.viewport_size["width"] < 480
+    is_phone = page.viewport_size["width"] <= PHONE
     assert (display, label) == (("flex", '"verdict"') if is_phone else ("table-cell", "none"))
 
 

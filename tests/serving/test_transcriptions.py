@@ -63,6 +63,10 @@ def test_options_are_followed_or_refused_in_the_query_and_in_the_form(serving):
     for answer in (ask(serving, query={"coverage": "0.9"}), ask(serving, coverage="0.9")):
         assert refused(answer) == (422, "invalid_parameter"), "this model has no sets"
         assert answer.json()["message"].startswith("coverage: the model 'lora'")
+    for value in ("2", "nan", "ninety"):
+        answer = ask(serving, query={"coverage": value})
+        assert refused(answer) == (422, "invalid_parameter")
+        assert answer.json()["message"].startswith("query.coverage: Input should be ")
     headers, files = {"Authorization": f"Bearer {TOKEN}"}, {"file": wav(WAVE)}
     for path in ("predict", "timeline", "batch", "audio/transcriptions"):
         for place, sent in (("query", {"params": {"abstain_belw": "1"}}), ("form", {"data": {"abstain_belw": "1"}})):

@@ -68,6 +68,11 @@ class Classifier(nn.Module):
         return self.method.lowest_block > self.pooling.last
 
     @property
+    def has_untrained_states(self) -> bool:
+        """True if training changes nothing of the states that the head sees."""
+        return self.frozen and self.pooling.weights is None
+
+    @property
     def stores_statistics(self) -> bool:
         """A frozen state under a statistics head: the clip's statistics are all that training needs."""
         return self.frozen and isinstance(self.head, StatisticsHead) and self.pooling.kind == "layer"

@@ -219,5 +219,6 @@ class _NoAnswer(Response):
 
 
 def _first(errors: Sequence[Any]) -> str:
-    where = ".".join(str(part) for part in errors[0].get("loc", ()))
+    # Behind the place and the name pydantic names the type by which it read the value.
+    where = ".".join(str(part) for part in errors[0].get("loc", ())[:2])
     return f"{where}: {errors[0].get('msg', 'invalid')}"

@@ -167,11 +167,11 @@ async def process_upload(
         return model, await answer
 
 
-def refuse_unknown(place: str, names: Iterable[str], known: Collection[str] = NAMES) -> None:
+def refuse_unknown(part: str, names: Iterable[str], allowed: Collection[str] = NAMES) -> None:
     """Raise RefusalError (422) for a name in the query or the form that is no option, as a misspelt one."""
     for name in names:
-        if name not in known:
-            raise _invalid(f"{place}: {unknown('parameter', name[:40], known)}")
+        if name not in allowed:
+            raise _invalid(f"{part}: {unknown('parameter', name[:40], allowed)}")
 
 
 def refuse_recording_options(names: Collection[str]) -> None:

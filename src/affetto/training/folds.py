@@ -32,7 +32,7 @@ from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, RunFolder
 from affetto.training.selection import Choice, Probe
 from affetto.training.spec import RunSpec
 from affetto.training.stacking import FitRequest, Steps, fitted
-from affetto.training.strangeness import Strangeness
+from affetto.training.strangeness import FoldClips, Strangeness
 from affetto.training.trained import FINAL, Trained
 
 STATES_CLIPS = 32
@@ -120,8 +120,7 @@ class FoldTrainer:
             result["probe"], summary["probe"] = self._probe(fold, choice, folder)
         summary["confidence"] = self.target.confidence([result])
         confidence = summary["confidence"] | self.target.label_sets([result])
-        fitted_on = trained_on if self.settings.training.refit else fold.train
-        novelty = self.strangeness.of_fold(classifier, fitted_on, fold.test)
+        novelty = self.strangeness.of_fold(classifier, self._fitted_on(fold), fold.test)
         self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=confidence, novelty=novelty), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
@@ -153,6 +152,10 @@ class FoldTrainer:
             folder.write("select.json", {"best_epoch": progress.best_epoch})
         return progress.best_epoch, classifier, layer
 
+    def _fitted_on(self, fold: Fold) -> tuple[str, ...]:
+        """Clips that the fold's tested model is trained on."""
+        return fold.train + fold.validation if self.settings.training.refit else fold.train
+
     def _sizes(self, classifier: Classifier, fold: Fold) -> dict[str, Any]:
         """Sizes of the tested model's states, on a few of its test clips, spread evenly over them."""
         clips = sorted(fold.test)
@@ -171,8 +174,11 @@ class FoldTrainer:
         classifier, layer, _ = yield from self._fit(
             clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, place=Place(folder, self.display, 0)
         )
-        models = [folder.fold(fold.name).model for fold in self.data.split.folds]
-        novelty = self.strangeness.of_final(classifier, clips, models)
+        folds = [
+            FoldClips(trained=self._fitted_on(fold), tested=fold.test, model=folder.fold(fold.name).model)
+            for fold in self.data.split.folds
+        ]
+        novelty = self.strangeness.of_final(classifier, clips, folds)
         self.save(Trained(classifier, layer, FINAL, is_tested=False, confidence=confidence, novelty=novelty), folder)
         summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": choice.to_json()})
         folder.write("final.json", summary)

@@ -15,6 +15,15 @@ from affetto.training.build import Builder
 from affetto.training.predict import clip_statistics
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoldClips:
+    """Clips of a fold, and the folder of its model."""
+
+    trained: Sequence[str]
+    tested: Sequence[str]
+    model: Path
+
+
 @dataclass(frozen=True)
 class Strangeness:
     """Maker of `Novelty` for a run's models. It costs a forward pass over MOST_CLIPS trained and tested clips each.
@@ -33,14 +42,19 @@ class Strangeness:
             return None
         return novelty.with_held_out(novelty.distances(self._features(classifier, evenly(sorted(tested)))))
 
-    def of_final(self, classifier: Classifier, trained: Sequence[str], models: Sequence[Path]) -> Novelty | None:
-        """Statistics of all clips, and the distances that the folds, whose `models` these are, measured on theirs.
+    def of_final(self, classifier: Classifier, trained: Sequence[str], folds: Sequence[FoldClips]) -> Novelty | None:
+        """Statistics of all clips, and the distances of the clips that each fold held out.
 
-        None where a fold has none: too few clips, or it was done by an earlier version.
+        Distances of different states cannot be compared, and each fold may have chosen a state of its own. So clips
+        are measured anew at the final model's state, where training changes nothing of it; else as the folds did.
+        None where a fold has no distances: too few clips, or it was done by an earlier version.
         """
-        folds = [Novelty.load(model) for model in models]
-        distances = [novelty.held_out for novelty in folds if novelty is not None]
-        novelty = self._fit(classifier, trained) if len(distances) == len(models) else None
+        if classifier.has_untrained_states:
+            parts = [self.of_fold(classifier, fold.trained, fold.tested) for fold in folds]
+        else:
+            parts = [Novelty.load(fold.model) for fold in folds]
+        distances = [novelty.held_out for novelty in parts if novelty is not None]
+        novelty = self._fit(classifier, trained) if len(distances) == len(folds) else None
         return None if novelty is None else novelty.with_held_out(np.concatenate(distances))
 
     def _fit(self, classifier: Classifier, ids: Sequence[str]) -> Novelty | None:

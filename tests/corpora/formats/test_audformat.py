@@ -9,6 +9,7 @@ import pytest
 from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
+from bombs import bomb
 
 HEADER = """
 name: emodb
@@ -117,6 +118,9 @@ def test_what_cannot_be_read_is_named(database: Path) -> None:
         open_corpus(None, database)
     (database / "db.yaml").write_text("name: [")
     with pytest.raises(UserError, match="no header of audformat's that can be read"):
+        open_corpus(None, database)
+    (database / "db.yaml").write_text(bomb())
+    with pytest.raises(UserError, match=r"no header of audformat's that can be read \(more than .* aliases"):
         open_corpus(None, database)
 
 

@@ -106,5 +106,8 @@ def test_many_numbers_make_thirds_of_the_speakers_and_many_words_are_refused() -
         read_columns([*clips, replace(clips[0], file="x.wav", extra=(("age", "nan"),))], ["age"])
     with pytest.raises(UserError, match=r"column of --by 'ages'.*age"):
         read_columns(clips_of(), ["ages"])
+    bare = [replace(clip, gender=None, prompt=None, extra=()) for clip in clips_of()]
+    with pytest.raises(UserError, match=r"--by age: the corpus has neither gender, .* `extra:NAME`"):
+        read_columns(bare, ["age"])
     with pytest.raises(UserError, match=r"all clips have 'female'"):
         read_columns([clip for clip in clips_of() if clip.gender == "female"], ["gender"])

@@ -10,6 +10,7 @@ import yaml
 
 from affetto.errors import UserError
 from affetto.inference.loading import load
+from bombs import bomb
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -80,6 +81,15 @@ def test_what_needs_code_or_does_not_fit_is_refused(fields: dict, words: str | N
         return
     with pytest.raises(UserError, match=words):
         load(folder)(WAVE)
+
+
+def test_a_table_made_to_fill_the_memory_and_labels_that_are_lists_are_refused(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {"logits": [["arousal"], "dominance", "valence"]})
+    with pytest.raises(UserError, match="the labels of logits are no list of texts"):
+        load(folder)
+    (folder / "model.yaml").write_text(f"$audonnx.core.model.Model==1.2.0: {{}}\n{bomb()}")
+    with pytest.raises(UserError, match=r"model\.yaml: cannot be read \(more than .* aliases"):
+        load(folder)
 
 
 def test_an_input_of_free_batches_takes_a_clip_and_one_of_fixed_length_is_refused(tmp_path: Path) -> None:

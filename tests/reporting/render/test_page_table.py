@@ -36,3 +36,10 @@ def test_a_list_that_all_rows_share_in_part_leaves_a_dash_where_nothing_remains(
     rows = [("a", "b", "base", "loso", 7, "x"), ("c", "d", "base, seed 1", "paper", 7, "y")]
     table = page_table(sheet(*rows, lists=("under",)))
     assert [row[2] for row in texts(table)] == ["–", "seed 1"]
+
+
+def test_columns_that_belong_to_others_stand_below_them():
+    rows = [("a", "b", "base", "loso", 7, "x"), ("c", "d", "seed 1", "paper", 8, "y")]
+    table = page_table(sheet(*rows, below=(("clips", "verdict"), ("clips", "missing"))))
+    assert [column.name for column in table.sheet.columns] == ["first", "second", "under", "split", "clips / verdict"]
+    assert [(row[-1].text, row[-1].under, row[-1].key) for row in table.sheet.rows] == [("7", "x", 7), ("8", "y", 8)]

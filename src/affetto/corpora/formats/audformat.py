@@ -40,6 +40,7 @@ from affetto.corpora.formats.written_rows import (
 )
 from affetto.corpora.manifest import Manifest
 from affetto.errors import UserError
+from affetto.files import parse_yaml
 
 HEADER = "db.yaml"
 INDEX = ("file", "start", "end")
@@ -166,7 +167,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _database(folder: Path) -> Database:
     path = folder / HEADER
     try:
-        header = yaml.safe_load(path.read_text(encoding="utf-8"))
+        header = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as problem:
         raise UserError(f"{path}: no header of audformat's that can be read ({problem}); give the database") from None
     if not _mapping(_mapping(header).get("tables")):

@@ -47,6 +47,11 @@ def read_columns(clips: Sequence[Clip], names: Iterable[str]) -> tuple[Column, .
     available += sorted({name for clip in clips for name, _ in clip.extra})
     columns = []
     for name in names:
+        if not available:
+            raise UserError(
+                f"--by {name}: the corpus has neither gender, sentences nor columns beside the labels to compare by; "
+                "in a table a column `gender`, or `extra:NAME` for any other, makes one"
+            )
         if name not in available:
             raise unknown("column of --by", name, available, hint="Tables have more as extra:NAME.")
         values = {clip.id: value for clip in clips if (value := _value(clip, name))}

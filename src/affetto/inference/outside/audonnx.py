@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 
 from affetto.errors import UserError
+from affetto.files import parse_yaml
 from affetto.inference.outside.model import CLASSES, DIMENSIONS, TINY, UNIT, Format, OutsideModel, as_object
 
 FILE, MARK = "model.yaml", "$audonnx."
@@ -73,13 +74,13 @@ def open_audonnx(folder: Path, device: str) -> OutsideModel:
 def _facts(folder: Path) -> dict[str, Any]:
     """The fields of `model.yaml`. Raises UserError for a broken file, and for a model that needs code."""
     try:
-        content = as_object(yaml.safe_load((folder / FILE).read_text(encoding="utf-8")))
+        content = as_object(parse_yaml((folder / FILE).read_text(encoding="utf-8")))
         facts = as_object(next(iter(content.values()), None))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as problem:
+    except (OSError, ValueError, yaml.YAMLError) as problem:
         raise UserError(f"{folder / FILE}: cannot be read ({problem}); copy the model again") from None
     transform = facts.get("transform")
     if transform and not (isinstance(transform, dict) and not any(transform.values())):
-        name = next(iter(transform)) if isinstance(transform, dict) else type(transform).__name__
+        name = str(next(iter(transform)))[:80] if isinstance(transform, dict) else type(transform).__name__
         raise UserError(
             f"{folder / FILE}: the model transforms the wave by code ({name}), and affetto runs no code of a model: "
             "call it through audonnx by an entry point (docs/guide/7-add.md, A model of others)"
@@ -102,7 +103,11 @@ def _output(labels: Any, outputs: list[str], folder: Path) -> tuple[str, list[st
     """The output that is taken, and its labels. Raises UserError where there is none, or several to choose from."""
     if isinstance(labels, list) and len(outputs) == 1:
         labels = {outputs[0]: labels}
-    texts_by_output = {name: [str(label) for label in as_object(labels).get(name) or ()] for name in outputs}
+    lists = {name: as_object(labels).get(name) or [] for name in outputs}
+    for name, items in lists.items():
+        if not isinstance(items, list) or any(isinstance(item, list | dict) for item in items):
+            raise UserError(f"{folder / FILE}: the labels of {name} are no list of texts; copy the model again")
+    texts_by_output = {name: [str(label) for label in items] for name, items in lists.items()}
     texts_by_output = {name: texts for name, texts in texts_by_output.items() if texts}
     if not texts_by_output or (len(texts_by_output) > 1 and PREFERRED not in texts_by_output):
         raise UserError(

@@ -46,6 +46,7 @@ def comparison_table(compared: Sequence[Contrast]) -> Sheet:
         title="Paired comparisons",
         columns=comparison_columns("under", is_number=False),
         leading=LEADING,
+        below=BELOW,
         lists=("under",),
         rows=tuple(_row(contrast) for contrast in compared),
         caption=(
@@ -192,6 +193,8 @@ def _tally(compared: Sequence[Contrast]) -> str:
 
 LEADING = ("verdict", "difference", "95 % interval")
 """Columns of a table of comparisons that the page shows first."""
+BELOW = (("difference", "95 % interval"), ("p, corrected", "smallest p"))
+"""Pairs of its columns of which the page shows the second below the first."""
 
 
 def comparison_columns(third: str, *, is_number: bool = True) -> tuple[Column, ...]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from affetto.reporting.chapters.comparisons import LEADING, comparison_cells, comparison_columns
+from affetto.reporting.chapters.comparisons import BELOW, LEADING, comparison_cells, comparison_columns
 from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, count_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import DASH, percent_text
@@ -73,6 +73,7 @@ def difference_table(evidence: Evidence, systems: Sequence[CrossedSystem]) -> Sh
         title="Paired differences on other corpora",
         columns=comparison_columns("tests"),
         leading=LEADING,
+        below=BELOW,
         rows=tuple(
             (text_cell(first.label), text_cell(second.label), count_cell(tests), *comparison_cells(comparison))
             for (first, second, tests, _), comparison in zip(compared, corrected, strict=True)

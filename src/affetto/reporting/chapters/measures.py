@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from affetto.errors import UserError
 from affetto.measures.measure import Measure
 from affetto.reporting.chapters.comparisons import (
+    BELOW,
     LEADING,
     UNDECIDED_WORDS,
     effect_cell,
@@ -238,6 +239,7 @@ def comparison_table(evidence: PartEvidence, name: str, keys: Sequence[str] = ("
         title="Paired comparisons",
         columns=columns(*texts[:4], *numbers, "verdict", texts=texts),
         leading=LEADING,
+        below=BELOW,
         lists=("under",),
         rows=tuple(_comparison_row(judged, contrast) for judged, contrast in compared),
         caption=(

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from statistics import fmean
 
 from affetto.reporting.chapters.chapter import Chapter
-from affetto.reporting.chapters.comparisons import LEADING, comparison_cells, comparison_columns
+from affetto.reporting.chapters.comparisons import BELOW, LEADING, comparison_cells, comparison_columns
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, count_cell, text_cell
 from affetto.reporting.render.stamps import stamp_of
@@ -113,6 +113,7 @@ def difference_table(
         title="Trained systems and models of others on the same clips",
         columns=comparison_columns("clips"),
         leading=LEADING,
+        below=BELOW,
         rows=tuple(
             (text_cell(first), text_cell(second), count_cell(clips), *comparison_cells(comparison))
             for (first, second, clips, _), comparison in zip(compared, corrected, strict=True)

@@ -1,5 +1,7 @@
 """A table as the page shows it: what all its rows share stands in its caption, and what matters most comes first.
 
+Columns that belong to another, such as an interval to its difference, stand in small print below it.
+
 The files of the table keep all columns in their own order.
 """
 
@@ -32,12 +34,35 @@ def page_table(sheet: Sheet) -> PageTable:
     order = [index for index in _order(sheet) if index not in shared]
     texts = shared | {index: SEPARATOR.join(common) for index, common in parts.items()}
     words = "; ".join(f"{sheet.columns[index].name}: {texts[index]}" for index in sorted(texts))
-    shown = replace(
+    reordered = replace(
         sheet,
         columns=tuple(sheet.columns[index] for index in order),
         rows=tuple(tuple(_without(row[index], parts.get(index, [])) for index in order) for row in sheet.rows),
     )
-    return PageTable(sheet=shown, shared=words)
+    return PageTable(sheet=_stacked(reordered), shared=words)
+
+
+def _stacked(sheet: Sheet) -> Sheet:
+    """The table with the columns of `sheet.below` under those that they belong to."""
+    names = [column.name for column in sheet.columns]
+    below = {names.index(upper): names.index(lower) for upper, lower in sheet.below if {upper, lower} <= set(names)}
+    if not below:
+        return sheet
+    indices = [index for index in range(len(names)) if index not in below.values()]
+    titles = {upper: f"{names[upper]} / {names[lower]}" for upper, lower in below.items()}
+    columns = tuple(replace(sheet.columns[index], name=titles.get(index, names[index])) for index in indices)
+    return replace(
+        sheet,
+        columns=columns,
+        rows=tuple(
+            tuple(_with_below(row[index], row[below[index]]) if index in below else row[index] for index in indices)
+            for row in sheet.rows
+        ),
+    )
+
+
+def _with_below(cell: Cell, lower: Cell) -> Cell:
+    return replace(cell, under="\n".join(filter(None, (lower.text, lower.under, cell.under))))
 
 
 def _is_shared(sheet: Sheet, index: int) -> bool:

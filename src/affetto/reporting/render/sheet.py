@@ -74,6 +74,8 @@ class Sheet:
     """Numbers of the rows before which a rule is drawn."""
     leading: tuple[str, ...] = ()
     """Names of the columns that the page shows directly after the words of a row; files keep their order."""
+    below: tuple[tuple[str, str], ...] = ()
+    """Pairs of names of columns: the page shows the second in small print below the first; files keep both."""
     lists: tuple[str, ...] = ()
     """Names of the columns whose cells are lists of parts, with commas between them."""
     is_sortable: bool = True

@@ -63,6 +63,7 @@ def slim_sheet(sheet: Sheet) -> Sheet:
         sheet,
         columns=tuple(sheet.columns[index] for index in indices),
         rows=tuple(tuple(replace(row[index], under="") for index in indices) for row in sheet.rows),
+        below=(),
         leading=tuple(name for name in sheet.leading if name in names),
         lists=tuple(name for name in sheet.lists if name in names),
     )

@@ -85,6 +85,7 @@ def statements(protocol: Protocol, judgements: Sequence[Judgement]) -> Sheet:
     numeric = ("difference", "interval", "the paper's", "speakers", "p, corrected")
     return Sheet(
         name="claims-statements" + protocol.suffix,
+        below=(("difference", "interval"),),
         title=protocol.title("The statements behind the claims"),
         columns=columns(*words[:4], *numeric, *words[4:], texts=words),
         rows=tuple(rows),

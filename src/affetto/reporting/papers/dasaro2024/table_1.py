@@ -44,6 +44,7 @@ def table_1(evidence: Evidence) -> Sheet:
         )
     return Sheet(
         name="table-1",
+        below=(("encoder as loaded", "paper"),),
         title="Table I: backbones and what is trained",
         columns=_columns(recipes),
         rows=tuple(rows),
