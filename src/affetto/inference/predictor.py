@@ -177,8 +177,8 @@ class Predictor(ABC):
         if self.novelty is None:
             raise UserError(
                 "this model has no statistics of its training clips: it is a model of others or an export, the "
-                "mean of several models, of an earlier version, or of too few clips; use the run's folder, train it "
-                "again, or do not ask for novelty"
+                "mean of several models, of an earlier version, of too few clips, or in int8, which moves its states; "
+                "use the run's folder in another precision, train it again, or do not ask for novelty"
             )
         self.novelty.check_share(refuse_novel)
         self.watches, self.refuse_novel = True, refuse_novel

@@ -192,14 +192,18 @@ def load_trained(
     """The predictor of a model folder; see `loading.load`."""
     classifier, card = load_classifier(folder, backbone=backbone)
     predictor = ClassifierPredictor(classifier, card, devices.choose(device), precision, long_clips)
-    predictor.novelty = novelty_of(folder, classifier)
+    predictor.novelty = novelty_of(folder, predictor)
     return predictor
 
 
-def novelty_of(folder: Path, classifier: Classifier) -> Novelty | None:
-    """Statistics of a model folder's training clips; None for an earlier model. Raises UserError for a broken file."""
-    novelty = Novelty.load(folder)
-    if novelty is not None and len(novelty.centre) != 2 * classifier.pooling.out_width:
+def novelty_of(folder: Path, predictor: ClassifierPredictor) -> Novelty | None:
+    """Statistics of a model folder's training clips; None for an earlier model, and in 8-bit integers.
+
+    Those move the states by so much that many clips like those of the corpus lie beyond its held-out ones. Raises
+    UserError for a broken file.
+    """
+    novelty = None if predictor.precision == "int8" else Novelty.load(folder)
+    if novelty is not None and len(novelty.centre) != 2 * predictor.classifier.pooling.out_width:
         raise UserError(f"{folder / NOVELTY}: of another model; copy the model again, or train it again")
     return novelty
 
