@@ -202,6 +202,11 @@ class Predictor(ABC):
         """A predictor whose dimensions have these ranges, as a corpus states them. affetto's own models keep theirs."""
         return self
 
+    @property
+    def adapts(self) -> bool:
+        """True if a speaker's clips move the head alone, so that there are the parts of `adaptation.Adaptable`."""
+        return False
+
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
         """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.
 
