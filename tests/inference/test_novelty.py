@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 from affetto.cli import app
 from affetto.errors import UserError
 from affetto.inference.backends.padded import PaddedModel
+from affetto.inference.backends.shared import load_folders
 from affetto.inference.backends.trained import ClassifierPredictor
 from affetto.inference.decision import NOVEL
 from affetto.inference.loading import load
 from affetto.inference.predictor import Predictor
 from affetto.models.novelty import NOVELTY, Novelty
+from affetto.serving.catalogue import model_of
 from affetto.training.train import train
 from inference.saved import saved_model
 from serving.served import Serving, wav
@@ -123,6 +125,17 @@ def test_a_refused_recording_has_probabilities_alone(name: str, target_run: Targ
     assert out.read_text() == before
     table = predict()
     assert NOVEL in table and "novelty" in table
+
+
+def test_a_model_in_whole_numbers_has_no_novelty(crossed: Path) -> None:
+    quantised = load(crossed, device="cpu", precision="int8")
+    assert model_of("a", quantised).watched is None
+    with pytest.raises(UserError, match="in int8, which moves its states"):
+        quantised.watch()
+    together = load_folders(
+        {name: crossed / "folds" / name / "model" for name in ("1", "2")}, device="cpu", backbone=None, precision="int8"
+    )
+    assert [member.novelty for member in together.values()] == [None, None]
 
 
 def test_a_model_without_statistics_says_so(tmp_path: Path) -> None:

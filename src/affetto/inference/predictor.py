@@ -177,8 +177,8 @@ class Predictor(ABC):
         if self.novelty is None:
             raise UserError(
                 "this model has no statistics of its training clips: it is a model of others or an export, the "
-                "mean of several models, of an earlier version, or of too few clips; use the run's folder, train it "
-                "again, or do not ask for novelty"
+                "mean of several models, of an earlier version, of too few clips, or in int8, which moves its states; "
+                "use the run's folder in another precision, train it again, or do not ask for novelty"
             )
         self.novelty.check_share(refuse_novel)
         self.watches, self.refuse_novel = True, refuse_novel
@@ -201,6 +201,11 @@ class Predictor(ABC):
     def on_scales(self, scales: Mapping[str, Scale]) -> Predictor:
         """A predictor whose dimensions have these ranges, as a corpus states them. affetto's own models keep theirs."""
         return self
+
+    @property
+    def adapts(self) -> bool:
+        """True if a speaker's clips move the head alone, so that there are the parts of `adaptation.Adaptable`."""
+        return False
 
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> Predictor:
         """Adapt to one speaker by unlabelled clips of theirs (files, or samples at 16 kHz); see `speaker.py`.

@@ -53,7 +53,9 @@ class JsonLines:
         if isinstance(result, RefusalError):
             return {"error": result.code, "message": result.message}
         answer = prediction_answer(self._model.name, self._model.predictor, result)
-        return answer.model_dump(mode="json", exclude_unset=True, by_alias=True)
+        protocol = self._model.predictor.protocol
+        mark = {} if protocol is None else {"protocol": protocol}
+        return answer.model_dump(mode="json", exclude_unset=True, by_alias=True) | mark
 
 
 class CsvLines:

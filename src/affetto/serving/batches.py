@@ -16,6 +16,7 @@ from affetto.inference.predictor import Prediction
 from affetto.serving import logs, schemas, tracing
 from affetto.serving.app_parameters import PARAMETERS, Format, RecordingOptions
 from affetto.serving.batch_lines import CSV, FORMATS, JSON_LINES, Lines, lines_of
+from affetto.serving.calibration import calibrate, check_adapts
 from affetto.serving.catalogue import Model
 from affetto.serving.description import FILE, RECORDINGS, form, lines_content
 from affetto.serving.processing import NAMES, Options, refuse_unknown
@@ -24,6 +25,7 @@ from affetto.serving.service import Job, Service
 from affetto.serving.uploads import MOST_FILES, receive_batch
 
 _NAMES = {*NAMES, "format"}
+_PARTS = {"file", "calibrate"}
 AT_ONCE = 4
 """Recordings of a batch that are at work at once, where there are places for them."""
 _FILES: dict[str, Any] = {
@@ -33,12 +35,20 @@ _FILES: dict[str, Any] = {
     "items": FILE,
     "description": "recordings, together no larger than one upload may be",
 }
+_CLIPS: dict[str, Any] = {
+    "type": "array",
+    "items": FILE,
+    "description": "unlabelled clips of the speaker of all recordings, to whom the model is adapted; of mixed emotions",
+}
 _TABLE = {
     "type": "string",
     "description": "a table with the columns that `affetto predict` writes, in the form's order",
 }
 _BODY: dict[str, Any] = {
-    "requestBody": {"required": True, "content": form({"file": _FILES}, PARAMETERS | {"format": Format})}
+    "requestBody": {
+        "required": True,
+        "content": form({"file": _FILES, "calibrate": _CLIPS}, PARAMETERS | {"format": Format}),
+    }
 }
 _CONTENT = lines_content(FORMATS[JSON_LINES]) | {FORMATS[CSV]: {"schema": _TABLE}}
 _REFUSALS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
@@ -52,7 +62,7 @@ class BatchAnswer(Response):
     """Lines, each sent as soon as it can be. It ends early where the client leaves.
 
     `places` has the place of the request, which one recording at a time uses; further ones take places of their own
-    where the client has some. `seconds`: time limit of the whole.
+    where the client has some. `end`: time of the event loop at which all is given up, `seconds` after the upload.
     """
 
     def __init__(
@@ -65,6 +75,8 @@ class BatchAnswer(Response):
         lines: Lines,
         media_type: str,
         contents: Sequence[bytes],
+        end: float,
+        seconds: float,
         places: contextlib.ExitStack,
     ) -> None:
         super().__init__(media_type=media_type)
@@ -74,10 +86,9 @@ class BatchAnswer(Response):
         self._facts, self._id = request.state.facts, request.state.id
         self._waiting = deque(enumerate(contents))
         self._text, self._done = lines, asyncio.Queue[tuple[int, Prediction | RefusalError]]()
-        self._seconds = service.limits.compute_seconds if options.timeout is None else options.timeout
+        self._end, self._seconds = end, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._end = asyncio.get_running_loop().time() + self._seconds
         with self._places:
             count = len(self._waiting)
             tasks = [asyncio.create_task(self._work(n > 0)) for n in range(min(AT_ONCE, count))]
@@ -165,6 +176,7 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
             with tracing.part("upload"):
                 received = await receive_batch(request, service.limits)
             refuse_unknown("form", received.fields, _NAMES)
+            refuse_unknown("form", received.parts, _PARTS)
             options = options.completed(received.fields)
             kind = _checked_format(format or received.fields.get("format", JSON_LINES))
             served = options.check(service.catalogue, service.limits)
@@ -173,6 +185,10 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
                 "bytes": sum(map(len, received.contents)),
                 "files": len(received.contents),
             }
+            seconds = service.limits.compute_seconds if options.timeout is None else options.timeout
+            end = asyncio.get_running_loop().time() + seconds
+            if received.clips:
+                served = await _adapted(request, service, served, received.clips, end=end, seconds=seconds)
             return BatchAnswer(
                 service,
                 request,
@@ -181,8 +197,27 @@ def add_batches(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> 
                 lines=lines_of(kind, served, options, received.names),
                 media_type=FORMATS[kind],
                 contents=received.contents,
+                end=end,
+                seconds=seconds,
                 places=stack.pop_all(),
             )
+
+
+async def _adapted(
+    request: Request, service: Service, model: Model, clips: Sequence[bytes], *, end: float, seconds: float
+) -> Model:
+    """The model adapted to the speaker of these clips. Raises RefusalError and ClientDisconnect as `calibrate`."""
+    request.state.facts["calibration_clips"] = len(clips)
+    check_adapts(model)
+    return await calibrate(
+        service=service,
+        model=model,
+        clips=clips,
+        client=request.state.client,
+        gone=lambda: _departure(request.receive),
+        end=end,
+        seconds=seconds,
+    )
 
 
 def _checked_format(kind: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from affetto.errors import unknown
+from affetto.inference.adaptation import parts_of
 from affetto.inference.predictor import Predictor
 from affetto.inference.shared_weights import shared_bytes
 from affetto.models.licences import read_licences
@@ -28,6 +31,17 @@ class Model:
     """Its windows in the batcher."""
     watched: Kind | None = None
     """Its windows with their distance from the training clips; None for a model without statistics of those."""
+    statistics: Kind | None = None
+    """Its windows up to a head that speakers may have of their own; None for a model that cannot be adapted so."""
+
+    def adapted(self, statistics: np.ndarray) -> Model:
+        """Adapt to the speaker whose clips have these statistics, (clips, 2 width).
+
+        Windows of all speakers go together, since they differ in what comes after them.
+        """
+        assert self.statistics is not None
+        predictor = parts_of(self.predictor).adapted(statistics)
+        return replace(self, predictor=predictor, kind=self.statistics, watched=self.statistics)
 
 
 def model_of(name: str, predictor: Predictor) -> Model:
@@ -39,12 +53,28 @@ def model_of(name: str, predictor: Predictor) -> Model:
     watching = copy.copy(predictor)
     if watching.novelty is not None:
         watching.watch()
-    return Model(name, predictor, _kind(predictor), _kind(watching) if watching.watches else None)
+    return Model(
+        name=name,
+        predictor=predictor,
+        kind=_kind(predictor),
+        watched=_kind(watching) if watching.watches else None,
+        statistics=_statistics_kind(predictor) if predictor.adapts else None,
+    )
 
 
 def _kind(predictor: Predictor) -> Kind:
     work = predictor.begin if predictor.batches_ahead else predictor.window_probabilities
-    return Kind(work, turn=MOST if predictor.decoders else 1)
+    return Kind(work, turn=_turn(predictor))
+
+
+def _statistics_kind(predictor: Predictor) -> Kind:
+    parts = parts_of(predictor)
+    work = parts.begin_statistics if predictor.batches_ahead else parts.window_statistics
+    return Kind(work, turn=_turn(predictor))
+
+
+def _turn(predictor: Predictor) -> int:
+    return MOST if predictor.decoders else 1
 
 
 class Catalogue:

@@ -223,6 +223,7 @@ class BatchPrediction(PredictionAnswer):
     """Line of `POST /v1/batch` for a recording that was answered."""
 
     index: int = Field(description="number of the part `file`, from 0")
+    protocol: str = Field(default="", description="`speaker-calibrated (N clips)`; absent without `calibrate`")
 
 
 class BatchRefusal(RefusalAnswer):

@@ -20,6 +20,7 @@ import numpy as np
 from starlette.requests import ClientDisconnect
 
 from affetto import audio
+from affetto.inference.adaptation import parts_of
 from affetto.inference.flow import at_once
 from affetto.inference.predictor import Predictor, count_windows
 from affetto.serving import tracing
@@ -68,6 +69,7 @@ class Job:
         self.predictor.__dict__ |= {
             "window_probabilities": self._window_probabilities,
             "begin": at_once(self._window_probabilities),
+            "begin_statistics": at_once(self._window_statistics),
         }
         self.wave = np.zeros(0, np.float32)
 
@@ -110,10 +112,21 @@ class Job:
 
     def _window_probabilities(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """`Predictor.window_probabilities`, by the batcher's thread. Raises GivenUpError."""
-        self.check()
         if self.predictor.watches:
             assert self._model.watched is not None, "it has statistics, since it watches"
             self._owner.kind = self._model.watched
+        rows = self._rows(waves)
+        # A speaker's head, which alone is not the model's, comes here: it takes next to no time.
+        return parts_of(self.predictor).values_of_statistics(rows) if self.predictor.speaker_clips else rows
+
+    def _window_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        """`Adaptable.window_statistics`, by the batcher's thread. Raises GivenUpError."""
+        assert self._model.statistics is not None
+        self._owner.kind = self._model.statistics
+        return self._rows(waves)
+
+    def _rows(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        self.check()
         try:
             return np.stack([row.result() for row in self._service.batcher.submit(self._owner, waves)])
         except (CancelledError, ClosedError):

@@ -32,12 +32,16 @@ class Upload:
 
 @dataclass(frozen=True)
 class Batch:
-    """The recordings of a form with the names that the client gave them, and its other fields."""
+    """The recordings of a form with the names that the client gave them, and the rest of the form."""
 
     contents: list[bytes]
     names: list[str]
     """Names that stand in a table that goes back to the client, and nowhere else."""
+    clips: list[bytes]
+    """Clips of one speaker to adapt to."""
     fields: dict[str, str]
+    parts: set[str]
+    """Names of the parts that are files."""
 
 
 class _InMemory(MultiPartParser):
@@ -66,7 +70,7 @@ async def receive(request: Request, limits: Limits, part: str = "file") -> Uploa
 
 
 async def receive_batch(request: Request, limits: Limits) -> Batch:
-    """The parts `file` of a form, and its other fields; together the files are no larger than one upload may be.
+    """The parts `file` and `calibrate` of a form, and its fields; all are together no larger than one upload may be.
 
     Raises RefusalError as `receive`; 400 for more than `MOST_FILES`.
     """
@@ -76,16 +80,23 @@ async def receive_batch(request: Request, limits: Limits) -> Batch:
         raise RefusalError(415, "wrong_content_type", message)
     items = await _items(request, MOST_FILES)
     try:
-        files = [value for name, value in items.multi_items() if name == "file" and not isinstance(value, str)]
+        parts = [(name, part) for name, part in items.multi_items() if not isinstance(part, str)]
+        files = [part for name, part in parts if name == "file"]
         contents = [await file.read() for file in files]
+        clips = [await part.read() for name, part in parts if name == "calibrate"]
     finally:
         await items.close()
     if not contents:
         raise RefusalError(400, "no_file", "the form has no file in a part named 'file'")
-    if sum(map(len, contents)) > limits.max_bytes:
+    if sum(map(len, [*contents, *clips])) > limits.max_bytes:
         raise too_large(limits.max_megabytes)
-    names = [file.filename or "" for file in files]
-    return Batch(contents, names, {name: value for name, value in items.items() if isinstance(value, str)})
+    return Batch(
+        contents=contents,
+        names=[file.filename or "" for file in files],
+        clips=clips,
+        fields={name: text for name, text in items.items() if isinstance(text, str)},
+        parts={name for name, _ in parts},
+    )
 
 
 async def _items(request: Request, most_files: int) -> FormData:

@@ -92,6 +92,6 @@ def _share(
         predictor = ClassifierPredictor(
             classifier, member.card, device, precision=precision, long_clips=long_clips, fold=False
         )
-        predictor.novelty = novelty_of(member.folder, classifier)
+        predictor.novelty = novelty_of(member.folder, predictor)
         predictors[member.name] = predictor
     return predictors

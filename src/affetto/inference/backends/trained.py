@@ -112,9 +112,10 @@ class ClassifierPredictor(Predictor):
 
     def window_statistics(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """Features that a statistics head standardises, (waves, 2 width), float64."""
-        return self._begin_statistics(waves)()
+        return self.begin_statistics(waves)()
 
-    def _begin_statistics(self, waves: Sequence[np.ndarray]) -> Rows:
+    def begin_statistics(self, waves: Sequence[np.ndarray]) -> Rows:
+        """As `begin`, of `window_statistics`."""
         if self.padded is None:
             return at_once(self._side_by_side_statistics)(waves)
         return self.padded.begin(waves, STATISTICS)
@@ -130,23 +131,48 @@ class ClassifierPredictor(Predictor):
         else:
             self.padded.warm_up(clips)
 
+    @property
+    def adapts(self) -> bool:
+        return isinstance(self.classifier.head, StatisticsHead)
+
     def for_speaker(self, recordings: Sequence[str | Path | np.ndarray]) -> ClassifierPredictor:
-        head = self.classifier.head
-        if not isinstance(head, StatisticsHead):
+        if not isinstance(self.classifier.head, StatisticsHead):
             raise UserError(ONLY_STATISTICS)
         if self.speaker_clips:
             raise UserError("this model is adapted to a speaker already: begin with the model as it was loaded")
         if isinstance(recordings, (str, Path)):
             raise UserError("adaptation to a speaker takes a list of clips: give [clip, …], not one name")
+        return self.adapted(self.clip_statistics(recordings))
+
+    def clip_statistics(self, recordings: Sequence[str | Path | np.ndarray]) -> np.ndarray:
+        """Mean over the windows of each recording of `window_statistics`, (recordings, 2 width).
+
+        Raises UserError where there are none, or some cannot be used."""
         samples = (self._samples(recording, RATE_HZ) for recording in recordings)
-        clips = self._run_windows(read_ahead(samples, self.decoders), self._begin_statistics)
-        rows = speaker.stack_statistics(clips)
+        return speaker.stack_statistics(self._run_windows(read_ahead(samples, self.decoders), self.begin_statistics))
+
+    def adapted(self, statistics: np.ndarray) -> ClassifierPredictor:
+        """Adapt to the speaker whose clips have these `clip_statistics`; for a model that `adapts`."""
+        head = self.classifier.head
+        assert isinstance(head, StatisticsHead)
         adapted = copy.copy(self)
-        adapted.classifier = self.classifier.with_head(speaker.adapt_head(head, rows))
-        adapted.speaker_clips = len(rows)
+        adapted.classifier = self.classifier.with_head(speaker.adapt_head(head, statistics))
+        adapted.speaker_clips = len(statistics)
         if adapted.padded is not None:
             adapted._use_padded()
         return adapted
+
+    @torch.no_grad()
+    def values_of_statistics(self, statistics: np.ndarray) -> np.ndarray:
+        """What `window_probabilities` gives of waves with these `window_statistics`, (waves, 2 width)."""
+        head = self.classifier.head
+        assert isinstance(head, StatisticsHead)
+        rows = torch.as_tensor(statistics, dtype=head.centre.dtype, device=head.centre.device)
+        values = self.target.activate(head.classify(rows).double()).cpu().numpy()
+        if not self.watches:
+            return values
+        assert self.novelty is not None
+        return np.concatenate([values, self.novelty.distances(statistics)[:, None]], axis=1)
 
     def prefixes(self, waves: Sequence[np.ndarray]) -> list[Prefix]:
         """The prefix of each wave, which is most of the model, computed side by side."""
@@ -166,14 +192,18 @@ def load_trained(
     """The predictor of a model folder; see `loading.load`."""
     classifier, card = load_classifier(folder, backbone=backbone)
     predictor = ClassifierPredictor(classifier, card, devices.choose(device), precision, long_clips)
-    predictor.novelty = novelty_of(folder, classifier)
+    predictor.novelty = novelty_of(folder, predictor)
     return predictor
 
 
-def novelty_of(folder: Path, classifier: Classifier) -> Novelty | None:
-    """Statistics of a model folder's training clips; None for an earlier model. Raises UserError for a broken file."""
-    novelty = Novelty.load(folder)
-    if novelty is not None and len(novelty.centre) != 2 * classifier.pooling.out_width:
+def novelty_of(folder: Path, predictor: ClassifierPredictor) -> Novelty | None:
+    """Statistics of a model folder's training clips; None for an earlier model, and in 8-bit integers.
+
+    Those move the states by so much that many clips like those of the corpus lie beyond its held-out ones. Raises
+    UserError for a broken file.
+    """
+    novelty = None if predictor.precision == "int8" else Novelty.load(folder)
+    if novelty is not None and len(novelty.centre) != 2 * predictor.classifier.pooling.out_width:
         raise UserError(f"{folder / NOVELTY}: of another model; copy the model again, or train it again")
     return novelty
 
