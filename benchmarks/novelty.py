@@ -254,16 +254,16 @@ def limits_without(
 ) -> dict[float, float]:
     """Distance from which on a model refuses that does not know a speaker, for each of SHARES.
 
-    As the limits of a final model are made: each of the other speakers' clips (clips, features) is measured by
-    statistics of all clips but that speaker's own, at the model's state.
+    As the limits of a final model of the others are made: each of their clips (clips, features) is measured by
+    statistics of all of their clips but its own speaker's, at the model's state.
     """
     classes = np.unique(emotions, return_inverse=True)[1]
     distances = []
     for neighbour in np.unique(speakers[speakers != speaker]):
-        rest = speakers != neighbour
+        rest = (speakers != neighbour) & (speakers != speaker)
         novelty = Novelty.fit(features[rest], classes[rest])
         assert novelty is not None
-        distances.append(novelty.distances(features[~rest]))
+        distances.append(novelty.distances(features[speakers == neighbour]))
     return {share: float(np.quantile(np.concatenate(distances), share)) for share in SHARES}
 
 
