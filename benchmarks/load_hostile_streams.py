@@ -47,8 +47,9 @@ class Messages:
                     socket.send(content)
                     time.sleep(self.pause_seconds)
             if self.leaves:
-                reset_on_close(socket.socket)
-                socket.socket.close()
+                with contextlib.suppress(OSError):  # the server may have left first
+                    reset_on_close(socket.socket)
+                    socket.socket.close()
                 return LEFT
             messages, close = receive(socket)
         return word_of_stream(messages, close)

@@ -380,6 +380,7 @@ def test_a_server_that_ends_answers_what_it_has_heard(caplog):
         assert stub.entered.wait(60)
         serving.server.should_exit = True
         until(lambda: not serving.server.servers[0].is_serving())
+        client.send(QUIET, QUIET).end()  # it speaks on until it is answered
         time.sleep(0.2)
         stub.let.set()
         got, code = client.rest()

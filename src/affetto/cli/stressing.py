@@ -64,7 +64,10 @@ def stress(
     Of a run with folds, each clip is answered by the model that has not heard its speaker.
     """
     corpora, _ = run_corpora(corpus, table, option=option, dimension=dimension)
+    from affetto.evaluation.stress.stress import result_folder
     from affetto.evaluation.stress.stress import stress as test
+    from affetto.files import write_text
+    from affetto.reporting.stress_sheets import gap_sheet, latex_text, terminal_sheet
 
     with Bar("testing", quiet or as_json) as bar:
         content = test(
@@ -85,11 +88,11 @@ def stress(
             say=bar.say,
             progress=lambda done, total: bar.show(completed=done, total=total),
         )
+    write_text(result_folder(model, out) / "stress.tex", latex_text(content))
     if as_json:
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     from affetto.reporting.render.terminal import print_sheet
-    from affetto.reporting.stress_sheets import gap_sheet, terminal_sheet
 
     for sheet in (terminal_sheet(content), gap_sheet(content)):
         if sheet is not None:

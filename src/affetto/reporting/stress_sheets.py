@@ -9,7 +9,8 @@ from typing import Any
 from affetto.measures.measure import Measure
 from affetto.measures.registry import MEASURES
 from affetto.measures.regression import CCC
-from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, percent_cell, text_cell
+from affetto.reporting.render.sheet import Cell, Sheet, Slim, columns, count_cell, percent_cell, text_cell
+from affetto.reporting.render.slim import slim_latex
 from affetto.reporting.render.stamps import stamp
 from affetto.reporting.render.text import signed_text
 from affetto.reporting.stats.estimation import interval_words
@@ -51,7 +52,17 @@ def effect_sheet(content: Content) -> Sheet:
         rows=tuple(rows),
         caption=" ".join([basis_words(content), threshold_words(content), *([MEANING] if alters else [])]),
         stamp=stamp_of_test(content),
+        slim=Slim(
+            caption=" ".join([CHANGED, basis_words(content), threshold_words(content), *([MEANING] if alters else [])]),
+            without=("random heads %",),
+        ),
     )
+
+
+def latex_text(content: Content) -> str:
+    """Slim LaTeX of the tables of a test, for an article."""
+    sheets = (effect_sheet(content), gap_sheet(content))
+    return "\n".join(slim_latex(sheet) for sheet in sheets if sheet is not None)
 
 
 def terminal_sheet(content: Content) -> Sheet:
@@ -101,6 +112,10 @@ def gap_sheet(content: Content) -> Sheet | None:
             "interval over speakers; 95 % of random models have a gap within the value of “random”."
         ),
         stamp=stamp_of_test(content),
+        slim=Slim(
+            caption="Untouched clips; the gap is to all other groups of the column, with an interval over speakers; "
+            "random: 95 % of random models have a smaller gap.",
+        ),
     )
 
 

@@ -185,6 +185,8 @@ class Stream:
         try:
             async with asyncio.timeout(limits.compute_seconds):
                 await self._socket.receive()
+                while not self.is_complete:  # the server ends, and the client still speaks
+                    await self._socket.receive()
         except TimeoutError:
             raise timed_out(limits.compute_seconds) from None
         raise messages.invalid("a message behind the end")

@@ -14,7 +14,8 @@ run/
                                 fold's, of --split loso the tested speaker's, with %2F for a slash
   crossed/CORPUS/               metrics and predictions on another corpus (`affetto grid cross`); those without the
                                 sentences that it shares with the training corpus in crossed/CORPUS-unshared/
-  stress/                       result of a stress test (`affetto stress`): stress.json, stress.csv, and the answers
+  stress/                       result of a stress test (`affetto stress`): stress.json, stress.csv, stress.tex, and
+                                the answers
   time.json                     time and number of the calls so far, of a run that is not done
   metrics.json                  written last: where it is, the run is done
 """

@@ -220,3 +220,5 @@ def test_the_command_prints_a_table_and_marks_what_people_may_hear_otherwise(
     stored = json.loads((run / "stress/stress.json").read_text())
     assert [group["clips"] for group in stored["gaps"][0]["groups"]] == [21, 21]
     assert "Untouched: UAR" in result.output and "one of 3 folds" in result.output
+    article = (run / "stress/stress.tex").read_text(encoding="utf-8")
+    assert article.count(r"\begin{tabular}{") == 2 and r"white* & 10 dB SNR" in article

@@ -11,8 +11,10 @@ import pytest
 from affetto.evaluation.stress.registry import PERTURBATIONS
 from affetto.export.stress_table import stress_table
 from affetto.reporting.chapters.stress import STRESS_TESTS
+from affetto.reporting.render.slim import PAGE, slim_layout, width
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
+from affetto.reporting.stress_sheets import effect_sheet, gap_sheet, latex_text
 from affetto.training.runs import STRESS, STRESSED
 from reporting.folders import write_run
 
@@ -83,6 +85,14 @@ def with_test(folder: Path, test: dict[str, Any] | None) -> Path:
         (folder / STRESS).mkdir()
         (folder / STRESS / STRESSED).write_text(json.dumps(test))
     return folder
+
+
+def test_its_tables_for_an_article_fit_a_page() -> None:
+    texts = latex_text(content()).split("% \\usepackage")[1:]
+    assert len(texts) == 2 and "random" not in texts[0].partition(r"\toprule")[2]
+    for sheet, text in zip((effect_sheet(content()), gap_sheet(content())), texts, strict=True):
+        assert sheet is not None and text.count(r"\begin{tabular}{") == 1
+        assert width(slim_layout(sheet)[1]) <= PAGE
 
 
 def test_a_run_with_a_test_has_curves_a_table_and_gaps(tmp_path: Path) -> None:

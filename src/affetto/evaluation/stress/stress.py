@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from affetto.evaluation.contamination import origin_notes, outside_fields
 from affetto.evaluation.stress.answers import Answers, claim, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
 from affetto.evaluation.stress.groups import Column, gaps_of, read_columns
-from affetto.evaluation.stress.models import Parts, limited, load_as_tested, parts_of
+from affetto.evaluation.stress.models import Part, Parts, limited, load_as_tested, parts_of
 from affetto.evaluation.stress.perturbation import VERSION, Perturbation
 from affetto.evaluation.stress.random_models import MODELS, RandomHeads, difference_threshold, verdict
 from affetto.evaluation.stress.registry import select
@@ -67,33 +67,19 @@ def stress(
     Raises UserError for unknown perturbations, as `evaluate` does, and where `out` holds another test.
     """
     perturbations = select(only)
-    folder = RunFolder(_out(model, out))
+    folder = RunFolder(result_folder(model, out))
     recordings = None if noise is None else Noise.read(noise, "--noise")
-
     clips = read_test_clips(specs_of(corpora), labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
-    single = _Single(model, device, backbone, label_map or {}, clips.manifest.dimensions)
-    parts = parts_of(model, clips, target_of_model=lambda: single.predictor.target, include_seen=include_seen, say=say)
-    facts = {} if parts.by_folds else _facts_of_outside(single.predictor, clips, say)
-    if label_map and parts.by_folds:
-        raise UserError(f"{model} has affetto's labels: --map is for models of others, leave it out")
-    parts = limited(parts, limit)
+    models = _Models(model, device, backbone, label_map or {}, clips.manifest.dimensions)
+    parts = limited(models.parts(clips, include_seen=include_seen, say=say), limit)
+    facts = {} if parts.by_folds else _facts_of_outside(models.single, clips, say)
     columns = read_columns(parts.clips, by)
     scene = CorpusScene(clips=clips, noise=recordings)
-    applied, impossible = _possible(perturbations, scene)
-    for name, reason in impossible.items():
-        say(f"left out: {name} ({reason})")
-    cards = [
-        read_card(Path(part.model) / MODEL) if parts.by_folds else single.predictor.card | facts for part in parts.parts
-    ]
+    applied, impossible = _possible(perturbations, scene, say)
+    cards = models.cards(parts, facts)
     claim(folder, _identity(parts, cards, scene, limit), f"{model} on {clips.manifest.corpus}")
-    answers = Answers(
-        folder=folder,
-        parts=parts,
-        scene=scene,
-        load=lambda part: load_as_tested(part.model, device, backbone) if parts.by_folds else single.predictor,
-        skip_bad=skip_bad,
-        say=say,
-    )
+    load = partial(models.load, parts)
+    answers = Answers(folder=folder, parts=parts, scene=scene, load=load, skip_bad=skip_bad, say=say)
     unusable = answers.compute(conditions_of(applied), progress)
     origin = {"model": str(model), "limit": limit, "include_seen": include_seen, **_origin(parts, cards[-1]), **facts}
     content = _content(answers, applied, columns, unusable) | origin | {"not_applied": impossible}
@@ -103,8 +89,8 @@ def stress(
 
 
 @dataclass(frozen=True)
-class _Single:
-    """A model that answers all clips, loaded once it is needed."""
+class _Models:
+    """The tested models: those of a run's folds, or a single one, which is loaded once it is needed."""
 
     model: str | Path
     device: str
@@ -113,8 +99,28 @@ class _Single:
     scales: Mapping[str, Scale]
 
     @cached_property
-    def predictor(self) -> Predictor:
+    def single(self) -> Predictor:
+        """The predictor that answers all clips, where there are no models of folds."""
         return load_as_tested(self.model, self.device, self.backbone, self.label_map).on_scales(self.scales)
+
+    def parts(self, clips: TestClips, *, include_seen: bool, say: Callable[[str], None]) -> Parts:
+        """The clips of each model. Raises UserError for a map of labels where the labels are affetto's."""
+        parts = parts_of(
+            self.model, clips, target_of_model=lambda: self.single.target, include_seen=include_seen, say=say
+        )
+        if self.label_map and parts.by_folds:
+            raise UserError(f"{self.model} has affetto's labels: --map is for models of others, leave it out")
+        return parts
+
+    def load(self, parts: Parts, part: Part) -> Predictor:
+        """The predictor of a part."""
+        return load_as_tested(part.model, self.device, self.backbone) if parts.by_folds else self.single
+
+    def cards(self, parts: Parts, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The card of each part's model; that of a single one with the facts of its origin."""
+        if parts.by_folds:
+            return [read_card(Path(part.model) / MODEL) for part in parts.parts]
+        return [{**self.single.card, **facts} for _ in parts.parts]
 
 
 def _facts_of_outside(predictor: Predictor, clips: TestClips, say: Callable[[str], None]) -> dict[str, Any]:
@@ -240,7 +246,8 @@ def _line(
     }
 
 
-def _out(model: str | Path, out: str | Path | None) -> Path:
+def result_folder(model: str | Path, out: str | Path | None) -> Path:
+    """The folder of a test's result. Raises UserError where the model is no folder and `out` names none."""
     if out is not None:
         return Path(out)
     if not Path(model).is_dir():
@@ -248,14 +255,21 @@ def _out(model: str | Path, out: str | Path | None) -> Path:
     return Path(model) / STRESS
 
 
-def _possible(perturbations: Sequence[Perturbation], scene: CorpusScene) -> tuple[list[Perturbation], dict[str, str]]:
-    """The perturbations that can be applied, and the reasons of the others by name. Raises UserError where none can."""
+def _possible(
+    perturbations: Sequence[Perturbation], scene: CorpusScene, say: Callable[[str], None]
+) -> tuple[list[Perturbation], dict[str, str]]:
+    """The perturbations that can be applied, and the reasons of the others by name, which `say` gets in words.
+
+    Raises UserError where none can be applied.
+    """
     reasons = {perturbation.name: perturbation.missing(scene) for perturbation in perturbations}
     impossible = {name: reason for name, reason in reasons.items() if reason}
     applied = [perturbation for perturbation in perturbations if not reasons[perturbation.name]]
     if not applied:
         name, reason = next(iter(impossible.items()))
         raise UserError(f"{name} cannot be applied: {reason}")
+    for name, reason in impossible.items():
+        say(f"left out: {name} ({reason})")
     return applied, impossible
 
 
