@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -16,6 +17,8 @@ from affetto.inference.batch.labelling import LocalLabeller
 from affetto.inference.batch.outputs import Writer
 from affetto.serving.batches import AT_ONCE
 from affetto.serving.limits import Limits
+from affetto.serving.refusals import timed_out
+from affetto.serving.service import Service
 from serving.served import RATE_HZ, Serving, Stub, until, wav
 from serving.test_server import CLIP, post, refused
 
@@ -96,6 +99,20 @@ def test_a_batch_ends_with_its_time_and_with_its_client():
         stub.let.set()
         until(lambda: serving.service.places == 0)
     assert sum(stub.batches) < 6
+
+
+def test_a_late_recording_has_what_is_left_of_the_time(monkeypatch):
+    seconds = []
+
+    async def process(self, *_recording, timeout):
+        seconds.append(timeout)
+        await asyncio.sleep(0.05)
+        raise timed_out(timeout)
+
+    monkeypatch.setattr(Service, "process", process)
+    with Serving({"a": Stub()}) as url:
+        lines(send(url, *[wav(CLIP)] * (AT_ONCE + 1), timeout="30"))
+    assert max(seconds) <= 30 and seconds[-1] < seconds[0] - 0.04
 
 
 def test_the_server_ends_after_the_batch(caplog):

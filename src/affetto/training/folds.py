@@ -84,8 +84,7 @@ class FoldTrainer:
         if saved is not None:
             files = PREDICTIONS | ({"probe": PROBE_PREDICTIONS} if self.beside else {})
             return {"summary": saved} | {part: folder.read_lines(file) for part, file in files.items()}
-        slot = min(self.free_slots)
-        self.free_slots.remove(slot)
+        self.free_slots.remove(slot := min(self.free_slots))
         display = self.display if self.at_once == 1 else self.display.part()
         result = yield from self._run(fold, Place(folder, display, slot), position)
         self.free_slots.append(slot)  # an error ends the whole run
