@@ -40,6 +40,7 @@ HOSTILE_SHARE = 0.05
 ENDING_SHARE = 0.05
 """Share of the requests that are sent again while the signal comes."""
 FEWEST_AT_THE_END = 100
+STREAM_SHARE_AT_THE_END = 0.3
 LARGEST_GROWTH = 0.05
 """Largest growth of the memory from the second quarter of the requests to the last."""
 REPORT_SECONDS = 30
@@ -56,10 +57,14 @@ class Mix:
     hostile: Sequence[Hostile]
     has_page: bool
 
-    def choose(self, count: int, seed: int) -> Iterator[Case | Hostile]:
+    def choose(self, count: int, seed: int, stream_share: float = 0.0) -> Iterator[Case | Hostile]:
+        """Choose requests. `stream_share`: share of streams at the pace of speech beside the others."""
         chance = random.Random(seed)
         for _ in range(count):
-            if chance.random() < HOSTILE_SHARE:
+            if stream_share and chance.random() < stream_share:
+                talk, model = chance.choice(self.talks), chance.choice(["", *self.models])
+                yield Case("stream", (talk,), model, seed=chance.randrange(1000), is_spoken=True)
+            elif chance.random() < HOSTILE_SHARE:
                 yield chance.choice(self.hostile)
             else:
                 yield choose(chance, self.models, self.clips, self.talks, has_page=self.has_page)
@@ -98,9 +103,8 @@ def measure(versions: dict[str, list[str]], folder: Path, size: Size) -> dict[st
         server.stop_watching()
         latency = {kind: percentiles(values) for kind, values in sorted(crowd.record.seconds.items())}
         answers = crowd.record.counts_by_kind()
-        ending = _end_under_load(
-            server, crowd, swapper, mix.choose(max(FEWEST_AT_THE_END, round(size.requests * ENDING_SHARE)), 2)
-        )
+        count = max(FEWEST_AT_THE_END, round(size.requests * ENDING_SHARE))
+        ending = _end_under_load(server, crowd, swapper, mix.choose(count, 2, STREAM_SHARE_AT_THE_END))
     finally:
         server.process.kill()
     return {

@@ -22,6 +22,8 @@ class Case:
     path: str = ""
     """Path of a request without a recording."""
     seed: int = 0
+    is_spoken: bool = False
+    """True for a stream at the pace of speech."""
 
 
 @dataclass

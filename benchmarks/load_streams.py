@@ -60,7 +60,7 @@ def converse(url: str, case: Case, request_id: str) -> Answer:
     with socket:
         try:
             socket.send(json.dumps(hello))
-            _speak(socket, talk, chance)
+            _speak(socket, talk, chance, is_spoken=case.is_spoken)
             socket.send(END)
         except ConnectionClosed:
             pass  # what the server said before is still to be received
@@ -80,12 +80,12 @@ def converse(url: str, case: Case, request_id: str) -> Answer:
     )
 
 
-def _speak(socket: ClientConnection, talk: Talk, chance: random.Random) -> None:
-    is_paced = chance.random() < SHARE_PACED
+def _speak(socket: ClientConnection, talk: Talk, chance: random.Random, *, is_spoken: bool) -> None:
+    pace = 1 if is_spoken else PACE if chance.random() < SHARE_PACED else 0
     at = 0
     while at < len(talk.samples):
         count = chance.randint(1, 2 * RATE_HZ)
         socket.send(talk.samples[at : at + count].tobytes())
         at += count
-        if is_paced:
-            time.sleep(min(count, RATE_HZ) / RATE_HZ / PACE)
+        if pace:
+            time.sleep(count / RATE_HZ / pace)
