@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from affetto._version import __version__
 from affetto.errors import UserError
-from affetto.serving import routes
 from affetto.serving.tracing import Trace, nanoseconds
 
 if TYPE_CHECKING:
@@ -119,6 +118,8 @@ class Telemetry:
 
     def begin(self, exchange: Exchange) -> Trace:
         """Begin the span of a request, below that of its client where the request names one."""
+        from affetto.serving import routes  # it needs numpy, which whoever only asks `is_wanted` does not wait for
+
         carrier = {name: exchange.headers[name] for name in ("traceparent", "tracestate") if name in exchange.headers}
         method = exchange.method if exchange.method in METHODS else "_OTHER"
         route = routes.counted(exchange.path)
