@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -20,6 +21,7 @@ from affetto.inference import timeline
 from affetto.inference.loading import load
 from affetto.serving import intake, messages
 from affetto.serving.limits import Limits
+from affetto.serving.socket_protocol import SocketProtocol
 from models.systems import clips
 from serving.served import RATE_HZ, Serving, Stub, until, wav, write_model
 
@@ -229,8 +231,12 @@ def test_what_comes_wrong_behind_the_hello_is_told(serving, contents, expected):
 
 def test_a_message_without_bounds_closes_the_stream(serving):
     with Client(serving.url) as client:
-        client.send(bytes(5 * messages.MESSAGE_BYTES))
-        assert client.rest()[1] == 1009
+        with contextlib.suppress(ConnectionClosed):  # the server may close before all of it has gone out
+            client.send(bytes(5 * messages.MESSAGE_BYTES))
+        got, code = client.rest()
+        # What is still sent may break the connection before the close code is read (0). An error would be of a message
+        # that was taken in.
+        assert code in (1009, 0) and not [message for message in got if message["type"] == "error"]
     until(lambda: serving.service.places == 0)
 
 
@@ -388,3 +394,11 @@ def test_a_server_that_ends_answers_what_it_has_heard(caplog):
         assert got[-1]["seconds"] == 2 and got[-1]["complete"] is False
         assert refusal(silent) == ("ending", 1013)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_an_answer_behind_a_close_of_the_protocol_is_to_a_client_that_left() -> None:
+    """As where a client sends what is no WebSocket message before it has heard that the stream is ready."""
+    protocol = SocketProtocol.__new__(SocketProtocol)
+    protocol.handshake_complete = protocol.close_sent = True
+    with pytest.raises(OSError):  # noqa: PT011  # uvicorn's own, which `Socket` takes for a client that left
+        asyncio.run(protocol.send({"type": "websocket.send", "text": "{}"}))

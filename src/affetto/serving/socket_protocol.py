@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -20,6 +21,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """
 
     async def send(self, message: Any) -> None:
+        if self.handshake_complete and self.close_sent:
+            # uvicorn closes by itself where a client breaks the protocol, and takes a later answer for a mistake.
+            raise ClientDisconnected
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             # The handshake was refused by an answer of HTTP: uvicorn would log that it was never completed.
