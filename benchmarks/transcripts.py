@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -40,22 +41,24 @@ def main() -> None:
     clips = [clip for clip in manifest.clips if clip.sentence and clip.prompt not in values.without]
     if not clips:
         raise SystemExit(f"{values.corpus}: no clip has a known sentence")
-    clips = drawn(clips, values.clips or len(clips))
+    clips = draw(clips, values.clips or len(clips))
     tables = {}
     for name in values.checkpoints:
         transcriber = Transcriber(name, device="cpu")
         language = values.language if transcriber.languages else ""
-        pairs = [
-            (clip, transcriber.transcribe(audio.load(manifest.path(clip), clip.start, clip.end), language))
-            for clip in clips
-        ]
+        pairs = []
+        for number, clip in enumerate(clips, start=1):
+            wave = audio.load(manifest.path(clip), clip.start, clip.end)
+            pairs.append((clip, transcriber.transcribe(wave, language)))
+            if number % 20 == 0:
+                print(f"{name}: {number} of {len(clips)} clips", file=sys.stderr)
         tables[name] = table(pairs)
         print(name, json.dumps({part: tables[name][part] for part in ("all", "emotion", "speaker")}, indent=1))
     if values.out:
         values.out.write_text(json.dumps(tables, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def drawn(clips: list[Clip], number: int) -> list[Clip]:
+def draw(clips: list[Clip], number: int) -> list[Clip]:
     """Draw `number` clips, the same in each call: each speaker's clips of each emotion in turn."""
     groups: dict[tuple[str, str], list[Clip]] = defaultdict(list)
     for index in np.random.default_rng(0).permutation(len(clips)):

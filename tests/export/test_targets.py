@@ -190,6 +190,9 @@ def test_a_model_card_says_what_is_predicted_and_how_well(name: str, tmp_path: P
         cells = f"{row['size']:.1f} | {100 * row['coverage']:.0f} %"
         assert f"| lac | {cells} | " in text and "clips of validation speakers" in text
         assert f"| {100 * min(row['per_speaker'].values()):.0f} % |" in text and "--coverage 0.9 --sets lac`" in text
+        errors = 100 * (1 - metrics["test"]["accuracy"])
+        assert "| errors at 100 % answered | errors at 80 % answered |" in text and f"\n| {errors:.1f} | " in text
+    assert ("risk-coverage" in text) == (name == "joint") and "--require-speech 0.5`" in text
     rater = text.partition("| each rater against the others |")[2]
     assert (f"| CCC of arousal | {CCC.text(0.625)} | 9 |" in rater) == (name != "multilabel")
     assert ("| macro F1 |" in rater) == (name == "joint") and "CCC of valence" not in rater

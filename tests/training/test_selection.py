@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from affetto.corpora.labels import EMOTIONS
 from affetto.targets.classes import Classes
 from affetto.training.selection import Choice, choose
+
+
+def blas_threads() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 
 def make_choice(wait: Any = None) -> Choice:
@@ -39,10 +43,13 @@ def test_inner_fits_run_side_by_side_to_the_same_choice(monkeypatch: pytest.Monk
     assert make_choice(lambda: both.wait(timeout=60)) == alone
 
 
-def test_fits_side_by_side_leave_the_settings_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blas_has_one_thread_around_all_fits_and_then_those_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that limited BLAS for its own fit would take back the limit of others when it is done."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    filters = list(warnings.filters)
-    blas = [library["num_threads"] for library in threadpool_info()]
-    make_choice()
-    assert [library["num_threads"] for library in threadpool_info()] == blas
-    assert warnings.filters == filters
+    seen: list[int] = []
+    with threadpool_limits(2, "blas"):
+        before = blas_threads()
+        assert before == [2] * len(before) and before
+        filters = list(warnings.filters)
+        make_choice(lambda: seen.extend(blas_threads()))  # before each fit begins
+        assert set(seen) == {1} and blas_threads() == before and warnings.filters == filters

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from affetto._version import __version__
 from affetto.backbones.catalogue import BACKBONES
+from affetto.export.abstention import abstention_section
 from affetto.export.stress_table import stress_table
 from affetto.export.terms import law_section, licence_section
 from affetto.inference.notices import NOTICES
@@ -15,6 +16,7 @@ from affetto.measures.classification import MACRO_F1, UAR
 from affetto.measures.intervals import title
 from affetto.measures.regression import CCC
 from affetto.measures.scores import completed
+from affetto.models.novelty import Novelty
 from affetto.targets.registry import target_of
 from affetto.targets.scored import Scored
 from affetto.targets.target import Target
@@ -26,11 +28,15 @@ def model_card(
     metrics: Mapping[str, Any],
     base: str,
     repo: str,
+    *,
+    rows: Sequence[Mapping[str, Any]],
+    novelty: Novelty | None,
     stress: Mapping[str, Any] | None = None,
 ) -> str:
     """Write README.md: `card` is the model's, `metrics` the run's, `base` the backbone's name for others.
 
-    `stress` is the content of the run's stress test; None: there was none.
+    `rows` are the run's test predictions, `novelty` the statistics of the training clips; None: it has none. `stress`
+    is the content of the run's stress test; None: there was none.
     """
     synthetic = bool(card["synthetic"]) or bool(metrics["synthetic"])
     final = metrics.get("final") or {}
@@ -52,6 +58,7 @@ def model_card(
         "checksum": metrics["split_checksum"],
         "scores": _scores(metrics, target),
         "classes": "\n\n".join([*_details(target, card, metrics), *([stress_table(stress)] if stress else [])]),
+        "abstention": abstention_section(rows if target.has_classes else (), novelty),
         "untested": _untested(final),
         "seconds": _window(card),
         "digest": card["backbone"]["digest"],
@@ -290,6 +297,10 @@ Split `{split}`, by speakers, checksum `{checksum}`.
 {classes}
 
 {untested}
+## When it should not answer
+
+{abstention}
+
 ## Intended use and limits
 
 For research on speech and emotion, and for sorting recordings whose results a person looks at. The scores are of the

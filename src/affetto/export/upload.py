@@ -16,9 +16,9 @@ from affetto.export import modelcard
 from affetto.export.folder import new_folder
 from affetto.export.source import check_single
 from affetto.inference.loading import model_folder
-from affetto.models.novelty import NOVELTY
+from affetto.models.novelty import NOVELTY, Novelty
 from affetto.models.saved import CARD, HEAD, METHOD, read_card
-from affetto.training.runs import DATASHEET, METRICS, STRESS, STRESSED, RunFolder
+from affetto.training.runs import DATASHEET, METRICS, PREDICTIONS, STRESS, STRESSED, RunFolder
 
 
 def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | None = None) -> str:
@@ -53,6 +53,8 @@ def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | Non
             metrics,
             base=name,
             repo=repo,
+            rows=RunFolder(run).read_lines(PREDICTIONS["test"]),
+            novelty=Novelty.load(folder),
             stress=RunFolder(Path(run) / STRESS).read(STRESSED),
         )
         text += f"\nThe [data sheet]({DATASHEET}) has more about the training corpora.\n" * has_sheet

@@ -114,13 +114,17 @@ class Novelty:
         """Share of held-out clips, and of the judged clip, that lie nearer: from 0 to n / (n + 1)."""
         return float(np.searchsorted(self.held_out, distance) / (len(self.held_out) + 1))
 
+    @property
+    def highest(self) -> float:
+        """Highest value of `of`, that of a clip which is further than all held-out ones."""
+        return len(self.held_out) / (len(self.held_out) + 1)
+
     def check_share(self, share: float) -> None:
         """Raise UserError for a share below 1 that `of` never reaches, since too few clips were held out."""
-        count = len(self.held_out)
-        if count / (count + 1) < share < 1:
+        if self.highest < share < 1:
             raise UserError(
-                f"a novelty of {share:g} refuses nothing: this model knows {count} held-out clips, and its highest "
-                f"novelty is {count / (count + 1):.3f}; give a lower one, or 1 to report the novelty alone"
+                f"a novelty of {share:g} refuses nothing: this model knows {len(self.held_out)} held-out clips, and "
+                f"its highest novelty is {self.highest:.3f}; give a lower one, or 1 to report the novelty alone"
             )
 
     def save(self, folder: Path) -> None:

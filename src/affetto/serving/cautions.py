@@ -34,8 +34,7 @@ def _has_sets(predictor: Predictor) -> bool:
 def _watch(predictor: Predictor) -> None:
     """Refuse what is novel; of few held-out clips, what is further than all of them."""
     assert predictor.novelty is not None
-    count = len(predictor.novelty.held_out)
-    predictor.watch(min(REFUSE_NOVEL, count / (count + 1)))
+    predictor.watch(min(REFUSE_NOVEL, predictor.novelty.highest))
 
 
 CAUTIONS = {

@@ -90,7 +90,15 @@ def choose(
     of_clips = np.arange(len(truth)) if owners is None else owners
     splits = [(np.flatnonzero(~np.isin(of_clips, held_out)), held_out) for _, held_out in inner_folds(speakers, folds)]
     rows = {"clip_weights": clip_weights, "groups": groups, "owners": owners}
-    fits = _InnerFits(features, truth, len(speakers), splits, target, balanced, rows)
+    fits = _InnerFits(
+        features=features,
+        truth=truth,
+        count=len(speakers),
+        splits=splits,
+        target=target,
+        balanced=balanced,
+        rows=rows,
+    )
 
     def neighbours(layer: int) -> range:
         return range(layer - states + 1, layer + 1)
@@ -110,7 +118,7 @@ def choose(
     return min(choices, key=lambda choice: (-round(choice.score, 12), choice.layer, choice.strength))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _InnerFits:
     """Probes on inner folds: each is fitted on its fold's other clips, and its outputs are of the clips held out."""
 
@@ -131,10 +139,10 @@ class _InnerFits:
         """Fill `outputs` for pairs of a state and a strength. The fits run side by side, each on one thread."""
         missing = [pair for pair in dict.fromkeys(pairs) if pair not in self.outputs]
         parts = [(*pair, fold) for pair in missing for fold in range(len(self.splits))]
+        self.outputs |= {pair: np.zeros((self.count, self.target.outputs)) for pair in missing}
         with solving(), ThreadPoolExecutor(threads()) as pool:
             for (state, strength, fold), outputs in zip(parts, pool.map(self._fit, parts), strict=True):
-                empty = np.zeros((self.count, self.target.outputs))
-                self.outputs.setdefault((state, strength), empty)[self.splits[fold][1]] = outputs
+                self.outputs[state, strength][self.splits[fold][1]] = outputs
 
     def score(self, states: Iterable[int], strength: float) -> float:
         """The target's score of the mean of the outputs of several states."""
