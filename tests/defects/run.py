@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import gc
 import importlib
 import multiprocessing
 import os
@@ -221,6 +222,7 @@ def main() -> int:
     for module in HEAVY:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    gc.freeze()  # pytest collects garbage as it ends: over all of these modules that took longer than most tests
     return examine_all(defects, root, options.jobs)
 
 
