@@ -71,14 +71,16 @@ def published_measures() -> dict[str, ClassMeasure]:
 def read_published(path: str | Path) -> tuple[PublishedSystem, ...]:
     """Read a table of published numbers, in the order of its lines.
 
-    Raises UserError for a file that is no table, unknown or missing columns, and a line that lacks a needed value, has
-    an unknown measure or an impossible number, or repeats an earlier one.
+    Raises UserError for a file that is no table, columns that are unknown, missing or there twice, and a line that
+    lacks a needed value, has an unknown measure or an impossible number, or repeats an earlier one.
     """
     table = open_table(Path(path), such_as=",".join(REQUIRED))
     names = [name.casefold() for name in table.header]
     for name in names:
         if name not in COLUMNS:
             raise unknown(f"column of {table.name}", name, COLUMNS)
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise UserError(f"{path} has more than one column {', '.join(twice)}: leave one of them")
     if missing := [name for name in REQUIRED if name not in names]:
         raise UserError(f"{path} has no column {', '.join(missing)}; needed: {', '.join(REQUIRED)}. Add it")
     systems: dict[tuple[object, ...], PublishedSystem] = {}
