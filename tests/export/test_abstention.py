@@ -33,6 +33,15 @@ def test_errors_are_of_the_surest_clips() -> None:
     assert "refuse-novel" not in text and "--require-speech 0.5`" in text
 
 
+def test_a_share_of_the_clips_is_rounded() -> None:
+    """Of seven clips, 80 and 50 per cent are six and four."""
+    rows = [
+        {"truth": truth, "probabilities": {"joy": 0.95 - number / 20, "anger": 0.05 + number / 20}}
+        for number, truth in enumerate(("joy", "joy", "joy", "anger", "joy", "anger", "anger"))
+    ]
+    assert "| 42.9 | 33.3 | 25.0 | 17.3 |" in abstention_section(rows, None)
+
+
 def test_a_model_of_few_held_out_clips_refuses_what_is_further_than_all_of_them() -> None:
     assert "--refuse-novel 0.99`" in abstention_section((), novelty(588))
     text = abstention_section((), novelty(28))

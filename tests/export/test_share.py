@@ -72,6 +72,9 @@ def test_the_folder_loads_again_and_tells_what_it_is(run: Path, tmp_path: Path) 
         "| sadness |",
         "[data sheet](datasheet.md)",
         "affetto.load",
+        "| errors at 100 % answered |",
+        f"AURC |\n{'| ---: ' * 4}|\n| {100 * (1 - metrics['test']['accuracy']):.1f} |",
+        "`affetto predict --refuse-novel 0.",
     ):
         assert told in card.text, told
     assert str(run.parent) not in (out / "affetto.json").read_text() + card.text
