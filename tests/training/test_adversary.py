@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from affetto.errors import UserError
+from affetto.models.head_layers import StatisticsHead
 from affetto.training import loop
-from affetto.training.adversary import NOBODY, Adversary, rise
+from affetto.training.adversary import NOBODY, Adversary, make_adversary, rise
 from affetto.training.learner import Learner
-from affetto.training.spec import settings
+from affetto.training.spec import CorpusSpec, settings
 from affetto.training.stacking import FitRequest
 from affetto.training.train import train
 from training.corpora import spec, write_table
@@ -85,6 +88,15 @@ def test_a_refit_meets_the_strength_with_which_its_epochs_were_chosen(
     assert max(strengths["refit", 0]) < 1 / 3 <= min(strengths["select", 1])
 
 
+def test_an_adversary_has_the_weight_of_the_settings_and_guesses_no_clip_that_fills_a_step() -> None:
+    made = make_adversary(StatisticsHead(3, 7, 0.0), VOICES, 0.25, torch.device("cpu"))
+    assert made is not None and (made.weight, made.out.in_features, made.out.out_features) == (0.25, 6, 3)
+    learner: Any = SimpleNamespace(adversary=made)
+    assert Learner._voices(learner, ["a", "c"], 0.5).tolist() == [0, 2]
+    assert Learner._voices(learner, ["a"], 0.0).tolist() == [NOBODY]
+    assert make_adversary(StatisticsHead(3, 7, 0.0), {}, 0.25, torch.device("cpu")) is None
+
+
 @pytest.fixture
 def learners(monkeypatch: pytest.MonkeyPatch) -> list[Learner]:
     """Learners of the fits that begin, in order."""
@@ -113,16 +125,22 @@ def test_training_clips_alone_are_guessed(kind: str, count: int, learners: list[
     assert learner.adversary.out.out_features == count
     assert set(learner.adversary.voices) <= set(learner.task.train)
     assert learner.adversary.out.weight.any(), "it learns"
+    learner.begin(0)
+    batch = learner.prepare(0)
+    loss, twice = (learner._rivals(0, replace(batch, clips=clips))[1] for clips in (batch.clips, 2 * batch.clips))
+    assert float(loss.detach()) == pytest.approx(2 * float(twice.detach())), "over the clips of all processes"
     without = {clip for clip in learner.task.train if "s2" in clip}
     assert without.isdisjoint(learner.task.voices) is (kind == "gender")
 
 
 def test_the_reversed_gradient_moves_the_method_and_the_loss_is_the_task_s(tmp_path: Path) -> None:
-    """A weak one next to nothing, though the loss of the guesses is near 1.4."""
+    """A weak one next to nothing, though the loss of the guesses is near 1.4: masks and corpora are as without it."""
     table, logs = write_table(tmp_path / "corpus"), []
+    foreign = CorpusSpec(name="more", path=str(write_table(tmp_path / "more", speakers=2, first=20, parts=False)))
+    masked = {"augment.time_mask": "0.5", "auxiliary.standardise": "corpus"}
     for weight in (None, "1e-6", "1e4"):
-        more = {} if weight is None else ON | {"training.adversary_weight": weight}
-        made = spec(table, "lora", split="column", overrides=QUICK | more, probe=False)
+        more = masked if weight is None else masked | ON | {"training.adversary_weight": weight}
+        made = spec(table, "lora", split="column", overrides=QUICK | more, auxiliary=(foreign,), probe=False)
         train(made, tmp_path / f"run {weight}")
         logs.append([row["loss"] for row in lines(tmp_path / f"run {weight}" / "log.jsonl")])
     without, weak, strong = logs
