@@ -20,7 +20,7 @@ from affetto.inference import timeline
 from affetto.inference.notices import NOTICES
 from affetto.inference.timeline import Segment
 from affetto.models.novelty import Novelty
-from affetto.serving import cautions, display, drawing, page, shelf
+from affetto.serving import display, drawing, page, shelf
 from affetto.serving.catalogue import Catalogue
 from affetto.serving.limits import Limits
 from affetto.serving.texts import ENGLISH, ITALIAN, LANGUAGES
@@ -339,14 +339,6 @@ def test_a_recording_without_speech_gets_no_answer_and_a_model_says_what_it_cann
     words, shares, *_ = _called(url, _file(token), "first", ["set", "novelty"])
     missing = f"{ENGLISH.cautions['set']}, {ENGLISH.cautions['novelty']}"
     assert ENGLISH.lacks.format(cautions=missing) in words and shares["value"]["label"] == "joy"
-
-
-def test_cautions_are_offered_where_a_model_can_take_them():
-    assert cautions.possible([Stub()]) == ["speech"]
-    assert cautions.possible([Stub(), Careful()]) == ["set", "novelty", "speech"]
-    few = Careful(held_out=50)
-    assert cautions.take(["novelty"], few) == [] and few.refuse_novel == 50 / 51
-    assert cautions.take(["set", "novelty"], Stub()) == ["set", "novelty"]
 
 
 def test_a_call_is_made_anew_of_what_may_be_in_it():

@@ -11,20 +11,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from affetto import cli
+from affetto import __version__, cli
 from affetto.errors import UserError
 from affetto.serving import logs, telemetry
 from affetto.serving.limits import Limits
 from affetto.serving.telemetry import Telemetry, is_wanted
+from serving.collector import Collector
 from serving.served import Serving, Stub, until, wav, write_model
 
 ENDPOINT, TOKEN = "OTEL_EXPORTER_OTLP_ENDPOINT", "correct-horse-battery"
@@ -35,66 +36,6 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 has_extra = pytest.mark.skipif(
     not all(map(telemetry._is_installed, telemetry.NEEDED)), reason="needs the extra telemetry"
 )
-
-
-class Collector(ThreadingHTTPServer):
-    """Collector on the loopback interface. It answers once it is let."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.let, self.entered = threading.Event(), threading.Event()
-        self.let.set()
-        self.bodies: list[bytes] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def spans(self) -> list[dict[str, Any]]:
-        """Spans that came, with their resource: name, numbers, times in nanoseconds and attributes."""
-        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-        spans = []
-        for body in self.bodies:
-            for group in ExportTraceServiceRequest.FromString(body).resource_spans:
-                for scope in group.scope_spans:
-                    spans += [
-                        {
-                            "name": span.name,
-                            "trace": span.trace_id.hex(),
-                            "id": span.span_id.hex(),
-                            "parent": span.parent_span_id.hex(),
-                            "times": (span.start_time_unix_nano, span.end_time_unix_nano),
-                            "status": span.status.code,
-                            "events": len(span.events),
-                            "service": _values(group.resource.attributes)["service.name"],
-                            **_values(span.attributes),
-                        }
-                        for span in scope.spans
-                    ]
-        return spans
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        assert (self.path, self.headers["Content-Type"]) == ("/v1/traces", "application/x-protobuf")
-        self.server.bodies.append(body)
-        self.server.entered.set()
-        assert self.server.let.wait(60)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-def _values(attributes: Any) -> dict[str, Any]:
-    return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in attributes}
 
 
 @pytest.fixture
@@ -207,6 +148,96 @@ def test_a_collector_that_hangs_or_is_away_holds_up_nobody(
     flush(server, 0.1)
 
 
+def exchange(status: int, path: str = "/v1/predict", method: str = "POST", **facts: Any) -> Any:
+    """A request that was answered so, with the facts of its line in the log."""
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "vendor=1"} if status == 200 else {}
+    return SimpleNamespace(status=status, path=path, method=method, headers=headers, id="seven", facts=facts)
+
+
+@has_extra
+def test_a_span_has_the_facts_of_its_request_and_those_of_the_server_are_its_errors(collector: Collector) -> None:
+    traced = Telemetry()
+    for request in (
+        exchange(200, bytes=7, model="a", private="x"),
+        exchange(404, method="PRIVATE", error="unknown_model"),
+        exchange(503, error="queue_full"),
+        exchange(0, client_left=True),
+    ):
+        traced.end(traced.begin(request), request)
+    traced.flush(30)()
+    good, refused, busy, left = collector.spans()
+    assert (good["state"], good["http.request.method"], good["version"]) == ("vendor=1", "POST", __version__)
+    assert {span["kind"] for span in (good, refused, busy, left)} == {2}, "of a server"
+    assert {name: good[name] for name in good if "affetto" in name} == {
+        "affetto.request_id": "seven",
+        "affetto.model": "a",
+        "affetto.bytes": 7,
+    }
+    assert (refused["name"], refused["http.request.method"]) == ("_OTHER /v1/predict", "_OTHER")
+    assert [span["status"] for span in (good, refused, busy, left)] == [0, 0, 2, 0]
+    assert [span.get("error.type") for span in (good, refused, busy)] == [None, "unknown_model", "queue_full"]
+    assert left["affetto.client_left"] is True and "http.response.status_code" not in left
+
+
+@has_extra
+def test_the_variables_name_the_service_or_are_refused_in_a_line(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_exit: list[Any] = []
+    monkeypatch.setattr("atexit.register", lambda *arguments, **_: at_exit.append(arguments))
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "voices")
+    traced = Telemetry()
+    assert not at_exit, "the server sends the last spans, and waits no longer than it says"
+    traced.end(traced.begin(exchange(200)), exchange(200))
+    traced.flush(30)()
+    assert [span["service"] for span in collector.spans()] == ["voices"]
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "0")
+    with pytest.raises(UserError, match="OpenTelemetry refuses one of its variables") as caught:
+        Telemetry()
+    assert "\n" not in str(caught.value)
+
+
+@has_extra
+def test_the_last_spans_are_sent_beside_the_caller_who_waits_from_the_call_on(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, waits = [100.0], []
+
+    class Sender(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            waits.append(timeout)
+            super().join(60)
+
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+    traced = Telemetry()
+    traced.end(traced.begin(exchange(200)), exchange(200))
+    monkeypatch.setattr(telemetry, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(telemetry, "threading", SimpleNamespace(Thread=Sender))
+    wait = traced.flush(30)
+    assert collector.entered.wait(60) and not waits
+    for moment in (100.0, 120.0, 140.0):
+        clock[0] = moment
+        wait()
+    assert waits == [30.0, 10.0, 0.0]
+
+
+@has_extra
+def test_a_message_of_the_exporter_is_repeated_once_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import __name__ as name
+
+    clock, logger = [100.0], logging.getLogger(name)
+    monkeypatch.setattr(logger, "filters", [])
+    Telemetry().flush(30)()
+    monkeypatch.setattr(telemetry, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def passes(message: str, value: object) -> bool:
+        return bool(logger.filter(logger.makeRecord(name, logging.ERROR, "", 0, message, (value,), None)))
+
+    assert passes("no answer: %s", 1) and not passes("no answer: %s", 2) and passes("refused: %s", 1)
+    clock[0] += telemetry.SILENT_SECONDS
+    assert passes("no answer: %s", 3) and not passes("no answer: %s", 4)
+
+
 def test_without_a_collector_nothing_is_traced_or_imported() -> None:
     for environment in (
         {},
@@ -230,6 +261,8 @@ def test_variables_that_cannot_be_followed_are_a_line_each(monkeypatch: pytest.M
         ({ENDPOINT: "http://h", traces: "collector:4318"}, f"{traces}: no address"),
         ({ENDPOINT: "http://secret@:4318"}, f"{ENDPOINT}: no address"),
         ({ENDPOINT: "http://h:99999999"}, f"{ENDPOINT}: no address"),
+        ({ENDPOINT: "http://h:0"}, f"{ENDPOINT}: no address"),
+        ({ENDPOINT: "grpc://h:4317"}, f"{ENDPOINT}: no address"),
         ({ENDPOINT: "http://h", "OTEL_TRACES_EXPORTER": "zipkin"}, "otlp alone"),
         ({ENDPOINT: "http://h", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL: affetto speaks"),
     ):
@@ -238,6 +271,8 @@ def test_variables_that_cannot_be_followed_are_a_line_each(monkeypatch: pytest.M
         assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
     monkeypatch.setattr(telemetry, "NEEDED", ("json",))
     assert is_wanted({ENDPOINT: "https://h/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"})
+    protocols = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    assert is_wanted({ENDPOINT: "http://h", "OTEL_TRACES_EXPORTER": ""} | protocols), "that of traces is the first"
 
 
 def test_the_command_line_refuses_a_collector_without_the_extra(
