@@ -36,6 +36,7 @@ class Page(HTMLParser):
         self.captions: list[str] = []
         self.words: list[str] = []
         self.images: list[dict] = []
+        self.scrolling: list[dict] = []
         self.feed(text)
         self.close()
         assert self.open == []
@@ -46,6 +47,8 @@ class Page(HTMLParser):
         self.links += [told[name] for name in ("href", "src", "xlink:href", "action", "data") if told.get(name)]
         if told.get("role") == "img" or tag == "img":
             self.images.append(told)
+        if told.get("class") == "scroll":
+            self.scrolling.append(told)
         if tag not in VOID:
             self.open.append(tag)
 
@@ -96,6 +99,18 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(made, page):
     for link in page.links:
         assert link.startswith("#") or (made.out / link).is_file(), link
     assert all(image.get("aria-label") or image.get("alt") for image in page.images) and len(page.images) >= 6
+
+
+def test_what_scrolls_is_a_group_with_a_name_and_keeps_its_first_column(made, page):
+    """Looked at in a browser as well (`test_page_in_a_browser.py`), where there is one."""
+    assert {(group["role"], group["tabindex"]) for group in page.scrolling} == {("group", "0")}
+    names = [group.get("aria-label") or group["aria-labelledby"] for group in page.scrolling]
+    assert len(names) == len(set(names)) and {name for name in names if name.startswith("caption-")} <= set(page.ids)
+    text = (made.out / "index.html").read_text(encoding="utf-8")
+    first = re.search(r"^tr > :first-child \{(.*)\}$", text, re.MULTILINE)
+    assert first is not None and {"position: sticky", "left: 0", "z-index: 1"} <= set(
+        map(str.strip, first[1].split(";"))
+    )
 
 
 def test_every_table_is_on_the_page_and_in_three_formats(made, page):

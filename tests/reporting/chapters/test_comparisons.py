@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from affetto.reporting.chapters.comparisons import comparison_table, p_text
+from affetto.reporting.render.page_table import page_table
 from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.collect import collect
@@ -59,6 +60,17 @@ def test_a_verdict_says_whether_it_is_of_methods_or_of_models(tmp_path):
     sheet = comparison_table([one for one in made if one.second == "frozen"])
     assert sheet.rows[0][-1].text == "first is better, of these two trained models (one seed)"
     assert sheet.notes and "share most of their training data" in sheet.notes[0]
+
+
+def test_on_the_page_the_verdict_and_the_difference_stand_beside_the_names(paper_grid):
+    shown = page_table(comparison_table(contrasts.contrasts(paper_grid, ["method"]))).sheet
+    assert [column.name for column in shown.columns][:5] == [
+        "first",
+        "second",
+        "under",
+        "verdict",
+        "difference / 95 % interval",
+    ]
 
 
 def test_configurations_without_a_common_seed_are_told(tmp_path):
