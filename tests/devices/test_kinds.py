@@ -48,6 +48,12 @@ def pinned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+def test_what_lies_on_the_device_is_sent_without_pinned_memory(pinned: list[str]) -> None:
+    for tensor in (torch.zeros(2, device=META), torch.zeros(2)):
+        assert send(tensor, META).device == META
+    assert pinned == ["cpu"]
+
+
 @pytest.mark.parametrize("key", FAMILIES)
 @pytest.mark.parametrize(
     ("method", "head", "pooling"),
