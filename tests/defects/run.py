@@ -14,6 +14,7 @@ Exit status: 0 all caught; 1 a defect survived, or a test failed without one; 2 
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import ctypes
 import gc
@@ -75,13 +76,24 @@ class Defect:
         path = root / self.file
         if not path.is_file():
             return f"{self.file} is not there"
-        count = path.read_text(encoding="utf-8").count(self.find)
+        right = path.read_text(encoding="utf-8")
+        count = right.count(self.find)
         if count != 1:
             return f"its text occurs {count} times in {self.file}, not once: {self.find!r}"
         if self.find == self.replace:
             return "the replacement is the text itself"
+        if path.suffix == ".py" and not _is_python(right.replace(self.find, self.replace)):
+            return f"with the wrong text {self.file} is no Python, and no test would run"
         missing = [test for test in self.tests if not (root / test.split("::")[0]).is_file()]
         return f"no such test file: {', '.join(missing)}" if missing or not self.tests else None
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
 
 
 class Failures:
