@@ -111,7 +111,7 @@ def test_a_second_value_of_one_system_is_refused(tmp_path: Path) -> None:
 
 def test_columns_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no column source"):
-        read(tmp_path, LINE, header=HEADER.replace("source", "differs").removesuffix(",differs") + ",sd")
+        read(tmp_path, LINE, header=HEADER.replace(",source", ""))
     with pytest.raises(UserError, match=r"published\.csv 'speaker': did you mean 'speakers'"):
         read(tmp_path, LINE, header=HEADER.replace("speakers", "speaker"))
     with pytest.raises(UserError, match="more than one column value: leave one"):
