@@ -146,7 +146,7 @@ def run_tests(copy: Path, tests: Sequence[str], failures: Path, log: Path) -> No
     sys.path[:0] = [str(copy / "src")]
     import pytest
 
-    arguments = [*tests, "-q", "-rs", "-p", "no:cacheprovider", f"--basetemp={copy.parent / 'pytest'}"]
+    arguments = [*tests, "-q", "-rfEs", "-p", "no:cacheprovider", f"--basetemp={copy.parent / 'pytest'}"]
     os._exit(int(pytest.main(arguments, plugins=[Failures(failures)])))
 
 
