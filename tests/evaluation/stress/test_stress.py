@@ -143,6 +143,14 @@ def test_a_killed_test_goes_on_and_gives_the_same_bytes(
     assert answers == {name: text for name, text in files(model / "stress").items() if name.startswith("answers")}
 
 
+def test_folds_hear_no_clip_of_the_training_so_seen_ones_cannot_be_included(
+    run: Path, table: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"leave --include-seen out, or give the run's final model") as refused:
+        stress(run, corpus(table), out=tmp_path, only=FEW, device="cpu", include_seen=True)
+    assert "\n" not in str(refused.value) and not list(tmp_path.iterdir())
+
+
 def test_another_test_is_refused_in_the_same_folder(run: Path, table: Path, content: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"holds another stress test .*give another --out"):
         stress(run, corpus(table), only=FEW, limit=9, device="cpu")

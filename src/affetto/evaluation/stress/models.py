@@ -69,7 +69,8 @@ def parts_of(
     """Choose the models that answer the clips.
 
     Of a run with folds that tested these clips, the models of the folds; else the model itself, without the clips that
-    it was trained on. `target_of_model` gives the target of the model itself. Raises UserError as `choose` does.
+    it was trained on. `target_of_model` gives the target of the model itself. Raises UserError as `choose` does, and
+    for `include_seen` where folds answer, since none of them has heard the clips that it is asked.
     """
     folds = _folds_of(Path(model), clips)
     if not folds:
@@ -77,6 +78,11 @@ def parts_of(
         tested, left_out = choose(clips, target, trained, include_seen=include_seen, say=say)
         part = Part(name=WHOLE, model=model, clips=tuple(tested), trained=trained)
         return Parts(parts=(part,), target=target, left_out=left_out, by_folds=False)
+    if include_seen:
+        raise UserError(
+            f"{model}: each clip is answered by the fold that has not heard its speaker, so no clip of the training is "
+            "left out: leave --include-seen out, or give the run's final model, its folder `model`"
+        )
     target = target_of(read_card(next(iter(folds.values()))[0] / MODEL)["blueprint"])
     every_id = {clip.id for clip in clips.manifest.clips}
     parts, counts, spoken = [], [], set()
