@@ -12,6 +12,7 @@ from affetto._version import __version__
 
 if TYPE_CHECKING:
     from affetto.errors import UserError
+    from affetto.evaluation.adapted import evaluate_adapted
     from affetto.evaluation.testing import evaluate
     from affetto.inference.loading import load
     from affetto.inference.predictor import Prediction, Predictor
@@ -27,6 +28,7 @@ _HOME = {
     "settings": "affetto.training.spec",
     "train": "affetto.training.train",
     "evaluate": "affetto.evaluation.testing",
+    "evaluate_adapted": "affetto.evaluation.adapted",
     "load": "affetto.inference.loading",
     "Predictor": "affetto.inference.predictor",
     "Prediction": "affetto.inference.predictor",
@@ -47,6 +49,7 @@ __all__ = [
     "UserError",
     "__version__",
     "evaluate",
+    "evaluate_adapted",
     "load",
     "settings",
     "train",

@@ -13,6 +13,7 @@ from affetto.cli import (
     corpora,
     crossing,
     ensembling,
+    evaluating,
     exporting,
     grids,
     machine,
@@ -38,7 +39,7 @@ app.add_typer(corpora.app, name="corpora")
 app.command()(resumable(training.train))
 app.command("settings")(training.show_settings)
 app.command("methods")(training.show_methods)
-app.command()(training.evaluate)
+app.command()(evaluating.evaluate)
 app.command()(resumable(stressing.stress))
 app.command()(resumable(specializing.specialize))
 app.command()(predicting.predict)

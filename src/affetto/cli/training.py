@@ -1,4 +1,4 @@
-"""`affetto train`, `affetto settings`, `affetto methods` and `affetto evaluate`."""
+"""`affetto train`, `affetto settings` and `affetto methods`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,8 @@ from affetto.cli.arguments import (
     CorpusOptions,
     Device,
     KeepOther,
-    LabelMap,
     Labels,
-    Moved,
     Quiet,
-    Tta,
-    counter,
-    label_map,
     pairs,
     run_corpora,
     stack_size,
@@ -219,58 +214,3 @@ def show_methods(
         typer.echo(f"{name:<{width}}  {method['title']}: {method['trains']}{source}")
     typer.echo("\nMethods that change different parts of a block can be combined, for example lora+adapter.")
     typer.echo("Settings of a method: affetto settings --method NAME")
-
-
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="folder of a run, or any other model that predict takes")],
-    corpus: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="a corpus; may be repeated")] = None,
-    table: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="new folder for metrics.json and predictions.jsonl")] = None,
-    label: Labels = None,
-    map_: LabelMap = None,
-    keep_other: KeepOther = False,
-    option: CorpusOptions = None,
-    dimension: CorpusColumns = None,
-    backbone: Moved = None,
-    device: Device = "auto",
-    tta: Tta = None,
-    include_seen: Annotated[bool, typer.Option("--include-seen", help="test on the clips of the training too")] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="leave unusable clips out, and name them")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
-) -> None:
-    """Test a trained model on another corpus. Labels are mapped; clips that are left out are named."""
-    corpora, _ = run_corpora(corpus, table, option=option, dimension=dimension)
-    from affetto.evaluation.testing import evaluate as test
-    from affetto.inference.speeds import parse_speeds
-
-    with counter("testing", quiet=as_json) as progress:
-        metrics = test(
-            run,
-            corpora,
-            labels=pairs(label, "--label"),
-            label_map=label_map(map_),
-            keep_other=keep_other,
-            out=out,
-            include_seen=include_seen,
-            speeds=parse_speeds(tta),
-            skip_bad=skip_bad,
-            device=device,
-            backbone=backbone,
-            say=lambda text: typer.echo(text, err=True),
-            progress=progress,
-        )
-    if as_json:
-        typer.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
-        return
-    from affetto.reporting.render.terminal import print_sheet
-    from affetto.reporting.terminal_sheets import ScoredSet, score_sheet
-    from affetto.targets.registry import target_of_run
-
-    synthetic = metrics["synthetic"] or metrics["trained_on_synthetic"]
-    tested = ScoredSet(name=run.name, scores=metrics["test"], target=target_of_run(metrics), synthetic=synthetic)
-    print_sheet(score_sheet([tested]))
-    contaminated = ", ".join(metrics.get("outside", {}).get("contaminated", ()))
-    mark = f" (contaminated: {contaminated})" if contaminated else ""
-    typer.echo(f"trained on {metrics['trained_on']}, tested on {metrics['corpus']}{mark}")

@@ -70,7 +70,7 @@ def evaluate(
     corpora = specs_of(corpora)
     # As the run was tested: a long clip's beginning, and probabilities as the model gives them.
     predictor = load(run, device=device, backbone=backbone, long_clips="cropped", calibrate=False, label_map=label_map)
-    folder = None if out is None else _new(Path(out))
+    folder = new_folder(out)
     clips = read_test_clips(corpora, labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     predictor = predictor.on_scales(clips.manifest.dimensions)
     predictor.speeds = check_speeds(speeds)
@@ -93,9 +93,7 @@ def evaluate(
     metrics |= outside_fields(predictor, corpora_names)
     if speeds:
         metrics["speeds"] = list(predictor.speeds)
-    if folder is not None:
-        folder.write_lines(PREDICTIONS["test"], rows)
-        folder.write(METRICS, metrics)
+    write_test(folder, rows, metrics)
     return metrics
 
 
@@ -276,8 +274,17 @@ def row_of(
     return row | known_of(clip)
 
 
-def _new(out: Path) -> RunFolder:
-    """Check that the folder for the result is new or empty."""
-    folder = RunFolder(out)
+def new_folder(out: str | Path | None) -> RunFolder | None:
+    """The folder for a result, which must be new or empty; None where none is wanted."""
+    if out is None:
+        return None
+    folder = RunFolder(Path(out))
     folder.examine("")
     return folder
+
+
+def write_test(folder: RunFolder | None, rows: list[dict[str, Any]], metrics: dict[str, Any]) -> None:
+    """Write the predictions of a test and its metrics into its folder, if there is one."""
+    if folder is not None:
+        folder.write_lines(PREDICTIONS["test"], rows)
+        folder.write(METRICS, metrics)

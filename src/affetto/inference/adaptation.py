@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, cast
 
 import numpy as np
 
+from affetto.audio import AudioError
 from affetto.inference.flow import Rows
 from affetto.inference.predictor import Predictor
+from affetto.models.prefix import Source
 
 
 class Adaptable(Protocol):
@@ -22,6 +24,9 @@ class Adaptable(Protocol):
 
     def clip_statistics(self, recordings: Sequence[np.ndarray]) -> np.ndarray:
         """Mean statistics of each recording, (recordings, 2 width)."""
+
+    def stream_statistics(self, sources: Iterable[Source]) -> Iterator[np.ndarray | AudioError]:
+        """Mean statistics of each file or section, (2 width,); one that cannot be used comes as its error."""
 
     def adapted(self, statistics: np.ndarray) -> Predictor:
         """Adapt to the speaker whose clips have these statistics."""

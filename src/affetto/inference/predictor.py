@@ -248,8 +248,12 @@ class Predictor(ABC):
 
     def stream_sources(self, sources: Iterable[Source]) -> Iterator[Prediction | audio.AudioError]:
         """As `stream`, of files or sections of files."""
+        return self.stream_recordings(self._decoded(sources))
+
+    def _decoded(self, sources: Iterable[Source]) -> Iterable[Recording]:
+        """Blocks of files or sections of files, decoded ahead of their turn."""
         streams = ((str(source.path), audio.stream(source.path, source.start, source.end)) for source in sources)
-        return self.stream_recordings(read_ahead(streams, self.decoders))
+        return read_ahead(streams, self.decoders)
 
     def stream_recordings(self, recordings: Iterable[Recording]) -> Iterator[Prediction | audio.AudioError]:
         """As `stream`, of names with blocks (samples,) at 16 kHz, which are taken when their turn comes."""

@@ -214,10 +214,17 @@ def test_a_model_tested_elsewhere_alone_makes_a_report_too(tmp_path):
     assert "emovo" in results and "test on demos" in results
 
 
-def test_answers_over_copies_are_no_result_of_the_run_beside_others(tmp_path):
+@pytest.mark.parametrize(
+    ("protocol", "text"),
+    [
+        ({"speeds": [0.9, 1.1]}, "tested, speeds 1, 0.9, 1.1"),
+        ({"adapted": {"speakers": 3, "clips": [6, 6], "alone": 0}}, "tested, adapted to each speaker"),
+    ],
+)
+def test_answers_of_another_protocol_are_no_result_of_the_run_beside_others(tmp_path, protocol, text):
     run = write_run(tmp_path / "run")
     metrics = {"test": json.loads((run / METRICS).read_text())["test"], "trained_on": "emovo", "corpus": "demos"}
-    RunFolder(run / "faster").write(METRICS, metrics | {"speeds": [0.9, 1.1]})
+    RunFolder(run / "tested").write(METRICS, metrics | protocol)
     evidence = Evidence(collect(tmp_path))
     assert not any(
         score.tests
@@ -227,4 +234,4 @@ def test_answers_over_copies_are_no_result_of_the_run_beside_others(tmp_path):
         if score.relation == "across"
     )
     sheet = single_table(evidence)
-    assert sheet is not None and [row[-1].text for row in sheet.rows] == ["faster, speeds 1, 0.9, 1.1"]
+    assert sheet is not None and [row[-1].text for row in sheet.rows] == [text]

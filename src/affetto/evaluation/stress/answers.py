@@ -18,7 +18,7 @@ import numpy as np
 from affetto.audio import AudioError
 from affetto.corpora.manifest import Clip
 from affetto.errors import UserError
-from affetto.evaluation.stress.models import Part, Parts
+from affetto.evaluation.parts import Part, Parts
 from affetto.evaluation.stress.perturbation import Perturbation
 from affetto.evaluation.stress.scene import CorpusScene
 from affetto.evaluation.testing import decision_of, row_of

@@ -16,10 +16,10 @@ from affetto._version import __version__
 from affetto.audio.compression import version as codec_version
 from affetto.errors import UserError
 from affetto.evaluation.contamination import origin_notes, outside_fields
+from affetto.evaluation.parts import Part, Parts, limited, load_as_tested, parts_of
 from affetto.evaluation.stress.answers import Answers, claim, conditions_of
 from affetto.evaluation.stress.effects import Effect, effect_of
 from affetto.evaluation.stress.groups import Column, gaps_of, read_columns
-from affetto.evaluation.stress.models import Part, Parts, limited, load_as_tested, parts_of
 from affetto.evaluation.stress.perturbation import VERSION, Perturbation
 from affetto.evaluation.stress.random_models import MODELS, RandomHeads, difference_threshold, verdict
 from affetto.evaluation.stress.registry import select

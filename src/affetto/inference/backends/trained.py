@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from affetto.audio import RATE_HZ
+from affetto.audio import RATE_HZ, AudioError
 from affetto.errors import UserError, unknown
 from affetto.inference import speaker
 from affetto.inference.backends.padded import BOTH, STATISTICS, PaddedModel
@@ -22,7 +22,7 @@ from affetto.models.device import capabilities
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.novelty import NOVELTY, Novelty
 from affetto.models.parallel import decoding_threads, side_by_side
-from affetto.models.prefix import collate
+from affetto.models.prefix import Source, collate
 from affetto.models.saved import load_classifier
 from affetto.training import device as devices
 
@@ -150,6 +150,11 @@ class ClassifierPredictor(Predictor):
         Raises UserError where there are none, or some cannot be used."""
         samples = (self._samples(recording, RATE_HZ) for recording in recordings)
         return speaker.stack_statistics(self._run_windows(read_ahead(samples, self.decoders), self.begin_statistics))
+
+    def stream_statistics(self, sources: Iterable[Source]) -> Iterator[np.ndarray | AudioError]:
+        """As `stream_sources`, of rows (2 width,) of `clip_statistics`."""
+        for clip in self._run_windows(self._decoded(sources), self.begin_statistics):
+            yield clip.mean if clip.problem is None else clip.problem
 
     def adapted(self, statistics: np.ndarray) -> ClassifierPredictor:
         """Adapt to the speaker whose clips have these `clip_statistics`; for a model that `adapts`."""

@@ -150,7 +150,7 @@ def single_table(evidence: Evidence) -> Sheet | None:
                 text_cell(corpus_title(evaluation.trained_on)),
                 text_cell(corpus_title(evaluation.corpus)),
                 _cell(Score(relation="", tests=(evaluation.test,), estimate=estimate)),
-                text_cell(evaluation.path.name + evaluation.speeds_text),
+                text_cell(evaluation.path.name + evaluation.protocol_text),
             )
             for evaluation, estimate in zip(evaluations, estimates, strict=True)
         ),

@@ -308,7 +308,7 @@ def evaluation_table(evidence: PartEvidence, name: str) -> Sheet | None:
         clips = Cell(f"{item.test['n']:,}", item.test["n"])
         trained = corpus_title(item.trained_on) + item.contamination_text
         titles = (text_cell(trained), text_cell(corpus_title(item.corpus)))
-        rows.append((*titles, *cells, clips, text_cell("/".join(item.path.parts[-3:]) + item.speeds_text)))
+        rows.append((*titles, *cells, clips, text_cell("/".join(item.path.parts[-3:]) + item.protocol_text)))
     texts = ("trained on", "tested on", "folder")
     return Sheet(
         name=name,

@@ -140,7 +140,7 @@ def model_name(item: Evaluation) -> str:
     outside = item.outside or {}
     source = str(outside.get("source") or item.path.name)
     name = source if outside.get("revision") else PurePath(source).name
-    return name + item.speeds_text
+    return name + item.protocol_text
 
 
 def _beside(evidence: Evidence, corpora: set[str]) -> list[Configuration]:

@@ -154,9 +154,10 @@ def tests_of_runs(evidence: Evidence, unshared: bool) -> list[tuple[Configuratio
 def run_path(evaluation: Evaluation, configs: Mapping[str, Configuration]) -> Path | None:
     """The folder of the run that an evaluation is a result of: the one in which it lies; None where it lies in none.
 
-    Answers averaged over copies are no result of the run: other tests beside them are without.
+    Answers averaged over copies, or of a model adapted to the speakers, are no result of the run: other tests beside
+    them are without.
     """
-    if evaluation.speeds:
+    if evaluation.protocol_text:
         return None
     return next((path for path in evaluation.path.parents if str(path) in configs), None)
 

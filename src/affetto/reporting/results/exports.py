@@ -234,7 +234,7 @@ def _evaluation_fields(evaluation: Evaluation, runs: Mapping[Path, Run]) -> dict
         "part": f"test on {evaluation.corpus}"
         + (", shared sentences left out" if evaluation.excludes_shared else "")
         + evaluation.contamination_text
-        + evaluation.speeds_text,
+        + evaluation.protocol_text,
         "level": interval.get("level"),
         "interval": interval.get("by", BOOTSTRAP),
         "drawn": interval.get("over"),

@@ -136,6 +136,7 @@ def read_evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:
         metrics=metrics,
         excludes_shared=bool((metrics.get("shared_sentences_left_out") or {}).get("clips")),
         speeds=tuple(metrics.get("speeds") or ()),
+        adapted=bool(metrics.get("adapted")),
     )
     return [evaluation]
 

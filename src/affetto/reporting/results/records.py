@@ -219,12 +219,18 @@ class Evaluation:
     excludes_shared: bool = False
     """True if clips were excluded whose sentence is spoken in the training corpus too."""
     speeds: tuple[float, ...] = ()
-    """Speeds of the copies over which answers were averaged; such a test is no run's result beside others."""
+    """Speeds of the copies over which answers were averaged."""
+    adapted: bool = False
+    """True if the model was adapted to each tested speaker by the speaker's other clips."""
 
     @property
-    def speeds_text(self) -> str:
-        """The speeds, and a comma before them, for the end of a text; "" without copies."""
-        return f", speeds {', '.join(f'{speed:g}' for speed in (1, *self.speeds))}" if self.speeds else ""
+    def protocol_text(self) -> str:
+        """What sets the test apart from that of the model as it is, a comma before it, for the end of a text; or "".
+
+        A test with such a text is no run's result beside others.
+        """
+        speeds = f", speeds {', '.join(f'{speed:g}' for speed in (1, *self.speeds))}" if self.speeds else ""
+        return speeds + ", adapted to each speaker" * self.adapted
 
     @property
     def outside(self) -> Mapping[str, Any] | None:

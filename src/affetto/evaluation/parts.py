@@ -1,5 +1,4 @@
-"""Models that answer the clips of a stress test: of a run with folds, each clip by the one that has not heard its
-speaker."""
+"""Models that answer the clips of a test: of a run with folds, each clip by the one that has not heard its speaker."""
 
 from __future__ import annotations
 
