@@ -14,9 +14,10 @@ from affetto.reporting.render.stamps import stamp_of
 from affetto.reporting.render.text import percent_text
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.crossed import read_system
+from affetto.reporting.results.evaluations import Evaluation
 from affetto.reporting.results.marks import footnotes, interval_words, span
 from affetto.reporting.results.naming import Naming, corpus_title
-from affetto.reporting.results.records import Configuration, Evaluation
+from affetto.reporting.results.records import Configuration
 from affetto.reporting.stats import estimation, paired
 from affetto.reporting.stats.aligned import align
 from affetto.reporting.stats.systems import System

@@ -15,8 +15,9 @@ from affetto.errors import UserError
 from affetto.experiments.states import BROKEN, ERROR, FAILED, PLAN, RUNS
 from affetto.reporting.results.checks import check_run
 from affetto.reporting.results.editions import with_editions
+from affetto.reporting.results.evaluations import Evaluation
 from affetto.reporting.results.reading import as_broken, read_evaluation, read_grid, read_single_run, subfolders
-from affetto.reporting.results.records import Axes, Evaluation, Results, Run
+from affetto.reporting.results.records import Axes, Results, Run
 from affetto.splits.split import Split
 from affetto.targets.registry import PLAIN
 from affetto.training.runs import FOLDS, METRICS, SPEC

@@ -15,9 +15,10 @@ from typing import Any
 from affetto.corpora.registry import languages_of
 from affetto.errors import UserError
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.evaluations import Evaluation
 from affetto.reporting.results.lines import read_lines
 from affetto.reporting.results.naming import Naming
-from affetto.reporting.results.records import Configuration, Evaluation
+from affetto.reporting.results.records import Configuration
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System, check_same_clips
 from affetto.training.runs import CROSSED, PREDICTIONS

@@ -18,10 +18,11 @@ from affetto.measures.confusion import tally
 from affetto.measures.registry import shown_measures
 from affetto.reporting.render.stamps import SYNTHETIC
 from affetto.reporting.results.analysis import Evidence
+from affetto.reporting.results.evaluations import Evaluation
 from affetto.reporting.results.naming import changes
 from affetto.reporting.results.parts import MARKS, NUMBERS, SHARES, Part, PartEvidence, is_of_classes, part_of
 from affetto.reporting.results.prediction_exports import PredictionFile, csv_text
-from affetto.reporting.results.records import Configuration, Evaluation, Run
+from affetto.reporting.results.records import Configuration, Run
 from affetto.reporting.stats import estimation
 from affetto.reporting.stats.systems import Predictions, System
 

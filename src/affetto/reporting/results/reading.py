@@ -13,7 +13,8 @@ from affetto.experiments.planned import AXES, text
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
 from affetto.measures.scores import completed
 from affetto.models.methods.registry import METHODS
-from affetto.reporting.results.records import Axes, Evaluation, Run, key_of
+from affetto.reporting.results.evaluations import Evaluation
+from affetto.reporting.results.records import Axes, Run, key_of
 from affetto.targets.registry import PLAIN, TARGETS, target_of_run
 from affetto.targets.target import Target
 from affetto.training.effects import belongs
