@@ -58,7 +58,7 @@ def adapted_by_hand(model: Path, audio: Path, file: str) -> dict[str, float]:
 def test_each_clip_is_answered_after_the_speakers_other_clips_alone(run: Path, others: Path, tmp_path: Path) -> None:
     metrics = evaluate_adapted(run, CorpusSpec(name="others", path=str(others)), out=tmp_path / "out", device="cpu")
     rows = lines(tmp_path / "out")
-    assert metrics["adapted"] == {"speakers": 3, "clips": [6, 6], "alone": 0} and len(rows) == 21
+    assert metrics["adapted"] == {"speakers": 3, "clips": [6, 6], "alone": 0, "one_sided": 0} and len(rows) == 21
     assert not metrics["by_folds"]
     for row in rows[::4]:
         by_hand = adapted_by_hand(run, others.parent, row["file"])
@@ -88,10 +88,21 @@ def test_a_clip_alone_of_its_speaker_is_answered_by_the_model_as_it_is(run: Path
     head, *rows = others.read_text().splitlines()
     alone.write_text("\n".join([head, *rows[:3], rows[-1]]) + "\n")
     metrics = evaluate_adapted(run, alone, out=tmp_path / "out", device="cpu")
-    assert metrics["adapted"] == {"speakers": 2, "clips": [0, 2], "alone": 1}
+    assert metrics["adapted"] == {"speakers": 2, "clips": [0, 2], "alone": 1, "one_sided": 0}
     evaluate(run, alone, out=tmp_path / "plain", device="cpu")
     *_, row = lines(tmp_path / "out")
     assert row["probabilities"] == pytest.approx(lines(tmp_path / "plain")[-1]["probabilities"], abs=1e-6)
+
+
+def test_speakers_of_few_labels_are_counted_and_said(run: Path, others: Path) -> None:
+    few = others.parent / "few.csv"
+    head, *rows = others.read_text().splitlines()
+    anna, bea, carla = rows[:7], rows[7:14], rows[14:]
+    few.write_text("\n".join([head, *anna, *bea[:3], *carla[:4]]) + "\n")
+    spoken: list[str] = []
+    metrics = evaluate_adapted(run, few, device="cpu", say=spoken.append)
+    assert metrics["adapted"] == {"speakers": 3, "clips": [2, 6], "alone": 0, "one_sided": 1}
+    assert any(line.startswith("note: 1 of 3 speakers have clips of less than half of the labels") for line in spoken)
 
 
 def test_an_unusable_clip_adapts_nobody(run: Path, others: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ apart. A clip has no part in the adaptation by which it is answered.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,8 +59,9 @@ def evaluate_adapted(
     """Test the model of `run` as `evaluate` does, adapted to each tested speaker by the speaker's other clips.
 
     Arguments and result are those of `testing.evaluate`. `adapted` in the result has the number of speakers, the
-    fewest and the most clips by which an answer was adapted, and the number of clips whose speaker has no other. Of a
-    run with folds that tested these clips, each is answered by the fold's model that has not heard its speaker. Raises
+    fewest and the most clips by which an answer was adapted, the number of clips whose speaker has no other, and that
+    of speakers whose clips have less than half of the labels of all; such clips mislead, and `say` is told. Of a run
+    with folds that tested these clips, each is answered by the fold's model that has not heard its speaker. Raises
     UserError as `evaluate` does, and for a model that cannot be adapted.
     """
     models = _Models(run, device, backbone)
@@ -87,7 +87,13 @@ def evaluate_adapted(
     if not rows:
         raise UserError(f"none of the {len(parts.clips)} clips could be used; mend them")
     metrics = summary(run, parts.target, clips, rows=rows, left_out=parts.left_out, cards=cards)
-    metrics |= {"include_seen": include_seen, "by_folds": parts.by_folds, ADAPTED: _facts(rows)}
+    facts = _facts(rows)
+    if facts["one_sided"]:
+        say(
+            f"note: {facts['one_sided']} of {facts['speakers']} speakers have clips of less than half of the labels: "
+            "what they feel is taken for their voice, and the model unlearns it"
+        )
+    metrics |= {"include_seen": include_seen, "by_folds": parts.by_folds, ADAPTED: facts}
     write_test(folder, rows, metrics)
     return metrics
 
@@ -155,7 +161,19 @@ def adapted_values(predictor: Predictor, statistics: np.ndarray, speakers: Seque
 
 
 def _facts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Number of speakers, of the clips that answers were adapted by, and of clips that stand alone."""
-    clips = Counter((row.get("corpus"), row["speaker"]) for row in rows)
-    others = [count - 1 for count in clips.values()]
-    return {"speakers": len(clips), "clips": [min(others), max(others)], "alone": others.count(0)}
+    """Numbers of speakers, of the clips that answers were adapted by, of clips alone, and of one-sided speakers.
+
+    A target without a single label for each clip has no one-sided speakers.
+    """
+    labels: dict[Any, list[Any]] = {}
+    for row in rows:
+        labels.setdefault((row.get("corpus"), row["speaker"]), []).append(row.get("truth"))
+    others = [len(own) - 1 for own in labels.values()]
+    every = {str(label) for own in labels.values() for label in own}
+    one_sided = sum(len(own) > 1 and 2 * len(set(map(str, own))) < len(every) for own in labels.values())
+    return {
+        "speakers": len(labels),
+        "clips": [min(others), max(others)],
+        "alone": others.count(0),
+        "one_sided": one_sided,
+    }
