@@ -55,6 +55,7 @@ def test_the_file_answers_as_the_model(trained: Path, exported: Path, recordings
     assert file.labels == model.labels and file.window_seconds == model.window_seconds == 1.5
     heard = [model(path) for path in recordings]
     by_name = affetto.load(exported / "model.onnx")
+    assert file.files == by_name.files == (exported / "model.onnx",)
     for path, expected in zip(recordings, heard, strict=True):
         found = by_name(path)
         assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-5)

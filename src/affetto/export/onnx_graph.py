@@ -31,7 +31,7 @@ from affetto.export import example, parity
 from affetto.export.folder import new_folder
 from affetto.export.onnx_int8 import quantise_graph
 from affetto.export.source import without_paths
-from affetto.inference.backends.onnx import values_name
+from affetto.inference.backends.onnx import BESIDE, values_name
 from affetto.inference.predictor import HOP, Predictor
 from affetto.models.classifier import Classifier
 from affetto.quiet import quiet_loggers, quiet_output
@@ -173,7 +173,7 @@ def _target_facts(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def write_graph(graph: Any, facts: dict[str, Any], file: Path, beside: str = ".data") -> None:
+def write_graph(graph: Any, facts: dict[str, Any], file: Path, beside: str = BESIDE) -> None:
     """Write the file with these facts in its metadata, each value in JSON.
 
     Weights too large for one file lie in another, whose name is the file's with `beside` behind it.

@@ -76,6 +76,8 @@ class Predictor(ABC):
     """Number of clips of one speaker that `for_speaker` adapted this model by; 0: none."""
     speeds: tuple[float, ...] = ()
     """Speeds at which each window is played too, its answers averaged (`speeds.py`); none: the window alone."""
+    files: tuple[Path, ...] = ()
+    """Files that it was loaded from and that decide its answers (`identity.py`); none of another package's model."""
 
     def __init__(
         self,

@@ -91,4 +91,6 @@ def load_ensemble(
                 f"{folder / ENSEMBLE}: a member predicts {', '.join(member.target.output_names)}, the ensemble "
                 f"{', '.join(names)}; make the ensemble again"
             )
-    return EnsemblePredictor(members, card, long_clips)
+    predictor = EnsemblePredictor(members, card, long_clips)
+    predictor.files = (folder / ENSEMBLE, *(file for member in members for file in member.files))
+    return predictor

@@ -18,6 +18,8 @@ from affetto.targets.registry import target_of
 from affetto.targets.target import Target
 
 FILE = "model.onnx"
+BESIDE = ".data"
+"""Ending behind the file's name of the file with its weights, where they are too large for one."""
 FACTS = ("labels", "window_samples", "sample_rate_hz", "precision", "card")
 HOST = "cpu"
 """The device whose cores decode recordings too."""
@@ -95,7 +97,10 @@ def load_onnx(
     exported = session.facts["precision"]
     if precision not in ("auto", exported):
         raise UserError(f"{file} computes in {exported}, not in {precision}: its precision was chosen at its export")
-    return OnnxPredictor(session, long_clips)
+    predictor = OnnxPredictor(session, long_clips)
+    beside = file.with_name(f"{file.name}{BESIDE}")
+    predictor.files = (file, beside) if beside.exists() else (file,)
+    return predictor
 
 
 def _onnxruntime() -> Any:

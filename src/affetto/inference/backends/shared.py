@@ -17,6 +17,7 @@ import torch
 
 from affetto.backbones.backbone import Backbone
 from affetto.inference.backends.trained import ClassifierPredictor, load_trained, novelty_of, resolve_precision
+from affetto.models.ensemble import model_files
 from affetto.models.methods.registry import METHODS
 from affetto.models.saved import original_backbone, put_together, read_card
 from affetto.training import device as devices
@@ -93,5 +94,6 @@ def _share(
             classifier, member.card, device, precision=precision, long_clips=long_clips, fold=False
         )
         predictor.novelty = novelty_of(member.folder, predictor)
+        predictor.files = tuple(model_files(member.folder))
         predictors[member.name] = predictor
     return predictors

@@ -19,6 +19,7 @@ from affetto.inference.predictor import ONLY_STATISTICS, Predictor
 from affetto.inference.read_ahead import read_ahead
 from affetto.models.classifier import Classifier, Prefix
 from affetto.models.device import capabilities
+from affetto.models.ensemble import model_files
 from affetto.models.head_layers import StatisticsHead
 from affetto.models.novelty import NOVELTY, Novelty
 from affetto.models.parallel import decoding_threads, side_by_side
@@ -198,6 +199,7 @@ def load_trained(
     classifier, card = load_classifier(folder, backbone=backbone)
     predictor = ClassifierPredictor(classifier, card, devices.choose(device), precision, long_clips)
     predictor.novelty = novelty_of(folder, predictor)
+    predictor.files = tuple(model_files(folder))
     return predictor
 
 

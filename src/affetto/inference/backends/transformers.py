@@ -57,7 +57,9 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
             ).eval()
         if isinstance(model, AffettoForAudioClassification):
             card = checked(model.config.affetto_card, str(folder))
-            return ClassifierPredictor(model.classifier, card, devices.choose(device), precision, long_clips)
+            whole = ClassifierPredictor(model.classifier, card, devices.choose(device), precision, long_clips)
+            whole.files = _files(folder)
+            return whole
         extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     except UserError:
         raise
@@ -66,7 +68,14 @@ def load_exported(folder: Path, *, device: str, precision: str, long_clips: str)
     if precision not in ("auto", "float32"):
         raise UserError(f"{folder} holds transformers' own class, which computes in float32: leave --precision out")
     checked(model.config.affetto_card, str(folder))
-    return StockPredictor(model, extractor, devices.choose(device), long_clips)
+    predictor = StockPredictor(model, extractor, devices.choose(device), long_clips)
+    predictor.files = _files(folder)
+    return predictor
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    """Files of an export that decide its answers."""
+    return tuple(sorted(file for pattern in ("*.safetensors", "*.json") for file in folder.glob(pattern)))
 
 
 def stock_attention(config: Any) -> str:

@@ -17,7 +17,7 @@ from affetto.inference.outside.speech_head import SPEECH_HEAD
 from affetto.inference.outside.stock import STOCK
 
 FORMATS: tuple[Format, ...] = (AUDONNX, STOCK, SPEECH_HEAD)
-MODEL_FILES = ("*.safetensors", "*.onnx", "config.json", "preprocessor_config.json", "model.yaml")
+MODEL_FILES = ("*.safetensors", "*.onnx", "*.onnx[._]data", "config.json", "preprocessor_config.json", "model.yaml")
 """Files that decide what a model answers."""
 
 
@@ -55,7 +55,7 @@ def load_outside(
     else:
         format_ = find_format(folder)
         assert format_ is not None
-        files = tuple(file for pattern in MODEL_FILES for file in folder.glob(pattern))
+        files = tuple(sorted(file for pattern in MODEL_FILES for file in folder.glob(pattern)))
         model = replace(format_.open(folder, device), files=files)
         facts = {"format": format_.name, "source": source or str(folder), "revision": _revision(folder)}
         facts |= card_facts(folder)

@@ -64,7 +64,7 @@ class OutsidePredictor(Predictor):
         super().__init__(
             target.labels, card, longest_seconds=model.longest_seconds, long_clips=long_clips, target=target
         )
-        self.decoders = model.decoders
+        self.decoders, self.files = model.decoders, model.files
 
     @property
     def _is_renormalised(self) -> bool:
