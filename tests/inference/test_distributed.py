@@ -23,6 +23,7 @@ from affetto.inference.batch import actor, distributed
 from affetto.inference.batch.distributed import BATCH, GPU_BATCH, Cluster, Room, encode_batches, on_cluster, room
 from affetto.inference.batch.inputs import Input, recordings
 from affetto.inference.batch.labelling import Facts, LocalLabeller
+from affetto.inference.batch.options import record_of
 from affetto.inference.spec import PredictorSpec
 from inference.saved import saved_model
 from models.systems import clips
@@ -138,6 +139,7 @@ def test_the_command_loses_nothing_where_a_worker_is_killed_and_is_quiet(folder:
     words = [*4 * [folder / "all"], folder / "table.csv", "--resume", "--out"]
     assert predict(folder, folder / "all" / "00.wav", folder / "table.csv", "--out", files[0])[0] == 1
     files[1].write_bytes(files[0].read_bytes())
+    record_of(files[1]).write_bytes(record_of(files[0]).read_bytes())
     code, _, err = predict(folder, *words, files[0])
     command = [sys.executable, "-c", DRIVER, "predict", folder / "model", *words, files[1], "--engine", "ray"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)

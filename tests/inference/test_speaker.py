@@ -158,5 +158,3 @@ def test_on_the_command_line(folder: Path, model: ClassifierPredictor, tmp_path:
     for place, line in (("empty", "no recordings in it"), ("absent", "no such folder")):
         code, out, err = run("--calibrate", str(tmp_path / place))
         assert code != 0 and not out and place in err and line in err
-    resumed = run("--calibrate", str(tmp_path / "own"), "--resume", "--out", str(tmp_path / "labels.csv"))
-    assert resumed[0] != 0 and "--resume cannot know" in resumed[2] and not (tmp_path / "labels.csv").exists()

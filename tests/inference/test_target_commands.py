@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from affetto.cli import app
 from affetto.errors import UserError
 from affetto.inference import timeline
+from affetto.inference.batch.options import record_of
 from affetto.inference.loading import load
 from training.corpora import RATE_HZ, sound
 
@@ -75,6 +76,9 @@ def test_the_rest_of_a_list_is_labelled_by_several_labels(target_run: TargetRun,
     predict(run, clip, clip.with_name("next.wav"), "--out", out, "--resume")
     assert out.read_text().startswith(first) and len(out.read_text().splitlines()) == 3
     line = refusal(target_run("dimensions"), clip, "--out", out, "--resume")
+    assert f"was begun with the model {run} (" in line
+    record_of(out).unlink()
+    line = refusal(target_run("dimensions"), clip, "--out", out, "--resume")
     assert line == f"{out} line 1: not a line of csv with these dimensions; give another --out"
 
 
@@ -123,6 +127,10 @@ def test_sets_of_labels_in_every_format(name: str, target_run: TargetRun, clip: 
     assert len(out.read_text().splitlines()) == 2
     table = predict(run, clip, "--coverage", "0.5")
     assert " set " in table and " set " not in predict(run, clip)
+    assert "was begun with --coverage 0.8, and this call goes on without" in refusal(
+        run, clip, "--out", out, "--resume"
+    )
+    record_of(out).unlink()
     assert "line 1: not a line of csv with these labels" in refusal(run, clip, "--out", out, "--resume")
 
 

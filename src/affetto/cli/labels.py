@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from affetto.inference.batch.columns import Columns
     from affetto.inference.batch.inputs import Input
     from affetto.inference.batch.labelling import Facts, Labeller
+    from affetto.inference.batch.options import Options
+    from affetto.inference.batch.outputs import Key
+    from affetto.inference.spec import PredictorSpec
 
 TABLE = "table"
 """Format for people; all others can be files too."""
@@ -41,17 +44,15 @@ def check(kind: str, out: Path | None, resume: bool) -> None:
         raise UserError(f"{out} exists already: continue it with --resume, remove it, or give another --out")
 
 
-def advice(kind: str, out: Path | None, *, resumes: bool) -> str:
-    """Advise how to continue an interrupted call; empty if its labels went to the terminal.
-
-    `resumes`: True if --resume takes the call's options."""
+def advice(kind: str, out: Path | None) -> str:
+    """Advise how to continue an interrupted call; empty if its labels went to the terminal."""
     from affetto.inference.batch.outputs import GOES_ON
 
     if out is None:
         return ""
-    if kind in GOES_ON and resumes:
+    if kind in GOES_ON:
         return f"{out} has the labels so far: add --resume to continue"
-    return f"{out} was not written" if kind not in GOES_ON else f"{out} has the labels so far"
+    return f"{out} was not written"
 
 
 def check_file(option: str, file: Path) -> None:
@@ -71,15 +72,19 @@ def write(
     out: Path | None,
     resume: bool,
     quiet: bool,
+    options: Options | None = None,
 ) -> tuple[int, int]:
-    """Label and write. Returns the numbers of unusable and of all recordings, those of an earlier call included."""
-    from affetto.inference.batch import outputs
+    """Label and write. Returns the numbers of unusable and of all recordings, those of an earlier call included.
+
+    `options`: those by which rows are made, of a file that --resume may continue."""
     from affetto.inference.batch.inputs import has_sections
 
     facts, sections = labeller.facts, has_sections(arguments)
     done = {}
     if resume and out is not None:
-        done = outputs.resume(out, kind, facts.columns, sections=sections, protocol=facts.protocol)
+        done = _done(facts, kind, out, sections, options)
+    elif options is not None and out is not None:
+        _record(out, options)
     bad, count = sum(not good for good in done.values()), len(done)
     remaining = (item for item in inputs if (item.name, item.start, item.end) not in done)
     total = len(inputs) if isinstance(inputs, list) else None
@@ -92,6 +97,42 @@ def write(
                 typer.echo(f"error: {row['error']}", err=True)
             show(count, total)
     return bad, count
+
+
+def options_of(labeller: Labeller, spec: PredictorSpec, kind: str, out: Path | None) -> Options | None:
+    """Options of a call that another may continue; None where none can."""
+    from affetto.inference.batch import options, outputs
+
+    if out is None or kind not in outputs.GOES_ON:
+        return None
+    return options.options_of(spec, labeller.identity())
+
+
+def _done(facts: Facts, kind: str, out: Path, sections: bool, options: Options | None) -> dict[Key, bool]:
+    """Rows of earlier calls, which were made by the same options: {recording: True if it was usable}."""
+    from affetto.inference.batch import outputs
+    from affetto.inference.batch.options import check as check_options
+
+    is_recorded = options is not None and outputs.has_rows(out, kind) and check_options(out, options)
+    done = outputs.resume(out, kind, facts.columns, sections=sections, protocol=facts.protocol)
+    if options is not None and not is_recorded:
+        if done:
+            typer.echo(f"note: {out} has no record of its options: they are taken to be those of this call", err=True)
+        _record(out, options)
+    return done
+
+
+def _record(out: Path, options: Options) -> None:
+    from affetto.inference.batch.options import record
+
+    try:
+        record(out, options)
+    except OSError as problem:
+        raise _unwritable(out, problem) from None
+
+
+def _unwritable(out: Path, problem: OSError) -> UserError:
+    return UserError(f"{out}: cannot be written ({problem.strerror}); give another --out")
 
 
 @contextmanager
@@ -126,7 +167,7 @@ def _sink(facts: Facts, kind: str, out: Path | None, sections: bool, *, begun: b
             yield writer.write
             writer.close()
     except OSError as problem:
-        raise UserError(f"{out}: cannot be written ({problem.strerror}); give another --out") from None
+        raise _unwritable(out, problem) from None
 
 
 def by_bytes(stream: Any) -> None:

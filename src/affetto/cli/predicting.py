@@ -119,12 +119,6 @@ def predict(
             raise UserError("--tta averages the answer to a clip, and a timeline has many: leave one of them out")
         timelines.check(inputs, format_, out, picture)
     else:
-        if resume and tta is not None:
-            raise UserError("--resume cannot know the speeds of earlier rows; leave out --resume or --tta")
-        if resume and calibrate is not None:
-            raise UserError(
-                "--resume cannot know which speaker earlier rows were adapted to; leave out --resume or --calibrate"
-            )
         if sets is not None and coverage is None:
             raise UserError(f"--sets {sets} is a kind of the sets of --coverage: give --coverage too, such as 0.9")
         if picture is not None:
@@ -155,11 +149,12 @@ def predict(
         _notes(facts(predictor), spec, calibrate)
         timelines.label(predictor, inputs[0], kind or "json", out=out, picture=picture, quiet=quiet)
         return
-    advice = labels.advice(kind or labels.TABLE, out, resumes=calibrate is None and tta is None)
-    with advising(advice), _labeller(spec, engine, address) as labeller:
+    kind = kind or labels.TABLE
+    with advising(labels.advice(kind, out)), _labeller(spec, engine, address) as labeller:
         _notes(labeller.facts, spec, calibrate)
+        options = labels.options_of(labeller, spec, kind, out)
         bad, total = labels.write(
-            labeller, inputs, listed, kind=kind or labels.TABLE, out=out, resume=resume, quiet=quiet
+            labeller, inputs, listed, kind=kind, out=out, resume=resume, quiet=quiet, options=options
         )
     if bad:
         typer.echo(f"error: {bad} of {total} recordings could not be used", err=True)

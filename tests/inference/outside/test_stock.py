@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from affetto.cli import app
 from affetto.errors import UserError
+from affetto.inference.batch.options import record_of
 from affetto.inference.loading import load
 from affetto.inference.shared_weights import load_together
 from affetto.serving.catalogue import Catalogue
@@ -158,10 +159,13 @@ def test_rows_without_some_label_are_continued_by_the_same_map_alone(kind: str, 
     result = predict(*clips, "--map", "zeal=", "--resume")
     assert result.exit_code == 0, result.output
     assert out.read_text().startswith(before) and out.read_text().count("left out: zeal") == 2
-    refused = predict(*clips, "--map", "zeal=,neu=", "--resume")
-    assert isinstance(refused.exception, UserError) and "give another --out" in str(refused.exception)
-    refused = predict(*clips, "--resume")
-    assert isinstance(refused.exception, UserError) and "give another --out" in str(refused.exception)
+    for words in (("--map", "zeal=,neu="), ()):
+        refused = predict(*clips, *words, "--resume")
+        assert "was begun with --map zeal=, and this call goes on" in str(refused.exception)
+    record_of(out).unlink()
+    for words in (("--map", "zeal=,neu="), ()):
+        refused = predict(*clips, *words, "--resume")
+        assert isinstance(refused.exception, UserError) and "give another --out" in str(refused.exception)
 
 
 def test_evaluate_tests_a_checkpoint_on_a_corpus(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from affetto.cluster import apply_task_environment, missing_path_message, task_e
 from affetto.errors import UserError
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.labelling import facts, label
+from affetto.inference.identity import identity_of
 from affetto.inference.spec import PredictorSpec
 
 if TYPE_CHECKING:
@@ -55,9 +56,12 @@ def raise_refusal(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe_model(task: dict[str, Any]) -> dict[str, Any]:
-    """Load the model and return its `facts` (`labelling.Facts`) and `memory` (bytes at most); or `refused`."""
+    """Load the model and return its `facts` (`labelling.Facts`), `identity`, and `memory` (bytes at most); or
+    `refused`."""
     try:
-        return {"facts": vars(facts(_predictor(task))), "memory": _most_memory()}
+        predictor = _predictor(task)
+        identity = identity_of(predictor.files)
+        return {"facts": vars(facts(predictor)), "identity": identity, "memory": _most_memory()}
     except UserError as problem:
         return _refused(problem)
 

@@ -130,11 +130,15 @@ class Cluster:
             if not ray.wait([reply], timeout=PATIENCE_SECONDS)[0]:
                 tell(f"note: waiting for the cluster, which may be busy; an actor needs {self.room}")
             answer = raise_refusal(ray.get(reply))
-        self.facts = Facts(**answer["facts"])
+        self.facts, self._identity = Facts(**answer["facts"]), answer["identity"]
         memory = answer["memory"] + WORKING_BYTES
         self.room = room(resources, spec.device, memory)
         if not self.room.memory:
             tell(f"note: an actor may need {memory / 2**30:.1f} GiB, and no node has as much free by Ray's books")
+
+    def identity(self) -> str | None:
+        """The model's identity, as a node found it."""
+        return self._identity
 
     def label(self, inputs: Iterable[Input]) -> Iterator[Row]:
         """Label each input; yields rows in order. An actor that dies is replaced and its work done again."""

@@ -11,6 +11,7 @@ from affetto.inference.batch.columns import Columns
 from affetto.inference.batch.inputs import Input
 from affetto.inference.batch.outputs import Row
 from affetto.inference.decision import answer_fields, refusal_fields
+from affetto.inference.identity import identity_of
 
 if TYPE_CHECKING:  # a process that lets others label needs no torch
     from affetto.inference.predictor import Prediction, Predictor
@@ -37,6 +38,9 @@ class Labeller(Protocol):
     def label(self, inputs: Iterable[Input]) -> Iterator[Row]:
         """Label each input; yields rows in order, as results come."""
 
+    def identity(self) -> str | None:
+        """The model's identity (`identity.py`)."""
+
 
 class LocalLabeller:
     """A model in this process."""
@@ -47,6 +51,9 @@ class LocalLabeller:
 
     def label(self, inputs: Iterable[Input]) -> Iterator[Row]:
         return label(self.predictor, inputs)
+
+    def identity(self) -> str | None:
+        return identity_of(self.predictor.files)
 
 
 def facts(predictor: Predictor) -> Facts:

@@ -81,6 +81,17 @@ def header(columns: Columns, sections: bool, protocol: bool = False) -> list[str
     return ["file", *section, *columns.header, "error", *(["protocol"] if protocol else [])]
 
 
+def has_rows(file: Path, kind: str) -> bool:
+    """True if a file has lines behind its header, if only a part of one. Raises UserError where it cannot be read."""
+    if not file.exists():
+        return False
+    try:
+        with file.open("rb") as lines:
+            return sum(1 for _ in zip(lines, range(2), strict=False)) > (kind == "csv")
+    except OSError as problem:
+        raise _unreadable(file, problem) from None
+
+
 def resume(file: Path, kind: str, columns: Columns, *, sections: bool, protocol: str | None = None) -> dict[Key, bool]:
     """Read the rows of an earlier call in `file`: {recording: True if it was usable}; removes a half last line.
 
@@ -102,8 +113,12 @@ def resume(file: Path, kind: str, columns: Columns, *, sections: bool, protocol:
                 writer.write(row)
                 done[row_key(row)] = "error" not in row
     except OSError as problem:
-        raise UserError(f"{file}: cannot be resumed ({problem.strerror}); give another --out") from None
+        raise _unreadable(file, problem) from None
     return done
+
+
+def _unreadable(file: Path, problem: OSError) -> UserError:
+    return UserError(f"{file}: cannot be resumed ({problem.strerror}); give another --out")
 
 
 def _read(file: Path, kind: str, expected: list[str], columns: Columns) -> Iterator[Row]:
