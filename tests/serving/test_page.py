@@ -21,9 +21,10 @@ from affetto.inference.notices import NOTICES
 from affetto.inference.timeline import Segment
 from affetto.models.novelty import Novelty
 from affetto.serving import display, drawing, page, shelf
-from affetto.serving.catalogue import Catalogue
+from affetto.serving.catalogue import Catalogue, model_of
 from affetto.serving.limits import Limits
 from affetto.serving.texts import ENGLISH, ITALIAN, LANGUAGES
+from affetto.targets.multilabel import Multilabel
 from models.systems import clips
 from serving.served import Serving, Stub, until, wav
 
@@ -285,6 +286,42 @@ def test_a_call_reaches_uploads_by_their_tokens_and_no_file_beside(serving, url,
     )
     for options in wrong:
         assert _called(url, None, **options).status_code == 422
+
+
+def _parts(url: str, path: str = "/en/") -> dict[str, dict[str, object]]:
+    """The dropdown and the boxes of cautions of the page as a browser gets it now, and all of its texts."""
+    text = httpx.get(f"{url}{path}", auth=AUTH).text
+    config = json.loads(re.search(r"window\.gradio_config = (\{.*?\});</script>", text, re.DOTALL)[1])
+    parts = {part["type"]: part["props"] for part in config["components"]}
+    return parts | {"texts": [part["props"].get("value") for part in config["components"]]}
+
+
+def test_the_page_lists_the_models_that_are_served_when_it_is_opened(serving, url):
+    catalogue, token = serving.service.catalogue, _uploaded(url, wav(clips(0.8)[0]))
+    former, several = catalogue.models, Stub()
+    several.target = Multilabel(several.labels, 0.5)
+    try:
+        for path in ("/en/", "/it/"):
+            assert _parts(url, path)["dropdown"]["choices"] == [[name, name] for name in ("first", "second", "careful")]
+        catalogue.models = {"second": former["second"], "new": model_of("new", Stub())}
+        for path in ("/en/", "/it/"):
+            parts = _parts(url, path)
+            assert parts["dropdown"]["choices"] == [["second", "second"], ["new", "new"]]
+            assert parts["dropdown"]["value"] == "second" and parts["dropdown"]["visible"]
+            assert [name for _, name in parts["checkboxgroup"]["choices"]] == ["speech"]
+        assert _called(url, _file(token), "new")[1]["value"]["label"] == "joy"
+        refused = _called(url, _file(token), "first")
+        assert (refused.status_code, refused.json()["error"]) == (404, "unknown_model")
+        catalogue.models = {"several": model_of("several", several)}
+        parts = _parts(url)
+        assert not parts["dropdown"]["visible"] and not parts["label"]["visible"]
+        assert not any('href="live"' in str(text) for text in parts["texts"])
+        gone = httpx.get(f"{url}/en/live", auth=AUTH)
+        assert (gone.status_code, gone.json()["error"]) == (404, "not_found")
+    finally:
+        catalogue.models = former
+    assert len(_parts(url)["dropdown"]["choices"]) == 3 and any('href="live"' in str(t) for t in _parts(url)["texts"])
+    assert httpx.get(f"{url}/en/live", auth=AUTH).status_code == 200
 
 
 def test_calls_of_the_page_and_its_uploads_take_places_among_all_others(serving, url, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,24 @@ class Catalogue:
     """Models by name, in their order; the first is the default."""
 
     def __init__(self, predictors: Mapping[str, Predictor]) -> None:
-        self.models: dict[str, Model] = {}
+        self._models: dict[str, Model] = {}
+        self._watchers: list[Callable[[], None]] = []
         self.use(predictors)
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The models that are served now."""
+        return self._models
+
+    @models.setter
+    def models(self, models: dict[str, Model]) -> None:
+        self._models = models
+        for tell in self._watchers:
+            tell()
+
+    def watch(self, tell: Callable[[], None]) -> None:
+        """Call `tell`, in whatever thread, whenever other models are served."""
+        self._watchers.append(tell)
 
     def use(self, predictors: Mapping[str, Predictor]) -> None:
         """Serve these; a server serves one at least."""

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from affetto.serving.drawing import COLOURS
 from affetto.serving.live_texts import LIVE_TEXTS
 from affetto.serving.middleware import Guard
+from affetto.serving.refusals import RefusalError
 from affetto.serving.routes import Route
 from affetto.serving.service import Service
 from affetto.serving.texts import LANGUAGES, Texts
@@ -20,13 +21,17 @@ _KINDS = {"live.js": "text/javascript", "worklet.js": "text/javascript", "live.c
 
 
 def add_live_page(app: FastAPI, guard: Guard, service: Service, texts: Texts) -> None:
-    """Add the page in a language, where the server makes timelines; call it before Gradio's page is mounted."""
-    if not offers_live(service):
+    """Add the page in a language, where the server makes timelines; call it before Gradio's page is mounted.
+
+    While no model makes any it is not found."""
+    if not service.makes_timelines:
         return
     root = f"/{texts.code}/live"
 
     @app.get(root, include_in_schema=False)
     async def page() -> Response:
+        if not offers_live(service):
+            raise RefusalError(404, "not_found", "no model of this server makes timelines now")
         return Response(_document(service, texts), media_type="text/html")
 
     @app.get(f"{root}/{{name}}", include_in_schema=False)
@@ -40,7 +45,7 @@ def add_live_page(app: FastAPI, guard: Guard, service: Service, texts: Texts) ->
 
 
 def offers_live(service: Service) -> bool:
-    """True if some model of the server makes timelines."""
+    """True if the server makes timelines, and some model that it serves now."""
     return service.makes_timelines and bool(_models(service))
 
 

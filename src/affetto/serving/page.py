@@ -50,9 +50,10 @@ def mount(app: FastAPI, guard: Guard, service: Service, shelf: Shelf) -> None:
     for texts in LANGUAGES.values():
         _add_uploads(app, service, texts.code, shelf)
         add_live_page(app, guard, service, texts)
+        blocks, parts = _blocks(service, texts, shelf)
         gradio.mount_gradio_app(
             app,
-            _blocks(service, texts, shelf),
+            blocks,
             f"/{texts.code}",
             footer_links=[],
             run_history=False,
@@ -67,6 +68,7 @@ def mount(app: FastAPI, guard: Guard, service: Service, shelf: Shelf) -> None:
             theme=_theme(),
         )
         guard.routes += routes.page(texts.code, partial(checked_call, service.catalogue))
+        service.catalogue.watch(partial(_list_anew, blocks, parts, service, texts))
 
 
 def _add_entrance(app: FastAPI) -> None:
@@ -135,15 +137,37 @@ def _theme() -> Any:
     return gradio.themes.Soft(font=system, font_mono=[gradio.themes.Font("monospace")])
 
 
-def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
-    import gradio as gr
-
+def _listed(service: Service, texts: Texts) -> dict[str, dict[str, Any]]:
+    """Properties of the page's parts that depend on the models, by the names of the parts."""
     predictors = service.catalogue.predictors
     names = list(predictors)
+    checks = cautions.possible(predictors.values())
     has_labels = any(predictor.target.labels for predictor in predictors.values())
+    return {
+        "links": {"value": _links(service, texts)},
+        "lead": {"value": f"# {texts.title}\n{texts.lead if has_labels else texts.lead_dimensions}"},
+        "model": {"choices": [(name, name) for name in names], "value": names[0], "visible": len(names) > 1},
+        "checks": {"choices": [(texts.cautions[name], name) for name in checks], "visible": bool(checks)},
+        "bars": {"visible": predictors[names[0]].target.has_classes},
+    }
+
+
+def _list_anew(blocks: Any, parts: dict[str, Any], service: Service, texts: Texts) -> None:
+    """Let the page, when it is opened next, show the models that are served now, and take calls for them."""
+    for name, properties in _listed(service, texts).items():
+        for key, value in properties.items():
+            setattr(parts[name], key, value)
+    blocks.config = blocks.get_config_file()
+
+
+def _blocks(service: Service, texts: Texts, shelf: Shelf) -> tuple[Any, dict[str, Any]]:
+    """The page, and its parts that depend on the models."""
+    import gradio as gr
+
+    listed = _listed(service, texts)
     with gr.Blocks(title=f"affetto: {texts.title}", analytics_enabled=False) as blocks:
-        _html(_links(service, texts))
-        gr.Markdown(f"# {texts.title}\n{texts.lead if has_labels else texts.lead_dimensions}")
+        links = _html(**listed["links"])
+        lead = gr.Markdown(**listed["lead"])
         _html(service.disclosure.html(texts.code, texts.notices), elem_id="notice")
         with gr.Row():
             with gr.Column():
@@ -155,17 +179,12 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
                     editable=False,
                     elem_id="recording",
                 )
-                model = gr.Dropdown(names, value=names[0], label=texts.model, interactive=True, visible=len(names) > 1)
-                checks = _cautions(cautions.possible(predictors.values()), texts)
+                model = gr.Dropdown(label=texts.model, interactive=True, **listed["model"])
+                checks = gr.CheckboxGroup(label=texts.careful, elem_id="cautions", **listed["checks"])
                 button = gr.Button(texts.button, variant="primary", elem_id="listen")
             with gr.Column():
                 summary = _html(elem_id="told")
-                bars = gr.Label(
-                    label=texts.emotions,
-                    num_top_classes=20,
-                    visible=predictors[names[0]].target.has_classes,
-                    elem_id="emotions",
-                )
+                bars = gr.Label(label=texts.emotions, num_top_classes=20, elem_id="emotions", **listed["bars"])
                 details = _html(elem_id="details")
         over_time = _html(elem_id="timeline")
         with gr.Accordion(texts.limits_title, open=True):
@@ -180,15 +199,7 @@ def _blocks(service: Service, texts: Texts, shelf: Shelf) -> Any:
             outputs=[summary, bars, details, over_time],
         )
     blocks.queue(default_concurrency_limit=None, api_open=False)
-    return blocks
-
-
-def _cautions(names: list[str], texts: Texts) -> Any:
-    """Boxes of the cautions of these names; hidden where there are none."""
-    import gradio
-
-    choices = [(texts.cautions[name], name) for name in names]
-    return gradio.CheckboxGroup(choices, label=texts.careful, visible=bool(names), elem_id="cautions")
+    return blocks, {"links": links, "lead": lead, "model": model, "checks": checks, "bars": bars}
 
 
 def _links(service: Service, texts: Texts) -> str:
