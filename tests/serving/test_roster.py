@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from affetto.errors import UserError
+from affetto.inference.identity import LENGTH
 from affetto.inference.predictor import Predictor
 from affetto.serving import process
 from affetto.serving.limits import Limits, admin_token
@@ -43,6 +44,8 @@ class Loader:
         if any(path.name == "broken" for path in folders.values()):
             raise UserError("no model there")
         models: dict[str, Predictor] = {name: Stub() for name in folders}
+        for name, folder in folders.items():
+            models[name].files = tuple(folder.glob("weights"))
         self.models += [weakref.ref(model) for model in models.values()]
         return models
 
@@ -93,6 +96,28 @@ def test_a_model_is_added_replaced_and_removed_and_its_memory_is_free(serving):
     assert refused(remove(serving, "a")) == (404, "unknown_model")
     counted = httpx.get(f"{serving.url}/metrics").text
     assert 'path="/v1/models/NAME",status="404",model="a"' in counted
+
+
+def test_answers_tell_the_weights_before_a_replacement_and_after_it_apart(serving, folder):
+    for name, weights in (("first", "1"), ("second", "2")):
+        (folder / name / "weights").write_text(weights)
+    versions = []
+    for path in ("first", "second", "first"):
+        added = add(serving, "b", path).json()
+        (listed,) = (model for model in httpx.get(f"{serving.url}/v1/models").json()["models"] if model["name"] == "b")
+        answer = post(serving.url, wav(CLIP), params={"model": "b"}).json()
+        assert answer["model"] == "b" and answer["model_version"] == listed["version"] == added["version"]
+        versions.append(answer["model_version"])
+    assert versions[0] == versions[2] != versions[1] and {len(version) for version in versions} == {LENGTH}
+    (folder / "second" / "weights").write_text("3")  # the files of a model that serves are replaced
+    assert add(serving, "c", "second").json()["version"] != versions[1]
+    files = [("file", ("x.wav", wav(CLIP)))]
+    batch = httpx.post(f"{serving.url}/v1/batch", params={"model": "b"}, files=files, timeout=60).json()
+    assert batch["model_version"] == versions[0]
+    form = {"model": "b", "response_format": "json"}
+    text = httpx.post(f"{serving.url}/v1/audio/transcriptions", data=form, files=files, timeout=60).json()
+    assert text["model_version"] == versions[0]
+    assert "model_version" not in post(serving.url, wav(CLIP), params={"model": "a"}).json(), "it has no files"
 
 
 def test_a_request_ends_with_the_model_with_which_it_began(serving):

@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import pytest
 
+from affetto.inference.identity import identity_of
 from affetto.inference.loading import load
 from affetto.inference.shared_weights import load_together
 from affetto.serving import routes
@@ -48,6 +49,8 @@ def refused(response: httpx.Response) -> tuple[int, str]:
 
 def test_every_way_to_ask_gives_the_offline_prediction(url, folders):
     expected = {name: load(folder, device="cpu").classify([CLIP])[0] for name, folder in folders.items()}
+    versions = {name: identity_of(load(folder, device="cpu").files) for name, folder in folders.items()}
+    assert len(set(versions.values())) == 2
     file = {"file": ("clip.wav", wav(CLIP))}
     for name, response in (
         ("lora", httpx.post(f"{url}/v1/predict", files=file)),
@@ -63,6 +66,7 @@ def test_every_way_to_ask_gives_the_offline_prediction(url, folders):
         assert (body["model"], body["emotion"], body["synthetic"]) == (name, expected[name].emotion, True)
         assert body["probabilities"] == pytest.approx(expected[name].probabilities, abs=1e-5)
         assert body["seconds"] == pytest.approx(0.8) and body["windows"] == 1
+        assert body["model_version"] == versions[name]
 
 
 def test_models_health_and_description(url):

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from affetto.inference import timeline
+from affetto.inference.identity import identity_of
 from affetto.inference.loading import load
 from affetto.serving import intake, messages
 from affetto.serving.limits import Limits
@@ -113,6 +114,7 @@ def test_the_end_is_the_offline_timeline_whatever_the_messages_are(tmp_path):
             assert [segment.pop("type") for segment in segments] == ["segment"] * len(offline)
             assert end.pop("type") == "end" and end.pop("complete") is True and end["segments"] == segments
             assert (end["model"], end["synthetic"]) == ("lora", True)
+            assert ready["model_version"] == end["model_version"] == identity_of(predictor.files)
             assert end["seconds"] == pytest.approx(len(samples) / rate_hz, abs=1e-4)
             for segment, expected in zip(segments, offline, strict=True):
                 assert (segment["start"], segment["end"]) == (expected["start"], expected["end"])

@@ -97,7 +97,7 @@ def _add_predict(app: FastAPI, service: Service, dependencies: Sequence[Any]) ->
     )
     async def predict(request: Request, options: RecordingOptions) -> schemas.PredictionAnswer:
         served, prediction = await process_upload(request, service, options, predict_job)
-        return prediction_answer(served.name, served.predictor, prediction)
+        return prediction_answer(served, prediction)
 
 
 def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:
@@ -127,7 +127,7 @@ def _add_timeline(app: FastAPI, service: Service, dependencies: Sequence[Any]) -
             check=service.refuse_timeline,
             read_fields=refuse_recording_options,
         )
-        return timeline_answer(served.name, served.predictor, seconds, segments)
+        return timeline_answer(served, seconds, segments)
 
 
 def _add_facts(app: FastAPI, service: Service, dependencies: Sequence[Any]) -> None:

@@ -52,7 +52,7 @@ class JsonLines:
     def _fields(self, result: Prediction | RefusalError) -> dict[str, Any]:
         if isinstance(result, RefusalError):
             return {"error": result.code, "message": result.message}
-        answer = prediction_answer(self._model.name, self._model.predictor, result)
+        answer = prediction_answer(self._model, result)
         protocol = self._model.predictor.protocol
         mark = {} if protocol is None else {"protocol": protocol}
         return answer.model_dump(mode="json", exclude_unset=True, by_alias=True) | mark

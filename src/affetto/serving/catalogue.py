@@ -12,6 +12,7 @@ import numpy as np
 
 from affetto.errors import unknown
 from affetto.inference.adaptation import parts_of
+from affetto.inference.identity import identity_of
 from affetto.inference.predictor import Predictor
 from affetto.inference.shared_weights import shared_bytes
 from affetto.models.licences import read_licences
@@ -33,6 +34,13 @@ class Model:
     """Its windows with their distance from the training clips; None for a model without statistics of those."""
     statistics: Kind | None = None
     """Its windows up to a head that speakers may have of their own; None for a model that cannot be adapted so."""
+    version: str | None = None
+    """Identity of what was loaded (`inference/identity.py`); None for a model of another package."""
+
+    @property
+    def version_field(self) -> dict[str, str]:
+        """The field `model_version` of its answers; none without a version."""
+        return {} if self.version is None else {"model_version": self.version}
 
     def adapted(self, statistics: np.ndarray) -> Model:
         """Adapt to the speaker whose clips have these statistics, (clips, 2 width).
@@ -48,7 +56,7 @@ def model_of(name: str, predictor: Predictor) -> Model:
     """Make a model of a predictor.
 
     On a CPU a long recording has one window in a batch, so that whoever comes meanwhile waits for one window. A device
-    computes a whole batch in the time of a few windows.
+    computes a whole batch in the time of a few windows. Raises UserError where its files are gone.
     """
     watching = copy.copy(predictor)
     if watching.novelty is not None:
@@ -59,6 +67,7 @@ def model_of(name: str, predictor: Predictor) -> Model:
         kind=_kind(predictor),
         watched=_kind(watching) if watching.watches else None,
         statistics=_statistics_kind(predictor) if predictor.adapts else None,
+        version=identity_of(predictor.files),
     )
 
 
@@ -148,6 +157,7 @@ class Catalogue:
             licences=[LicenceAnswer(**licence.fields()) for licence in read_licences(card)],
             **_target(predictor),
             **_label_table(card),
+            **({} if model.version is None else {"version": model.version}),
         )
 
 

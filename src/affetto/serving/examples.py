@@ -8,6 +8,7 @@ from affetto.inference.notices import ARTICLES, DISCLAIMER, NOTICES, REGULATION,
 
 PREDICTION: dict[str, Any] = {
     "model": "lora",
+    "model_version": "3f2a91c0b7d2",
     "emotion": "joy",
     "probabilities": {
         "anger": 0.05,
@@ -26,6 +27,7 @@ PREDICTION: dict[str, Any] = {
 }
 DIMENSIONS: dict[str, Any] = {
     "model": "industrial",
+    "model_version": "b81e07c45a90",
     "dimensions": {"arousal": 3.84, "valence": 2.11},
     "intervals": {"arousal": [3.1, 4.58], "valence": [1.2, 3.02]},
     "seconds": 3.42,
@@ -37,6 +39,7 @@ DIMENSIONS: dict[str, Any] = {
 TIMELINE: list[Any] = [
     {
         "model": "lora",
+        "model_version": "3f2a91c0b7d2",
         "seconds": 63.2,
         "synthetic": False,
         "notice": SHORT_NOTICE,
@@ -48,6 +51,7 @@ TRANSCRIPTIONS: list[Any] = [
     {
         "text": "",
         "model": "lora",
+        "model_version": "3f2a91c0b7d2",
         "task": "transcribe",
         "language": "",
         "duration": 63.2,
@@ -69,6 +73,7 @@ TRANSCRIPTIONS: list[Any] = [
 MODELS: list[Any] = [
     {
         "name": "lora",
+        "version": "3f2a91c0b7d2",
         "default": True,
         "labels": ["anger", "joy", "neutrality", "sadness"],
         "method": "lora",
@@ -80,6 +85,7 @@ MODELS: list[Any] = [
     },
     {
         "name": "industrial",
+        "version": "b81e07c45a90",
         "default": False,
         "labels": [],
         "target": {

@@ -11,15 +11,23 @@ from affetto.serving import examples
 _NOTICE = "notice for the people whose voice this is about; `GET /notice` has it in more languages"
 _CONTEXT = "context of use that the operator has stated by `--context`; absent for none"
 _REASON = "medical or safety reason for a context that European law prohibits otherwise; absent for none"
+_VERSION = (
+    "identity of what the model was loaded from, 12 hexadecimal digits: another after a replacement by other weights; "
+    "absent for a model of another package"
+)
 _DIMENSIONS = "value of each dimension that the model predicts, within its range; absent where it predicts none"
 
 
 class PredictionAnswer(BaseModel):
     """Emotion and probabilities of a recording, its labels, its dimensions: what the model's target has."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.PREDICTION, examples.DIMENSIONS]})
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={"examples": [examples.PREDICTION, examples.DIMENSIONS]},
+    )
 
     model: str = Field(description="the name of the model that answered")
+    model_version: str = Field(default="", description=_VERSION)
     emotion: str | None = Field(
         default=None,
         description="the most probable emotion; null where the model abstains, absent where it predicts no single one",
@@ -75,9 +83,10 @@ class SegmentAnswer(BaseModel):
 class TimelineAnswer(BaseModel):
     """Stretches of speech in a recording, each with its emotion, its dimensions, or both."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": examples.TIMELINE})
+    model_config = ConfigDict(protected_namespaces=(), json_schema_extra={"examples": examples.TIMELINE})
 
     model: str = Field(description="the name of the model that answered")
+    model_version: str = Field(default="", description=_VERSION)
     seconds: float = Field(description="length of the recording in seconds")
     segments: list[SegmentAnswer] = Field(description="stretches of speech in the order of time")
     synthetic: bool = Field(description="true if the model was trained on synthetic speech")
@@ -94,7 +103,7 @@ class TranscriptionSegment(SegmentAnswer):
 class TranscriptionAnswer(PredictionAnswer):
     """Emotion of a recording in the shape of OpenAI's transcriptions: `json`, or `verbose_json` with its segments."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": examples.TRANSCRIPTIONS})
+    model_config = ConfigDict(protected_namespaces=(), json_schema_extra={"examples": examples.TRANSCRIPTIONS})
 
     text: str = Field(description="transcript; empty where the server has no --asr")
     seconds_heard: float = Field(default=0.0, description="seconds of it that the model processed; of `json` only")
@@ -139,6 +148,7 @@ class ModelAnswer(BaseModel):
     )
 
     name: str = Field(description="value for the parameter `model`")
+    version: str = Field(default="", description=_VERSION)
     default: bool = Field(description="true if it answers when no model is named")
     labels: list[str] = Field(description="emotions that it knows")
     label_table: dict[str, str | None] = Field(

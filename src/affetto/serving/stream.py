@@ -85,11 +85,11 @@ class Stream:
         self._service.refuse_timeline(model)
         self._socket.facts["model"] = model.name
         with self._service.take_place(self._socket.client):
-            ready = {"type": "ready", "model": model.name, "window_seconds": model.predictor.window_seconds}
-            await self._socket.send(ready | {"notice": SHORT_NOTICE})
+            facts = {"window_seconds": model.predictor.window_seconds, "notice": SHORT_NOTICE}
+            await self._socket.send({"type": "ready", "model": model.name, **model.version_field, **facts})
             job = StreamJob(self._service, model, self._intake, hello)
             segments = await self._segments(job, model, options)
-        answer = timeline_answer(model.name, model.predictor, job.seconds, segments).model_dump(exclude_unset=True)
+        answer = timeline_answer(model, job.seconds, segments).model_dump(exclude_unset=True)
         await self._socket.send({"type": "end", **answer, "complete": self.is_complete})
         await self._socket.close(messages.CLOSED_WELL if self.is_complete else messages.GOING)
 

@@ -137,9 +137,9 @@ class Transcription:
         if self.format in TEXT_FORMATS:
             return _text(self.format, result)
         if result.prediction is not None:
-            prediction = prediction_answer(model.name, model.predictor, result.prediction)
+            prediction = prediction_answer(model, result.prediction)
             return TranscriptionAnswer(text=result.text, **prediction.model_dump(exclude_unset=True))
-        answer = timeline_answer(model.name, model.predictor, result.seconds, result.segments)
+        answer = timeline_answer(model, result.seconds, result.segments)
         timeline = answer.model_dump(exclude_unset=True)
         texts = result.texts or [""] * len(result.segments)
         segments = [
