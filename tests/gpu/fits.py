@@ -21,9 +21,9 @@ from affetto.training import device as devices
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
-from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
 from affetto.training.stacking import FitRequest, drive, fitted
+from affetto.training.task import Task
 from training.corpora import spec, write_table
 
 CUDA = pytest.param(

@@ -24,9 +24,10 @@ from affetto.targets.dimensions import Dimensions, Interval
 from affetto.training import auxiliary, stacking
 from affetto.training import train as training
 from affetto.training.corpus_scales import CorpusScales
-from affetto.training.learner import Learner, Task
+from affetto.training.learner import Learner
 from affetto.training.selection import Probe, choose
 from affetto.training.spec import CorpusSpec, RunSpec, acting, settings
+from affetto.training.task import Task
 from affetto.training.train import train
 from test_cli import affetto
 from training.corpora import spec, timeless, write_table

@@ -13,10 +13,10 @@ from torch import Tensor
 from affetto.errors import UserError
 from affetto.training import device as devices
 from affetto.training import loop
-from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
 from affetto.training.sections import TrainingSettings
 from affetto.training.spec import settings
+from affetto.training.task import Task
 from training import test_fit
 from training.test_fit import CLIPS, STEPS, TARGET, Clips, Linear, fitted
 

@@ -18,9 +18,9 @@ from affetto.targets.classes import Classes
 from affetto.targets.distribution import Distribution
 from affetto.training import stacking
 from affetto.training.copies import Copies
-from affetto.training.learner import Task
 from affetto.training.selection import Probe, choose
 from affetto.training.spec import CorpusSpec, acting, settings
+from affetto.training.task import Task
 from affetto.training.train import train
 from training.corpora import spec, timeless, write_table
 from training.test_joint import assert_same_run

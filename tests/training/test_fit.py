@@ -26,9 +26,9 @@ from affetto.training import checkpoint, loop
 from affetto.training import device as devices
 from affetto.training.augment_settings import AugmentSettings
 from affetto.training.batches import plan
-from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
 from affetto.training.sections import TrainingSettings
+from affetto.training.task import Task
 
 FEATURES, LABELS = 6, ("a", "b", "c")
 CLIPS = tuple(f"c{i}" for i in range(11))

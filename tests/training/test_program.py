@@ -23,9 +23,9 @@ from affetto.targets.target import LossSettings
 from affetto.training import device as devices
 from affetto.training import joint, loop, predict, program
 from affetto.training.augment_settings import AugmentSettings
-from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
 from affetto.training.sections import TrainingSettings
+from affetto.training.task import Task
 from models.systems import classifier, clips
 from models.test_bank import Stored
 from models.test_graphs import Record

@@ -16,7 +16,7 @@ from affetto.splits import make_split
 from affetto.training import data, folds, probes, stacking
 from affetto.training.build import Builder
 from affetto.training.display import Display
-from affetto.training.learner import Task
+from affetto.training.task import Task
 from affetto.training.train import train
 from training.corpora import spec, write_table
 

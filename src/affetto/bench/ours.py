@@ -24,11 +24,11 @@ from affetto.training.augment_settings import AugmentSettings
 from affetto.training.build import Builder
 from affetto.training.data import read
 from affetto.training.display import Display
-from affetto.training.learner import Task
 from affetto.training.loop import Fit, fit
 from affetto.training.spec import CorpusSpec, RunSpec, settings
 from affetto.training.stack_size import AUTO
 from affetto.training.stacking import FitRequest, drive, fitted
+from affetto.training.task import Task
 
 
 class Ours:

@@ -12,8 +12,8 @@ from affetto.models.head_layers import StatisticsHead
 from affetto.models.prefix import PrefixData
 from affetto.training.batches import by_length
 from affetto.training.corpus_scales import CorpusScales
-from affetto.training.learner import Task
 from affetto.training.predict import EVALUATION_BATCH
+from affetto.training.task import Task
 
 
 @torch.no_grad()

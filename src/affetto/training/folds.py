@@ -22,7 +22,6 @@ from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.data import Data
 from affetto.training.display import Display
-from affetto.training.learner import Task
 from affetto.training.log import Log
 from affetto.training.loop import Fit
 from affetto.training.place import Place
@@ -33,6 +32,7 @@ from affetto.training.selection import Choice, Probe
 from affetto.training.spec import RunSpec
 from affetto.training.stacking import FitRequest, Steps, fitted
 from affetto.training.strangeness import FoldClips, Strangeness
+from affetto.training.task import Task
 from affetto.training.trained import FINAL, Trained
 
 STATES_CLIPS = 32

@@ -28,12 +28,13 @@ from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from affetto.training.constants import fit_constants
 from affetto.training.engine import Engine
 from affetto.training.gradients import check_gradients
-from affetto.training.learner import Batch, Learner, Task, make_loss
+from affetto.training.learner import Batch, Learner, make_loss
 from affetto.training.optimizer import make_optimizer
 from affetto.training.predict import Forward, predict, validation_scores
 from affetto.training.processes import check_same_position, on_all_ranks, part, share_start
 from affetto.training.program import obstacle, program_of
 from affetto.training.sections import TrainingSettings
+from affetto.training.task import Task
 
 CHECKPOINT_SECONDS = 30.0
 """Least time between two checkpoints of a fit: about the longest stretch of training that a kill can undo."""

@@ -21,10 +21,10 @@ from affetto.models.device import capabilities
 from affetto.models.prefix import PrefixData
 from affetto.training.augment_settings import AugmentSettings
 from affetto.training.joint import fit_together
-from affetto.training.learner import Task
 from affetto.training.loop import Fit, Loop, fit, make_loop
 from affetto.training.sections import TrainingSettings
 from affetto.training.stack_size import most_fits
+from affetto.training.task import Task
 
 T = TypeVar("T")
 NO_MEMORY = (
