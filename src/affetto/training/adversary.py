@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from affetto.errors import UserError
 from affetto.models.head_layers import StatisticsHead
 
 NOBODY = -1
@@ -44,6 +45,22 @@ class Adversary(nn.Module):
         reversed_ = (1.0 + factor) * standard.detach() - factor * standard
         guesses = self.out(reversed_)
         return nn.functional.cross_entropy(guesses, voices, ignore_index=NOBODY, reduction="sum") / clips
+
+
+def voices_of(people: Mapping[str, str], clips: Sequence[str], kind: str) -> dict[str, int]:
+    """Index of the speaker or gender (`kind`) of each of these clips that has one; `people` by clip id.
+
+    Raises UserError where fewer than two are known.
+    """
+    drawn = [clip for clip in clips if clip in people]
+    indices = {name: index for index, name in enumerate(sorted({people[clip] for clip in drawn}))}
+    if len(indices) < 2:
+        held = f"all are {next(iter(indices))}" if indices else f"no clip has a {kind}"
+        raise UserError(
+            f"setting training.adversary={kind}: the training clips are of fewer than two {kind}s ({held}), so "
+            "that there is nothing to unlearn: leave it out"
+        )
+    return {clip: indices[people[clip]] for clip in drawn}
 
 
 def make_adversary(head: nn.Module, voices: Mapping[str, int], weight: float, device: torch.device) -> Adversary | None:

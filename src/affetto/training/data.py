@@ -148,24 +148,10 @@ class Data:
         classes = self.target.called(np.array([truth[clip] for clip in clips]))
         return {clip: (corpora[clip], int(number)) for clip, number in zip(clips, classes, strict=True)}
 
-    def voices(self, clips: Sequence[str], kind: str) -> dict[str, int]:
-        """Index of the `speaker` or `gender` of each of these clips that has one, copies too; {} with `none`.
-
-        Raises UserError where fewer than two are known.
-        """
-        if kind == "none":
-            return {}
+    def people(self, kind: str) -> dict[str, str]:
+        """The `speaker` or `gender` of each clip that has one, auxiliary clips and copies too."""
         names = {clip.id: getattr(clip, kind) for clip in (*self.manifest.clips, *self.auxiliary.clips)}
-        of_clips = {clip: name for clip, name in self.copies.spread(names).items() if name is not None}
-        drawn = [clip for clip in clips if clip in of_clips]
-        indices = {name: index for index, name in enumerate(sorted({of_clips[clip] for clip in drawn}))}
-        if len(indices) < 2:
-            held = f"all are {next(iter(indices))}" if indices else f"no clip has a {kind}"
-            raise UserError(
-                f"setting training.adversary={kind}: the training clips are of fewer than two {kind}s ({held}), so "
-                "that there is nothing to unlearn: leave it out"
-            )
-        return {clip: indices[of_clips[clip]] for clip in drawn}
+        return {clip: name for clip, name in self.copies.spread(names).items() if name is not None}
 
     def standardised_apart(self, settings: Settings) -> dict[str, str]:
         """Corpus of each auxiliary clip, and copy, that is standardised by its own corpus; {} where all are pooled."""

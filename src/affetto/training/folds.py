@@ -7,7 +7,7 @@ the test clips are read once, at the end.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.data import Data
 from affetto.training.display import Display
+from affetto.training.fold_tasks import FoldTasks
 from affetto.training.log import Log
 from affetto.training.loop import Fit
 from affetto.training.place import Place
@@ -32,7 +33,6 @@ from affetto.training.selection import Choice, Probe
 from affetto.training.spec import RunSpec
 from affetto.training.stacking import FitRequest, Steps, fitted
 from affetto.training.strangeness import FoldClips, Strangeness
-from affetto.training.task import Task
 from affetto.training.trained import FINAL, Trained
 
 STATES_CLIPS = 32
@@ -67,14 +67,31 @@ class FoldTrainer:
         self.truth = self.data.copies.spread({clip.id: self.target.encode(clip) for clip in learned})
         self.settings = self.spec.settings
         self.probes = Probes(builder=self.builder, data=self.data, settings=self.settings, truth=self.truth)
+        self.tasks = FoldTasks(
+            data=self.data,
+            settings=self.settings,
+            probes=self.probes,
+            truth=self.truth,
+            seed=self.spec.seed,
+            identity=self.identity,
+        )
         self.strangeness = Strangeness(self.builder, self.truth, self.accelerator)
         self.several = len(self.data.split.folds) > 1
         self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
         self.free_slots = list(range(self.at_once))
-        for fold in self.data.split.folds:  # an error ends the run before anything is computed
-            self.data.voices(self.data.training_ids(fold.train), self.settings.training.adversary)
+        for ids in self._fitted():  # an error ends the run before anything is computed
+            self.tasks.check(ids)
         self.beside = self.spec.probe and METHODS.find(self.spec.method).takes_steps
         """True if the probe is run beside the method."""
+
+    def _fitted(self) -> Iterator[tuple[str, ...]]:
+        """Clips of the tested corpus that each fit learns from."""
+        for fold in self.data.split.folds:
+            yield fold.train
+            if self.settings.training.refit:
+                yield fold.train + fold.validation
+        if self.several and self.spec.final:
+            yield tuple(self.clips)
 
     # A fold --------------------------------------------------------------------------------------
 
@@ -198,12 +215,11 @@ class FoldTrainer:
     ) -> Steps[tuple[Classifier, int | None, Fit]]:
         layer, folder = self._layer(choice), place.folder
         classifier = self.builder.fresh(layer, place.slot)
-        head = None
+        start = None
         if self.settings.training.warm_start == "probe":
             assert choice is not None and layer is not None
-            start = self.probes.fit(ids, replace(choice, layer=layer))
-            head = (start.weight, start.bias)
-        task = self._task(ids, validation, epochs=epochs, identity=f"{self.identity} {name} {stage}", head=head)
+            start = replace(choice, layer=layer)
+        task = self.tasks.make(ids, validation, epochs=epochs, name=f"{name} {stage}", start=start)
         log = Log(folder, stage)
 
         def on_epoch(progress: Fit) -> None:
@@ -225,34 +241,6 @@ class FoldTrainer:
         progress = yield from fitted(request)
         log.update(progress.history)  # where all epochs were done before, none has reported
         return classifier, layer, progress
-
-    def _task(
-        self,
-        ids: tuple[str, ...],
-        validation: tuple[str, ...] | None,
-        *,
-        epochs: int,
-        identity: str,
-        head: tuple[np.ndarray, np.ndarray] | None,
-    ) -> Task:
-        """Task of a fit on these clips of the tested corpus, on all auxiliary ones, and on their copies."""
-        data, settings = self.data, self.settings
-        train, evenly = data.training_ids(ids), settings.training.draws_evenly
-        return Task(
-            train=train,
-            validation=validation,
-            target=self.truth,
-            seed=self.spec.seed,
-            epochs=epochs,
-            identity=identity,
-            head=head,
-            factors=data.factors(settings, len(ids), drawn_evenly=evenly),
-            standardised_apart=data.standardised_apart(settings),
-            copies=data.copies.clips,
-            noise=data.noise,
-            voices=data.voices(train, settings.training.adversary),
-            groups=data.groups(train, self.truth) if evenly else {},
-        )
 
     # The probe -----------------------------------------------------------------------------------
 
