@@ -219,9 +219,10 @@ def test_steps_that_cannot_be_captured_are_taken_all_the_same(
 def test_what_stands_against_static_steps_is_said(
     method: str, augment: Any, reason: str | None, capturing: Callable[..., list[Record]]
 ) -> None:
-    def learner(processes: int = 1, bank: Any = "packed", adversary: Any = None) -> Any:
+    def learner(processes: int = 1, bank: Any = "packed", adversary: Any = None, cross: Any = None) -> Any:
         return SimpleNamespace(
             adversary=adversary,
+            cross=cross,
             accelerator=SimpleNamespace(device=CPU, num_processes=processes),
             augment=augment or AugmentSettings(),
             classifier=classifier("wavlm-mini", method),
@@ -235,6 +236,7 @@ def test_what_stands_against_static_steps_is_said(
         assert program.obstacle(learner(bank=None)) == "the stored states do not fit on the device"
         assert program.obstacle(learner(processes=2)) == "several processes share a step"
         assert program.obstacle(learner(adversary="a layer")) == "an adversary learns beside the classifier"
+        assert program.obstacle(learner(cross="heads")) == "heads are solved for between epochs"
 
 
 def test_captures_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

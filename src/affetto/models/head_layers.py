@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -144,8 +145,8 @@ class StatisticsHead(nn.Module):
         """Statistics (batch, 2 width), standardised."""
         return (statistics - self.centre) / self.scale
 
-    def drawn(self, standard: Tensor) -> Tensor:
-        """As `classify`, of standardised statistics."""
+    def drawn(self, standard: Tensor, out: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """As `classify`, of standardised statistics; `out` is the linear layer, the head's own by default."""
         draws = self.dropout_samples if self.training else 1
-        logits = [self.out(self.dropout(standard)) for _ in range(draws)]
+        logits = [(out or self.out)(self.dropout(standard)) for _ in range(draws)]
         return logits[0] if draws == 1 else torch.cat(logits, dim=1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,9 @@ WARM_UP = 10
 
 class Average:
     """The weights as they are: no average."""
+
+    changes_weights: ClassVar[bool] = False
+    """True if other weights are validated than those of the last step."""
 
     def __init__(self, parameters: dict[str, nn.Parameter]) -> None:
         self.parameters = parameters
@@ -66,6 +70,8 @@ class Average:
 class Exponential(Average):
     """`ema`."""
 
+    changes_weights = True
+
     def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
         super().__init__(parameters)
         self.decay = decay
@@ -89,6 +95,8 @@ class Exponential(Average):
 
 class LastEpochs(Average):
     """`last_k`. The weights of the epochs are kept on the CPU."""
+
+    changes_weights = True
 
     def __init__(self, parameters: dict[str, nn.Parameter], epochs: int) -> None:
         super().__init__(parameters)

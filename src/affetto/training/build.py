@@ -131,6 +131,8 @@ class Builder:
         """True if fits of the run's method and head can train as one."""
         if self.spec.settings.training.adversary != "none":
             return False
+        if self.spec.settings.training.cross_fit > 0:
+            return False
         return self.method.stackable and HEADS.find(self.spec.settings.model.head).stackable
 
     def architecture(self, classifier: Classifier, layer: int | None) -> str | None:

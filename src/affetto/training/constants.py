@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -42,3 +42,17 @@ def fit_constants(classifier: Classifier, data: PrefixData, task: Task, device: 
         return None
     moved = [clip_id for clip_id in apart if clip_id not in task.copies]
     return CorpusScales.fitted(head, dict(zip(*statistics(moved), strict=True)), apart)
+
+
+def standardise(
+    head: StatisticsHead, task: Task, statistics: Mapping[str, Tensor], scales: CorpusScales | None
+) -> None:
+    """Fit the constants of a head, and the maps in front of it, anew on statistics (features,) of the training clips.
+
+    The clips that count are those of `fit_constants`.
+    """
+    apart = task.standardised_apart
+    head.standardise(torch.stack([statistics[clip_id] for clip_id in task.originals if clip_id not in apart]))
+    if scales is not None:
+        moved = {clip_id: statistics[clip_id] for clip_id in apart if clip_id not in task.copies}
+        scales.restore(CorpusScales.fitted(head, moved, apart).state())

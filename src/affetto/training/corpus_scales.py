@@ -53,6 +53,15 @@ class CorpusScales:
         """Row of each clip, (clips,), on the CPU."""
         return torch.tensor([self.rows.get(clip, TESTED) for clip in clips])
 
+    def state(self) -> dict[str, Tensor]:
+        """Tensors of the maps, for a checkpoint."""
+        return {"factor": self.factor, "offset": self.offset}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take the maps that `state` gave, in place: whoever holds these has them too."""
+        self.factor.copy_(state["factor"])
+        self.offset.copy_(state["offset"])
+
     def apply(self, statistics: Tensor, rows: Tensor) -> Tensor:
         """Statistics (clips, features) of clips with these rows (clips,), moved."""
         return statistics * self.factor[rows] + self.offset[rows]

@@ -38,6 +38,8 @@ class Circumstances:
     sampler: str
     average: str
     adversary: str
+    cross_fit: int
+    has_method_rate: bool
     has_auxiliary: bool
     has_copies: bool
     has_noise: bool
@@ -148,6 +150,16 @@ ADAPTED_STATISTICS = Condition(
 ADVERSARY = Condition(
     "training steps with training.adversary=speaker or gender", lambda c: c.takes_steps and c.adversary != "none"
 )
+CROSS_FIT = Condition(
+    "training steps of model.head=statistics and model.pooling=layer with training.warm_start=probe, and a method that "
+    f"changes blocks ({_names(METHODS, 'changes_blocks')})",
+    lambda c: c.takes_steps and c.method.changes_blocks and c.has_probe_shape and c.warm_start == "probe",
+)
+HEAD_RATE = Condition(
+    "training steps at that rate: of a head (training.cross_fit=0), of an adversary or, with training.method_lr=null, "
+    "of the method",
+    lambda c: c.takes_steps and (c.cross_fit == 0 or c.adversary != "none" or not c.has_method_rate),
+)
 ONE_STATE = Condition("model.pooling=layer", lambda c: c.pooling == "layer")
 PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda c: c.has_probe_shape)
 AUXILIARY = Condition("corpora that join the training (--auxiliary NAME=PATH)", lambda c: c.has_auxiliary)
@@ -173,6 +185,8 @@ def circumstances(settings: Any, method: type[Method], *, has_auxiliary: bool = 
         sampler=training.sampler,
         average=training.average,
         adversary=training.adversary,
+        cross_fit=training.cross_fit,
+        has_method_rate=training.method_lr is not None,
         has_auxiliary=has_auxiliary,
         has_copies=bool(settings.augment.copies),
         has_noise=settings.augment.noise_snr_db is not None,

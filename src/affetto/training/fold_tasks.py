@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from affetto.training.adversary import voices_of
+from affetto.training.cross_fit import CrossFit, check_labels, groups_of
 from affetto.training.data import Data
 from affetto.training.probes import Probes
 from affetto.training.sections import Settings
@@ -29,7 +31,10 @@ class FoldTasks:
 
     def check(self, ids: tuple[str, ...]) -> None:
         """Raise UserError where a fit on these clips of the tested corpus cannot be as the settings ask for it."""
-        self._voices(self.data.training_ids(ids))
+        train = self.data.training_ids(ids)
+        self._voices(train)
+        if self.settings.training.cross_fit > 0:
+            self._groups(train)
 
     def make(
         self,
@@ -61,9 +66,26 @@ class FoldTasks:
             noise=data.noise,
             voices=self._voices(train),
             groups=data.groups(train, self.truth) if evenly else {},
+            cross_fit=self._cross_fit(ids, start),
         )
 
     def _voices(self, train: tuple[str, ...]) -> dict[str, int]:
         """Voices of training clips, which an adversary guesses; {} without one."""
         kind = self.settings.training.adversary
         return {} if kind == "none" else voices_of(self.data.people(kind), train, kind)
+
+    def _cross_fit(self, ids: tuple[str, ...], start: Choice | None) -> CrossFit | None:
+        """Groups of the training clips, and the solver of heads as the probe is solved for; None without groups."""
+        if self.settings.training.cross_fit == 0:
+            return None
+        assert start is not None
+        groups = self._groups(self.data.training_ids(ids))
+        return CrossFit(groups=groups, solve=partial(self.probes.solve, clips=len(ids), choice=start))
+
+    def _groups(self, train: tuple[str, ...]) -> dict[str, int]:
+        """Group of each training clip; a copy is in its clip's, and does not count in the size of a group."""
+        copies, speakers = self.data.copies, self.data.people("speaker")
+        originals = [clip for clip in train if clip not in copies.clips]
+        groups = groups_of(speakers, originals, self.settings.training.cross_fit, self.seed)
+        check_labels(groups, self.truth, self.data.target, speakers)
+        return copies.spread(groups)

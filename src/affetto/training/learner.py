@@ -21,7 +21,9 @@ from affetto.training import augment as augmentation
 from affetto.training.adversary import NOBODY, Adversary
 from affetto.training.augment_settings import AugmentSettings
 from affetto.training.batches import draw_evenly, plan
+from affetto.training.checkpoint import with_prefix, without_prefix
 from affetto.training.corpus_scales import CorpusScales
+from affetto.training.cross_heads import CrossHeads
 from affetto.training.mixtures import Mixture, Partner, draw_partners
 from affetto.training.processes import part, reseed, sum_in_place
 from affetto.training.sections import TrainingSettings
@@ -52,6 +54,8 @@ class Batch:
     """Row of each clip's corpus in `CorpusScales`, (clips,); None: all are standardised by the head's constants."""
     voices: Tensor | None
     """Index of each clip's voice, (clips,), which the adversary guesses; None without one."""
+    groups: Tensor | None
+    """Group of each clip, (clips,), whose head classifies it; None: the model's own head classifies all."""
     mixture: Mixture | None
     """Clips that these are mixed with; None: with none."""
     share: float
@@ -77,6 +81,8 @@ class Learner:
     """Layer that guesses voices, whose reversed gradient reaches what trains below the head; None: there is none."""
     scales: CorpusScales | None = None
     """Maps by which each corpus is standardised by itself; None: the constants of a statistics head are for all."""
+    cross: CrossHeads | None = None
+    """Heads of groups of clips, which classify these in training; None: the model's own head is stepped."""
     partners: Mapping[str, Partner] = field(default_factory=dict)
     """Partner of each clip of the epoch; {}: clips are not mixed."""
     losses: list[Tensor] = field(default_factory=list)
@@ -89,10 +95,28 @@ class Learner:
         clips = draw_evenly(task.train, task.groups, task.seed, epoch) if task.groups else task.train
         self.partners = draw_partners(clips, task.seed, epoch, alpha=self.augment.mixup)
         self.batches = plan(clips, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
-        self.trained: list[nn.Parameter] = list(self.classifier.trainable().values())
+        self.trained: list[nn.Parameter] = list(self.stepped.values())
         self.trained += [] if self.adversary is None else self.adversary.parameters()
         self.classifier.train()
         return len(self.batches)
+
+    @property
+    def stepped(self) -> dict[str, nn.Parameter]:
+        """Parameters of the classifier that steps change: a head beside cross heads is solved for."""
+        parameters = self.classifier.trainable()
+        return {name: p for name, p in parameters.items() if self.cross is None or not name.startswith("head.")}
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors for a checkpoint: of what is beside the classifier in training."""
+        tensors = {} if self.adversary is None else with_prefix("adversary.", self.adversary.state_dict())
+        return tensors if self.cross is None else tensors | with_prefix("cross.", self.cross.state())
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from what `state` gave; there may be other tensors beside."""
+        if self.adversary is not None:
+            self.adversary.load_state_dict(without_prefix("adversary.", tensors))
+        if self.cross is not None:
+            self.cross.restore(without_prefix("cross.", tensors))
 
     def prepare(self, step: int) -> Batch:
         """The batch of a step of the fit.
@@ -117,6 +141,7 @@ class Learner:
             masks=None if masks is None else send(masks, device),
             corpora=None if self.scales is None else send(self.scales.rows_of(ids), device),
             voices=None if self.adversary is None else send(self._voices(ids, share), device),
+            groups=None if self.cross is None else send(self.cross.groups(ids), device),
             mixture=self._mixture(ids, weights[1]) if self.partners else None,
             share=share / total,
             clips=len(clips),
@@ -167,7 +192,7 @@ class Learner:
         """Compute the gradients of a step."""
         reseed(self.accelerator, self.task.seed, self.epoch, step % len(self.batches))
         if self.adversary is None:
-            logits, guesses = self.logits(batch.prefix, batch.lengths, batch.masks, batch.corpora, batch.mixture), None
+            logits, guesses = self._logits_of(batch), None
         else:
             logits, guesses = self._rivals(step, batch)
         loss = self.loss_of(logits, batch.targets, batch.weights, batch.mixture)
@@ -179,6 +204,17 @@ class Learner:
         sum_in_place([total, *gradients], self.accelerator)
         self.losses.append(total * batch.clips)
 
+    def _logits_of(self, batch: Batch) -> Tensor:
+        """(clips, classes) of a batch."""
+        return self.logits(
+            batch.prefix,
+            batch.lengths,
+            batch.masks,
+            corpora=batch.corpora,
+            mixture=batch.mixture,
+            groups=batch.groups,
+        )
+
     def _rivals(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits of a batch, and the loss of the adversary, which is no part of the loss that is reported."""
         head, adversary = self.classifier.head, self.adversary
@@ -187,7 +223,14 @@ class Learner:
         standard = head.standard(self.changed_statistics(statistics, batch.masks, batch.corpora))
         # By the planned epochs, so that a refit to the best epoch meets the strength with which that epoch was chosen.
         progress = step / (self.settings.epochs * len(self.batches))
-        return head.drawn(standard), adversary.loss(standard, batch.voices, progress=progress, clips=batch.clips)
+        guesses = adversary.loss(standard, batch.voices, progress=progress, clips=batch.clips)
+        return head.drawn(standard) if batch.groups is None else self._crossed(standard, batch.groups), guesses
+
+    def _crossed(self, standard: Tensor, groups: Tensor) -> Tensor:
+        """Logits of standardised statistics (clips, features), each clip's by the head of its group."""
+        head, cross = self.classifier.head, self.cross
+        assert isinstance(head, StatisticsHead) and cross is not None
+        return head.drawn(standard, partial(cross.outputs, groups=groups))
 
     def loss_of(self, logits: Tensor, targets: Tensor, weights: Tensor, mixture: Mixture | None) -> Tensor:
         """The loss, a scalar, of the logits (clips, outputs) of clips or of mixtures of clips."""
@@ -237,14 +280,17 @@ class Learner:
         masks: Tensor | None,
         corpora: Tensor | None = None,
         mixture: Mixture | None = None,
+        groups: Tensor | None = None,
     ) -> Tensor:
         """(clips, classes) of a batch, masked; statistics are masked by the training clips' mean."""
         head, classifier = self.classifier.head, self.classifier
         masked = self.masked_prefix(prefix, masks)
-        if corpora is None and mixture is None and (masks is None or not self.masks_statistics):
+        plain = masks is None or not self.masks_statistics
+        if corpora is None and mixture is None and groups is None and plain:
             return classifier(masked, lengths)
         assert isinstance(head, StatisticsHead)
-        return head.classify(self.changed_statistics(classifier.statistics(masked, lengths), masks, corpora, mixture))
+        statistics = self.changed_statistics(classifier.statistics(masked, lengths), masks, corpora, mixture)
+        return head.classify(statistics) if groups is None else self._crossed(head.standard(statistics), groups)
 
     def masked_prefix(self, prefix: Prefix, masks: Tensor | None) -> Prefix:
         """The batch with its stretches of frames and, unless they are masked in its statistics, features at zero."""

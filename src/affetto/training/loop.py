@@ -26,6 +26,7 @@ from affetto.training.averages import make_average
 from affetto.training.batches import plan
 from affetto.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from affetto.training.constants import fit_constants
+from affetto.training.cross_heads import make_cross_heads
 from affetto.training.engine import Engine
 from affetto.training.gradients import check_gradients
 from affetto.training.learner import Batch, Learner, make_loss
@@ -117,6 +118,7 @@ def make_loop(
         },
         adversary=make_adversary(classifier.head, task.voices, settings.adversary_weight, accelerator.device),
         scales=scales,
+        cross=make_cross_heads(classifier, data, task, accelerator, scales),
     )
     checkpoint = Checkpoint(checkpoint_file, task.identity, CHECKPOINT_SECONDS, writes=accelerator.is_main_process)
     return Loop(learner, checkpoint, on_epoch, on_step)
@@ -141,12 +143,12 @@ class Loop:
         self.classifier, self.task, self.settings = learner.classifier, learner.task, learner.settings
         self.accelerator, self.data = learner.accelerator, learner.data
         self.progress, self.best = Fit(), self.classifier.snapshot()
-        self.average = make_average(self.settings, self.classifier.trainable())
+        self.average = make_average(self.settings, learner.stepped)
         self.forward = Forward(self.classifier, self.data, self.accelerator.device)
         # Neither `accelerator.prepare` nor a circle (the engine does not know this loop) may keep the optimiser, and
         # all that it holds, beyond the fit.
         self.obstacle = obstacle(learner)
-        optimizer = make_optimizer(self.classifier, learner.adversary, self.settings, self.obstacle is None)
+        optimizer = make_optimizer(learner.stepped, learner.adversary, self.settings, self.obstacle is None)
         self.program = program_of(learner, optimizer) if self.obstacle is None else None
         self.engine: Engine[Batch] = Engine(
             optimizer=optimizer,
@@ -184,7 +186,11 @@ class Loop:
 
     def open_epoch(self) -> range:
         """Plan the epoch; returns the steps that are left of it, counted over the fit."""
-        progress = self.progress
+        progress, cross = self.progress, self.learner.cross
+        if cross is not None:
+            started = time.monotonic()
+            cross.solve(progress.epoch)
+            self.engine.seconds += time.monotonic() - started
         self.steps_per_epoch = count = self.learner.begin(progress.epoch)
         if self.program is not None:
             self.program.begin()
@@ -256,6 +262,8 @@ class Loop:
             record |= {} if problem is None else {"not_captured": problem}
         self.average.end_epoch()
         with self.average.applied():
+            if self.learner.cross is not None:
+                self.learner.cross.solve_own(keeps=not self.average.changes_weights)
             self._judge(record)
         record["seconds"] = round(progress.seconds + time.monotonic() - started, 4)
         progress.epoch, progress.step, progress.loss_sum, progress.seconds = progress.epoch + 1, 0, 0.0, 0.0
@@ -265,7 +273,10 @@ class Loop:
         task, device = self.task, self.accelerator.device
         # The model is used with the head's constants, which are not those of clips that are standardised apart.
         clips = tuple(clip_id for clip_id in task.train if clip_id not in task.standardised_apart)
-        rows = predict(self.classifier, self.data, clips, device, self.accelerator, forward=self.forward)
+        if self.learner.cross is None:
+            rows = predict(self.classifier, self.data, clips, device, self.accelerator, forward=self.forward)
+        else:
+            clips, rows = task.train, self.learner.cross.start_values()
         loss = self.learner.loss.of_values(rows, task.truth(clips))
         self._judge({"seconds": 0.0, "epoch": 0, "loss": loss, "lr": 0.0})
 
@@ -295,9 +306,7 @@ class Loop:
     def _keep(self) -> None:
         tensors = with_prefix("now.", self.classifier.snapshot()) | with_prefix("best.", self.best)
         tensors |= with_prefix("method.", self.classifier.method.step_state()) | random_states()
-        tensors |= with_prefix("average.", self.average.state())
-        if self.learner.adversary is not None:
-            tensors |= with_prefix("adversary.", self.learner.adversary.state_dict())
+        tensors |= with_prefix("average.", self.average.state()) | self.learner.state()
         self.checkpoint.write(self.progress, tensors, self.engine.optimizer)
 
     def _resume(self) -> bool:
@@ -309,8 +318,7 @@ class Loop:
         self.classifier.restore(without_prefix("now.", tensors))
         self.classifier.method.restore_step_state(without_prefix("method.", tensors))
         self.average.restore(without_prefix("average.", tensors))
-        if self.learner.adversary is not None:
-            self.learner.adversary.load_state_dict(without_prefix("adversary.", tensors))
+        self.learner.restore(tensors)
         restore_random_states(tensors)
         if facts["best_score"] is None:
             facts["best_score"] = -math.inf

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
-from affetto.models.classifier import Classifier
 from affetto.training.adversary import Adversary
 from affetto.training.engine import adam
 from affetto.training.sections import TrainingSettings
 
 
 def make_optimizer(
-    classifier: Classifier, adversary: Adversary | None, settings: TrainingSettings, static: bool
+    parameters: Mapping[str, nn.Parameter], adversary: Adversary | None, settings: TrainingSettings, static: bool
 ) -> torch.optim.Optimizer:
-    """Adam or AdamW over the head and an adversary and, at a rate of its own, over what the method trains."""
+    """Adam or AdamW over parameters of a classifier and an adversary; those of the method have a rate of their own."""
     head: list[nn.Parameter] = []
     method: list[nn.Parameter] = []
-    for name, parameter in classifier.trainable().items():
+    for name, parameter in parameters.items():
         (head if name.startswith(("head.", "pooling.")) else method).append(parameter)
     groups = [
         {"params": head, "lr": settings.lr},
@@ -26,7 +27,7 @@ def make_optimizer(
     ]
     return adam(
         groups,
-        next(classifier.parameters()).device,
+        next(iter(parameters.values())).device,
         decoupled=settings.optimizer != "adam",
         betas=settings.betas,
         eps=settings.eps,

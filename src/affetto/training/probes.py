@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from affetto.models.pooling import side_by_side
+from affetto.targets.target import LinearMap
 from affetto.training.build import Builder
 from affetto.training.data import Data
 from affetto.training.sections import Settings
-from affetto.training.selection import Choice, Probe, choose, whole_speakers
+from affetto.training.selection import Choice, Probe, choose, originals_of, solve, whole_speakers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,18 @@ class Probes:
             states=choice.states,
             **options,
         )
+
+    def solve(self, ids: Sequence[str], standardised: np.ndarray, *, clips: int, choice: Choice) -> LinearMap:
+        """The map that the probe of a choice would be, on these training clips, from features of any states.
+
+        `standardised` (clips of `ids`, features), as of `features`; so many `clips` of the tested corpus train. The
+        strength is that of a probe on all of them, also for a part of them: it was chosen by fits on parts.
+        """
+        options = self._options(ids, clips)
+        del options["groups"]  # by which features are standardised
+        originals = originals_of(options.pop("owners"))
+        features, strength = standardised.astype(np.float64), choice.strength_on_all
+        return solve(features, self._truth(ids), strength, states=choice.states, originals=originals, **options)
 
     def features(self, ids: Sequence[str], choice: Choice) -> np.ndarray:
         """Statistics of the states of a choice, (clips, features): all means first, then all deviations."""

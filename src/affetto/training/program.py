@@ -217,6 +217,8 @@ def obstacle(learner: Learner) -> str | None:
         return "several processes share a step"
     if learner.augment.waveform:
         return "waves are changed anew in every epoch"
+    if learner.cross is not None:
+        return "heads are solved for between epochs"
     if learner.adversary is not None:
         return "an adversary learns beside the classifier"
     if learner.classifier.method.acts_in_steps:

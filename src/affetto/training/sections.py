@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import AfterValidator, Field, create_model
 
 from affetto.errors import UserError
 from affetto.models.heads.registry import HEADS
@@ -82,6 +82,13 @@ class ModelSettings(Section):
     )
 
 
+def _groups(count: int) -> int:
+    """The number of groups. Raises ValueError for one group, which would leave no other."""
+    if count == 1:
+        raise ValueError("groups are 2 or more, or 0 for none")
+    return count
+
+
 class TrainingSettings(Section):
     """Optimiser, epochs and the choice of the tested epoch."""
 
@@ -104,7 +111,7 @@ class TrainingSettings(Section):
     optimizer: Annotated[Literal["adam", "adamw"], Acts(effects.STEPS)] = Field(
         "adam", description="adam: weight decay in the gradient (L2); adamw: decoupled"
     )
-    lr: Annotated[float, Acts(effects.STEPS)] = Field(5e-4, gt=0, description="learning rate at the start")
+    lr: Annotated[float, Acts(effects.HEAD_RATE)] = Field(5e-4, gt=0, description="learning rate at the start")
     method_lr: Annotated[float | None, Acts(effects.BLOCKS)] = Field(
         None, gt=0, description="learning rate of the method's parameters; null: that of the head, training.lr"
     )
@@ -185,6 +192,17 @@ class TrainingSettings(Section):
     )
     adversary_weight: Annotated[float, Acts(effects.ADVERSARY)] = Field(
         1.0, gt=0, description="strength of the adversary's reversed gradient at the end of the training"
+    )
+    cross_fit: Annotated[
+        int,
+        Acts(effects.CROSS_FIT),
+        Needs(effects.CROSS_FIT, lambda value: value > 0, "set training.cross_fit=0"),
+        AfterValidator(_groups),
+    ] = Field(
+        0,
+        ge=0,
+        description="groups of training speakers, 2 or more; each clip is classified by a head that was solved for on "
+        "the other groups' clips, and only the method takes steps; 0: off",
     )
     first_block: Annotated[int, Acts(effects.BLOCKS)] = Field(
         0, ge=0, description="lowest block that the method changes"

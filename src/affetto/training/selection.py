@@ -20,7 +20,7 @@ from affetto.measures.classification import UAR
 from affetto.models.parallel import threads
 from affetto.splits import inner_folds
 from affetto.targets.linear import solving
-from affetto.targets.target import Target
+from affetto.targets.target import LinearMap, Target
 
 MOST_CLIPS = 2_000
 """Clips, of whole speakers, that are enough to choose a state and a strength by; all of them train the probe."""
@@ -173,6 +173,37 @@ def _columns(features: int, states: int) -> np.ndarray:
     return np.arange(features).reshape(2, states, -1).swapaxes(0, 1).reshape(states, -1)
 
 
+def solve(
+    standardised: np.ndarray,
+    truth: np.ndarray,
+    strength: float,
+    *,
+    target: Target,
+    balanced: bool = True,
+    clip_weights: np.ndarray | None = None,
+    originals: np.ndarray | None = None,
+    states: int = 1,
+) -> LinearMap:
+    """The target's linear map (`Target.solve`) of standardised features (clips, features), a mean of those of `states`.
+
+    `originals` (clips,) is False for changed copies; the other parameters are those of `Probe.fit`.
+    """
+    # Targets of plug-ins may not know weights of clips and copies, which runs without auxiliary corpora lack.
+    weights = {} if clip_weights is None else {"clip_weights": clip_weights}
+    weights |= {} if originals is None else {"originals": originals}
+    columns = _columns(standardised.shape[1], states)
+    maps = [target.solve(standardised[:, state], truth, strength, weighted=balanced, **weights) for state in columns]
+    weight = np.empty((len(maps[0].weight), standardised.shape[1]))
+    for state, linear in zip(columns, maps, strict=True):
+        weight[:, state] = linear.weight / states
+    return LinearMap(weight, np.mean([linear.bias for linear in maps], axis=0))
+
+
+def originals_of(owners: np.ndarray | None) -> np.ndarray | None:
+    """True for each row of a clip, False for one of a copy, (rows,); `owners` as of `Probe.fit`."""
+    return None if owners is None else owners == np.arange(len(owners))
+
+
 @dataclass(frozen=True)
 class Probe:
     """Standardisation and a linear map: outputs = ((x - centre) / scale) · weightᵀ + bias."""
@@ -206,7 +237,7 @@ class Probe:
         deviations, a map is solved for each state, and the outputs are their mean.
         """
         features = features.astype(np.float64)
-        originals = None if owners is None else owners == np.arange(len(owners))
+        originals = originals_of(owners)
         counted = np.ones(len(features), bool) if originals is None else originals
         centre, scale = _constants(features[counted if groups is None else counted & (groups == 0)])
         standardised = (features - centre) / scale
@@ -214,17 +245,17 @@ class Probe:
             rows = groups == group
             centre_of_group, scale_of_group = _constants(features[counted & rows])
             standardised[rows] = (features[rows] - centre_of_group) / scale_of_group
-        # Targets of plug-ins may not know weights of clips and copies, which runs without auxiliary corpora lack.
-        weights = {} if clip_weights is None else {"clip_weights": clip_weights}
-        weights |= {} if originals is None else {"originals": originals}
-        columns = _columns(features.shape[1], states)
-        maps = [
-            target.solve(standardised[:, state], truth, strength, weighted=balanced, **weights) for state in columns
-        ]
-        weight = np.empty((len(maps[0].weight), features.shape[1]))
-        for state, linear in zip(columns, maps, strict=True):
-            weight[:, state] = linear.weight / states
-        return cls(centre, scale, weight, np.mean([linear.bias for linear in maps], axis=0))
+        linear = solve(
+            standardised,
+            truth,
+            strength,
+            target=target,
+            balanced=balanced,
+            clip_weights=clip_weights,
+            originals=originals,
+            states=states,
+        )
+        return cls(centre, scale, linear.weight, linear.bias)
 
     def outputs(self, features: np.ndarray) -> np.ndarray:
         """(clips, features) → (clips, outputs)."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affetto.training.cross_fit import CrossFit
 from affetto.training.noise import Noise
 
 
@@ -42,6 +43,10 @@ class Task:
     """Index of each training clip's speaker or gender, which an adversary guesses; {}: there is no adversary."""
     groups: Mapping[str, Hashable] = field(default_factory=dict)
     """Group of each training clip, all of which have as many clips in an epoch; {}: an epoch has each clip once."""
+
+    cross_fit: CrossFit | None = None
+    """Groups of the training clips, each of which is classified by a head of the others' clips; None: the model's own
+    head classifies all, and is stepped."""
 
     @property
     def originals(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ QUESTIONS = {
     "training.loss": "Does a loss help that balances classes, or that turns to difficult clips?",
     "training.sampler": "Do epochs help that have as many clips of every class?",
     "training.adversary": "Does unlearning voices help?",
+    "training.cross_fit": "Does it help that clips are classified by a head that has not heard their speaker?",
     "augment.mixup": "Do mixtures of clips help?",
     "model.dropout_samples": "Do several draws of dropout in a step help?",
 }
