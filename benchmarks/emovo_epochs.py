@@ -43,9 +43,9 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]
     from affetto.training.build import Builder
     from affetto.training.data import read
     from affetto.training.display import Display
-    from affetto.training.task import Task
     from affetto.training.loop import fit
     from affetto.training.spec import CorpusSpec, RunSpec, settings
+    from affetto.training.task import Task
 
     name, _, path = chosen.corpus.partition("=")
     spec = RunSpec(
