@@ -25,7 +25,7 @@ from affetto.models import device as devices
 from affetto.models.device import KINDS, Capabilities, capabilities, send
 from affetto.models.prefix import collate
 from affetto.training.augment import masked, stretches
-from affetto.training.device import choose, resolve_precision
+from affetto.training.device import LONGEST_SECONDS, choose, resolve_precision, timely_width
 from affetto.training.provenance import provenance
 from devices.guard import OnTheDevice
 from models.systems import FAMILIES, METHODS, classifier, clips
@@ -207,3 +207,16 @@ def test_products_for_shapes_of_long_ago_are_not_kept() -> None:
             [sys.executable, "-c", command], env=without | chosen, capture_output=True, text=True, check=True
         )
         assert done.stdout.split() == [expected]
+
+
+@pytest.mark.parametrize(("rate", "width"), [(1e11, 2048), (1e9, 512), (1e3, 256)])
+def test_the_peak_is_measured_by_products_that_do_not_take_minutes(rate: float, width: int) -> None:
+    asked = []
+
+    def seconds(of: int) -> float:
+        asked.append(of)
+        return 2 * of**3 / rate
+
+    assert timely_width(2048, seconds) == width and max(asked) <= width
+    assert width == 256 or seconds(width) <= LONGEST_SECONDS
+    assert timely_width(100, seconds) == 100

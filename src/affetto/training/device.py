@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -17,7 +18,8 @@ from affetto.models.device import KINDS, accelerator_kind, capabilities, native_
 
 DEVICES = ("auto", *KINDS)
 """Names that `--device` takes, beside that of an accelerator that is plugged into torch."""
-REPETITIONS = 6
+REPETITIONS, NARROWEST, LONGEST_SECONDS = 6, 256, 1.0
+"""Products of which the quickest tells a device's rate, the least width of their matrices, the time one may take."""
 
 
 def choose(name: str = "auto") -> torch.device:
@@ -103,18 +105,39 @@ def _leave() -> None:
 
 
 def peak_operations_per_second(precision: str, device: torch.device) -> float:
-    """Floating-point operations a second of a square matrix product, the best of REPETITIONS: no training is faster."""
-    width = capabilities(device).matrix_width
+    """Floating-point operations a second of a square matrix product, the best of REPETITIONS: no training is faster.
+
+    The matrices are as wide as the record of the device's kind says, or less where a product would take too long.
+    """
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+    def seconds(width: int) -> float:
+        return _product_seconds(width, dtype, device)
+
+    width = timely_width(capabilities(device).matrix_width, seconds)
+    return float(2 * width**3 / min(seconds(width) for _ in range(REPETITIONS)))
+
+
+def timely_width(widest: int, seconds: Callable[[int], float]) -> int:
+    """The width, up to `widest`, at which a product takes no more than some LONGEST_SECONDS.
+
+    A processor without a precision of its own for bfloat16 computes it a thousand times slower, and the widest product
+    would take minutes. `seconds` measures a product of a width; the first of each is a warm-up.
+    """
+    width = min(widest, NARROWEST)
+    seconds(width)
+    while width < widest and 8 * seconds(width) <= LONGEST_SECONDS:
+        width = min(widest, 2 * width)
+    return width
+
+
+def _product_seconds(width: int, dtype: torch.dtype, device: torch.device) -> float:
     a, b = (torch.randn(width, width, device=device).to(dtype) for _ in range(2))
-    best = float("inf")
-    for _ in range(REPETITIONS):
-        synchronise(device)
-        started = time.perf_counter()
-        a @ b
-        synchronise(device)
-        best = min(best, time.perf_counter() - started)
-    return float(2 * width**3 / best)
+    synchronise(device)
+    started = time.perf_counter()
+    a @ b
+    synchronise(device)
+    return time.perf_counter() - started
 
 
 @lru_cache
