@@ -83,6 +83,13 @@ def test_the_fold_that_has_not_heard_the_speaker_adapts(run: Path, table: Path, 
         assert row["probabilities"] == pytest.approx(by_hand, abs=1e-5)
 
 
+def test_notes_of_the_models_are_said_once(run: Path, table: Path) -> None:
+    spoken: list[str] = []
+    evaluate_adapted(run, CorpusSpec(name="table", path=str(table)), device="cpu", say=spoken.append)
+    (note,) = load(run, device="cpu").notes
+    assert spoken.count(f"note: {note}") == 1
+
+
 def test_a_clip_alone_of_its_speaker_is_answered_by_the_model_as_it_is(run: Path, others: Path, tmp_path: Path) -> None:
     alone = others.parent / "alone.csv"
     head, *rows = others.read_text().splitlines()

@@ -110,9 +110,7 @@ def _adaptation(adapted: dict[str, Any], by_folds: bool) -> str:
     fewest, most = adapted["clips"]
     clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     folds = ", each clip by the fold that has not heard its speaker" if by_folds else ""
-    alone = (
-        f"; {adapted['alone']} clips have a speaker without others, and the model as it is" if adapted["alone"] else ""
-    )
+    alone = f" ({adapted['alone']} clips are their speaker's only one: not adapted)" if adapted["alone"] else ""
     return (
         f"adapted to each of {adapted['speakers']} speakers by {clips} other unlabelled clips of theirs{folds}{alone}: "
         "another protocol than the model's own score"

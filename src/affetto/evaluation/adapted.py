@@ -17,7 +17,7 @@ import numpy as np
 from affetto.audio import AudioError
 from affetto.corpora.manifest import Clip
 from affetto.errors import UserError
-from affetto.evaluation.parts import Part, Parts, load_as_tested
+from affetto.evaluation.parts import Part, Parts, load_as_tested, once
 from affetto.evaluation.parts import parts_of as parts_of_test
 from affetto.evaluation.testing import (
     CorpusLike,
@@ -64,7 +64,7 @@ def evaluate_adapted(
     with folds that tested these clips, each is answered by the fold's model that has not heard its speaker. Raises
     UserError as `evaluate` does, and for a model that cannot be adapted.
     """
-    models = _Models(run, device, backbone)
+    models = _Models(run, device, backbone, once(say))
     folder = new_folder(out)
     clips = read_test_clips(specs_of(corpora), labels or {}, keep_other=keep_other, skip_bad=skip_bad, say=say)
     parts = parts_of_test(run, clips, target_of_model=lambda: models.whole.target, include_seen=include_seen, say=say)
@@ -105,6 +105,8 @@ class _Models:
     model: str | Path
     device: str
     backbone: str | None
+    say: Callable[[str], None]
+    """Takes the notes on a model, such as the licence of its training corpora."""
 
     @cached_property
     def whole(self) -> Predictor:
@@ -117,6 +119,8 @@ class _Models:
 
     def _load(self, model: str | Path) -> Predictor:
         predictor = load_as_tested(model, self.device, self.backbone)
+        for note in predictor.notes:
+            self.say(f"note: {note}")
         if not predictor.adapts:
             raise UserError(f"{model}: {NOT_ADAPTED}")
         return predictor

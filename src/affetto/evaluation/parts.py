@@ -57,6 +57,18 @@ def load_as_tested(
     return load(model, device=device, backbone=backbone, long_clips="cropped", calibrate=False, label_map=label_map)
 
 
+def once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say` without repetition, for lines that folds have in common."""
+    spoken: set[str] = set()
+
+    def say_once(line: str) -> None:
+        if line not in spoken:
+            spoken.add(line)
+            say(line)
+
+    return say_once
+
+
 def parts_of(
     model: str | Path,
     clips: TestClips,
@@ -84,14 +96,8 @@ def parts_of(
         )
     target = target_of(read_card(next(iter(folds.values()))[0] / MODEL)["blueprint"])
     every_id = {clip.id for clip in clips.manifest.clips}
-    parts, counts, spoken = [], [], set()
+    parts, counts, say_once = [], [], once(say)
     for name, (folder, ids) in folds.items():
-
-        def say_once(line: str) -> None:
-            if line not in spoken:
-                spoken.add(line)
-                say(line)
-
         trained = trained_on(folder)
         tested, left_out = choose(clips, target, trained, leave_out=every_id - ids, say=say_once)
         counts.append(left_out)
