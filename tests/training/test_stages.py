@@ -12,10 +12,12 @@ from torch import Tensor
 from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
-from affetto.splits import make_split
+from affetto.splits import Split, make_split
 from affetto.training import data, folds, probes, stacking
 from affetto.training.build import Builder
 from affetto.training.display import Display
+from affetto.training.identity import own_fields
+from affetto.training.spec import settings
 from affetto.training.task import Task
 from affetto.training.train import train
 from training.corpora import spec, write_table
@@ -131,3 +133,37 @@ def test_a_fit_without_memory_says_what_to_do(
     monkeypatch.setattr(stacking, "fit", full)
     with pytest.raises(UserError, match=r"^out of memory: .*--stack.*training\.batch_size"):
         train(spec(write_table(tmp_path / "corpus")), tmp_path / "run")
+
+
+def test_a_run_on_fewer_speakers_learns_from_those_alone_and_makes_no_final_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe beside the method and every choice hear no more than the method; all clips are tested."""
+    table = write_table(tmp_path / "corpus", parts=False)
+    solved: set[str] = set()
+    fit = probes.Probes.fit
+
+    def heard(self: Any, ids: tuple[str, ...], *arguments: Any) -> Any:
+        solved.update(ids)
+        return fit(self, ids, *arguments)
+
+    monkeypatch.setattr(probes.Probes, "fit", heard)
+    few = spec(table, split="kfold:3", seed=3, overrides={"training.speakers": "2", "training.epochs": "1"})
+    metrics = train(few, tmp_path / "run")
+    split = Split.load(tmp_path / "run" / "split.json")
+    manifest = open_corpus("table", table)
+    assert split.checksum == make_split(manifest, "kfold:3", speakers=2, speakers_seed=3).checksum
+    assert {clip for fold in split.folds for clip in fold.test} == {clip.id for clip in manifest.clips}
+    assert solved == {clip for fold in split.folds for clip in (*fold.train, *fold.validation)}
+    assert metrics["final"] == {"trained": False, "note": "left out, since training.speakers is set"}
+    assert not (tmp_path / "run" / "model").exists() and (tmp_path / "run" / "folds" / "1" / "model").is_dir()
+    assert split.notes[0] == "training.speakers=2: a fold learns from 2 speakers, 14 clips; the tested clips stay"
+
+
+def test_the_number_of_speakers_acts_on_every_method_and_is_in_the_identity_where_it_is_set() -> None:
+    for method in ("probe", "lora"):
+        few = settings(overrides={"training.speakers": "4"}, method=method)
+        assert own_fields(few, method)["training"]["speakers"] == 4
+        assert "speakers" not in own_fields(settings(method=method), method)["training"], "identities of before stand"
+    with pytest.raises(UserError, match=r"training\.speakers=1: one speaker trains and another one validates: 2 or mo"):
+        settings(overrides={"training.speakers": "1"}, method="probe")

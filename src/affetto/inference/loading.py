@@ -62,7 +62,7 @@ def model_folder(folder: Path) -> Path:
     if model == folder and (folder / FOLDS).is_dir():
         folds = ", ".join(sorted(path.name for path in (folder / FOLDS).iterdir()))
         raise UserError(
-            f"{folder} has no final model (unfinished, or trained with --no-final); "
+            f"{folder} has no final model (unfinished, or trained with --no-final or training.speakers); "
             f"a fold's is in {folder / FOLDS}: {folds}"
         )
     if not (model / CARD).is_file() and (description := describe(model)):

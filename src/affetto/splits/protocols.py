@@ -14,6 +14,7 @@ from affetto.corpora.names import look_alikes_note
 from affetto.errors import UserError, unknown
 from affetto.splits.audit import Ledger, audit, copies_note, remarks
 from affetto.splits.copies import crossing, left_out, refuse, without
+from affetto.splits.fewer import fewer_note, with_speakers
 from affetto.splits.optimiser import STEPS, Ints, Problem, assign
 from affetto.splits.split import WHOLE, Fold, Split, membership
 
@@ -66,13 +67,16 @@ def make_split(
     seconds: Mapping[str, float] | None = None,
     allow_duplicates: bool = False,
     strata: Sequence[str] | None = None,
+    speakers: int = 0,
+    speakers_seed: int = 0,
 ) -> Split:
     """Split a manifest by speakers; the same manifest, protocol and seed give the same split everywhere.
 
     `protocol` is a name of PROTOCOLS (`kfold:5` for five folds), None for `default_protocol`. By clip id,
     `seconds` (of duration) let the audit sum up hours, and `contents` (of the audio) let copies be found:
     those under two speakers raise UserError, or with `allow_duplicates` are left out of the later parts. `strata` are
-    groups of the clips, in their order, that the parts have in proportion in place of the emotions.
+    groups of the clips, in their order, that the parts have in proportion in place of the emotions. Of `speakers` each
+    fold learns, drawn by `speakers_seed`, and all others that are not tested are left out; 0: all are learned from.
     """
     protocol = protocol or default_protocol(manifest)
     name, argument = parse_protocol(protocol)
@@ -92,17 +96,23 @@ def make_split(
     ids = np.array(ledger.ids, dtype=object)
     folds = tuple(Fold(fold, *(tuple(ids[parts == p]) for p in range(len(PARTS)))) for fold, parts in draft.folds)
     clean = tuple(without(fold, copies or []) for fold in folds)
-    findings = audit(ledger, clean, draft.target)
+    speaker_of = {clip.id: clip.speaker or "" for clip in manifest.clips}
+    used = with_speakers(clean, speakers, speaker_of=speaker_of, seed=speakers_seed) if speakers else clean
+    try:
+        findings = audit(ledger, used, None if speakers else draft.target)
+    except UserError as problem:
+        raise UserError(f"training.speakers={speakers}: {problem}, or more speakers") if speakers else problem from None
     for fold, before, after in zip(findings["folds"], folds, clean, strict=True):
         fold["copies_left_out"] = left_out(before, after)
+    notes = (*draft.notes, *(fewer_note(speakers, used) if speakers else ()))
     return Split(
         protocol=protocol,
         seed=seed,
         corpus=manifest.corpus,
-        folds=clean,
-        checksum=membership(clean),
+        folds=used,
+        checksum=membership(used),
         audit=dict(findings),
-        notes=(*draft.notes, *remarks(findings), *copies_note(findings), *look_alikes_note(ledger.speakers)),
+        notes=(*notes, *remarks(findings), *copies_note(findings), *look_alikes_note(ledger.speakers)),
     )
 
 

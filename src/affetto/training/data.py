@@ -251,6 +251,8 @@ def target_and_split(
         contents=contents,
         allow_duplicates=spec.allow_duplicates,
         strata=target.strata(clips.clips),
+        speakers=spec.settings.training.speakers,
+        speakers_seed=spec.seed,
     )
     return target, split
 

@@ -90,7 +90,7 @@ class FoldTrainer:
             yield fold.train
             if self.settings.training.refit:
                 yield fold.train + fold.validation
-        if self.several and self.spec.final:
+        if self.several and self.spec.makes_final:
             yield tuple(self.clips)
 
     # A fold --------------------------------------------------------------------------------------

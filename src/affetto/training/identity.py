@@ -26,6 +26,7 @@ LATER: dict[str, dict[str, Any]] = {
         "adversary": "none",
         "adversary_weight": 1.0,
         "cross_fit": 0,
+        "speakers": 0,
     },
     "target": {"dimension_loss": "ccc+mse", "dimension_weight": 1.0, "joint": "classes", "threshold": "tuned"},
     "augment": {

@@ -89,6 +89,13 @@ def _groups(count: int) -> int:
     return count
 
 
+def _speakers(count: int) -> int:
+    """The number of speakers. Raises ValueError for one speaker, who could not both train and validate."""
+    if count == 1:
+        raise ValueError("one speaker trains and another one validates: 2 or more, or 0 for all")
+    return count
+
+
 class TrainingSettings(Section):
     """Optimiser, epochs and the choice of the tested epoch."""
 
@@ -203,6 +210,12 @@ class TrainingSettings(Section):
         ge=0,
         description="groups of training speakers, 2 or more; each clip is classified by a head that was solved for on "
         "the other groups' clips, and only the method takes steps; 0: off",
+    )
+    speakers: Annotated[int, AfterValidator(_speakers)] = Field(
+        0,
+        ge=0,
+        description="speakers that each fold learns from, training and validation together, drawn by the run's seed; "
+        "the tested clips stay, and no final model is made; 0: all",
     )
     first_block: Annotated[int, Acts(effects.BLOCKS)] = Field(
         0, ge=0, description="lowest block that the method changes"

@@ -218,6 +218,11 @@ class RunSpec(Record):
     record_states: bool = False
     """True to write the size of each hidden state to the metrics (`affetto.models.state_sizes`). No result changes."""
 
+    @property
+    def makes_final(self) -> bool:
+        """True if a run with folds ends with a final model: tests of folds with fewer speakers tell nothing of it."""
+        return self.final and self.settings.training.speakers == 0
+
     @model_validator(mode="before")
     @classmethod
     def _settings_of_recipe(cls, values: Any) -> Any:

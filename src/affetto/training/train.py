@@ -228,8 +228,9 @@ class _Run:
 
     def _final(self, trainer: FoldTrainer, best_epochs: list[int], confidence: dict[str, Any]) -> Steps[dict[str, Any]]:
         """The model that `predict` uses: on all speakers, for the folds' median number of epochs."""
-        if not self.spec.final:
-            return {"trained": False, "note": "left out by --no-final"}
+        if not self.spec.makes_final:
+            reason = "left out by --no-final" if not self.spec.final else "left out, since training.speakers is set"
+            return {"trained": False, "note": reason}
         least = 0 if self.spec.settings.training.warm_start == "probe" else 1
         final = yield from trainer.final(median_epochs(best_epochs, least), self.folder, confidence)
         return {
