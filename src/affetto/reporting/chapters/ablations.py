@@ -17,7 +17,7 @@ from affetto.reporting.results import contrasts
 from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.contrasts import Contrast
 from affetto.reporting.results.naming import backbone_title, changes, corpus_title, method_title
-from affetto.reporting.results.records import Configuration
+from affetto.reporting.results.records import SPEAKERS, Configuration
 
 QUESTIONS = {
     "model.layer_norm_swap": "Does it matter that pre-LayerNorm weights are computed in post-LayerNorm order?",
@@ -53,7 +53,7 @@ def build(evidence: Evidence) -> Section:
 def effect_table(evidence: Evidence, compared: Sequence[Contrast]) -> Sheet:
     """A row a change: macro F1 with and without it, and the paired difference."""
     configs = [config for contrast in compared for config in contrast.configurations]
-    changed = {name for config in configs for name, _ in evidence.changed(config)}
+    changed = {name for config in configs for name, _ in evidence.ablated(config)}
     words = ("changed", "backbone", "method", "corpora", "recipe", "verdict")
     questions = [f"{name}: {question}" for name, question in QUESTIONS.items() if name in changed]
     return Sheet(
@@ -77,12 +77,12 @@ def effect_table(evidence: Evidence, compared: Sequence[Contrast]) -> Sheet:
 def _row(evidence: Evidence, contrast: Contrast) -> tuple[Cell, ...]:
     # The two sides of a comparison alternate, a pair a corpus.
     with_change, without, sign = contrast.configurations[::2], contrast.configurations[1::2], 1
-    if not evidence.changed(with_change[0]):
+    if not evidence.ablated(with_change[0]):
         with_change, without, sign = without, with_change, -1
     axes, comparison = with_change[0].axes, contrast.comparison
     difference = sign * 100 * comparison.difference
     return (
-        text_cell(changes(evidence.changed(with_change[0]))),
+        _change_cell(evidence, with_change[0]),
         text_cell(backbone_title(axes)),
         text_cell(method_title(axes.method)),
         text_cell(" + ".join(corpus_title(config.axes.corpus) for config in with_change)),
@@ -93,6 +93,13 @@ def _row(evidence: Evidence, contrast: Contrast) -> tuple[Cell, ...]:
         p_cell(comparison),
         verdict_cell(comparison, verdict(comparison, difference, "raises F1", "lowers F1")),
     )
+
+
+def _change_cell(evidence: Evidence, config: Configuration) -> Cell:
+    """The change; below, a number of speakers that both sides learned from."""
+    number = [setting for setting in evidence.changed(config) if setting[0] == SPEAKERS]
+    text = changes(evidence.ablated(config))
+    return Cell(text, text, under=f"both with {changes(number)}" if number else "")
 
 
 def _difference_cell(contrast: Contrast, sign: int) -> Cell:

@@ -137,7 +137,8 @@ def _words(config: Configuration) -> str:
     """Sentence on what all ranked configurations share, with a space after it."""
     axes = config.axes
     parts = [f"Recipe {axes.recipe}", split_title(config.split), "" if axes.is_plain else f"target {axes.target}"]
-    return ", ".join(part for part in (*parts, auxiliary_title(axes.auxiliary)) if part) + ". "
+    number = f"{axes.speakers} speakers to learn from" if axes.speakers else ""
+    return ", ".join(part for part in (*parts, auxiliary_title(axes.auxiliary), number) if part) + ". "
 
 
 def _test_words(ranking: Ranking) -> str:

@@ -14,7 +14,7 @@ from affetto.measures.scores import counted_scores
 from affetto.reporting.results.naming import method_rank
 from affetto.reporting.results.published import PublishedSystem
 from affetto.reporting.results.recordings import Recordings
-from affetto.reporting.results.records import Configuration, Results, Run
+from affetto.reporting.results.records import SPEAKERS, Configuration, Results, Run
 from affetto.reporting.stats import estimation, paired
 from affetto.reporting.stats.systems import Predictions, System
 from affetto.splits.split import Split
@@ -74,6 +74,10 @@ class Evidence:
     def changed(self, config: Configuration) -> Settings:
         """Changed settings, without those that all runs of its recipe, method, split and auxiliary corpora share."""
         return tuple(setting for setting in config.axes.settings if setting not in self._shared[_kind(config)])
+
+    def ablated(self, config: Configuration) -> Settings:
+        """The `changed` settings but for the number of speakers to learn from, which is no part of how models learn."""
+        return tuple(setting for setting in self.changed(config) if setting[0] != SPEAKERS)
 
     @cached_property
     def _shared(self) -> dict[tuple[str, ...], set[tuple[str, str]]]:
@@ -198,5 +202,5 @@ def _genders(split: Split) -> dict[str, str]:
 def _conditions(config: Configuration) -> tuple[Any, ...]:
     """Facts that a method and its baseline have in common."""
     axes = config.axes
-    places = (axes.corpus, config.split, axes.split_seed, axes.target, axes.auxiliary, axes.auxiliary_settings)
+    places = (axes.corpus, config.split, axes.split_seed, axes.target, axes.auxiliary, axes.baseline_settings)
     return (*places, axes.backbone, axes.random_weights, axes.weights_seed)

@@ -110,7 +110,7 @@ def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, 
         if kind in ("recipe", "settings") and config.axes.is_baseline:
             continue
         for circumstances in _circumstances(evidence, config, kind):
-            value = str(evidence.changed(config) if kind == "settings" else getattr(config.axes, kind))
+            value = str(evidence.ablated(config) if kind == "settings" else getattr(config.axes, kind))
             groups.setdefault(circumstances, {}).setdefault(value, {})[config.axes.corpus] = config
     for group in groups.values():
         for second, first in combinations(group, 2):
@@ -133,13 +133,13 @@ def _circumstances(evidence: Evidence, config: Configuration, kind: str) -> list
         recipes = {
             (trained.axes.recipe, trained.axes.settings)
             for trained in evidence.trained
-            if trained.axes.auxiliary_settings == axes.auxiliary_settings
+            if trained.axes.baseline_settings == axes.baseline_settings
         }
         return [(fixed, recipe, settings) for recipe, settings in sorted(recipes)]
     if kind == "recipe":
         return [(fixed, axes.settings)]
     if kind == "settings":
-        return [(fixed, axes.recipe)]
+        return [(fixed, axes.recipe, axes.speakers)]
     if kind == "auxiliary":  # their settings have no effect without them
         return [(fixed, axes.recipe, tuple(sorted(set(axes.settings) - set(axes.auxiliary_settings))))]
     return [(fixed, axes.recipe, axes.settings)]
@@ -154,7 +154,7 @@ def _title(evidence: Evidence, kind: str, config: Configuration) -> str:
         return str(getattr(axes, kind))
     if kind == "auxiliary":
         return auxiliary_title(axes.auxiliary) or "alone"
-    return backbone_title(axes) if kind == "backbone" else changes(evidence.changed(config)) or "unchanged"
+    return backbone_title(axes) if kind == "backbone" else changes(evidence.ablated(config)) or "unchanged"
 
 
 def _circumstances_text(kind: str, pairs: Pairs, without: Sequence[str]) -> str:

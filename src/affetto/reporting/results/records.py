@@ -21,6 +21,8 @@ from affetto.training.runs import LOG, PREDICTIONS, PROBE_PREDICTIONS, SPLIT, Ru
 EDITION, LABELS, CLIPS = "@", "labels", "clips"
 """Separator between a name and its edition within a report, `emovo@4-labels`, and the words of an edition."""
 AUXILIARY_SECTION = "auxiliary."
+SPEAKERS = "training.speakers"
+"""Setting of the number of speakers that a fold learns from."""
 BESIDE = "–"
 """Recipe of a baseline that was tested beside a method: it is equal under all recipes."""
 
@@ -62,8 +64,19 @@ class Axes:
 
     @property
     def auxiliary_settings(self) -> tuple[tuple[str, str], ...]:
-        """Settings of the corpora that joined the training: they change the baseline beside a method too."""
+        """Settings of the corpora that joined the training."""
         return tuple((name, value) for name, value in self.settings if name.startswith(AUXILIARY_SECTION))
+
+    @property
+    def baseline_settings(self) -> tuple[tuple[str, str], ...]:
+        """Settings that change the baseline beside a method too: of what both learn from."""
+        shared = self.auxiliary_settings
+        return tuple(setting for setting in self.settings if setting in shared or setting[0] == SPEAKERS)
+
+    @property
+    def speakers(self) -> int:
+        """Number of speakers that a fold learns from; 0 for all."""
+        return int(dict(self.settings).get(SPEAKERS, 0))
 
     @property
     def dataset(self) -> str:
@@ -186,7 +199,7 @@ class Run:
             metrics.pop(name, None)  # those of the method
         return replace(
             self,
-            axes=replace(self.axes, method=baseline_name(), recipe=BESIDE, settings=self.axes.auxiliary_settings),
+            axes=replace(self.axes, method=baseline_name(), recipe=BESIDE, settings=self.axes.baseline_settings),
             metrics=metrics,
             predictions_file=PROBE_PREDICTIONS,
             predictions=None,
