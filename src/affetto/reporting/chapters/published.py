@@ -106,7 +106,9 @@ def shown_configurations(evidence: Evidence, group: Group) -> tuple[list[Configu
 
     Without any such score all configurations are shown, in their own order: test scores choose none.
     """
-    scores = [(_validation(config), config) for config in group.configurations]
+    # Few speakers to learn from leave few to validate, whose score says little.
+    whole = [config for config in group.configurations if not config.axes.speakers]
+    scores = [(_validation(config), config) for config in whole or group.configurations]
     judged = [(score, config) for score, config in scores if score is not None]
     if not judged:
         return list(group.configurations), WITHOUT_VALIDATION

@@ -18,6 +18,11 @@ from affetto.splits.split import Split
 
 PARTS = ("train", "validation", "test")
 SHOWN_DIGITS = 12
+FEWER_SPEAKERS = (
+    " With training.speakers set, each seed has a checksum of its own, since it draws the speakers to learn from; the "
+    "tested clips are those of all speakers' split."
+)
+"""End of the caption where folds learn from fewer speakers."""
 
 
 def build(evidence: Evidence) -> Section | None:
@@ -35,6 +40,7 @@ def split_table(evidence: Evidence) -> Sheet:
     for run in evidence.results.every_done:
         if run.metrics:
             runs_by_checksum.setdefault(run.metrics["split_checksum"], []).append(run)
+    limited = any(run.axes.speakers for run in evidence.results.every_done)
     rows, notes = [], []
     for checksum, split in evidence.results.splits.items():
         runs = runs_by_checksum[checksum]
@@ -61,6 +67,7 @@ def split_table(evidence: Evidence) -> Sheet:
             f"test clips whose sentence is also spoken in training, flagged above {OVERLAP_FLAG_PERCENT:.0f} %. "
             "Copies: recordings of equal content in two parts, where they were searched for. The checksum is SHA-256 "
             "over each fold's clips: equal checksums mean equal tests (complete in the CSV file)."
+            + (FEWER_SPEAKERS if limited else "")
         ),
         notes=tuple(dict.fromkeys(notes)),
         stamp=stamp_of([run for checksum in evidence.results.splits for run in runs_by_checksum[checksum]]),
@@ -85,9 +92,9 @@ def _part_cell(parts: Sequence[dict[str, Any]]) -> Cell:
     speakers, clips = [part["speakers"] for part in parts], [part["clips"] for part in parts]
     shares = [100 * part["share"] for part in parts]
     return Cell(
-        text=f"{_range(speakers)} {'speaker' if max(speakers) == 1 else 'speakers'}",
+        text=f"{span_text(speakers)} {'speaker' if max(speakers) == 1 else 'speakers'}",
         key=min(speakers),
-        under=f"{_range(clips)} clips\n{_range(shares, 1)} %",
+        under=f"{span_text(clips)} clips\n{span_text(shares, 1)} %",
         values=(("speakers", min(speakers)), ("clips", min(clips)), ("share (%)", min(shares))),
     )
 
@@ -98,7 +105,7 @@ def _overlap_cell(folds: Sequence[dict[str, Any]]) -> Cell:
         return Cell("unknown")
     is_flagged = max(overlaps) > OVERLAP_FLAG_PERCENT
     return Cell(
-        text=_range(overlaps),
+        text=span_text(overlaps),
         key=max(overlaps),
         under="flagged" if is_flagged else "",
         values=(("", max(overlaps)),),
@@ -111,8 +118,8 @@ def _copies_cell(folds: Sequence[dict[str, Any]]) -> Cell:
     return count_cell(sum(copies)) if copies else Cell(DASH)
 
 
-def _range(values: Sequence[float], digits: int = 0) -> str:
-    """`98`, or `54–98`."""
+def span_text(values: Sequence[float], digits: int = 0) -> str:
+    """The least and the most of some numbers: `98`, or `54–98`."""
     low, high = (f"{value:,.{digits}f}" for value in (min(values), max(values)))
     return low if low == high else f"{low}–{high}"
 

@@ -198,18 +198,18 @@ def _speaker_caveats(highlights: Sequence[Highlight]) -> list[str]:
 
 def _sentence_caveats(evidence: Evidence) -> list[str]:
     """Cautions about test sentences that are also spoken in training."""
-    lines = []
+    worst: dict[tuple[str, str], float] = {}
     corpora = {run.metrics["split_checksum"]: run.axes.corpus for run in evidence.results.every_done if run.metrics}
     for checksum, split in evidence.results.splits.items():
         overlaps = [fold["prompt_overlap_percent"] for fold in split.audit["folds"]]
-        worst = max((overlap for overlap in overlaps if overlap is not None), default=0.0)
-        if worst > OVERLAP_FLAG_PERCENT:
-            corpus = corpus_title(corpora.get(checksum, split.corpus))
-            lines.append(
-                f"{corpus}, {split_title(split.protocol)}: {worst:.0f} % of the test clips have a "
-                "sentence that is also spoken in training; the score may be due to known words."
-            )
-    return lines
+        place = corpus_title(corpora.get(checksum, split.corpus)), split_title(split.protocol)
+        worst[place] = max([worst.get(place, 0.0), *(overlap for overlap in overlaps if overlap is not None)])
+    return [
+        f"{corpus}, {split}: {share:.0f} % of the test clips have a sentence that is also spoken in training; the "
+        "score may be due to known words."
+        for (corpus, split), share in worst.items()
+        if share > OVERLAP_FLAG_PERCENT
+    ]
 
 
 def _seed_caveats(evidence: Evidence) -> list[str]:

@@ -49,6 +49,12 @@ def _splits(configs: Sequence[Configuration]) -> Iterator[str]:
     splits = dict.fromkeys(config.split for config in configs)
     titles = _listed(split_title(split) for split in splits)
     yield f"Tests are speaker-independent ({titles}): no speaker is in two parts."
+    numbers = sorted({config.axes.speakers for config in configs} - {0})
+    if numbers:
+        yield (
+            f"Some runs learned from fewer speakers ({_listed(map(str, numbers))} a fold, training and validation "
+            "together, drawn by the seed) and were tested on the same clips."
+        )
 
 
 def _models(configs: Sequence[Configuration]) -> str:
