@@ -91,7 +91,7 @@ def write_run(
         final=False,
         **fields,
     )
-    made = make_split(data, split)
+    made = make_split(data, split, speakers=spec.settings.training.speakers, speakers_seed=seed)
     weights = weights or f"{zlib.crc32((key_of(backbone) or backbone).encode()):08x}" * 8
     facts = {"manifest": data.checksum(), "split": made.checksum, "weights": weights}
     run = RunFolder(folder)

@@ -11,6 +11,9 @@ from affetto.reporting.chapters.cost import Line, Point, draw_cost
 from affetto.reporting.chapters.coverage import Coverage, draw_coverage
 from affetto.reporting.chapters.emotions import draw_confusion
 from affetto.reporting.chapters.error_pictures import draw_agreement, draw_beside_raters
+from affetto.reporting.chapters.fewer_speakers_picture import Line as NumberLine
+from affetto.reporting.chapters.fewer_speakers_picture import Point as NumberPoint
+from affetto.reporting.chapters.fewer_speakers_picture import draw_numbers
 from affetto.reporting.chapters.layers import draw_states
 from affetto.reporting.chapters.learning_curves import MEAN_CCC, draw_curves
 from affetto.reporting.chapters.measures import Line as ScoreLine
@@ -166,7 +169,37 @@ def plane():
     return Plane(prediction=generator.uniform(1, 5, (200, 2)), ranges=((1, 5), (1, 5)), centres=centres)
 
 
+def number_lines(names, panels=BACKBONES):
+    """Scores that rise with the number of speakers, of the last number closely beside the one before."""
+    numbers = {4: "4", 8: "8", 16: "16", 20: "20", 21.5: "all (21–22)"}
+    return [
+        NumberLine(
+            panel=panel,
+            name=name,
+            points=tuple(
+                NumberPoint(
+                    number=number,
+                    label=label,
+                    is_all=label.startswith("all"),
+                    value=(40 + 5 * place + (3 + place) * np.log2(number)),
+                    low=36 + 8 * place,
+                    high=52 + 10 * place,
+                )
+                for number, label in numbers.items()
+            ),
+        )
+        for panel in panels
+        for place, name in enumerate(names)
+    ]
+
+
 DRAWINGS = {
+    "fewer speakers": lambda path, stamp: draw_numbers(
+        number_lines(NAMES), path, "Macro F1 by number of speakers", stamp, interval="95 % interval over 24 speakers"
+    ),
+    "fewer speakers of many": lambda path, stamp: draw_numbers(
+        number_lines(LONG_NAMES, BACKBONES[:1]), path, "Macro F1 by number of speakers", stamp, interval="an interval"
+    ),
     "scores": lambda path, stamp: draw_lines(lines_of(stamp), path, "Mean CCC", "mean CCC", "Of 12 speakers."),
     "scatter": lambda path, stamp: draw_scatter(dimension_points(), path, "Truth and prediction", stamp),
     "coverage": lambda path, stamp: draw_coverage(coverage_lines(), path, "Coverage of the intervals", stamp),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REACH_POINTS = 7.0
 """Marks whose centres are nearer than this, in both directions, hide each other."""
+STEP_POINTS, MOST_POINTS = 6.0, 30.0
+"""Distance of two groups that are set apart, and the most between the first and the last."""
 
 
 def dodge(figure: Figure, marks: Sequence[tuple[Line2D, Artist]]) -> int:
@@ -37,6 +39,19 @@ def dodge(figure: Figure, marks: Sequence[tuple[Line2D, Artist]]) -> int:
                 artist.set_transform(mark.axes.transData + shift)
             moved += 1
     return moved
+
+
+def set_apart(figure: Figure, groups: Sequence[Sequence[Artist]]) -> None:
+    """Move groups of marks that stand at the same values apart, sideways, each as a whole; the values stay."""
+    from matplotlib.transforms import ScaledTranslation
+
+    middle = (len(groups) - 1) / 2
+    step = min(STEP_POINTS, MOST_POINTS / max(1, len(groups) - 1))
+    for place, artists in enumerate(groups):
+        shift = ScaledTranslation((place - middle) * step / 72, 0, figure.dpi_scale_trans)
+        for artist in artists:
+            assert artist.axes is not None
+            artist.set_transform(artist.axes.transData + shift)
 
 
 def _groups(marks: Sequence[tuple[Line2D, Artist]], reach: float) -> list[list[int]]:
