@@ -168,10 +168,10 @@ def test_a_balanced_sampler_draws_the_classes_of_each_corpus_evenly(
     assert epochs
     for task, drawn, is_weighted in epochs:
         assert not is_weighted and len(drawn) == len(task.train)
-        assert set(task.groups) == set(task.train) and {name for name, _ in task.groups.values()} == {"clips", "more"}
-        assert len({task.target[clip] for clip in task.groups if task.groups[clip] == ("more", 0)}) == 1
-        counts = Counter(task.groups[clip] for clip in drawn)
-        assert set(counts) == set(task.groups.values()) and max(counts.values()) - min(counts.values()) <= 1
+        assert set(task.strata) == set(task.train) and {name for name, _ in task.strata.values()} == {"clips", "more"}
+        assert len({task.target[clip] for clip in task.strata if task.strata[clip] == ("more", 0)}) == 1
+        counts = Counter(task.strata[clip] for clip in drawn)
+        assert set(counts) == set(task.strata.values()) and max(counts.values()) - min(counts.values()) <= 1
         assert {task.factors.get(clip, 1.0) for clip in drawn} == {1.0, 0.5}
     assert epochs[0][1] != epochs[1][1]
 

@@ -131,7 +131,7 @@ def test_the_balanced_sampler_draws_clips_and_copies_of_a_class_alike(
     evenly = SLOWER | {"training.sampler": "balanced", "auxiliary.weight": "0.5"}
     train(spec(table, overrides=evenly, auxiliary=(more,), probe=False), tmp_path / "run")
     task = tasks[0]
-    assert len(task.groups) == len(task.train) == 28 + 14 and len(set(task.groups.values())) == 14
+    assert len(task.strata) == len(task.train) == 28 + 14 and len(set(task.strata.values())) == 14
     assert {clip: factor for clip, factor in task.factors.items() if factor != 1.0} == dict.fromkeys(
         [clip for clip in task.train if clip.startswith("more:")], 0.5
     )

@@ -35,16 +35,16 @@ DRAW = 1
 """Number that tells the generator of `draw_evenly` from that of `plan`."""
 
 
-def draw_evenly(ids: Sequence[str], groups: Mapping[str, Hashable], seed: int, epoch: int) -> list[str]:
-    """Draw as many clips as there are so that every group has as many of them, up to one.
+def draw_evenly(ids: Sequence[str], strata: Mapping[str, Hashable], seed: int, epoch: int) -> list[str]:
+    """Draw as many clips as there are so that every stratum has as many of them, up to one.
 
-    A pure function of the arguments. Within a group each clip is drawn as often as every other, up to once: some clips
-    of a large group rest in an epoch, and those of a small one come several times.
+    A pure function of the arguments. Within a stratum each clip is drawn as often as every other, up to once: some
+    clips of a large stratum rest in an epoch, and those of a small one come several times.
     """
     chance = np.random.default_rng((seed, epoch, DRAW))
     members: dict[Hashable, list[str]] = {}
     for clip_id in ids:
-        members.setdefault(groups[clip_id], []).append(clip_id)
+        members.setdefault(strata[clip_id], []).append(clip_id)
     share, rest = divmod(len(ids), len(members))
     larger = set(chance.permutation(len(members))[:rest].tolist())
     drawn: list[str] = []

@@ -142,7 +142,7 @@ class Data:
         }
         return self.copies.spread(factors) if drawn_evenly else self.copies.shared(factors)
 
-    def groups(self, clips: Sequence[str], truth: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
+    def strata(self, clips: Sequence[str], truth: Mapping[str, Any]) -> dict[str, tuple[str, int]]:
         """Corpus and class of each of these clips; `truth` by clip id, as `Target.encode` gives it."""
         corpora = self.copies.spread({c.id: c.corpus for c in (*self.manifest.clips, *self.auxiliary.clips)})
         classes = self.target.called(np.array([truth[clip] for clip in clips]))

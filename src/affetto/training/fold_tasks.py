@@ -65,7 +65,7 @@ class FoldTasks:
             copies=data.copies.clips,
             noise=data.noise,
             voices=self._voices(train),
-            groups=data.groups(train, self.truth) if evenly else {},
+            strata=data.strata(train, self.truth) if evenly else {},
             cross_fit=self._cross_fit(ids, start),
         )
 

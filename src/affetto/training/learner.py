@@ -92,7 +92,7 @@ class Learner:
         """Plan the batches of an epoch; returns their number."""
         s, task = self.settings, self.task
         self.epoch = epoch
-        clips = draw_evenly(task.train, task.groups, task.seed, epoch) if task.groups else task.train
+        clips = draw_evenly(task.train, task.strata, task.seed, epoch) if task.strata else task.train
         self.partners = draw_partners(clips, task.seed, epoch, alpha=self.augment.mixup)
         self.batches = plan(clips, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
         self.trained: list[nn.Parameter] = list(self.stepped.values())

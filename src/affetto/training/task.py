@@ -41,9 +41,8 @@ class Task:
     """Recordings that are added to the waves of clips, where noise is; None: white noise."""
     voices: Mapping[str, int] = field(default_factory=dict)
     """Index of each training clip's speaker or gender, which an adversary guesses; {}: there is no adversary."""
-    groups: Mapping[str, Hashable] = field(default_factory=dict)
-    """Group of each training clip, all of which have as many clips in an epoch; {}: an epoch has each clip once."""
-
+    strata: Mapping[str, Hashable] = field(default_factory=dict)
+    """Stratum of each training clip, all of which have as many clips in an epoch; {}: an epoch has each clip once."""
     cross_fit: CrossFit | None = None
     """Groups of the training clips, each of which is classified by a head of the others' clips; None: the model's own
     head classifies all, and is stepped."""
