@@ -91,3 +91,27 @@ def test_stored_copies_are_prepared_and_trained_on_and_never_judged(paper):
     assert after.trained == pytest.approx(3 * before.trained) and after.judged == before.judged
     prepared = operations(copied, stored=False) - operations(copied, stored=True)
     assert prepared == pytest.approx(3 * 588 * BASE.forward)
+
+
+def test_fewer_speakers_are_fewer_clips_to_learn_from_and_as_many_to_test(paper):
+    """RAVDESS has 24 speakers: of the 16 that a fold of three does not test, 4 are a quarter."""
+    ravdess = replace(paper["lora"], values={**paper["lora"].values, "corpus": "ravdess", "split": "kfold:3"})
+
+    def asked(speakers):
+        return replace(ravdess, settings=settings("paper", {"training.speakers": str(speakers)}, method="lora"))
+
+    whole, few = passes(asked(0), 1200), passes(asked(4), 1200)
+    assert few.trained == pytest.approx(whole.trained / 4)
+    tested = 3 * 1200 / 3
+    assert few.judged - tested == pytest.approx((whole.judged - tested) / 4)
+    assert passes(asked(16), 1200) == whole == passes(asked(99), 1200), "a number that is refused later is no more"
+
+
+def test_heads_that_have_not_heard_the_speaker_take_a_pass_over_the_training_clips(paper):
+    lora = paper["lora"]
+    plain, crossed = (
+        passes(replace(lora, settings=settings("recommended", {"training.cross_fit": groups}, method="lora")), 588)
+        for groups in ("0", "4")
+    )
+    assert crossed.trained == plain.trained
+    assert crossed.judged == pytest.approx(plain.judged + plain.trained)

@@ -89,15 +89,23 @@ def passes(run: PlannedRun, clips: int, auxiliary: int = 0) -> Passes | None:
         return None
     training = run.settings.training
     parts = TARGET if count == 1 else (count - 2, 1, 1)
-    train, validation = parts[0] / sum(parts), parts[1] / sum(parts)
+    test = parts[2] / sum(parts)
+    train, validation = (_used(run, 1 - test) * part / sum(parts) for part in parts[:2])
     refitted = train + validation if training.refit else 0.0
     copies, copies_auxiliary = copies_of(run)
     trained = (1 + copies) * (train + refitted) * clips
     trained += (1 + copies_auxiliary) * (1 + training.refit) * auxiliary
-    return Passes(
-        trained=count * training.epochs * trained,
-        judged=count * (training.epochs * validation + 1 - train) * clips,
-    )
+    trained *= count * training.epochs
+    judged = count * (training.epochs * validation + validation + test) * clips
+    # Heads that have not heard the speaker are solved for on the states of all training clips, anew in each epoch.
+    return Passes(trained=trained, judged=judged + (trained if training.cross_fit else 0.0))
+
+
+def _used(run: PlannedRun, share: float) -> float:
+    """Share of the speakers of training and validation that a fold learns from; they are `share` of all speakers."""
+    speakers = sum(speakers for speakers, _ in _sizes(run, run["corpus"].split("+")))
+    few = run.settings.training.speakers
+    return min(1.0, few / (speakers * share)) if few and speakers else 1.0
 
 
 def folds(run: PlannedRun) -> int | None:
