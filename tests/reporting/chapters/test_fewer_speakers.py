@@ -71,7 +71,7 @@ def test_a_row_has_what_a_fold_learns_from_and_the_score(evidence):
     assert cell(table, "speakers", **few).under == "training 1, validation 1"
     assert cell(table, "speakers", **every).under == "training 4, validation 1"
     assert values(cell(table, "speakers", **every)) == {"": 5, "setting": 0}
-    assert [cell(table, "training clips", **row).text for row in (few, every)] == ["14", "56"]
+    assert [cell(table, "clips", **row).text for row in (few, every)] == ["28", "70"]
     assert cell(table, "seeds", **few).text == "2"
     config = next(c for c in evidence.trained if c.axes.method == "frozen" and c.axes.speakers == 2)
     score, estimate = values(cell(table, "macro F1", **few)), evidence.estimate(config)
@@ -133,7 +133,7 @@ def test_a_split_that_is_not_there_leaves_the_number_of_all_unknown(tmp_path):
     curves = find_curves(evidence)
     table = number_table(evidence, curves)
     assert [row[column(table, "speakers")].text for row in table.rows] == ["2", "3", "all"] * 2
-    assert cell(table, "training clips", method="frozen", speakers="2").text == "–"
+    assert cell(table, "clips", method="frozen", speakers="2").text == "–"
     (picture,) = number_pictures(evidence, curves)
     assert "frozen: 2 speakers" in picture.alt and "all" not in picture.alt
 

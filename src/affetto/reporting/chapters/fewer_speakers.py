@@ -40,7 +40,7 @@ class Learned:
     validation: tuple[int, ...] = ()
     """Numbers of validation speakers."""
     clips: tuple[int, ...] = ()
-    """Numbers of training clips."""
+    """Numbers of training and validation clips together."""
 
     @property
     def speakers(self) -> tuple[int, ...]:
@@ -111,7 +111,7 @@ def learned(evidence: Evidence, config: Configuration) -> Learned:
     return Learned(
         training=tuple(part["train"]["speakers"] for part in parts),
         validation=tuple(part["validation"]["speakers"] for part in parts),
-        clips=tuple(part["train"]["clips"] for part in parts),
+        clips=tuple(part["train"]["clips"] + part["validation"]["clips"] for part in parts),
     )
 
 
@@ -125,13 +125,13 @@ def number_table(evidence: Evidence, curves: Sequence[Curve]) -> Sheet:
         row += len(curve.configurations)
         ends.add(row)
     what = (
-        f"{opening(naming)}Macro F1 ×100 by the number of speakers that a fold learns from, training and validation "
+        f"{opening(naming)}Macro F1 ×100 by the speakers and clips that a fold learns from, training and validation "
         f"together; the tested clips are the same. {SEEDS[:1].upper()}{SEEDS[1:]}"
     )
     return Sheet(
         name="fewer-speakers",
         title="How many speakers to learn from",
-        columns=(*naming.columns(), *columns("speakers", "training clips", "seeds", "macro F1", "over probe")),
+        columns=(*naming.columns(), *columns("speakers", "clips", "seeds", "macro F1", "over probe")),
         rows=tuple(
             (*naming.cells(curve.named), *_cells(evidence, config))
             for curve in curves
@@ -148,7 +148,7 @@ def number_table(evidence: Evidence, curves: Sequence[Curve]) -> Sheet:
         breaks=frozenset(ends),
         slim=Slim(
             caption=f"{what}. Over probe: minus the probe that learned from the same speakers.",
-            without=("training clips", "seeds"),
+            without=("clips", "seeds"),
         ),
     )
 
