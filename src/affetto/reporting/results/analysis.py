@@ -111,8 +111,23 @@ class Evidence:
 
     def compare(self, pairs: Sequence[tuple[Configuration, Configuration]]) -> paired.Comparison:
         """Compare the first of each pair, on one corpus each, with the second; raises as `paired.compare`."""
-        systems = [(self.system(first), self.system(second)) for first, second in pairs]
+        systems = [
+            (self.system(self._of_more_seeds(first, second)), self.system(self._of_more_seeds(second, first)))
+            for first, second in pairs
+        ]
         return paired.compare([(first, second) for first, second in systems if first and second])
+
+    def _of_more_seeds(self, config: Configuration, rival: Configuration) -> Configuration:
+        """The configuration; of a baseline that was run with fewer seeds than its rival, what was tested beside that.
+
+        A baseline in which nothing is drawn is often run with a single seed, and the rival's other seeds would be lost.
+        """
+        if not config.axes.is_baseline or rival.axes.is_baseline:
+            return config
+        beside = self.baseline(rival)
+        if beside is None or len(_seeds(beside) & _seeds(rival)) <= len(_seeds(config) & _seeds(rival)):
+            return config
+        return beside
 
     def pool(self, config: Configuration) -> Hashable:
         """Facts of a corpus that two configurations must share to be compared: labels, and edition of the clips."""
@@ -176,6 +191,11 @@ class Evidence:
         except UserError as problem:
             self.notes.append(str(problem))
             return None
+
+
+def _seeds(config: Configuration) -> set[int]:
+    """Seeds of the finished runs."""
+    return {run.axes.seed for run in config.done}
 
 
 def _kind(config: Configuration) -> tuple[str, ...]:
