@@ -58,6 +58,19 @@ def run_folder(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_a_run_without_a_final_model_names_that_of_a_fold(tmp_path, monkeypatch, capsys):
+    table = write_table(tmp_path / "corpus", parts=False)
+    clip = tmp_path / "corpus" / "audio" / "s0-joy-0.wav"
+    words = ["--backbone", "whisper-mini", "--random-weights", "--method", "probe", "--split", "kfold:3", "--quiet"]
+    for more in (["--no-final"], ["--set", "training.speakers=3"]):
+        out = tmp_path / more[-1]
+        assert affetto("train", "--table", table, *words, *more, "--out", out, monkeypatch=monkeypatch) == 0
+        fold = out / "folds" / "1"
+        assert f"Use that of a fold: affetto predict {fold} FILE" in " ".join(capsys.readouterr().out.split())
+        assert affetto("predict", fold, clip, monkeypatch=monkeypatch) == 0
+        capsys.readouterr()
+
+
 def test_corpora_made_and_inspected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -173,7 +173,17 @@ def _show(method: str, metrics: dict[str, Any], out: Path) -> None:
     note = over_probe(method, metrics)
     if note is not None:
         typer.echo(note, err=True)
-    typer.echo(f"{out}/metrics.json has the rest. Use it: affetto predict {out} FILE…")
+    typer.echo(f"{out}/metrics.json has the rest. {_use(metrics, out)}")
+
+
+def _use(metrics: dict[str, Any], out: Path) -> str:
+    """A sentence on how to predict with the run: by its model or, without a final one, by that of a fold."""
+    from affetto.training.runs import RunFolder
+
+    if metrics.get("final", {}).get("trained", True):
+        return f"Use it: affetto predict {out} FILE…"
+    fold = RunFolder(out).fold(metrics["folds"][0]["name"]).path
+    return f"It has no final model. Use that of a fold: affetto predict {fold} FILE…"
 
 
 def show_settings(
