@@ -90,7 +90,7 @@ def passes(run: PlannedRun, clips: int, auxiliary: int = 0) -> Passes | None:
     training = run.settings.training
     parts = TARGET if count == 1 else (count - 2, 1, 1)
     test = parts[2] / sum(parts)
-    train, validation = (_used(run, 1 - test) * part / sum(parts) for part in parts[:2])
+    train, validation = (_speaker_share(run, 1 - test) * part / sum(parts) for part in parts[:2])
     refitted = train + validation if training.refit else 0.0
     copies, copies_auxiliary = copies_of(run)
     trained = (1 + copies) * (train + refitted) * clips
@@ -101,7 +101,7 @@ def passes(run: PlannedRun, clips: int, auxiliary: int = 0) -> Passes | None:
     return Passes(trained=trained, judged=judged + (trained if training.cross_fit else 0.0))
 
 
-def _used(run: PlannedRun, share: float) -> float:
+def _speaker_share(run: PlannedRun, share: float) -> float:
     """Share of the speakers of training and validation that a fold learns from; they are `share` of all speakers."""
     speakers = sum(speakers for speakers, _ in _sizes(run, run["corpus"].split("+")))
     few = run.settings.training.speakers

@@ -25,24 +25,24 @@ def with_speakers(folds: Sequence[Fold], count: int, *, speaker_of: Mapping[str,
 def _fewer(fold: Fold, count: int, *, speaker_of: Mapping[str, str], seed: int) -> Fold:
     """A fold with fewer speakers to learn from."""
     train, validation = ({speaker_of[clip] for clip in part} for part in (fold.train, fold.validation))
-    known = len(train | validation)
-    if not FEWEST <= count <= known:
+    total = len(train | validation)
+    if not FEWEST <= count <= total:
         raise UserError(
-            f"training.speakers={count}: fold {fold.name} has {known} speakers that are not tested, one of whom at "
-            f"least trains and one validates: give a number from {FEWEST} to {known}, or 0 for all"
+            f"training.speakers={count}: fold {fold.name} has {total} speakers that are not tested, one of whom at "
+            f"least trains and one validates: give a number from {FEWEST} to {total}, or 0 for all"
         )
-    validating = min(max(round(count * len(validation) / known), 1), count - 1)
+    validating = min(max(round(count * len(validation) / total), 1), count - 1)
     key = f"{seed}\x1f{fold.name}"
-    kept = {*_drawn(train, count - validating, key), *_drawn(validation, validating, key)}
+    speakers = {*_draw(train, count - validating, key), *_draw(validation, validating, key)}
     return replace(
         fold,
-        train=tuple(clip for clip in fold.train if speaker_of[clip] in kept),
-        validation=tuple(clip for clip in fold.validation if speaker_of[clip] in kept),
+        train=tuple(clip for clip in fold.train if speaker_of[clip] in speakers),
+        validation=tuple(clip for clip in fold.validation if speaker_of[clip] in speakers),
     )
 
 
-def _drawn(speakers: set[str], count: int, key: str) -> list[str]:
-    """So many of the speakers, by a key and their names, whatever the order or number of the others."""
+def _draw(speakers: set[str], count: int, key: str) -> list[str]:
+    """Draw so many of the speakers, by a key and their names, whatever the order or number of the others."""
 
     def rank(speaker: str) -> bytes:
         return hashlib.sha256(f"{key}\x1f{speaker}".encode()).digest()
@@ -52,6 +52,6 @@ def _drawn(speakers: set[str], count: int, key: str) -> list[str]:
 
 def fewer_note(count: int, folds: Sequence[Fold]) -> tuple[str, ...]:
     """A note that says of how many speakers the folds learn."""
-    fewest, most = (order(len({*fold.train, *fold.validation}) for fold in folds) for order in (min, max))
-    clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    counts = [len(fold.train) + len(fold.validation) for fold in folds]
+    clips = f"{counts[0]}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
     return (f"training.speakers={count}: a fold learns from {count} speakers, {clips} clips; the tested clips stay",)

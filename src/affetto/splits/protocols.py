@@ -97,20 +97,22 @@ def make_split(
     folds = tuple(Fold(fold, *(tuple(ids[parts == p]) for p in range(len(PARTS)))) for fold, parts in draft.folds)
     clean = tuple(without(fold, copies or []) for fold in folds)
     speaker_of = {clip.id: clip.speaker or "" for clip in manifest.clips}
-    used = with_speakers(clean, speakers, speaker_of=speaker_of, seed=speakers_seed) if speakers else clean
+    fewer = with_speakers(clean, speakers, speaker_of=speaker_of, seed=speakers_seed) if speakers else clean
     try:
-        findings = audit(ledger, used, None if speakers else draft.target)
+        findings = audit(ledger, fewer, None if speakers else draft.target)
     except UserError as problem:
-        raise UserError(f"training.speakers={speakers}: {problem}, or more speakers") if speakers else problem from None
+        if not speakers:
+            raise
+        raise UserError(f"training.speakers={speakers}: {problem}. Or learn from more speakers") from None
     for fold, before, after in zip(findings["folds"], folds, clean, strict=True):
         fold["copies_left_out"] = left_out(before, after)
-    notes = (*draft.notes, *(fewer_note(speakers, used) if speakers else ()))
+    notes = (*draft.notes, *(fewer_note(speakers, fewer) if speakers else ()))
     return Split(
         protocol=protocol,
         seed=seed,
         corpus=manifest.corpus,
-        folds=used,
-        checksum=membership(used),
+        folds=fewer,
+        checksum=membership(fewer),
         audit=dict(findings),
         notes=(*notes, *remarks(findings), *copies_note(findings), *look_alikes_note(ledger.speakers)),
     )

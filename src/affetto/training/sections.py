@@ -82,18 +82,15 @@ class ModelSettings(Section):
     )
 
 
-def _groups(count: int) -> int:
-    """The number of groups. Raises ValueError for one group, which would leave no other."""
-    if count == 1:
-        raise ValueError("groups are 2 or more, or 0 for none")
-    return count
+def _not_one(reason: str) -> AfterValidator:
+    """Validator of a number that cannot be 1: it raises ValueError with the reason."""
 
+    def check(count: int) -> int:
+        if count == 1:
+            raise ValueError(reason)
+        return count
 
-def _speakers(count: int) -> int:
-    """The number of speakers. Raises ValueError for one speaker, who could not both train and validate."""
-    if count == 1:
-        raise ValueError("one speaker trains and another one validates: 2 or more, or 0 for all")
-    return count
+    return AfterValidator(check)
 
 
 class TrainingSettings(Section):
@@ -204,14 +201,14 @@ class TrainingSettings(Section):
         int,
         Acts(effects.CROSS_FIT),
         Needs(effects.CROSS_FIT, lambda value: value > 0, "set training.cross_fit=0"),
-        AfterValidator(_groups),
+        _not_one("groups are 2 or more, or 0 for none"),
     ] = Field(
         0,
         ge=0,
         description="groups of training speakers, 2 or more; each clip is classified by a head that was solved for on "
         "the other groups' clips, and only the method takes steps; 0: off",
     )
-    speakers: Annotated[int, AfterValidator(_speakers)] = Field(
+    speakers: Annotated[int, _not_one("one speaker trains and another one validates: 2 or more, or 0 for all")] = Field(
         0,
         ge=0,
         description="speakers that each fold learns from, training and validation together, drawn by the run's seed; "

@@ -55,7 +55,7 @@ def test_the_chapter_is_there_where_runs_differ_in_the_number_of_speakers_alone(
         ("and something else", runs_of((0,)) + runs_of((2,), **{"model.state_norm": "layer"})),
     ):
         trained = [
-            curve for curve in find_curves(evidence_of(tmp_path / name, runs)) if curve.named.axes.method != "probe"
+            curve for curve in find_curves(evidence_of(tmp_path / name, runs)) if curve.unlimited.axes.method != "probe"
         ]
         assert trained == [], name
 

@@ -53,7 +53,7 @@ def build(evidence: Evidence) -> Section:
 def effect_table(evidence: Evidence, compared: Sequence[Contrast]) -> Sheet:
     """A row a change: macro F1 with and without it, and the paired difference."""
     configs = [config for contrast in compared for config in contrast.configurations]
-    changed = {name for config in configs for name, _ in evidence.ablated(config)}
+    changed = {name for config in configs for name, _ in evidence.ablation_settings(config)}
     words = ("changed", "backbone", "method", "corpora", "recipe", "verdict")
     questions = [f"{name}: {question}" for name, question in QUESTIONS.items() if name in changed]
     return Sheet(
@@ -77,7 +77,7 @@ def effect_table(evidence: Evidence, compared: Sequence[Contrast]) -> Sheet:
 def _row(evidence: Evidence, contrast: Contrast) -> tuple[Cell, ...]:
     # The two sides of a comparison alternate, a pair a corpus.
     with_change, without, sign = contrast.configurations[::2], contrast.configurations[1::2], 1
-    if not evidence.ablated(with_change[0]):
+    if not evidence.ablation_settings(with_change[0]):
         with_change, without, sign = without, with_change, -1
     axes, comparison = with_change[0].axes, contrast.comparison
     difference = sign * 100 * comparison.difference
@@ -98,7 +98,7 @@ def _row(evidence: Evidence, contrast: Contrast) -> tuple[Cell, ...]:
 def _change_cell(evidence: Evidence, config: Configuration) -> Cell:
     """The change; below, a number of speakers that both sides learned from."""
     number = [setting for setting in evidence.changed(config) if setting[0] == SPEAKERS]
-    text = changes(evidence.ablated(config))
+    text = changes(evidence.ablation_settings(config))
     return Cell(text, text, under=f"both with {changes(number)}" if number else "")
 
 

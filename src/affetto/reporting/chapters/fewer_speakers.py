@@ -32,7 +32,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned:
+class TrainingSize:
     """Speakers and clips that a configuration learns from; a value for each fold of each seed, () where unknown."""
 
     training: tuple[int, ...] = ()
@@ -55,7 +55,7 @@ class Curve:
     configurations: tuple[Configuration, ...]
 
     @cached_property
-    def named(self) -> Configuration:
+    def unlimited(self) -> Configuration:
         """The first configuration without its number of speakers: all have its name."""
         return without_number(self.configurations[0])
 
@@ -100,15 +100,15 @@ def without_number(config: Configuration) -> Configuration:
     )
 
 
-def learned(evidence: Evidence, config: Configuration) -> Learned:
+def training_size(evidence: Evidence, config: Configuration) -> TrainingSize:
     """Speakers and clips that the folds of all seeds learn from, by their splits; empty where one is not known."""
     splits = [
         evidence.results.splits.get(run.metrics["split_checksum"]) if run.metrics else None for run in config.done
     ]
     parts = [fold["parts"] for split in splits if split for fold in split.audit.get("folds", ())]
     if None in splits or not parts:
-        return Learned()
-    return Learned(
+        return TrainingSize()
+    return TrainingSize(
         training=tuple(part["train"]["speakers"] for part in parts),
         validation=tuple(part["validation"]["speakers"] for part in parts),
         clips=tuple(part["train"]["clips"] + part["validation"]["clips"] for part in parts),
@@ -118,7 +118,7 @@ def learned(evidence: Evidence, config: Configuration) -> Learned:
 def number_table(evidence: Evidence, curves: Sequence[Curve]) -> Sheet:
     """A row for each number of speakers of each curve: what is learned from, the score, and the gain over the probe."""
     configs = [config for curve in curves for config in curve.configurations]
-    naming = Naming([curve.named for curve in curves])
+    naming = Naming([curve.unlimited for curve in curves])
     estimates = [evidence.estimate(config) for config in configs]
     ends, row = set(), 0
     for curve in curves[:-1]:
@@ -133,7 +133,7 @@ def number_table(evidence: Evidence, curves: Sequence[Curve]) -> Sheet:
         title="How many speakers to learn from",
         columns=(*naming.columns(), *columns("speakers", "clips", "seeds", "macro F1", "over probe")),
         rows=tuple(
-            (*naming.cells(curve.named), *_cells(evidence, config))
+            (*naming.cells(curve.unlimited), *_cells(evidence, config))
             for curve in curves
             for config in curve.configurations
         ),
@@ -157,8 +157,8 @@ def number_pictures(evidence: Evidence, curves: Sequence[Curve]) -> list[Picture
     """A figure a corpus and split: the score against the number of speakers, a panel a backbone, a line a method."""
     groups: dict[tuple[str, str, int], list[Curve]] = {}
     for curve in curves:
-        axes = curve.named.axes
-        groups.setdefault((axes.corpus, curve.named.split, axes.split_seed), []).append(curve)
+        axes = curve.unlimited.axes
+        groups.setdefault((axes.corpus, curve.unlimited.split, axes.split_seed), []).append(curve)
     corpora = [corpus for corpus, _, _ in groups]
     return [
         _picture(evidence, members, slug(" ".join(map(str, key if corpora.count(key[0]) > 1 else key[:1]))))
@@ -167,7 +167,7 @@ def number_pictures(evidence: Evidence, curves: Sequence[Curve]) -> list[Picture
 
 
 def _cells(evidence: Evidence, config: Configuration) -> tuple[Cell, ...]:
-    of = learned(evidence, config)
+    of = training_size(evidence, config)
     return (
         _number_cell(config, of),
         Cell(span_text(of.clips), fmean(of.clips)) if of.clips else Cell(DASH),
@@ -177,7 +177,7 @@ def _cells(evidence: Evidence, config: Configuration) -> tuple[Cell, ...]:
     )
 
 
-def _number_cell(config: Configuration, of: Learned) -> Cell:
+def _number_cell(config: Configuration, of: TrainingSize) -> Cell:
     """Number of speakers; below, how many train and how many validate."""
     asked = config.axes.speakers
     if not of.speakers:
@@ -191,7 +191,7 @@ def _number_cell(config: Configuration, of: Learned) -> Cell:
     )
 
 
-def _number_text(asked: int, of: Learned) -> str:
+def _number_text(asked: int, of: TrainingSize) -> str:
     """`4`; of all speakers `all (16–17)`, or `all` where their number is not known."""
     if asked:
         return str(asked)
@@ -218,11 +218,15 @@ def _over_probe_cell(evidence: Evidence, config: Configuration) -> Cell:
 
 def _picture(evidence: Evidence, curves: Sequence[Curve], stem: str) -> Picture:
     configs = [config for curve in curves for config in curve.configurations]
-    named = tuple(curve.named for curve in curves)
-    heading = Group(named[0].axes.corpus, named[0].split, named).heading
-    naming = Naming(named, hide=("corpus", "split", "split seed", "backbone"))
+    unlimited = tuple(curve.unlimited for curve in curves)
+    heading = Group(unlimited[0].axes.corpus, unlimited[0].split, unlimited).heading
+    naming = Naming(unlimited, hide=("corpus", "split", "split seed", "backbone"))
     lines = [
-        Line(panel=backbone_title(curve.named.axes), name=naming.label(curve.named), points=_points(evidence, curve))
+        Line(
+            panel=backbone_title(curve.unlimited.axes),
+            name=naming.label(curve.unlimited),
+            points=_points(evidence, curve),
+        )
         for curve in curves
     ]
     title, words = f"Macro F1 by number of speakers: {heading}", []
@@ -250,7 +254,7 @@ def _points(evidence: Evidence, curve: Curve) -> tuple[Point, ...]:
     """Points of the numbers that are known: of all speakers their number is that of the split."""
     points = []
     for config in curve.configurations:
-        of, estimate = learned(evidence, config), evidence.estimate(config)
+        of, estimate = training_size(evidence, config), evidence.estimate(config)
         number = fmean(of.speakers) if of.speakers else float(config.axes.speakers)
         if number:
             points.append(

@@ -75,7 +75,7 @@ class Evidence:
         """Changed settings, without those that all runs of its recipe, method, split and auxiliary corpora share."""
         return tuple(setting for setting in config.axes.settings if setting not in self._shared[_kind(config)])
 
-    def ablated(self, config: Configuration) -> Settings:
+    def ablation_settings(self, config: Configuration) -> Settings:
         """The `changed` settings but for the number of speakers to learn from, which is no part of how models learn."""
         return tuple(setting for setting in self.changed(config) if setting[0] != SPEAKERS)
 

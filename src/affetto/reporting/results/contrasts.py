@@ -110,7 +110,7 @@ def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, 
         if kind in ("recipe", "settings") and config.axes.is_baseline:
             continue
         for circumstances in _circumstances(evidence, config, kind):
-            value = str(evidence.ablated(config) if kind == "settings" else getattr(config.axes, kind))
+            value = str(evidence.ablation_settings(config) if kind == "settings" else getattr(config.axes, kind))
             groups.setdefault(circumstances, {}).setdefault(value, {})[config.axes.corpus] = config
     for group in groups.values():
         for second, first in combinations(group, 2):
@@ -154,7 +154,7 @@ def _title(evidence: Evidence, kind: str, config: Configuration) -> str:
         return str(getattr(axes, kind))
     if kind == "auxiliary":
         return auxiliary_title(axes.auxiliary) or "alone"
-    return backbone_title(axes) if kind == "backbone" else changes(evidence.ablated(config)) or "unchanged"
+    return backbone_title(axes) if kind == "backbone" else changes(evidence.ablation_settings(config)) or "unchanged"
 
 
 def _circumstances_text(kind: str, pairs: Pairs, without: Sequence[str]) -> str:
