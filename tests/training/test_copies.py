@@ -16,7 +16,7 @@ from affetto.errors import UserError
 from affetto.models.prefix import Source
 from affetto.targets.classes import Classes
 from affetto.targets.distribution import Distribution
-from affetto.training import stacking
+from affetto.training import data, stacking
 from affetto.training.copies import Copies
 from affetto.training.selection import Probe, choose
 from affetto.training.spec import CorpusSpec, acting, settings
@@ -73,6 +73,14 @@ def test_clips_of_the_test_part_alone_have_no_copies(table: Path, tmp_path: Path
     metrics = train(spec(table, overrides=SLOWER, probe=False), tmp_path / "run")
     assert metrics["changed_copies"] == {"changes": ["speed:0.8"], "clips": 21, "copies": 21}
     assert [len(task.train) for task in tasks] == [28, 42]
+
+
+def test_clips_that_no_fold_and_no_final_model_learns_from_have_no_copies(tmp_path: Path) -> None:
+    table = write_table(tmp_path, speakers=6)
+    few = spec(table, method="probe", overrides=SLOWER | {"training.speakers": "2"}, split="kfold:3")
+    read = data.read(few, lambda _: None)
+    learned = {clip for fold in read.split.folds for clip in (*fold.train, *fold.validation)}
+    assert set(read.copies.clips.values()) == learned < {clip.id for clip in read.manifest.clips}
 
 
 @pytest.mark.parametrize("method", ["probe", "frozen"])

@@ -57,6 +57,8 @@ class Data:
     """Changes under which each training clip has a copy."""
     changes_auxiliary: bool = False
     """True if auxiliary clips have copies too."""
+    makes_final: bool = True
+    """True if a final model, behind several folds, learns from all clips."""
     noise: Noise | None = None
     """Recordings of noise for the augmentation; None: white noise, or none."""
     copies: Copies = field(default_factory=Copies)
@@ -102,10 +104,11 @@ class Data:
         self._make_copies()
 
     def _make_copies(self) -> None:
-        """Make copies of the clips that a model learns from: the final one, after several folds, learns from all."""
+        """Make copies of the clips that a fold's model or the final one learns from."""
         folds = self.split.folds
         learned = {clip for fold in folds for clip in (*fold.train, *fold.validation)}
-        clips = [clip.id for clip in self.manifest.clips if len(folds) > 1 or clip.id in learned]
+        learns_from_all = self.makes_final and len(folds) > 1
+        clips = [clip.id for clip in self.manifest.clips if learns_from_all or clip.id in learned]
         clips += self.auxiliary.ids if self.changes_auxiliary else ()
         self.copies = Copies.make(
             self.changes, clips, sources=self.sources, digests=self.digests, left_out=self.left_out
@@ -228,6 +231,7 @@ def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
         changes=spec.settings.augment.changes,
         noise=noise_of(spec),
         changes_auxiliary=spec.settings.augment.copies_auxiliary,
+        makes_final=spec.makes_final,
         allow_duplicates=spec.allow_duplicates,
     )
     data.select_auxiliary()
