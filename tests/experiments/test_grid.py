@@ -129,6 +129,19 @@ def test_only_takes_the_runs_that_have_one_of_the_values(tmp_path):
         )
 
 
+def test_only_takes_the_runs_of_a_variant_or_of_none(tmp_path):
+    entry = "variants:\n  - {name: faster, when: {method: lora}, set: {training.lr: 0.01}}\n"
+    whole = grid.read(written(tmp_path, SMALL + entry))
+    faster, plain = whole.only({"variant": ["faster"]}).runs, whole.only({"variant": ["none"]}).runs
+    assert {run.variant for run in faster} == {"faster"} and {run["method"] for run in faster} == {"lora"}
+    assert plain == grid.read(written(tmp_path, SMALL)).runs
+    assert len(whole.only({"variant": ["none", "faster"]}).runs) == len(whole.runs) == len(faster) + len(plain)
+    with pytest.raises(UserError, match=r"unknown variant in this grid 'fastest': did you mean 'faster'"):
+        whole.only({"variant": ["fastest"]})
+    with pytest.raises(UserError, match=r"`none` names the runs that are no variant; give .* another name"):
+        grid.read(written(tmp_path, SMALL + entry.replace("faster", "none")))
+
+
 def test_a_corpus_needs_a_place_when_a_run_is_made(tmp_path):
     first = grid.read(written(tmp_path, SMALL.replace("corpus: table", "corpus: emovo+demos"))).runs[0]
     with pytest.raises(UserError, match=r"corpus 'demos' has no place: give --corpus demos=PATH"):

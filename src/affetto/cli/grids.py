@@ -42,7 +42,8 @@ def run(
     engine: Engine = "local",
     address: Address = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="AXIS=VALUE", help="do only these runs, e.g. method=lora (repeatable)")
+        list[str] | None,
+        typer.Option(metavar="AXIS=VALUE", help="do only these runs, e.g. method=lora or variant=none (repeatable)"),
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="try failed runs again")] = False,
     small: Annotated[

@@ -15,7 +15,7 @@ from typing import Any
 from affetto.backbones.catalogue import check_backbone
 from affetto.errors import UserError, unknown
 from affetto.experiments import resources
-from affetto.experiments.planned import AXES, PlannedRun, text
+from affetto.experiments.planned import AXES, NO_VARIANT, PlannedRun, text
 from affetto.experiments.resources import Resources
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import parse_protocol
@@ -212,6 +212,8 @@ def _variant(file: Path, entry: Any, axes: Mapping[str, list[Any]]) -> Entry:
         raise UserError(
             f"{file}: an entry of `variants` is {{name: …, set: {{…}}}}, perhaps with `when: {{…}}`, not {entry!r}"
         )
+    if str(entry["name"]) == NO_VARIANT:
+        raise UserError(f"{file}: `{NO_VARIANT}` names the runs that are no variant; give {entry!r} another name")
     return Entry(
         content=entry,
         condition=_condition(file, "variants", entry["when"], axes) if "when" in entry else {},

@@ -35,7 +35,7 @@ import yaml
 
 from affetto.errors import UserError, unknown
 from affetto.experiments.expansion import Expansion
-from affetto.experiments.planned import PlannedRun, text
+from affetto.experiments.planned import PlannedRun
 
 PARTS = (
     "name",
@@ -60,16 +60,19 @@ class Grid:
     corpora: Mapping[str, str] = field(default_factory=dict)
 
     def only(self, selection: Mapping[str, Sequence[str]]) -> Grid:
-        """The runs whose axes have one of the values, {axis: texts}. Raises UserError for a value of no run."""
+        """The runs that have one of the values of each axis, or one of the variants, {axis: texts}.
+
+        Raises UserError for a value of no run, and where no run has a value of each axis.
+        """
         runs = self.runs
         for axis, values in selection.items():
-            existing = {text(run.values[axis]) for run in self.runs if axis in run.values}
-            if all(axis not in run.values for run in self.runs):
-                raise unknown("axis of this grid", axis, sorted({name for run in self.runs for name in run.values}))
+            existing = {run.selectors[axis] for run in self.runs if axis in run.selectors}
+            if not existing:
+                raise unknown("axis of this grid", axis, sorted({name for run in self.runs for name in run.selectors}))
             for value in values:
                 if value not in existing:
                     raise unknown(f"{axis} in this grid", value, sorted(existing))
-            runs = tuple(run for run in runs if axis in run.values and text(run.values[axis]) in values)
+            runs = tuple(run for run in runs if run.selectors.get(axis) in values)
         if not runs:
             raise UserError("no run of the grid matches all of --only; leave one of them out")
         return Grid(self.name, runs, self.corpora)

@@ -35,6 +35,8 @@ AXES: dict[str, Any] = {
 LATER_AXES = ("target", "auxiliary")
 """Axes that earlier grids lacked: with their default they change no name of a run."""
 SEEDS = ("seed", "split_seed", "weights_seed")
+VARIANT, NO_VARIANT = "variant", "none"
+"""Selector of `--only` for variants, and its value for a run that is none."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class PlannedRun:
 
     def __getitem__(self, axis: str) -> Any:
         return self.values[axis]
+
+    @property
+    def selectors(self) -> Mapping[str, str]:
+        """Texts by which `--only` selects runs, {axis: text}; a run that is no variant has the variant `none`."""
+        return {axis: text(value) for axis, value in self.values.items()} | {VARIANT: self.variant or NO_VARIANT}
 
     @property
     def identity(self) -> str:
