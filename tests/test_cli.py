@@ -213,6 +213,13 @@ def test_a_wrong_path_an_empty_folder_and_an_archive(fails, tmp_path: Path) -> N
     assert not (tmp_path / "run").exists()
 
 
+def test_a_name_before_a_path_that_stands_alone(fails, table: Path, tmp_path: Path) -> None:
+    for words in (("inspect",), ("audit",), ("convert", tmp_path / "out", "--to", "table")):
+        line = fails("corpora", words[0], f"table={table}", *words[1:])
+        assert f"give the path alone, and its name as an option: {table} --as table" in line
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_checkpoint_folder_without_weights_or_of_an_unknown_family(fails, table: Path, tmp_path: Path) -> None:
     for name, config, said in (
         ("bare", {"model_type": "wav2vec2"}, "weights"),

@@ -16,6 +16,14 @@ app = typer.Typer(
 )
 
 
+def _path_alone(path: Path) -> Path:
+    """The path as it is. Raises UserError for NAME=PATH, as other commands take it, where such a path is none."""
+    name, equals, place = str(path).partition("=")
+    if equals and not path.exists() and Path(place).exists():
+        raise UserError(f"{path}: give the path alone, and its name as an option: {place} --as {name}")
+    return path
+
+
 @app.command("list")
 def list_corpora(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
@@ -36,7 +44,7 @@ def list_corpora(
 
 @app.command("inspect")
 def inspect_corpus(
-    path: Annotated[Path, typer.Argument(help="corpus folder or table")],
+    path: Annotated[Path, typer.Argument(help="corpus folder or table", callback=_path_alone)],
     corpus: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="corpus or layout to read it as; by default recognised")
     ] = None,
@@ -78,7 +86,7 @@ def inspect_corpus(
 
 @app.command("convert")
 def convert_corpus(
-    path: Annotated[Path, typer.Argument(help="corpus folder or table")],
+    path: Annotated[Path, typer.Argument(help="corpus folder or table", callback=_path_alone)],
     out: Annotated[Path, typer.Argument(help="new folder")],
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="format of the new folder, such as table")],
     corpus: Annotated[
@@ -124,7 +132,10 @@ def convert_corpus(
 
 @app.command("audit")
 def audit_split(
-    path: Annotated[Path, typer.Argument(help="folder of part or fold files, or a table with columns of parts")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="folder of part or fold files, or a table with columns of parts", callback=_path_alone),
+    ],
     corpus: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="corpus or layout to read it as; by default recognised")
     ] = None,
