@@ -108,6 +108,17 @@ def test_a_setting_reaches_the_runs_that_it_has_an_effect_on(tmp_path):
     assert {run["method"] for run in few.runs} == {"frozen", "lora"}
 
 
+def test_runs_on_the_same_statistics_share_them_whatever_they_take_of_them(tmp_path):
+    text = SMALL.replace("[frozen, lora]", "[probe, frozen, lora]").replace(
+        "[whisper-mini, wav2vec2-mini]", "xlsr-mini"
+    )
+    runs = grid.read(written(tmp_path, text + "  model.states: [1, 2]\n  training.first_block: 1\n")).runs
+    shared = {name: {run.shares for run in runs if run["method"] == name} for name in ("probe", "frozen", "lora")}
+    assert len(shared["probe"] | shared["frozen"]) == 1 and len(shared["lora"]) == 2
+    other = grid.read(written(tmp_path, text + "  model.state_norm: layer\n")).only({"method": ["frozen"]})
+    assert not shared["frozen"] & {run.shares for run in other.runs}
+
+
 def test_a_run_keeps_its_name_when_the_grid_grows_and_changes_it_with_its_settings(tmp_path):
     before = {run.name for run in grid.read(written(tmp_path, SMALL)).runs}
     more = {run.name for run in grid.read(written(tmp_path, SMALL.replace("[0, 1]", "[0, 1, 2]"))).runs}

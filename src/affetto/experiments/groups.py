@@ -71,6 +71,7 @@ def _key(run: PlannedRun) -> tuple[Any, ...]:
         run["method"],
         model.head,
         model.head_width,
+        model.states,
         run.resources,
     )
 

@@ -85,8 +85,10 @@ class PlannedRun:
         method = METHODS.find(self["method"])
         if method.changes_blocks and first == 0:
             return ("front end" if method.trains_embedding else "input of the first block", *shared)
-        pooling = (model.pooling, model.layer, model.states, model.state_norm)
-        return (*pooling, not HEADS.find(model.head).takes_frames, first, *shared)
+        has_statistics = model.pooling == "layer" and not HEADS.find(model.head).takes_frames
+        if has_statistics and not method.changes_blocks:
+            return ("statistics", model.layer, model.state_norm, *shared)  # of every state up to that layer
+        return (model.pooling, model.layer, model.states, model.state_norm, has_statistics, first, *shared)
 
     @property
     def shares(self) -> tuple[Any, ...]:
