@@ -60,7 +60,7 @@ def _measure(chosen: argparse.Namespace, folder: Path) -> dict[str, float | str]
     started = time.perf_counter()
     data = read(spec, lambda _: None)
     builder = Builder(spec, data, load_backbone(chosen.backbone), device, Display(quiet=True))
-    classifier = builder.fresh(None)
+    classifier = builder.fresh()
     prefixes = builder.prefixes(classifier)
     prepared = time.perf_counter() - started
     train = data.split.folds[0].train

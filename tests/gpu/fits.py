@@ -107,7 +107,7 @@ class Trainer:
         return results
 
     def _request(self, file: Path, seed: int, slot: int) -> FitRequest:
-        classifier = self.builder.fresh(None, slot)
+        classifier = self.builder.fresh(slot=slot)
         for module in classifier.modules():
             if "Dropout" in type(module).__name__:
                 module.p = 0.0
@@ -121,7 +121,7 @@ class Trainer:
             checkpoint_file=file,
             on_epoch=lambda _: None,
             on_step=lambda _done, _all: None,
-            architecture=self.builder.architecture(classifier, None),
+            architecture=self.builder.architecture(classifier),
         )
 
 

@@ -110,8 +110,20 @@ def test_neighbours_are_chosen_by_their_mean() -> None:
     statistics, truth, speakers = clips_of()
     options: dict[str, Any] = {"target": Classes(EMOTIONS), "layers": range(3), "strengths": [0.1, 1.0], "folds": 3}
     alone = choose(lambda layer: statistics[:, layer], truth, speakers, **options)
-    both = choose(lambda layer: statistics[:, layer], truth, speakers, states=2, **options)
+    both = choose(lambda layer: statistics[:, layer], truth, speakers, counts=(2,), **options)
     assert (both.layer, both.states) == (2, 2)
     assert both.score > alone.score + 0.1
     assert both.to_json()["states"] == 2 and "states" not in alone.to_json()
     assert type(both).from_json(both.to_json()) == both
+
+
+def test_the_number_of_neighbours_is_chosen_by_their_score() -> None:
+    statistics, truth, speakers = clips_of()
+    options: dict[str, Any] = {"target": Classes(EMOTIONS), "layers": range(3), "strengths": [0.1, 1.0], "folds": 3}
+    several = choose(lambda layer: statistics[:, layer], truth, speakers, counts=(1, 2, 4), **options)
+    assert several == choose(lambda layer: statistics[:, layer], truth, speakers, counts=(2,), **options)
+    statistics[:, 2] = np.random.default_rng(1).standard_normal(statistics[:, 2].shape)  # and state 1 has half of it
+    single = choose(lambda layer: statistics[:, layer], truth, speakers, counts=(1, 2), **options)
+    assert (single.layer, single.states) == (1, 1)
+    same = choose(lambda layer: statistics[:, 1], truth, speakers, counts=(2, 1), **options)
+    assert same.states == 1, "on a tie fewer states"

@@ -107,6 +107,6 @@ def test_every_state_is_tried_under_the_middle_strength_and_the_best_three_under
     tried = [(state, 0.1) for state in range(5)] + [(state, c) for state in (1, 3, 4) for c in (0.01, 1.0)]
     assert sorted(fits) == sorted(2 * tried), "in each of two folds"
     fits.clear()
-    choose(lambda state: states[state], truth, speakers, range(3), states=2, **options)
+    choose(lambda state: states[state], truth, speakers, range(3), counts=(2,), **options)
     every = [(state, strength) for state in range(3) for strength in options["strengths"]]
     assert sorted(fits) == sorted(2 * every), "neighbours share their fits"

@@ -60,7 +60,7 @@ class Ours:
         data = read(spec, lambda _: None)
         backbone = load_backbone(key, random_weights=True)
         self.builder = Builder(spec, data, backbone, self.device, Display(quiet=True))
-        self.classifier = self.builder.fresh(None)
+        self.classifier = self.builder.fresh()
         self.ids = tuple(clip.id for clip in data.manifest.clips)
         self.target = {clip.id: EMOTIONS.index(clip.emotion) for clip in data.manifest.clips}
 
@@ -121,7 +121,7 @@ class Ours:
         for seed in range(count):
             file = self.folder / f"checkpoint-{seed}.safetensors"
             file.unlink(missing_ok=True)
-            classifier = self.builder.fresh(None, seed)
+            classifier = self.builder.fresh(slot=seed)
             requests.append(
                 FitRequest(
                     classifier=classifier,
@@ -133,7 +133,7 @@ class Ours:
                     checkpoint_file=file,
                     on_epoch=on_epoch,
                     on_step=lambda _done, _all: None,
-                    architecture=self.builder.architecture(classifier, None),
+                    architecture=self.builder.architecture(classifier),
                 )
             )
         return requests
@@ -155,7 +155,7 @@ class Ours:
         file = self.folder / "checkpoint.safetensors"
         file.unlink(missing_ok=True)
         fit(
-            self.builder.fresh(None),
+            self.builder.fresh(),
             self.prefixes,
             self._task(seed, epochs),
             self.builder.spec.settings.training,

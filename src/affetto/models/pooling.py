@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 POOLINGS = ("mean", "without_embedding", "weighted", "layer")
 STATE_NORMS = ("none", "layer")
+
+
+class Taken(NamedTuple):
+    """States that a pooling takes: the highest of them (None: the last one), and their number."""
+
+    layer: int | None = None
+    states: int = 1
+
+
+LAST_STATE = Taken()
 
 
 def side_by_side(statistics: Tensor) -> Tensor:

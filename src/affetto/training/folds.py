@@ -18,6 +18,7 @@ from affetto.corpora.manifest import Clip
 from affetto.models import state_sizes
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
+from affetto.models.pooling import Taken
 from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.data import Data
@@ -77,7 +78,7 @@ class FoldTrainer:
         )
         self.strangeness = Strangeness(self.builder, self.truth, self.accelerator)
         self.several = len(self.data.split.folds) > 1
-        self.chooses = self.settings.model.layer == "auto" or self.settings.training.warm_start == "probe"
+        self.chooses = self.settings.model.is_chosen or self.settings.training.warm_start == "probe"
         self.free_slots = list(range(self.at_once))
         for ids in self._fitted():  # an error ends the run before anything is computed
             self.tasks.check(ids)
@@ -113,9 +114,9 @@ class FoldTrainer:
         trained_on = fold.train + fold.validation
         choice = self._choice(trained_on, folder)
         result: dict[str, Any] = {}
-        best_epoch, classifier, layer = yield from self._select(fold, choice, place, result)
+        best_epoch, classifier, taken = yield from self._select(fold, choice, place, result)
         if self.settings.training.refit:
-            classifier, layer, _ = yield from self._fit(
+            classifier, taken, _ = yield from self._fit(
                 trained_on, None, epochs=best_epoch, name=fold.name, stage=REFIT, choice=choice, place=place
             )
         decision = self.target.decision(result["validation"])
@@ -137,7 +138,7 @@ class FoldTrainer:
         summary["confidence"] = self.target.confidence([result])
         confidence = summary["confidence"] | self.target.label_sets([result])
         novelty = self.strangeness.of_fold(classifier, self._fitted_on(fold), fold.test)
-        self.save(Trained(classifier, layer, fold.name, is_tested=True, confidence=confidence, novelty=novelty), folder)
+        self.save(Trained(classifier, taken, fold.name, is_tested=True, confidence=confidence, novelty=novelty), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
         place.display.end(self._summary_line(summary))
@@ -145,7 +146,7 @@ class FoldTrainer:
 
     def _select(
         self, fold: Fold, choice: Choice | None, place: Place, result: dict[str, Any]
-    ) -> Steps[tuple[int, Classifier, int | None]]:
+    ) -> Steps[tuple[int, Classifier, Taken]]:
         """Fit on the training clips, judged by the validation clips: the best epoch, and the model of it.
 
         Where a refit follows and this stage was done before, the model is a fresh one: it is not needed.
@@ -154,8 +155,8 @@ class FoldTrainer:
         done = folder.read("select.json") if refit else None
         if done is not None:
             result["validation"] = folder.read_lines(PREDICTIONS["validation"])
-            return done["best_epoch"], self.builder.fresh(self._layer(choice), place.slot), self._layer(choice)
-        classifier, layer, progress = yield from self._fit(
+            return done["best_epoch"], self.builder.fresh(self._taken(choice), place.slot), self._taken(choice)
+        classifier, taken, progress = yield from self._fit(
             fold.train, fold.validation, epochs=epochs, name=fold.name, stage=SELECT, choice=choice, place=place
         )
         values = self._values(classifier, fold.validation)
@@ -166,7 +167,7 @@ class FoldTrainer:
         folder.write_lines(PREDICTIONS["validation"], result["validation"])
         if refit:
             folder.write("select.json", {"best_epoch": progress.best_epoch})
-        return progress.best_epoch, classifier, layer
+        return progress.best_epoch, classifier, taken
 
     def _fitted_on(self, fold: Fold) -> tuple[str, ...]:
         """Clips that the fold's tested model is trained on."""
@@ -187,7 +188,7 @@ class FoldTrainer:
         self.display.begin("final model")
         clips = tuple(clip.id for clip in self.data.manifest.clips)
         choice = self._choice(clips, folder)
-        classifier, layer, _ = yield from self._fit(
+        classifier, taken, _ = yield from self._fit(
             clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, place=Place(folder, self.display, 0)
         )
         folds = [
@@ -195,7 +196,7 @@ class FoldTrainer:
             for fold in self.data.split.folds
         ]
         novelty = self.strangeness.of_final(classifier, clips, folds)
-        self.save(Trained(classifier, layer, FINAL, is_tested=False, confidence=confidence, novelty=novelty), folder)
+        self.save(Trained(classifier, taken, FINAL, is_tested=False, confidence=confidence, novelty=novelty), folder)
         summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": choice.to_json()})
         folder.write("final.json", summary)
         folder.drop_checkpoint()
@@ -212,13 +213,13 @@ class FoldTrainer:
         stage: str,
         choice: Choice | None,
         place: Place,
-    ) -> Steps[tuple[Classifier, int | None, Fit]]:
-        layer, folder = self._layer(choice), place.folder
-        classifier = self.builder.fresh(layer, place.slot)
+    ) -> Steps[tuple[Classifier, Taken, Fit]]:
+        taken, folder = self._taken(choice), place.folder
+        classifier = self.builder.fresh(taken, place.slot)
         start = None
         if self.settings.training.warm_start == "probe":
-            assert choice is not None and layer is not None
-            start = replace(choice, layer=layer)
+            assert choice is not None and taken.layer is not None
+            start = replace(choice, layer=taken.layer)
         task = self.tasks.make(ids, validation, epochs=epochs, name=f"{name} {stage}", start=start)
         log = Log(folder, stage)
 
@@ -236,23 +237,27 @@ class FoldTrainer:
             checkpoint_file=folder.checkpoint,
             on_epoch=on_epoch,
             on_step=place.display.advance,
-            architecture=self.builder.architecture(classifier, layer),
+            architecture=self.builder.architecture(classifier, taken),
         )
         progress = yield from fitted(request)
         log.update(progress.history)  # where all epochs were done before, none has reported
-        return classifier, layer, progress
+        return classifier, taken, progress
 
     # The probe -----------------------------------------------------------------------------------
 
-    def _layer(self, choice: Choice | None) -> int | None:
-        """The state that pooling takes: as set, or as chosen."""
+    def _taken(self, choice: Choice | None) -> Taken:
+        """The states that pooling takes: as set, or as chosen."""
+        model = self.settings.model
+        if choice is None:
+            assert not model.is_chosen
+            return Taken(self._layer(), model.counts[0])
+        return Taken(choice.layer if model.layer == "auto" else self._layer(), choice.states)
+
+    def _layer(self) -> int | None:
+        """The highest state that pooling takes, where it is not chosen."""
         layer = self.settings.model.layer
-        if layer == "auto":
-            assert choice is not None
-            return choice.layer
-        if layer is None and self.chooses:
-            return self.builder.backbone.depth
-        return layer
+        assert layer != "auto"
+        return self.builder.backbone.depth if layer is None and self.chooses else layer
 
     def _choice(self, ids: tuple[str, ...], folder: RunFolder) -> Choice | None:
         """State and strength chosen on these clips; kept, so that a run that goes on need not choose again."""
@@ -262,7 +267,7 @@ class FoldTrainer:
         if saved is not None:
             return Choice.from_json(saved)
         free = self.settings.model.layer == "auto"
-        choice = self.probes.choose(ids, self._states() if free else [self._layer(None) or 0])
+        choice = self.probes.choose(ids, self._states() if free else [self._layer() or 0])
         folder.write("choice.json", choice.to_json())
         return choice
 

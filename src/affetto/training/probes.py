@@ -49,7 +49,7 @@ class Probes:
             layers=layers,
             strengths=probe.strengths,
             folds=probe.inner_folds,
-            states=self.settings.model.states,
+            counts=self.settings.model.counts,
             **self._options(together, len(ids)),
         )
         share = self._weight(together, len(ids)) / self._weight(self.data.training_ids(ids), len(ids))
@@ -86,8 +86,8 @@ class Probes:
 
     def features(self, ids: Sequence[str], choice: Choice) -> np.ndarray:
         """Statistics of the states of a choice, (clips, features): all means first, then all deviations."""
-        stored, lowest = self.builder.statistics(), choice.layer - choice.states + 1
-        rows = [stored[i]["statistics"][lowest : choice.layer + 1].float() for i in ids]
+        stored, taken = self.builder.statistics(), slice(choice.taken.start, choice.taken.stop)
+        rows = [stored[i]["statistics"][taken].float() for i in ids]
         return side_by_side(torch.stack(rows)).numpy()
 
     def _truth(self, ids: Sequence[str]) -> np.ndarray:

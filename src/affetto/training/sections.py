@@ -37,6 +37,10 @@ TWICE_BALANCED = "a balanced epoch leaves the loss nothing to balance"
 WITHOUT_PROBE = "set training.warm_start=none and model.layer=null with another head or pooling"
 
 
+AUTO_STATES = (1, 2, 4)
+"""Numbers of states among which model.states=auto chooses."""
+
+
 class ModelSettings(Section):
     """States that are pooled, and the classifier on them."""
 
@@ -53,14 +57,13 @@ class ModelSettings(Section):
         description="state that pooling=layer takes (0 … L); null: the last; auto: chosen on inner folds of speakers",
     )
     states: Annotated[
-        int,
+        Annotated[int, Field(ge=1)] | Literal["auto"],
         Acts(effects.PROBE_SHAPE),
-        Needs(effects.PROBE_SHAPE, lambda value: value > 1, "set model.states=1 with another head or pooling"),
+        Needs(effects.PROBE_SHAPE, lambda value: value != 1, "set model.states=1 with another head or pooling"),
     ] = Field(
         1,
-        ge=1,
         description="neighbouring states, model.layer the highest, whose statistics stand side by side; the probe is "
-        "solved for each, and their outputs are averaged",
+        "solved for each, and their outputs are averaged; auto: 1, 2 or 4, chosen on inner folds of speakers",
     )
     state_norm: Literal["none", "layer"] = Field("none", description="normalisation of each state before pooling")
     head: Annotated[HeadName, Acts(effects.STEPPED)] = Field("paper", description="classifier on the pooled state")
@@ -80,6 +83,16 @@ class ModelSettings(Section):
         "none",
         description="ablation: pre-LayerNorm weights computed in post-LayerNorm order",
     )
+
+    @property
+    def is_chosen(self) -> bool:
+        """True if the highest of the states or their number is chosen on inner folds."""
+        return "auto" in (self.layer, self.states)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Numbers of states among which is chosen."""
+        return AUTO_STATES if self.states == "auto" else (self.states,)
 
 
 def _not_one(reason: str) -> AfterValidator:

@@ -46,6 +46,11 @@ class Choice:
     """Number of neighbouring states, `layer` the highest, whose probes are averaged."""
 
     @property
+    def taken(self) -> range:
+        """The states, the lowest first."""
+        return range(self.layer - self.states + 1, self.layer + 1)
+
+    @property
     def strength_on_all(self) -> float:
         """C for fits on the clips that the choice is for: `strength` times `share`."""
         return self.strength * self.share
@@ -76,16 +81,17 @@ def choose(
     clip_weights: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     owners: np.ndarray | None = None,
-    states: int = 1,
+    counts: Sequence[int] = (1,),
 ) -> Choice:
     """The best state and strength by the target's score of the probe over speaker-disjoint inner folds.
 
     `features(layer)` (clips, features), `truth` (clips, …) as `target` encodes it, `speakers` one a clip: of non-test
     clips only. Clips beyond the last speaker are auxiliary: each fold is fitted on them, none is judged by them.
     Copies come last, and join the fits that their clip joins. `clip_weights`, `groups`, `owners` are as of `Probe.fit`.
-    Every state is tried under the middle strength, the best few under all. With `states` over 1 the outputs of so
-    many neighbouring states are averaged, and the highest of them is chosen among `layers`. On a tie the lower state
-    and the smaller C win. Raises UserError where there are fewer than two speakers.
+    `counts` are numbers of states: with more than 1 the outputs of so many neighbours are averaged, and the highest
+    of them is chosen among `layers`. For each number every state is tried under the middle strength, the best few
+    under all; a number for which there are too few states is left out. On a tie fewer states, the lower state and the
+    smaller C win. Raises UserError where there are fewer than two speakers.
     """
     of_clips = np.arange(len(truth)) if owners is None else owners
     splits = [(np.flatnonzero(~np.isin(of_clips, held_out)), held_out) for _, held_out in inner_folds(speakers, folds)]
@@ -100,22 +106,21 @@ def choose(
         rows=rows,
     )
 
-    def neighbours(layer: int) -> range:
-        return range(layer - states + 1, layer + 1)
-
-    def tried(layer: int, strength: float) -> Choice:
-        score = fits.score(neighbours(layer), strength)
+    def tried(layer: int, states: int, strength: float) -> Choice:
+        score = fits.score(range(layer - states + 1, layer + 1), strength)
         return Choice(layer, strength, score, measure=target.probe_measure, states=states)
 
     middle = sorted(strengths)[len(strengths) // 2]
     rest = [strength for strength in strengths if strength != middle]
-    highest = [layer for layer in layers if layer >= states - 1]
-    fits.compute((state, middle) for layer in highest for state in neighbours(layer))
-    choices = [tried(layer, middle) for layer in highest]
-    short_list = sorted(choices, key=lambda choice: (-round(choice.score, 12), choice.layer))[:SHORT_LIST]
-    fits.compute((state, strength) for choice in short_list for state in neighbours(choice.layer) for strength in rest)
-    choices = short_list + [tried(choice.layer, strength) for choice in short_list for strength in rest]
-    return min(choices, key=lambda choice: (-round(choice.score, 12), choice.layer, choice.strength))
+    choices: list[Choice] = []
+    for states in counts:
+        highest = [layer for layer in layers if layer >= states - 1]
+        fits.compute((state, middle) for layer in highest for state in range(layer - states + 1, layer + 1))
+        all_states = [tried(layer, states, middle) for layer in highest]
+        short_list = sorted(all_states, key=lambda choice: (-round(choice.score, 12), choice.layer))[:SHORT_LIST]
+        fits.compute((state, strength) for choice in short_list for state in choice.taken for strength in rest)
+        choices += short_list + [tried(choice.layer, states, strength) for choice in short_list for strength in rest]
+    return min(choices, key=lambda choice: (-round(choice.score, 12), choice.states, choice.layer, choice.strength))
 
 
 @dataclass(kw_only=True)

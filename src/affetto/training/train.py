@@ -14,6 +14,7 @@ from affetto._version import __version__
 from affetto.errors import UserError
 from affetto.measures.ceiling import human_ceiling
 from affetto.models.methods.registry import METHODS
+from affetto.models.pooling import Taken
 from affetto.models.saved import save_classifier
 from affetto.targets.registry import identity_of, target_fields
 from affetto.training import device as devices
@@ -145,12 +146,12 @@ class _Run:
 
     def _prepare(self) -> None:
         """Store the prefixes of all clips, as far as it is known by now at which cut."""
-        settings = self.spec.settings
-        auto = settings.model.layer == "auto"
-        if self.spec.probe or auto or settings.training.warm_start == "probe":
+        training, model = self.spec.settings.training, self.spec.settings.model
+        if self.spec.probe or model.is_chosen or training.warm_start == "probe":
             self.builder.statistics()
-        classifier = self.builder.fresh(self.builder.backbone.depth if auto else settings.model.layer)  # type: ignore[arg-type]
-        if not auto or settings.training.first_block == 0:
+        layer = self.builder.backbone.depth if model.layer == "auto" else model.layer
+        classifier = self.builder.fresh(Taken(layer, model.counts[0]))
+        if not model.is_chosen or training.first_block == 0:
             self.builder.prefixes(classifier)
 
     def _run(self) -> Steps[dict[str, Any]]:
@@ -248,7 +249,7 @@ class _Run:
         card = {
             "affetto": __version__,
             "run": self.identity,
-            "blueprint": self.builder.blueprint(model.layer),
+            "blueprint": self.builder.blueprint(model.taken),
             "audio": spec.settings.audio.model_dump(),
             "precision": self.builder.precision,
             "backbone": {

@@ -7,6 +7,7 @@ from typing import Any
 
 from affetto.models.classifier import Classifier
 from affetto.models.novelty import Novelty
+from affetto.models.pooling import Taken
 
 FINAL = "final"
 """Name of the model that is trained on all clips, and of its stage in a log."""
@@ -17,8 +18,8 @@ class Trained:
     """A classifier to be saved, with the facts of its card."""
 
     classifier: Classifier
-    layer: int | None
-    """State that pooling takes."""
+    taken: Taken
+    """States that pooling takes."""
     trained_on: str
     """Name of a fold, or FINAL."""
     is_tested: bool
