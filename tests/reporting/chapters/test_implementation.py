@@ -60,6 +60,23 @@ def test_choices_are_those_of_each_fold_and_seed(evidence):
     assert spread.text == "2 to 7" and "s01 7" in spread.under
 
 
+def test_numbers_of_states_have_a_column_where_a_fold_took_several(evidence):
+    folds = evidence.results.every_configuration[0].done[0].metrics["folds"]
+    before = [fold.get("choice") for fold in folds]
+    for number, fold in enumerate(folds):
+        fold["choice"] = {"layer": 3, "strength": 0.1} | ({"states": 4} if number == 1 else {})
+    several = implementation.choice_table(implementation.finished(evidence))
+    folds[1]["choice"].pop("states")
+    single = implementation.choice_table(implementation.finished(evidence))
+    for fold, choice in zip(folds, before, strict=True):
+        fold["choice"] = choice
+    spread = cell(several, "states", method="frozen")
+    assert spread.text == "1 to 4" and "s00 1, s01 4, s02 1" in values(spread)["by fold"]
+    assert cell(several, "states", method="LoRA").text == "–" and cell(several, "state", method="frozen").text == "3"
+    assert "states" not in [column.name for column in single.columns]
+    assert cell(single, "strength", method="frozen").text == cell(several, "strength", method="frozen").text == "0.1"
+
+
 def test_a_command_gives_the_settings_of_its_runs_and_no_path_of_this_machine(evidence):
     for config in implementation.finished(evidence):
         run = config.done[0]

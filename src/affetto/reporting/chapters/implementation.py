@@ -78,20 +78,26 @@ def setting_tables(configs: Sequence[Configuration]) -> list[Sheet]:
 
 
 def choice_table(configs: Sequence[Configuration]) -> Sheet:
-    """A row a configuration: its seeds, and the epoch, the state and the strength that each fold chose."""
+    """A row a configuration: its seeds, and the epoch, the states and the strength that each fold chose."""
     naming = Naming(configs)
+    names = ["seeds", "best epoch", "state", "states", "strength", "precision"]
+    if not any(count > 1 for config in configs for run in config.done for count in _state_counts(run).values()):
+        names.remove("states")
     return Sheet(
         name="choices",
         title="Choices of the folds",
         columns=(
             *naming.columns(),
-            *columns("seeds", "best epoch", "state", "strength", "precision", texts=("seeds", "precision")),
+            *columns(*names, texts=("seeds", "precision")),
         ),
-        rows=tuple((*naming.cells(config), *_choice_cells(config)) for config in configs),
+        rows=tuple(
+            (*naming.cells(config), *(cell for name, cell in _choice_cells(config).items() if name in names))
+            for config in configs
+        ),
         caption=(
             "Epoch after which the validation speakers were recognised best, state of the backbone (0: before the "
-            "first block), and strength C of the logistic regression, as chosen on inner folds of the training "
-            "speakers; below: each fold, seed by seed. No test speaker had a part in a choice."
+            "first block; of several the highest), and strength C of the logistic regression, as chosen on inner "
+            "folds of the training speakers; below: each fold, seed by seed. No test speaker had a part in a choice."
         ),
         stamp=stamp_of(configs),
         slim=Slim(
@@ -189,14 +195,23 @@ def _section_starts(rows: Sequence[Sequence[Cell]]) -> list[int]:
     return [number for number in range(1, len(rows)) if sections[number] != sections[number - 1]]
 
 
-def _choice_cells(config: Configuration) -> list[Cell]:
+def _choice_cells(config: Configuration) -> dict[str, Cell]:
     runs = config.done
-    epochs = {run.axes.seed: _by_fold(run, "best_epoch") for run in runs}
-    states = {run.axes.seed: _by_fold(run, "choice", "layer") for run in runs}
-    strengths = {run.axes.seed: _by_fold(run, "choice", "strength") for run in runs}
+    choices = {
+        "best epoch": {run.axes.seed: _by_fold(run, "best_epoch") for run in runs},
+        "state": {run.axes.seed: _by_fold(run, "choice", "layer") for run in runs},
+        "states": {run.axes.seed: _state_counts(run) for run in runs},
+        "strength": {run.axes.seed: _by_fold(run, "choice", "strength") for run in runs},
+    }
     precisions = dict.fromkeys(str((run.metrics or {}).get("precision") or MISSING) for run in runs)
-    cells = [_range_cell(values) for values in (epochs, states, strengths)]
-    return [_seeds_cell(config), *cells, text_cell(", ".join(precisions))]
+    cells = {name: _range_cell(values) for name, values in choices.items()}
+    return {"seeds": _seeds_cell(config), **cells, "precision": text_cell(", ".join(precisions))}
+
+
+def _state_counts(run: Run) -> dict[str, int]:
+    """{fold: number of states side by side}; choices name it where it is over 1."""
+    counts = _by_fold(run, "choice", "states")
+    return {fold: counts.get(fold, 1) for fold in _by_fold(run, "choice", "layer")}
 
 
 def _by_fold(run: Run, *path: str) -> dict[str, Any]:
