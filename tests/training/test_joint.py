@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from affetto.errors import UserError
-from affetto.models.pooling import Taken
+from affetto.models.pooling import StateSpan
 from affetto.training import device as devices
 from affetto.training import joint, loop
 from affetto.training.display import Display
@@ -114,9 +114,9 @@ def test_draws_of_dropout_are_those_of_the_setting_and_tell_architectures_apart(
         asked = spec(table, overrides=DROPOUT | {"model.dropout_samples": str(draws)}, probe=False)
         run = _Run(asked, tmp_path / str(draws), devices.accelerator(torch.device("cpu")), Display(quiet=True))
         run._read()
-        made = run.builder.fresh(Taken(1))
+        made = run.builder.fresh(StateSpan(1))
         assert made.head.dropout_samples == draws
-        architectures.add(run.builder.architecture(made, Taken(1)))
+        architectures.add(run.builder.architecture(made, StateSpan(1)))
     assert len(architectures) == 2
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from affetto.backbones.checkpoints import load_backbone
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
-from affetto.models.pooling import Taken
+from affetto.models.pooling import StateSpan
 from affetto.splits import Split, make_split
 from affetto.training import data, folds, probes, stacking
 from affetto.training.build import Builder
@@ -104,7 +104,7 @@ def test_another_state_is_another_classifier(tmp_path: Path) -> None:
     run = spec(write_table(tmp_path / "corpus", speakers=3), backbone="whisper-mini")
     backbone = load_backbone("whisper-mini", random_weights=True)
     builder = Builder(run, data.read(run, lambda _: None), backbone, torch.device("cpu"), Display(quiet=True))
-    assert [builder.fresh(Taken(layer)).pooling.last for layer in (1, 1, 2, 0)] == [1, 1, 2, 0]
+    assert [builder.fresh(StateSpan(layer)).pooling.last for layer in (1, 1, 2, 0)] == [1, 1, 2, 0]
 
 
 def test_a_fold_lies_in_a_folder_of_its_own_whatever_its_speaker_is_called(tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ class Grid:
     corpora: Mapping[str, str] = field(default_factory=dict)
 
     def only(self, selection: Mapping[str, Sequence[str]]) -> Grid:
-        """The runs that have one of the values of each axis, or one of the variants, {axis: texts}.
+        """The runs that have, for each axis of {axis: texts}, one of its texts; `variant` counts as an axis.
 
-        Raises UserError for a value of no run, and where no run has a value of each axis.
+        Raises UserError for an axis or a text of no run, and where no run fits all axes.
         """
         runs = self.runs
         for axis, values in selection.items():

@@ -11,14 +11,14 @@ POOLINGS = ("mean", "without_embedding", "weighted", "layer")
 STATE_NORMS = ("none", "layer")
 
 
-class Taken(NamedTuple):
+class StateSpan(NamedTuple):
     """States that a pooling takes: the highest of them (None: the last one), and their number."""
 
     layer: int | None = None
     states: int = 1
 
 
-LAST_STATE = Taken()
+LAST_STATE = StateSpan()
 
 
 def side_by_side(statistics: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from affetto.models.head_layers import StatisticsHead
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.base import Method
 from affetto.models.methods.registry import METHODS
-from affetto.models.pooling import LAST_STATE, Taken
+from affetto.models.pooling import LAST_STATE, StateSpan
 from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
 from affetto.targets.registry import blueprint_of
@@ -53,7 +53,7 @@ class Builder:
     accelerator: Accelerator | None = None
     """With several processes each prepares a part of the clips; after that all of them are in the store."""
     _prefixes: dict[tuple[Any, ...], PrefixData] = field(default_factory=dict)
-    _current: dict[int, tuple[Taken, Classifier, dict[str, torch.Tensor]]] = field(default_factory=dict)
+    _current: dict[int, tuple[StateSpan, Classifier, dict[str, torch.Tensor]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.weights_digest = self.backbone.weights_digest()
@@ -74,7 +74,7 @@ class Builder:
         """The class of the run's method."""
         return METHODS.find(self.spec.method)
 
-    def blueprint(self, taken: Taken) -> dict[str, Any]:
+    def blueprint(self, span: StateSpan) -> dict[str, Any]:
         """Blueprint for `assemble`, from the settings and the states that pooling takes."""
         s: Settings = self.spec.settings
         return {
@@ -86,9 +86,9 @@ class Builder:
             },
             "pooling": {
                 "kind": s.model.pooling,
-                "layer": taken.layer,
+                "layer": span.layer,
                 "state_norm": s.model.state_norm,
-                **({"states": taken.states} if taken.states > 1 else {}),
+                **({"states": span.states} if span.states > 1 else {}),
             },
             "head": {
                 "name": s.model.head,
@@ -98,13 +98,13 @@ class Builder:
             },
         }
 
-    def fresh(self, taken: Taken = LAST_STATE, slot: int = 0) -> Classifier:
+    def fresh(self, span: StateSpan = LAST_STATE, slot: int = 0) -> Classifier:
         """The run's classifier as the seed makes it, whatever was trained before.
 
         The previous classifier of this slot is void. Each of the fits that are trained together has a slot.
         """
         current = self._current.get(slot)
-        if current is not None and current[0] == taken:
+        if current is not None and current[0] == span:
             _, classifier, initial = current
             classifier.restore(initial)
             return classifier
@@ -117,14 +117,14 @@ class Builder:
             if self.method.trains_backbone
             else list(zip(backbone.parameters(), self.backbone.parameters(), strict=True))
         )
-        classifier = assemble(backbone, self.blueprint(taken))
+        classifier = assemble(backbone, self.blueprint(span))
         if isinstance(classifier.head, StatisticsHead):  # of the training alone: the saved model knows nothing of it
             classifier.head.dropout_samples = self.spec.settings.model.dropout_samples
         for copied, weight in frozen:
             if not copied.requires_grad:  # one weight in the device's memory, however many classifiers there are
                 copied.data = weight.data
         classifier = classifier.to(self.device).compute_in(self.precision)
-        self._current[slot] = (taken, classifier, classifier.snapshot())
+        self._current[slot] = (span, classifier, classifier.snapshot())
         return classifier
 
     @property
@@ -136,11 +136,11 @@ class Builder:
             return False
         return self.method.stackable and HEADS.find(self.spec.settings.model.head).stackable
 
-    def architecture(self, classifier: Classifier, taken: Taken = LAST_STATE) -> str | None:
+    def architecture(self, classifier: Classifier, span: StateSpan = LAST_STATE) -> str | None:
         """Key of the classifiers that can train as one with this one (`affetto.models.stacked`); None: with none."""
         if not self.is_stackable:
             return None
-        blueprint = self.blueprint(taken._replace(layer=None) if classifier.stores_statistics else taken)
+        blueprint = self.blueprint(span._replace(layer=None) if classifier.stores_statistics else span)
         samples = self.spec.settings.model.dropout_samples
         return json.dumps([blueprint, samples, self.weights_digest, self.precision, str(self.device)], sort_keys=True)
 

@@ -18,7 +18,7 @@ from affetto.corpora.manifest import Clip
 from affetto.models import state_sizes
 from affetto.models.classifier import Classifier
 from affetto.models.methods.registry import METHODS
-from affetto.models.pooling import Taken
+from affetto.models.pooling import StateSpan
 from affetto.splits import Fold
 from affetto.training.build import Builder
 from affetto.training.data import Data
@@ -114,9 +114,9 @@ class FoldTrainer:
         trained_on = fold.train + fold.validation
         choice = self._choice(trained_on, folder)
         result: dict[str, Any] = {}
-        best_epoch, classifier, taken = yield from self._select(fold, choice, place, result)
+        best_epoch, classifier, span = yield from self._select(fold, choice, place, result)
         if self.settings.training.refit:
-            classifier, taken, _ = yield from self._fit(
+            classifier, span, _ = yield from self._fit(
                 trained_on, None, epochs=best_epoch, name=fold.name, stage=REFIT, choice=choice, place=place
             )
         decision = self.target.decision(result["validation"])
@@ -138,7 +138,7 @@ class FoldTrainer:
         summary["confidence"] = self.target.confidence([result])
         confidence = summary["confidence"] | self.target.label_sets([result])
         novelty = self.strangeness.of_fold(classifier, self._fitted_on(fold), fold.test)
-        self.save(Trained(classifier, taken, fold.name, is_tested=True, confidence=confidence, novelty=novelty), folder)
+        self.save(Trained(classifier, span, fold.name, is_tested=True, confidence=confidence, novelty=novelty), folder)
         folder.write("fold.json", summary)
         folder.drop_checkpoint()
         place.display.end(self._summary_line(summary))
@@ -146,7 +146,7 @@ class FoldTrainer:
 
     def _select(
         self, fold: Fold, choice: Choice | None, place: Place, result: dict[str, Any]
-    ) -> Steps[tuple[int, Classifier, Taken]]:
+    ) -> Steps[tuple[int, Classifier, StateSpan]]:
         """Fit on the training clips, judged by the validation clips: the best epoch, and the model of it.
 
         Where a refit follows and this stage was done before, the model is a fresh one: it is not needed.
@@ -155,8 +155,8 @@ class FoldTrainer:
         done = folder.read("select.json") if refit else None
         if done is not None:
             result["validation"] = folder.read_lines(PREDICTIONS["validation"])
-            return done["best_epoch"], self.builder.fresh(self._taken(choice), place.slot), self._taken(choice)
-        classifier, taken, progress = yield from self._fit(
+            return done["best_epoch"], self.builder.fresh(self._span(choice), place.slot), self._span(choice)
+        classifier, span, progress = yield from self._fit(
             fold.train, fold.validation, epochs=epochs, name=fold.name, stage=SELECT, choice=choice, place=place
         )
         values = self._values(classifier, fold.validation)
@@ -167,7 +167,7 @@ class FoldTrainer:
         folder.write_lines(PREDICTIONS["validation"], result["validation"])
         if refit:
             folder.write("select.json", {"best_epoch": progress.best_epoch})
-        return progress.best_epoch, classifier, taken
+        return progress.best_epoch, classifier, span
 
     def _fitted_on(self, fold: Fold) -> tuple[str, ...]:
         """Clips that the fold's tested model is trained on."""
@@ -188,7 +188,7 @@ class FoldTrainer:
         self.display.begin("final model")
         clips = tuple(clip.id for clip in self.data.manifest.clips)
         choice = self._choice(clips, folder)
-        classifier, taken, _ = yield from self._fit(
+        classifier, span, _ = yield from self._fit(
             clips, None, epochs=epochs, name=FINAL, stage=FINAL, choice=choice, place=Place(folder, self.display, 0)
         )
         folds = [
@@ -196,7 +196,7 @@ class FoldTrainer:
             for fold in self.data.split.folds
         ]
         novelty = self.strangeness.of_final(classifier, clips, folds)
-        self.save(Trained(classifier, taken, FINAL, is_tested=False, confidence=confidence, novelty=novelty), folder)
+        self.save(Trained(classifier, span, FINAL, is_tested=False, confidence=confidence, novelty=novelty), folder)
         summary: dict[str, Any] = {"epochs": epochs} | ({} if choice is None else {"choice": choice.to_json()})
         folder.write("final.json", summary)
         folder.drop_checkpoint()
@@ -213,13 +213,13 @@ class FoldTrainer:
         stage: str,
         choice: Choice | None,
         place: Place,
-    ) -> Steps[tuple[Classifier, Taken, Fit]]:
-        taken, folder = self._taken(choice), place.folder
-        classifier = self.builder.fresh(taken, place.slot)
+    ) -> Steps[tuple[Classifier, StateSpan, Fit]]:
+        span, folder = self._span(choice), place.folder
+        classifier = self.builder.fresh(span, place.slot)
         start = None
         if self.settings.training.warm_start == "probe":
-            assert choice is not None and taken.layer is not None
-            start = replace(choice, layer=taken.layer)
+            assert choice is not None and span.layer is not None
+            start = replace(choice, layer=span.layer)
         task = self.tasks.make(ids, validation, epochs=epochs, name=f"{name} {stage}", start=start)
         log = Log(folder, stage)
 
@@ -237,21 +237,21 @@ class FoldTrainer:
             checkpoint_file=folder.checkpoint,
             on_epoch=on_epoch,
             on_step=place.display.advance,
-            architecture=self.builder.architecture(classifier, taken),
+            architecture=self.builder.architecture(classifier, span),
         )
         progress = yield from fitted(request)
         log.update(progress.history)  # where all epochs were done before, none has reported
-        return classifier, taken, progress
+        return classifier, span, progress
 
     # The probe -----------------------------------------------------------------------------------
 
-    def _taken(self, choice: Choice | None) -> Taken:
+    def _span(self, choice: Choice | None) -> StateSpan:
         """The states that pooling takes: as set, or as chosen."""
         model = self.settings.model
         if choice is None:
             assert not model.is_chosen
-            return Taken(self._layer(), model.counts[0])
-        return Taken(choice.layer if model.layer == "auto" else self._layer(), choice.states)
+            return StateSpan(self._layer(), model.counts[0])
+        return StateSpan(choice.layer if model.layer == "auto" else self._layer(), choice.states)
 
     def _layer(self) -> int | None:
         """The highest state that pooling takes, where it is not chosen."""

@@ -86,8 +86,8 @@ class Probes:
 
     def features(self, ids: Sequence[str], choice: Choice) -> np.ndarray:
         """Statistics of the states of a choice, (clips, features): all means first, then all deviations."""
-        stored, taken = self.builder.statistics(), slice(choice.taken.start, choice.taken.stop)
-        rows = [stored[i]["statistics"][taken].float() for i in ids]
+        stored, span = self.builder.statistics(), slice(choice.span.start, choice.span.stop)
+        rows = [stored[i]["statistics"][span].float() for i in ids]
         return side_by_side(torch.stack(rows)).numpy()
 
     def _truth(self, ids: Sequence[str]) -> np.ndarray:

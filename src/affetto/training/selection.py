@@ -46,7 +46,7 @@ class Choice:
     """Number of neighbouring states, `layer` the highest, whose probes are averaged."""
 
     @property
-    def taken(self) -> range:
+    def span(self) -> range:
         """The states, the lowest first."""
         return range(self.layer - self.states + 1, self.layer + 1)
 
@@ -118,7 +118,7 @@ def choose(
         fits.compute((state, middle) for layer in highest for state in range(layer - states + 1, layer + 1))
         all_states = [tried(layer, states, middle) for layer in highest]
         short_list = sorted(all_states, key=lambda choice: (-round(choice.score, 12), choice.layer))[:SHORT_LIST]
-        fits.compute((state, strength) for choice in short_list for state in choice.taken for strength in rest)
+        fits.compute((state, strength) for choice in short_list for state in choice.span for strength in rest)
         choices += short_list + [tried(choice.layer, states, strength) for choice in short_list for strength in rest]
     return min(choices, key=lambda choice: (-round(choice.score, 12), choice.states, choice.layer, choice.strength))
 

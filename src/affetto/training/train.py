@@ -14,7 +14,7 @@ from affetto._version import __version__
 from affetto.errors import UserError
 from affetto.measures.ceiling import human_ceiling
 from affetto.models.methods.registry import METHODS
-from affetto.models.pooling import Taken
+from affetto.models.pooling import StateSpan
 from affetto.models.saved import save_classifier
 from affetto.targets.registry import identity_of, target_fields
 from affetto.training import device as devices
@@ -150,7 +150,7 @@ class _Run:
         if self.spec.probe or model.is_chosen or training.warm_start == "probe":
             self.builder.statistics()
         layer = self.builder.backbone.depth if model.layer == "auto" else model.layer
-        classifier = self.builder.fresh(Taken(layer, model.counts[0]))
+        classifier = self.builder.fresh(StateSpan(layer, model.counts[0]))
         if not model.is_chosen or training.first_block == 0:
             self.builder.prefixes(classifier)
 
@@ -249,7 +249,7 @@ class _Run:
         card = {
             "affetto": __version__,
             "run": self.identity,
-            "blueprint": self.builder.blueprint(model.taken),
+            "blueprint": self.builder.blueprint(model.span),
             "audio": spec.settings.audio.model_dump(),
             "precision": self.builder.precision,
             "backbone": {

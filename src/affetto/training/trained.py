@@ -7,7 +7,7 @@ from typing import Any
 
 from affetto.models.classifier import Classifier
 from affetto.models.novelty import Novelty
-from affetto.models.pooling import Taken
+from affetto.models.pooling import StateSpan
 
 FINAL = "final"
 """Name of the model that is trained on all clips, and of its stage in a log."""
@@ -18,7 +18,7 @@ class Trained:
     """A classifier to be saved, with the facts of its card."""
 
     classifier: Classifier
-    taken: Taken
+    span: StateSpan
     """States that pooling takes."""
     trained_on: str
     """Name of a fold, or FINAL."""

@@ -167,35 +167,35 @@ def number_pictures(evidence: Evidence, curves: Sequence[Curve]) -> list[Picture
 
 
 def _cells(evidence: Evidence, config: Configuration) -> tuple[Cell, ...]:
-    of = training_size(evidence, config)
+    size = training_size(evidence, config)
     return (
-        _number_cell(config, of),
-        Cell(span_text(of.clips), fmean(of.clips)) if of.clips else Cell(DASH),
+        _number_cell(config, size),
+        Cell(span_text(size.clips), fmean(size.clips)) if size.clips else Cell(DASH),
         count_cell(len(config.done)),
         measure_cell(evidence, config, MACRO_F1),
         _over_probe_cell(evidence, config),
     )
 
 
-def _number_cell(config: Configuration, of: TrainingSize) -> Cell:
+def _number_cell(config: Configuration, size: TrainingSize) -> Cell:
     """Number of speakers; below, how many train and how many validate."""
-    asked = config.axes.speakers
-    if not of.speakers:
-        return Cell(str(asked or ALL), asked or None)
-    mean = fmean(of.speakers)
+    limit = config.axes.speakers
+    if not size.speakers:
+        return Cell(str(limit or ALL), limit or None)
+    mean = fmean(size.speakers)
     return Cell(
-        text=_number_text(asked, of),
+        text=_number_text(limit, size),
         key=mean,
-        under=f"training {span_text(of.training)}, validation {span_text(of.validation)}",
-        values=(("", mean), ("setting", asked)),
+        under=f"training {span_text(size.training)}, validation {span_text(size.validation)}",
+        values=(("", mean), ("setting", limit)),
     )
 
 
-def _number_text(asked: int, of: TrainingSize) -> str:
+def _number_text(limit: int, size: TrainingSize) -> str:
     """`4`; of all speakers `all (16–17)`, or `all` where their number is not known."""
-    if asked:
-        return str(asked)
-    return f"{ALL} ({span_text(of.speakers)})" if of.speakers else ALL
+    if limit:
+        return str(limit)
+    return f"{ALL} ({span_text(size.speakers)})" if size.speakers else ALL
 
 
 def _over_probe_cell(evidence: Evidence, config: Configuration) -> Cell:
@@ -254,13 +254,13 @@ def _points(evidence: Evidence, curve: Curve) -> tuple[Point, ...]:
     """Points of the numbers that are known: of all speakers their number is that of the split."""
     points = []
     for config in curve.configurations:
-        of, estimate = training_size(evidence, config), evidence.estimate(config)
-        number = fmean(of.speakers) if of.speakers else float(config.axes.speakers)
+        size, estimate = training_size(evidence, config), evidence.estimate(config)
+        number = fmean(size.speakers) if size.speakers else float(config.axes.speakers)
         if number:
             points.append(
                 Point(
                     number=number,
-                    label=_number_text(config.axes.speakers, of),
+                    label=_number_text(config.axes.speakers, size),
                     is_all=not config.axes.speakers,
                     value=100 * evidence.spread(config).mean,
                     low=100 * estimate.low,
