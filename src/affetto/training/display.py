@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -52,6 +54,16 @@ class Display:
         self._label, self._started = label, time.monotonic()
         self.steps = {}
         self._task = self._bars.add_task(label, total=None, note="")
+
+    @contextmanager
+    def inner(self, label: str) -> Iterator[None]:
+        """A stretch of work within the present one, whose label, clock and bar come back behind it."""
+        label_before, started, steps, in_progress = self._label, self._started, self.steps, self._task is not None
+        self.begin(label)
+        yield
+        if in_progress:
+            self.begin(label_before)
+            self._started, self.steps = started, steps
 
     def advance(self, done: int, total: int) -> None:
         if self._task is not None:

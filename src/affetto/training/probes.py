@@ -19,6 +19,7 @@ from affetto.training.build import Builder
 from affetto.training.data import Data
 from affetto.training.sections import Settings
 from affetto.training.selection import Choice, Probe, choose, originals_of, solve, whole_speakers
+from affetto.training.spec import probe_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class Probes:
             layers=layers,
             strengths=probe.strengths,
             folds=probe.inner_folds,
-            counts=self.settings.model.counts,
+            counts=probe_counts(self.settings, self.builder.spec.method),
             **self._options(together, len(ids)),
         )
         share = self._weight(together, len(ids)) / self._weight(self.data.training_ids(ids), len(ids))

@@ -34,7 +34,7 @@ class AudioSettings(Section):
 
 
 TWICE_BALANCED = "a balanced epoch leaves the loss nothing to balance"
-WITHOUT_PROBE = "set training.warm_start=none and model.layer=null with another head or pooling"
+WITHOUT_PROBE = "set training.warm_start=none, model.layer=null and model.states=1 with another head or pooling"
 
 
 AUTO_STATES = (1, 2, 4)
@@ -59,7 +59,7 @@ class ModelSettings(Section):
     states: Annotated[
         Annotated[int, Field(ge=1)] | Literal["auto"],
         Acts(effects.PROBE_SHAPE),
-        Needs(effects.PROBE_SHAPE, lambda value: value != 1, "set model.states=1 with another head or pooling"),
+        Needs(effects.PROBE_SHAPE, lambda value: value != 1, WITHOUT_PROBE),
     ] = Field(
         1,
         description="neighbouring states, model.layer the highest, whose statistics stand side by side; the probe is "

@@ -22,17 +22,22 @@ from affetto.models.methods.registry import METHODS
 from affetto.training import effects
 from affetto.training.identity import foreign_fields, own_fields
 from affetto.training.records import Record
-from affetto.training.sections import Settings
+from affetto.training.sections import ModelSettings, Settings
 
 RECIPES: dict[str, dict[str, Any]] = {
     # The paper to the letter; where it is silent PEFT-SER's code, then its group's later code: the defaults of the
     # sections.
     "paper": {},
-    # What gives the best honest result here; the reasons and figures are in docs/decisions.md. Its shape
-    # (statistics of one state, warm start, small steps) was informed by EMOVO as a whole; state, strength and
-    # epochs are chosen inside each fold on its non-test speakers.
+    # What gives the best honest result here; the reasons and figures are in docs/decisions.md. RECOMMENDED_ON has the
+    # corpora that it was shaped on; states, strength and epochs are chosen inside each fold on its non-test speakers.
     "recommended": {
-        "model": {"pooling": "layer", "layer": "auto", "head": "statistics", "head_dropout": 0.2},
+        "model": {
+            "pooling": "layer",
+            "layer": "auto",
+            "states": "auto",
+            "head": "statistics",
+            "head_dropout": 0.2,
+        },
         **{name: dict(method.recommended) for name, method in METHODS.items() if method.recommended},
         "training": {
             "warm_start": "probe",
@@ -49,8 +54,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 DEFAULT_RECIPE = "recommended"
-RECOMMENDED_ON = "emovo"
-"""Corpus on which, as a whole, the shape of the recommended recipe was chosen (docs/decisions.md)."""
+_NUMBERS = "the numbers of states among which it chooses"
+RECOMMENDED_ON = {"emovo": "its shape", "ravdess": _NUMBERS, "emodb": _NUMBERS, "nemo": _NUMBERS}
+"""{corpus: what of the recommended recipe was chosen on it as a whole, test speakers too (docs/decisions.md)}."""
 PROBE = Probe.whole_recipe
 """Settings of the probe, under every recipe."""
 
@@ -102,6 +108,15 @@ def acting(recipe: str, overrides: dict[str, str], *, method: str, has_auxiliary
 def without_effect(resolved: Settings, method: str, name: str, *, has_auxiliary: bool = True) -> str | None:
     """The condition without which the setting `section.field` changes nothing in a method's run; None: it acts."""
     return effects.missing_condition(resolved, METHODS.find(method), name, has_auxiliary=has_auxiliary)
+
+
+def probe_counts(resolved: Settings, method: str) -> tuple[int, ...]:
+    """Numbers of states among which a run's probe chooses: those of the settings, or the probe's own.
+
+    They are its own where the method's classifier is no probe's in shape, so that `model.states` has no effect.
+    """
+    own = without_effect(resolved, method, "model.states") is not None
+    return (ModelSettings.model_validate(PROBE["model"]) if own else resolved.model).counts
 
 
 def check(resolved: Settings, method: str | None = None) -> None:
@@ -237,4 +252,6 @@ class RunSpec(Record):
         fields = self.model_dump(mode="json", exclude=without | {"allow_duplicates", "target", "auxiliary"})
         foreign = foreign_fields(self.settings, self.method, RECIPES["recommended"])
         fields["settings"] = own_fields(self.settings, self.method) | foreign
+        if self.probe and without_effect(self.settings, self.method, "model.states") is not None:
+            fields["probe_counts"] = probe_counts(self.settings, self.method)
         return hashlib.sha256(json.dumps(fields | facts, sort_keys=True).encode()).hexdigest()

@@ -21,3 +21,16 @@ def test_the_summary_says_what_is_best_missing_and_to_be_read_with_care(tmp_path
     assert any("One seed was run of all configurations" in line for line in found.caveats)
     assert any("models of the folds share" in line for line in found.caveats)
     assert any("also spoken in training" in line for line in found.caveats)
+
+
+def test_the_summary_names_the_corpora_that_the_recipe_was_chosen_on(tmp_path):
+    def cautions(name: str, *runs: dict[str, str]) -> list[str]:
+        write_grid(tmp_path / name, [(run, {"skill": 0.9}) for run in runs])
+        lines = summarise(Evidence(collect(tmp_path / name))).caveats
+        return [line for line in lines if "was chosen on whole corpora" in line]
+
+    chosen_on = [{"corpus": corpus, "recipe": "recommended"} for corpus in ("emovo", "ravdess", "nemo", "demos")]
+    (line,) = cautions("recommended", *chosen_on)
+    assert "its shape on EMOVO and the numbers of states among which it chooses on RAVDESS and nEMO." in line
+    assert cautions("paper", {"corpus": "emovo", "recipe": "paper"}) == []
+    assert cautions("other", {"corpus": "demos", "recipe": "recommended"}) == []

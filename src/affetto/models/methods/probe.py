@@ -18,6 +18,6 @@ class Probe(Frozen):
     takes_steps = False
     is_baseline = True
     whole_recipe = {
-        "model": {"pooling": "layer", "layer": "auto", "head": "statistics", "head_dropout": 0.0},
+        "model": {"pooling": "layer", "layer": "auto", "states": "auto", "head": "statistics", "head_dropout": 0.0},
         "training": {"warm_start": "probe", "refit": True, "epochs": 0},
     }

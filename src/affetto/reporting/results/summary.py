@@ -12,11 +12,11 @@ from affetto.reporting.results.analysis import Evidence
 from affetto.reporting.results.contrasts import by_folds
 from affetto.reporting.results.naming import Naming, corpus_title, split_title
 from affetto.reporting.results.parts import other_configurations
-from affetto.reporting.results.records import EDITION, Configuration
+from affetto.reporting.results.records import EDITION, Configuration, Results
 from affetto.reporting.stats.estimation import FEW_SPEAKERS, FOLDS
 from affetto.splits.audit import OVERLAP_FLAG_PERCENT
 from affetto.targets.registry import PLAIN
-from affetto.training.spec import RECOMMENDED_ON
+from affetto.training.spec import DEFAULT_RECIPE, RECOMMENDED_ON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,13 +240,23 @@ def _origin_caveats(evidence: Evidence) -> list[str]:
     elif any(run.axes.random_weights for run in results.every_done):
         lines.append("Some of the backbones have random weights.")
     lines += _edition_caveats(evidence)
-    recipes = {(run.axes.dataset, run.axes.recipe, run.synthetic) for run in results.every_done}
-    if (RECOMMENDED_ON, "recommended", False) in recipes:
-        lines.append(
-            f"The shape of the recommended recipe was chosen on {corpus_title(RECOMMENDED_ON)} as a whole, so its lead "
-            "there is somewhat optimistic; whatever data decide was decided inside each fold."
-        )
-    return lines
+    return lines + _recipe_caveats(results)
+
+
+def _recipe_caveats(results: Results) -> list[str]:
+    """Caution about the corpora on which, as a whole, a part of the recommended recipe was chosen."""
+    runs = [run for run in results.every_done if run.axes.recipe == DEFAULT_RECIPE and not run.synthetic]
+    titles: dict[str, list[str]] = {}
+    for name, part in RECOMMENDED_ON.items():
+        if any(run.axes.dataset == name for run in runs):
+            titles.setdefault(part, []).append(corpus_title(name))
+    if not titles:
+        return []
+    parts = _list_words([f"{part} on {_list_words(names)}" for part, names in titles.items()])
+    return [
+        f"The recommended recipe was chosen on whole corpora of this report: {parts}. Its lead there is somewhat "
+        "optimistic; whatever data decide was decided inside each fold."
+    ]
 
 
 def _edition_caveats(evidence: Evidence) -> list[str]:

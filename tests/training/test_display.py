@@ -1,0 +1,37 @@
+"""Progress of a training, as a person reads it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from affetto.training.display import Display
+
+
+def test_a_stretch_within_another_leaves_it_its_label_and_its_clock(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(monotonic=lambda: clock.seconds, seconds=0.0)
+    monkeypatch.setattr("affetto.training.display.time", clock)
+    display = Display()
+    display.begin("fold f1 (1/6)")
+    clock.seconds = 10.0
+    with display.inner("frozen states"):
+        clock.seconds = 12.0
+        display.end("588 clips")
+    clock.seconds = 20.0
+    display.end("macro F1 50.0")
+    assert capsys.readouterr().err.splitlines() == [
+        "frozen states: 588 clips (2 s)",
+        "fold f1 (1/6): macro F1 50.0 (20 s)",
+    ]
+
+
+def test_a_stretch_of_its_own_leaves_nothing_in_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display()
+    with display.inner("frozen states"):
+        display.end("588 clips")
+    assert display.steps == {}
+    assert display._task is None
+    assert len(capsys.readouterr().err.splitlines()) == 1
