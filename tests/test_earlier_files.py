@@ -24,6 +24,8 @@ from training.corpora import sound, write_table
 HERE = Path(__file__).parent
 FIRST = HERE / "data" / "first"
 FLOATS = ("score", "low", "high")
+SINCE = {"model.states 1"}
+"""Values of the recommended recipe of then that a report of today names, since today's recipe has others."""
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,10 @@ def test_grid_files_plan_runs_of_the_same_names(expected: dict[str, Any]) -> Non
 def test_a_finished_grid_is_finished_still(tmp_path: Path) -> None:
     write_table(tmp_path / "corpus", speakers=4, parts=False)
     shutil.copytree(FIRST, tmp_path / "grid")
+    plan = tmp_path / "grid.yaml"  # which says today what the recipe said then
+    plan.write_text((FIRST / "grid.yaml").read_text().replace("axes:", "axes:\n  model.states: 1"))
     before = {path: path.read_bytes() for path in (tmp_path / "grid" / "runs").rglob("*") if path.is_file()}
-    arguments = ["grid", "run", str(FIRST / "grid.yaml"), "--out", str(tmp_path / "grid")]
+    arguments = ["grid", "run", str(plan), "--out", str(tmp_path / "grid")]
     result = CliRunner().invoke(app, [*arguments, "--corpus", f"table={tmp_path / 'corpus' / 'clips.csv'}"])
     assert result.exit_code == 0, result.output
     assert "7 of 7 runs are done" in result.output
@@ -62,10 +66,13 @@ def test_a_report_on_it_gives_the_same_scores(tmp_path: Path) -> None:
     for row in earlier:
         now = scores[tuple(row[name] for name in key)]
         for name, value in row.items():
-            assert _number(now[name]) == _number(value) if name in FLOATS else now[name] == value, (row["run"], name)
+            same = _number(now[name]) == _number(value) if name in FLOATS else _as_then(now[name]) == value
+            assert same, (row["run"], name)
     comparisons = _rows(FIRST / "comparisons.csv")
     for row, now in zip(comparisons, _rows(out / "tables" / "comparisons.csv"), strict=True):
-        assert {name: now[name] for name, value in row.items() if value} == {k: v for k, v in row.items() if v}
+        assert {name: _as_then(now[name]) for name, value in row.items() if value} == {
+            k: v for k, v in row.items() if v
+        }
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (FIRST / "models").iterdir()))
@@ -79,6 +86,10 @@ def test_a_model_gives_the_same_probabilities(name: str, expected: dict[str, Any
 def _rows(file: Path) -> list[dict[str, str]]:
     with file.open(newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
+
+
+def _as_then(text: str) -> str:
+    return ", ".join(part for part in text.split(", ") if part not in SINCE)
 
 
 def _number(text: str) -> Any:
