@@ -223,6 +223,7 @@ def test_old_runs_keep_their_identity() -> None:
 def test_the_probe_beside_a_classifier_of_another_shape_takes_the_states_that_the_probe_takes() -> None:
     own = settings(method="probe").model.counts
     assert len(own) > 1
+    assert settings("recommended", method="lora").model.counts == own
     assert probe_counts(settings("paper", method="frozen"), "frozen") == own
     assert probe_counts(settings("recommended", {"model.states": "2"}, method="lora"), "lora") == (2,)
 
