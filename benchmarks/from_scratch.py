@@ -42,7 +42,7 @@ def main() -> None:
         others = [run(name, path, split, folder, runs / f"random-{seed}") for seed, folder in enumerate(drawn)]
         print(f"{name}, {path}, {split}")
         for title, metrics in (("pre-trained", own), *((f"random {seed}", each) for seed, each in enumerate(others))):
-            print(f"  {title:12} {told(metrics)}")
+            print(f"  {title:12} {result_line(metrics)}")
         for measure in ("uar", "macro_f1"):
             print(f"  {measure} within speakers, minus the mean of the random ones: {difference(own, others, measure)}")
 
@@ -70,7 +70,7 @@ def run(name: str, path: str, split: str, backbone: Path, out: Path) -> dict[str
     return train(spec, out, display=Display())
 
 
-def told(metrics: dict[str, Any]) -> str:
+def result_line(metrics: dict[str, Any]) -> str:
     test, probe = metrics["test"], metrics["probe"]["test"]
     low, high = test["interval"]["macro_f1"]
     speakers = ", ".join(f"{name} {100 * each['uar']:.0f}" for name, each in test["per_speaker"].items())

@@ -24,7 +24,7 @@ from training.corpora import sound, write_table
 HERE = Path(__file__).parent
 FIRST = HERE / "data" / "first"
 FLOATS = ("score", "low", "high")
-SINCE = {"model.states 1"}
+OLD_VALUES = {"model.states 1"}
 """Values of the recommended recipe of then that a report of today names, since today's recipe has others."""
 
 
@@ -66,11 +66,11 @@ def test_a_report_on_it_gives_the_same_scores(tmp_path: Path) -> None:
     for row in earlier:
         now = scores[tuple(row[name] for name in key)]
         for name, value in row.items():
-            same = _number(now[name]) == _number(value) if name in FLOATS else _as_then(now[name]) == value
+            same = _number(now[name]) == _number(value) if name in FLOATS else _without_old_values(now[name]) == value
             assert same, (row["run"], name)
     comparisons = _rows(FIRST / "comparisons.csv")
     for row, now in zip(comparisons, _rows(out / "tables" / "comparisons.csv"), strict=True):
-        assert {name: _as_then(now[name]) for name, value in row.items() if value} == {
+        assert {name: _without_old_values(now[name]) for name, value in row.items() if value} == {
             k: v for k, v in row.items() if v
         }
 
@@ -88,8 +88,8 @@ def _rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def _as_then(text: str) -> str:
-    return ", ".join(part for part in text.split(", ") if part not in SINCE)
+def _without_old_values(text: str) -> str:
+    return ", ".join(part for part in text.split(", ") if part not in OLD_VALUES)
 
 
 def _number(text: str) -> Any:

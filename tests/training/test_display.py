@@ -32,6 +32,16 @@ def test_a_stretch_of_its_own_leaves_nothing_in_progress(capsys: pytest.CaptureF
     display = Display()
     with display.inner("frozen states"):
         display.end("588 clips")
-    assert display.steps == {}
     assert display._task is None
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_folds_side_by_side_keep_their_steps_behind_an_inner_stretch() -> None:
+    display = Display(quiet=True)
+    display.begin("3 folds")
+    first, second = display.part(), display.part()
+    first.advance(3, 10)
+    with display.inner("frozen states"):
+        display.end("588 clips")
+    second.advance(2, 10)
+    assert display.steps == {first: (3, 10), second: (2, 10)}

@@ -115,8 +115,9 @@ def probe_counts(resolved: Settings, method: str) -> tuple[int, ...]:
 
     They are its own where the method's classifier is no probe's in shape, so that `model.states` has no effect.
     """
-    own = without_effect(resolved, method, "model.states") is not None
-    return (ModelSettings.model_validate(PROBE["model"]) if own else resolved.model).counts
+    acts = without_effect(resolved, method, "model.states") is None
+    model = resolved.model if acts else ModelSettings.model_validate(PROBE["model"])
+    return model.counts
 
 
 def check(resolved: Settings, method: str | None = None) -> None:
