@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -85,6 +86,14 @@ def test_a_bad_setting_is_told_in_one_line(overrides: dict[str, str], message: s
     with pytest.raises(UserError, match=message) as caught:
         settings("recommended", overrides)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("override", [{"model.pooling": "mean"}, {"model.head": "paper"}])
+def test_the_advice_on_another_classifier_names_all_that_must_be_set(override: dict[str, str]) -> None:
+    with pytest.raises(UserError) as caught:
+        settings("recommended", override)
+    advice = dict(re.findall(r"(\w+\.\w+)=(\w+)", str(caught.value).split("set ")[1]))
+    assert settings("recommended", override | advice).model.states == 1
 
 
 # Effect ------------------------------------------------------------------------------------------

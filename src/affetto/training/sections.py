@@ -50,6 +50,7 @@ class ModelSettings(Section):
     layer: Annotated[
         Annotated[int, Field(ge=0)] | Literal["auto"] | None,
         Acts(effects.ONE_STATE),
+        Needs(effects.ONE_STATE, lambda value: value == "auto", WITHOUT_PROBE),
         Needs(effects.ONE_STATE, lambda value: value is not None, "set model.layer=null with another pooling"),
         Needs(effects.PROBE_SHAPE, lambda value: value == "auto", WITHOUT_PROBE),
     ] = Field(
