@@ -8,11 +8,12 @@ import pytest
 from affetto.backbones.catalogue import BACKBONES
 from affetto.backbones.families.registry import FAMILIES
 from affetto.corpora.registry import CORPORA
-from affetto.experiments.estimate import OVERHEAD_SECONDS, estimates
+from affetto.experiments.estimate import OVERHEAD_SECONDS, PROBE_RATE, estimates
 from affetto.experiments.grid import read
 from affetto.experiments.named import grid_file
 from affetto.experiments.states import GridFolder
-from affetto.experiments.work import folds, operations, passes
+from affetto.experiments.work import PROBE_ITERATIONS, folds, operations, passes, probe_operations
+from affetto.models.parallel import threads
 from affetto.training.spec import settings
 
 BASE = FAMILIES["wav2vec2"].operations(BACKBONES["wav2vec2-base"].config, 4.0)
@@ -67,8 +68,27 @@ def test_an_estimate_without_a_finished_run_is_reckoned_by_the_rate(paper, tmp_p
     for run in runs:
         told = found[run.name]
         assert told.operations is not None and told.basis == 0 and told.size_bytes is None
-        assert told.seconds == pytest.approx(OVERHEAD_SECONDS + told.operations / 1e11, abs=0.06)
+        choosing = probe_operations(run) / (PROBE_RATE * threads())
+        assert told.seconds == pytest.approx(OVERHEAD_SECONDS + choosing + told.operations / 1e11, abs=0.06)
         assert "reckoned" in told.to_json()["estimate_basis"]
+
+
+def test_probes_are_counted_by_their_fits(paper):
+    def probes(method, split="loso", **changed):
+        run = paper["frozen"]
+        values = {**run.values, "method": method, "split": split, "auxiliary": changed.pop("auxiliary", "")}
+        return probe_operations(replace(run, values=values, settings=settings("recommended", changed, method=method)))
+
+    fit = 4 * 2 * 768 * 7 * PROBE_ITERATIONS
+    # All 13 states are tried under one strength, and twelve at the most (three groups of four) under all five.
+    assert probes("frozen") == pytest.approx(6 * 5 * (13 + 12 * 4) * fit * 588 * 5 / 6 * 4 / 5)
+    assert probes("probe", "kfold:3") == pytest.approx(3 * 4 * (13 + 12 * 4) * fit * 588 * 2 / 3 * 3 / 4)
+    assert probes("frozen", **{"model.states": "1"}) == pytest.approx(probes("frozen") * (13 + 3 * 4) / (13 + 12 * 4))
+    assert probes("lora") == pytest.approx(2 * probes("frozen"))
+    assert probes("frozen", auxiliary="ravdess") / probes("frozen") == pytest.approx(1 + 1248 / 392)
+    assert probes("frozen", auxiliary="nemo") / probes("frozen") == pytest.approx(1 + 2000 / 392)
+    assert probes("frozen", auxiliary="table") == 0
+    assert probe_operations(paper["lora"]) == pytest.approx(5 * (13 + 12 * 4) * fit * 588 * 0.8 * 4 / 5, rel=0.2)
 
 
 def test_clips_that_join_the_training_are_prepared_and_trained_on_and_never_judged(paper):

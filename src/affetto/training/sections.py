@@ -254,6 +254,12 @@ class TrainingSettings(Section):
         )
 
 
+MOST_CLIPS = 2_000
+"""Clips, of whole speakers, that are enough to choose a state and a strength by; all of them train the probe."""
+SHORT_LIST = 3
+"""Number of states, the best under the middle strength, that are tried under every strength."""
+
+
 class ProbeSettings(Section):
     """Choice of state and strength for the logistic regression."""
 

@@ -21,11 +21,7 @@ from affetto.models.parallel import threads
 from affetto.splits import inner_folds
 from affetto.targets.linear import solving
 from affetto.targets.target import LinearMap, Target
-
-MOST_CLIPS = 2_000
-"""Clips, of whole speakers, that are enough to choose a state and a strength by; all of them train the probe."""
-SHORT_LIST = 3
-"""Number of states, the best under the middle strength, that are tried under every strength."""
+from affetto.training.sections import MOST_CLIPS, SHORT_LIST
 
 
 @dataclass(frozen=True)
