@@ -93,7 +93,7 @@ def printed(bits: np.ndarray, loud: int = 64) -> Content:
     ],
 )
 def test_copies_agree_in_a_share_of_bits_and_beyond_chance(loud: int, agreement: float, expected: set[str]) -> None:
-    """Agreement is that of equal bits less unequal ones: 0.6 of them, and 3.12 times their number to the power of 0.75."""
+    """Equal bits less unequal ones are 0.6 of the n that count, and 3.12 n^0.75."""
     random = np.random.default_rng(0)
     bits = random.integers(0, 2, (64, 16))
     counted = loud * 16

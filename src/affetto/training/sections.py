@@ -35,8 +35,6 @@ class AudioSettings(Section):
 
 TWICE_BALANCED = "a balanced epoch leaves the loss nothing to balance"
 WITHOUT_PROBE = "set training.warm_start=none, model.layer=null and model.states=1 with another head or pooling"
-
-
 AUTO_STATES = (1, 2, 4)
 """Numbers of states among which model.states=auto chooses."""
 
@@ -50,8 +48,7 @@ class ModelSettings(Section):
     layer: Annotated[
         Annotated[int, Field(ge=0)] | Literal["auto"] | None,
         Acts(effects.ONE_STATE),
-        Needs(effects.ONE_STATE, lambda value: value == "auto", WITHOUT_PROBE),
-        Needs(effects.ONE_STATE, lambda value: value is not None, "set model.layer=null with another pooling"),
+        Needs(effects.ONE_STATE, lambda value: value is not None, WITHOUT_PROBE),
         Needs(effects.PROBE_SHAPE, lambda value: value == "auto", WITHOUT_PROBE),
     ] = Field(
         None,
@@ -255,7 +252,7 @@ class TrainingSettings(Section):
 
 
 MOST_CLIPS = 2_000
-"""Clips, of whole speakers, that are enough to choose a state and a strength by; all of them train the probe."""
+"""Clips, of whole speakers, that suffice to choose a state and a strength by; all of them train the probe."""
 SHORT_LIST = 3
 """Number of states, the best under the middle strength, that are tried under every strength."""
 
