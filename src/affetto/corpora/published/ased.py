@@ -11,8 +11,8 @@ Five names state another gender than all other clips of their speaker; the speak
 Sentences 3 to 7 belong to the emotion, so that its code is part of the prompt. Judging by their numbers of clips 1 and
 2 are the ones spoken in all emotions, but the authors do not say so, and the prompts of these too are told apart.
 
-62 recordings stand there twice: 57 as both repetitions of a sentence, four under another speaker (25 and 23 twice, 45
-and 39, 45 and 52), one as fear and as anger (f2-02-02-02-28, a5-01-02-02-28).
+62 recordings stand there twice: 56 as both repetitions of a sentence, one as another sentence, four under another
+speaker (25 and 23 twice, 45 and 39, 45 and 52), one as fear and as anger (f2-02-02-02-28, a5-01-02-02-28).
 """
 
 from __future__ import annotations
