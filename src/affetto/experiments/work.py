@@ -69,6 +69,7 @@ def probe_operations(run: PlannedRun) -> float:
     if clips is None or auxiliary is None or count is None or key not in BACKBONES:
         return 0.0
     settings = run.settings
+    # Depth and width alone are taken, which no length changes.
     shapes = FAMILIES.find(BACKBONES[key].family).operations(BACKBONES[key].config, settings.audio.seconds or 1.0)
     states, strengths = shapes.depth + 1, len(settings.probe.strengths)
     tried = min(states, SHORT_LIST * max(probe_counts(settings, run["method"])))
