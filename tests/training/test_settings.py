@@ -88,12 +88,25 @@ def test_a_bad_setting_is_told_in_one_line(overrides: dict[str, str], message: s
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("override", [{"model.pooling": "mean"}, {"model.head": "paper"}])
-def test_the_advice_on_another_classifier_names_all_that_must_be_set(override: dict[str, str]) -> None:
+@pytest.mark.parametrize("method", [None, "frozen", "lora"])
+@pytest.mark.parametrize(
+    "override", [{"model.pooling": "mean"}, {"model.head": "paper"}, {"model.head": "ecapa", "model.states": "1"}]
+)
+def test_the_advice_on_another_classifier_names_all_that_must_be_set(
+    override: dict[str, str], method: str | None
+) -> None:
     with pytest.raises(UserError) as caught:
-        settings("recommended", override)
+        settings("recommended", override, method=method)
     advice = dict(re.findall(r"(\w+\.\w+)=(\w+)", str(caught.value).split("set ")[1]))
-    assert settings("recommended", override | advice).model.states == 1
+    assert settings("recommended", override | advice, method=method).model.states == 1
+
+
+def test_a_grid_keeps_a_setting_that_its_other_settings_need_in_place_of_the_recipe_s() -> None:
+    head = {"model.head": "attentive", "model.layer": "1", "training.warm_start": "none", "model.states": "1"}
+    idle = {"lora.rank": "4"}
+    assert acting("recommended", idle | head, method="frozen") == head
+    assert acting("recommended", head, method="probe") == {"model.layer": "1", "model.states": "1"}
+    assert acting("paper", {"model.states": "1"}, method="frozen") == {}
 
 
 # Effect ------------------------------------------------------------------------------------------

@@ -77,32 +77,45 @@ def settings(
     overrides = overrides or {}
     resolved = _resolved(recipe, overrides, method)
     if method is not None:
-        for name, text in overrides.items():
-            condition = without_effect(resolved, method, name, has_auxiliary=has_auxiliary)
-            if condition is not None:
-                raise UserError(
-                    f"setting {name}={text} has no effect with method {method} and the settings beside it; "
-                    f"it needs {condition}: leave it out"
-                )
+        rest = acting(recipe, overrides, method=method, has_auxiliary=has_auxiliary)
+        idle = _idle(recipe, overrides, method, has_auxiliary)
+        # An idle setting is the mistake only if the others agree without it.
+        if idle and effects.find_contradiction(_resolved(recipe, rest, method), _method(method)) is None:
+            name, condition = next(iter(idle.items()))
+            raise UserError(
+                f"setting {name}={overrides[name]} has no effect with method {method} and the settings beside it; "
+                f"it needs {condition}: leave it out"
+            )
     check(resolved, method)
     return resolved
 
 
 def acting(recipe: str, overrides: dict[str, str], *, method: str, has_auxiliary: bool = True) -> dict[str, str]:
-    """The `overrides` that have an effect on a method's run. An axis of a grid meets every method.
+    """The `overrides` that a method's run needs. An axis of a grid meets every method.
 
-    Raises UserError for an unknown recipe or setting, and for a bad value.
+    They have an effect, or stand in place of a value of the recipe that contradicts the others (`model.states=auto`
+    beside another head). Raises UserError for an unknown recipe or setting, and for a bad value.
     """
-    while True:
-        resolved = _resolved(recipe, overrides, method)
-        active = {
-            name: text
-            for name, text in overrides.items()
-            if not without_effect(resolved, method, name, has_auxiliary=has_auxiliary)
-        }
-        if len(active) == len(overrides):
-            return active
-        overrides = active
+    while idle := _idle(recipe, overrides, method, has_auxiliary):
+        # Those first that are idle by themselves: another may be idle beside them alone.
+        alone = {name for name in idle if name in _idle(recipe, {name: overrides[name]}, method, has_auxiliary)}
+        overrides = {name: text for name, text in overrides.items() if name not in (alone or idle)}
+    return overrides
+
+
+def _idle(recipe: str, overrides: dict[str, str], method: str, has_auxiliary: bool) -> dict[str, str]:
+    """The `overrides` that a run can do without, {setting: the condition of its effect}."""
+    resolved, record = _resolved(recipe, overrides, method), METHODS.find(method)
+    conditions = {name: without_effect(resolved, method, name, has_auxiliary=has_auxiliary) for name in overrides}
+    idle = {name: condition for name, condition in conditions.items() if condition is not None}
+    if not idle or effects.find_contradiction(resolved, record) is not None:
+        return idle
+    others = {name: {other: text for other, text in overrides.items() if other != name} for name in idle}
+    return {
+        name: condition
+        for name, condition in idle.items()
+        if effects.find_contradiction(_resolved(recipe, others[name], method), record) is None
+    }
 
 
 def without_effect(resolved: Settings, method: str, name: str, *, has_auxiliary: bool = True) -> str | None:
