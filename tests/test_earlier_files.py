@@ -24,8 +24,9 @@ from training.corpora import sound, write_table
 HERE = Path(__file__).parent
 FIRST = HERE / "data" / "first"
 FLOATS = ("score", "low", "high")
-OLD_VALUES = {"model.states 1"}
+OLD_VALUES = {"model.states 1", "training.select macro_f1"}
 """Values of the recommended recipe of then that a report of today names, since today's recipe has others."""
+OLD_AXES = "axes:\n  model.states: 1\n  training.select: macro_f1"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_a_finished_grid_is_finished_still(tmp_path: Path) -> None:
     write_table(tmp_path / "corpus", speakers=4, parts=False)
     shutil.copytree(FIRST, tmp_path / "grid")
     plan = tmp_path / "grid.yaml"  # which says today what the recipe said then
-    plan.write_text((FIRST / "grid.yaml").read_text().replace("axes:", "axes:\n  model.states: 1"))
+    plan.write_text((FIRST / "grid.yaml").read_text().replace("axes:", OLD_AXES))
     before = {path: path.read_bytes() for path in (tmp_path / "grid" / "runs").rglob("*") if path.is_file()}
     arguments = ["grid", "run", str(plan), "--out", str(tmp_path / "grid")]
     result = CliRunner().invoke(app, [*arguments, "--corpus", f"table={tmp_path / 'corpus' / 'clips.csv'}"])

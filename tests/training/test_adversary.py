@@ -78,7 +78,7 @@ def test_a_refit_meets_the_strength_with_which_its_epochs_were_chosen(
     monkeypatch.setattr(
         loop, "validation_scores", lambda *rest, **more: dict.fromkeys(plain_scores(*rest, **more), next(scores))
     )
-    overrides = ON | {"training.epochs": "3", "training.refit": "true"}
+    overrides = ON | {"training.epochs": "3", "training.refit": "true", "training.select": "macro_f1"}
     train(
         spec(write_table(tmp_path / "corpus"), "lora", split="column", overrides=overrides, probe=False),
         tmp_path / "run",

@@ -467,6 +467,9 @@ def test_a_label_of_one_speaker_ends_a_run_in_a_line(tmp_path: Path) -> None:
         train(made, tmp_path / "run")
 
 
+WITHOUT_PROBE = {"training.warm_start": "none", "model.layer": "null", "model.states": "1"}
+
+
 def test_where_it_has_no_effect_is_said_before_anything_is_computed() -> None:
     for method, recipe, more in (
         ("probe", "recommended", {}),
@@ -474,7 +477,7 @@ def test_where_it_has_no_effect_is_said_before_anything_is_computed() -> None:
         ("lora", "paper", {}),
         ("lora", "recommended", {"training.epochs": "0"}),
         ("lora", "recommended", {"training.warm_start": "none"}),
-        ("full", "recommended", {"model.head": "linear", "training.warm_start": "none", "model.layer": "null"}),
+        ("full", "recommended", {"model.head": "linear", **WITHOUT_PROBE}),
     ):
         with pytest.raises(UserError, match=r"training\.cross_fit=2 has no effect .*warm_start=probe.*: leave it out"):
             settings(recipe, ON | more, method=method)

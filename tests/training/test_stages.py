@@ -43,7 +43,7 @@ def test_each_stage_is_fitted_on_its_own_clips_under_the_run_s_seeds(
 
     monkeypatch.setattr(stacking, "fit", watched)
     monkeypatch.setattr(folds, "predict", heard)
-    still = {"training.lr": "1e-12"}
+    still = {"training.lr": "1e-12", "training.select": "macro_f1"}
     metrics = train(spec(table, split="kfold:3", split_seed=4, seed=7, overrides=still), tmp_path / "run", stack=1)
     manifest = open_corpus("table", table)
     split = make_split(manifest, "kfold:3", seed=4)

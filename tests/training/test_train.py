@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -24,7 +25,7 @@ from affetto.measures.probability import expected_calibration_error
 from affetto.models.device import KINDS
 from affetto.models.novelty import NOVELTY
 from affetto.targets.temperature import calibrated, fit_temperature
-from affetto.training import probes
+from affetto.training import loop, probes
 from affetto.training.fold_means import median_epochs
 from affetto.training.folds import known_of
 from affetto.training.selection import whole_speakers
@@ -105,6 +106,20 @@ def test_a_run_writes_what_it_says_and_predicts_what_it_has_written(
     assert list(alone.probabilities.values()) == pytest.approx(list(results[0].probabilities.values()), abs=1e-5)
     wave, _ = soundfile.read(table.parent / rows[0]["file"], dtype="float32")
     assert predictor(wave).probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize(("recipe", "epoch"), [("recommended", 2), ("paper", 1)])
+def test_the_recommended_recipe_tests_its_last_epoch(
+    recipe: str, epoch: int, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores fall from epoch to epoch, so that validation would choose the first."""
+    calls = itertools.count()
+
+    def falling(*_: object, **_named: object) -> dict[str, float]:
+        return {"macro_f1": 1 - next(calls) / 10, "uar": 0.5, "loss": 1.0}
+
+    monkeypatch.setattr(loop, "validation_scores", falling)
+    assert train(spec(table, recipe=recipe), tmp_path / "run")["best_epoch"] == epoch
 
 
 def test_metrics_are_those_of_scikit_learn_on_the_predictions(folded: Path) -> None:

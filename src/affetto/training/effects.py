@@ -240,9 +240,13 @@ def _marks(settings: BaseModel, method: type[Method], kind: type[Mark]) -> Itera
 
 def find_contradiction(settings: BaseModel, method: type[Method]) -> str | None:
     """The first setting of the method's sections that contradicts the others, as a line for the user."""
+    return next(iter(contradictions(settings, method)), None)
+
+
+def contradictions(settings: BaseModel, method: type[Method]) -> Iterator[str]:
+    """Lines on all settings of the method's sections that contradict the others."""
     situation = circumstances(settings, method)
     for name, value, mark in _marks(settings, method, Needs):
         if mark.values(value) and not mark.condition.holds(situation):
             text = str(value).lower() if isinstance(value, bool) else value
-            return f"setting {name}={text} needs {mark.condition.text}: {mark.advice}"
-    return None
+            yield f"setting {name}={text} needs {mark.condition.text}: {mark.advice}"

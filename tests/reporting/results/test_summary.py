@@ -31,6 +31,6 @@ def test_the_summary_names_the_corpora_that_the_recipe_was_chosen_on(tmp_path):
 
     chosen_on = [{"corpus": corpus, "recipe": "recommended"} for corpus in ("emovo", "ravdess", "nemo", "demos")]
     (line,) = cautions("recommended", *chosen_on)
-    assert "its shape on EMOVO and the numbers of states among which it chooses on RAVDESS and nEMO." in line
+    assert "its shape on EMOVO and its numbers of states and its tested epoch on RAVDESS and nEMO." in line
     assert cautions("paper", {"corpus": "emovo", "recipe": "paper"}) == []
     assert cautions("other", {"corpus": "demos", "recipe": "recommended"}) == []
