@@ -45,3 +45,14 @@ def test_folds_side_by_side_keep_their_steps_behind_an_inner_stretch() -> None:
         display.end("588 clips")
     second.advance(2, 10)
     assert display.steps == {first: (3, 10), second: (2, 10)}
+
+
+@pytest.mark.parametrize(("best", "words"), [(1, "validation macro F1 60 (best 70 in epoch 1)"), (2, "macro F1 60")])
+def test_an_epoch_is_shown_beside_the_best_where_that_is_another(best: int, words: str) -> None:
+    target = SimpleNamespace(main_title="macro F1", main_text=str)
+    history = [{"epoch": epoch, "loss": 1.0, "validation": score} for epoch, score in ((1, 70), (2, 60))]
+    display = Display(quiet=True)
+    display.begin("training")
+    display.epoch(SimpleNamespace(history=history, best_epoch=best), target)
+    (task,) = display._bars.tasks
+    assert task.fields["note"].endswith(words)

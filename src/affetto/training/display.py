@@ -75,7 +75,7 @@ class Display:
             self._bars.update(self._task, note=note)
 
     def epoch(self, fit: Fit, target: Target) -> None:
-        """Show the last epoch: its loss, and its validation score beside the best."""
+        """Show the last epoch: its loss, its validation score, and the best where that is another one's."""
         if self._task is None:
             return
         last = fit.history[-1]
@@ -83,7 +83,9 @@ class Display:
         if "validation" in last:
             best: dict[str, Any] = next(record for record in fit.history if record["epoch"] == fit.best_epoch)
             score, highest = (target.main_text(record["validation"]) for record in (last, best))
-            note += f"  validation {target.main_title} {score} (best {highest} in epoch {fit.best_epoch})"
+            note += f"  validation {target.main_title} {score}"
+            if best is not last:
+                note += f" (best {highest} in epoch {fit.best_epoch})"
         self._bars.update(self._task, note=note)
 
     def end(self, note: str) -> None:

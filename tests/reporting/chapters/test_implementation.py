@@ -50,12 +50,12 @@ def test_settings_stand_beside_the_paper_s_and_differences_are_bold(evidence):
 
 def test_choices_are_those_of_each_fold_and_seed(evidence):
     sheet = implementation.choice_table(implementation.finished(evidence))
-    epochs = cell(sheet, "best epoch", method="LoRA")
+    epochs = cell(sheet, "tested epoch", method="LoRA")
     assert epochs.text == "2" and values(epochs)["by fold"].startswith("seed 0: s00 2, s01 2")
     assert cell(sheet, "seeds", method="LoRA").text == "0, 1" and cell(sheet, "state", method="LoRA").text == "–"
     run = evidence.results.every_configuration[0].done[0]
     run.metrics["folds"][1]["best_epoch"] = 7
-    spread = cell(implementation.choice_table(implementation.finished(evidence)), "best epoch", method="frozen")
+    spread = cell(implementation.choice_table(implementation.finished(evidence)), "tested epoch", method="frozen")
     run.metrics["folds"][1]["best_epoch"] = 2
     assert spread.text == "2 to 7" and "s01 7" in spread.under
 

@@ -80,7 +80,7 @@ def setting_tables(configs: Sequence[Configuration]) -> list[Sheet]:
 def choice_table(configs: Sequence[Configuration]) -> Sheet:
     """A row a configuration: its seeds, and the epoch, the states and the strength that each fold chose."""
     naming = Naming(configs)
-    names = ["seeds", "best epoch", "state", "states", "strength", "precision"]
+    names = ["seeds", "tested epoch", "state", "states", "strength", "precision"]
     if not any(count > 1 for config in configs for run in config.done for count in _state_counts(run).values()):
         names.remove("states")
     return Sheet(
@@ -198,7 +198,7 @@ def _section_starts(rows: Sequence[Sequence[Cell]]) -> list[int]:
 def _choice_cells(config: Configuration) -> dict[str, Cell]:
     runs = config.done
     choices = {
-        "best epoch": {run.axes.seed: _by_fold(run, "best_epoch") for run in runs},
+        "tested epoch": {run.axes.seed: _by_fold(run, "best_epoch") for run in runs},
         "state": {run.axes.seed: _by_fold(run, "choice", "layer") for run in runs},
         "states": {run.axes.seed: _state_counts(run) for run in runs},
         "strength": {run.axes.seed: _by_fold(run, "choice", "strength") for run in runs},
