@@ -107,6 +107,8 @@ def test_a_grid_keeps_a_setting_that_its_other_settings_need_in_place_of_the_rec
     assert acting("recommended", idle | head, method="frozen") == head
     assert acting("recommended", head, method="probe") == {"model.layer": "1", "model.states": "1"}
     assert acting("paper", {"model.states": "1"}, method="frozen") == {}
+    mistaken = {"model.head": "attentive"}
+    assert acting("recommended", idle | mistaken, method="frozen") == mistaken
 
 
 # Effect ------------------------------------------------------------------------------------------

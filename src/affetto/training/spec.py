@@ -78,11 +78,7 @@ def settings(
     overrides = overrides or {}
     resolved = _resolved(recipe, overrides, method)
     if method is not None:
-        rest = acting(recipe, overrides, method=method, has_auxiliary=has_auxiliary)
-        idle = _idle(recipe, overrides, method, has_auxiliary)
-        # An idle setting is the mistake only if the others agree without it.
-        if idle and effects.find_contradiction(_resolved(recipe, rest, method), _method(method)) is None:
-            name, condition = next(iter(idle.items()))
+        for name, condition in _idle(recipe, overrides, method, has_auxiliary).items():
             raise UserError(
                 f"setting {name}={overrides[name]} has no effect with method {method} and the settings beside it; "
                 f"it needs {condition}: leave it out"
@@ -98,14 +94,15 @@ def acting(recipe: str, overrides: dict[str, str], *, method: str, has_auxiliary
     beside another head). Raises UserError for an unknown recipe or setting, and for a bad value.
     """
     while idle := _idle(recipe, overrides, method, has_auxiliary):
-        # Those first that are idle by themselves: another may be idle beside them alone.
-        alone = {name for name in idle if name in _idle(recipe, {name: overrides[name]}, method, has_auxiliary)}
-        overrides = {name: text for name, text in overrides.items() if name not in (alone or idle)}
+        overrides = {name: text for name, text in overrides.items() if name not in idle}
     return overrides
 
 
 def _idle(recipe: str, overrides: dict[str, str], method: str, has_auxiliary: bool) -> dict[str, str]:
-    """The `overrides` that a run can do without, {setting: the condition of its effect}."""
+    """The `overrides` without effect that a run can do without, {setting: the condition of its effect}.
+
+    It cannot do without a setting in whose place the recipe's own value would contradict the others.
+    """
     resolved, record = _resolved(recipe, overrides, method), METHODS.find(method)
     before = set(effects.contradictions(resolved, record))
     idle = {}
