@@ -240,7 +240,7 @@ def _marks(settings: BaseModel, method: type[Method], kind: type[Mark]) -> Itera
 
 def find_contradiction(settings: BaseModel, method: type[Method]) -> str | None:
     """The first setting of the method's sections that contradicts the others, as a line for the user."""
-    return next(iter(contradictions(settings, method)), None)
+    return next(contradictions(settings, method), None)
 
 
 def contradictions(settings: BaseModel, method: type[Method]) -> Iterator[str]:

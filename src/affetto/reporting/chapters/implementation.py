@@ -78,7 +78,7 @@ def setting_tables(configs: Sequence[Configuration]) -> list[Sheet]:
 
 
 def choice_table(configs: Sequence[Configuration]) -> Sheet:
-    """A row a configuration: its seeds, and the epoch, the states and the strength that each fold chose."""
+    """A row a configuration: its seeds, the tested epochs, and the states and the strength that each fold chose."""
     naming = Naming(configs)
     names = ["seeds", "tested epoch", "state", "states", "strength", "precision"]
     if not any(count > 1 for config in configs for run in config.done for count in _state_counts(run).values()):
