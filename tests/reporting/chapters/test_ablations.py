@@ -61,3 +61,14 @@ def test_what_all_runs_of_a_method_share_is_no_ablation_of_one(tmp_path):
     # LoRA with all its epochs is not held against a frozen backbone with fewer.
     pairs = [(one.first, one.second) for one in contrasts.contrasts(evidence, ["method"])]
     assert ("LoRA", "frozen") not in pairs and pairs
+
+
+def test_probes_alone_have_their_changed_settings_compared_and_beside_trained_methods_they_have_not(tmp_path):
+    probe = {"method": "probe", "recipe": "recommended"}
+    change = {"settings": {"augment.copies": '["pitch:-2"]'}}
+    alone = [(probe, {"skill": 0.4}), (probe | change, {"skill": 0.8})]
+    (made,) = contrasts.contrasts(Evidence(collect(write_grid(tmp_path / "alone", alone))), ["settings"])
+    assert {made.first, made.second} == {"unchanged", 'augment.copies ["pitch:-2"]'}
+    assert made.comparison.difference != 0
+    mixed = write_grid(tmp_path / "mixed", [*alone, ({"recipe": "recommended"}, {"skill": 0.6})])
+    assert not contrasts.contrasts(Evidence(collect(mixed)), ["settings"])

@@ -107,8 +107,8 @@ def _pairs(evidence: Evidence, kind: str) -> Iterator[list[tuple[Configuration, 
     for config in evidence.configurations:
         if kind != "settings" and has_unchanged and evidence.changed(config):
             continue  # an ablation is compared with the unchanged recipe alone
-        if kind in ("recipe", "settings") and config.axes.is_baseline:
-            continue
+        if config.axes.is_baseline and (kind == "recipe" or (kind == "settings" and evidence.trained)):
+            continue  # beside trained methods, a baseline's settings come from their recipes
         for circumstances in _circumstances(evidence, config, kind):
             value = str(evidence.ablation_settings(config) if kind == "settings" else getattr(config.axes, kind))
             groups.setdefault(circumstances, {}).setdefault(value, {})[config.axes.corpus] = config
