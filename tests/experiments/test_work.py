@@ -1,5 +1,6 @@
 """What a run computes, by hand."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,33 @@ def test_folds_and_a_refit_are_counted_and_what_is_unknown_stays_so(paper):
     assert operations(alike(lora, "loso", **{"audio.seconds": "null"}), stored=True) is None
     assert operations(replace(lora, values={**lora.values, "corpus": "mine"}), stored=True) is None
     assert operations(replace(lora, values={**lora.values, "backbone": "./mine"}), stored=True) is None
+
+
+def test_the_shapes_of_a_checkpoint_folder_are_those_of_its_configuration(paper, tmp_path):
+    def on(backbone, **values):
+        return replace(paper["lora"], values={**paper["lora"].values, "backbone": str(backbone), **values})
+
+    config = {"model_type": "wav2vec2", **BACKBONES["wav2vec2-large"].config}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    large, drawn = on("wav2vec2-large"), on("wav2vec2-large", random_weights=True)
+    assert operations(on(tmp_path), stored=False) == operations(large, stored=False) > 0
+    assert probe_operations(on(tmp_path)) == probe_operations(large) > 0
+    assert operations(drawn, stored=False) == operations(large, stored=False)
+    for broken in ('{"model_type": "bert"}', "[]", "{", '{"model_type": "whisper", "d_model": "many"}'):
+        (tmp_path / "config.json").write_text(broken)
+        assert operations(on(tmp_path), stored=False) is None and probe_operations(on(tmp_path)) == 0
+    (tmp_path / "config.json").unlink()
+    assert operations(on(tmp_path), stored=False) is None
+
+
+def test_a_folder_is_taken_before_a_key_and_random_weights_take_the_key(paper, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wav2vec2-base").mkdir()
+    config = {"model_type": "wav2vec2", **BACKBONES["wav2vec2-large"].config}
+    (tmp_path / "wav2vec2-base" / "config.json").write_text(json.dumps(config))
+    run = paper["frozen"]
+    drawn = replace(run, values={**run.values, "random_weights": True})
+    assert operations(run, stored=False) > 2 * operations(drawn, stored=False)
 
 
 def test_an_estimate_without_a_finished_run_is_reckoned_by_the_rate(paper, tmp_path):

@@ -11,6 +11,7 @@ import torch
 from affetto.audio import RATE_HZ
 from affetto.backbones.backbone import Backbone
 from affetto.backbones.catalogue import BACKBONES, CatalogueEntry, check_backbone
+from affetto.backbones.configurations import checkpoint_family
 from affetto.backbones.families.family import Family
 from affetto.backbones.families.registry import FAMILIES
 from affetto.backbones.hub import snapshot
@@ -50,23 +51,6 @@ def checkpoint_folder(name: str) -> Path:
     if Path(name).is_dir():
         return Path(name)
     return snapshot(BACKBONES[name].hub_id or name if name in BACKBONES else name)
-
-
-def checkpoint_family(folder: Path) -> str:
-    """Name of the family in a checkpoint's configuration. Raises UserError where it is none of `FAMILIES`."""
-    config_file = folder / "config.json"
-    if not config_file.is_file():
-        raise UserError(
-            f"{folder}: no config.json in it; a checkpoint folder holds config.json, preprocessor_config.json "
-            "and weights"
-        )
-    try:
-        family = str(json.loads(config_file.read_text()).get("model_type"))
-    except (ValueError, AttributeError):
-        raise UserError(
-            f"{config_file}: not a model configuration (no JSON object); copy the checkpoint again"
-        ) from None
-    return FAMILIES.find(family, hint=f"The name is from {config_file}.").name
 
 
 def random_backbone(entry: CatalogueEntry, weights_seed: int) -> Backbone:

@@ -14,12 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from affetto.backbones.catalogue import BACKBONES
-from affetto.backbones.families.registry import FAMILIES
 from affetto.errors import UserError
 from affetto.experiments.planned import AXES, PlannedRun
 from affetto.experiments.states import GridFolder
-from affetto.experiments.work import clips_of, operations, probe_operations
+from affetto.experiments.work import clips_of, operations, probe_operations, shapes_of
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.models.parallel import threads
@@ -89,16 +87,14 @@ def _computed(run: PlannedRun, stored: bool, rate: Callable[[str], float] | None
 
 def stored_bytes(run: PlannedRun) -> int | None:
     """Most bytes that the run's frozen states take in the store; None where clips, width or window are unknown."""
-    clips, key = clips_of(run), run.stand_in or run["backbone"]
-    model, seconds = run.settings.model, run.settings.audio.seconds
+    clips, model, shapes = clips_of(run), run.settings.model, shapes_of(run, run.settings.audio.seconds)
     method = METHODS.find(run["method"])
     frames_alone = method.takes_steps and not method.trains_embedding and run.settings.training.first_block == 0
     plain = HEADS.find(model.head).takes_frames and model.pooling != "weighted"
-    if clips is None or key not in BACKBONES or seconds is None or not frames_alone:
+    if clips is None or shapes is None or not frames_alone:
         return None
     if not method.changes_blocks and not plain:
         return None
-    shapes = FAMILIES.find(BACKBONES[key].family).operations(BACKBONES[key].config, seconds)
     statistics_for_the_probe = 2 * (shapes.depth + 1)
     values = clips * (shapes.frames + statistics_for_the_probe) * shapes.width
     return int(values * (2 if run.settings.store.precision == "float16" else 4))

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from affetto.backbones.catalogue import BACKBONES
-from affetto.backbones.families.registry import FAMILIES
+from affetto.backbones.configurations import configuration
 from affetto.backbones.flops import Operations
 from affetto.corpora.labels import EMOTIONS
 from affetto.corpora.registry import CORPORA
@@ -40,14 +39,11 @@ def operations(run: PlannedRun, *, stored: bool) -> float | None:
 
     `stored`: an earlier run of the grid has left the frozen states that it needs.
     """
-    clips, seconds, key = clips_of(run), run.settings.audio.seconds, run.stand_in or run["backbone"]
-    auxiliary = auxiliary_clips_of(run)
+    clips, auxiliary, shapes = clips_of(run), auxiliary_clips_of(run), shapes_of(run, run.settings.audio.seconds)
     expected = None if clips is None or auxiliary is None else passes(run, clips, auxiliary)
     copies, copies_auxiliary = copies_of(run)
-    if clips is None or auxiliary is None or expected is None or key not in BACKBONES or seconds is None:
+    if clips is None or auxiliary is None or expected is None or shapes is None:
         return None
-    backbone = BACKBONES[key]
-    shapes = FAMILIES.find(backbone.family).operations(backbone.config, seconds)
     method, first = METHODS.find(run["method"]), run.settings.training.first_block
     changed = (shapes.depth - first) * shapes.block if method.changes_blocks else 0.0
     fresh = run.settings.augment.waveform or (method.trains_embedding and first == 0)
@@ -64,13 +60,11 @@ def probe_operations(run: PlannedRun) -> float:
     A method that changes blocks, and chooses its own state, chooses among the upper ones, and the probe beside it once
     more among all. Each state is tried under one strength, and the best few of each number of states under all.
     """
-    clips, auxiliary, count = clips_of(run), auxiliary_clips_of(run), folds(run)
-    key = run.stand_in or run["backbone"]
-    if clips is None or auxiliary is None or count is None or key not in BACKBONES:
-        return 0.0
     settings = run.settings
-    # Depth and width alone are taken, which no length changes.
-    shapes = FAMILIES.find(BACKBONES[key].family).operations(BACKBONES[key].config, settings.audio.seconds or 1.0)
+    clips, auxiliary, count = clips_of(run), auxiliary_clips_of(run), folds(run)
+    shapes = shapes_of(run, settings.audio.seconds or 1.0)  # depth and width alone are taken, which no length changes
+    if clips is None or auxiliary is None or count is None or shapes is None:
+        return 0.0
     states, strengths = shapes.depth + 1, len(settings.probe.strengths)
     tried = min(states, SHORT_LIST * max(probe_counts(settings, run["method"])))
     choices = 1 + (settings.model.layer == "auto" and METHODS.find(run["method"]).changes_blocks)
@@ -82,6 +76,19 @@ def probe_operations(run: PlannedRun) -> float:
     fitted = (1 + copies) * drawn * (1 - 1 / inner) + (1 + copies_auxiliary) * min(MOST_CLIPS, auxiliary)
     fits = count * choices * inner * (states + tried * (strengths - 1))
     return fits * 4.0 * fitted * 2 * shapes.width * len(EMOTIONS) * PROBE_ITERATIONS
+
+
+def shapes_of(run: PlannedRun, seconds: float | None) -> Operations | None:
+    """Operations of the run's encoder on a clip of so many seconds; None where length or configuration is not known."""
+    name, drawn = (run.stand_in, True) if run.stand_in else (run["backbone"], run["random_weights"])
+    known = configuration(name, random_weights=drawn)
+    if known is None or seconds is None:
+        return None
+    family, config = known
+    try:
+        return family.operations(config, seconds)
+    except (ArithmeticError, TypeError, ValueError):
+        return None  # fields of another kind: the run will refuse them
 
 
 def clips_of(run: PlannedRun) -> int | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from affetto.backbones.backbone import Backbone
 from affetto.backbones.catalogue import CatalogueEntry
-from affetto.backbones.checkpoints import checkpoint_family, checkpoint_folder, load_backbone, random_backbone
+from affetto.backbones.checkpoints import checkpoint_folder, load_backbone, random_backbone
+from affetto.backbones.configurations import checkpoint_family
 from affetto.backbones.families.family import Size
 from affetto.backbones.families.registry import FAMILIES
 from affetto.errors import UserError, unknown
