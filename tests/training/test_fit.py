@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -228,6 +230,33 @@ def test_the_kind_of_the_loss_and_the_factors_of_clips_are_those_of_the_fit(clip
         _, progress = fitted(clips, tmp_path, settings, factors=factors)
         expected = float(loss.of_batch(outputs, targets, weights))
         assert progress.history[0]["loss"] == pytest.approx(expected, rel=1e-5), kind
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.4])
+def test_a_factor_counts_in_batches_of_clips_that_all_have_it(mixup: float) -> None:
+    """Batches by length hold one corpus each where its clips are the longer ones."""
+    short, long = [f"s{i}" for i in range(8)], [f"l{i}" for i in range(8)]
+    frames = dict.fromkeys(short, 1) | dict.fromkeys(long, 9)
+    task = Task((*short, *long), None, dict.fromkeys(frames, 0), 0, 1, "", factors=dict.fromkeys(long, 0.25))
+    learner = loop.Learner(
+        classifier=Linear(),
+        data=SimpleNamespace(frames=frames),  # type: ignore[arg-type]
+        task=task,
+        settings=STEPS.model_copy(update={"batch_size": 8, "length_window": 2}),
+        augment=AugmentSettings(mixup=mixup),
+        accelerator=Accelerator(cpu=True),
+        loss=CrossEntropy.fitted(torch.zeros(16, dtype=torch.long), 3, LossSettings()),
+        clip_weights=dict.fromkeys(task.train, 1.0),
+    )
+    assert learner.begin(0) == 2 and {*map(frozenset, learner.batches)} == {frozenset(short), frozenset(long)}
+    weights: Counter[str] = Counter()
+    for batch in learner.batches:
+        total = learner.weight(batch)
+        pairs = zip(learner.factors(batch, total), learner.partner_factors(batch, total), strict=True)
+        weights.update({batch[0][0]: sum(map(sum, pairs))})  # type: ignore[dict-item]
+    assert weights.total() == pytest.approx(2)  # steps are as large as without factors
+    if not mixup:
+        assert weights["l"] / 2 == pytest.approx(8 * 0.25 / (8 + 8 * 0.25))
 
 
 def test_the_loss_is_the_mean_over_draws_of_dropout(clips: Clips, tmp_path: Path) -> None:

@@ -46,8 +46,7 @@ class Batch:
     lengths: Tensor
     targets: Tensor
     weights: Tensor
-    """Factor of each clip's loss in that of the step, (clips,): its own factor by the weight of all clips of the step.
-    """
+    """Factor of each clip's loss in that of the step, (clips,), as `Learner.factors` gives it."""
     masks: Tensor | None
     """Frames and features that are masked, as `augment.stretches` draws them; None: none are."""
     corpora: Tensor | None
@@ -76,7 +75,7 @@ class Learner:
     accelerator: Accelerator
     loss: Loss
     clip_weights: Mapping[str, float]
-    """Weight of each training clip in the mean of its batch: `Loss.clip_weights` times the clip's factor."""
+    """Weight of each training clip in the mean of its batch: `Loss.clip_weights`, whatever the clip's factor."""
     adversary: Adversary | None = None
     """Layer that guesses voices, whose reversed gradient reaches what trains below the head; None: there is none."""
     scales: CorpusScales | None = None
@@ -94,6 +93,7 @@ class Learner:
         self.epoch = epoch
         clips = draw_evenly(task.train, task.strata, task.seed, epoch) if task.strata else task.train
         self.partners = draw_partners(clips, task.seed, epoch, alpha=self.augment.mixup)
+        self.mean_factor = self._mean_factor(clips)
         self.batches = plan(clips, self.data.frames, s.batch_size, s.length_window, seed=task.seed, epoch=epoch)
         self.trained: list[nn.Parameter] = list(self.stepped.values())
         self.trained += [] if self.adversary is None else self.adversary.parameters()
@@ -152,12 +152,25 @@ class Learner:
         return math.fsum(self.shares(ids, self.clip_weights) + self.partner_shares(ids, self.clip_weights))
 
     def factors(self, ids: Sequence[str], total: float) -> list[float]:
-        """Factors of clips in the loss of a step whose clips have the weight `total`."""
-        return [factor / total for factor in self.shares(ids, self.task.factors)]
+        """Factors of clips in the loss of a step whose clips have the weight `total`.
+
+        A clip's own factor is divided by the mean of the epoch, not of the step: else clips of a large factor would
+        lose it wherever they fill a batch, as they do when their corpus is longer or shorter than the others.
+        """
+        return [factor / (total * self.mean_factor) for factor in self.shares(ids, self.task.factors)]
 
     def partner_factors(self, ids: Sequence[str], total: float) -> list[float]:
         """Factors of the partners of clips in the loss of such a step; of clips without partners 0."""
-        return [factor / total for factor in self.partner_shares(ids, self.task.factors)] or [0.0] * len(ids)
+        partners = self.partner_shares(ids, self.task.factors)
+        return [factor / (total * self.mean_factor) for factor in partners] or [0.0] * len(ids)
+
+    def _mean_factor(self, clips: Sequence[str]) -> float:
+        """Mean of the factors of an epoch's clips, weighted as in batches; 1 where all count alike."""
+        factors = self.task.factors
+        if not factors:
+            return 1.0
+        weighted = {clip_id: weight * factors.get(clip_id, 1.0) for clip_id, weight in self.clip_weights.items()}
+        return math.fsum(self.shares(clips, weighted) + self.partner_shares(clips, weighted)) / self.weight(clips)
 
     def shares(self, ids: Sequence[str], numbers: Mapping[str, float]) -> list[float]:
         """Number of each clip, 1 where it has none, by its share in the mixture with its partner."""

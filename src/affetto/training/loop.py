@@ -112,10 +112,7 @@ def make_loop(
         augment=augment,
         accelerator=accelerator,
         loss=loss.to(accelerator.device),
-        clip_weights={
-            clip_id: weight * task.factors.get(clip_id, 1.0)
-            for clip_id, weight in zip(task.train, loss.clip_weights(truth).tolist(), strict=True)
-        },
+        clip_weights=dict(zip(task.train, loss.clip_weights(truth).tolist(), strict=True)),
         adversary=make_adversary(classifier.head, task.voices, settings.adversary_weight, accelerator.device),
         scales=scales,
         cross=make_cross_heads(classifier, data, task, accelerator, scales),
