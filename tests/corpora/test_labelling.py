@@ -42,7 +42,9 @@ def test_the_user_s_map_comes_first_by_any_name_of_a_label(name: str) -> None:
     labels = labelling(**{"excitement": "excitement", name: "surprise"})
     assert labels.target("exc", code="exc") == "surprise"
     assert [(c.target, c.by_user) for c in labels.relabelled if c.label == "excitement"] == [("surprise", True)]
-    assert "excitement" not in " ".join(labels.notes(""))
+    assert [note for note in labels.notes("") if "excitement" in note] == [
+        "1 clips of excitement count as surprise, by --label"
+    ]
 
 
 def test_a_map_of_a_class_holds_for_labels_that_are_joined_to_it() -> None:
@@ -92,6 +94,30 @@ def test_keep_other_makes_classes_where_the_user_says_nothing(
     manifest = open_corpus("toy", tmp_path, keep_other=keep_other, label_map=label_map, strict=True)
     assert manifest.labels == labels
     assert CORPUS.labels == ("joy", "contempt") and CORPUS.clips == 4
+
+
+@pytest.mark.parametrize("keep_other", [False, True])
+def test_entries_of_the_user_s_map_that_do_nothing_or_were_mistyped_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep_other: bool
+) -> None:
+    monkeypatch.setattr("affetto.corpora.registry.CORPORA", {"toy": CORPUS})
+    asked = {"clam": "neutrality", "zeal": "joy", "happy": "joi", "contempt": "drop"}
+    notes = open_corpus("toy", tmp_path, keep_other=keep_other, label_map=asked).notes
+    assert [note for note in notes if "--label" in note and "--keep-other" not in note] == [
+        "1 clips of contempt are left out, by --label",
+        "2 clips of joy count as joi, by --label",
+        "--label happy=joi makes 'joi' a class of its own: did you mean 'joy'?",
+        "--label has no effect on 'clam' (did you mean 'calm'?), 'zeal': no clip of toy has such a label",
+    ]
+
+
+def test_a_table_s_label_that_no_line_has_is_noted(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("file,emotion,speaker\na.wav,bored,1\nb.wav,joy,2\n", encoding="utf-8")
+    notes = open_corpus(None, table, label_map={"bored": "neutrality", "nope": "joy"}).notes
+    assert [note for note in notes if "--label" in note] == [
+        "--label has no effect on 'nope': no clip of clips has such a label"
+    ]
 
 
 def test_keep_other_holds_for_the_user_s_tables(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ LOOKED_FOR = {
 
 def test_a_corpus_of_another_layout_says_what_it_looks_like(tmp_path: Path) -> None:
     root = put(tmp_path / "EMOVO/f1/rab-f1-b1.wav").parent.parent
-    for name in ("ravdess", "iemocap", "table"):
+    for name in ("ravdess", "RAVDESS", "iemocap", "table"):
         has(told(name, root), "Looked for", f"It looks like EMOVO (--corpus emovo={root})")
     assert "looks like" not in told("ravdess", put(tmp_path / "thesis/notes.docx").parent)
 

@@ -22,7 +22,7 @@ def checkpoint_family(folder: Path) -> str:
 def configuration(name: str, *, random_weights: bool = False) -> tuple[Family, Mapping[str, Any]] | None:
     """Family and configuration (transformers' own) of a checkpoint folder or a key, in this order.
 
-    None where they are not known here: a hub id outside the catalogue, a folder without a configuration of a known family.
+    None where they are not known here: a hub id outside the catalogue, a folder without a known family's configuration.
     """
     if Path(name).is_dir() and not random_weights:
         try:

@@ -105,13 +105,14 @@ class Labelling:
         return Counter(self.official(self.counts))
 
     def notes(self, reason: str) -> tuple[str, ...]:
-        """Sentences on what the rule of the corpus changed; `reason` is the record's."""
+        """Sentences on what the rule of the corpus changed, with the record's `reason`, and what the user's map did."""
         lines = []
         for change in self.relabelled:
-            if change.by_user:
-                continue
             is_dropped = change.target == DROP
             action = "are left out" if is_dropped else f"count as {change.target}"
+            if change.by_user:
+                lines.append(f"{change.clips:,} clips of {change.label} {action}, by --label")
+                continue
             why = f" ({reason})" if reason else ""
             lines.append(
                 f"{change.clips:,} clips of {change.label} {action}{why}; --keep-other makes them a class of their "

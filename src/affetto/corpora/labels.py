@@ -45,6 +45,18 @@ ALIKE = 0.65
 """Likeness (difflib's) from which a class of the user's own is taken for a slip: `joi`, but not `tenderness`."""
 
 
+class LabelMap(dict[str, str]):
+    """Classes by label, as the user wants them; `used` are the labels whose class was looked up."""
+
+    def __init__(self, entries: Mapping[str, str]) -> None:
+        super().__init__(entries)
+        self.used: set[str] = set()
+
+    def __getitem__(self, label: str) -> str:
+        self.used.add(label)
+        return super().__getitem__(label)
+
+
 def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
     """A user's own names (`{"calm": "neutrality", "boredom": "drop"}`), folded to lower case."""
     folded = {unified(name).casefold(): unified(target).casefold() for name, target in pairs.items()}
@@ -92,7 +104,7 @@ def find_label(label: str) -> str | None:
     return _USUAL.get(unified(label).casefold())
 
 
-def canonical(label: str, *, where: str, label_map: dict[str, str] | None = None) -> str | None:
+def canonical(label: str, *, where: str, label_map: Mapping[str, str] | None = None) -> str | None:
     """The canonical name of a label; None if the user's map drops it.
 
     `label_map` comes from `parse_label_map`. An entry for the label itself counts first, then one for its canonical

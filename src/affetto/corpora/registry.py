@@ -9,11 +9,11 @@ from pathlib import Path
 from affetto.corpora import folders
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.formats import tables
-from affetto.corpora.labels import DROP, OTHER_LABELS, parse_label_map
+from affetto.corpora.labels import DROP, OTHER_LABELS, LabelMap, parse_label_map, slips
 from affetto.corpora.manifest import Manifest, NoClipsError
 from affetto.corpora.provenance import recorded_licence
 from affetto.corpora.transcribed import commonvoice
-from affetto.errors import UserError
+from affetto.errors import UserError, nearest
 from affetto.registry import Registry
 
 CORPORA = Registry(
@@ -62,17 +62,16 @@ def open_corpus(
     beside the seven emotions a class of its own, where `label_map` has no entry for it. Raises UserError.
     """
     path = Path(path).expanduser()
-    corpus = CORPORA.get(name or "") or detect(path, name)
+    corpus = CORPORA.get((name or "").casefold()) or detect(path, name)
     settings = corpus.settings(options or {})
     if corpus.is_format:
         name = settings["name"] = _default_name(path, corpus) if name in (None, corpus.name) else name
-    mapped = parse_label_map(label_map) if label_map else None
-    if keep_other:
-        mapped = _own_classes(corpus) | (mapped or {})
+    entries = parse_label_map(label_map) if label_map else {}
+    mapped = LabelMap((_own_classes(corpus) if keep_other else {}) | entries)
     try:
-        manifest = corpus.read(path, label_map=mapped, strict=strict, **settings)
+        manifest = corpus.read(path, label_map=mapped or None, strict=strict, **settings)
     except NoClipsError:
-        dropped = [label for label, target in (mapped or {}).items() if target == DROP]
+        dropped = [label for label, target in mapped.items() if target == DROP]
         if not dropped:
             raise
         raise NoClipsError(
@@ -81,7 +80,8 @@ def open_corpus(
     except UserError as problem:
         raise _with_likeness(problem, corpus, path) from None
     licence = manifest.licence or (recorded_licence(path) if corpus.is_format else "")
-    manifest = replace(manifest, key=corpus.name, licence=licence)
+    notes = (*manifest.notes, *_map_notes(entries, mapped.used, corpus, manifest))
+    manifest = replace(manifest, key=corpus.name, licence=licence, notes=notes)
     if name and manifest.corpus != name:
         clips = tuple(replace(clip, corpus=name) for clip in manifest.clips)
         notes = (*manifest.notes, *_name_note(name, corpus, path))
@@ -103,6 +103,17 @@ def _name_note(name: str, corpus: Corpus, path: Path) -> tuple[str, ...]:
     if corpus.is_format:
         return ()
     return (f"{path} is {corpus.title}, and runs under the name {name!r}; its own is --corpus {corpus.name}={path}",)
+
+
+def _map_notes(entries: dict[str, str], used: set[str], corpus: Corpus, manifest: Manifest) -> tuple[str, ...]:
+    """Notes on entries of the user's label map that were probably mistyped, or that no clip of the corpus has."""
+    known = {*manifest.every_label, *corpus.other_labels, *(change.label for change in manifest.relabelled or ())}
+    unused = []
+    for label in entries.keys() - used:
+        guess = nearest(label, known - {label})
+        unused.append(f"{label!r} (did you mean {guess!r}?)" if guess else repr(label))
+    absent = [f"--label has no effect on {', '.join(sorted(unused))}: no clip of {manifest.corpus} has such a label"]
+    return (*slips({label: entries[label] for label in entries if label in used}), *(absent if unused else ()))
 
 
 def _own_classes(corpus: Corpus) -> dict[str, str]:

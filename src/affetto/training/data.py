@@ -15,7 +15,6 @@ import numpy as np
 from affetto.audio import AudioError
 from affetto.audio.changes import Change
 from affetto.corpora.content import Content
-from affetto.corpora.labels import slips
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
@@ -198,8 +197,6 @@ class Data:
 
 def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     """The data of a run; `say` is told what a person should know. Raises UserError for what the user can mend."""
-    for note in slips(spec.labels):
-        say(f"note: {note}")
     manifest, sources, digests, bad = read_clips(spec.corpora, spec.labels, say, keep_other=spec.keep_other)
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)

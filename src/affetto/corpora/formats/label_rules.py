@@ -25,7 +25,7 @@ class LabelRules:
 
     def reader(self) -> LabelReader:
         """The function that applies these rules to a label."""
-        label_map = dict(self.label_map or {})
+        label_map = self.label_map or {}
 
         def label_of(label: str, where: str) -> str | None:
             folded = unified(label).casefold()

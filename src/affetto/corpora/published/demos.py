@@ -44,7 +44,7 @@ def read(
 ) -> Manifest:
     """The clips of DEMOS and NEU; the prompt is the item's id, `prototypical` (yes, no) stands in the extras."""
     root, notes = only_root(path, CORPUS.title, _LAYOUT, _roots(path))
-    labelling = CORPUS.labelling({GUILT: GUILT} | (label_map or {}) if keep_guilt else label_map)
+    labelling = CORPUS.labelling(label_map, other_labels={GUILT: GUILT} if keep_guilt else None)
     clips: list[Clip] = []
     names: set[str] = set()
     for name, fit in _fitting(root):
