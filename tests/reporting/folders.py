@@ -76,9 +76,13 @@ def write_run(
     part: int = 2,
     labels: Sequence[str] = EMOTIONS,
     weights: str = "",
+    joined: dict[str, tuple[str, int]] | None = None,
     **fields: Any,
 ) -> Path:
-    """A run that is done; `part` of 3 leaves out metrics (1), or all but the spec (0)."""
+    """A run that is done; `part` of 3 leaves out metrics (1), or all but the spec (0).
+
+    `joined`: digest of the labels, and number, of the clips of each auxiliary corpus.
+    """
     data = manifest(corpus, speakers, synthetic=synthetic, labels=labels)
     spec = RunSpec(
         corpora=(CorpusSpec(name=corpus, path=f"/data/{corpus}"),),
@@ -94,6 +98,8 @@ def write_run(
     made = make_split(data, split, speakers=spec.settings.training.speakers, speakers_seed=seed)
     weights = weights or f"{zlib.crc32((key_of(backbone) or backbone).encode()):08x}" * 8
     facts = {"manifest": data.checksum(), "split": made.checksum, "weights": weights}
+    if joined:
+        facts |= {"auxiliary": {name: {"manifest": digest, "audio": "a"} for name, (digest, _) in joined.items()}}
     run = RunFolder(folder)
     run.write(SPEC, {"identity": spec.identity(facts), "affetto": "0", "spec": spec.model_dump(), "facts": facts})
     if part == 0:
@@ -141,6 +147,7 @@ def write_run(
             "synthetic": synthetic,
             "clips": len(data.clips),
             "left_out": {},
+            **({"auxiliary": {name: {"used": clips} for name, (_, clips) in joined.items()}} if joined else {}),
             "backbone": backbone,
             "method": method,
             "recipe": recipe,

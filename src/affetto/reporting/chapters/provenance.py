@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from affetto.reporting.chapters.chapter import Chapter
@@ -12,7 +12,7 @@ from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, tex
 from affetto.reporting.render.stamps import stamp
 from affetto.reporting.render.text import DASH
 from affetto.reporting.results.analysis import Evidence
-from affetto.reporting.results.naming import backbone_title, corpus_title
+from affetto.reporting.results.naming import auxiliary_title, backbone_title, corpus_title
 from affetto.reporting.results.records import Run
 
 SHOWN_DIGITS = 12
@@ -55,8 +55,9 @@ def machine_table(runs: Sequence[Run], stamp_text: str = "") -> Sheet:
 
 
 def input_table(runs: Sequence[Run], stamp_text: str = "") -> Sheet:
-    """A row for each backbone on each corpus: SHA-256 of clips, labels and weights."""
-    rows = {}
+    """A row for each backbone on each corpus: SHA-256 of clips, labels and weights; behind them auxiliary corpora."""
+    rows: dict[Hashable, tuple[Cell, ...]] = {}
+    joined: dict[Hashable, tuple[Cell, ...]] = {}
     for run in runs:
         axes = run.axes
         digests = tuple(str(run.facts.get(name, "")) for name in DIGESTS)
@@ -66,12 +67,20 @@ def input_table(runs: Sequence[Run], stamp_text: str = "") -> Sheet:
             text_cell(title),
             *(Cell(digest[:SHOWN_DIGITS] or DASH, digest or None) for digest in digests),
         )
+        facts = run.facts.get("auxiliary") or {}
+        for name, edition in zip(axes.joined, axes.auxiliary.split("+"), strict=False):
+            digests = tuple(str(facts.get(name, {}).get(kind, "")) for kind in DIGESTS[:2])
+            joined[edition, digests] = (
+                text_cell(auxiliary_title(edition)),
+                text_cell(None),
+                *(Cell(digest[:SHOWN_DIGITS] or DASH, digest or None) for digest in (*digests, "")),
+            )
     names = ("corpus", "backbone", "clips and labels", "audio", "weights")
     return Sheet(
         name="inputs",
         title="Inputs",
         columns=columns(*names, texts=names),
-        rows=tuple(rows.values()),
+        rows=(*rows.values(), *joined.values()),
         caption="SHA-256 of the inputs (complete in the CSV file): equal digests mean equal inputs.",
         stamp=stamp_text,
     )

@@ -30,8 +30,8 @@ class Dataset:
 
 
 def with_editions(runs: Sequence[Run]) -> list[Run]:
-    """Add the edition of corpus and backbone to the runs' axes, where several share a name."""
-    return _by_weights(_by_dataset(runs))
+    """Add the edition of corpora and backbone to the runs' axes, where several share a name."""
+    return _by_weights(_by_auxiliary(_by_dataset(runs)))
 
 
 def _by_dataset(runs: Sequence[Run]) -> list[Run]:
@@ -111,6 +111,76 @@ def _edition_names(datasets: Sequence[Dataset]) -> dict[Dataset, str]:
             parts.append(f"{CLIPS}-{dataset.digest[:DIGITS]}" if is_double else f"{dataset.clips}-{CLIPS}")
         names[dataset] = ",".join(parts)
     return names
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Clips of an auxiliary corpus that joined the training of a run."""
+
+    name: str
+    clips: int
+    """Number of clips in use; 0 for an unfinished run."""
+    digest: str
+    """SHA-256 of the clips, their labels and their audio; empty where it is not known yet."""
+
+
+def _by_auxiliary(runs: Sequence[Run]) -> list[Run]:
+    equals = _equal_auxiliaries(runs)
+    by_run = [[replace(joined, digest=equals.get(joined, joined.digest)) for joined in _joined(run)] for run in runs]
+    done = [joined for run, corpora in zip(runs, by_run, strict=True) if run.is_done for joined in corpora]
+    names = {}
+    for name in {joined.name for joined in done}:
+        rivals = list(dict.fromkeys(joined for joined in done if joined.name == name))
+        sizes = Counter(rival.clips for rival in rivals)
+        for rival in rivals if len(rivals) > 1 else ():
+            is_double = sizes[rival.clips] > 1
+            edition = f"{CLIPS}-{rival.digest[:DIGITS]}" if is_double else f"{rival.clips}-{CLIPS}"
+            names[rival] = f"{name}{EDITION}{edition}"
+    renamed = []
+    for run, corpora in zip(runs, by_run, strict=True):
+        if not run.is_done:
+            corpora = [_expected_auxiliary(joined, run, runs, by_run) for joined in corpora]
+        titles = [names.get(joined, joined.name) for joined in corpora]
+        renamed.append(replace(run, axes=replace(run.axes, auxiliary="+".join(titles))))
+    return renamed
+
+
+def _joined(run: Run) -> list[Joined]:
+    digests, counts = run.facts.get("auxiliary") or {}, (run.metrics or {}).get("auxiliary") or {}
+    corpora = []
+    for name in run.axes.auxiliary.split("+") if run.axes.auxiliary else ():
+        content = "\n".join(digests[name].values()) if name in digests else ""
+        digest = hashlib.sha256(content.encode()).hexdigest() if content else ""
+        corpora.append(Joined(name, int(counts.get(name, {}).get("used") or 0), digest))
+    return corpora
+
+
+def _equal_auxiliaries(runs: Sequence[Run]) -> dict[Joined, str]:
+    """{auxiliary corpus with annotations: digest of that with its labels alone}, as `_equal_digests`."""
+    plain: dict[Hashable, str] = {}
+    equals = {}
+    done = sorted((run for run in runs if run.is_done), key=lambda run: run.target.learns_from_annotations)
+    for run in done:
+        for joined in _joined(run):
+            audio = (run.facts.get("auxiliary") or {}).get(joined.name, {}).get("audio")
+            key = (joined.name, joined.clips, audio)
+            if audio and run.target.learns_from_annotations:
+                equals[joined] = plain.setdefault(key, joined.digest)
+            elif audio:
+                plain.setdefault(key, joined.digest)
+    return equals
+
+
+def _expected_auxiliary(joined: Joined, run: Run, runs: Sequence[Run], by_run: Sequence[Sequence[Joined]]) -> Joined:
+    """Auxiliary corpus of an unfinished run, with the clips of a finished one: of its digest, else of its grid."""
+    rivals = {
+        other
+        for rival, corpora in zip(runs, by_run, strict=True)
+        for other in corpora
+        if rival.is_done and other.name == joined.name
+        if (other.digest == joined.digest if joined.digest else rival.path.parent == run.path.parent)
+    }
+    return rivals.pop() if len(rivals) == 1 else joined
 
 
 def _by_weights(runs: Sequence[Run]) -> list[Run]:

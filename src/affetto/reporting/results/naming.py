@@ -78,10 +78,10 @@ def _title(name: str) -> str:
 def auxiliary_title(names: str) -> str:
     """Title of the corpora that joined the training; empty for none.
 
-    >>> auxiliary_title("emovo+demos"), auxiliary_title("")
-    ('with EMOVO + DEMoS', '')
+    >>> auxiliary_title("emovo@72-clips+demos"), auxiliary_title("")
+    ('with EMOVO (72 clips) + DEMoS', '')
     """
-    return f"with {corpus_title(names)}" if names else ""
+    return f"with {' + '.join(map(corpus_title, names.split('+')))}" if names else ""
 
 
 def backbone_title(axes: Axes) -> str:

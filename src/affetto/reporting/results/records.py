@@ -60,7 +60,13 @@ class Axes:
     target: str = PLAIN
     """Name of the target; empty where an unfinished run left it to the corpus."""
     auxiliary: str = ""
-    """Names of the corpora that joined the training, with + between them."""
+    """Names of the corpora that joined the training, with + between them; with editions, `ravdess@72-clips`, where a
+    report has other labels or clips of one of them."""
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """Names of the corpora that joined the training, without editions."""
+        return tuple(name.partition(EDITION)[0] for name in self.auxiliary.split("+") if name)
 
     @property
     def auxiliary_settings(self) -> tuple[tuple[str, str], ...]:

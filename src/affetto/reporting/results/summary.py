@@ -269,6 +269,13 @@ def _edition_caveats(evidence: Evidence) -> list[str]:
                 f"{corpus_title(name)} was run with different labels or clips, which are kept apart: "
                 f"{_list_words(editions)}. Scores of different editions cannot be compared."
             )
+    joined = dict.fromkeys(name for run in done for name in run.axes.auxiliary.split("+") if EDITION in name)
+    for name in dict.fromkeys(name.partition(EDITION)[0] for name in joined):
+        editions = [corpus_title(edition) for edition in joined if edition.partition(EDITION)[0] == name]
+        lines.append(
+            f"{corpus_title(name)} joined the training with different labels or clips: {_list_words(editions)}. Runs "
+            "with different ones are different systems, and no seeds of one."
+        )
     for name in dict.fromkeys(run.axes.backbone.partition(EDITION)[0] for run in done if EDITION in run.axes.backbone):
         lines.append(f"The backbone {name} was loaded with different weights, which are kept apart.")
     return lines
