@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from affetto.reporting.chapters.provenance import input_table
 from affetto.reporting.chapters.runs import run_table
+from affetto.reporting.chapters.splits import split_table
 from affetto.reporting.papers.dasaro2024.protocols import protocols
 from affetto.reporting.render.sheet import MISSING
 from affetto.reporting.results.analysis import Evidence
@@ -15,6 +17,8 @@ from affetto.reporting.results.collect import collect
 from affetto.reporting.results.contrasts import contrasts
 from affetto.reporting.results.naming import Naming
 from affetto.reporting.results.summary import summarise
+from affetto.splits.split import Split
+from affetto.training.runs import SPLIT
 from affetto.training.spec import CorpusSpec
 from reporting.folders import write_run
 from reporting.target_folders import write_target_run
@@ -88,6 +92,11 @@ def test_other_clips_or_labels_of_an_auxiliary_corpus_make_other_systems(tmp_pat
         baseline = evidence.baseline(config)
         assert baseline is not None and baseline.axes.auxiliary == config.axes.auxiliary
     assert "joined the training with different labels or clips" in " ".join(summarise(evidence).caveats)
+    for seed, clips in ((0, 72), (2, 18)):
+        file = tmp_path / f"r{seed}" / SPLIT
+        replace(Split.load(file), notes=(f"{clips} clips of ravdess join",)).save(file)
+    notes = split_table(Evidence(collect(tmp_path))).notes
+    assert [note.rpartition(": ")[2][:2] for note in notes if "ravdess" in note] == ["72", "18"]
     rows = input_table(evidence.results.done).rows
     assert [row[2].key for row in rows if row[0].text.startswith("with RAVDESS")] == ["a", "b", "c"]
 

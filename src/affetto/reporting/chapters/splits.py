@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+from affetto.errors import UserError
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import Cell, Sheet, columns, count_cell, text_cell
@@ -46,7 +48,7 @@ def split_table(evidence: Evidence) -> Sheet:
         runs = runs_by_checksum[checksum]
         corpus = corpus_title(runs[0].axes.corpus if runs else split.corpus)
         rows.append(_row(corpus, checksum, split, runs=len(runs)))
-        notes += [f"{corpus}, {split.protocol}: {note}" for note in split.notes]
+        notes += [f"{corpus}, {split.protocol}: {note}" for note in _notes(split, runs)]
     return Sheet(
         name="splits",
         title="Splits",
@@ -72,6 +74,16 @@ def split_table(evidence: Evidence) -> Sheet:
         notes=tuple(dict.fromkeys(notes)),
         stamp=stamp_of([run for checksum in evidence.results.splits for run in runs_by_checksum[checksum]]),
     )
+
+
+def _notes(split: Split, runs: Sequence[Run]) -> list[str]:
+    """Notes of a split in all its runs: equal tests may have been learned for with other auxiliary corpora."""
+    notes = list(split.notes)
+    for run in {run.axes.auxiliary: run for run in runs}.values():
+        with suppress(UserError):  # an edited file, which a note of the results names
+            own = run.split()
+            notes += own.notes if own else ()
+    return notes
 
 
 def _row(corpus: str, checksum: str, split: Split, *, runs: int) -> tuple[Cell, ...]:
