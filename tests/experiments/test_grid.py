@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -380,6 +381,16 @@ def test_settings_of_auxiliary_corpora_reach_the_runs_that_have_some(tmp_path):
         ("nemo", "pooled"),
         ("nemo", "corpus"),
     ]
+
+
+def test_a_corpus_does_not_join_its_own_training(tmp_path):
+    text = AUXILIARY.replace("corpus: table", "corpus: [table, nemo]")
+    entry = "[{corpus: nemo, auxiliary: nemo}]"
+    with pytest.raises(
+        UserError, match=re.escape(f"nemo cannot join its own training: leave the run out by `exclude: {entry}")
+    ):
+        grid.read(written(tmp_path, text))
+    assert len(grid.read(written(tmp_path, f"{text}exclude: {entry}\n")).runs) == 5
 
 
 @pytest.mark.parametrize("value", ["3", "a++b", "[[1, '']]"])

@@ -123,6 +123,9 @@ class Expansion:
 
 def _planned(file: Path, point: Mapping[str, Any]) -> PlannedRun:
     values = {axis: point.get(axis, default) for axis, default in AXES.items()}
+    if own := set(values["corpus"].split("+")) & set((values["auxiliary"] or "").split("+")):
+        entry = f"{{corpus: {values['corpus']}, auxiliary: {values['auxiliary']}}}"
+        raise UserError(f"{file}: {min(own)} cannot join its own training: leave the run out by `exclude: [{entry}]`")
     overrides = {axis: text(value) for axis, value in point.items() if axis not in AXES}
     try:
         check_backbone(values["backbone"], random_weights=values["random_weights"])

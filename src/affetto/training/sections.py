@@ -34,7 +34,10 @@ class AudioSettings(Section):
 
 
 TWICE_BALANCED = "a balanced epoch leaves the loss nothing to balance"
-WITHOUT_PROBE = "set training.warm_start=none, model.layer=null and model.states=1 with another head or pooling"
+WITHOUT_PROBE = (
+    "set training.warm_start=none, model.layer=null and model.states=1 with another head or pooling; a head without a "
+    "start from the probe needs a higher rate, such as training.lr=0.001"
+)
 AUTO_STATES = (1, 2, 4)
 """Numbers of states among which model.states=auto chooses."""
 
