@@ -150,11 +150,26 @@ def united_card(members: Sequence[Member]) -> dict[str, Any]:
         "precision": "float32" if any(card["precision"] == "float32" for card in cards) else "bfloat16",
         "trained_on": "ensemble",
         "tested": False,
-        "corpus": _joined((card["corpus"] for card in cards), "+"),
+        "corpus": united_corpora(card["corpus"] for card in cards),
         "licence": _joined((card["licence"] for card in cards), "; "),
         "licences": united(cards),
         "synthetic": any(card["synthetic"] for card in cards),
     }
+
+
+def united_corpora(names: Iterable[str]) -> str:
+    """The corpora of several cards, each once: those that were tested, then those that joined their training alone.
+
+    >>> united_corpora(["emovo + ravdess (auxiliary)", "emovo", "emovo+emodb + nemo (auxiliary)"])
+    'emovo+emodb + ravdess (auxiliary) + nemo (auxiliary)'
+    """
+    tested: dict[str, None] = {}
+    joined: dict[str, None] = {}
+    for name in names:
+        own, *others = name.split(" + ")
+        tested |= dict.fromkeys(own.split("+"))
+        joined |= dict.fromkeys(others)
+    return " + ".join(["+".join(tested), *(name for name in joined if name.partition(" (")[0] not in tested)])
 
 
 def mean_thresholds(members: Sequence[Member]) -> dict[str, float]:
