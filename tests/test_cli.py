@@ -168,6 +168,8 @@ def test_settings_lists_what_set_takes(monkeypatch: pytest.MonkeyPatch, capfd: p
     assert affetto("settings", "--recipe", "paper", monkeypatch=monkeypatch) == 0
     shown = capfd.readouterr().out
     assert "training.epochs=30" in shown and "lora.rank=8" in shown
+    assert "; one of attentive, ecapa, linear, paper, short, statistics" in shown
+    assert "; one of shuffled" not in shown  # the description names them already
 
 
 # Mistakes ---------------------------------------------------------------------------------------
@@ -187,9 +189,24 @@ def test_settings_lists_what_set_takes(monkeypatch: pytest.MonkeyPatch, capfd: p
         (["--method", "lora", *QUICK, "--device", "cuda"], ["cuda", "cpu"]),
         (["--method", "lora", *QUICK, "--seed", "-1"], ["seed"]),
         (["--method", "lora", "--backbone", "./nowhere"], ["nowhere"]),
+        (["--method", "lora", *QUICK, "--corpus", "emovo="], ["emovo=", "NAME=PATH"]),
         (["--method", "lora"], ["--backbone"]),
     ],
-    ids=["method", "key", "setting", "value", "pair", "recipe", "split", "folds", "cuda", "seed", "folder", "missing"],
+    ids=[
+        "method",
+        "key",
+        "setting",
+        "value",
+        "pair",
+        "recipe",
+        "split",
+        "folds",
+        "cuda",
+        "seed",
+        "folder",
+        "path",
+        "missing",
+    ],
 )
 def test_mistakes_in_the_arguments_of_train(words: list[str], said: list[str], fails, table: Path, tmp_path: Path):
     if "cuda" in words:

@@ -43,6 +43,12 @@ def test_text_and_folders_are_unreadable(tmp_path: Path) -> None:
     assert found(tmp_path, "y.wav") == [("unreadable", "not an ordinary file")]
 
 
+def test_a_pointer_of_git_lfs_says_how_to_fetch_the_recording(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    ((kind, detail),) = found(tmp_path, "x.wav")
+    assert kind == "unreadable" and detail.startswith("a pointer of Git LFS") and detail.endswith("git lfs pull")
+
+
 @pytest.mark.parametrize("decode", [True, False])
 def test_truncated(tmp_path: Path, write_wav: Write, decode: bool) -> None:
     path = write_wav("x.wav")

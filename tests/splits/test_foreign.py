@@ -129,7 +129,14 @@ def test_two_accuracies_of_an_unbalanced_test_prove_nothing(tmp_path: Path) -> N
     audit = audited(path, Figures(50, 60))
     assert not audit["claim"]["contradicts"]
     assert any("prove nothing" in line for line in audit["remarks"])
-    assert any(line.startswith("classes: no clip of train shows fear") for line in audit["remarks"])
+    assert any(line == "classes: in split no clip of train shows fear" for line in audit["remarks"])
+
+
+def test_a_test_of_one_class_is_not_called_balanced(tmp_path: Path) -> None:
+    path = table(tmp_path / "clips.csv", *rows(emotion=["anger"] + ["fear"] * 3, split=["train"] * 3 + ["test"]))
+    remarks = audited(path)["remarks"]
+    assert any("clips of one class each" in line for line in remarks)
+    assert not any("by arithmetic" in line for line in remarks)
 
 
 def test_copies_of_a_recording_cross_and_strict_fails(
@@ -154,6 +161,7 @@ def test_copies_of_a_recording_cross_and_strict_fails(
     audit = json.loads(text)
     assert (code, audit["verdict"], audit["crosses"], audit["folds"][0]["duplicates"]) == (1, "disjoint", True, 1)
     assert affetto("--json")[0] == 0
+    assert "speakers disjoint, but clips or recordings are in two parts" in " ".join(affetto()[1].split())
     code, text = affetto("--metadata-only", "--strict")
     assert code == 0 and "audio: not compared" in text
     assert affetto("--wa", "60")[0] == 2

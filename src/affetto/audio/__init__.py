@@ -5,7 +5,17 @@ soxr resamples at its high quality. Nothing is normalised here: that belongs to 
 recording is decoded to its end, or refused: the length in its header is compared with the file's content (`joins.py`).
 """
 
-from affetto.audio.files import arriving, content_digest, decode, duration, is_container, load, open_recording, stream
+from affetto.audio.files import (
+    arriving,
+    content_digest,
+    decode,
+    duration,
+    is_container,
+    load,
+    open_recording,
+    refuse_pointer,
+    stream,
+)
 from affetto.audio.problems import (
     AudioError,
     BrokenOffError,
@@ -52,6 +62,7 @@ __all__ = [
     "joined",
     "load",
     "open_recording",
+    "refuse_pointer",
     "resampled",
     "stream",
     "to_mono_16k",

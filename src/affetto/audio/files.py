@@ -212,5 +212,10 @@ def _check_ordinary(path: str | Path) -> None:
     size = Path(path).stat().st_size
     if size == 0:
         raise AudioError(f"{path}: empty (0 bytes); copy it again from its source")
-    if size < LONGEST_POINTER and _head(path).startswith(POINTER):
+    refuse_pointer(path)
+
+
+def refuse_pointer(path: str | Path) -> None:
+    """Raise AudioError for the text that Git LFS leaves in a recording's place."""
+    if Path(path).stat().st_size < LONGEST_POINTER and _head(path).startswith(POINTER):
         raise AudioError(f"{path}: a pointer of Git LFS, not the recording; fetch the recording with: git lfs pull")

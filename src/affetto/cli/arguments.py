@@ -184,6 +184,8 @@ def corpora_at(items: list[str]) -> tuple[CorpusSpec, ...]:
     specs = []
     for item in items:
         name, equals, path = item.partition("=")
+        if equals and not path:
+            raise UserError(f"no path behind {item!r}: give NAME=PATH")
         specs.append(CorpusSpec(name=(name or None) if equals else None, path=path if equals else item))
     for spec in specs:
         if not Path(spec.path).exists():

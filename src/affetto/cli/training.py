@@ -195,16 +195,19 @@ def show_settings(
 ) -> None:
     """List the settings that --set changes, with the values of a recipe."""
     from affetto.models.methods.registry import METHODS
-    from affetto.training.spec import DEFAULT_RECIPE, setting_names, settings, without_effect
+    from affetto.training.spec import DEFAULT_RECIPE, setting_choices, setting_names, settings, without_effect
 
     if method is not None:
         METHODS.find(method)
     resolved = settings(recipe or DEFAULT_RECIPE, method=method)
     values = resolved.model_dump()
+    choices = setting_choices()
     for name, meaning in setting_names().items():
         if method is not None and without_effect(resolved, method, name):
             continue
         section, field = name.split(".")
+        if any(choice not in meaning for choice in choices.get(name, ())):
+            meaning += f"; one of {', '.join(choices[name])}"
         typer.echo(f"{name}={json.dumps(values[section][field])}  # {meaning}")
 
 

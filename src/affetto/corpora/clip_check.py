@@ -47,6 +47,7 @@ def check(path: Path, start: float | None = None, end: float | None = None, *, d
             return _faulty("unreadable", "not an ordinary file")
         if status.st_size == 0:
             return _faulty("empty", "0 bytes")
+        audio.refuse_pointer(path)
         if audio.is_container(path):
             return _check_container(path, start, end, decode)
         return _check_recording(audio.open_recording(path, tolerant=True), start, end, decode)

@@ -126,7 +126,8 @@ def prove(ledger: Ledger, fold: Fold) -> None:
             speaker, earlier = ledger.speakers[crossing[0]], PARTS[home[crossing[0]]]
             raise UserError(
                 f"fold {fold.name!r}: speaker {speaker!r} is in {earlier} and in {part} ({len(crossing)} such speakers "
-                "here); a speaker may be in one part only: mend the column, or use --split paper"
+                "here); a speaker may be in one part only: use --split kfold:5 or paper, which take whole speakers, or "
+                "mend the column where the parts are your own"
             )
         home[speakers] = number
     trained = np.unique(ledger.emotion[ledger.rows(fold.train)])

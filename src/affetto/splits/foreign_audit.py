@@ -204,6 +204,11 @@ def _are_balanced(ledger: Ledger) -> bool:
     return bool((table == table[:, :1]).all())
 
 
+def _has_one_class(fold: ForeignFold) -> bool:
+    test = fold["parts"].get("test")
+    return test is not None and sum(count > 0 for count in test["classes"].values()) == 1
+
+
 # -- remarks -------------------------------------------------------------------------------------------------------
 
 
@@ -271,8 +276,8 @@ def _balance_remarks(folds: Sequence[ForeignFold]) -> list[str]:
         absent = [(name, label) for name, entry in facts for label, count in entry["classes"].items() if not count]
         if absent:
             name, label = absent[0]
-            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-            lines.append(f"classes: no clip of {part} shows {label} in {name}{more}")
+            more = f" ({len(absent)} such gaps in all)" if len(absent) > 1 else ""
+            lines.append(f"classes: in {name} no clip of {part} shows {label}{more}")
         name, worst = max(facts, key=lambda item: item[1]["total_variation"], default=("", None))
         if worst is not None and worst["total_variation"] > UNBALANCED:
             lines.append(
@@ -290,6 +295,10 @@ def _accuracy_remarks(audit: ForeignAudit) -> list[str]:
         lines.append(
             "accuracy: each speaker has equally many clips of each class, so that WA = UA in every test on whole "
             "speakers; a publication in which they differ split speakers"
+        )
+    elif all(_has_one_class(fold) for fold in folds):
+        lines.append(
+            "accuracy: the test parts have clips of one class each, so that WA and UA say little, and are equal"
         )
     elif len(balanced) == len(folds):
         lines.append(

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from affetto.corpora.manifest import PARTS
-from affetto.splits.foreign_audit import ForeignAudit, ForeignFold
+from affetto.splits.foreign_audit import SHARED, ForeignAudit, ForeignFold
 
 TEST_IN_TRAIN = "test in train"
 
@@ -17,6 +17,8 @@ def render(audit: ForeignAudit) -> RenderableType:
     """A table of the folds, and lines of remarks and notes."""
     synthetic = " (synthetic audio)" if audit["synthetic"] else ""
     title = f"the split of {audit['corpus']}{synthetic}: speakers {audit['verdict']}"
+    if audit["crosses"] and audit["verdict"] != SHARED:
+        title += ", but clips or recordings are in two parts"
     table = Table(title=escape(title), title_justify="left")
     for number, column in enumerate(
         ("fold", *PARTS, "test speakers", "also in train", "their clips", "known prompts %")

@@ -274,11 +274,14 @@ def _corpus(ledger: Ledger) -> Ints:
     return corpus
 
 
+FEW_SPEAKERS = "add speakers, or let the corpus join another's training (--auxiliary NAME=PATH)"
+
+
 def _enough(ledger: Ledger, protocol: str, least: int) -> None:
     if len(ledger.speakers) < least:
         raise UserError(
             f"--split {protocol} needs {least} speakers or more, and there are {len(ledger.speakers)}: "
-            + ("add speakers" if least <= LEAST else "use fewer folds, or --split loso")
+            + (FEW_SPEAKERS if least <= LEAST else "use fewer folds, or --split loso")
         )
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -178,6 +178,24 @@ def setting_names() -> dict[str, str]:
         for section, record in Settings.model_fields.items()
         for name, info in record.annotation.model_fields.items()  # type: ignore[union-attr]
     }
+
+
+def setting_choices() -> dict[str, tuple[str, ...]]:
+    """{`section.field`: words that it takes}, of settings that take some of a list."""
+    return {
+        f"{section}.{name}": words
+        for section, record in Settings.model_fields.items()
+        for name, info in record.annotation.model_fields.items()  # type: ignore[union-attr]
+        if len(words := tuple(_words(info.annotation))) > 1
+    }
+
+
+def _words(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from (value for value in get_args(annotation) if isinstance(value, str))
+        return
+    for part in get_args(annotation):
+        yield from _words(part)
 
 
 def _parse(text: str) -> Any:
