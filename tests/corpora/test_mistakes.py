@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora.registry import open_corpus
+from affetto.corpora.registry import check_layout, open_corpus
 from affetto.errors import UserError
 
 TABLE = "file,emotion,speaker\n"
@@ -52,6 +52,16 @@ def test_a_corpus_of_another_layout_says_what_it_looks_like(tmp_path: Path) -> N
     for name in ("ravdess", "RAVDESS", "iemocap", "table"):
         has(told(name, root), "Looked for", f"It looks like EMOVO (--corpus emovo={root})")
     assert "looks like" not in told("ravdess", put(tmp_path / "thesis/notes.docx").parent)
+
+
+def test_a_layout_is_checked_before_a_corpus_is_read(tmp_path: Path) -> None:
+    root = put(tmp_path / "EMOVO/f1/rab-f1-b1.wav").parent.parent
+    assert check_layout("emovo", root) == check_layout("EMOVO", root) == ()
+    assert "is EMOVO, and runs under the name 'emovi'" in check_layout("emovi", root)[0]
+    assert check_layout("mine", put(tmp_path / "clips.csv", TABLE)) == ()
+    for name, place in (("ravdess", root), ("emovi", put(tmp_path / "thesis/notes.docx").parent)):
+        with pytest.raises(UserError, match=r"It looks like EMOVO|looks like no known corpus"):
+            check_layout(name, place)
 
 
 def test_a_mistyped_name_is_noted_with_the_right_one(tmp_path: Path) -> None:

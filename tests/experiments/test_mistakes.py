@@ -41,6 +41,18 @@ def test_a_command_that_cannot_be_done_is_told_in_one_line(more, told, tmp_path)
     assert ended.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
+def test_a_corpus_of_another_layout_ends_a_dry_run(tmp_path):
+    (tmp_path / "grid.yaml").write_text(GRID.replace("corpus: table", "corpus: ravdess"))
+    place = tmp_path / "EMOVO/f1/rab-f1-b1.wav"
+    place.parent.mkdir(parents=True)
+    place.touch()
+    words = ["grid", "run", str(tmp_path / "grid.yaml"), "--out", "out", "--dry-run", "--corpus"]
+    words += [f"ravdess={tmp_path / 'EMOVO'}"]
+    run = [sys.executable, "-m", "affetto", *words]
+    ended = subprocess.run(run, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ended.returncode == 2 and "It looks like EMOVO" in ended.stderr, ended.stderr
+
+
 def test_a_dry_run_tells_what_finished_runs_of_a_kind_took_and_writes_nothing(tmp_path):
     (tmp_path / "grid.yaml").write_text(GRID)
     grid, folder = read(tmp_path / "grid.yaml"), GridFolder(tmp_path / "out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +62,9 @@ def run(
     _check_engine(engine, address, workers)
     at_once = stack_size(stack)
     full, places = _plan(read(grid_file(file)), pairs(corpus, "--corpus"), small)
+    for note in () if small else _layout_notes(places):
+        if not quiet:
+            typer.echo(f"note: {note}", err=True)
     grid = full.only(_selection(only))
     folder = GridFolder(out)
     if dry_run:
@@ -133,6 +137,15 @@ def _plan(grid: Grid, places: dict[str, str], small: bool) -> tuple[Grid, dict[s
     if small and places:
         raise UserError("--miniature makes its own corpora: leave --corpus out")
     return (miniature(grid) if small else grid), dict(grid.corpora) | places
+
+
+def _layout_notes(places: Mapping[str, str]) -> Iterator[str]:
+    """Notes on corpora that are there. Raises UserError for one of another layout than its name's."""
+    from affetto.corpora.registry import check_layout
+
+    for name, place in places.items():
+        if Path(place).exists():
+            yield from check_layout(name, Path(place))
 
 
 def _check_engine(engine: str, address: str | None, workers: int | None) -> None:

@@ -89,6 +89,19 @@ def open_corpus(
     return manifest
 
 
+def check_layout(name: str, path: Path) -> tuple[str, ...]:
+    """Notes on a corpus before it is read: on a published one under another name.
+
+    By names and headers alone. Raises UserError for a path that is no corpus, or not that of the name.
+    """
+    corpus = CORPORA.get(name.casefold())
+    if corpus is None:
+        return _name_note(name, detect(path, name), path)
+    if not corpus.is_format and not corpus.matches(path):
+        open_corpus(name, path)  # its error names what was looked for
+    return ()
+
+
 def _with_likeness(problem: UserError, corpus: Corpus, path: Path) -> UserError:
     """The error, with the corpus that the path looks like where it does not look like the one that was named."""
     if corpus.matches(path):
