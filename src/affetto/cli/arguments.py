@@ -179,6 +179,7 @@ def _with_options(spec: CorpusSpec, options: dict[str, str]) -> CorpusSpec:
 
 def corpora_at(items: list[str]) -> tuple[CorpusSpec, ...]:
     """Corpora from NAME=PATH or PATH, without options. Raises UserError for a path that does not exist."""
+    from affetto.corpora.registry import is_there
     from affetto.training.spec import CorpusSpec
 
     specs = []
@@ -188,7 +189,7 @@ def corpora_at(items: list[str]) -> tuple[CorpusSpec, ...]:
             raise UserError(f"no path behind {item!r}: give NAME=PATH")
         specs.append(CorpusSpec(name=(name or None) if equals else None, path=path if equals else item))
     for spec in specs:
-        if not Path(spec.path).exists():
+        if not is_there(spec.name, spec.path):
             raise UserError(f"no such corpus folder or table: {spec.path}; check the path")
     return tuple(specs)
 

@@ -31,9 +31,11 @@ def cross(
     quiet: Quiet = False,
 ) -> None:
     """Test each finished run on the corpora that it was not trained on. Finished tests are skipped."""
+    from affetto.corpora.registry import is_there
+
     places = pairs(corpus, "--corpus")
-    for path in places.values():
-        if not Path(path).exists():
+    for name, path in places.items():
+        if not is_there(name, path):
             raise UserError(f"no such corpus folder or table: {path}; check the path")
     from affetto.evaluation.crossing import cross as test
     from affetto.evaluation.crossing import tested_corpora

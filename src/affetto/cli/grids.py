@@ -163,7 +163,9 @@ def _selection(only: list[str] | None) -> dict[str, list[str]]:
 
 
 def _absent(corpora: tuple[Any, ...]) -> list[str]:
-    return [corpus.path for corpus in corpora if not Path(corpus.path).exists()]
+    from affetto.corpora.registry import is_there
+
+    return [corpus.path for corpus in corpora if not is_there(corpus.name, corpus.path)]
 
 
 class _Progress(Bar):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -29,6 +28,7 @@ def show(
     `device`: this machine's, where the runs will be done; None on a cluster, whose speed is not known. `stack` fits of
     several runs are trained together.
     """
+    from affetto.corpora.registry import is_there
     from affetto.experiments.estimate import estimates, stored_bytes
     from affetto.experiments.groups import fits_at_once, groups, stacks_here
     from affetto.reporting.render.text import duration_text
@@ -48,7 +48,7 @@ def show(
     for run in grid.runs:
         state, error = folder.state(run.name)
         # A miniature makes its own.
-        absent = [n for n in run.corpora if not run.stand_in and (n not in places or not Path(places[n]).exists())]
+        absent = [n for n in run.corpora if not run.stand_in and (n not in places or not is_there(n, places[n]))]
         first = sharing.setdefault(run.shares, run.name)
         rows.append(
             {

@@ -50,6 +50,8 @@ class Corpus:
     """True for a path that holds this corpus; decides by names and headers alone, and raises nothing."""
     read: Callable[..., Manifest]
     """`read(path, *, label_map, strict, **options)` returns the manifest; raises UserError."""
+    is_address: Callable[[str], bool] = lambda _: False
+    """True for an address from which `read` fetches a corpus: it takes it in place of a path."""
     options: Mapping[str, Option] = field(default_factory=dict)
     licence: str = ""
     commercial_use: bool | None = None

@@ -89,6 +89,12 @@ def open_corpus(
     return manifest
 
 
+def is_there(name: str | None, place: str) -> bool:
+    """True for a path that exists, and for an address from which the named corpus can be fetched."""
+    corpus = CORPORA.get((name or "").casefold())
+    return Path(place).expanduser().exists() or (corpus is not None and corpus.is_address(place))
+
+
 def check_layout(name: str, path: Path) -> tuple[str, ...]:
     """Notes on a corpus before it is read: on a published one under another name.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from affetto.cli.arguments import corpora_at
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 
@@ -110,6 +111,11 @@ def test_a_dataset_on_the_hub(tmp_path: Path, sounds: list[Path], monkeypatch: p
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     manifest = open_corpus("datasets", Path("some/set"))
     assert (manifest.corpus, len(manifest.clips), revisions) == ("set", 1, [None, "refs/convert/parquet"])
+    (spec,) = corpora_at(["datasets=some/set"])  # as training takes it
+    assert open_corpus(spec.name, Path(spec.path)).clips == manifest.clips
+    for item in ("some/set", "mine=some/set", "datasets=some/set/more"):
+        with pytest.raises(UserError, match="no such corpus folder or table"):
+            corpora_at([item])
     with pytest.raises(UserError, match="some/other is no folder here, and the hub gives no such dataset"):
         open_corpus("datasets", Path("some/other"))
 

@@ -55,6 +55,11 @@ def matches(path: Path) -> bool:
     return path.is_dir() and bool(_shards(path))
 
 
+def is_address(text: str) -> bool:
+    """True for what may be a dataset's id on the hub."""
+    return bool(HUB_ID.fullmatch(text))
+
+
 def read(
     path: Path,
     *,
@@ -64,7 +69,7 @@ def read(
     **options: Unpack[RowOptions],
 ) -> Manifest:
     """The clips of all splits. `path` may be a dataset's id on the hub. Raises UserError."""
-    if HUB_ID.fullmatch(str(path)) and not Path(path).exists():
+    if is_address(str(path)) and not Path(path).exists():
         path = _downloaded(str(path))
     path = existing(path, "a dataset")
     shards = _shards(path)
@@ -219,6 +224,7 @@ CORPUS = Corpus(
     title="datasets (Hugging Face)",
     matches=matches,
     read=read,
+    is_address=is_address,
     write=write,
     embeds_audio=True,
     options={
