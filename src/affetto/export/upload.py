@@ -32,7 +32,10 @@ def export_hub(run: Path, out: Path, *, base: str | None = None, push: str | Non
     card = read_card(folder)
     metrics = RunFolder(run).read(METRICS)
     if metrics is None:
-        raise UserError(f"{run}: no {METRICS} in it, so its scores are unknown; give a finished run's folder")
+        raise UserError(
+            f"{run}: no {METRICS} in it, so its scores are unknown; give a finished run's folder, or export this model "
+            "--to onnx or hf"
+        )
     name = modelcard.base_name(card, base)
     if push is not None:
         _publishable(name, push)

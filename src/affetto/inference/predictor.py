@@ -43,7 +43,7 @@ LONGEST_WINDOW_SECONDS = 30.0
 """Window of a model that was trained on whole clips: attention grows with the square of a window."""
 ONLY_STATISTICS = (
     "adaptation to a speaker is for models with head=statistics that affetto trained (the recommended recipe's), not "
-    "for other heads, ONNX files or transformers' own classes: use the run's folder, or leave it out"
+    "for other heads, ONNX files or transformers' own classes: take such a run's folder, or leave it out"
 )
 
 
