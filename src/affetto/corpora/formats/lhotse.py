@@ -251,5 +251,5 @@ CORPUS = Corpus(
     citation="Żelasko et al., 2021",
     protocol_reason="`column` where the files' names or `custom` tell each clip's part, else `paper`",
     is_format=True,
-    rank=2,
+    rank=3,
 )
