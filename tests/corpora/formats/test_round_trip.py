@@ -155,13 +155,14 @@ def test_a_file_from_outside_gets_a_name_of_its_own(manifest: Manifest, tmp_path
     assert {path.name for path in (tmp_path / "out/audio").iterdir()} == {"B.wav", "b-2.wav", "b-3.wav"}
 
 
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(("prompt", "sentence"), [(None, "Sono qui"), ("due parole", None)])
-def test_a_prompt_alone_stays_a_prompt(
-    manifest: Manifest, tmp_path: Path, prompt: str | None, sentence: str | None
+def test_a_prompt_or_a_sentence_alone_stays_alone(
+    manifest: Manifest, tmp_path: Path, prompt: str | None, sentence: str | None, form: str
 ) -> None:
     clip = replace(CLIPS[0], prompt=prompt, sentence=sentence)
-    convert(replace(manifest, clips=(clip,)), tmp_path / "out", "table")
-    (again,) = read(tmp_path / "out", "table").clips
+    convert(replace(manifest, clips=(clip,)), tmp_path / "out", form)
+    (again,) = read(tmp_path / "out", form).clips
     assert (again.prompt, again.sentence) == (prompt, sentence)
 
 
