@@ -95,6 +95,10 @@ def test_the_terminal_shows_notes_problems_and_the_stamp(tmp_path: Path) -> None
     assert "and 10 more" in text
 
 
+def test_one_problem_is_singular(tmp_path: Path) -> None:
+    assert "1 problem, which changes no count: 1 missing" in rendered(audit.inspect(manifest(tmp_path, "gone.wav")))
+
+
 def test_the_terminal_shows_counts_beside_the_official_ones_and_raters(tmp_path: Path, write_wav: Write) -> None:
     write_wav("a.wav")
     clip = Clip("a.wav", "joy", "s", extra=(("raters", "joy|fear"), ("raters_agree", "1")))

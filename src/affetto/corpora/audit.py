@@ -19,6 +19,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.annotation_facts import annotation_facts, annotation_table
 from affetto.corpora.clip_check import Findings, check
 from affetto.corpora.content import Content, groups
@@ -195,24 +196,25 @@ def _checked(manifest: Manifest, decode: bool) -> Iterator[tuple[Clip, Findings]
 
 def render(inspection: Inspection, *, most: int = 20) -> Group:
     """The audit for a terminal: facts, emotions, notes, and the first problems, `most` of them."""
-    manifest = inspection.manifest
+    manifest, problems = inspection.manifest, inspection.problems
     stamp = " [bold reverse] SYNTHETIC [/] made by this project, no human speech" * manifest.synthetic
     name = f"[bold]{escape(manifest.corpus)}[/]{stamp}"
     annotations = annotation_table(manifest)
     parts: list[RenderableType] = [name, _facts(inspection)]
     parts += [_emotions(inspection)] * bool(manifest.labels) + ([annotations] if annotations else [])
     parts += [f"[yellow]note[/] {escape(note)}" for note in inspection.notes]
-    if not inspection.problems:
+    if not problems:
         return Group(*parts, f"[green]no problems[/] {'found' if inspection.decoded else 'in the headers'}")
-    kinds = Counter(problem.problem for problem in inspection.problems)
+    kinds = Counter(problem.problem for problem in problems)
     counts = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
-    parts.append(f"[red]{len(inspection.problems)} problems[/], which change no count: {counts}")
+    number = len(problems)
+    parts.append(f"[red]{amount(number, 'problem')}[/], which {verb(number, 'change')} no count: {counts}")
     table = Table("file", "problem", "detail", box=None)
-    for problem in inspection.problems[:most]:
+    for problem in problems[:most]:
         table.add_row(escape(problem.file), problem.problem, escape(problem.detail))
     parts.append(table)
-    if len(inspection.problems) > most:
-        parts.append(f"… and {len(inspection.problems) - most} more (--json lists them all)")
+    if len(problems) > most:
+        parts.append(f"… and {len(problems) - most} more (--json lists them all)")
     return Group(*parts)
 
 

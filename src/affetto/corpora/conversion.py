@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from affetto.corpora.amounts import verb
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.folders import MARKER
 from affetto.corpora.formats.written_rows import Folds
@@ -133,4 +134,7 @@ def _free_name(file: str, used: set[str]) -> str:
 
 def _facts_left_behind(manifest: Manifest) -> tuple[str, ...]:
     facts = [*["official counts"] * bool(manifest.official), *["default split"] * bool(manifest.protocol)]
-    return (f"the {' and '.join(facts)} of {manifest.corpus} are in {RECORD} alone",) if facts else ()
+    if not facts:
+        return ()
+    number = 2 * bool(manifest.official) + bool(manifest.protocol)
+    return (f"the {' and '.join(facts)} of {manifest.corpus} {verb(number, 'are')} in {RECORD} alone",)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from affetto.corpora.amounts import amount, verb
 from affetto.errors import UserError
 
 AUDIO_SUFFIXES = frozenset(
@@ -134,7 +135,8 @@ def passed_over(root: Path, names: set[str], pattern: str) -> tuple[str, ...]:
     if not strays:
         return ()
     examples = ", ".join(strays[:3]) + (", …" if len(strays) > 3 else "")
-    return (f"{len(strays)} audio files do not fit {pattern} and were passed over: {examples}",)
+    files = f"{amount(len(strays), 'audio file')} {verb(len(strays), 'do')} not fit {pattern}"
+    return (f"{files} and {verb(len(strays), 'were')} passed over: {examples}",)
 
 
 def audio_below(root: Path | str) -> Iterator[str]:
@@ -185,7 +187,8 @@ def missing_files(root: Path, files: Sequence[str], table: str, *, strict: bool)
     missing = [file for file in files if file not in present]
     if not missing:
         return ()
-    note = f"{len(missing):,} of the {len(files):,} clips of {table} have no file, such as {missing[0]}"
+    clips = f"{len(missing):,} of the {len(files):,} clips of {table}"
+    note = f"{clips} {verb(len(missing), 'have')} no file, such as {missing[0]}"
     if strict:
         raise UserError(f"{note}; unpack the whole corpus, or leave out strict to read what is there")
     return (note,)
@@ -206,7 +209,9 @@ def compare_counts(corpus: str, count: Counter[str], official: dict[str, int], *
     ]
     if not different:
         return ()
-    note = f"{corpus}: {sum(count.values())} clips, officially {sum(official.values())} ({', '.join(different)})"
+    note = (
+        f"{corpus}: {amount(sum(count.values()), 'clip')}, officially {sum(official.values())} ({', '.join(different)})"
+    )
     if strict:
         raise UserError(f"{note}; complete the copy, or leave out strict to work with what is there")
     return (note,)

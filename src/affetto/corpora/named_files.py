@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.folders import (
     AUDIO_SUFFIXES,
@@ -201,7 +202,8 @@ def _repeated(title: str, root: Path, repeats: list[str]) -> tuple[str, ...]:
         raise UserError(f"{title} lies in two folders, {root} and {folder}: give one of them")
     names = [Path(file).relative_to(root).as_posix() for file in repeats]
     examples = ", ".join(names[:_EXAMPLES]) + (", …" if len(names) > _EXAMPLES else "")
-    return (f"{len(names)} files have the name of another and were passed over as copies: {examples}",)
+    files = f"{amount(len(names), 'file')} {verb(len(names), 'have')} the name of another"
+    return (f"{files} and {verb(len(names), 'were')} passed over as copies: {examples}",)
 
 
 def _first_files(path: Path) -> Iterator[str]:

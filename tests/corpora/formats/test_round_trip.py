@@ -120,6 +120,21 @@ def test_what_must_be_asked_for_is_named(manifest: Manifest, tmp_path: Path) -> 
     assert again.licence == "CC0"  # it moves with the clips
 
 
+@pytest.mark.parametrize(
+    ("official", "protocol", "words"),
+    [
+        ({}, "loso", "the default split of corpus is in"),
+        ({"joy": 1}, "", "the official counts of corpus are in"),
+        ({"joy": 1}, "loso", "the official counts and default split of corpus are in"),
+    ],
+)
+def test_facts_of_the_record_alone_are_named(
+    manifest: Manifest, tmp_path: Path, official: dict[str, int], protocol: str, words: str
+) -> None:
+    known = replace(manifest, official=official, protocol=protocol)
+    assert convert(known, tmp_path / "out", "table") == (f"{words} {RECORD} alone",)
+
+
 def test_existing_folders_are_replaced_where_they_are_conversions_alone(manifest: Manifest, tmp_path: Path) -> None:
     out = tmp_path / "out"
     convert(manifest, out, "table", copy=True)

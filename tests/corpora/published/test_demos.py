@@ -70,7 +70,7 @@ def test_a_label_map_may_name_guilt(root: Path, target: str, clips: int) -> None
 def test_counts_and_strays_are_noted(root: Path) -> None:
     (root / "DEMOS/XX_f_01_rab18b.wav").touch()
     notes = demos.read(root).notes
-    assert "1 audio files do not fit" in notes[0]
+    assert "1 audio file does not fit" in notes[0]
     assert "3 clips, officially 8568" in notes[-1]
     with pytest.raises(UserError, match="neutrality 1 of 332"):
         demos.read(root, strict=True)

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.corpus import Corpus, Option
 from affetto.corpora.folders import audio_below, candidates, only_root, subfolders, visible
@@ -124,11 +125,15 @@ def read(
 
 def _notes(undecided: int, silent: int, outside: int) -> tuple[str, ...]:
     lines = [
-        (undecided, f"{undecided:,} turns without a majority (xxx) are left out: they have no label"),
-        (silent, f"{silent:,} evaluated turns have no file below sentences/wav"),
-        (outside, f"{outside:,} values of dimensions outside {RANGE} are left out"),
+        (undecided, "turn", "without a majority (xxx)", "are", "left out for want of a label"),
+        (silent, "evaluated turn", "", "have", "no file below sentences/wav"),
+        (outside, "value", f"of dimensions outside {RANGE}", "are", "left out"),
     ]
-    return tuple(line for number, line in lines if number)
+    return tuple(
+        " ".join(filter(None, (amount(number, noun), which, verb(number, plural), rest)))
+        for number, noun, which, plural, rest in lines
+        if number
+    )
 
 
 def _clip(turn: Turn, emotion: str, file: str, where: str) -> Clip:
