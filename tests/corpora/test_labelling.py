@@ -32,9 +32,29 @@ def test_the_rule_of_the_corpus_maps_drops_or_keeps_a_label() -> None:
         "calm": {"clips": 1, "by": "corpus"},
         "excitement": {"clips": 1, "by": "corpus", "to": "joy"},
     }
-    assert labels.notes("a convention")[0].startswith("1 clips of calm are left out (a convention); --keep-other")
+    assert labels.notes("a convention") == (
+        "1 clip of excitement counts as joy, 1 clip of calm is left out (a convention); --keep-other makes each a "
+        "class of its own, --label calm=EMOTION maps one of them",
+    )
     with pytest.raises(UserError, match="unknown emotion 'zeal' in x"):
         labels.emotion("zeal", "x")
+
+
+def test_labels_of_one_fate_and_their_reason_are_one_note() -> None:
+    labels = Labelling(other_labels={"calm": DROP, "tired": DROP, "zeal": DROP})
+    for label in ("calm", "calm", "tired", "zeal"):
+        labels.emotion(label, "x")
+    (note,) = labels.notes("none of the seven")
+    assert note.startswith(
+        "2 clips of calm, 1 of tired and 1 of zeal are left out (none of the seven); --keep-other makes"
+    )
+    assert Labelling().notes("none of the seven") == ()
+    labels = Labelling(other_labels={"calm": DROP})
+    labels.emotion("calm", "x")
+    (note,) = labels.notes("")
+    assert note == (
+        "1 clip of calm is left out; --keep-other makes calm a class of its own, --label calm=EMOTION maps it"
+    )
 
 
 @pytest.mark.parametrize("name", ["exc", "excitement", "excited"])

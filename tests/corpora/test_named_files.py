@@ -210,7 +210,7 @@ def test_labels_beside_the_seven_are_left_out_kept_or_mapped(tmp_path: Path, nam
     assert label in open_corpus(name, tmp_path, keep_other=True).labels
     mapped = open_corpus(name, tmp_path, label_map={label: "neutral"})
     assert "neutrality" in mapped.labels and len(mapped.clips) == 2
-    assert any(f"1 clips of {label} are left out" in note for note in open_corpus(name, tmp_path).notes)
+    assert any(f"1 clip of {label} is left out" in note for note in open_corpus(name, tmp_path).notes)
 
 
 def test_the_words_of_jl_come_from_the_text_beside_a_clip(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ reading and counts what became of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.labels import ALIASES, DROP, OTHER_LABELS, canonical, find_label
 from affetto.corpora.names import unified
 
@@ -105,19 +106,17 @@ class Labelling:
         return Counter(self.official(self.counts))
 
     def notes(self, reason: str) -> tuple[str, ...]:
-        """Sentences on what the rule of the corpus changed; `reason` is the record's."""
-        lines = []
-        for change in self.relabelled:
-            if change.by_user:
-                continue
-            is_dropped = change.target == DROP
-            action = "are left out" if is_dropped else f"count as {change.target}"
-            why = f" ({reason})" if reason else ""
-            lines.append(
-                f"{change.clips:,} clips of {change.label} {action}{why}; --keep-other makes them a class of their "
-                f"own, --label {change.label}=EMOTION maps them"
-            )
-        return tuple(lines)
+        """A sentence on what the rule of the corpus changed; () where nothing was. `reason` is the record's."""
+        changes = [change for change in self.relabelled if not change.by_user]
+        if not changes:
+            return ()
+        targets = sorted({change.target for change in changes}, key=lambda target: (target == DROP, target))
+        lines = [_sentence([change for change in changes if change.target == target]) for target in targets]
+        label, *others = (change.label for change in changes)
+        kept, mapped = ("each", "one of them") if others else (label, "it")
+        why = f" ({reason})" if reason else ""
+        advice = f"--keep-other makes {kept} a class of its own, --label {label}=EMOTION maps {mapped}"
+        return (f"{', '.join(lines)}{why}; {advice}",)
 
     def _is_left_out(self, label: str) -> bool:
         if label not in self.other_labels:
@@ -139,6 +138,21 @@ class Labelling:
             by_user = bool(entries) or name not in self.other_labels
             self._resolutions[label, code] = _Resolution(name, emotion, by_user)
         return self._resolutions[label, code]
+
+
+def _sentence(changes: Sequence[Relabelling]) -> str:
+    """The clips of each label, and what becomes of all of them: they have one target.
+
+    >>> _sentence([Relabelling(label, DROP, 40, by_user=False) for label in ("calm", "fear")])
+    '40 clips of calm and 40 of fear are left out'
+    """
+    total = sum(change.clips for change in changes)
+    first, *others = changes
+    clips = [f"{amount(first.clips, 'clip')} of {first.label}"]
+    clips += [f"{change.clips:,} of {change.label}" for change in others]
+    target = first.target
+    action = f"{verb(total, 'are')} left out" if target == DROP else f"{verb(total, 'count')} as {target}"
+    return f"{' and '.join(filter(None, (', '.join(clips[:-1]), clips[-1])))} {action}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def test_all_files_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_guilt_is_left_out_with_a_note_or_kept_as_a_class(root: Path) -> None:
-    assert any(note.startswith("1 clips of guilt are left out") for note in demos.read(root).notes)
+    assert any(note.startswith("1 clip of guilt is left out") for note in demos.read(root).notes)
     kept = demos.read(root, keep_guilt=True)
     assert kept.per_emotion()["guilt"] == 1
     assert kept.official["guilt"] == 1129
