@@ -194,6 +194,16 @@ def test_a_file_of_another_actor_is_passed_over(tmp_path: Path) -> None:
     assert "1 audio file does not fit" in manifest.notes[1] and "Actor_05/03-02-" in manifest.notes[1]
 
 
+def test_a_speaker_whom_the_corpus_does_not_have_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "s1_an_1.wav", "subject 6/s6_an_1.wav", "subject 6/s6_fe_1.wav", "s6_an.wav")
+    notes = open_corpus("enterface", tmp_path).notes
+    assert notes[:2] == (
+        "2 audio files of a speaker whom eNTERFACE'05 does not have (6) were passed over: subject 6/s6_an_1.wav, "
+        "subject 6/s6_fe_1.wav; 6: the recordings of subject 6 are not cut into sentences",
+        "1 audio file does not fit s<subject>_<emotion>_<sentence>.wav and was passed over: s6_an.wav",
+    )
+
+
 OTHERS = {
     "ravdess": ("03-01-02-01-01-01-01.wav", "calm"),
     "emodb": ("03a01Lb.wav", "boredom"),
@@ -235,7 +245,8 @@ def test_a_speaker_that_the_corpus_does_not_have_is_no_clip_of_it(tmp_path: Path
     touch(tmp_path, "13-C-1-1.wav", "12-C-1-1.wav")
     manifest = open_corpus("cafe", tmp_path)
     assert [clip.speaker for clip in manifest.clips] == ["12"]
-    assert "1 audio file does not fit <actor>-<emotion>-<intensity>-<sentence>.wav" in manifest.notes[0]
+    stranger = "1 audio file of a speaker whom CaFE does not have (13) was passed over: 13-C-1-1.wav"
+    assert manifest.notes[0] == stranger
 
 
 def test_the_words_of_nemo_come_from_its_table(tmp_path: Path) -> None:
