@@ -27,6 +27,7 @@ from affetto.corpora.labels import DROP, EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import look_alikes_note
 from affetto.corpora.ratings import human_recall, human_uar
+from affetto.corpora.registry import CORPORA
 
 CROP_SECONDS = 4.0
 """The window of the paper (IV-B): a model does not hear the rest, unless the window is changed."""
@@ -238,9 +239,16 @@ def _facts(inspection: Inspection) -> Table:
     if manifest.licence or not manifest.synthetic:
         table.add_row("licence", escape(manifest.licence) or "not stated")
     if not (manifest.official or manifest.synthetic):
-        table.add_row("official", "no counts to compare with: a collection of your own")
+        table.add_row("official", _absent_counts(manifest))
     table.add_row("root", escape(str(manifest.root)))
     return table
+
+
+def _absent_counts(manifest: Manifest) -> str:
+    record = CORPORA.get(manifest.key)
+    if record is None or record.is_format:
+        return "no counts to compare with: a collection of your own"
+    return f"no counts to compare with: none are known for {record.title}"
 
 
 def _emotions(inspection: Inspection) -> Table:
