@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,15 @@ def test_evaluations_without_audio_say_what_to_unpack(root: Path) -> None:
         file.unlink()
     with pytest.raises(UserError, match="none of the 15 evaluated turns has a file; unpack sentences/wav"):
         open_corpus("iemocap", root)
+
+
+def test_a_session_of_audio_without_evaluations_is_named(root: Path) -> None:
+    assert not any("no dialog" in note for note in open_corpus(None, root).notes)
+    shutil.rmtree(root / "Session3/dialog")
+    (root / "Session4").mkdir()  # empty: the official counts tell that it is absent
+    manifest = open_corpus(None, root)
+    assert "Session3 has audio and no dialog/EmoEvaluation, so no labels: unpack it too" in manifest.notes
+    assert {clip.speaker[:5] for clip in manifest.clips} == {"Ses01", "Ses02"}
 
 
 def test_damaged_files_are_named(root: Path) -> None:

@@ -119,8 +119,21 @@ def read(
         raise UserError(
             f"{root}: none of the {silent:,} evaluated turns has a file; unpack sentences/wav of each session too"
         )
-    notes += _notes(undecided, silent, outside)
+    notes += (*_unlabelled(root), *_notes(undecided, silent, outside))
     return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
+
+
+def _unlabelled(root: Path) -> tuple[str, ...]:
+    """A note on sessions whose audio is there and whose evaluations are not; () where there are none."""
+    sessions = [
+        session.name
+        for session in subfolders(root)
+        if _SESSION.fullmatch(session.name) and not _is_inner(session) and any(audio_below(session))
+    ]
+    if not sessions:
+        return ()
+    names = ", ".join(sessions)
+    return (f"{names} {verb(len(sessions), 'have')} audio and no dialog/EmoEvaluation, so no labels: unpack it too",)
 
 
 def _notes(undecided: int, silent: int, outside: int) -> tuple[str, ...]:
