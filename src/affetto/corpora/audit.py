@@ -139,6 +139,18 @@ def inspect(
     )
 
 
+def faults_note(manifest: Manifest) -> tuple[str, ...]:
+    """A note on the clips that cannot be used, by their headers; () where there are none."""
+    faults = [(clip, *fault) for clip, findings in _checked(manifest, decode=False) for fault in findings.faults]
+    if not faults:
+        return ()
+    kinds = Counter(kind for _, kind, _ in faults)
+    counts = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common())
+    clip, kind, detail = faults[0]
+    problems = f"{amount(len(faults), 'problem')} in the headers of {amount(len(manifest.clips), 'clip')}"
+    return (f"{problems}: {counts}; the first: {clip.name} is {kind} ({detail}); `affetto corpora inspect` lists all",)
+
+
 def contents_of(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> dict[str, Content] | None:
     """The marks of the content of each clip, by its id; None where a clip cannot be opened.
 

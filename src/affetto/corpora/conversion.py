@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from affetto.corpora.amounts import verb
+from affetto.corpora.audit import faults_note
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.folders import MARKER
 from affetto.corpora.formats.written_rows import Folds
@@ -42,7 +43,8 @@ def convert(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[str, ...]:
-    """Write a manifest to the folder `out` in the format `form`; notes on what the format cannot hold.
+    """Write a manifest to the folder `out` in the format `form`; notes on what the format cannot hold, and on clips
+    that cannot be used, by their headers.
 
     `folds` (the part of each clip, by fold and clip id) replaces the clips' own parts. `progress(done, total)` is
     called after each copied recording. Raises UserError, and leaves `out` as it was, where that cannot be done.
@@ -75,7 +77,7 @@ def convert(
                 (folder / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     except OSError as problem:
         raise UserError(f"{out} cannot be written ({problem.strerror}); give another folder") from None
-    return (*notes, *_facts_left_behind(manifest))
+    return (*notes, *_facts_left_behind(manifest), *faults_note(manifest))
 
 
 def _refuse_existing(out: Path, manifest: Manifest, overwrite: bool) -> None:

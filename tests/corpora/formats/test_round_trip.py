@@ -120,6 +120,21 @@ def test_what_must_be_asked_for_is_named(manifest: Manifest, tmp_path: Path) -> 
     assert again.licence == "CC0"  # it moves with the clips
 
 
+@pytest.mark.parametrize("copy", [False, True], ids=["in place", "copied"])
+@pytest.mark.parametrize("form", ["table", "datasets"])
+def test_clips_that_cannot_be_used_are_counted_and_the_first_is_named(
+    manifest: Manifest, tmp_path: Path, form: str, copy: bool
+) -> None:
+    whole = (tmp_path / "corpus/s1/b.wav").read_bytes()
+    (tmp_path / "corpus/s1/a.wav").write_bytes(b"")
+    (tmp_path / "corpus/s1/b.wav").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "corpus/s2/c.wav").write_bytes(b"no sound")
+    (note,) = convert(manifest, tmp_path / "out", form, copy=copy)
+    assert note.startswith("3 problems in the headers of 5 clips: ")
+    assert "1 truncated" in note and "1 unreadable" in note
+    assert "the first: s1/a.wav is empty (0 bytes); `affetto corpora inspect` lists all" in note
+
+
 @pytest.mark.parametrize(
     ("official", "protocol", "words"),
     [
