@@ -33,7 +33,7 @@ def test_the_rule_of_the_corpus_maps_drops_or_keeps_a_label() -> None:
         "excitement": {"clips": 1, "by": "corpus", "to": "joy"},
     }
     assert labels.notes("a convention") == (
-        "1 clip of excitement counts as joy, 1 clip of calm is left out (a convention); --keep-other makes each a "
+        "1 clip of excitement counts as joy; 1 clip of calm is left out (a convention); --keep-other makes each a "
         "class of its own, --label calm=EMOTION maps one of them",
     )
     with pytest.raises(UserError, match="unknown emotion 'zeal' in x"):

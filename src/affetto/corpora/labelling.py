@@ -116,7 +116,7 @@ class Labelling:
         kept, mapped = ("each", "one of them") if others else (label, "it")
         why = f" ({reason})" if reason else ""
         advice = f"--keep-other makes {kept} a class of its own, --label {label}=EMOTION maps {mapped}"
-        return (f"{', '.join(lines)}{why}; {advice}",)
+        return (f"{'; '.join(lines)}{why}; {advice}",)
 
     def _is_left_out(self, label: str) -> bool:
         if label not in self.other_labels:

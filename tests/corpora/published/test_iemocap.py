@@ -67,7 +67,7 @@ def test_notes_and_official_counts(root: Path) -> None:
     notes = " ".join(manifest.notes)
     assert "3 turns without a majority (xxx) are left out" in notes
     assert "3 clips of excitement count as joy" in notes and "3 clips of frustration are left out" in notes
-    assert "(the field's four classes are anger, joy with excitement, neutrality and sadness; six of them" in notes
+    assert "(the field's four classes are anger, joy with excitement, neutrality and sadness; its six have" in notes
     assert "3 values of dimensions outside 1 to 5 are left out" in notes
     assert manifest.official == {"anger": 1103, "joy": 1636, "neutrality": 1708, "sadness": 1084}
 

@@ -260,8 +260,8 @@ CORPUS = Corpus(
     genders={"female": 5, "male": 5},
     dimensions=dict.fromkeys(DIMENSIONS.values(), RANGE),
     other_labels=FOUR,
-    other_labels_reason="the field's four classes are anger, joy with excitement, neutrality and sadness; six of them "
-    "have excitement and frustration too",
+    other_labels_reason="the field's four classes are anger, joy with excitement, neutrality and sadness; its six have "
+    "excitement and frustration too",
     protocol="published",
     protocol_reason="leave one session of two speakers out, as the field does",
     folds=tuple((f"Ses0{number}F", f"Ses0{number}M") for number in range(1, 6)),
