@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from rich.console import Console
 
@@ -93,6 +94,18 @@ def test_the_terminal_shows_notes_problems_and_the_stamp(tmp_path: Path) -> None
     assert "30 problems" in text and "30 missing" in text
     assert "19[x].wav" in text and "20[x].wav" not in text
     assert "and 10 more" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("msppodcast", "none are known for MSP-Podcast"), ("table", "your own"), ("", "your own")],
+)
+def test_absent_counts_are_those_of_a_known_corpus_or_of_one_s_own(tmp_path: Path, key: str, words: str) -> None:
+    assert words in rendered(audit.inspect(manifest(tmp_path, "a.wav", key=key), decode=False))
+
+
+def test_one_problem_is_singular(tmp_path: Path) -> None:
+    assert "1 problem, which changes no count: 1 missing" in rendered(audit.inspect(manifest(tmp_path, "gone.wav")))
 
 
 def test_the_terminal_shows_counts_beside_the_official_ones_and_raters(tmp_path: Path, write_wav: Write) -> None:

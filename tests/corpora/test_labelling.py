@@ -32,9 +32,29 @@ def test_the_rule_of_the_corpus_maps_drops_or_keeps_a_label() -> None:
         "calm": {"clips": 1, "by": "corpus"},
         "excitement": {"clips": 1, "by": "corpus", "to": "joy"},
     }
-    assert labels.notes("a convention")[0].startswith("1 clips of calm are left out (a convention); --keep-other")
+    assert labels.notes("a convention") == (
+        "1 clip of excitement counts as joy; 1 clip of calm is left out (a convention); --keep-other makes each a "
+        "class of its own, --label calm=EMOTION maps one of them",
+    )
     with pytest.raises(UserError, match="unknown emotion 'zeal' in x"):
         labels.emotion("zeal", "x")
+
+
+def test_labels_of_one_fate_and_their_reason_are_one_note() -> None:
+    labels = Labelling(other_labels={"calm": DROP, "tired": DROP, "zeal": DROP})
+    for label in ("calm", "calm", "tired", "zeal"):
+        labels.emotion(label, "x")
+    (note,) = labels.notes("none of the seven")
+    assert note.startswith(
+        "2 clips of calm, 1 of tired and 1 of zeal are left out (none of the seven); --keep-other makes"
+    )
+    assert Labelling().notes("none of the seven") == ()
+    labels = Labelling(other_labels={"calm": DROP})
+    labels.emotion("calm", "x")
+    (note,) = labels.notes("")
+    assert note == (
+        "1 clip of calm is left out; --keep-other makes calm a class of its own, --label calm=EMOTION maps it"
+    )
 
 
 @pytest.mark.parametrize("name", ["exc", "excitement", "excited"])
@@ -43,7 +63,7 @@ def test_the_user_s_map_comes_first_by_any_name_of_a_label(name: str) -> None:
     assert labels.target("exc", code="exc") == "surprise"
     assert [(c.target, c.by_user) for c in labels.relabelled if c.label == "excitement"] == [("surprise", True)]
     assert [note for note in labels.notes("") if "excitement" in note] == [
-        "1 clips of excitement count as surprise, by --label"
+        "1 clip of excitement counts as surprise, by --label"
     ]
 
 
@@ -104,8 +124,7 @@ def test_entries_of_the_user_s_map_that_do_nothing_or_were_mistyped_are_noted(
     asked = {"clam": "neutrality", "zeal": "joy", "happy": "joi", "contempt": "drop"}
     notes = open_corpus("toy", tmp_path, keep_other=keep_other, label_map=asked).notes
     assert [note for note in notes if "--label" in note and "--keep-other" not in note] == [
-        "1 clips of contempt are left out, by --label",
-        "2 clips of joy count as joi, by --label",
+        "2 clips of joy count as joi; 1 clip of contempt is left out, by --label",
         "--label happy=joi makes 'joi' a class of its own: did you mean 'joy'?",
         "--label has no effect on 'clam' (did you mean 'calm'?), 'zeal': no clip of toy has such a label",
     ]

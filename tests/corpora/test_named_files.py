@@ -155,7 +155,7 @@ def test_wherever_the_files_lie(tmp_path: Path, name: str) -> None:
     (clip,) = manifest.clips
     assert manifest.path(clip) == root / file.upper()
     assert any("other.wav" in note for note in manifest.notes) or manifest.root != root
-    counts = [note for note in manifest.notes if f"1 clips, officially {CORPORA[name].clips}" in note]
+    counts = [note for note in manifest.notes if f"1 clip, officially {CORPORA[name].clips}" in note]
     assert len(counts) == bool(CORPORA[name].official)
     wrong = touch(tmp_path / "wrong", "slides.pdf")
     with pytest.raises(UserError) as raised:
@@ -190,8 +190,18 @@ def test_a_file_of_another_actor_is_passed_over(tmp_path: Path) -> None:
     touch(tmp_path, *names, "Actor_05/03-01-05-01-01-01-02.wav", "Actor_05/03-02-05-01-01-01-05.wav")
     manifest = open_corpus("ravdess", tmp_path)
     assert [clip.file for clip in manifest.clips] == list(names)
-    assert "1 files have the name of another and were passed over as copies: Actor_05/03-01-05" in manifest.notes[0]
-    assert "1 audio files do not fit" in manifest.notes[1] and "Actor_05/03-02-" in manifest.notes[1]
+    assert "1 file has the name of another and was passed over as copies: Actor_05/03-01-05" in manifest.notes[0]
+    assert "1 audio file does not fit" in manifest.notes[1] and "Actor_05/03-02-" in manifest.notes[1]
+
+
+def test_a_speaker_whom_the_corpus_does_not_have_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "s1_an_1.wav", "subject 6/s6_an_1.wav", "subject 6/s6_fe_1.wav", "s6_an.wav")
+    notes = open_corpus("enterface", tmp_path).notes
+    assert notes[:2] == (
+        "2 audio files of a speaker whom eNTERFACE'05 does not have (6) were passed over: subject 6/s6_an_1.wav, "
+        "subject 6/s6_fe_1.wav; 6: the recordings of subject 6 are not cut into sentences",
+        "1 audio file does not fit s<subject>_<emotion>_<sentence>.wav and was passed over: s6_an.wav",
+    )
 
 
 OTHERS = {
@@ -210,7 +220,7 @@ def test_labels_beside_the_seven_are_left_out_kept_or_mapped(tmp_path: Path, nam
     assert label in open_corpus(name, tmp_path, keep_other=True).labels
     mapped = open_corpus(name, tmp_path, label_map={label: "neutral"})
     assert "neutrality" in mapped.labels and len(mapped.clips) == 2
-    assert any(f"1 clips of {label} are left out" in note for note in open_corpus(name, tmp_path).notes)
+    assert any(f"1 clip of {label} is left out" in note for note in open_corpus(name, tmp_path).notes)
 
 
 def test_the_words_of_jl_come_from_the_text_beside_a_clip(tmp_path: Path) -> None:
@@ -235,7 +245,8 @@ def test_a_speaker_that_the_corpus_does_not_have_is_no_clip_of_it(tmp_path: Path
     touch(tmp_path, "13-C-1-1.wav", "12-C-1-1.wav")
     manifest = open_corpus("cafe", tmp_path)
     assert [clip.speaker for clip in manifest.clips] == ["12"]
-    assert "1 audio files do not fit <actor>-<emotion>-<intensity>-<sentence>.wav" in manifest.notes[0]
+    stranger = "1 audio file of a speaker whom CaFE does not have (13) was passed over: 13-C-1-1.wav"
+    assert manifest.notes[0] == stranger
 
 
 def test_the_words_of_nemo_come_from_its_table(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from affetto.cli.corpora import app
@@ -46,6 +47,17 @@ def test_inspect_counts_what_was_left_out(tmp_path: Path, options: list[str], dr
     facts = json.loads(result.stdout)
     assert (facts["key"], facts["mapped"], facts["dropped"]) == ("demos", {}, dropped)
     assert facts["clips"] == 2 - len(dropped)
+
+
+def test_as_names_a_corpus_a_layout_or_a_collection_of_one_s_own(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("file,emotion,speaker\na.wav,joy,s\n", encoding="utf-8")
+    for name, corpus in (("table", "clips"), ("clips-2026", "clips-2026")):
+        facts = json.loads(CliRunner().invoke(app, ["inspect", str(table), "--as", name, "--json"]).stdout)
+        assert (facts["corpus"], facts["key"]) == (corpus, "table")
+    for command in ("inspect", "convert", "audit"):
+        (text,) = (option.help for option in get_command(app).commands[command].params if "--as" in option.opts)
+        assert "any other name is that of your own collection" in text
 
 
 def test_names_and_counts_are_whole_on_eighty_columns() -> None:

@@ -80,7 +80,7 @@ def test_a_label_map_is_folded(corpora: dict[str, Path]) -> None:
 
 
 def test_strict_is_passed_on(corpora: dict[str, Path]) -> None:
-    with pytest.raises(UserError, match="1 clips, officially 588"):
+    with pytest.raises(UserError, match="1 clip, officially 588"):
         open_corpus(None, corpora["emovo"], strict=True)
 
 

@@ -57,7 +57,7 @@ def test_folders_of_folds_are_compared_fold_by_fold(tmp_path: Path) -> None:
     assert audit["classes"] == {"anger": 3, "fear": 2, "boredom": 1}
     where = "(fold_10; 1 of 2 folds)"
     assert audit["remarks"][0] == (
-        f"speakers: 2 of 3 speakers of test are also in train {where}: s2, s3; they speak 2 clips of test"
+        f"speakers: 2 of 3 speakers of test are also in train {where}: s2, s3; theirs are 2 clips of test"
     )
 
 
@@ -68,7 +68,7 @@ def test_a_clip_in_two_parts_crosses_whoever_speaks(tmp_path: Path) -> None:
     (fold,) = audit["folds"]
     assert (fold["clips_in_two_parts"], fold["unknown_speakers"]) == (1, 3)
     assert audit["verdict"] == "undecided" and audit["crosses"]
-    assert audit["notes"] == ["c_valid.jsonl: 1 lines list a clip again and were passed over"]
+    assert audit["notes"] == ["c_valid.jsonl: 1 line lists a clip again and was passed over"]
     assert any(line.startswith("speakers: unknown for 3") for line in audit["remarks"])
 
 

@@ -19,7 +19,7 @@ def test_other_labels_are_classes_of_a_run_that_keeps_them(tmp_path: Path) -> No
     corpora = (CorpusSpec(name="demos", path=str(tmp_path)),)
     told: list[str] = []
     assert read_clips(corpora, {}, told.append)[0].labels == ("anger",)
-    assert any("1 clips of guilt are left out" in line for line in told)
+    assert any("1 clip of guilt is left out" in line for line in told)
     assert read_clips(corpora, {}, told.append, keep_other=True)[0].labels == ("anger", "guilt")
 
 

@@ -97,7 +97,7 @@ def test_the_advice_on_another_classifier_names_all_that_must_be_set(
 ) -> None:
     with pytest.raises(UserError) as caught:
         settings("recommended", override, method=method)
-    advice = dict(re.findall(r"(\w+\.\w+)=(\w+)", str(caught.value).split("set ")[1]))
+    advice = dict(re.findall(r"(\w+\.\w+)=([\w.]*\w)", str(caught.value).split("set ")[1]))
     assert settings("recommended", override | advice, method=method).model.states == 1
 
 

@@ -15,6 +15,15 @@ app = typer.Typer(
     no_args_is_help=True, help="List corpora, inspect or convert one, audit a split, make a synthetic one."
 )
 
+ReadAs = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        help="corpus or layout to read it as, by default recognised; any other name is that of your own collection",
+    ),
+]
+
 
 def _path_alone(path: Path) -> Path:
     """The path as it is. Raises UserError for NAME=PATH, as other commands take it, where such a path is none."""
@@ -45,9 +54,7 @@ def list_corpora(
 @app.command("inspect")
 def inspect_corpus(
     path: Annotated[Path, typer.Argument(help="corpus folder or table", callback=_path_alone)],
-    corpus: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="corpus or layout to read it as; by default recognised")
-    ] = None,
+    corpus: ReadAs = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     label: Labels = None,
     keep_other: KeepOther = False,
@@ -89,9 +96,7 @@ def convert_corpus(
     path: Annotated[Path, typer.Argument(help="corpus folder or table", callback=_path_alone)],
     out: Annotated[Path, typer.Argument(help="new folder")],
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="format of the new folder, such as table")],
-    corpus: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="corpus or layout to read it as; by default recognised")
-    ] = None,
+    corpus: ReadAs = None,
     label: Labels = None,
     keep_other: KeepOther = False,
     option: Annotated[
@@ -136,9 +141,7 @@ def audit_split(
         Path,
         typer.Argument(help="folder of part or fold files, or a table with columns of parts", callback=_path_alone),
     ],
-    corpus: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="corpus or layout to read it as; by default recognised")
-    ] = None,
+    corpus: ReadAs = None,
     column: Annotated[
         list[str] | None,
         typer.Option("--column", metavar="NAME", help="column of parts or folds; by default those named so"),

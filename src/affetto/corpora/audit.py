@@ -19,6 +19,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.annotation_facts import annotation_facts, annotation_table
 from affetto.corpora.clip_check import Findings, check
 from affetto.corpora.content import Content, groups
@@ -26,6 +27,7 @@ from affetto.corpora.labels import DROP, EMOTIONS
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.names import look_alikes_note
 from affetto.corpora.ratings import human_recall, human_uar
+from affetto.corpora.registry import CORPORA
 
 CROP_SECONDS = 4.0
 """The window of the paper (IV-B): a model does not hear the rest, unless the window is changed."""
@@ -137,6 +139,18 @@ def inspect(
     )
 
 
+def faults_note(manifest: Manifest) -> tuple[str, ...]:
+    """A note on the clips that cannot be used, by their headers; () where there are none."""
+    faults = [(clip, *fault) for clip, findings in _checked(manifest, decode=False) for fault in findings.faults]
+    if not faults:
+        return ()
+    kinds = Counter(kind for _, kind, _ in faults)
+    counts = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common())
+    clip, kind, detail = faults[0]
+    problems = f"{amount(len(faults), 'problem')} in the headers of {amount(len(manifest.clips), 'clip')}"
+    return (f"{problems}: {counts}; the first: {clip.name} is {kind} ({detail}); `affetto corpora inspect` lists all",)
+
+
 def contents_of(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> dict[str, Content] | None:
     """The marks of the content of each clip, by its id; None where a clip cannot be opened.
 
@@ -195,24 +209,25 @@ def _checked(manifest: Manifest, decode: bool) -> Iterator[tuple[Clip, Findings]
 
 def render(inspection: Inspection, *, most: int = 20) -> Group:
     """The audit for a terminal: facts, emotions, notes, and the first problems, `most` of them."""
-    manifest = inspection.manifest
+    manifest, problems = inspection.manifest, inspection.problems
     stamp = " [bold reverse] SYNTHETIC [/] made by this project, no human speech" * manifest.synthetic
     name = f"[bold]{escape(manifest.corpus)}[/]{stamp}"
     annotations = annotation_table(manifest)
     parts: list[RenderableType] = [name, _facts(inspection)]
     parts += [_emotions(inspection)] * bool(manifest.labels) + ([annotations] if annotations else [])
     parts += [f"[yellow]note[/] {escape(note)}" for note in inspection.notes]
-    if not inspection.problems:
+    if not problems:
         return Group(*parts, f"[green]no problems[/] {'found' if inspection.decoded else 'in the headers'}")
-    kinds = Counter(problem.problem for problem in inspection.problems)
+    kinds = Counter(problem.problem for problem in problems)
     counts = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
-    parts.append(f"[red]{len(inspection.problems)} problems[/], which change no count: {counts}")
+    number = len(problems)
+    parts.append(f"[red]{amount(number, 'problem')}[/], which {verb(number, 'change')} no count: {counts}")
     table = Table("file", "problem", "detail", box=None)
-    for problem in inspection.problems[:most]:
+    for problem in problems[:most]:
         table.add_row(escape(problem.file), problem.problem, escape(problem.detail))
     parts.append(table)
-    if len(inspection.problems) > most:
-        parts.append(f"… and {len(inspection.problems) - most} more (--json lists them all)")
+    if len(problems) > most:
+        parts.append(f"… and {len(problems) - most} more (--json lists them all)")
     return Group(*parts)
 
 
@@ -236,9 +251,16 @@ def _facts(inspection: Inspection) -> Table:
     if manifest.licence or not manifest.synthetic:
         table.add_row("licence", escape(manifest.licence) or "not stated")
     if not (manifest.official or manifest.synthetic):
-        table.add_row("official", "no counts to compare with: a collection of your own")
+        table.add_row("official", _absent_counts(manifest))
     table.add_row("root", escape(str(manifest.root)))
     return table
+
+
+def _absent_counts(manifest: Manifest) -> str:
+    record = CORPORA.get(manifest.key)
+    if record is None or record.is_format:
+        return "no counts to compare with: a collection of your own"
+    return f"no counts to compare with: none are known for {record.title}"
 
 
 def _emotions(inspection: Inspection) -> Table:

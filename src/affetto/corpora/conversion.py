@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from affetto.corpora.amounts import verb
+from affetto.corpora.audit import faults_note
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.folders import MARKER
 from affetto.corpora.formats.written_rows import Folds
@@ -41,7 +43,8 @@ def convert(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[str, ...]:
-    """Write a manifest to the folder `out` in the format `form`; notes on what the format cannot hold.
+    """Write a manifest to the folder `out` in the format `form`; notes on what the format cannot hold, and on clips
+    that cannot be used, by their headers.
 
     `folds` (the part of each clip, by fold and clip id) replaces the clips' own parts. `progress(done, total)` is
     called after each copied recording. Raises UserError, and leaves `out` as it was, where that cannot be done.
@@ -74,7 +77,7 @@ def convert(
                 (folder / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     except OSError as problem:
         raise UserError(f"{out} cannot be written ({problem.strerror}); give another folder") from None
-    return (*notes, *_facts_left_behind(manifest))
+    return (*notes, *_facts_left_behind(manifest), *faults_note(manifest))
 
 
 def _refuse_existing(out: Path, manifest: Manifest, overwrite: bool) -> None:
@@ -133,4 +136,7 @@ def _free_name(file: str, used: set[str]) -> str:
 
 def _facts_left_behind(manifest: Manifest) -> tuple[str, ...]:
     facts = [*["official counts"] * bool(manifest.official), *["default split"] * bool(manifest.protocol)]
-    return (f"the {' and '.join(facts)} of {manifest.corpus} are in {RECORD} alone",) if facts else ()
+    if not facts:
+        return ()
+    number = 2 * bool(manifest.official) + bool(manifest.protocol)
+    return (f"the {' and '.join(facts)} of {manifest.corpus} {verb(number, 'are')} in {RECORD} alone",)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from affetto.corpora.amounts import amount
 from affetto.corpora.annotation_facts import annotation_facts
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.licences import allows_commercial_use
@@ -67,8 +68,12 @@ def _composition(clips: Sequence[Clip], role: str) -> str:
     labels = Counter(clip.emotion for clip in clips if clip.emotion)
     counts = ", ".join(f"{label} {count:,}" for label, count in labels.most_common())
     prompts = len({clip.sentence or clip.prompt for clip in clips if clip.sentence or clip.prompt})
-    parts = [f"{len(clips):,} recordings of speech, {role}.", f"Labels: {counts}." if counts else "No single labels."]
-    parts.append(f"{prompts:,} different sentences or prompts." if prompts else "Sentences are not known.")
+    parts = [
+        f"{amount(len(clips), 'recording')} of speech, {role}.",
+        f"Labels: {counts}." if counts else "No single labels.",
+    ]
+    words = amount(prompts, "different sentence or prompt", "different sentences or prompts")
+    parts.append(f"{words}." if prompts else "Sentences are not known.")
     return " ".join(parts)
 
 
@@ -78,7 +83,8 @@ def _speakers(clips: Sequence[Clip], record: Corpus | None) -> str:
     )
     shares = ", ".join(f"{count:,} {gender}" for gender, count in genders.most_common())
     language = record.language if record is not None and record.language else "not known"
-    return f"{len({clip.speaker for clip in clips}):,} speakers ({shares}). Language: {language}. Ages: not known."
+    speakers = amount(len({clip.speaker for clip in clips}), "speaker")
+    return f"{speakers} ({shares}). Language: {language}. Ages: not known."
 
 
 def _collection(record: Corpus | None) -> str:

@@ -10,9 +10,10 @@ import json
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from affetto.corpora.amounts import amount, verb
 from affetto.errors import UserError
 
 AUDIO_SUFFIXES = frozenset(
@@ -23,6 +24,7 @@ ARCHIVE_SUFFIXES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z
 MARKER = "SYNTHETIC.json"
 """The file that marks a folder as synthetic: this project made its audio (`synthetic.maker.write_marker`)."""
 _LOOKED_INTO = 5
+_EXAMPLES = 3
 
 
 def existing(path: Path, meaning: str) -> Path:
@@ -128,13 +130,32 @@ def files_of(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:
     )
 
 
-def passed_over(root: Path, names: set[str], pattern: str) -> tuple[str, ...]:
+def passed_over(root: Path, names: Collection[str], pattern: str) -> tuple[str, ...]:
     """A note on the audio files under `root` that are none of the names that a reader has read."""
-    strays = [file for file in walk_audio(root) if file not in names]
-    if not strays:
+    return strays_note(strays(root, names), pattern)
+
+
+def strays(root: Path, names: Collection[str]) -> list[str]:
+    """The audio files under `root` that are none of these names."""
+    return [file for file in walk_audio(root) if file not in names]
+
+
+def strays_note(files: Sequence[str], pattern: str) -> tuple[str, ...]:
+    """A note on files that do not fit a pattern; () where there are none."""
+    if not files:
         return ()
-    examples = ", ".join(strays[:3]) + (", …" if len(strays) > 3 else "")
-    return (f"{len(strays)} audio files do not fit {pattern} and were passed over: {examples}",)
+    number = len(files)
+    subject = f"{amount(number, 'audio file')} {verb(number, 'do')} not fit {pattern}"
+    return (f"{subject} and {verb(number, 'were')} passed over: {examples(files)}",)
+
+
+def examples(names: Sequence[str]) -> str:
+    """The first names of a list, for a note.
+
+    >>> examples(["a.wav", "b.wav", "c.wav", "d.wav"])
+    'a.wav, b.wav, c.wav, …'
+    """
+    return ", ".join(names[:_EXAMPLES]) + (", …" if len(names) > _EXAMPLES else "")
 
 
 def audio_below(root: Path | str) -> Iterator[str]:
@@ -185,7 +206,8 @@ def missing_files(root: Path, files: Sequence[str], table: str, *, strict: bool)
     missing = [file for file in files if file not in present]
     if not missing:
         return ()
-    note = f"{len(missing):,} of the {len(files):,} clips of {table} have no file, such as {missing[0]}"
+    clips = f"{len(missing):,} of the {len(files):,} clips of {table}"
+    note = f"{clips} {verb(len(missing), 'have')} no file, such as {missing[0]}"
     if strict:
         raise UserError(f"{note}; unpack the whole corpus, or leave out strict to read what is there")
     return (note,)
@@ -206,7 +228,9 @@ def compare_counts(corpus: str, count: Counter[str], official: dict[str, int], *
     ]
     if not different:
         return ()
-    note = f"{corpus}: {sum(count.values())} clips, officially {sum(official.values())} ({', '.join(different)})"
+    note = (
+        f"{corpus}: {amount(sum(count.values()), 'clip')}, officially {sum(official.values())} ({', '.join(different)})"
+    )
     if strict:
         raise UserError(f"{note}; complete the copy, or leave out strict to work with what is there")
     return (note,)

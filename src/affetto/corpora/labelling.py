@@ -9,10 +9,11 @@ reading and counts what became of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.labels import ALIASES, DROP, OTHER_LABELS, canonical, find_label
 from affetto.corpora.names import unified
 
@@ -105,20 +106,18 @@ class Labelling:
         return Counter(self.official(self.counts))
 
     def notes(self, reason: str) -> tuple[str, ...]:
-        """Sentences on what the rule of the corpus changed, with the record's `reason`, and what the user's map did."""
-        lines = []
-        for change in self.relabelled:
-            is_dropped = change.target == DROP
-            action = "are left out" if is_dropped else f"count as {change.target}"
-            if change.by_user:
-                lines.append(f"{change.clips:,} clips of {change.label} {action}, by --label")
-                continue
-            why = f" ({reason})" if reason else ""
-            lines.append(
-                f"{change.clips:,} clips of {change.label} {action}{why}; --keep-other makes them a class of their "
-                f"own, --label {change.label}=EMOTION maps them"
-            )
-        return tuple(lines)
+        """Sentences on what the user's map changed, and the rule of the corpus, with the record's `reason`."""
+        by_user, by_rule = (
+            [change for change in self.relabelled if change.by_user is is_users] for is_users in (True, False)
+        )
+        notes = (f"{_sentences(by_user)}, by --label",) if by_user else ()
+        if not by_rule:
+            return notes
+        label, *others = (change.label for change in by_rule)
+        kept, mapped = ("each", "one of them") if others else (label, "it")
+        why = f" ({reason})" if reason else ""
+        advice = f"--keep-other makes {kept} a class of its own, --label {label}=EMOTION maps {mapped}"
+        return (*notes, f"{_sentences(by_rule)}{why}; {advice}")
 
     def _is_left_out(self, label: str) -> bool:
         if label not in self.other_labels:
@@ -140,6 +139,27 @@ class Labelling:
             by_user = bool(entries) or name not in self.other_labels
             self._resolutions[label, code] = _Resolution(name, emotion, by_user)
         return self._resolutions[label, code]
+
+
+def _sentences(changes: Sequence[Relabelling]) -> str:
+    """What became of labels, a part of the sentence for each target; those that are left out come last."""
+    targets = sorted({change.target for change in changes}, key=lambda target: (target == DROP, target))
+    return "; ".join(_sentence([change for change in changes if change.target == target]) for target in targets)
+
+
+def _sentence(changes: Sequence[Relabelling]) -> str:
+    """The clips of each label, and what becomes of all of them: they have one target.
+
+    >>> _sentence([Relabelling(label, DROP, 40, by_user=False) for label in ("calm", "fear")])
+    '40 clips of calm and 40 of fear are left out'
+    """
+    total = sum(change.clips for change in changes)
+    first, *others = changes
+    clips = [f"{amount(first.clips, 'clip')} of {first.label}"]
+    clips += [f"{change.clips:,} of {change.label}" for change in others]
+    target = first.target
+    action = f"{verb(total, 'are')} left out" if target == DROP else f"{verb(total, 'count')} as {target}"
+    return f"{' and '.join(filter(None, (', '.join(clips[:-1]), clips[-1])))} {action}"
 
 
 @dataclass(frozen=True, slots=True)

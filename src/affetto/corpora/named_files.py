@@ -17,14 +17,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.folders import (
     AUDIO_SUFFIXES,
     archives_beside,
     audio_below,
+    examples,
     existing_folder,
     only_root,
-    passed_over,
+    strays,
+    strays_note,
 )
 from affetto.corpora.formats.cells import PART_ALIASES
 from affetto.corpora.labelling import Labelling
@@ -37,7 +40,6 @@ MOST_ENTRIES = 20_000
 """Entries of folders that are listed before a path counts as one that holds no corpus."""
 MOST_FILES = 50
 """Files of a folder that are looked at: those of one folder are named alike."""
-_EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class Naming:
     Without an entry any code is a speaker, in lower case."""
     genders: Mapping[str, str] = field(default_factory=dict)
     """Gender of each code, in lower case, of the group `gender`, where `speakers` does not tell it."""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    """Reason for which a code of the group `speaker`, in lower case, is no speaker."""
     misspelt: Mapping[str, str] = field(default_factory=dict)
     """The speaker meant by a code (in lower case) that some copies misspell."""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -82,6 +86,11 @@ class Naming:
         """The parts of a file's name; None where it is none of this corpus, or names an unknown speaker."""
         fit = self._regex.search(_posix(file))
         return fit if fit and self._speaker(fit) is not None else None
+
+    def stranger(self, file: str) -> str | None:
+        """The code of the speaker of a file that has such a name, where it is none of the speakers; else None."""
+        fit = self._regex.search(_posix(file))
+        return fit["speaker"].casefold() if fit and self._speaker(fit) is None else None
 
     def _speaker(self, fit: re.Match[str]) -> str | None:
         code = fit["speaker"].casefold()
@@ -179,7 +188,23 @@ def _gather(corpus: Corpus, naming: Naming, path: Path) -> tuple[Path, dict[str,
     notes += _repeated(corpus.title, root, repeats)
     notes += tuple(f"{Path(file).name} is left out: {reason}" for file, reason in faulty.items())
     names = {Path(file).relative_to(root).as_posix() for file in fits if Path(file).is_relative_to(root)}
-    return root, files, notes + passed_over(root, names, naming.shape)
+    unread = strays(root, names)
+    strangers = {file: code for file in unread if (code := naming.stranger(file)) is not None}
+    notes += _strangers_note(corpus.title, strangers, naming.excluded)
+    return root, files, notes + strays_note([file for file in unread if file not in strangers], naming.shape)
+
+
+def _strangers_note(title: str, strangers: Mapping[str, str], reasons: Mapping[str, str]) -> tuple[str, ...]:
+    """A note on files of speakers whom the corpus does not have, by their codes; () where there are none."""
+    if not strangers:
+        return ()
+    codes = sorted(set(strangers.values()))
+    files = f"{amount(len(strangers), 'audio file')} of {'a speaker' if len(codes) == 1 else 'speakers'}"
+    why = "".join(f"; {code}: {reasons[code]}" for code in codes if code in reasons)
+    return (
+        f"{files} whom {title} does not have ({', '.join(codes)}) {verb(len(strangers), 'were')} passed over: "
+        f"{examples(list(strangers))}{why}",
+    )
 
 
 def _root(fits: Mapping[str, re.Match[str]]) -> Path:
@@ -200,8 +225,8 @@ def _repeated(title: str, root: Path, repeats: list[str]) -> tuple[str, ...]:
     if not folder.is_relative_to(root):
         raise UserError(f"{title} lies in two folders, {root} and {folder}: give one of them")
     names = [Path(file).relative_to(root).as_posix() for file in repeats]
-    examples = ", ".join(names[:_EXAMPLES]) + (", …" if len(names) > _EXAMPLES else "")
-    return (f"{len(names)} files have the name of another and were passed over as copies: {examples}",)
+    files = f"{amount(len(names), 'file')} {verb(len(names), 'have')} the name of another"
+    return (f"{files} and {verb(len(names), 'were')} passed over as copies: {examples(names)}",)
 
 
 def _first_files(path: Path) -> Iterator[str]:

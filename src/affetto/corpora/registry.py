@@ -8,7 +8,7 @@ from pathlib import Path
 
 from affetto.corpora import folders
 from affetto.corpora.corpus import Corpus
-from affetto.corpora.formats import tables
+from affetto.corpora.formats import nkululeko, tables
 from affetto.corpora.labels import DROP, OTHER_LABELS, LabelMap, parse_label_map, slips
 from affetto.corpora.manifest import Manifest, NoClipsError
 from affetto.corpora.provenance import recorded_licence
@@ -179,6 +179,7 @@ def _unrecognised(path: Path, name: str | None) -> UserError:
     )
     if path.is_file():
         folders.existing(path, "the corpus")
+        nkululeko.refuse_other(path)
         return UserError(f"{prefix}{path} is neither a table (.csv, .tsv, .txt, .jsonl) nor a folder. {advice}")
     folder = folders.existing_folder(path, "the corpus")
     if commonvoice.is_listed(folder):

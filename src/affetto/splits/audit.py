@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.labels import in_order
 from affetto.corpora.manifest import PARTS, Clip, Manifest
 from affetto.errors import UserError
@@ -228,7 +229,7 @@ def _far_off(audit: Audit) -> list[str]:
         lines.append(f"whole speakers come no nearer to 80/10/10 than {shares} % of the clips")
     number = parts["test"]["speakers"]
     if number < FEW_SPEAKERS:
-        tested = "1 speaker is" if number == 1 else f"{number} speakers are"
+        tested = f"{amount(number, 'speaker')} {verb(number, 'are')}"
         lines.append(f"only {tested} tested: expect an interval of some ±10 points; --split loso tests all")
     return lines
 
@@ -262,7 +263,8 @@ def copies_note(audit: Audit) -> tuple[str, ...]:
     lost = [sum(fold.get("copies_left_out", {}).values()) for fold in audit["folds"]]
     if not any(lost):
         return ()
-    return (f"{sum(lost)} clips are left out of test or validation: copies of them are trained or validated on",)
+    clips = f"{amount(sum(lost), 'clip')} {verb(sum(lost), 'are')} left out of test or validation"
+    return (f"{clips}, since copies are trained or validated on",)
 
 
 def render(split: Split) -> RenderableType:

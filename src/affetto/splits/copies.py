@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.content import Content, groups
 from affetto.corpora.manifest import PARTS, Clip, Manifest
 from affetto.errors import UserError
@@ -27,7 +28,7 @@ def refuse(copies: Sequence[Sequence[Clip]]) -> None:
     titles = ([f"{clip.id} of {clip.speaker}" for clip in group[:EXAMPLES]] for group in copies[:EXAMPLES])
     examples = "; ".join(" = ".join(clips) for clips in titles)
     more = f"; and {len(copies) - EXAMPLES} more" if len(copies) > EXAMPLES else ""
-    count = f"{len(copies)} recordings are" if len(copies) > 1 else "1 recording is"
+    count = f"{amount(len(copies), 'recording')} {verb(len(copies), 'are')}"
     raise UserError(
         f"{count} listed under two speakers: {examples}{more}. A training clip would be tested: give copies one "
         "speaker's name, leave all but one of each out, or let --allow-duplicates leave copies out of the test part"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import SUFFIXES, Table, open_table
 from affetto.corpora.folders import existing, files_of, is_synthetic, subfolders
@@ -158,9 +159,8 @@ def _of_files(sets: dict[str, list[tuple[str, Path]]], rules: Rules) -> ForeignS
                 parts[part][clip.id] = None
         folds.append(Fold(name, **{part: tuple(ids) for part, ids in parts.items()}))
     if disagreements:
-        notes.append(
-            f"{disagreements} lines give a clip another speaker or emotion than an earlier file; the first counts"
-        )
+        lines = f"{amount(disagreements, 'line')} {verb(disagreements, 'give')} a clip"
+        notes.append(f"{lines} another speaker or emotion than an earlier file; the first counts")
     manifest = Manifest(
         corpus=rules.corpus,
         root=rules.root,

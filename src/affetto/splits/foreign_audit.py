@@ -17,6 +17,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.content import Content, groups
 from affetto.corpora.manifest import PARTS, Manifest
 from affetto.corpora.names import abbreviated, look_alikes_note
@@ -234,9 +235,10 @@ def _speaker_remarks(audit: ForeignAudit) -> list[str]:
         name, worst = max(shared.items(), key=lambda item: item[1]["shared"])
         where = f" ({name}; {len(shared)} of {len(crossings)} folds)" if len(crossings) > 1 else ""
         later, _, earlier = pair.partition(" in ")
+        speakers = f"{worst['shared']} of {worst['speakers']} speakers of {later} {verb(worst['shared'], 'are')}"
         lines.append(
-            f"speakers: {worst['shared']} of {worst['speakers']} speakers of {later} are also in {earlier}{where}: "
-            f"{abbreviated(worst['names'], most=3, longest=20)}; they speak {worst['clips']:,} clips of {later}"
+            f"speakers: {speakers} also in {earlier}{where}: {abbreviated(worst['names'], most=3, longest=20)}; "
+            f"theirs {verb(worst['clips'], 'are')} {amount(worst['clips'], 'clip')} of {later}"
         )
     if audit["verdict"] == ONE_SPEAKER:
         lines.append("speakers: there is one speaker only, so that no split can be speaker-independent")
@@ -256,16 +258,15 @@ def _clip_remarks(folds: Sequence[ForeignFold]) -> list[str]:
     lines = []
     twice = max(folds, key=lambda fold: fold["clips_in_two_parts"])
     if twice["clips_in_two_parts"]:
-        lines.append(
-            f"clips: {twice['clips_in_two_parts']:,} are in two parts of {twice['name']}, such as "
-            f"{twice['clip_examples'][0]}"
-        )
+        clips = f"{twice['clips_in_two_parts']:,} {verb(twice['clips_in_two_parts'], 'are')}"
+        lines.append(f"clips: {clips} in two parts of {twice['name']}, such as {twice['clip_examples'][0]}")
     copied = max(folds, key=lambda fold: fold["duplicates"] or 0)
     if copied["duplicates"] is None:
         lines.append("audio: not compared, so that copies of a recording under two names are not known")
     if copied["duplicates"]:
         example = " = ".join(copied["duplicate_examples"][0][:3])
-        lines.append(f"audio: {copied['duplicates']:,} recordings are in two parts of {copied['name']}: {example}")
+        recordings = f"{amount(copied['duplicates'], 'recording')} {verb(copied['duplicates'], 'are')}"
+        lines.append(f"audio: {recordings} in two parts of {copied['name']}: {example}")
     return lines
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from affetto.corpora.amounts import verb
 from affetto.corpora.content import Content
 from affetto.corpora.manifest import PARTS, Manifest
 from affetto.corpora.names import look_alikes_note
@@ -222,7 +223,8 @@ def prompt_disjoint(manifest: Manifest, ledger: Ledger, seed: int, argument: str
     _, parts = min(results, key=lambda result: result[0])
     used = int((parts != LEFT_OUT).sum())
     total = len(parts)
-    note = f"prompt-disjoint keeps {used} of {total} clips ({100 * used / total:.1f} %); {total - used} are left out"
+    lost = f"{total - used} {verb(total - used, 'are')} left out"
+    note = f"prompt-disjoint keeps {used} of {total} clips ({100 * used / total:.1f} %); {lost}"
     return Draft(((WHOLE, parts),), TARGET, (note,))
 
 

@@ -162,6 +162,11 @@ HEAD_RATE = Condition(
 )
 ONE_STATE = Condition("model.pooling=layer", lambda c: c.pooling == "layer")
 PROBE_SHAPE = Condition("model.head=statistics and model.pooling=layer", lambda c: c.has_probe_shape)
+WITHOUT_PROBE = (
+    "set training.warm_start=none, model.layer=null and model.states=1 with another head or pooling; a head without a "
+    "start from the probe needs a higher rate, such as training.lr=0.001"
+)
+"""Advice where a setting needs another shape than the probe's."""
 AUXILIARY = Condition("corpora that join the training (--auxiliary NAME=PATH)", lambda c: c.has_auxiliary)
 NOISE = Condition("training steps with augment.noise_snr_db", lambda c: c.takes_steps and c.has_noise)
 COPIES_OF_AUXILIARY = Condition(

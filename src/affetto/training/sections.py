@@ -34,10 +34,6 @@ class AudioSettings(Section):
 
 
 TWICE_BALANCED = "a balanced epoch leaves the loss nothing to balance"
-WITHOUT_PROBE = (
-    "set training.warm_start=none, model.layer=null and model.states=1 with another head or pooling; a head without a "
-    "start from the probe needs a higher rate, such as training.lr=0.001"
-)
 AUTO_STATES = (1, 2, 4)
 """Numbers of states among which model.states=auto chooses."""
 
@@ -51,8 +47,8 @@ class ModelSettings(Section):
     layer: Annotated[
         Annotated[int, Field(ge=0)] | Literal["auto"] | None,
         Acts(effects.ONE_STATE),
-        Needs(effects.ONE_STATE, lambda value: value is not None, WITHOUT_PROBE),
-        Needs(effects.PROBE_SHAPE, lambda value: value == "auto", WITHOUT_PROBE),
+        Needs(effects.ONE_STATE, lambda value: value is not None, effects.WITHOUT_PROBE),
+        Needs(effects.PROBE_SHAPE, lambda value: value == "auto", effects.WITHOUT_PROBE),
     ] = Field(
         None,
         description="state that pooling=layer takes (0 … L); null: the last; auto: chosen on inner folds of speakers",
@@ -60,7 +56,7 @@ class ModelSettings(Section):
     states: Annotated[
         Annotated[int, Field(ge=1)] | Literal["auto"],
         Acts(effects.PROBE_SHAPE),
-        Needs(effects.PROBE_SHAPE, lambda value: value != 1, WITHOUT_PROBE),
+        Needs(effects.PROBE_SHAPE, lambda value: value != 1, effects.WITHOUT_PROBE),
     ] = Field(
         1,
         description="neighbouring states, model.layer the highest, whose statistics stand side by side; the probe is "
@@ -119,7 +115,7 @@ class TrainingSettings(Section):
     warm_start: Annotated[
         Literal["none", "probe"],
         Acts(effects.STEPPED),
-        Needs(effects.PROBE_SHAPE, lambda value: value == "probe", WITHOUT_PROBE),
+        Needs(effects.PROBE_SHAPE, lambda value: value == "probe", effects.WITHOUT_PROBE),
     ] = Field("none", description="probe: the head starts as the logistic regression that the probe would be")
     refit: Annotated[bool, Acts(effects.STEPPED)] = Field(
         False,

@@ -42,7 +42,7 @@ def test_counts_of_ratings_are_ratings_whose_majority_is_the_emotion(tmp_path: P
         Rating(labels=("joy",)): 2,
     }
     assert found["b.wav"].emotion == "joy"
-    assert any("1 clips have tied ratings" in note for note in manifest.notes)
+    assert any("1 clip has tied ratings" in note for note in manifest.notes)
 
 
 def test_an_emotion_of_the_table_stands_before_the_majority(tmp_path: Path) -> None:

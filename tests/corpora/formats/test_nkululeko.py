@@ -51,11 +51,39 @@ def test_databases_are_read_by_their_own_rules(tmp_path: Path) -> None:
     assert again.corpus == "mine" and "surprise" in again.labels  # the user's map goes first
 
 
+def test_an_ini_comes_before_the_only_table_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("file,emotion,speaker\na.wav,anger,s\n")
+    ini = "[DATA]\ndatabases = ['a']\na = clips.csv\na.split_strategy = test\na.mapping = {'anger': 'joy'}\n"
+    (tmp_path / "experiment.ini").write_text(ini)
+    (tmp_path / "desktop.ini").write_text("[.ShellClassInfo]\n")
+    for name in (None, "mine"):
+        manifest = open_corpus(name, tmp_path)
+        assert [(manifest.key, c.emotion, c.part) for c in manifest.clips] == [("nkululeko", "joy", "test")]
+    assert [clip.emotion for clip in open_corpus("table", tmp_path).clips] == ["anger"]
+    (tmp_path / "experiment.ini").unlink()
+    assert open_corpus(None, tmp_path).key == "table"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("bytes", r"no INI file that can be read \(.*\), so no \[DATA\] with databases"),
+        ("[EXP]\nroot = .\n", r"exp\.ini has no \[DATA\] that names databases; write them, as in databases = \["),
+        ("[DATA]\ntarget = emotion\n", r"exp\.ini has no \[DATA\] that names databases"),
+    ],
+)
+def test_an_ini_without_databases_is_called_so(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "exp.ini").write_text(text)
+    for name in (None, "nkululeko"):
+        with pytest.raises(UserError, match=words):
+            open_corpus(name, tmp_path / "exp.ini")
+
+
 @pytest.mark.parametrize(
     ("line", "wrong", "words"),
     [
         ("databases = ['one', 'two']", "databases = one, two", "is no list or dictionary"),
-        ("databases = ['one', 'two']", "databases = []", "names no databases"),
+        ("databases = ['one', 'two']", "databases = []", "that names databases"),
         ("./tables/two.csv", "./tables/no.csv", "the database two is not at ./tables/no.csv"),
         ("two.split_strategy = speaker_split", "two.type = audformat", "is of the type audformat"),
         ("[EXP]", "no section", "no INI file that can be read"),

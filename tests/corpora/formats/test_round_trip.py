@@ -120,6 +120,36 @@ def test_what_must_be_asked_for_is_named(manifest: Manifest, tmp_path: Path) -> 
     assert again.licence == "CC0"  # it moves with the clips
 
 
+@pytest.mark.parametrize("copy", [False, True], ids=["in place", "copied"])
+@pytest.mark.parametrize("form", ["table", "datasets"])
+def test_clips_that_cannot_be_used_are_counted_and_the_first_is_named(
+    manifest: Manifest, tmp_path: Path, form: str, copy: bool
+) -> None:
+    whole = (tmp_path / "corpus/s1/b.wav").read_bytes()
+    (tmp_path / "corpus/s1/a.wav").write_bytes(b"")
+    (tmp_path / "corpus/s1/b.wav").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "corpus/s2/c.wav").write_bytes(b"no sound")
+    (note,) = convert(manifest, tmp_path / "out", form, copy=copy)
+    assert note.startswith("3 problems in the headers of 5 clips: ")
+    assert "1 truncated" in note and "1 unreadable" in note
+    assert "the first: s1/a.wav is empty (0 bytes); `affetto corpora inspect` lists all" in note
+
+
+@pytest.mark.parametrize(
+    ("official", "protocol", "words"),
+    [
+        ({}, "loso", "the default split of corpus is in"),
+        ({"joy": 1}, "", "the official counts of corpus are in"),
+        ({"joy": 1}, "loso", "the official counts and default split of corpus are in"),
+    ],
+)
+def test_facts_of_the_record_alone_are_named(
+    manifest: Manifest, tmp_path: Path, official: dict[str, int], protocol: str, words: str
+) -> None:
+    known = replace(manifest, official=official, protocol=protocol)
+    assert convert(known, tmp_path / "out", "table") == (f"{words} {RECORD} alone",)
+
+
 def test_existing_folders_are_replaced_where_they_are_conversions_alone(manifest: Manifest, tmp_path: Path) -> None:
     out = tmp_path / "out"
     convert(manifest, out, "table", copy=True)
@@ -155,13 +185,14 @@ def test_a_file_from_outside_gets_a_name_of_its_own(manifest: Manifest, tmp_path
     assert {path.name for path in (tmp_path / "out/audio").iterdir()} == {"B.wav", "b-2.wav", "b-3.wav"}
 
 
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(("prompt", "sentence"), [(None, "Sono qui"), ("due parole", None)])
-def test_a_prompt_alone_stays_a_prompt(
-    manifest: Manifest, tmp_path: Path, prompt: str | None, sentence: str | None
+def test_a_prompt_or_a_sentence_alone_stays_alone(
+    manifest: Manifest, tmp_path: Path, prompt: str | None, sentence: str | None, form: str
 ) -> None:
     clip = replace(CLIPS[0], prompt=prompt, sentence=sentence)
-    convert(replace(manifest, clips=(clip,)), tmp_path / "out", "table")
-    (again,) = read(tmp_path / "out", "table").clips
+    convert(replace(manifest, clips=(clip,)), tmp_path / "out", form)
+    (again,) = read(tmp_path / "out", form).clips
     assert (again.prompt, again.sentence) == (prompt, sentence)
 
 

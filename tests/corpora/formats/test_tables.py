@@ -75,7 +75,7 @@ def test_paths_of_windows_get_a_hint(table: Callable[..., Path], write_wav: Call
     write_wav("f1/a.wav")
     path = table(HEADER, "f1/a.wav,sad,s", "f1\\b.wav,sad,s", "C:\\x\\c.wav,sad,s")
     (note,) = tables.read(path).notes
-    assert "2 files listed are not there and are written with backslashes" in note and "f1/a.wav" in note
+    assert "2 listed files are not there and have backslashes" in note and "f1/a.wav" in note
     with pytest.raises(UserError, match="backslashes"):
         tables.read(path, strict=True)
 
@@ -163,7 +163,7 @@ def test_a_label_map_renames_and_drops(table: Callable[..., Path]) -> None:
         "2.wav": "good",
         "4.wav": "sadness",
     }
-    assert "1 clips are left out" in manifest.notes[0]
+    assert "1 clip is left out" in manifest.notes[0]
 
 
 def test_two_columns_for_one_thing_are_noted(table: Callable[..., Path]) -> None:

@@ -47,3 +47,17 @@ def test_a_damaged_table_is_named(root: Path, name: str, text: str, message: str
     (root / name).write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
         open_corpus("ai4ser", root)
+
+
+def test_values_beyond_every_usual_range_take_a_range_of_their_own(root: Path) -> None:
+    (root / "AROUSAL.csv").write_text("FILE;MEAN\nang_03_01.wav;8.5\nneu_03_02;2.0\n", encoding="utf-8")
+    advice = r"the values of arousal go from 2 to 8.5, which is no usual range .*--dimension arousal=arousal:LOW:HIGH"
+    with pytest.raises(UserError, match=advice):
+        open_corpus("ai4ser", root)
+    manifest = open_corpus("ai4ser", root, options={"dimensions": "arousal=arousal:1:9"})
+    assert manifest.dimensions == {"arousal": Range(1, 9), "valence": Range(1, 5)}
+    with pytest.raises(UserError, match=r"arousal is 8.5 in AROUSAL.csv, outside its range 1 to 8; mend it"):
+        open_corpus("ai4ser", root, options={"dimensions": "arousal=arousal:1:8"})
+    for wrong in ("tension=tension:0:1", "arousal=mean:1:9"):
+        with pytest.raises(UserError, match=r"must be NAME=NAME:LOW:HIGH with one of arousal, dominance, valence"):
+            open_corpus("ai4ser", root, options={"dimensions": wrong})

@@ -53,7 +53,7 @@ def test_all_files_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_guilt_is_left_out_with_a_note_or_kept_as_a_class(root: Path) -> None:
-    assert any(note.startswith("1 clips of guilt are left out") for note in demos.read(root).notes)
+    assert any(note.startswith("1 clip of guilt is left out") for note in demos.read(root).notes)
     kept = demos.read(root, keep_guilt=True)
     assert kept.per_emotion()["guilt"] == 1
     assert kept.official["guilt"] == 1129
@@ -70,7 +70,7 @@ def test_a_label_map_may_name_guilt(root: Path, target: str, clips: int) -> None
 def test_counts_and_strays_are_noted(root: Path) -> None:
     (root / "DEMOS/XX_f_01_rab18b.wav").touch()
     notes = demos.read(root).notes
-    assert "1 audio files do not fit" in notes[0]
+    assert "1 audio file does not fit" in notes[0]
     assert "3 clips, officially 8568" in notes[-1]
     with pytest.raises(UserError, match="neutrality 1 of 332"):
         demos.read(root, strict=True)

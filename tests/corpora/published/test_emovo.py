@@ -100,7 +100,7 @@ def test_audio_that_does_not_fit_is_counted_in_a_note(tmp_path: Path, stray: str
     (root / stray).touch()
     manifest = emovo.read(root)
     assert len(manifest.clips) == 588
-    assert manifest.notes[0].startswith("1 audio files do not fit")
+    assert manifest.notes[0].startswith("1 audio file does not fit")
     assert stray in manifest.notes[0]
 
 

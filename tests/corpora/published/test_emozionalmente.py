@@ -86,7 +86,7 @@ def test_missing_and_unlisted_audio_is_noted(root: Path) -> None:
     (root / "audio/2.wav").rename(root / "audio/4.wav")
     manifest = emozionalmente.read(root)
     assert len(manifest.clips) == 3
-    assert "1 of the 3 clips that samples.csv lists are not in" in manifest.notes[0]
+    assert "1 of the 3 clips that samples.csv lists is not in" in manifest.notes[0]
     assert "audio/4.wav" in manifest.notes[1]
     with pytest.raises(UserError, match="unpack the whole corpus"):
         emozionalmente.read(root, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,7 @@ def test_notes_and_official_counts(root: Path) -> None:
     notes = " ".join(manifest.notes)
     assert "3 turns without a majority (xxx) are left out" in notes
     assert "3 clips of excitement count as joy" in notes and "3 clips of frustration are left out" in notes
+    assert "(the field's four classes are anger, joy with excitement, neutrality and sadness; its six have" in notes
     assert "3 values of dimensions outside 1 to 5 are left out" in notes
     assert manifest.official == {"anger": 1103, "joy": 1636, "neutrality": 1708, "sadness": 1084}
 
@@ -107,6 +109,15 @@ def test_evaluations_without_audio_say_what_to_unpack(root: Path) -> None:
         file.unlink()
     with pytest.raises(UserError, match="none of the 15 evaluated turns has a file; unpack sentences/wav"):
         open_corpus("iemocap", root)
+
+
+def test_a_session_of_audio_without_evaluations_is_named(root: Path) -> None:
+    assert not any("no dialog" in note for note in open_corpus(None, root).notes)
+    shutil.rmtree(root / "Session3/dialog")
+    (root / "Session4").mkdir()  # empty: the official counts tell that it is absent
+    manifest = open_corpus(None, root)
+    assert "Session3 has audio and no dialog/EmoEvaluation, so no labels: unpack it too" in manifest.notes
+    assert {clip.speaker[:5] for clip in manifest.clips} == {"Ses01", "Ses02"}
 
 
 def test_damaged_files_are_named(root: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_official_parts_are_refused_since_they_share_speakers(root: Path) ->
 def test_missing_files_are_counted_and_an_error_under_strict(root: Path) -> None:
     (root / "dev_splits_complete/dia0_utt1.mp4").unlink()
     notes = " ".join(open_corpus("meld", root).notes)
-    assert "1 utterances of the tables have no file, such as validation dia0_utt1" in notes
+    assert "1 utterance of the tables has no file, such as validation dia0_utt1" in notes
     with pytest.raises(UserError, match="unpack the whole corpus"):
         open_corpus("meld", root, strict=True)
 

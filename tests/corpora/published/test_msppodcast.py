@@ -52,8 +52,8 @@ def test_eight_classes_parts_and_dimensions(root: Path, inner: str) -> None:
     assert [clip.speaker for clip in manifest.clips][3] == "28"
     assert manifest.dimensions == dict.fromkeys(("arousal", "dominance", "valence"), Range(1, 7))
     notes = " ".join(manifest.notes)
-    assert "1 clips without agreement of the raters (X) are left out" in notes
-    assert "1 clips of other are left out" in notes and "labels_detailed.csv is not there" in notes
+    assert "1 clip without agreement of the raters (X) is left out" in notes
+    assert "1 clip of other is left out" in notes and "labels_detailed.csv is not there" in notes
     assert "5 of the 5 clips of labels_consensus.csv have no file, such as Audios/MSP-PODCAST_0001_0008.wav" in notes
     split = make_split(manifest)
     assert split.protocol == "column" and len(split.folds[0].test) == 2

@@ -30,6 +30,7 @@ from affetto.corpora.formats.annotated import DimensionColumn, ranges_of
 from affetto.corpora.formats.arrow import parquet_table
 from affetto.corpora.formats.rows import EXTRA, RowOptions, check_files, parse, rules_of
 from affetto.corpora.formats.written_rows import (
+    WORDS,
     Folds,
     cells_of,
     columns_of,
@@ -96,7 +97,7 @@ def read(
     database = _database(path if path.is_dir() else path.parent)
     rows = _joined(database, table_names)
     scales = _scales(database) | dict(options.get("dimensions") or {})
-    header = list(dict.fromkeys(["file", *(column for row in rows.values() for column in row)]))
+    header = list(dict.fromkeys(["file", *(c for row in rows.values() for c in row), *_columns_of_words(database)]))
     options["dimensions"] = {key: column for key, column in scales.items() if column.column in header}
     rules = rules_of(database.folder, name, **options)
     listing = ((0, [row.get(column, "") for column in header]) for row in rows.values())
@@ -224,9 +225,19 @@ def _joined(database: Database, names: Sequence[str]) -> dict[Key, dict[str, str
 
 
 def _lists_clips(database: Database, table: Any) -> bool:
+    return bool(_meanings_of(database, table) & {"emotion", "ratings", *DIMENSIONS})
+
+
+def _columns_of_words(database: Database) -> list[str]:
+    """The columns of prompts and sentences, empty ones too: of a sentence alone the prompt would be taken."""
+    tables = _mapping(database.header.get("tables")).values()
+    meanings = set[str | None]().union(*(_meanings_of(database, table) for table in tables))
+    return [column for column in WORDS if column in meanings]
+
+
+def _meanings_of(database: Database, table: Any) -> set[str | None]:
     columns = _mapping(_mapping(table).get("columns")).items()
-    meanings = {_meaning(database, name, _mapping(column).get("scheme_id")) for name, column in columns}
-    return bool(meanings & {"emotion", "ratings", *DIMENSIONS})
+    return {_meaning(database, name, _mapping(column).get("scheme_id")) for name, column in columns}
 
 
 def _merge(row: dict[str, str], further: Mapping[str, str], table: str, key: Key) -> None:

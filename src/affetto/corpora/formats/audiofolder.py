@@ -114,5 +114,5 @@ CORPUS = Corpus(
     source="huggingface.co/docs/datasets/audio_dataset",
     protocol_reason="`column` where each clip lies in a part's folder, else `paper`",
     is_format=True,
-    rank=2,
+    rank=3,
 )

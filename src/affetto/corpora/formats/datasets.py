@@ -234,5 +234,5 @@ CORPUS = Corpus(
     source="huggingface.co/docs/datasets",
     protocol_reason="`column` where the dataset has several splits, else `paper`",
     is_format=True,
-    rank=2,
+    rank=3,
 )

@@ -199,5 +199,5 @@ CORPUS = Corpus(
     citation="Ma et al., Interspeech 2024",
     protocol_reason="`column` where the files' names tell train, validation and test, else `paper`",
     is_format=True,
-    rank=3,
+    rank=4,
 )

@@ -27,7 +27,7 @@ from affetto.corpora.delimited import Table
 from affetto.corpora.folders import existing, is_synthetic, visible
 from affetto.corpora.formats import cells, tables
 from affetto.corpora.formats.rows import EXTRA, RowOptions, manifest_of, parse, rules_of
-from affetto.corpora.formats.written_rows import Folds, columns_of, keys_of, row_of, unheld
+from affetto.corpora.formats.written_rows import WORDS, Folds, columns_of, keys_of, row_of, unheld
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.errors import UserError
 
@@ -80,7 +80,7 @@ def read(
 def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tuple[str, ...]:
     """Write `recordings.jsonl.gz` and `supervisions.jsonl.gz`; UserError for a recording whose length is not known."""
     keys = keys_of(manifest)
-    columns = [column for column in columns_of(manifest) if column not in ("file", *NATIVE)]
+    columns = columns_of(manifest)
     recordings: dict[str, dict[str, Any]] = {}
     with _opened(folder / "supervisions.jsonl.gz", "wt") as file:
         for clip in manifest.clips:
@@ -110,7 +110,9 @@ def _recording(path: Path, file: str, key: str) -> dict[str, Any]:
 
 def _supervision(clip: Clip, key: str, recording: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
     row = row_of(clip)
-    custom: dict[str, Any] = {column: row[column] for column in columns if row.get(column)}
+    own = [column for column in columns if column not in ("file", *NATIVE)]
+    custom: dict[str, Any] = {column: row[column] for column in own if row.get(column)}
+    custom |= {column: "" for column in WORDS if column in columns and not row[column]}
     # What a section's ends are when they are told by a start and a duration depends on rounding.
     custom |= {"start": clip.start, "end": clip.end} if clip.start is not None or clip.end is not None else {}
     custom |= dict(clip.dimensions)
@@ -251,5 +253,5 @@ CORPUS = Corpus(
     citation="Żelasko et al., 2021",
     protocol_reason="`column` where the files' names or `custom` tell each clip's part, else `paper`",
     is_format=True,
-    rank=2,
+    rank=3,
 )

@@ -13,7 +13,8 @@ Of the INI only the section `[DATA]` is read:
     target = emotion
 
 A table's columns are `file,emotion,speaker,gender,language`; an export of audformat's also has `start,end` in the form
-of pandas (`0 days 00:00:01.5`, `NaT`). A table is recognised under its own name, an INI under this.
+of pandas (`0 days 00:00:01.5`, `NaT`). A table is recognised under its own name, an INI under this: it comes before the
+tables that lie beside it, for it may map their labels and name their parts.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ SHORT = {part: strategy for strategy, part in STRATEGIES.items()}
 
 
 def matches(path: Path) -> bool:
-    """True for an INI file with the section `[DATA]`, or a folder with one; a table has a record of its own."""
-    path = _ini(Path(path).expanduser())
-    if not path.is_file() or path.suffix.casefold() != SUFFIX:
-        return False
-    try:
-        return bool(_parsed(path).get(SECTION, "databases", fallback=""))
-    except UserError:
-        return False
+    """True for an INI file with databases in `[DATA]`, or a folder with one; a table has a record of its own."""
+    return _has_databases(_ini(Path(path).expanduser()))
+
+
+def refuse_other(path: Path) -> None:
+    """Raise a UserError where `path` is an INI that names no databases."""
+    if path.suffix.casefold() == SUFFIX:
+        _databases(_parsed(path), path)
 
 
 def read(
@@ -115,9 +116,23 @@ def write(manifest: Manifest, folder: Path, *, folds: Folds, copy: bool) -> tupl
 
 
 def _ini(path: Path) -> Path:
-    """The only INI of a folder; the path itself where there is none or several."""
-    files = files_of(path, (SUFFIX,)) if path.is_dir() else []
-    return files[0] if len(files) == 1 else path
+    """The only INI of a folder that names databases, else its only INI; the path itself without such a one."""
+    if not path.is_dir():
+        return path
+    files = files_of(path, (SUFFIX,))
+    for inis in (list(filter(_has_databases, files)), files):  # Windows puts a desktop.ini beside others
+        if len(inis) == 1:
+            return inis[0]
+    return path
+
+
+def _has_databases(path: Path) -> bool:
+    if not path.is_file() or path.suffix.casefold() != SUFFIX:
+        return False
+    try:
+        return bool(_parsed(path).get(SECTION, "databases", fallback=""))
+    except UserError:
+        return False
 
 
 def _parsed(path: Path) -> configparser.ConfigParser:
@@ -125,7 +140,9 @@ def _parsed(path: Path) -> configparser.ConfigParser:
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, configparser.Error) as problem:
-        raise UserError(f"{path}: no INI file that can be read ({problem}); mend it") from None
+        raise UserError(
+            f"{path}: no INI file that can be read ({problem}), so no [{SECTION}] with databases; mend it"
+        ) from None
     return parser
 
 
@@ -140,7 +157,9 @@ def _databases(data: configparser.ConfigParser, path: Path) -> list[str]:
     text = data.get(SECTION, "databases", fallback="")
     names = _literal(text, f"{path.name}, databases") if text else []
     if not names or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{path.name}: [{SECTION}] names no databases; write them as in databases = ['train', 'test']")
+        raise UserError(
+            f"{path.name} has no [{SECTION}] that names databases; write them, as in databases = ['train', 'test']"
+        )
     return list(names)
 
 
@@ -192,5 +211,5 @@ CORPUS = Corpus(
     source="github.com/felixbur/nkululeko",
     protocol_reason="`column` where the databases or a column name each clip's part, else `paper`",
     is_format=True,
-    rank=4,
+    rank=1,
 )

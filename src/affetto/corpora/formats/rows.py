@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.annotations import DIMENSIONS, Rating
 from affetto.corpora.delimited import Table
 from affetto.corpora.folders import listed_file
@@ -109,19 +110,20 @@ def parse(table: Table, rules: Rules, *, part: str | None = None, prefix: str = 
         synthetic = synthetic or (synthetic_at is not None and row[synthetic_at].casefold() == "true")
     clips, ties = listing.joined(has_ratings="ratings" in places, has_emotion="emotion" in places)
     if ties:
-        notes = (
-            *notes,
-            f"{table.name}: {ties} clips have tied ratings; the first of the tied emotions is theirs",
-        )
+        tied = f"{amount(ties, 'clip')} {verb(ties, 'have')} tied ratings"
+        notes = (*notes, f"{table.name}: {tied}; the first of the tied emotions counts")
     if not clips and not dropped:
         raise UserError(
             f"{table.name} lists no clips: below its header ({abbreviated(table.header)}) is nothing; "
             "add a line for each clip"
         )
     if listing.repetitions:
-        notes = (*notes, f"{table.name}: {listing.repetitions} lines list a clip again and were passed over")
+        number = listing.repetitions
+        again = f"{amount(number, 'line')} {verb(number, 'list')} a clip again"
+        notes = (*notes, f"{table.name}: {again} and {verb(number, 'were')} passed over")
     if dropped:
-        notes = (*notes, f"{table.name}: {dropped} clips are left out by the label map")
+        left_out = f"{amount(dropped, 'clip')} {verb(dropped, 'are')} left out by the label map"
+        notes = (*notes, f"{table.name}: {left_out}")
     return Parsed(clips, notes, synthetic)
 
 
@@ -209,9 +211,10 @@ def check_files(root: Path, clips: Sequence[Clip], *, strict: bool, looked_at: i
     """Notes on files that are not there: by their backslashes, or none of the first; a UserError under `strict`."""
     windows = [clip.file for clip in clips if "\\" in clip.file and not os.path.exists(root / clip.file)]
     if windows and os.sep == "/":
+        files = f"{amount(len(windows), 'listed file')} {verb(len(windows), 'are')} not there"
         note = (
-            f"{len(windows)} files listed are not there and are written with backslashes, as Windows does: "
-            f"{windows[0]!r}; write paths from {root} on with slashes, as in f1/a.wav"
+            f"{files} and {verb(len(windows), 'have')} backslashes, as Windows writes them: {windows[0]!r}; "
+            f"write paths from {root} on with slashes, as in f1/a.wav"
         )
         if strict:
             raise UserError(note)

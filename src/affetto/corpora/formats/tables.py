@@ -151,5 +151,5 @@ CORPUS = Corpus(
     options=OPTIONS,
     protocol_reason="`column` where the table names each clip's part, else `paper`",
     is_format=True,
-    rank=1,
+    rank=2,
 )

@@ -22,6 +22,8 @@ from affetto.corpora.manifest import PARTS, Clip, Manifest
 
 ALWAYS = ("file", "emotion", "speaker")
 OPTIONAL = ("gender", "split", "prompt", "sentence", "start", "end", "ratings")
+WORDS = ("prompt", "sentence")
+"""Columns that are written both or not at all: a reader that finds one alone takes it for both."""
 Folds = Mapping[str, Mapping[str, str]]
 """The part of each clip, by the fold's name and the clip's id."""
 
@@ -29,8 +31,8 @@ Folds = Mapping[str, Mapping[str, str]]
 def columns_of(manifest: Manifest) -> tuple[str, ...]:
     """The columns that the clips fill: `file`, `emotion` and `speaker` always, then those that any clip needs."""
     filled = {column for clip in manifest.clips for column, cell in row_of(clip).items() if cell}
-    if filled & {"prompt", "sentence"}:
-        filled |= {"prompt", "sentence"}  # a reader that finds only one of them takes it for both
+    if filled & {*WORDS}:
+        filled |= {*WORDS}
     further = sorted(filled - {*ALWAYS, *OPTIONAL})
     # Numbers alone need no emotion; beside ratings an absent one would be taken from their majority.
     always = ALWAYS if filled & {"emotion", "ratings"} else tuple(name for name in ALWAYS if name != "emotion")

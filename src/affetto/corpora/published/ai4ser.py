@@ -10,7 +10,7 @@ their number nor their genders nor the words of the phrases could be confirmed, 
 
 Cells are separated by `;`. The page does not say how the columns are named: the first column is taken for the file, the
 last for the judgement, and columns named after emotions for the shares, which become extras (`hit_anger`). The range of
-a dimension is the first of the usual ones that holds all of its values.
+a dimension is the first of the usual ones that holds all of its values; where none does, the user must give it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from affetto.corpora.annotations import Range, range_of
+from affetto.corpora.corpus import Option
 from affetto.corpora.delimited import open_table
 from affetto.corpora.folders import visible
+from affetto.corpora.formats.annotated import DimensionColumn, parse_dimensions, ranges_of
 from affetto.corpora.labelling import Labelling
 from affetto.corpora.labels import EMOTIONS, find_emotion
 from affetto.corpora.manifest import Clip, Manifest
@@ -100,24 +101,51 @@ def _number(cell: str, where: str) -> float:
         raise UserError(f"{where}: {cell!r} is no number; mend it, or take the table away") from None
 
 
-def ranges(manifest: Manifest) -> dict[str, Range]:
-    """The usual range that holds all values of each dimension."""
-    values: dict[str, list[float]] = {}
+def dimensions_option(text: str) -> dict[str, DimensionColumn]:
+    """Ranges of dimensions, each under its own name; ValueError for a dimension that the corpus does not have."""
+    columns = parse_dimensions(text)
+    if any(name not in TABLES or dimension.column != name for name, dimension in columns.items()):
+        raise ValueError(f"must be NAME=NAME:LOW:HIGH with one of {', '.join(TABLES)}, such as arousal=arousal:1:9")
+    return columns
+
+
+def read(
+    path: Path,
+    *,
+    label_map: dict[str, str] | None = None,
+    strict: bool = False,
+    dimensions: Mapping[str, DimensionColumn] | None = None,
+) -> Manifest:
+    """The clips, with the dimensions of the tables beside them; `dimensions` gives the range of some.
+
+    Raises UserError for values outside their range, and for those that fit no usual one.
+    """
+    manifest = read_named(CORPUS, NAMING, path, annotate=annotate, label_map=label_map, strict=strict)
+    _refuse_outside(manifest, dimensions or {})
+    ranges, notes = ranges_of(manifest.clips, dimensions or {})
+    return replace(manifest, dimensions=ranges, notes=(*manifest.notes, *notes))
+
+
+def _refuse_outside(manifest: Manifest, dimensions: Mapping[str, DimensionColumn]) -> None:
+    """Raise a UserError for the first value outside the range that the user gave."""
     for clip in manifest.clips:
         for name, value in clip.dimensions:
-            values.setdefault(name, []).append(value)
-    return {name: scale for name, numbers in values.items() if (scale := range_of(numbers))}
-
-
-def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False) -> Manifest:
-    """The clips, with the dimensions of the tables beside them."""
-    manifest = read_named(CORPUS, NAMING, path, annotate=annotate, label_map=label_map, strict=strict)
-    return replace(manifest, dimensions=ranges(manifest))
+            if name in dimensions and value not in dimensions[name].range:
+                raise UserError(
+                    f"{clip.file}: {name} is {value:g} in {TABLES[name][0]}, outside its range "
+                    f"{dimensions[name].range}; mend it, or give another range"
+                )
 
 
 CORPUS = named_corpus(
     NAMING,
     read=read,
+    options={
+        "dimensions": Option(
+            "ranges of dimensions, as NAME=NAME:LOW:HIGH; by default the usual ones that hold the values",
+            dimensions_option,
+        )
+    },
     name="ai4ser",
     title="AI4SER",
     licence="CC BY 4.0",

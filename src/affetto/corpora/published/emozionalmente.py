@@ -23,6 +23,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from affetto.corpora import ratings
+from affetto.corpora.amounts import verb
 from affetto.corpora.annotations import Rating
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import named_rows, open_table
@@ -95,7 +96,7 @@ def _missing(root: Path, files: Collection[str], strict: bool) -> tuple[str, ...
     missing = sum(file not in present for file in files)
     if not missing:
         return ()
-    note = f"{missing} of the {len(files)} clips that samples.csv lists are not in {folder}"
+    note = f"{missing} of the {len(files)} clips that samples.csv lists {verb(missing, 'are')} not in {folder}"
     if strict:
         raise UserError(f"{note}; unpack the whole corpus, or leave out strict to read what is there")
     return (note,)

@@ -28,7 +28,12 @@ from affetto.errors import UserError
 
 _NAME = r"s_?(?P<speaker>\d+)_(?P<prompt>(?P<emotion>an|di|fe|ha|sa|su)_[1-5])(?:avi)?"
 _VIDEO = re.compile(rf"{_NAME}\.avi", re.IGNORECASE)
-SUBJECTS = tuple(str(number) for number in range(1, 45) if number not in (6, 11))
+EXCLUDED = {
+    "6": "the recordings of subject 6 are not cut into sentences",
+    "11": "the folder of subject 11 holds the files of s12",
+}
+"""Subjects without clips in the archive, and the reason."""
+SUBJECTS = tuple(number for number in map(str, range(1, 45)) if number not in EXCLUDED)
 
 NAMING = Naming(
     pattern=rf"{_NAME}\.(?:wav|flac|mp3)",
@@ -43,6 +48,7 @@ NAMING = Naming(
         "su": "surprise",
     },
     speakers=dict.fromkeys(SUBJECTS),
+    excluded=EXCLUDED,
 )
 
 

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.corpus import Corpus, Option
 from affetto.corpora.folders import audio_below, candidates, only_root, subfolders, visible
@@ -118,17 +119,34 @@ def read(
         raise UserError(
             f"{root}: none of the {silent:,} evaluated turns has a file; unpack sentences/wav of each session too"
         )
-    notes += _notes(undecided, silent, outside)
+    notes += (*_unlabelled(root), *_notes(undecided, silent, outside))
     return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
+
+
+def _unlabelled(root: Path) -> tuple[str, ...]:
+    """A note on sessions whose audio is there and whose evaluations are not; () where there are none."""
+    sessions = [
+        session.name
+        for session in subfolders(root)
+        if _SESSION.fullmatch(session.name) and not _is_inner(session) and any(audio_below(session))
+    ]
+    if not sessions:
+        return ()
+    names = ", ".join(sessions)
+    return (f"{names} {verb(len(sessions), 'have')} audio and no dialog/EmoEvaluation, so no labels: unpack it too",)
 
 
 def _notes(undecided: int, silent: int, outside: int) -> tuple[str, ...]:
     lines = [
-        (undecided, f"{undecided:,} turns without a majority (xxx) are left out: they have no label"),
-        (silent, f"{silent:,} evaluated turns have no file below sentences/wav"),
-        (outside, f"{outside:,} values of dimensions outside {RANGE} are left out"),
+        (undecided, "turn", "without a majority (xxx)", "are", "left out for want of a label"),
+        (silent, "evaluated turn", "", "have", "no file below sentences/wav"),
+        (outside, "value", f"of dimensions outside {RANGE}", "are", "left out"),
     ]
-    return tuple(line for number, line in lines if number)
+    return tuple(
+        " ".join(filter(None, (amount(number, noun), which, verb(number, plural), rest)))
+        for number, noun, which, plural, rest in lines
+        if number
+    )
 
 
 def _clip(turn: Turn, emotion: str, file: str, where: str) -> Clip:
@@ -242,7 +260,8 @@ CORPUS = Corpus(
     genders={"female": 5, "male": 5},
     dimensions=dict.fromkeys(DIMENSIONS.values(), RANGE),
     other_labels=FOUR,
-    other_labels_reason="the field's four classes join excitement to joy",
+    other_labels_reason="the field's four classes are anger, joy with excitement, neutrality and sadness; its six have "
+    "excitement and frustration too",
     protocol="published",
     protocol_reason="leave one session of two speakers out, as the field does",
     folds=tuple((f"Ses0{number}F", f"Ses0{number}M") for number in range(1, 6)),

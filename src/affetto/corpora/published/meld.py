@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import named_rows
 from affetto.corpora.folders import audio_below, candidates, only_root
@@ -80,7 +81,8 @@ def _missing(root: Path, absent: list[str], has_clips: bool, strict: bool) -> tu
     """A note on utterances without a file; a UserError under `strict`, and where none has one."""
     if not absent:
         return ()
-    note = f"{len(absent):,} utterances of the tables have no file, such as {absent[0]}"
+    utterances = f"{amount(len(absent), 'utterance')} of the tables"
+    note = f"{utterances} {verb(len(absent), 'have')} no file, such as {absent[0]}"
     if not has_clips:
         raise UserError(
             f"{root}: {note}; unpack the archives of the parts beside the tables, in folders whose names begin with "

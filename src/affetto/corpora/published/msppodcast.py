@@ -30,6 +30,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from affetto.corpora.amounts import amount, verb
 from affetto.corpora.annotations import Range, Rating
 from affetto.corpora.corpus import Corpus
 from affetto.corpora.delimited import named_rows, open_table
@@ -91,7 +92,8 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
             words, answers = _words(root, row["FileName"]), ratings.get(row["FileName"], ())
             clips.append(replace(clip, sentence=words, ratings=answers))
     if undecided:
-        notes += (f"{undecided:,} clips without agreement of the raters (X) are left out: they have no label",)
+        segments = f"{amount(undecided, 'clip')} without agreement of the raters (X)"
+        notes += (f"{segments} {verb(undecided, 'are')} left out for want of a label",)
     if not ratings:
         notes += (f"{DETAILED} is not there: the raters are not known",)
     notes += missing_files(root, [clip.file for clip in clips], CONSENSUS, strict=strict)

@@ -16,30 +16,47 @@ The words come from shemo.json, where it lies in the folder of the audio or the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 
+from affetto.corpora.amounts import amount, verb
+from affetto.corpora.folders import examples
+from affetto.corpora.labelling import Labelling
+from affetto.corpora.manifest import Clip
 from affetto.corpora.named_files import Naming, named_corpus
 
-
-def words(file: Path, parts: Mapping[str, str]) -> str | None:
-    """The words of a clip by shemo.json; None where the file or the clip's entry is missing."""
-    for folder in list(file.parents)[:3]:
-        texts = _texts(folder / "shemo.json")
-        if texts:
-            return texts.get(file.stem.casefold())
-    return None
+TEXTS = "shemo.json"
 
 
-@lru_cache(maxsize=4)
-def _texts(file: Path) -> dict[str, str]:
-    """The transcript of each clip, by its name in lower case; {} for a file that is absent or no such JSON."""
+def annotate(root: Path, clips: tuple[Clip, ...], labelling: Labelling) -> tuple[tuple[Clip, ...], tuple[str, ...]]:
+    """The clips with their words, and a note on a shemo.json that is damaged or lacks some of them."""
+    folders = dict.fromkeys(folder for clip in clips for folder in list((root / clip.file).parents)[:3])
+    file = next((folder / TEXTS for folder in folders if (folder / TEXTS).is_file()), None)
+    if file is None:
+        return clips, ()
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return {name.casefold(): str(facts["transcript"]) for name, facts in content.items()}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
-        return {}
+        texts = transcripts(file)
+    except (OSError, ValueError, RecursionError) as problem:
+        return clips, (f"{file} cannot be read ({problem}), so that no words are known; get it again from its source",)
+    spoken = tuple(replace(clip, sentence=texts.get(Path(clip.file).stem.casefold())) for clip in clips)
+    silent = [clip.file for clip in spoken if clip.sentence is None]
+    if not silent:
+        return spoken, ()
+    names = f"{amount(len(silent), 'clip')} {verb(len(silent), 'have')}"
+    return spoken, (f"{names} no words in {file}: {examples(silent)}",)
+
+
+def transcripts(file: Path) -> dict[str, str]:
+    """The words of each clip, by its name in lower case; OSError or ValueError for a file that is no such JSON."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("no object of clips")
+    texts = {
+        name.casefold(): str(facts.get("transcript") or "").strip()
+        for name, facts in content.items()
+        if isinstance(facts, dict)
+    }
+    return {name: text for name, text in texts.items() if text}
 
 
 NAMING = Naming(
@@ -56,11 +73,11 @@ NAMING = Naming(
     },
     speakers={f"F{number:02}": "female" for number in range(1, 32)}
     | {f"M{number:02}": "male" for number in range(1, 57)},
-    words=words,
 )
 
 CORPUS = named_corpus(
     NAMING,
+    annotate=annotate,
     name="shemo",
     title="ShEMO",
     licence="academic use; the authors' copy at Hugging Face says Apache 2.0",

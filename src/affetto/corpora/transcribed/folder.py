@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from affetto.corpora import folders
+from affetto.corpora.amounts import amount
 from affetto.corpora.names import abbreviated, unified
 from affetto.corpora.transcribed.corpus import Request, TranscribedCorpus
 from affetto.corpora.transcribed.listing import Listing, Utterance, unknown_speakers_note
@@ -48,8 +49,8 @@ def read(path: Path, request: Request) -> Listing:
 
 def _speakers_note(root: Path, speakers: Sequence[str]) -> str:
     return (
-        f"{root}: {len(speakers)} speakers, one per folder ({abbreviated(speakers)}); if these are sets of recordings "
-        "and not people, give a table with a column speaker"
+        f"{root}: {amount(len(speakers), 'speaker')}, one per folder ({abbreviated(speakers)}); if these are sets of "
+        "recordings and not people, give a table with a column speaker"
     )
 
 
