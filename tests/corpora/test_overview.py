@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -65,6 +66,7 @@ def test_names_and_counts_are_whole_on_eighty_columns() -> None:
     console.print(render(CORPORA.values(), TRANSCRIBED.values()))
     text = console.export_text()
     assert "…" not in text
+    assert re.search(r"cafe .* published", text)
     for word in (*CORPORA, *TRANSCRIBED, "8,568", "431", "keep_guilt", "CC BY 4.0", "validated, train"):
         assert word in text
 

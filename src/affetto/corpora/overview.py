@@ -31,6 +31,8 @@ def to_json(corpus: Corpus) -> dict[str, Any]:
         }
         or None,
         "other_labels_reason": corpus.other_labels_reason or None,
+        "speech": corpus.speech or None,
+        "collection": corpus.collection or None,
         "licence": corpus.licence or None,
         "source": corpus.source or None,
         "citation": corpus.citation or None,
@@ -67,8 +69,9 @@ def render(corpora: Iterable[Corpus], transcribed: Iterable[TranscribedCorpus]) 
     facts = _table("published corpora", "name", "title", "language")
     for column in ("clips", "speakers", "labels"):
         facts.add_column(column, justify="right")
-    facts.add_column("split")
+    facts.add_column("split", no_wrap=True)
     facts.columns[1].min_width = max(len(corpus.title) for corpus in published)
+    facts.columns[2].max_width = max(len(word) for corpus in published for word in corpus.language.split())
     for corpus in published:
         facts.add_row(*fact_cells(corpus))
     facts.caption, facts.caption_justify = (
