@@ -104,6 +104,17 @@ def test_absent_counts_are_those_of_a_known_corpus_or_of_one_s_own(tmp_path: Pat
     assert words in rendered(audit.inspect(manifest(tmp_path, "a.wav", key=key), decode=False))
 
 
+@pytest.mark.parametrize("longer", [0.0, 0.01])
+def test_clips_that_were_cut_to_one_length_are_noted(
+    tmp_path: Path, tone: Callable[..., np.ndarray], write_wav: Write, longer: float
+) -> None:
+    names = [f"{number}.wav" for number in range(audit.EQUAL_LENGTHS)]
+    for number, name in enumerate(names):
+        write_wav(name, tone(0.2 + longer * (number == 3), hz=200.0 + number))
+    notes = audit.inspect(manifest(tmp_path, *names), decode=False).notes
+    assert [note for note in notes if "every clip is 0.20 s long" in note] == ([] if longer else list(notes[-1:]))
+
+
 def test_one_problem_is_singular(tmp_path: Path) -> None:
     assert "1 problem, which changes no count: 1 missing" in rendered(audit.inspect(manifest(tmp_path, "gone.wav")))
 

@@ -31,6 +31,8 @@ from affetto.corpora.registry import CORPORA
 
 CROP_SECONDS = 4.0
 """The window of the paper (IV-B): a model does not hear the rest, unless the window is changed."""
+EQUAL_LENGTHS = 20
+"""Number of clips from which equal lengths are no chance."""
 _AHEAD = 64
 _CHANNELS = {1: "mono", 2: "stereo"}
 
@@ -87,8 +89,15 @@ class Inspection:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The reader's notes, and one on speakers whose names hardly differ."""
-        return (*self.manifest.notes, *look_alikes_note(self.manifest.speakers))
+        """The reader's notes, and those on speakers whose names hardly differ and on clips of one length."""
+        return (*self.manifest.notes, *look_alikes_note(self.manifest.speakers), *self._length_note())
+
+    def _length_note(self) -> tuple[str, ...]:
+        if self.seconds.size < EQUAL_LENGTHS or np.ptp(self.seconds) > 1e-3:
+            return ()
+        return (
+            f"every clip is {self.seconds[0]:.2f} s long: this copy was probably cut or padded; words may be missing",
+        )
 
     def genders(self) -> dict[str, dict[str, int]]:
         """Speakers and clips per gender; `unknown` where the corpus does not say."""
