@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +39,14 @@ exclude:
   - {method: probe}
 """
 VOLATILE = ("wall_seconds", "calls", "peak_memory_bytes", "provenance")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_run_on_one_thread() -> Iterator[None]:
+    """A launcher of one worker would give it all cores, and sums over more threads may end in other last digits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
 
 
 @pytest.fixture(scope="module")
