@@ -26,9 +26,11 @@ def configuration(name: str, *, random_weights: bool = False) -> tuple[Family, M
     """
     if Path(name).is_dir() and not random_weights:
         try:
-            return FAMILIES[checkpoint_family(Path(name))], _read(Path(name))
+            config = _read(Path(name))
         except UserError:
             return None
+        family = FAMILIES.get(str(config.get("model_type")))
+        return None if family is None else (family, config)
     entry = BACKBONES.get(name)
     return None if entry is None else (FAMILIES[entry.family], entry.config)
 
@@ -42,8 +44,10 @@ def _read(folder: Path) -> dict[str, Any]:
         )
     try:
         config = json.loads(file.read_text())
-    except ValueError:
+    except (OSError, ValueError):
         config = None
     if not isinstance(config, dict):
-        raise UserError(f"{file}: not a model configuration (no JSON object); copy the checkpoint again")
+        raise UserError(
+            f"{file}: not a model configuration (no JSON object that can be read); copy the checkpoint again"
+        )
     return config

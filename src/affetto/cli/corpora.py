@@ -127,7 +127,7 @@ def convert_corpus(
         keep_other=keep_other,
     )
     folds = parts_by_fold(make_split(manifest, split, seed)) if split else None
-    with counter("copying", quiet) as progress:
+    with counter("converting", quiet) as progress:
         notes = convert(manifest, out, to, folds=folds, copy=copy, overwrite=overwrite, progress=progress)
     typer.echo(f"{out}: {len(manifest.clips):,} clips of {manifest.corpus} as {to}")
     if not quiet:

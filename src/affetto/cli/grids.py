@@ -144,7 +144,7 @@ def _layout_notes(places: Mapping[str, str]) -> Iterator[str]:
     from affetto.corpora.registry import check_layout
 
     for name, place in places.items():
-        if Path(place).exists():
+        if Path(place).expanduser().exists():
             yield from check_layout(name, Path(place))
 
 

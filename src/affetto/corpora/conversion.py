@@ -47,7 +47,8 @@ def convert(
     that cannot be used, by their headers.
 
     `folds` (the part of each clip, by fold and clip id) replaces the clips' own parts. `progress(done, total)` is
-    called after each copied recording. Raises UserError, and leaves `out` as it was, where that cannot be done.
+    called after each copied recording, and again after each header. Raises UserError, and leaves `out` as it was, where
+    that cannot be done.
     """
     record = writable().get(form)
     if record is None or record.write is None:
@@ -77,7 +78,7 @@ def convert(
                 (folder / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     except OSError as problem:
         raise UserError(f"{out} cannot be written ({problem.strerror}); give another folder") from None
-    return (*notes, *_facts_left_behind(manifest), *faults_note(manifest))
+    return (*notes, *_facts_left_behind(manifest), *faults_note(manifest, progress=progress))
 
 
 def _refuse_existing(out: Path, manifest: Manifest, overwrite: bool) -> None:

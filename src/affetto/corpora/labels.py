@@ -46,14 +46,14 @@ ALIKE = 0.65
 
 
 class LabelMap(dict[str, str]):
-    """Classes by label, as the user wants them; `used` are the labels whose class was looked up."""
+    """Classes by label, as the user wants them; `lookups` are the labels whose class was asked for."""
 
     def __init__(self, entries: Mapping[str, str]) -> None:
         super().__init__(entries)
-        self.used: set[str] = set()
+        self.lookups: set[str] = set()
 
     def __getitem__(self, label: str) -> str:
-        self.used.add(label)
+        self.lookups.add(label)
         return super().__getitem__(label)
 
 

@@ -80,7 +80,7 @@ def open_corpus(
     except UserError as problem:
         raise _with_likeness(problem, corpus, path) from None
     licence = manifest.licence or (recorded_licence(path) if corpus.is_format else "")
-    notes = (*manifest.notes, *_map_notes(entries, mapped.used, corpus, manifest))
+    notes = (*manifest.notes, *_map_notes(entries, mapped.lookups, corpus, manifest))
     manifest = replace(manifest, key=corpus.name, licence=licence, notes=notes)
     if name and manifest.corpus != name:
         clips = tuple(replace(clip, corpus=name) for clip in manifest.clips)
@@ -124,15 +124,16 @@ def _name_note(name: str, corpus: Corpus, path: Path) -> tuple[str, ...]:
     return (f"{path} is {corpus.title}, and runs under the name {name!r}; its own is --corpus {corpus.name}={path}",)
 
 
-def _map_notes(entries: dict[str, str], used: set[str], corpus: Corpus, manifest: Manifest) -> tuple[str, ...]:
+def _map_notes(entries: dict[str, str], lookups: set[str], corpus: Corpus, manifest: Manifest) -> tuple[str, ...]:
     """Notes on entries of the user's label map that were probably mistyped, or that no clip of the corpus has."""
+    notes = slips({label: target for label, target in entries.items() if label in lookups})
+    idle = sorted(entries.keys() - lookups)
+    if not idle:
+        return notes
     known = {*manifest.every_label, *corpus.other_labels, *(change.label for change in manifest.relabelled or ())}
-    unused = []
-    for label in entries.keys() - used:
-        guess = nearest(label, known - {label})
-        unused.append(f"{label!r} (did you mean {guess!r}?)" if guess else repr(label))
-    absent = [f"--label has no effect on {', '.join(sorted(unused))}: no clip of {manifest.corpus} has such a label"]
-    return (*slips({label: entries[label] for label in entries if label in used}), *(absent if unused else ()))
+    guesses = {label: nearest(label, known - {label}) for label in idle}
+    names = (f"{label!r}" + (f" (did you mean {guess!r}?)" if guess else "") for label, guess in guesses.items())
+    return (*notes, f"--label has no effect on {', '.join(names)}: no clip of {manifest.corpus} has such a label")
 
 
 def _own_classes(corpus: Corpus) -> dict[str, str]:

@@ -87,7 +87,7 @@ def test_other_clips_or_labels_of_an_auxiliary_corpus_make_other_systems(tmp_pat
     }
     first, second = (name for name in seeds if name.startswith("ravdess@clips-"))
     assert seeds == {first: [0, 1, 9], "ravdess@18-clips": [2], second: [3]}
-    assert {config.axes.joined for config in evidence.configurations} == {("ravdess",)}
+    assert {config.axes.auxiliary_names for config in evidence.configurations} == {("ravdess",)}
     for config in evidence.configurations:
         baseline = evidence.baseline(config)
         assert baseline is not None and baseline.axes.auxiliary == config.axes.auxiliary

@@ -68,7 +68,7 @@ def input_table(runs: Sequence[Run], stamp_text: str = "") -> Sheet:
             *(Cell(digest[:SHOWN_DIGITS] or DASH, digest or None) for digest in digests),
         )
         facts = run.facts.get("auxiliary") or {}
-        for name, edition in zip(axes.joined, axes.auxiliary.split("+"), strict=False):
+        for name, edition in zip(axes.auxiliary_names, axes.auxiliary.split("+"), strict=False):
             digests = tuple(str(facts.get(name, {}).get(kind, "")) for kind in DIGESTS[:2])
             joined[edition, digests] = (
                 text_cell(auxiliary_title(edition)),

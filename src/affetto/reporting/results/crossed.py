@@ -252,7 +252,7 @@ def _value(config: Configuration, axis: str) -> str:
 def _scores(evidence: Evidence, config: Configuration, tested: Tests) -> dict[str, Score]:
     """{corpus: score} of a configuration: on its own corpus, on others of its training, and on all others tested."""
     axes = config.axes
-    joined = dict.fromkeys(axes.dataset.split("+"), JOINED) | dict.fromkeys(axes.joined, AUXILIARY)
+    joined = dict.fromkeys(axes.dataset.split("+"), JOINED) | dict.fromkeys(axes.auxiliary_names, AUXILIARY)
     joined.pop("", None)
     system = evidence.system(config)
     scores = {corpus: Score(relation=relation) for corpus, relation in joined.items()}

@@ -114,7 +114,7 @@ def _edition_names(datasets: Sequence[Dataset]) -> dict[Dataset, str]:
 
 
 @dataclass(frozen=True)
-class Joined:
+class Auxiliary:
     """Clips of an auxiliary corpus that joined the training of a run."""
 
     name: str
@@ -126,11 +126,13 @@ class Joined:
 
 def _by_auxiliary(runs: Sequence[Run]) -> list[Run]:
     equals = _equal_auxiliaries(runs)
-    by_run = [[replace(joined, digest=equals.get(joined, joined.digest)) for joined in _joined(run)] for run in runs]
-    done = [joined for run, corpora in zip(runs, by_run, strict=True) if run.is_done for joined in corpora]
+    by_run = [
+        [replace(corpus, digest=equals.get(corpus, corpus.digest)) for corpus in _auxiliaries(run)] for run in runs
+    ]
+    done = [corpus for run, corpora in zip(runs, by_run, strict=True) if run.is_done for corpus in corpora]
     names = {}
-    for name in {joined.name for joined in done}:
-        rivals = list(dict.fromkeys(joined for joined in done if joined.name == name))
+    for name in {corpus.name for corpus in done}:
+        rivals = list(dict.fromkeys(corpus for corpus in done if corpus.name == name))
         sizes = Counter(rival.clips for rival in rivals)
         for rival in rivals if len(rivals) > 1 else ():
             is_double = sizes[rival.clips] > 1
@@ -139,48 +141,50 @@ def _by_auxiliary(runs: Sequence[Run]) -> list[Run]:
     renamed = []
     for run, corpora in zip(runs, by_run, strict=True):
         if not run.is_done:
-            corpora = [_expected_auxiliary(joined, run, runs, by_run) for joined in corpora]
-        titles = [names.get(joined, joined.name) for joined in corpora]
+            corpora = [_expected_auxiliary(corpus, run, runs, by_run) for corpus in corpora]
+        titles = [names.get(corpus, corpus.name) for corpus in corpora]
         renamed.append(replace(run, axes=replace(run.axes, auxiliary="+".join(titles))))
     return renamed
 
 
-def _joined(run: Run) -> list[Joined]:
+def _auxiliaries(run: Run) -> list[Auxiliary]:
     digests, counts = run.facts.get("auxiliary") or {}, (run.metrics or {}).get("auxiliary") or {}
     corpora = []
     for name in run.axes.auxiliary.split("+") if run.axes.auxiliary else ():
         content = "\n".join(digests[name].values()) if name in digests else ""
         digest = hashlib.sha256(content.encode()).hexdigest() if content else ""
-        corpora.append(Joined(name, int(counts.get(name, {}).get("used") or 0), digest))
+        corpora.append(Auxiliary(name, int(counts.get(name, {}).get("used") or 0), digest))
     return corpora
 
 
-def _equal_auxiliaries(runs: Sequence[Run]) -> dict[Joined, str]:
+def _equal_auxiliaries(runs: Sequence[Run]) -> dict[Auxiliary, str]:
     """{auxiliary corpus with annotations: digest of that with its labels alone}, as `_equal_digests`."""
     plain: dict[Hashable, str] = {}
     equals = {}
     done = sorted((run for run in runs if run.is_done), key=lambda run: run.target.learns_from_annotations)
     for run in done:
-        for joined in _joined(run):
-            audio = (run.facts.get("auxiliary") or {}).get(joined.name, {}).get("audio")
-            key = (joined.name, joined.clips, audio)
+        for corpus in _auxiliaries(run):
+            audio = (run.facts.get("auxiliary") or {}).get(corpus.name, {}).get("audio")
+            key = (corpus.name, corpus.clips, audio)
             if audio and run.target.learns_from_annotations:
-                equals[joined] = plain.setdefault(key, joined.digest)
+                equals[corpus] = plain.setdefault(key, corpus.digest)
             elif audio:
-                plain.setdefault(key, joined.digest)
+                plain.setdefault(key, corpus.digest)
     return equals
 
 
-def _expected_auxiliary(joined: Joined, run: Run, runs: Sequence[Run], by_run: Sequence[Sequence[Joined]]) -> Joined:
+def _expected_auxiliary(
+    corpus: Auxiliary, run: Run, runs: Sequence[Run], by_run: Sequence[Sequence[Auxiliary]]
+) -> Auxiliary:
     """Auxiliary corpus of an unfinished run, with the clips of a finished one: of its digest, else of its grid."""
     rivals = {
         other
         for rival, corpora in zip(runs, by_run, strict=True)
         for other in corpora
-        if rival.is_done and other.name == joined.name
-        if (other.digest == joined.digest if joined.digest else rival.path.parent == run.path.parent)
+        if rival.is_done and other.name == corpus.name
+        if (other.digest == corpus.digest if corpus.digest else rival.path.parent == run.path.parent)
     }
-    return rivals.pop() if len(rivals) == 1 else joined
+    return rivals.pop() if len(rivals) == 1 else corpus
 
 
 def _by_weights(runs: Sequence[Run]) -> list[Run]:

@@ -64,7 +64,7 @@ class Axes:
     report has other labels or clips of one of them."""
 
     @property
-    def joined(self) -> tuple[str, ...]:
+    def auxiliary_names(self) -> tuple[str, ...]:
         """Names of the corpora that joined the training, without editions."""
         return tuple(name.partition(EDITION)[0] for name in self.auxiliary.split("+") if name)
 

@@ -35,7 +35,7 @@ def bibliography(results: Results, cited: Iterable[Reference] = ()) -> str:
 
 def _used(results: Results) -> Iterator[Reference]:
     for run in results.every_done:
-        for name in (*run.axes.corpus.partition(EDITION)[0].split("+"), *run.axes.joined):
+        for name in (*run.axes.corpus.partition(EDITION)[0].split("+"), *run.axes.auxiliary_names):
             corpus = CORPORA.get(name)
             if corpus is not None and corpus.citation and not corpus.is_format:
                 yield _corpus(corpus)
