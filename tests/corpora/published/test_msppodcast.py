@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("inner", ["", "Labels", "Audios"])
 def test_eight_classes_parts_and_dimensions(root: Path, inner: str) -> None:
-    manifest = open_corpus(None, root / inner)
+    manifest = open_corpus(None, root / inner, options={"test": "both"})
     assert manifest.corpus == "msppodcast" and manifest.labels == ("neutrality", "contempt")
     first, unknown, *_, test = manifest.clips
     assert first.file == "Audios/MSP-PODCAST_0001_0008.wav" and first.sentence == "well, you know"
@@ -55,16 +55,39 @@ def test_eight_classes_parts_and_dimensions(root: Path, inner: str) -> None:
     assert "1 clip without agreement of the raters (X) is left out" in notes
     assert "1 clip of other is left out" in notes and "labels_detailed.csv is not there" in notes
     assert "5 of the 5 clips of labels_consensus.csv have no file, such as Audios/MSP-PODCAST_0001_0008.wav" in notes
-    split = make_split(manifest)
-    assert split.protocol == "column" and len(split.folds[0].test) == 2
+    split = make_split(open_corpus("msppodcast", root))
+    assert split.protocol == "column" and len(split.folds[0].test) == 1
+
+
+@pytest.mark.parametrize(
+    ("test", "tested", "left_out"),
+    [
+        (None, ["28"], "1 clip of Test2 is left out; --option test=test2 or --option test=both tests on them"),
+        ("test2", ["29"], "1 clip of Test1 is left out; --option test=test1 or --option test=both tests on them"),
+        ("Both", ["28", "29"], None),
+    ],
+)
+def test_the_two_tests_are_tested_apart_by_default(
+    root: Path, test: str | None, tested: list[str], left_out: str | None
+) -> None:
+    manifest = open_corpus("msppodcast", root, options={"test": test} if test else None)
+    assert [clip.speaker for clip in manifest.clips if clip.part == "test"] == tested
+    assert [note for note in manifest.notes if "of Test" in note] == ([left_out] if left_out else [])
+    assert {clip.part for clip in manifest.clips} == {"train", "validation", "test"}
+
+
+def test_another_test_is_refused(root: Path) -> None:
+    with pytest.raises(UserError, match="option test='test3' must be test1, test2 or both"):
+        open_corpus("msppodcast", root, options={"test": "test3"})
 
 
 def test_missing_files_are_an_error_under_strict(root: Path) -> None:
     for line in ROWS.splitlines()[:-1]:
         (root / "Audios" / line.split(",")[0]).touch()
-    assert "1 of the 5 clips" in " ".join(open_corpus("msppodcast", root).notes)
+    both = {"test": "both"}
+    assert "1 of the 5 clips" in " ".join(open_corpus("msppodcast", root, options=both).notes)
     with pytest.raises(UserError, match=r"such as Audios/MSP-PODCAST_0005_0001.wav; unpack the whole corpus"):
-        open_corpus("msppodcast", root, strict=True)
+        open_corpus("msppodcast", root, strict=True, options=both)
 
 
 def test_other_is_kept_when_asked_but_no_agreement_never(root: Path) -> None:

@@ -13,8 +13,9 @@ Licences are for academic institutions.
     A anger  S sadness  H joy  U surprise  F fear  D disgust  C contempt  N neutral  O other  X no agreement
 
 The usual task has eight classes, contempt among them; O is left out. X is left out too, even with --keep-other: it is
-the lack of a label. Dimensions go from 1 to 7. Parts: Train, Development, and Test1, Test2 as the test part; Test3's
-labels are hidden. Some speakers are not known (`Unknown`, in Train): their clips count as one speaker a podcast.
+the lack of a label. Dimensions go from 1 to 7. Parts: Train, Development, and the tests Test1 and
+Test2, on which results are given apart: Test1 is the test part, `--option test=test2` takes the other, `both` their
+union. Test3's labels are hidden. Some speakers are not known (`Unknown`): their clips count as one speaker a podcast.
 
 `labels_detailed.csv` has either one column EmoDetail (`WORKER00000001; Neutral; Neutral,Concerned; A:3.000000;
 V:3.000000; D:4.000000;`), or columns for the worker, EmoClass_Major, EmoClass_Second, EmoAct, EmoVal and EmoDom: code
@@ -26,13 +27,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from affetto.corpora.amounts import amount, verb
 from affetto.corpora.annotations import Range, Rating
-from affetto.corpora.corpus import Corpus
+from affetto.corpora.corpus import Corpus, Option
 from affetto.corpora.delimited import named_rows, open_table
 from affetto.corpora.folders import candidates, missing_files, only_root
 from affetto.corpora.formats.cells import gender
@@ -59,6 +61,9 @@ NO_AGREEMENT = "X"
 DIMENSIONS = {"arousal": "EmoAct", "dominance": "EmoDom", "valence": "EmoVal"}
 RANGE = Range(1, 7)
 PARTS = {"train": "train", "development": "validation", "test1": "test", "test2": "test", "test3": "test"}
+TESTS = ("test1", "test2")
+TESTS_OF = {**{name: (name,) for name in TESTS}, "both": TESTS}
+"""Official parts that a value of the option `test` makes the test part; clips of the other are left out."""
 RATERS = ("workers", "worker", "workerid", "worker_id")
 COLUMNS = ("FileName", "EmoClass", *DIMENSIONS.values(), "SpkrID", "Gender", "Split_Set")
 _DETAIL = re.compile(r"([AVD]):\s*([\d.]+)")
@@ -70,16 +75,24 @@ def matches(path: Path) -> bool:
     return bool(_roots(path))
 
 
-def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False) -> Manifest:
-    """The segments with a label; a rater's answers are in `ratings` where labels_detailed.csv is there."""
+def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = False, test: str = "test1") -> Manifest:
+    """The segments with a label, of Train, Development and the tests that `test`, a key of TESTS_OF, names.
+
+    A rater's answers are in `ratings` where labels_detailed.csv is there.
+    """
     root, notes = only_root(path, CORPUS.title, _LAYOUT, _roots(path))
     labelling = CORPUS.labelling(label_map)
     labels, audio = _child(root, "labels"), _child(root, "audios", "audio")
     ratings = _read_ratings(labels / DETAILED, labelling)
     clips: list[Clip] = []
+    untested: Counter[str] = Counter()
     undecided = 0
     for line, row in named_rows(labels / CONSENSUS, COLUMNS):
         where = f"{CONSENSUS} line {line}"
+        part = row["Split_Set"]
+        if part.casefold() in TESTS and part.casefold() not in TESTS_OF[test]:
+            untested[part] += 1
+            continue
         if row["EmoClass"] == NO_AGREEMENT:
             undecided += 1
             continue
@@ -94,10 +107,20 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     if undecided:
         segments = f"{amount(undecided, 'clip')} without agreement of the raters (X)"
         notes += (f"{segments} {verb(undecided, 'are')} left out for want of a label",)
+    for part, segments in untested.items():
+        others = " or ".join(f"--option test={name}" for name, parts in TESTS_OF.items() if part.casefold() in parts)
+        notes += (f"{amount(segments, 'clip')} of {part} {verb(segments, 'are')} left out; {others} tests on them",)
     if not ratings:
         notes += (f"{DETAILED} is not there: the raters are not known",)
     notes += missing_files(root, [clip.file for clip in clips], CONSENSUS, strict=strict)
     return CORPUS.manifest(root, clips, labelling=labelling, notes=notes, strict=strict)
+
+
+def test_option(text: str) -> str:
+    """The tests that are the test part, a key of TESTS_OF; ValueError for any other text."""
+    if text.casefold() not in TESTS_OF:
+        raise ValueError(f"must be {', '.join(TESTS)} or both")
+    return text.casefold()
 
 
 def _clip(row: Mapping[str, str], emotion: str, where: str, file: str) -> Clip:
@@ -191,6 +214,7 @@ CORPUS = Corpus(
     title="MSP-Podcast",
     matches=matches,
     read=read,
+    options={"test": Option("test1 (default), test2 or both is the test part", test_option)},
     licence="restricted: an agreement of the institution with UT Dallas; academic use",
     commercial_use=False,
     speech="natural",
@@ -204,5 +228,5 @@ CORPUS = Corpus(
     other_labels={"contempt": "contempt", "other": DROP},
     other_labels_reason="the corpus's usual task has eight classes, contempt among them",
     protocol="column",
-    protocol_reason="the official parts: Train, Development, and Test1 and Test2 together as the test part",
+    protocol_reason="the official parts: Train, Development, and Test1 as the test part (--option test=test2: Test2)",
 )
