@@ -16,7 +16,7 @@ from affetto.reporting.results.collect import collect
 from affetto.reporting.writing.commands import command
 from affetto.reporting.writing.paragraph import methods_paragraph
 from affetto.reporting.writing.references import bibliography
-from affetto.training.spec import settings, stored_settings
+from affetto.training.spec import CorpusSpec, settings, stored_settings
 from reporting.folders import write_run
 from reporting.tables import cell, values
 
@@ -89,6 +89,17 @@ def test_a_command_gives_the_settings_of_its_runs_and_no_path_of_this_machine(ev
         assert settings(recipe, changed, method=named["--method"]) == stored_settings(run.spec["settings"])
         assert named["--corpus"] == "emovo=EMOVO" and named["--split"] == "loso" and "--no-final" in words
         assert named["--seed"] == ("$SEED" if len(config.done) > 1 else "0")
+
+
+def test_options_of_an_auxiliary_corpus_are_not_given_to_the_tested_one(tmp_path):
+    """Without a corpus's name they would be."""
+    joined = CorpusSpec(name="demos", path="/data/demos", options={"keep_guilt": "true"})
+    nameless = CorpusSpec(path="/data/more", options={"sheet": "b"})
+    write_run(tmp_path / "run", auxiliary=(joined, nameless), joined={"demos": ("d", 8), "more": ("m", 8)})
+    (config,) = implementation.finished(Evidence(collect(tmp_path)))
+    words = shlex.split(command(config) or "")
+    given = {value for name, value in pairwise(words) if name == "--option"}
+    assert given == {"demos:keep_guilt=true", "more:sheet=b"}
 
 
 def test_the_paragraph_has_the_facts_of_the_runs(evidence):

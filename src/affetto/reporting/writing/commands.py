@@ -48,10 +48,13 @@ def _backbone(run: Run) -> str:
 
 def _flags(spec: Mapping[str, Any]) -> Iterator[str]:
     """Options that name their value, and switches."""
-    for corpus in (*spec["corpora"], *spec.get("auxiliary", ())):
-        prefix = f"{corpus['name']}:" if corpus.get("name") and len(spec["corpora"]) > 1 else ""
-        for name, value in (corpus.get("options") or {}).items():
-            yield f"--option {shlex.quote(f'{prefix}{name}={value}')}"
+    tested = spec["corpora"]
+    for corpora, is_named in ((tested, len(tested) > 1), (spec.get("auxiliary", ()), True)):
+        for corpus in corpora:
+            # Options without a corpus's name are for the tested corpora alone.
+            prefix = f"{corpus.get('name') or PurePath(corpus['path']).name}:" if is_named else ""
+            for name, value in (corpus.get("options") or {}).items():
+                yield f"--option {shlex.quote(f'{prefix}{name}={value}')}"
     for name, value in (spec.get("labels") or {}).items():
         yield f"--label {shlex.quote(f'{name}={value}')}"
     switches = (
