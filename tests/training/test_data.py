@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
+from affetto.errors import UserError
 from affetto.training.data import read, read_clips
 from affetto.training.spec import CorpusSpec, RunSpec
 from training.corpora import RATE_HZ, spec, write_table
@@ -56,3 +60,44 @@ def test_a_target_of_the_label_map_that_was_probably_mistyped_is_named(tmp_path:
     read(spec(table, split="loso").model_copy(update={"labels": labels}), lines.append)
     notes = [line for line in lines if "--label" in line]
     assert notes == ["note: --label joy=joi makes 'joi' a class of its own: did you mean 'joy'?"]
+
+
+def test_entries_of_a_label_map_hold_for_all_corpora_or_for_the_one_that_they_name(tmp_path: Path) -> None:
+    """An entry for one corpus goes before one for all, and changes no other corpus."""
+    table = write_table(tmp_path, speakers=3, parts=False)
+    auxiliary = {name: write_table(tmp_path / name, speakers=1, first=20, parts=False) for name in ("more", "third")}
+    run = spec(table, split="loso", auxiliary=[CorpusSpec(name=name, path=str(auxiliary[name])) for name in auxiliary])
+    labels = {"fear": "drop", "joy": "anger", "More:joy": "disgust", "table:surprise": "drop"}
+    data = read(run.model_copy(update={"labels": labels}), list[str]().append)
+    kept = {"anger": 6, "disgust": 3, "neutrality": 3, "sadness": 3}
+    assert Counter(clip.emotion for clip in data.manifest.clips) == kept
+    more, third = (corpus.clips for corpus in data.auxiliary_corpora)
+    shared = {"neutrality": 1, "sadness": 1, "surprise": 1}
+    assert Counter(clip.emotion for clip in more) == {"anger": 1, "disgust": 2} | shared
+    assert Counter(clip.emotion for clip in third) == {"anger": 2, "disgust": 1} | shared
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("moor:joy", "unknown corpus in --label moor:joy=anger: 'moor': did you mean 'more'? Known: table, more."),
+        ("E:happy", "A label that has a colon needs its corpus before it: --label CORPUS:E:happy=anger."),
+    ],
+)
+def test_a_label_of_a_corpus_that_there_is_not_is_refused(tmp_path: Path, entry: str, message: str) -> None:
+    table = write_table(tmp_path, speakers=3, parts=False)
+    run = spec(table, split="loso", auxiliary=[CorpusSpec(name="more", path=str(table))])
+    with pytest.raises(UserError, match=re.escape(message)):
+        read(run.model_copy(update={"labels": {entry: "anger"}}), list[str]().append)
+
+
+def test_advice_on_labels_of_an_auxiliary_corpus_names_it(tmp_path: Path) -> None:
+    """The entry would otherwise hold for the tested corpus too."""
+    table = write_table(tmp_path, speakers=3, parts=False)
+    clip = tmp_path / "DEMOS/NP_m_02_col01a.wav"
+    for number, file in enumerate((clip, clip.with_name("PR_f_01_rab18b.wav"))):
+        file.parent.mkdir(exist_ok=True)
+        soundfile.write(file, np.random.default_rng(number).normal(0, 0.1, RATE_HZ), RATE_HZ)
+    lines: list[str] = []
+    read(spec(table, split="loso", auxiliary=[CorpusSpec(name="demos", path=str(clip.parents[1]))]), lines.append)
+    assert any("--label demos:guilt=EMOTION maps it" in line for line in lines)

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -62,6 +61,15 @@ Engine = Annotated[str, typer.Option(help="local (this machine) or ray (a cluste
 Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="NAME=EMOTION", help="map a label of the corpus; NAME=drop leaves its clips out"),
+]
+LabelsByCorpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="[CORPUS:]NAME=EMOTION",
+        help="map a label of all corpora, or of the corpus of one name, an auxiliary one too; NAME=drop leaves its "
+        "clips out; may be repeated",
+    ),
 ]
 KeepOther = Annotated[
     bool,
@@ -161,16 +169,12 @@ def run_corpora(
     if not tested:
         raise UserError("no corpus: give --corpus NAME=PATH or --table clips.csv")
     joining = corpora_at(auxiliary or [])
-    options = options_by_corpus(option, dimension, [_name_of(spec) for spec in (*tested, *joining)])
+    options = options_by_corpus(option, dimension, [spec.address for spec in (*tested, *joining)])
     shared = options.get("", {})
     return (
-        tuple(_with_options(spec, shared | options.get(_name_of(spec), {})) for spec in tested),
-        tuple(_with_options(spec, options.get(_name_of(spec), {})) for spec in joining),
+        tuple(_with_options(spec, shared | options.get(spec.address, {})) for spec in tested),
+        tuple(_with_options(spec, options.get(spec.address, {})) for spec in joining),
     )
-
-
-def _name_of(spec: CorpusSpec) -> str:
-    return spec.name or Path(spec.path).name
 
 
 def _with_options(spec: CorpusSpec, options: dict[str, str]) -> CorpusSpec:

@@ -16,7 +16,7 @@ from affetto.cli.arguments import (
     Device,
     KeepOther,
     LabelMap,
-    Labels,
+    LabelsByCorpus,
     Moved,
     Tta,
     counter,
@@ -34,7 +34,7 @@ def evaluate(
         list[str] | None, typer.Option(metavar="PATH", help="a CSV or TSV: file, emotion, speaker")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="new folder for metrics.json and predictions.jsonl")] = None,
-    label: Labels = None,
+    label: LabelsByCorpus = None,
     map_: LabelMap = None,
     keep_other: KeepOther = False,
     option: CorpusOptions = None,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from affetto.corpora.names import unified
-from affetto.errors import UserError, nearest
+from affetto.errors import UserError, nearest, unknown
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise")
 
@@ -67,6 +67,44 @@ def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
                 f"or --label NAME={DROP} to leave its clips out"
             )
     return folded
+
+
+def entries_for(label_map: Mapping[str, str], corpus: str, corpora: Iterable[str]) -> dict[str, str]:
+    """Entries of a user's label map that hold for one of the corpora that are read together.
+
+    `CORPUS:LABEL` holds for that corpus alone, and there goes before an entry for the same label in all of them. Raises
+    UserError for a corpus that is not among `corpora`.
+
+    >>> entries_for({"calm": "drop", "ravdess:calm": "neutrality"}, "ravdess", ("emovo", "ravdess"))
+    {'calm': 'neutrality'}
+    """
+    shared, own = {}, {}
+    names = {name.casefold(): name for name in corpora}
+    for entry, target in label_map.items():
+        scope, label = scope_of(entry)
+        if scope is None:
+            shared[label] = target
+        elif scope.casefold() not in names:
+            hint = f"A label that has a colon needs its corpus before it: --label CORPUS:{entry}={target}."
+            raise unknown(
+                f"corpus in --label {shlex.quote(f'{entry}={target}')}:",
+                scope,
+                names.values(),
+                hint="" if nearest(scope, names.values()) else hint,
+            )
+        elif scope.casefold() == corpus.casefold():
+            own[label] = target
+    return shared | own
+
+
+def scope_of(entry: str) -> tuple[str | None, str]:
+    """The corpus for which an entry of a label map holds (None: all), and its label.
+
+    >>> scope_of("ravdess:calm"), scope_of("calm")
+    (('ravdess', 'calm'), (None, 'calm'))
+    """
+    scope, colon, label = entry.partition(":")
+    return (scope.strip(), label.strip()) if colon else (None, entry)
 
 
 def slips(label_map: Mapping[str, str]) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def _obstacles(manifest: Manifest, target: Target, tested: Manifest) -> dict[str
     if len(obstacles) == len(manifest.clips):
         wanted = ", ".join((*target.labels, *target.dimensions))
         present = ", ".join(sorted(set(obstacles.values())))
-        advice = "map its labels with --label NAME=EMOTION"
+        advice = f"map its labels with --label {manifest.corpus}:NAME=EMOTION"
         if not target.labels:
             advice = f"name its columns with --dimension {manifest.corpus}:NAME=COLUMN:LOW:HIGH"
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import numpy as np
 from affetto.audio import AudioError
 from affetto.audio.changes import Change
 from affetto.corpora.content import Content
+from affetto.corpora.labels import entries_for
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
@@ -32,6 +34,8 @@ from affetto.training.sections import Settings
 from affetto.training.spec import CorpusSpec, RunSpec, without_effect
 
 SILENT_EXAMPLES = 3
+_ADVICE = re.compile(r"--label (?=\S+=|'[^']+=)")
+"""An entry of a label map in an advice to the user, such as `--label calm=EMOTION`."""
 
 
 @dataclass
@@ -197,7 +201,9 @@ class Data:
 
 def read(spec: RunSpec, say: Callable[[str], None]) -> Data:
     """The data of a run; `say` is told what a person should know. Raises UserError for what the user can mend."""
-    manifest, sources, digests, bad = read_clips(spec.corpora, spec.labels, say, keep_other=spec.keep_other)
+    manifest, sources, digests, bad = read_clips(
+        spec.corpora, spec.labels, say, keep_other=spec.keep_other, beside=spec.auxiliary
+    )
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
@@ -270,16 +276,24 @@ def read_auxiliary(
     corpus: CorpusSpec, spec: RunSpec, say: Callable[[str], None]
 ) -> tuple[Manifest, dict[str, Source], dict[str, str], dict[str, str]]:
     """An auxiliary corpus of a run, without unusable clips; sources, digests and problems as of `read_clips`."""
-    name = corpus.name or Path(corpus.path).name
+    name = corpus.address
+
+    def of_corpus(text: str) -> str:
+        return _ADVICE.sub(f"--label {name}:", text.replace("--corpus ", "--auxiliary "))
 
     def say_of_corpus(text: str) -> None:
-        say(text.replace("note: ", f"note: {name}: ", 1).replace("--corpus ", "--auxiliary "))
+        say(of_corpus(text.replace("note: ", f"note: {name}: ", 1)))
 
     try:
-        manifest, sources, digests, bad = read_clips((corpus,), spec.labels, say_of_corpus, keep_other=spec.keep_other)
+        manifest, sources, digests, bad = read_clips(
+            (corpus,),
+            spec.labels,
+            say_of_corpus,
+            keep_other=spec.keep_other,
+            beside=(*spec.corpora, *spec.auxiliary),
+        )
     except UserError as problem:
-        text = str(problem).replace("--corpus ", "--auxiliary ")
-        raise UserError(f"auxiliary corpus {name}: {text}") from None
+        raise UserError(f"auxiliary corpus {name}: {of_corpus(str(problem))}") from None
     if bad:
         refuse_or_name(bad, len(manifest.clips), spec.skip_bad, say)
         manifest = manifest.only(lambda clip: clip.id not in bad)
@@ -287,12 +301,27 @@ def read_auxiliary(
 
 
 def read_clips(
-    corpora: tuple[CorpusSpec, ...], labels: dict[str, str], say: Callable[[str], None], *, keep_other: bool = False
+    corpora: tuple[CorpusSpec, ...],
+    labels: dict[str, str],
+    say: Callable[[str], None],
+    *,
+    keep_other: bool = False,
+    beside: tuple[CorpusSpec, ...] = (),
 ) -> tuple[Manifest, dict[str, Source], dict[str, str], dict[str, str]]:
-    """The merged manifest; by clip id each one's source, its digest, or the problem of one that cannot be read."""
+    """The merged manifest; by clip id each one's source, its digest, or the problem of one that cannot be read.
+
+    `beside`: other corpora of the run, whose own entries `labels` may have.
+    """
+    names = [corpus.address for corpus in (*corpora, *beside)]
     manifest = merge(
         [
-            open_corpus(corpus.name, Path(corpus.path), label_map=labels, options=corpus.options, keep_other=keep_other)
+            open_corpus(
+                corpus.name,
+                Path(corpus.path),
+                label_map=entries_for(labels, corpus.address, names),
+                options=corpus.options,
+                keep_other=keep_other,
+            )
             for corpus in corpora
         ]
     )

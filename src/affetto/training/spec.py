@@ -206,6 +206,11 @@ def _parse(text: str) -> Any:
         return text
 
 
+def text(value: Any) -> str:
+    """A value as it is written on a command line, which `_parse` reads: words as they are, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def stored_settings(values: Mapping[str, Any]) -> Settings:
     """Settings as a run's file holds them, without the sections of methods that are not installed here.
 
@@ -220,6 +225,11 @@ class CorpusSpec(Record):
     name: str | None = None
     path: str
     options: dict[str, str] = {}
+
+    @property
+    def address(self) -> str:
+        """Name by which options and labels of this corpus alone address it."""
+        return self.name or Path(self.path).name
 
     @model_validator(mode="before")
     @classmethod
@@ -249,7 +259,7 @@ class RunSpec(Record):
     weights_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     settings: Settings = Settings()
     labels: dict[str, str] = {}
-    """{label of the user's: emotion}."""
+    """{label of the user's: emotion}; an entry `CORPUS:LABEL` holds for that corpus alone."""
     keep_other: bool = False
     """True to make each label of a corpus beside the seven emotions a class of its own."""
     skip_bad: bool = False
