@@ -14,12 +14,12 @@ from typing import Any
 
 from affetto.backbones.catalogue import check_backbone
 from affetto.errors import UserError, unknown
-from affetto.experiments import resources
-from affetto.experiments.planned import AXES, NO_VARIANT, PlannedRun, text
+from affetto.experiments import readings, resources
+from affetto.experiments.planned import AXES, NO_VARIANT, PlannedRun
 from affetto.experiments.resources import Resources
 from affetto.models.methods.registry import METHODS
 from affetto.splits.protocols import parse_protocol
-from affetto.training.spec import LARGEST_SEED, acting, setting_names, settings
+from affetto.training.spec import LARGEST_SEED, acting, setting_names, settings, text
 
 REQUIRED = ("backbone", "corpus", "method")
 """Axes that every grid has."""
@@ -69,6 +69,9 @@ class Expansion:
         self.overrides = [_override(file, entry, self.axes) for entry in content.get("overrides") or []]
         self.variants = [_variant(file, entry, self.axes) for entry in content.get("variants") or []]
         self.resources = resources.check(file, content["resources"]) if "resources" in content else {}
+        names = {name for corpora in self.axes["corpus"] for name in corpora.split("+")}
+        names |= {name for corpora in self.axes.get("auxiliary", ()) if corpora for name in corpora.split("+")}
+        self.reading = readings.check(file, content, sorted(names))
         self.switches = {name: content.get(name, False) for name in SWITCHES}
         for name, value in self.switches.items():
             if not isinstance(value, bool):
@@ -103,11 +106,15 @@ class Expansion:
             if entry.matches(point):
                 point |= entry.settings
                 needs = replace(needs, **entry.resources)
-        yield replace(_planned(self.file, point), **self.switches, resources=needs)
+        yield self._with_shared(_planned(self.file, point), needs)
         for entry in self.variants:
             if entry.matches(point):
                 run = _planned(self.file, point | dict(entry.settings))
-                yield replace(run, **self.switches, resources=needs, variant=entry.name)
+                yield replace(self._with_shared(run, needs), variant=entry.name)
+
+    def _with_shared(self, run: PlannedRun, needs: Resources) -> PlannedRun:
+        """The run with what the grid says of all runs."""
+        return replace(run, **self.switches, reading=self.reading.of(run.corpora), resources=needs)
 
     def _check_all_used(self, runs: Collection[PlannedRun]) -> None:
         for entry in (*self.excluded, *self.overrides, *self.variants):

@@ -16,9 +16,9 @@ from affetto.backbones.families.registry import FAMILIES
 from affetto.corpora.folders import MARKER
 from affetto.errors import UserError, unknown
 from affetto.experiments.grid import Grid
-from affetto.experiments.planned import PlannedRun, text
+from affetto.experiments.planned import PlannedRun
 from affetto.synthetic import registry as synthetic
-from affetto.training.spec import acting, settings
+from affetto.training.spec import acting, settings, text
 
 EPOCHS = 2
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
+from affetto.experiments.readings import Reading
 from affetto.experiments.resources import Resources
 from affetto.models.heads.registry import HEADS
 from affetto.models.methods.registry import METHODS
 from affetto.training.identity import own_fields
 from affetto.training.sections import Settings
-from affetto.training.spec import DEFAULT_RECIPE, CorpusSpec, RunSpec
+from affetto.training.spec import DEFAULT_RECIPE, CorpusSpec, RunSpec, text
 
 AXES: dict[str, Any] = {
     "backbone": None,
@@ -52,6 +53,8 @@ class PlannedRun:
     record_states: bool = False
     allow_duplicates: bool = False
     keep_other: bool = False
+    reading: Reading = field(default_factory=Reading)
+    """Labels and options with which the corpora of the run are read."""
     resources: Resources = field(default_factory=Resources)
 
     def __getitem__(self, axis: str) -> Any:
@@ -70,6 +73,7 @@ class PlannedRun:
         content: dict[str, Any] = {"settings": own_fields(self.settings, self["method"]), **fixed}
         content |= {"stand_in": self.stand_in} if self.stand_in else {}
         content |= {"keep_other": True} if self.keep_other else {}
+        content |= self.reading.to_json()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -117,7 +121,7 @@ class PlannedRun:
         """The axes, the settings that the grid names, and the name of the folder."""
         axes = {axis: value for axis, value in self.values.items() if axis in AXES}
         settings = {name: value for name, value in self.values.items() if name not in AXES}
-        content = {**axes, "settings": settings, "stand_in": self.stand_in, "run": self.name}
+        content = {**axes, "settings": settings, **self.reading.to_json(), "stand_in": self.stand_in, "run": self.name}
         return content | ({"variant": self.variant} if self.variant else {})
 
     def spec(self, corpora: Mapping[str, str], *, final: bool = False) -> RunSpec:
@@ -126,7 +130,10 @@ class PlannedRun:
             if name not in corpora:
                 raise UserError(f"corpus {name!r} has no place: give --corpus {name}=PATH, or `corpora:` in the grid")
         axes = {axis: self[axis] for axis in AXES if axis not in ("corpus", "auxiliary")}
-        specs = [CorpusSpec(name=name, path=corpora[name]) for name in self.corpora]
+        options = self.reading.options
+        specs = [
+            CorpusSpec(name=name, path=corpora[name], options=dict(options.get(name, {}))) for name in self.corpora
+        ]
         count = len(specs) - len(self.auxiliary)
         return RunSpec(
             corpora=tuple(specs[:count]),
@@ -136,10 +143,6 @@ class PlannedRun:
             record_states=self.record_states,
             allow_duplicates=self.allow_duplicates,
             keep_other=self.keep_other,
+            labels=dict(self.reading.labels),
             **(axes | ({"backbone": self.stand_in} if self.stand_in else {})),
         )
-
-
-def text(value: Any) -> str:
-    """A value as it is written on a command line: words as they are, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value)

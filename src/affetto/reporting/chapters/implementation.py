@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from affetto.experiments.planned import text
 from affetto.reporting.chapters.chapter import Chapter
 from affetto.reporting.render.section import Section
 from affetto.reporting.render.sheet import MISSING, Cell, Sheet, Slim, columns, text_cell
@@ -19,7 +18,7 @@ from affetto.reporting.writing.commands import command
 from affetto.reporting.writing.paragraph import methods_paragraph
 from affetto.targets.registry import TARGETS
 from affetto.training.sections import Settings
-from affetto.training.spec import settings, stored_settings, without_effect
+from affetto.training.spec import settings, stored_settings, text, without_effect
 
 PAPER = "paper"
 """Recipe to which the settings are compared."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from affetto.experiments.planned import AXES, text
+from affetto.experiments.planned import AXES
 from affetto.models.methods.registry import METHODS
 from affetto.reporting.results.records import EDITION, Axes, Run
 from affetto.training.effects import belongs
-from affetto.training.spec import CorpusSpec, RunSpec, stored_settings
+from affetto.training.spec import CorpusSpec, RunSpec, stored_settings, text
 
 AXIS, SETTING, INPUT, VERSION, MACHINE, IDENTITY = "axis", "setting", "input", "version", "machine", "identity"
 KINDS = (AXIS, SETTING, INPUT, VERSION, MACHINE, IDENTITY)

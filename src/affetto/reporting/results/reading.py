@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto.errors import UserError
-from affetto.experiments.planned import AXES, text
+from affetto.experiments.planned import AXES
 from affetto.experiments.states import BEGUN, BROKEN, DONE, ERROR, FAILED, PLAN, RUNS, GridFolder
 from affetto.measures.scores import completed
 from affetto.models.methods.registry import METHODS
@@ -20,7 +20,7 @@ from affetto.targets.target import Target
 from affetto.training.effects import belongs
 from affetto.training.runs import METRICS, SPEC, RunFolder
 from affetto.training.sections import Settings
-from affetto.training.spec import CorpusSpec, RunSpec, acting, settings, stored_settings
+from affetto.training.spec import CorpusSpec, RunSpec, acting, settings, stored_settings, text
 
 REQUIRED = (
     "test",
