@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from affetto.errors import UserError
-from affetto.training.data import read, read_clips
+from affetto.training.clips import read_clips
+from affetto.training.data import read
 from affetto.training.spec import CorpusSpec, RunSpec
 from training.corpora import RATE_HZ, spec, write_table
 

@@ -32,7 +32,7 @@ from affetto.evaluation.testing import (
 )
 from affetto.inference.adaptation import Adaptable, parts_of
 from affetto.inference.predictor import Predictor
-from affetto.training.data import refuse_or_name
+from affetto.training.clips import refuse_or_name
 
 ADAPTED = "adapted"
 """Field of `metrics.json` that only such a test has."""

@@ -32,7 +32,7 @@ from affetto.models.saved import load_classifier
 from affetto.targets.registry import target_of_run
 from affetto.training import device as devices
 from affetto.training.build import store_of
-from affetto.training.data import refuse_or_name
+from affetto.training.clips import refuse_or_name
 from affetto.training.predict import predict
 from affetto.training.runs import FOLDS, METRICS, MODEL, PREDICTIONS, SPEC, RunFolder
 from affetto.training.spec import CorpusSpec

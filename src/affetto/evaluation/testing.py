@@ -27,8 +27,8 @@ from affetto.inference.speeds import check_speeds
 from affetto.models.prefix import Source
 from affetto.targets.registry import target_fields
 from affetto.targets.target import Target
+from affetto.training.clips import read_clips, refuse_or_name
 from affetto.training.contents import contents_of
-from affetto.training.data import read_clips, refuse_or_name
 from affetto.training.folds import known_of
 from affetto.training.runs import METRICS, PREDICTIONS, TRAINED_ON, RunFolder
 from affetto.training.spec import CorpusSpec

@@ -26,7 +26,8 @@ from affetto.models.prefix import PrefixData, PrefixStore
 from affetto.models.saved import assemble
 from affetto.targets.registry import blueprint_of
 from affetto.training import device as devices
-from affetto.training.data import Data, refuse_or_name
+from affetto.training.clips import refuse_or_name
+from affetto.training.data import Data
 from affetto.training.display import Display
 from affetto.training.processes import on_all_ranks, part
 from affetto.training.sections import Settings

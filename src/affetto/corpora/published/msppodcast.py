@@ -107,9 +107,10 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     if undecided:
         segments = f"{amount(undecided, 'clip')} without agreement of the raters (X)"
         notes += (f"{segments} {verb(undecided, 'are')} left out for want of a label",)
-    for part, segments in untested.items():
-        others = " or ".join(f"--option test={name}" for name, parts in TESTS_OF.items() if part.casefold() in parts)
-        notes += (f"{amount(segments, 'clip')} of {part} {verb(segments, 'are')} left out; {others} tests on them",)
+    for test_part, count in untested.items():
+        others = [f"--option test={name}" for name, parts in TESTS_OF.items() if test_part.casefold() in parts]
+        left_out = f"{amount(count, 'clip')} of {test_part} {verb(count, 'are')} left out"
+        notes += (f"{left_out}; {' or '.join(others)} tests on them",)
     if not ratings:
         notes += (f"{DETAILED} is not there: the raters are not known",)
     notes += missing_files(root, [clip.file for clip in clips], CONSENSUS, strict=strict)

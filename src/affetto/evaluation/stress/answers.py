@@ -24,7 +24,7 @@ from affetto.evaluation.stress.scene import CorpusScene
 from affetto.evaluation.testing import decision_of, row_of
 from affetto.inference.predictor import Predictor
 from affetto.inference.read_ahead import Recording, read_ahead
-from affetto.training.data import refuse_or_name
+from affetto.training.clips import refuse_or_name
 from affetto.training.runs import RunFolder, folder_name
 
 TEST, UNTOUCHED = "test.json", "untouched"
