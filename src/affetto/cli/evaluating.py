@@ -107,10 +107,14 @@ def _adapted_test(tta: str | None, outputs: list[str] | None) -> Callable[..., d
 
 def _adaptation(adapted: dict[str, Any], by_folds: bool) -> str:
     """Sentence on a test that adapted to its speakers."""
+    from affetto.corpora.amounts import amount, verb
+
     fewest, most = adapted["clips"]
     clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     folds = ", each clip by the fold that has not heard its speaker" if by_folds else ""
-    alone = f" ({adapted['alone']} clips are their speaker's only one: not adapted)" if adapted["alone"] else ""
+    lonely = adapted["alone"]
+    owner = "its speaker's" if lonely == 1 else "their speakers'"
+    alone = f" ({amount(lonely, 'clip')} {verb(lonely, 'are')} {owner} only one: not adapted)" if lonely else ""
     return (
         f"adapted to each of {adapted['speakers']} speakers by {clips} other unlabelled clips of theirs{folds}{alone}: "
         "another protocol than the model's own score"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.amounts import amount
 from affetto.corpora.manifest import Clip
 from affetto.errors import UserError
 from affetto.evaluation.seen import TrainedOn, trained_on
@@ -104,7 +105,7 @@ def parts_of(
         parts.append(Part(name=name, model=folder, clips=tuple(tested), trained=trained))
     untested = len(every_id - {clip for _, ids in folds.values() for clip in ids})
     if untested:
-        say(f"left out: {untested} clips that no fold of {model} has tested")
+        say(f"left out: {amount(untested, 'clip')} that no fold of {model} has tested")
     return Parts(parts=tuple(parts), target=target, left_out=_combined(counts, untested), by_folds=True)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from affetto.corpora.amounts import amount
 from affetto.corpora.content import Content, copies
 from affetto.corpora.manifest import Clip
 from affetto.corpora.names import unified
@@ -64,8 +65,8 @@ class Overlap:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.clips[reason]} {words}" for reason, words in REASONS.items() if self.clips[reason])
-        people = "1 speaker" if self.speakers == 1 else f"{self.speakers} speakers"
-        return f"{self.clips.total()} clips of {people} that the model was trained on ({counts})"
+        clips, people = amount(self.clips.total(), "clip"), amount(self.speakers, "speaker")
+        return f"{clips} of {people} that the model was trained on ({counts})"
 
 
 def person(corpus: str, speaker: str) -> tuple[str, str]:

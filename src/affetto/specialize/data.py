@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto import audio
+from affetto.corpora.amounts import amount
 from affetto.corpora.prompts import normalised
 from affetto.corpora.transcribed.listing import Listing, Utterance
 from affetto.corpora.transcribed.sampling import fill, hold_out
@@ -122,10 +123,10 @@ class Chooser:
         most = min(self.settings.validation_hours * HOUR, max(drawn_seconds / 10, 60.0))
         validation = self._draw([utterance for utterance in usable if utterance.speaker in held_out], most)
         if self.unreadable:
-            self.say(f"left out: {len(self.unreadable)} clips cannot be read: {self.unreadable[0]}")
+            self.say(f"left out: {amount(len(self.unreadable), 'clip')} cannot be read: {self.unreadable[0]}")
         for reason, count in self.left_out.items():
             if reason != "unreadable":
-                self.say(f"left out: {count} clips, {reason}")
+                self.say(f"left out: {amount(count, 'clip')}, {reason}")
         if not train or not validation:
             raise UserError(
                 f"{self.corpus.root}: no usable clip is left to {'train' if not train else 'validate'} with"

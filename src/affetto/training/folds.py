@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from accelerate import Accelerator
 
+from affetto.corpora.amounts import amount
 from affetto.corpora.manifest import Clip
 from affetto.models import state_sizes
 from affetto.models.classifier import Classifier
@@ -318,7 +319,7 @@ class FoldTrainer:
         text, epochs = self.target.summary(summary["test"]), self.settings.training.epochs
         if "probe" in summary:
             text += f" (probe {self.target.summary(summary['probe']['test'])})"
-        text += f" on {summary['test']['n']} test clips"
+        text += f" on {amount(summary['test']['n'], 'test clip')}"
         return text + (f", epoch {summary['best_epoch']} of {epochs}" if epochs else "")
 
 
