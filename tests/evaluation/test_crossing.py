@@ -221,6 +221,40 @@ def test_a_corpus_that_only_joined_trainings_is_tested_where_it_is_named(
     assert (outcome.pairs, outcome.failed) == (2, {}), "the runs that have not learned from it"
 
 
+def test_a_corpus_is_read_as_the_grid_reads_it(
+    one_fold: Path, corpora: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its labels and options; those of the call go before the grid's, and other corpora have none of it."""
+    grid = shutil.copytree(one_fold, tmp_path / "grid")
+    for run in (grid / "runs").iterdir():
+        content = json.loads((run / "spec.json").read_text())
+        own = {"emovo:joy": "surprise"} if run.name.startswith("emovo_") else {}
+        content["spec"]["labels"] = {"fear": "drop", **own}
+        for corpus in content["spec"]["corpora"] if own else ():
+            corpus["options"] = {"first": "1", "second": "2"}
+        (run / "spec.json").write_text(json.dumps(content))
+    seen = {}
+    read_clips = crossing.read_test_clips
+
+    def watched(specs: tuple[CorpusSpec, ...], labels: dict[str, str], **switches: Any) -> Any:
+        seen[specs[0].name] = specs[0].options
+        return read_clips((specs[0].model_copy(update={"options": {}}),), labels, **switches)
+
+    monkeypatch.setattr(crossing, "read_test_clips", watched)
+    outcome = cross(grid, {}, device="cpu", options={"emovo": {"second": "3"}})
+    assert (outcome.new, outcome.failed) == (4, {})
+    assert seen == {"emovo": {"first": "1", "second": "3"}, "emozionalmente": {}}
+    labels = {
+        corpus: {
+            json.loads(row)["truth"]
+            for file in grid.glob(f"runs/*/crossed/{corpus}/predictions.jsonl")
+            for row in file.open()
+        }
+        for corpus in corpora
+    }
+    assert labels["emozionalmente"] == set(EMOTIONS) - {"fear"} == labels["emovo"] | {"joy"}
+
+
 def test_a_corpus_that_has_changed_is_tested_anew_and_a_failure_stops_nothing_else(
     one_fold: Path, corpora: dict[str, str], tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from affetto.corpora import prompts
+from affetto.corpora.labels import entries_for
 from affetto.corpora.manifest import Manifest
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
@@ -49,6 +50,8 @@ class _Finished:
     """Corpora that its own scores are of."""
     auxiliary: tuple[CorpusSpec, ...]
     store_precision: str
+    labels: Mapping[str, str]
+    """The part of the grid's label map that concerns its corpora."""
     keep_other: bool
 
     @property
@@ -104,7 +107,8 @@ def cross(
     """Test each finished run of the grid in `grid` on each of `corpora` ({name: path}).
 
     Without `corpora` they are those that runs of the grid were tested on: a corpus that only joined trainings is
-    tested where it is named. `options` are those of the corpora's readers by corpus, those of "" for all of them.
+    tested where it is named. Labels are mapped as in the grid, and readers have its options; `options` are further ones
+    by corpus, those of "" for all of them.
     With `exclude_shared` clips whose sentence is spoken in the training corpus too are left out. `tell(pairs done,
     pairs in all, what was done last)` reports. A pair that fails does not stop the others. Raises UserError where
     there is nothing to test.
@@ -118,15 +122,18 @@ def cross(
             f"nothing to cross in {grid}: its runs were trained on {', '.join(sorted(grid_corpora))}; "
             "give a corpus to test on: --corpus NAME=PATH"
         )
-    # A grid has one switch for all of its runs.
+    # A grid has one switch, one label map and one set of options for all of its runs.
     keep_other = any(run.keep_other for run in runs)
+    labels = {entry: target for run in runs for entry, target in run.labels.items()}
+    grid_options = {corpus.address: corpus.options for run in runs for corpus in run.trained_on}
     options = options or {}
     outcome = Outcome(len(pairs))
     for name, path in places.items():
         corpus = _TestCorpus(
             name=name,
             path=path,
-            options={**options.get("", {}), **options.get(name, {})},
+            options={**grid_options.get(name, {}), **options.get("", {}), **options.get(name, {})},
+            labels=entries_for(labels, name, {**grid_corpora, **places}),
             places={**grid_corpora, **places},
             exclude_shared=exclude_shared,
             skip_bad=skip_bad,
@@ -147,6 +154,7 @@ class _TestCorpus:
     name: str
     path: str
     options: dict[str, str]
+    labels: dict[str, str]
     places: dict[str, str]
     exclude_shared: bool
     skip_bad: bool
@@ -166,7 +174,9 @@ class _TestCorpus:
     def _clips(self) -> TestClips | UserError:
         spec = CorpusSpec(name=self.name, path=self.path, options=self.options)
         try:
-            return read_test_clips((spec,), {}, keep_other=self.keep_other, skip_bad=self.skip_bad, say=self.say)
+            return read_test_clips(
+                (spec,), self.labels, keep_other=self.keep_other, skip_bad=self.skip_bad, say=self.say
+            )
         except UserError as problem:  # cached too: a corpus that cannot be used is not read again for each run
             return problem
 
@@ -252,7 +262,7 @@ class _TestCorpus:
         return sentences
 
     def _manifest(self, corpus: CorpusSpec) -> Manifest:
-        name = corpus.name or Path(corpus.path).name
+        name = corpus.address
         path = Path(self.places[name])
         if not path.exists():
             raise UserError(
@@ -278,7 +288,7 @@ def tested_corpora(grid: Path) -> dict[str, str]:
 
 
 def _places(corpora: Iterable[CorpusSpec]) -> dict[str, str]:
-    return {corpus.name or Path(corpus.path).name: corpus.path for corpus in corpora}
+    return {corpus.address: corpus.path for corpus in corpora}
 
 
 def _pairs(runs: list[_Finished], places: Iterable[str]) -> list[Pair]:
@@ -307,6 +317,7 @@ def _finished(grid: GridFolder) -> list[_Finished]:
                     corpora=tuple(CorpusSpec.model_validate(corpus) for corpus in tested),
                     auxiliary=tuple(CorpusSpec.model_validate(corpus) for corpus in joining),
                     store_precision=spec["spec"]["settings"]["store"]["precision"],
+                    labels=spec["spec"].get("labels", {}),
                     keep_other=spec["spec"].get("keep_other", False),
                 )
             )
