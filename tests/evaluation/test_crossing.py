@@ -226,24 +226,31 @@ def test_a_corpus_is_read_as_the_grid_reads_it(
 ) -> None:
     """Its labels and options; those of the call go before the grid's, and other corpora have none of it."""
     grid = shutil.copytree(one_fold, tmp_path / "grid")
-    for run in (grid / "runs").iterdir():
-        content = json.loads((run / "spec.json").read_text())
-        own = {"emovo:joy": "surprise"} if run.name.startswith("emovo_") else {}
-        content["spec"]["labels"] = {"fear": "drop", **own}
-        for corpus in content["spec"]["corpora"] if own else ():
-            corpus["options"] = {"first": "1", "second": "2"}
-        (run / "spec.json").write_text(json.dumps(content))
-    seen = {}
-    read_clips = crossing.read_test_clips
+    plan = json.loads((grid / "grid.json").read_text())
+    for run in plan["runs"]:
+        is_own = run["corpus"] == "emovo"
+        run["labels"] = {"fear": "drop"} | ({"emovo:joy": "surprise"} if is_own else {})
+        run |= {"options": {"emovo": {"first": "1", "second": "2"}}} if is_own else {}
+    plan["runs"].append({"run": "not_begun", "labels": {"demos:joy": "drop"}})
+    (grid / "grid.json").write_text(json.dumps(plan))
+    options, maps = {}, {}
+    read_clips, open_one = crossing.read_test_clips, crossing.open_corpus
 
     def watched(specs: tuple[CorpusSpec, ...], labels: dict[str, str], **switches: Any) -> Any:
-        seen[specs[0].name] = specs[0].options
+        options[specs[0].name] = specs[0].options
         return read_clips((specs[0].model_copy(update={"options": {}}),), labels, **switches)
 
+    def opened(name: str, path: Path, *, label_map: dict[str, str], **switches: Any) -> Any:
+        maps[name] = label_map
+        return open_one(name, path, label_map=label_map, **switches)
+
     monkeypatch.setattr(crossing, "read_test_clips", watched)
+    monkeypatch.setattr(crossing, "open_corpus", opened)
     outcome = cross(grid, {}, device="cpu", options={"emovo": {"second": "3"}})
     assert (outcome.new, outcome.failed) == (4, {})
-    assert seen == {"emovo": {"first": "1", "second": "3"}, "emozionalmente": {}}
+    assert options == {"emovo": {"first": "1", "second": "3"}, "emozionalmente": {}}
+    cross(grid, {}, device="cpu", exclude_shared=True)
+    assert maps == {"emovo": {"fear": "drop", "joy": "surprise"}, "emozionalmente": {"fear": "drop"}}
     labels = {
         corpus: {
             json.loads(row)["truth"]

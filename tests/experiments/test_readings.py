@@ -46,6 +46,22 @@ def test_labels_and_options_reach_the_runs_that_have_the_corpus(tmp_path: Path) 
     assert specs["emovo", None].corpora[0].options == {}
 
 
+def test_a_corpus_may_be_written_in_capitals_and_says_nothing_by_an_empty_mapping(tmp_path: Path) -> None:
+    plain = [run.name for run in read(tmp_path, GRID).runs]
+    named = [run.name for run in read(tmp_path, GRID + "labels: {'demos:joy': surprise}\n").runs]
+    assert [run.name for run in read(tmp_path, GRID + "labels: {' DEMOS : joy': surprise}\n").runs] == named != plain
+    for text in ("labels: {}\noptions: {iemocap: {}, emovo: }\n", "labels:\noptions:\n"):
+        assert [run.name for run in read(tmp_path, GRID + text).runs] == plain
+
+
+def test_the_documented_example_is_a_grid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/grids.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n", 1)[1].split("```", 1)[0]
+    runs = [run for run in read(tmp_path, example).runs if run["corpus"] == "demos"]
+    assert runs and runs[0].spec({"demos": "/data"}).corpora[0].options == {"keep_guilt": "true"}
+    assert runs[0].spec({"demos": "/data"}).labels == {"fear": "drop", "demos:guilt": "sadness"}
+
+
 def test_runs_with_other_labels_or_options_have_other_names_and_all_others_keep_theirs(tmp_path: Path) -> None:
     plain = {(run["corpus"], run["auxiliary"]): run for run in read(tmp_path, GRID).runs}
     for text in ("labels: {'demos:joy': surprise}\n", "options: {demos: {keep_guilt: true}}\n"):
@@ -59,7 +75,7 @@ def test_runs_with_other_labels_or_options_have_other_names_and_all_others_keep_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("labels: {emov:joy: anger}", "unknown corpus in --label emov:joy=anger: 'emov': did you mean 'emovo'?"),
+        ("labels: {emov:joy: anger}", "unknown corpus in labels emov:joy=anger: 'emov': did you mean 'emovo'?"),
         ("labels: {joy: ''}", "the label map joy= lacks a side"),
         ("labels: {joy: 1}", "label 'joy' has 1 as its emotion; put it in quotes if it is a word"),
         ("labels: {no: joy}", "False under `labels` is no word; put it in quotes if it is meant as one"),
@@ -67,7 +83,7 @@ def test_runs_with_other_labels_or_options_have_other_names_and_all_others_keep_
         ("options: {emov: {x: 1}}", "unknown corpus under `options` in "),
         ("options: {iemocap: {classes: 5}}", "corpus iemocap: option classes='5' must be 4 or 6"),
         ("options: {emovo: {x: 1}}", "corpus emovo: unknown option for emovo 'x'"),
-        ("options: {emovo: 3}", "`options` of `emovo` is a mapping, as {classes: 6}, not 3"),
+        ("options: {emovo: 3}", "`options.emovo` is a mapping, as {classes: 6}, not 3"),
     ],
 )
 def test_what_is_no_label_or_option_is_refused_in_a_line(tmp_path: Path, text: str, message: str) -> None:

@@ -445,5 +445,5 @@ def test_options_of_one_corpus_reach_its_reader_alone(
     assert specs[0].auxiliary[0].options == {"audio_root": "c", "dimensions": "arousal=aro:0:1"}
     capfd.readouterr()
     assert affetto(*words, "--option", "moor:audio_root=c", monkeypatch=monkeypatch) == 2
-    message = "unknown corpus in --option 'moor:audio_root=c': 'moor': did you mean 'more'? Known: mine, table, more."
+    message = "corpus in --option 'moor:audio_root=c': 'moor': did you mean 'more'? Known: mine, table, clips, more."
     assert message in capfd.readouterr().err and len(specs) == 1

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from affetto.corpora.labels import entries_for
 from affetto.errors import UserError
 from affetto.training.clips import read_clips
 from affetto.training.data import read
+from affetto.training.scopes import scoped
 from affetto.training.spec import CorpusSpec, RunSpec
 from training.corpora import RATE_HZ, spec, write_table
 
@@ -81,7 +83,10 @@ def test_entries_of_a_label_map_hold_for_all_corpora_or_for_the_one_that_they_na
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("moor:joy", "unknown corpus in --label moor:joy=anger: 'moor': did you mean 'more'? Known: table, more."),
+        (
+            "moor:joy",
+            "unknown corpus in --label moor:joy=anger: 'moor': did you mean 'more'? Known: table, clips, more.",
+        ),
         ("E:happy", "A label that has a colon needs its corpus before it: --label CORPUS:E:happy=anger."),
     ],
 )
@@ -90,6 +95,55 @@ def test_a_label_of_a_corpus_that_there_is_not_is_refused(tmp_path: Path, entry:
     run = spec(table, split="loso", auxiliary=[CorpusSpec(name="more", path=str(table))])
     with pytest.raises(UserError, match=re.escape(message)):
         read(run.model_copy(update={"labels": {entry: "anger"}}), list[str]().append)
+
+
+def test_a_corpus_without_a_name_is_addressed_by_that_of_its_clips_too(tmp_path: Path) -> None:
+    table = write_table(tmp_path, speakers=3, parts=False)
+    write_table(tmp_path / "b", speakers=1, first=20, parts=False)
+    more = (tmp_path / "b/clips.csv").rename(tmp_path / "b/more.csv")
+    run = spec(table, split="loso", auxiliary=[CorpusSpec(path=str(more))])
+    for scope in ("more", "more.csv"):
+        data = read(run.model_copy(update={"labels": {f"{scope}:joy": "fear"}}), list[str]().append)
+        emotions = Counter(clip.emotion for clip in data.auxiliary_corpora[0].clips)
+        assert emotions["fear"] == 2 and not emotions["joy"]
+
+
+def test_an_entry_for_one_corpus_goes_before_one_of_all_for_an_alias() -> None:
+    labels = {"Happy": "drop", "sad": "drop", "mine:joy": "anger", "mine:Unhappy": "fear"}
+    assert entries_for(labels, ["mine"]) == {"sad": "drop", "joy": "anger", "unhappy": "fear"}
+    assert entries_for(labels, ["other"]) == {"happy": "drop", "sad": "drop"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "always", "advice"),
+    [
+        ("--label calm=EMOTION maps it", "a\\d", True, "--label 'a\\d:calm=EMOTION' maps it"),
+        ("map it with --label 'so so=drop'.", "My Corpus", True, "map it with --label 'My Corpus:so so=drop'."),
+        (
+            "--option test=test2 or --option test=both takes",
+            "m",
+            True,
+            "--option m:test=test2 or --option m:test=both takes",
+        ),
+        ("1 clip counts as joy, by --label; --label has no effect", "m", True, None),
+        ("--label calm=EMOTION maps it", "m", False, None),
+        ("--label E:happy=EMOTION or", "m", False, "--label m:E:happy=EMOTION or"),
+    ],
+)
+def test_advice_is_for_one_corpus_where_others_are_read_too(
+    text: str, name: str, always: bool, advice: str | None
+) -> None:
+    assert scoped(text, name, always=always) == (advice or text)
+
+
+def test_advice_on_a_label_with_a_colon_can_be_followed(tmp_path: Path) -> None:
+    table = write_table(tmp_path, speakers=3, parts=False)
+    table.write_text(table.read_text().replace(",joy,", ",E:happy,"))
+    with pytest.raises(UserError, match="Map it with --label table:E:happy=EMOTION"):
+        read(spec(table, split="loso"), list[str]().append)
+    labels = {"table:E:happy": "joy"}
+    data = read(spec(table, split="loso").model_copy(update={"labels": labels}), list[str]().append)
+    assert Counter(clip.emotion for clip in data.manifest.clips)["joy"] == 3
 
 
 def test_advice_on_labels_of_an_auxiliary_corpus_names_it(tmp_path: Path) -> None:

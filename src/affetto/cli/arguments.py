@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -67,7 +68,7 @@ LabelsByCorpus = Annotated[
     typer.Option(
         "--label",
         metavar="[CORPUS:]NAME=EMOTION",
-        help="map a label of all corpora, or of the corpus of one name, an auxiliary one too; NAME=drop leaves its "
+        help="map a label of all corpora, or of the corpus of one name; NAME=drop leaves its "
         "clips out; may be repeated",
     ),
 ]
@@ -169,16 +170,21 @@ def run_corpora(
     if not tested:
         raise UserError("no corpus: give --corpus NAME=PATH or --table clips.csv")
     joining = corpora_at(auxiliary or [])
-    options = options_by_corpus(option, dimension, [spec.address for spec in (*tested, *joining)])
+    is_scoped = any(":" in text.partition("=")[0] for text in (*(option or ()), *(dimension or ())))
+    names = [_names(spec) if is_scoped else (spec.address,) for spec in (*tested, *joining)]
+    options = options_by_corpus(option, dimension, list(dict.fromkeys(chain.from_iterable(names))))
     shared = options.get("", {})
-    return (
-        tuple(_with_options(spec, shared | options.get(spec.address, {})) for spec in tested),
-        tuple(_with_options(spec, options.get(spec.address, {})) for spec in joining),
-    )
+    specs = []
+    for number, (spec, own_names) in enumerate(zip((*tested, *joining), names, strict=True)):
+        own = {key: value for name in own_names for key, value in options.get(name, {}).items()}
+        specs.append(spec.model_copy(update={"options": (shared if number < len(tested) else {}) | own}))
+    return tuple(specs[: len(tested)]), tuple(specs[len(tested) :])
 
 
-def _with_options(spec: CorpusSpec, options: dict[str, str]) -> CorpusSpec:
-    return spec.model_copy(update={"options": options})
+def _names(spec: CorpusSpec) -> tuple[str, ...]:
+    from affetto.training.scopes import names_of
+
+    return names_of(spec)
 
 
 def corpora_at(items: list[str]) -> tuple[CorpusSpec, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from affetto.corpora.names import unified
 from affetto.errors import UserError, nearest, unknown
@@ -69,32 +69,34 @@ def parse_label_map(pairs: dict[str, str]) -> dict[str, str]:
     return folded
 
 
-def entries_for(label_map: Mapping[str, str], corpus: str, corpora: Iterable[str]) -> dict[str, str]:
-    """Entries of a user's label map that hold for one of the corpora that are read together.
+def entries_for(
+    label_map: Mapping[str, str], names: Collection[str], corpora: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Entries of a user's label map that hold for the corpus of these names.
 
-    `CORPUS:LABEL` holds for that corpus alone, and there goes before an entry for the same label in all of them. Raises
-    UserError for a corpus that is not among `corpora`.
+    `CORPUS:LABEL` holds for that corpus alone, and there goes before an entry of all for the same label or an alias of
+    it. Raises UserError for a corpus that is not among `corpora`, those that are read together; None: they are known.
 
-    >>> entries_for({"calm": "drop", "ravdess:calm": "neutrality"}, "ravdess", ("emovo", "ravdess"))
+    >>> entries_for({"calm": "drop", "ravdess:calm": "neutrality"}, ["ravdess"], ["emovo", "ravdess"])
     {'calm': 'neutrality'}
     """
     shared, own = {}, {}
-    names = {name.casefold(): name for name in corpora}
+    known, of_corpus = {name.casefold(): name for name in corpora or ()}, {name.casefold() for name in names}
     for entry, target in label_map.items():
         scope, label = scope_of(entry)
         if scope is None:
-            shared[label] = target
-        elif scope.casefold() not in names:
+            shared[unified(label).casefold()] = target
+        elif scope.casefold() in of_corpus:
+            own[unified(label).casefold()] = target
+        elif corpora is not None and scope.casefold() not in known:
             hint = f"A label that has a colon needs its corpus before it: --label CORPUS:{entry}={target}."
             raise unknown(
                 f"corpus in --label {shlex.quote(f'{entry}={target}')}:",
                 scope,
-                names.values(),
-                hint="" if nearest(scope, names.values()) else hint,
+                known.values(),
+                hint="" if nearest(scope, known.values()) else hint,
             )
-        elif scope.casefold() == corpus.casefold():
-            own[label] = target
-    return shared | own
+    return {label: target for label, target in shared.items() if find_label(label) not in own} | own
 
 
 def scope_of(entry: str) -> tuple[str | None, str]:

@@ -62,10 +62,10 @@ def open_corpus(
     beside the seven emotions a class of its own, where `label_map` has no entry for it. Raises UserError.
     """
     path = Path(path).expanduser()
-    corpus = CORPORA.get((name or "").casefold()) or detect(path, name)
+    corpus = _record(name, path)
     settings = corpus.settings(options or {})
     if corpus.is_format:
-        name = settings["name"] = _default_name(path, corpus) if name in (None, corpus.name) else name
+        name = settings["name"] = _name(name, corpus, path)
     entries = parse_label_map(label_map) if label_map else {}
     mapped = LabelMap((_own_classes(corpus) if keep_other else {}) | entries)
     try:
@@ -87,6 +87,12 @@ def open_corpus(
         notes = (*manifest.notes, *_name_note(name, corpus, path))
         manifest = replace(manifest, corpus=name, clips=clips, notes=notes)
     return manifest
+
+
+def name_at(name: str | None, path: Path) -> str:
+    """The name that the clips of the corpus at `path` have once it is read as `name`; UserError where none is there."""
+    path = Path(path).expanduser()
+    return _name(name, _record(name, path), path)
 
 
 def is_there(name: str | None, place: str) -> bool:
@@ -141,6 +147,18 @@ def _own_classes(corpus: Corpus) -> dict[str, str]:
     if not corpus.is_format:
         return {label: label for label in corpus.other_labels}
     return {alias: name for name, aliases in OTHER_LABELS.items() for alias in (name, *aliases)}
+
+
+def _record(name: str | None, path: Path) -> Corpus:
+    """The record that reads a path: of the name, else the one that fits. Raises UserError as `detect`."""
+    return CORPORA.get((name or "").casefold()) or detect(path, name)
+
+
+def _name(name: str | None, corpus: Corpus, path: Path) -> str:
+    """The user's name for a corpus; a collection of the user's own has that of its file or folder by default."""
+    if corpus.is_format and name in (None, corpus.name):
+        return _default_name(path, corpus)
+    return name or corpus.name
 
 
 def _default_name(path: Path, corpus: Corpus) -> str:

@@ -25,6 +25,7 @@ from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.evaluation.seen import trained_on
 from affetto.evaluation.testing import TestClips, choose, decision_of, read_test_clips, row_of, summary
+from affetto.experiments.readings import Reading
 from affetto.experiments.states import GridFolder
 from affetto.inference.backends.trained import resolve_precision
 from affetto.models import storage
@@ -50,8 +51,6 @@ class _Finished:
     """Corpora that its own scores are of."""
     auxiliary: tuple[CorpusSpec, ...]
     store_precision: str
-    labels: Mapping[str, str]
-    """The part of the grid's label map that concerns its corpora."""
     keep_other: bool
 
     @property
@@ -124,16 +123,15 @@ def cross(
         )
     # A grid has one switch, one label map and one set of options for all of its runs.
     keep_other = any(run.keep_other for run in runs)
-    labels = {entry: target for run in runs for entry, target in run.labels.items()}
-    grid_options = {corpus.address: corpus.options for run in runs for corpus in run.trained_on}
+    reading = Reading.of_plan(plan["runs"]) if (plan := GridFolder(grid).plan()) else Reading()
     options = options or {}
     outcome = Outcome(len(pairs))
     for name, path in places.items():
         corpus = _TestCorpus(
             name=name,
             path=path,
-            options={**grid_options.get(name, {}), **options.get("", {}), **options.get(name, {})},
-            labels=entries_for(labels, name, {**grid_corpora, **places}),
+            options={**reading.options.get(name, {}), **options.get("", {}), **options.get(name, {})},
+            labels=reading.labels,
             places={**grid_corpora, **places},
             exclude_shared=exclude_shared,
             skip_bad=skip_bad,
@@ -154,7 +152,8 @@ class _TestCorpus:
     name: str
     path: str
     options: dict[str, str]
-    labels: dict[str, str]
+    labels: Mapping[str, str]
+    """Label map of the grid, for all of its corpora."""
     places: dict[str, str]
     exclude_shared: bool
     skip_bad: bool
@@ -173,10 +172,9 @@ class _TestCorpus:
     @cached_property
     def _clips(self) -> TestClips | UserError:
         spec = CorpusSpec(name=self.name, path=self.path, options=self.options)
+        labels = entries_for(self.labels, [self.name])
         try:
-            return read_test_clips(
-                (spec,), self.labels, keep_other=self.keep_other, skip_bad=self.skip_bad, say=self.say
-            )
+            return read_test_clips((spec,), labels, keep_other=self.keep_other, skip_bad=self.skip_bad, say=self.say)
         except UserError as problem:  # cached too: a corpus that cannot be used is not read again for each run
             return problem
 
@@ -269,7 +267,8 @@ class _TestCorpus:
                 f"no {path}: it is needed to find the sentences that {self.name} shares with {name}; "
                 f"give --corpus {name}=PATH"
             )
-        return open_corpus(corpus.name, path, options=corpus.options)
+        labels = entries_for(self.labels, [name])
+        return open_corpus(corpus.name, path, label_map=labels, options=corpus.options, keep_other=self.keep_other)
 
 
 def _combine(left_out: list[dict[str, Any]]) -> dict[str, Any]:
@@ -317,7 +316,6 @@ def _finished(grid: GridFolder) -> list[_Finished]:
                     corpora=tuple(CorpusSpec.model_validate(corpus) for corpus in tested),
                     auxiliary=tuple(CorpusSpec.model_validate(corpus) for corpus in joining),
                     store_precision=spec["spec"]["settings"]["store"]["precision"],
-                    labels=spec["spec"].get("labels", {}),
                     keep_other=spec["spec"].get("keep_other", False),
                 )
             )

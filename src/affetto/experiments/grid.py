@@ -19,8 +19,8 @@
     record_states: true          # metrics.json says how large each hidden state is
     allow_duplicates: true       # copies of one recording are left out of the test part, instead of an error
     keep_other: true             # labels beside the seven emotions are classes of their own
-    labels: {calm: neutrality, "ravdess:fear": drop}   # as `--label` of `affetto train`
-    options: {iemocap: {classes: 6}}   # of corpora's readers, as `--option`
+    labels: {fear: drop, "demos:guilt": sadness}   # as `--label` of `affetto train`
+    options: {demos: {keep_guilt: true}}   # of corpora's readers, as `--option`
     resources: {cpus: 2, gpus: 0.5}   # of a run, for --engine ray; an override may say `resources` too
     corpora: {emovo: /data/EMOVO}
 

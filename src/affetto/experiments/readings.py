@@ -6,7 +6,7 @@ options: {iemocap: {classes: 6}}
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,19 @@ class Reading:
             {name: values for name, values in self.options.items() if name in corpora},
         )
 
+    @classmethod
+    def of_plan(cls, runs: Iterable[Mapping[str, Any]]) -> Reading:
+        """The reading of a grid, from its runs as `PlannedRun.to_json` has them."""
+        labels: dict[str, str] = {}
+        options: dict[str, dict[str, str]] = {}
+        for run in runs:
+            labels |= run.get("labels", {})
+            options |= run.get("options", {})
+        return cls(labels, options)
+
     def to_json(self) -> dict[str, Any]:
         """Labels and options; nothing where there are none."""
-        options = {name: dict(values) for name, values in self.options.items()}
+        options = {name: dict(values) for name, values in self.options.items() if values}
         return ({"labels": dict(self.labels)} if self.labels else {}) | ({"options": options} if options else {})
 
 
@@ -48,9 +58,15 @@ def check(file: Path, content: Mapping[str, Any], corpora: Collection[str]) -> R
             raise UserError(f"{file}: label {label!r} has {target!r} as its emotion; put it in quotes if it is a word")
     try:
         for corpus in corpora:
-            parse_label_map(entries_for(labels, corpus, corpora))
+            parse_label_map(entries_for(labels, [corpus], corpora))
     except UserError as problem:
-        raise UserError(f"{file}: {problem}") from None
+        raise UserError(f"{file}: {str(problem).replace('--label', 'labels')}") from None
+    names = {name.casefold(): name for name in corpora}
+    scopes = {entry: scope_of(entry) for entry in labels}
+    labels = {
+        label if scope is None else f"{names[scope.casefold()]}:{label}": labels[entry]
+        for entry, (scope, label) in scopes.items()
+    }
     for name, values in options.items():
         if name not in corpora:
             raise unknown(f"corpus under `options` in {file}", name, corpora)
@@ -71,7 +87,7 @@ def _mapping(file: Path, part: str, content: Any, example: str) -> dict[str, Any
 
 
 def _options(file: Path, corpus: str, content: Any) -> dict[str, str]:
-    values = _mapping(file, f"options` of `{corpus}", content, "{classes: 6}")
+    values = _mapping(file, f"options.{corpus}", content, "{classes: 6}")
     texts = {name: text(value) for name, value in values.items()}
     record = CORPORA.get(corpus.casefold())
     if record is not None:  # any other name is that of a collection, whose layout its path shows

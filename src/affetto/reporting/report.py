@@ -122,7 +122,7 @@ def _recordings(results: Results, places: Mapping[str, str]) -> Recordings:
     for name in places:
         if name not in names:
             raise unknown("corpus of these results in --audio", name, names)
-    return Recordings.at(places)
+    return Recordings.at(places, [run.spec for run in results.every_run if run.spec])
 
 
 def _headline(sections: Sequence[Section]) -> Sheet | None:

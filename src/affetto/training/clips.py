@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from affetto.audio import AudioError
 from affetto.corpora.content import Content
-from affetto.corpora.labels import entries_for
 from affetto.corpora.manifest import Manifest, merge
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.models.prefix import Source
 from affetto.training.auxiliary import own_names
+from affetto.training.scopes import labels_of, scoped
 from affetto.training.spec import CorpusSpec, RunSpec
 
 SILENT_EXAMPLES = 3
-_ADVICE = re.compile(r"--label (?=\S+=|'[^']+=)")
-"""An entry of a label map in an advice to the user, such as `--label calm=EMOTION`."""
 
 
 def read_auxiliary(
@@ -29,10 +27,10 @@ def read_auxiliary(
     name = corpus.address
 
     def of_corpus(text: str) -> str:
-        return _ADVICE.sub(f"--label {name}:", text.replace("--corpus ", "--auxiliary "))
+        return scoped(text.replace("--corpus ", "--auxiliary "), name)
 
     def say_of_corpus(text: str) -> None:
-        say(of_corpus(text.replace("note: ", f"note: {name}: ", 1)))
+        say(of_corpus(text).replace("note: ", f"note: {name}: ", 1))
 
     try:
         manifest, sources, digests, bad = read_clips(
@@ -62,18 +60,9 @@ def read_clips(
 
     `beside`: other corpora of the run, whose own entries `labels` may have.
     """
-    names = [corpus.address for corpus in (*corpora, *beside)]
+    every = (*corpora, *beside)
     manifest = merge(
-        [
-            open_corpus(
-                corpus.name,
-                Path(corpus.path),
-                label_map=entries_for(labels, corpus.address, names),
-                options=corpus.options,
-                keep_other=keep_other,
-            )
-            for corpus in corpora
-        ]
+        [_opened(corpus, labels_of(labels, corpus, every), keep_other, len(corpora)) for corpus in corpora]
     )
     for note in manifest.notes:
         say(f"note: {note}")
@@ -89,6 +78,18 @@ def read_clips(
         digests = dict(zip(sources, pool.map(digest, sources.values()), strict=True))
     bad = {clip_id: str(value) for clip_id, value in digests.items() if isinstance(value, AudioError)}
     return manifest, sources, {i: value for i, value in digests.items() if isinstance(value, str)}, bad
+
+
+def _opened(corpus: CorpusSpec, labels: dict[str, str], keep_other: bool, number: int) -> Manifest:
+    """The manifest of one of a number of corpora, with advice that holds for it and for no other."""
+    try:
+        manifest = open_corpus(
+            corpus.name, Path(corpus.path), label_map=labels, options=corpus.options, keep_other=keep_other
+        )
+    except UserError as problem:
+        raise UserError(scoped(str(problem), corpus.address, always=number > 1)) from None
+    notes = tuple(scoped(note, corpus.address, always=number > 1) for note in manifest.notes)
+    return replace(manifest, notes=notes)
 
 
 def say_silent(clips: Manifest, contents: Mapping[str, Content], say: Callable[[str], None]) -> None:

@@ -229,7 +229,7 @@ class CorpusSpec(Record):
     @property
     def address(self) -> str:
         """Name by which options and labels of this corpus alone address it."""
-        return self.name or Path(self.path).name
+        return self.name or Path(self.path).name or Path(self.path).resolve().name
 
     @model_validator(mode="before")
     @classmethod

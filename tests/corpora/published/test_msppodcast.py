@@ -62,8 +62,8 @@ def test_eight_classes_parts_and_dimensions(root: Path, inner: str) -> None:
 @pytest.mark.parametrize(
     ("test", "tested", "left_out"),
     [
-        (None, ["28"], "1 clip of Test2 is left out; --option test=test2 or --option test=both tests on them"),
-        ("test2", ["29"], "1 clip of Test1 is left out; --option test=test1 or --option test=both tests on them"),
+        (None, ["28"], "1 clip of Test2 is left out; --option test=test2 or --option test=both takes them"),
+        ("test2", ["29"], "1 clip of Test1 is left out; --option test=test1 or --option test=both takes them"),
         ("Both", ["28", "29"], None),
     ],
 )
@@ -74,6 +74,15 @@ def test_the_two_tests_are_tested_apart_by_default(
     assert [clip.speaker for clip in manifest.clips if clip.part == "test"] == tested
     assert [note for note in manifest.notes if "of Test" in note] == ([left_out] if left_out else [])
     assert {clip.part for clip in manifest.clips} == {"train", "validation", "test"}
+
+
+def test_the_hidden_test_is_no_part_of_another(root: Path) -> None:
+    """Its labels are hidden; a release that shows them would make it the third."""
+    rows = ROWS + "MSP-PODCAST_0006_0001.wav,N,2.4,4.0,2.8,30,Male,test3\n"
+    (root / "Labels/labels_consensus.csv").write_text(HEADER + rows, encoding="utf-8")
+    manifest = open_corpus("msppodcast", root, options={"test": "both"})
+    assert "30" not in {clip.speaker for clip in manifest.clips}
+    assert "1 clip of Test3 is left out" in manifest.notes
 
 
 def test_another_test_is_refused(root: Path) -> None:

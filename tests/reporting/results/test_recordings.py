@@ -65,6 +65,23 @@ def test_a_clip_is_its_file_its_section_and_its_length(corpus: Path) -> None:
     assert recordings.path("a+b", names[1]) == corpus / "s01/joy-0.wav"
 
 
+def test_a_corpus_is_read_as_its_runs_read_it(corpus: Path) -> None:
+    """A label of its own would be an error without the map; one run leaves its clips out, another does not."""
+    rows = (corpus / "clips.csv").read_text(encoding="utf-8")
+    table = corpus / "own.csv"
+    table.write_text(rows.replace("joy,", "zeal,"), encoding="utf-8")
+    place = {"mine": str(table)}
+    corpora = [{"name": "mine", "path": "/elsewhere/own.csv"}, {"name": "more", "path": "/elsewhere/more.csv"}]
+    maps = ({"mine:zeal": "drop", "more:zeal": "joy"}, {"zeal": "anger"})
+    first, both = (
+        Recordings.at(place, [{"corpora": corpora, "labels": labels} for labels in maps[:number]]) for number in (1, 2)
+    )
+    assert first.seconds("mine", "s00/joy-0.wav") is None
+    assert first.seconds("mine", "s00/anger-0.wav") == both.seconds("mine", "s00/joy-0.wav") == pytest.approx(0.2)
+    with pytest.raises(UserError, match="unknown emotion 'zeal'"):
+        Recordings.at(place)
+
+
 def test_lengths_are_quarters_of_the_clips_and_need_all_of_them(corpus: Path, runs: Path) -> None:
     """Six speakers of 14 clips each, the longer the better: quarters are 1.5 speakers, ties go to the shorter."""
     evidence = Evidence(collect(runs), Recordings.at({"clips": str(corpus / "clips.csv")}))

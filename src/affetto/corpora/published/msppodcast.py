@@ -61,9 +61,8 @@ NO_AGREEMENT = "X"
 DIMENSIONS = {"arousal": "EmoAct", "dominance": "EmoDom", "valence": "EmoVal"}
 RANGE = Range(1, 7)
 PARTS = {"train": "train", "development": "validation", "test1": "test", "test2": "test", "test3": "test"}
-TESTS = ("test1", "test2")
-TESTS_OF = {**{name: (name,) for name in TESTS}, "both": TESTS}
-"""Official parts that a value of the option `test` makes the test part; clips of the other are left out."""
+TESTS_OF = {"test1": ("Test1",), "test2": ("Test2",), "both": ("Test1", "Test2")}
+"""Official parts that a value of the option `test` makes the test part; clips of other tests are left out."""
 RATERS = ("workers", "worker", "workerid", "worker_id")
 COLUMNS = ("FileName", "EmoClass", *DIMENSIONS.values(), "SpkrID", "Gender", "Split_Set")
 _DETAIL = re.compile(r"([AVD]):\s*([\d.]+)")
@@ -89,8 +88,8 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     undecided = 0
     for line, row in named_rows(labels / CONSENSUS, COLUMNS):
         where = f"{CONSENSUS} line {line}"
-        part = row["Split_Set"]
-        if part.casefold() in TESTS and part.casefold() not in TESTS_OF[test]:
+        part = row["Split_Set"].capitalize()
+        if PARTS.get(part.casefold()) == "test" and part not in TESTS_OF[test]:
             untested[part] += 1
             continue
         if row["EmoClass"] == NO_AGREEMENT:
@@ -107,10 +106,10 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
     if undecided:
         segments = f"{amount(undecided, 'clip')} without agreement of the raters (X)"
         notes += (f"{segments} {verb(undecided, 'are')} left out for want of a label",)
-    for test_part, count in untested.items():
-        others = [f"--option test={name}" for name, parts in TESTS_OF.items() if test_part.casefold() in parts]
-        left_out = f"{amount(count, 'clip')} of {test_part} {verb(count, 'are')} left out"
-        notes += (f"{left_out}; {' or '.join(others)} tests on them",)
+    for part, count in sorted(untested.items()):
+        takes = [f"--option test={name}" for name, parts in TESTS_OF.items() if part in parts]
+        advice = f"; {' or '.join(takes)} takes them" if takes else ""
+        notes += (f"{amount(count, 'clip')} of {part} {verb(count, 'are')} left out{advice}",)
     if not ratings:
         notes += (f"{DETAILED} is not there: the raters are not known",)
     notes += missing_files(root, [clip.file for clip in clips], CONSENSUS, strict=strict)
@@ -120,7 +119,8 @@ def read(path: Path, *, label_map: dict[str, str] | None = None, strict: bool = 
 def test_option(text: str) -> str:
     """The tests that are the test part, a key of TESTS_OF; ValueError for any other text."""
     if text.casefold() not in TESTS_OF:
-        raise ValueError(f"must be {', '.join(TESTS)} or both")
+        *names, last = TESTS_OF
+        raise ValueError(f"must be {', '.join(names)} or {last}")
     return text.casefold()
 
 

@@ -84,7 +84,7 @@ def _settings(run: Run) -> Iterator[tuple[str, str]]:
                 if f"{section}." != TARGET or name in run.target.uses:
                     yield f"{section}.{name}", text(value)
     for corpus in corpora:
-        yield from ((f"option {name} of {corpus.name}", value) for name, value in corpus.options.items())
+        yield from ((f"option {name} of {corpus.address}", value) for name, value in corpus.options.items())
     for name, spec_field in RunSpec.model_fields.items():
         if name not in (*AXES, *COMPARED_ELSEWHERE):
             yield name, text(spec.get(name, spec_field.default))

@@ -103,7 +103,7 @@ def read_single_run(folder: Path, notes: list[str]) -> Run | None:
 
 
 def _names(corpora: Sequence[CorpusSpec]) -> str:
-    return "+".join(corpus.name or Path(corpus.path).name for corpus in corpora)
+    return "+".join(corpus.address for corpus in corpora)
 
 
 def read_evaluation(folder: Path, notes: list[str]) -> list[Evaluation]:

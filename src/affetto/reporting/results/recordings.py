@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from affetto import audio
+from affetto.corpora.labels import entries_for
 from affetto.corpora.manifest import Clip, Manifest
 from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.reporting.results.records import EDITION
+from affetto.training.spec import CorpusSpec
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,21 @@ class Recordings:
     manifests: Mapping[str, Manifest]
 
     @classmethod
-    def at(cls, places: Mapping[str, str]) -> Recordings:
-        """Read the corpora at these places, by name. Raises UserError for one that is not there or cannot be read."""
-        manifests = {}
+    def at(cls, places: Mapping[str, str], specs: Iterable[Mapping[str, Any]] = ()) -> Recordings:
+        """Read the corpora at these places, by name, as the runs of these specs did.
+
+        Raises UserError for a corpus that is not there or cannot be read.
+        """
+        specs, manifests = list(specs), {}
         for name, path in places.items():
             if not Path(path).exists():
                 raise UserError(f"--audio {name}={path}: there is no such folder or table; check the path")
-            manifests[name] = open_corpus(name, Path(path))
+            readings = [reading for spec in specs for reading in _readings(spec, name)] or [{}]
+            distinct = [reading for number, reading in enumerate(readings) if reading not in readings[:number]]
+            first, *others = (open_corpus(name, Path(path), **reading) for reading in distinct)
+            # Runs with other labels or options may have other clips of a corpus.
+            clips = {clip.name: clip for manifest in (*reversed(others), first) for clip in manifest.clips}
+            manifests[name] = replace(first, clips=tuple(clips.values()))
         return cls(manifests)
 
     @cached_property
@@ -64,6 +75,18 @@ class Recordings:
         except UserError:
             return None
         return end - (pair[1].start or 0.0)
+
+
+def _readings(spec: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """Arguments of `open_corpus` with which a run read the tested corpus of this name."""
+    for content in spec.get("corpora", ()):
+        corpus = CorpusSpec.model_validate(content)
+        if corpus.address == name:
+            yield {
+                "label_map": entries_for(spec.get("labels", {}), [name]),
+                "options": corpus.options,
+                "keep_other": spec.get("keep_other", False),
+            }
 
 
 def _second(time: float) -> str:
