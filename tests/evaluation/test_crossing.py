@@ -249,8 +249,6 @@ def test_a_corpus_is_read_as_the_grid_reads_it(
     outcome = cross(grid, {}, device="cpu", options={"emovo": {"second": "3"}})
     assert (outcome.new, outcome.failed) == (4, {})
     assert options == {"emovo": {"first": "1", "second": "3"}, "emozionalmente": {}}
-    cross(grid, {}, device="cpu", exclude_shared=True)
-    assert maps == {"emovo": {"fear": "drop", "joy": "surprise"}, "emozionalmente": {"fear": "drop"}}
     labels = {
         corpus: {
             json.loads(row)["truth"]
@@ -260,6 +258,12 @@ def test_a_corpus_is_read_as_the_grid_reads_it(
         for corpus in corpora
     }
     assert labels["emozionalmente"] == set(EMOTIONS) - {"fear"} == labels["emovo"] | {"joy"}
+    cross(grid, {}, device="cpu", exclude_shared=True)
+    assert maps == {"emovo": {"fear": "drop", "joy": "surprise"}, "emozionalmente": {"fear": "drop"}}
+    outcome = cross(grid, {}, device="cpu", labels={"emovo:joy": "joy"}, options={"emovo": {"second": "3"}})
+    assert outcome.new == 2, "the tests on emovo, whose clips have other labels"
+    with pytest.raises(UserError, match="unknown corpus in --label emov:joy=joy: 'emov'"):
+        cross(grid, {}, device="cpu", labels={"emov:joy": "joy"})
 
 
 def test_a_corpus_that_has_changed_is_tested_anew_and_a_failure_stops_nothing_else(

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from affetto.cli.arguments import Bar, CorpusColumns, CorpusOptions, Device, Quiet, options_by_corpus, pairs
+from affetto.cli.arguments import (
+    Bar,
+    CorpusColumns,
+    CorpusOptions,
+    Device,
+    LabelsByCorpus,
+    Quiet,
+    options_by_corpus,
+    pairs,
+)
 from affetto.errors import UserError
 
 
@@ -19,6 +28,7 @@ def cross(
         list[str] | None,
         typer.Option(metavar="NAME=PATH", help="corpus to test on (repeatable); default: the grid's tested corpora"),
     ] = None,
+    label: LabelsByCorpus = None,
     option: CorpusOptions = None,
     dimension: CorpusColumns = None,
     exclude_shared: Annotated[
@@ -50,6 +60,7 @@ def cross(
         outcome = test(
             folder,
             places,
+            labels=pairs(label, "--label"),
             options=options_by_corpus(option, dimension, places or tested_corpora(folder)),
             exclude_shared=exclude_shared,
             device=device,

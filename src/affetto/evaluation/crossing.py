@@ -96,6 +96,7 @@ def cross(
     grid: Path,
     corpora: Mapping[str, str],
     *,
+    labels: Mapping[str, str] | None = None,
     options: Mapping[str, Mapping[str, str]] | None = None,
     exclude_shared: bool = False,
     device: str = "auto",
@@ -106,10 +107,10 @@ def cross(
     """Test each finished run of the grid in `grid` on each of `corpora` ({name: path}).
 
     Without `corpora` they are those that runs of the grid were tested on: a corpus that only joined trainings is
-    tested where it is named. Labels are mapped as in the grid, and readers have its options; `options` are further ones
-    by corpus, those of "" for all of them.
-    With `exclude_shared` clips whose sentence is spoken in the training corpus too are left out. `tell(pairs done,
-    pairs in all, what was done last)` reports. A pair that fails does not stop the others. Raises UserError where
+    tested where it is named. Labels are mapped as in the grid, and readers have its options; `labels` has more entries
+    of the label map, `options` more options by corpus, those of "" for all of them. With `exclude_shared` clips whose
+    sentence is spoken in the training corpus too are left out. `tell(pairs done, pairs in all, what was done last)`
+    reports. A pair that fails does not stop the others. Raises UserError where
     there is nothing to test.
     """
     runs = _finished(GridFolder(grid))
@@ -121,6 +122,7 @@ def cross(
             f"nothing to cross in {grid}: its runs were trained on {', '.join(sorted(grid_corpora))}; "
             "give a corpus to test on: --corpus NAME=PATH"
         )
+    entries_for(labels or {}, [], {**grid_corpora, **places})  # for its error
     # A grid has one switch, one label map and one set of options for all of its runs.
     keep_other = any(run.keep_other for run in runs)
     reading = Reading.of_plan(plan["runs"]) if (plan := GridFolder(grid).plan()) else Reading()
@@ -131,7 +133,7 @@ def cross(
             name=name,
             path=path,
             options={**reading.options.get(name, {}), **options.get("", {}), **options.get(name, {})},
-            labels=reading.labels,
+            labels={**reading.labels, **(labels or {})},
             places={**grid_corpora, **places},
             exclude_shared=exclude_shared,
             skip_bad=skip_bad,
