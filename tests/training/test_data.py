@@ -126,6 +126,7 @@ def test_an_entry_for_one_corpus_goes_before_one_of_all_for_an_alias() -> None:
             "--option m:test=test2 or --option m:test=both takes",
         ),
         ("1 clip counts as joy, by --label; --label has no effect", "m", True, None),
+        ('--label "x=EMOTION maps it', "m", True, None),
         ("--label calm=EMOTION maps it", "m", False, None),
         ("--label E:happy=EMOTION or", "m", False, "--label m:E:happy=EMOTION or"),
     ],

@@ -8,6 +8,7 @@ reading and counts what became of them.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -116,7 +117,8 @@ class Labelling:
         label, *others = (change.label for change in by_rule)
         kept, mapped = ("each", "one of them") if others else (label, "it")
         why = f" ({reason})" if reason else ""
-        advice = f"--keep-other makes {kept} a class of its own, --label {label}=EMOTION maps {mapped}"
+        option = shlex.quote(f"{label}=EMOTION")
+        advice = f"--keep-other makes {kept} a class of its own, --label {option} maps {mapped}"
         return (*notes, f"{_sentences(by_rule)}{why}; {advice}")
 
     def _is_left_out(self, label: str) -> bool:

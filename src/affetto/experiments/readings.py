@@ -1,7 +1,9 @@
-"""What a grid file says of reading its corpora: the user's label map, and options of readers.
+"""What a grid file says of reading its corpora: the user's label map, and options of readers, as in
 
-labels: {calm: neutrality, "ravdess:fear": drop}   # of all corpora, or of the one that is named
-options: {iemocap: {classes: 6}}
+    labels: {calm: neutrality, "ravdess:fear": drop}   # of all corpora, or of the one that is named
+    options: {iemocap: {classes: 6}}
+
+Errors name the file and the entry.
 """
 
 from __future__ import annotations

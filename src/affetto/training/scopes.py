@@ -43,7 +43,10 @@ def scoped(text: str, name: str, *, always: bool = True) -> str:
     """
 
     def advice(match: re.Match[str]) -> str:
-        (entry,) = shlex.split(match[2])
+        try:
+            (entry,) = shlex.split(match[2])
+        except ValueError:  # a label of the user's that is no word of the shell
+            return match[0]
         label, equals, _ = entry.partition("=")
         is_taken = match[1] == "label" and scope_of(label)[0] is not None
         if not equals or not (always or is_taken) or entry.startswith(f"{name}:"):
