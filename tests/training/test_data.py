@@ -14,7 +14,7 @@ from affetto.corpora.labels import entries_for
 from affetto.errors import UserError
 from affetto.training.clips import read_clips
 from affetto.training.data import read
-from affetto.training.scopes import scoped
+from affetto.training.scopes import address_advice
 from affetto.training.spec import CorpusSpec, RunSpec
 from training.corpora import RATE_HZ, spec, write_table
 
@@ -134,7 +134,7 @@ def test_an_entry_for_one_corpus_goes_before_one_of_all_for_an_alias() -> None:
 def test_advice_is_for_one_corpus_where_others_are_read_too(
     text: str, name: str, always: bool, advice: str | None
 ) -> None:
-    assert scoped(text, name, always=always) == (advice or text)
+    assert address_advice(text, name, always=always) == (advice or text)
 
 
 def test_advice_on_a_label_with_a_colon_can_be_followed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -170,21 +170,23 @@ def run_corpora(
     if not tested:
         raise UserError("no corpus: give --corpus NAME=PATH or --table clips.csv")
     joining = corpora_at(auxiliary or [])
-    is_scoped = any(":" in text.partition("=")[0] for text in (*(option or ()), *(dimension or ())))
-    names = [_names(spec) if is_scoped else (spec.address,) for spec in (*tested, *joining)]
-    options = options_by_corpus(option, dimension, list(dict.fromkeys(chain.from_iterable(names))))
-    shared = options.get("", {})
-    specs = []
-    for number, (spec, own_names) in enumerate(zip((*tested, *joining), names, strict=True)):
-        own = {key: value for name in own_names for key, value in options.get(name, {}).items()}
-        specs.append(spec.model_copy(update={"options": (shared if number < len(tested) else {}) | own}))
-    return tuple(specs[: len(tested)]), tuple(specs[len(tested) :])
-
-
-def _names(spec: CorpusSpec) -> tuple[str, ...]:
+    if not (option or dimension):
+        return tested, joining
     from affetto.training.scopes import names_of
 
-    return names_of(spec)
+    of_tested, of_joining = [("", *names_of(spec)) for spec in tested], [names_of(spec) for spec in joining]
+    names = dict.fromkeys(chain.from_iterable((*of_tested, *of_joining)))
+    options = options_by_corpus(option, dimension, [name for name in names if name])
+    return (
+        tuple(_with_options(spec, options, names) for spec, names in zip(tested, of_tested, strict=True)),
+        tuple(_with_options(spec, options, names) for spec, names in zip(joining, of_joining, strict=True)),
+    )
+
+
+def _with_options(spec: CorpusSpec, options: Mapping[str, Mapping[str, str]], names: Iterable[str]) -> CorpusSpec:
+    """The corpus with the options of these names; a later name goes before an earlier one."""
+    values = {key: value for name in names for key, value in options.get(name, {}).items()}
+    return spec.model_copy(update={"options": values})
 
 
 def corpora_at(items: list[str]) -> tuple[CorpusSpec, ...]:

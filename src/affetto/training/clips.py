@@ -14,7 +14,7 @@ from affetto.corpora.registry import open_corpus
 from affetto.errors import UserError
 from affetto.models.prefix import Source
 from affetto.training.auxiliary import own_names
-from affetto.training.scopes import labels_of, scoped
+from affetto.training.scopes import address_advice, labels_of
 from affetto.training.spec import CorpusSpec, RunSpec
 
 SILENT_EXAMPLES = 3
@@ -27,7 +27,7 @@ def read_auxiliary(
     name = corpus.address
 
     def of_corpus(text: str) -> str:
-        return scoped(text.replace("--corpus ", "--auxiliary "), name)
+        return address_advice(text.replace("--corpus ", "--auxiliary "), name)
 
     def say_of_corpus(text: str) -> None:
         say(of_corpus(text).replace("note: ", f"note: {name}: ", 1))
@@ -62,7 +62,7 @@ def read_clips(
     """
     every = (*corpora, *beside)
     manifest = merge(
-        [_opened(corpus, labels_of(labels, corpus, every), keep_other, len(corpora)) for corpus in corpora]
+        [_manifest(corpus, labels_of(labels, corpus, every), keep_other, len(corpora)) for corpus in corpora]
     )
     for note in manifest.notes:
         say(f"note: {note}")
@@ -80,15 +80,15 @@ def read_clips(
     return manifest, sources, {i: value for i, value in digests.items() if isinstance(value, str)}, bad
 
 
-def _opened(corpus: CorpusSpec, labels: dict[str, str], keep_other: bool, number: int) -> Manifest:
+def _manifest(corpus: CorpusSpec, labels: dict[str, str], keep_other: bool, number: int) -> Manifest:
     """The manifest of one of a number of corpora, with advice that holds for it and for no other."""
     try:
         manifest = open_corpus(
             corpus.name, Path(corpus.path), label_map=labels, options=corpus.options, keep_other=keep_other
         )
     except UserError as problem:
-        raise UserError(scoped(str(problem), corpus.address, always=number > 1)) from None
-    notes = tuple(scoped(note, corpus.address, always=number > 1) for note in manifest.notes)
+        raise UserError(address_advice(str(problem), corpus.address, always=number > 1)) from None
+    notes = tuple(address_advice(note, corpus.address, always=number > 1) for note in manifest.notes)
     return replace(manifest, notes=notes)
 
 

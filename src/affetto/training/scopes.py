@@ -31,14 +31,14 @@ def labels_of(labels: Mapping[str, str], corpus: CorpusSpec, corpora: Iterable[C
     return entries_for(labels, names_of(corpus), [name for spec in corpora for name in names_of(spec)])
 
 
-def scoped(text: str, name: str, *, always: bool = True) -> str:
+def address_advice(text: str, name: str, *, always: bool = True) -> str:
     """A note or an error whose advice on labels and options is for the corpus of this name alone.
 
     Without `always` that is only the advice on labels that have a colon, which would be taken for a corpus's name.
 
-    >>> scoped("1 clip of calm is left out; --label calm=EMOTION maps it", "ravdess")
+    >>> address_advice("1 clip of calm is left out; --label calm=EMOTION maps it", "ravdess")
     '1 clip of calm is left out; --label ravdess:calm=EMOTION maps it'
-    >>> scoped("leave it out with --label 'so so=drop'.", "mine")
+    >>> address_advice("leave it out with --label 'so so=drop'.", "mine")
     "leave it out with --label 'mine:so so=drop'."
     """
 

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from affetto.reporting.results.records import Configuration, Run
-from affetto.training.spec import DEFAULT_RECIPE
+from affetto.training.spec import DEFAULT_RECIPE, CorpusSpec
 
 
 def command(config: Configuration) -> str | None:
@@ -48,13 +48,15 @@ def _backbone(run: Run) -> str:
 
 def _flags(spec: Mapping[str, Any]) -> Iterator[str]:
     """Options that name their value, and switches."""
-    tested = spec["corpora"]
-    for corpora, is_named in ((tested, len(tested) > 1), (spec.get("auxiliary", ()), True)):
+    tested, joining = (
+        [CorpusSpec.model_validate(corpus) for corpus in spec.get(part, ())] for part in ("corpora", "auxiliary")
+    )
+    for corpora, is_named in ((tested, len(tested) > 1), (joining, True)):
         for corpus in corpora:
             # Options without a corpus's name are for the tested corpora alone.
-            prefix = f"{corpus.get('name') or PurePath(corpus['path']).name}:" if is_named else ""
-            for name, value in (corpus.get("options") or {}).items():
-                yield f"--option {shlex.quote(f'{prefix}{name}={value}')}"
+            prefix = f"{corpus.address}:" if is_named else ""
+            for option, text in corpus.options.items():
+                yield f"--option {shlex.quote(f'{prefix}{option}={text}')}"
     for name, value in (spec.get("labels") or {}).items():
         yield f"--label {shlex.quote(f'{name}={value}')}"
     switches = (
